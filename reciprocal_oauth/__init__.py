@@ -1,0 +1,23 @@
+"""Reciprocal OAuth for Django: link a user's accounts at two sites in both directions in one visit.
+
+The reference implementation of draft-ietf-oauth-reciprocal-04 on top of django-oauth-toolkit.
+Importing this package touches no model, so it is safe before ``django.setup()``.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__", "get_link", "get_session", "get_session_for"]
+
+if TYPE_CHECKING:
+    from .session import get_link, get_session, get_session_for
+
+
+def __getattr__(name: str) -> Any:
+    # The helpers need models, which Django loads later than this package.
+    if name in __all__:
+        from . import session
+
+        return getattr(session, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
