@@ -1,0 +1,128 @@
+"""Every setting of the app, in one dict ``RECIPROCAL_OAUTH``, read when it is used.
+
+::
+
+    RECIPROCAL_OAUTH = {"DISPATCHER": "thread", "ENCRYPTION_KEYS": ["..."]}
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+
+
+class Settings:
+    """One typed property per setting: its default, its unit and what it does."""
+
+    @property
+    def _user(self) -> Mapping[str, Any]:
+        value = getattr(django_settings, "RECIPROCAL_OAUTH", {})
+        if not isinstance(value, Mapping):
+            raise ImproperlyConfigured(
+                f"RECIPROCAL_OAUTH must be a dict of settings, not {type(value).__name__}."
+            )
+        return value
+
+    @classmethod
+    def names(cls) -> frozenset[str]:
+        """The name of every setting that exists."""
+        return frozenset(name for name in vars(cls) if name.isupper())
+
+    @property
+    def DISPATCHER(self) -> str:
+        """Who starts deliveries: ``thread``, ``eager``, ``none`` or a dotted path to a class."""
+        return self._user.get("DISPATCHER", "thread")
+
+    @property
+    def DISPATCHER_THREADS(self) -> int:
+        """How many threads of one web process the ``thread`` dispatcher delivers with."""
+        return self._user.get("DISPATCHER_THREADS", 4)
+
+    @property
+    def DISPATCHER_SWEEP_SECONDS(self) -> float:
+        """How often, in seconds, the ``thread`` dispatcher looks for rows that have come due."""
+        return self._user.get("DISPATCHER_SWEEP_SECONDS", 5.0)
+
+    @property
+    def DIALECTS(self) -> Mapping[str, str]:
+        """Dialects of the site's own: name to dotted path of a ``Dialect`` subclass."""
+        return self._user.get("DIALECTS", {})
+
+    @property
+    def ENCRYPTION_KEYS(self) -> Sequence[str]:
+        """Fernet keys for codes, tokens and client secrets at rest.
+
+        The first key writes, any key reads. Empty: keys derived from ``SECRET_KEY`` and
+        ``SECRET_KEY_FALLBACKS``, which a deploy check advises against.
+        """
+        return self._user.get("ENCRYPTION_KEYS", ())
+
+    @property
+    def READ_RECIPROCAL_FROM_REDIRECT(self) -> bool:
+        """Whether party A believes a ``reciprocal`` parameter in the redirect (draft, section
+        "Reciprocal Scope Request"). The one in the token response wins in any case."""
+        return self._user.get("READ_RECIPROCAL_FROM_REDIRECT", True)
+
+    @property
+    def CODE_LIFETIME_SECONDS(self) -> int:
+        """Life, in seconds, of a reciprocal code from the moment it is minted."""
+        return self._user.get("CODE_LIFETIME_SECONDS", 60)
+
+    @property
+    def AUTHORIZATION_REQUEST_LIFETIME_SECONDS(self) -> int:
+        """How long, in seconds, a person may stay at the peer before the callback is refused."""
+        return self._user.get("AUTHORIZATION_REQUEST_LIFETIME_SECONDS", 1800)
+
+    @property
+    def RETRY_SCHEDULE_SECONDS(self) -> Sequence[float]:
+        """Pause, in seconds, before each delivery attempt; its length is the number of attempts."""
+        default = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+        return self._user.get("RETRY_SCHEDULE_SECONDS", default)
+
+    @property
+    def MAX_RESENDS(self) -> int:
+        """How often a code that the peer accepted but never redeemed is sent anew."""
+        return self._user.get("MAX_RESENDS", 3)
+
+    @property
+    def LEASE_SECONDS(self) -> float:
+        """How long, in seconds, a claimed row belongs to its worker. More than twice
+        ``HTTP_TOTAL_TIMEOUT_SECONDS``, or a slow delivery is done twice."""
+        return self._user.get("LEASE_SECONDS", 60.0)
+
+    @property
+    def HTTP_CONNECT_TIMEOUT_SECONDS(self) -> float:
+        """Time to connect to a peer, in seconds."""
+        return self._user.get("HTTP_CONNECT_TIMEOUT_SECONDS", 5.0)
+
+    @property
+    def HTTP_TOTAL_TIMEOUT_SECONDS(self) -> float:
+        """Time for a whole exchange with a peer, in seconds, from connecting to the last byte."""
+        return self._user.get("HTTP_TOTAL_TIMEOUT_SECONDS", 15.0)
+
+    @property
+    def HTTP_MAX_RESPONSE_BYTES(self) -> int:
+        """Most bytes, after decoding, that are read of a peer's answer."""
+        return self._user.get("HTTP_MAX_RESPONSE_BYTES", 64 * 1024)
+
+    @property
+    def HTTP_ALLOW_LOOPBACK(self) -> bool:
+        """Whether peers on this machine may be called, and by plain http. For development: the
+        default is Django's ``DEBUG``."""
+        return self._user.get("HTTP_ALLOW_LOOPBACK", django_settings.DEBUG)
+
+    @property
+    def HTTP_ALLOWED_NETWORKS(self) -> Sequence[str]:
+        """Private networks in which peers may live, as ``10.20.0.0/16`` or one address."""
+        return self._user.get("HTTP_ALLOWED_NETWORKS", ())
+
+    @property
+    def HTTP_CA_BUNDLE(self) -> str:
+        """File or directory with the certificate authorities that peers' certificates are checked
+        against, for peers with a private one. Takes the place of the public authorities (those of
+        ``certifi``), so it must hold every one that is needed. Empty: the public ones."""
+        return str(self._user.get("HTTP_CA_BUNDLE", ""))
+
+
+settings = Settings()

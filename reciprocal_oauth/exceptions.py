@@ -1,0 +1,105 @@
+"""The whole error tree. Each error has two texts: one for the other party, one for our log.
+
+::
+
+    ReciprocalError
+    ├── HandoverRefused            party B refuses what a peer sent (draft, "Reciprocal
+    │                              Authorization Code"; RFC 6749 section 5.2)
+    ├── AuthorizationFailed        party A cannot finish an authorization that a person began
+    ├── PeerError                  calling a peer did not work
+    │   ├── AddressRefused         the address is one that we never call
+    │   ├── PeerUnreachable        no answer: DNS, TLS, reset, timeout
+    │   ├── PeerRefused            the peer answered with an error
+    │   └── BadAnswer              the peer answered something that cannot be used
+    ├── NotLinked                  there is no outgoing access to use
+    └── LeaseLost                  another worker has taken the row over
+
+    DecryptionError (django ImproperlyConfigured)   a stored secret cannot be read with any key
+
+A configuration fault must never look like "the peer was down, try later", so
+``DecryptionError`` is deliberately not a ``ReciprocalError``.
+"""
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+class ReciprocalError(Exception):
+    """Base of the errors of this app.
+
+    ``str(error)`` is for our log. It names no code, token or secret.
+    """
+
+
+class HandoverRefused(ReciprocalError):
+    """Party B refuses a request; the other party learns ``error`` and ``status`` and no more.
+
+    :param error: code of RFC 6749, section 5.2.
+    :param log: why, for our log only.
+    :param status: HTTP status; 400 unless RFC 6749 says otherwise.
+    :param retry_after: seconds for a ``Retry-After`` header (429 and 503 only).
+    """
+
+    def __init__(
+        self, error: str, log: str, *, status: int = 400, retry_after: int | None = None
+    ) -> None:
+        super().__init__(f"{error}: {log}")
+        self.error = error
+        self.status = status
+        self.retry_after = retry_after
+
+
+class AuthorizationFailed(ReciprocalError):
+    """An authorization that a person began cannot go on.
+
+    :param reason: one of ``models.AuthorizationRequest.Problem``; the page words it for the person.
+    :param log: what happened, for our log.
+    """
+
+    def __init__(self, reason: str, log: str) -> None:
+        super().__init__(log)
+        self.reason = reason
+
+
+class PeerError(ReciprocalError):
+    """Calling a peer did not work."""
+
+
+class AddressRefused(PeerError):
+    """The URL, or an address that it resolves to, is one that we never call."""
+
+
+class PeerUnreachable(PeerError):
+    """The peer gave no whole answer: DNS, TLS, connection or deadline."""
+
+
+class PeerRefused(PeerError):
+    """The peer answered with an error.
+
+    :param status: HTTP status of the answer.
+    :param error: the error code of its body (RFC 6749, section 5.2), if it had a readable one.
+    :param retry_after: seconds from its ``Retry-After`` header, if it had a readable one.
+    """
+
+    def __init__(
+        self, log: str, *, status: int, error: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(log)
+        self.status = status
+        self.error = error
+        self.retry_after = retry_after
+
+
+class BadAnswer(PeerError):
+    """The peer answered, but not with what the protocol says."""
+
+
+class NotLinked(ReciprocalError):
+    """There is no outgoing access to call the peer with."""
+
+
+class LeaseLost(ReciprocalError):
+    """The row is no longer ours: the lease ran out and another worker has it."""
+
+
+class DecryptionError(ImproperlyConfigured):
+    """A stored secret cannot be read with any configured key."""

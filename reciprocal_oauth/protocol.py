@@ -1,0 +1,33 @@
+"""Words on the wire, each with the section that defines it."""
+
+from typing import Final
+
+#: draft-ietf-oauth-reciprocal-04, "Reciprocal Authorization Code": the value of ``grant_type``.
+GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:reciprocal"
+
+#: draft-ietf-oauth-reciprocal-04, "Reciprocal Scope Request": the scope that party B asks for.
+RECIPROCAL: Final = "reciprocal"
+
+#: draft-ietf-oauth-reciprocal-04, "Reciprocal Authorization Code": all four are REQUIRED.
+PARAMETERS: Final = ("grant_type", "code", "client_id", "access_token")
+
+#: The scope of OpenID Connect. A reciprocal code stands outside an authentication, so no ID token
+#: can be issued for it and the scope is never part of a reciprocal grant.
+OPENID: Final = "openid"
+
+# Error codes of RFC 6749, section 5.2.
+INVALID_REQUEST: Final = "invalid_request"
+INVALID_CLIENT: Final = "invalid_client"
+INVALID_GRANT: Final = "invalid_grant"
+UNAUTHORIZED_CLIENT: Final = "unauthorized_client"
+UNSUPPORTED_GRANT_TYPE: Final = "unsupported_grant_type"
+
+# Longest values accepted at the token endpoint, in characters. RFC 6749 sets none; longer ones
+# would only feed the hasher and the database.
+MAX_CODE_LENGTH: Final = 4096
+MAX_ACCESS_TOKEN_LENGTH: Final = 4096
+MAX_CLIENT_ID_LENGTH: Final = 255
+MAX_CLIENT_SECRET_LENGTH: Final = 1024
+
+#: Longest body of a token request, in bytes.
+MAX_BODY_LENGTH: Final = 64 * 1024

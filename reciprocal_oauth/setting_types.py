@@ -1,0 +1,50 @@
+"""Whether a value has the type and size that its setting needs.
+
+The type is the one that the property in :mod:`reciprocal_oauth.conf` is annotated with, so that it
+stands in one place.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args, get_origin, get_type_hints
+
+from .conf import Settings
+
+#: Numbers that may be 0. All others have to be above it.
+_MAY_BE_ZERO = frozenset({"MAX_RESENDS"})
+
+
+def expected_of(name: str, value: Any) -> str | None:
+    """What the setting ``name`` must be, where ``value`` is something else; ``None``: it fits."""
+    wanted = get_type_hints(getattr(Settings, name).fget)["return"]
+    least = "0 or more" if name in _MAY_BE_ZERO else "above 0"
+    if wanted is bool:
+        return None if isinstance(value, bool) else "True or False"
+    if wanted is str:
+        return None if isinstance(value, str) else "a text"
+    if wanted is int:
+        fits = isinstance(value, int) and _is_number(value, name in _MAY_BE_ZERO)
+        return None if fits else f"a whole number, {least}"
+    if wanted is float:
+        return None if _is_number(value, name in _MAY_BE_ZERO) else f"a number, {least}"
+    if get_origin(wanted) is Mapping:
+        fits = isinstance(value, Mapping) and all(
+            isinstance(each, str) for item in value.items() for each in item
+        )
+        return None if fits else "a dict of texts"
+    return _expected_list(get_args(wanted)[0], value)
+
+
+def _expected_list(wanted: type, value: Any) -> str | None:
+    is_list = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    if wanted is str:
+        fits = is_list and all(isinstance(each, str) for each in value)
+        return None if fits else "a list of texts"
+    fits = is_list and len(value) > 0 and all(_is_number(each, True) for each in value)
+    return None if fits else "a list of one number or more, each 0 or more"
+
+
+def _is_number(value: Any, may_be_zero: bool) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return False
+    return value > 0 or (may_be_zero and value == 0)

@@ -1,0 +1,22 @@
+"""Transactions on the database that holds this app's tables (and, with them, DOT's)."""
+
+from collections.abc import Callable
+
+from django.apps import apps
+from django.db import router, transaction
+from django.db.transaction import Atomic
+
+
+def database() -> str:
+    """Alias of the database that this app's tables are written to."""
+    return router.db_for_write(apps.get_model("reciprocal_oauth", "Link"))
+
+
+def atomic() -> Atomic:
+    """``transaction.atomic`` on that database."""
+    return transaction.atomic(using=database())
+
+
+def on_commit(function: Callable[[], object]) -> None:
+    """Run ``function`` once the transaction on that database is committed."""
+    transaction.on_commit(function, using=database())

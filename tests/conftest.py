@@ -1,0 +1,209 @@
+"""Fixtures: a fake peer, its registration here, a person, and ways to get a link."""
+
+import base64
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.cache import cache
+from django.db import transaction
+from django.test import Client
+from django.utils import timezone
+from oauth2_provider.models import (
+    get_access_token_model,
+    get_application_model,
+    get_refresh_token_model,
+)
+
+from reciprocal_oauth.models import Link, Peer
+from reciprocal_oauth.models.links import KEY_UNKNOWN
+from reciprocal_oauth.party_b.opening import open_link
+from reciprocal_oauth.protocol import GRANT_TYPE
+from reciprocal_oauth.secret import Secret
+
+from .fakes import FakePeer, token_response
+
+#: The peer's secret at this site, and ours at the peer.
+PEER_SECRET = "secret-of-the-peer-here"
+OUR_SECRET = "our-secret-at-the-peer"
+
+
+@pytest.fixture(autouse=True)
+def _clean_cache() -> None:
+    cache.clear()
+
+
+@pytest.fixture
+def user(db: None) -> Any:
+    return get_user_model().objects.create_user("alice", password="alice")
+
+
+@pytest.fixture
+def other_user(db: None) -> Any:
+    return get_user_model().objects.create_user("bob", password="bob")
+
+
+@pytest.fixture
+def browser(client: Client, user: Any) -> Client:
+    """A browser in which alice is signed in."""
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def fake_peer() -> Iterator[FakePeer]:
+    peer = FakePeer()
+    peer.answers["/token/"] = token_response()
+    yield peer
+    peer.stop()
+
+
+@pytest.fixture
+def make_peer(db: None) -> Callable[..., Peer]:
+    """Makes a peer whose endpoints are at ``url``, with its application here."""
+
+    def make(slug: str = "music", url: str = "http://127.0.0.1:9", **values: Any) -> Peer:
+        application = get_application_model().objects.create(
+            name=slug,
+            client_id=f"{slug}-here",
+            client_secret=PEER_SECRET,
+            client_type="confidential",
+            authorization_grant_type="authorization-code",
+            redirect_uris=f"https://{slug}.example/connections/site/callback/",
+        )
+        peer = Peer(
+            **{
+                "slug": slug,
+                "name": slug.title(),
+                "issuer": f"{url}/o",
+                "authorization_endpoint": f"{url}/authorize/",
+                "token_endpoint": f"{url}/token/",
+                "revocation_endpoint": f"{url}/revoke/",
+                "client_id": f"us-at-{slug}",
+                "client_secret": Secret(OUR_SECRET),
+                "scope": "play",
+                "reciprocal_scope": "ask-back",
+                "allowed_scope": "profile playback",
+                "preconfigured_scope": "profile",
+                "application": application,
+                **values,
+            }
+        )
+        peer.full_clean()
+        peer.save()
+        return peer
+
+    return make
+
+
+@pytest.fixture
+def peer(make_peer: Callable[..., Peer], fake_peer: FakePeer) -> Peer:
+    """The peer "Music", which the fake peer plays."""
+    return make_peer("music", fake_peer.url)
+
+
+@pytest.fixture
+def application(peer: Peer) -> Any:
+    """The peer's registration here."""
+    return peer.application
+
+
+@pytest.fixture
+def make_token(db: None) -> Callable[..., Any]:
+    """Issues DOT tokens as a finished authorization code grant would, for a family of their own.
+
+    The returned access token carries its raw value and its refresh token's as ``raw`` and
+    ``raw_refresh``.
+    """
+
+    def make(application: Any, user: Any, scope: str = "playback", **values: Any) -> Any:
+        raw, raw_refresh = f"at-{uuid.uuid4().hex}", f"rt-{uuid.uuid4().hex}"
+        access = get_access_token_model().objects.create(
+            **{
+                "user": user,
+                "application": application,
+                "token": raw,
+                "scope": scope,
+                "expires": timezone.now() + timedelta(hours=1),
+                **values,
+            }
+        )
+        family = uuid.uuid4()
+        if user is not None:
+            get_refresh_token_model().objects.create(
+                user=user,
+                application=application,
+                token=raw_refresh,
+                access_token=access,
+                token_family=family,
+            )
+        access.raw, access.raw_refresh, access.family = raw, raw_refresh, family
+        return access
+
+    return make
+
+
+@pytest.fixture
+def link_as_a(peer: Peer, user: Any) -> Link:
+    """A link that alice began here: we hold tokens, the peer's question is not answered yet."""
+    return Link.objects.create(
+        user=user,
+        peer=peer,
+        account_key=KEY_UNKNOWN,
+        outgoing_state=Link.Outgoing.ACTIVE,
+        access_token=Secret("token-of-the-peer"),
+        refresh_token=Secret("refresh-of-the-peer"),
+        access_token_expires_at=timezone.now() + timedelta(hours=1),
+        outgoing_scope="play",
+        incoming_state=Link.Incoming.OFFERED,
+        offered_scope="profile playback",
+    )
+
+
+@pytest.fixture
+def token_of_a(peer: Peer, user: Any, make_token: Callable[..., Any]) -> Any:
+    """The access token that the peer, as party A, got here for alice; the link is open."""
+    token = make_token(peer.application, user, "playback")
+    with transaction.atomic():
+        open_link(peer, user.pk, "playback", token.family)
+    return token
+
+
+@pytest.fixture
+def hand_over(client: Client, application: Any) -> Callable[..., Any]:
+    """Posts a hand-over to our token endpoint as the peer would; keyword arguments replace
+    parameters, ``None`` leaves one out."""
+
+    def post(**changes: Any) -> Any:
+        headers = changes.pop("headers", None)
+        if headers is None:
+            headers = basic(application.client_id, PEER_SECRET)
+        parameters = {
+            "grant_type": GRANT_TYPE,
+            "code": "code-of-party-a",
+            "client_id": application.client_id,
+            "access_token": "no-such-token",
+            **changes,
+        }
+        return post_form(client, {k: v for k, v in parameters.items() if v is not None}, headers)
+
+    return post
+
+
+def post_form(client: Client, parameters: dict[str, str], headers: dict[str, str]) -> Any:
+    """POST form fields to the token endpoint, with the content type that RFC 6749 asks for."""
+    return client.post(
+        "/o/token/",
+        urlencode(parameters),
+        content_type="application/x-www-form-urlencoded",
+        headers=headers,
+    )
+
+
+def basic(client_id: str, secret: str) -> dict[str, str]:
+    """The header of HTTP Basic client authentication (RFC 6749, section 2.3.1)."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()}

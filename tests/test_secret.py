@@ -1,0 +1,179 @@
+"""A value that must not be seen by accident."""
+
+import copy
+import dataclasses
+import json
+import logging
+import pickle
+import pprint
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+from django.core.serializers.json import DjangoJSONEncoder
+from django.template import Context, Template
+from pytest_django import Settings
+
+from reciprocal_oauth.exceptions import DecryptionError, ReciprocalError
+from reciprocal_oauth.secret import PREFIX, Secret, decrypt, encrypt
+
+CANARY = "c4nary"
+
+
+@pytest.mark.threat("X2", "X3")
+@pytest.mark.parametrize(
+    "show",
+    [
+        str,
+        repr,
+        ascii,
+        pprint.pformat,
+        "{}".format,
+        "{:>40}".format,
+        "{!r:10}".format,
+        "%s".__mod__,
+        "%r".__mod__,
+        lambda secret: f"{secret}{secret!r}{secret!s:>9}",
+        lambda secret: str([secret, {"k": secret}]),
+        lambda secret: Template("{{ s }}{{ s|safe }}").render(Context({"s": secret})),
+        lambda secret: logging.LogRecord(
+            "", 0, "", 0, "%s %r", (secret, secret), None
+        ).getMessage(),
+    ],
+)
+def test_it_does_not_show_its_text(show: Any) -> None:
+    assert CANARY not in show(Secret(CANARY))
+    assert "***" in show(Secret(CANARY))
+
+
+@pytest.mark.threat("X2")
+@pytest.mark.parametrize(
+    "send", [pickle.dumps, json.dumps, lambda each: json.dumps(each, cls=DjangoJSONEncoder)]
+)
+def test_it_does_not_travel(send: Any) -> None:
+    with pytest.raises(TypeError) as error:
+        send(Secret(CANARY))
+
+    assert CANARY not in str(error.value)
+
+
+def test_a_copy_is_as_good_as_the_original() -> None:
+    secret = Secret(CANARY)
+
+    assert copy.copy(secret) == copy.deepcopy(secret) == secret
+    assert CANARY not in repr([copy.copy(secret), copy.deepcopy([secret])])
+
+
+def test_inside_a_dataclass_it_stays_hidden() -> None:
+    @dataclasses.dataclass
+    class Holder:
+        secret: Secret
+
+    holder = Holder(Secret(CANARY))
+
+    assert CANARY not in f"{holder} {dataclasses.asdict(holder)}"
+
+
+def test_it_is_compared_by_its_text_and_with_its_like_only() -> None:
+    assert Secret("a") == Secret("a")
+    assert Secret("a") != Secret("b")
+    assert Secret("a") == Secret(ciphertext=encrypt("a"))
+    assert Secret("a") != "a"
+    assert Secret("ü") != Secret("u")
+    with pytest.raises(TypeError):
+        hash(Secret("a"))
+
+
+def test_it_is_true_unless_it_is_empty() -> None:
+    assert Secret("a")
+    assert Secret(ciphertext=encrypt("a"))
+    assert not Secret("")
+
+
+def test_it_takes_a_text_or_a_ciphertext() -> None:
+    for wrong in ({}, {"plain": "a", "ciphertext": "b"}):
+        with pytest.raises(TypeError):
+            Secret(**wrong)
+
+
+@pytest.mark.threat("X7")
+def test_a_ciphertext_is_not_read_before_it_is_asked_for() -> None:
+    secret = Secret(ciphertext=f"{PREFIX}nonsense")
+
+    assert secret
+    assert str(secret) == "***"
+    assert secret.encrypted() == f"{PREFIX}nonsense"
+    with pytest.raises(DecryptionError):
+        secret.reveal()
+
+
+class TestKeys:
+    """The first key writes, any reads; none is a fault that is said aloud."""
+
+    @pytest.fixture(autouse=True)
+    def _settings(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def _use(self, *keys: str) -> None:
+        self.settings.RECIPROCAL_OAUTH = {"ENCRYPTION_KEYS": keys}
+
+    def test_each_encryption_gives_another_text(self) -> None:
+        assert encrypt("a") != encrypt("a")
+        assert encrypt("a").startswith(PREFIX)
+
+    @pytest.mark.threat("X6")
+    def test_a_key_can_be_replaced_step_by_step(self) -> None:
+        old, new = (Fernet.generate_key().decode() for _ in range(2))
+        self._use(old)
+        first = encrypt("a")
+        self._use(new, old)
+        second = encrypt("b")
+
+        assert (decrypt(first), decrypt(second)) == ("a", "b")
+        self._use(new)
+        assert decrypt(second) == "b"
+        with pytest.raises(DecryptionError):
+            decrypt(first)
+
+    @pytest.mark.threat("X6")
+    def test_without_keys_they_are_derived_from_the_secret_key_and_its_fallbacks(self) -> None:
+        self._use()
+        self.settings.SECRET_KEY = "old" * 20
+        self.settings.SECRET_KEY_FALLBACKS = []
+        first = encrypt("a")
+
+        self.settings.SECRET_KEY = "new" * 20
+        with pytest.raises(DecryptionError):
+            decrypt(first)
+        self.settings.SECRET_KEY_FALLBACKS = ["old" * 20]
+        assert decrypt(first) == "a"
+        assert decrypt(encrypt("b")) == "b"
+
+    def test_the_secret_key_itself_is_not_the_key(self) -> None:
+        key = Fernet.generate_key().decode()
+        self._use()
+        self.settings.SECRET_KEY = key
+        stored = encrypt("a")
+
+        self._use(key)
+        with pytest.raises(DecryptionError):
+            decrypt(stored)
+
+    @pytest.mark.parametrize("key", ["short", "", "ö" * 44, 5, None])
+    def test_a_key_that_is_none_is_refused_with_how_to_make_one(self, key: Any) -> None:
+        self._use(key)
+
+        with pytest.raises(ImproperlyConfigured, match=r"ENCRYPTION_KEYS.*generate_key"):
+            encrypt("a")
+
+    @pytest.mark.threat("X7")
+    def test_a_text_that_is_not_encrypted_is_not_returned(self) -> None:
+        with pytest.raises(DecryptionError) as error:
+            decrypt("pl4in-canary")
+
+        assert "canary" not in str(error.value)
+
+    def test_an_unreadable_secret_never_looks_like_a_peer_that_is_down(self) -> None:
+        assert not issubclass(DecryptionError, ReciprocalError)
+        assert issubclass(DecryptionError, ImproperlyConfigured)
