@@ -1,0 +1,22 @@
+"""The rows: peers, links, the two queues, the ledger of codes and the history."""
+
+from .events import LinkEvent, Party, Step
+from .inbox import InboxItem
+from .ledger import ReciprocalCode
+from .links import AuthorizationRequest, Link
+from .outbox import OutboxItem
+from .peers import Peer
+from .queue import QueueItem
+
+__all__ = [
+    "AuthorizationRequest",
+    "InboxItem",
+    "LinkEvent",
+    "Link",
+    "OutboxItem",
+    "Party",
+    "Peer",
+    "QueueItem",
+    "ReciprocalCode",
+    "Step",
+]

@@ -1,0 +1,76 @@
+"""The history of a link: what happened, when, at which step of the protocol."""
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .links import Link
+
+
+class Party(models.TextChoices):
+    """The part that this site played in the flow that the event belongs to."""
+
+    A = "A", _("party A")
+    B = "B", _("party B")
+
+
+class Step(models.TextChoices):
+    """The steps of the draft's figure 1."""
+
+    NONE = "", _("outside the flow")
+    A = "A", _("authorization request")
+    B = "B", _("authorization granted")
+    C = "C", _("code sent")
+    D = "D", _("access token received")
+    CONSENT = "consent", _("consent to the reverse")
+    E = "E", _("reciprocal code handed over")
+    F = "F", _("reciprocal code redeemed")
+    G = "G", _("access token for the reverse")
+
+
+class LinkEvent(models.Model):
+    """One line of the history. Append-only; it never holds a code, token or secret."""
+
+    class Outcome(models.TextChoices):
+        OK = "ok", _("done")
+        FAILED = "failed", _("failed")
+
+    link = models.ForeignKey(Link, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(_("time"), default=timezone.now)
+    party = models.CharField(_("party"), max_length=1, choices=Party.choices, blank=True)
+    step = models.CharField(_("step"), max_length=8, choices=Step.choices, blank=True)
+    outcome = models.CharField(
+        _("outcome"), max_length=8, choices=Outcome.choices, default=Outcome.OK
+    )
+    generation = models.PositiveIntegerField(_("generation"), default=0)
+    detail = models.CharField(_("detail"), max_length=300, blank=True)
+
+    class Meta:
+        verbose_name = _("link event")
+        verbose_name_plural = _("link events")
+        ordering = ["at", "id"]
+        indexes = [models.Index(fields=["link", "at"], name="reciprocal_event_of_link")]
+
+    def __str__(self) -> str:
+        return f"{self.step or '-'} {self.outcome}"
+
+
+def record(
+    link: Link,
+    step: Step,
+    *,
+    party: Party | str = "",
+    outcome: LinkEvent.Outcome = LinkEvent.Outcome.OK,
+    detail: str = "",
+    at: object = None,
+) -> LinkEvent:
+    """Append a line to the history of ``link``."""
+    return LinkEvent.objects.create(
+        link=link,
+        step=step,
+        party=party,
+        outcome=outcome,
+        detail=detail[:300],
+        generation=link.generation,
+        **({"at": at} if at is not None else {}),
+    )

@@ -1,0 +1,204 @@
+"""One user's two-way authorization with one account at one peer, and the way to it."""
+
+import hashlib
+import uuid
+
+from django.conf import settings as django_settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .. import scopes
+from .fields import EncryptedField
+from .peers import Peer
+
+
+class Link(models.Model):
+    """A user, an account at a peer, and what each side may do at the other.
+
+    *Outgoing* access is ours at the peer: the stored tokens. *Incoming* access is the peer's here:
+    a scope, a generation that counts the user's decisions, and the family of DOT tokens in force.
+    """
+
+    class Status(models.TextChoices):
+        ACTIVE = "active", _("active")
+        ENDED = "ended", _("ended")
+
+    class Outgoing(models.TextChoices):
+        WAITING = "waiting", _("waiting for approval there")
+        ACTIVE = "active", _("working")
+        BROKEN = "broken", _("broken")
+        ENDED = "ended", _("ended")
+
+    class Incoming(models.TextChoices):
+        NONE = "none", _("nothing asked")
+        OFFERED = "offered", _("waiting for your answer")
+        DENIED = "denied", _("not allowed")
+        GRANTED = "granted", _("allowed, on its way")
+        ACTIVE = "active", _("working")
+        BROKEN = "broken", _("broken")
+        ENDED = "ended", _("ended")
+
+    class Reason(models.TextChoices):
+        """Why a direction does not work, or a link ended."""
+
+        NONE = "", _("no reason")
+        EXPIRED = "expired", _("the access ran out and cannot be renewed")
+        REFRESH_REFUSED = "refresh_refused", _("the other site no longer renews the access")
+        UNREADABLE = "unreadable", _("the stored access cannot be read with the keys of this site")
+        HANDOVER_REFUSED = "handover_refused", _("the other site refused the code")
+        TOKEN_REFUSED = "token_refused", _("the other site no longer knows this connection")
+        CREDENTIALS_REFUSED = (
+            "credentials_refused",
+            _("the other site refused the credentials of this site"),
+        )
+        UNREACHABLE = "unreachable", _("the other site could not be reached")
+        UNCONFIRMED = "unconfirmed", _("the other site took the code but never used it")
+        CODE_REFUSED = "code_refused", _("the other site refused to redeem its own code")
+        BAD_ANSWER = "bad_answer", _("the other site answered something that cannot be used")
+        NOTHING_LEFT = "nothing_left", _("nothing is left that it may be given")
+        REPLACED = "replaced", _("a newer connection took its place")
+        REVOKED_HERE = "revoked_here", _("it was ended here")
+        REVOKED_THERE = "revoked_there", _("the other site ended it")
+        PEER_DISABLED = "peer_disabled", _("the other site was switched off by an administrator")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        django_settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="reciprocal_links",
+        verbose_name=_("user"),
+    )
+    peer = models.ForeignKey(
+        Peer, on_delete=models.CASCADE, related_name="links", verbose_name=_("peer")
+    )
+    status = models.CharField(
+        _("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE
+    )
+
+    #: What tells the links of one user and peer apart, see :func:`key_of_subject` and its siblings.
+    account_key = models.CharField(_("account key"), max_length=80, editable=False)
+    subject = models.CharField(_("account ID there"), max_length=255, blank=True)
+    account_name = models.CharField(_("account there"), max_length=255, blank=True)
+
+    outgoing_state = models.CharField(
+        _("outgoing access"), max_length=10, choices=Outgoing.choices, default=Outgoing.WAITING
+    )
+    outgoing_reason = models.CharField(
+        _("why outgoing access does not work"), max_length=30, choices=Reason.choices, blank=True
+    )
+    access_token = EncryptedField(_("access token"), blank=True, default="")
+    refresh_token = EncryptedField(_("refresh token"), blank=True, default="")
+    outgoing_scope = models.TextField(_("scope we hold there"), blank=True)
+    access_token_expires_at = models.DateTimeField(_("access token expires"), null=True, blank=True)
+    #: Whoever refreshes the token holds this until then; others wait (one refresh at a time).
+    refresh_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+
+    incoming_state = models.CharField(
+        _("incoming access"), max_length=10, choices=Incoming.choices, default=Incoming.NONE
+    )
+    incoming_reason = models.CharField(
+        _("why incoming access does not work"), max_length=30, choices=Reason.choices, blank=True
+    )
+    #: What the user is asked for: the peer's wish, cut to what it may hold.
+    offered_scope = models.TextField(_("scope it asked for"), blank=True)
+    incoming_scope = models.TextField(_("scope it may use here"), blank=True)
+    #: Counts the user's decisions about incoming access; the peer has redeemed the confirmed one.
+    generation = models.PositiveIntegerField(_("generation"), default=0)
+    confirmed_generation = models.PositiveIntegerField(_("confirmed generation"), default=0)
+    #: DOT's ``token_family`` of the tokens that the peer holds here.
+    incoming_family = models.UUIDField(null=True, blank=True, editable=False, db_index=True)
+
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+    linked_at = models.DateTimeField(_("linked both ways"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("link")
+        verbose_name_plural = _("links")
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "peer", "account_key"], name="reciprocal_link_per_account"
+            )
+        ]
+        indexes = [models.Index(fields=["user", "status"], name="reciprocal_link_of_user")]
+
+    def __str__(self) -> str:
+        return f"{self.peer_id}/{self.id}"
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == self.Status.ACTIVE
+
+    @property
+    def is_two_way(self) -> bool:
+        """Whether both directions work."""
+        return (
+            self.is_active
+            and self.outgoing_state == self.Outgoing.ACTIVE
+            and self.incoming_state == self.Incoming.ACTIVE
+        )
+
+    @property
+    def incoming_limit(self) -> str:
+        """The most that the peer's tokens may carry for this user today: what the user granted,
+        the peer may hold, and the site still has."""
+        return scopes.cut(self.incoming_scope, self.peer.allowed_scope, scopes.described())
+
+
+def key_of_subject(subject: str) -> str:
+    """Key of the account with this ``subject`` at the peer. Hashed: MariaDB compares text without
+    regard to case, subjects are told apart by it (OpenID Connect Core 1.0, section 2)."""
+    return "sub:" + hashlib.sha256(subject.encode()).hexdigest()
+
+
+def key_of_family(family: uuid.UUID | None) -> str:
+    """Key where we were party B: the family of DOT tokens that the peer got here."""
+    return f"family:{family or uuid.uuid4()}"
+
+
+#: Key where we were party A and the peer did not tell the subject: connecting again replaces.
+KEY_UNKNOWN = "unknown"
+
+
+class AuthorizationRequest(models.Model):
+    """A visit to the peer's authorization endpoint that a person began here (steps A and B).
+
+    The row makes ``state`` single-use in one database step; the person's session holds the state
+    itself, so that the answer is taken only in the browser that asked.
+    """
+
+    class Problem(models.TextChoices):
+        NONE = "", _("no problem")
+        DENIED = "denied", _("access was not allowed there")
+        PEER_ERROR = "peer_error", _("the other site answered with an error")
+        PEER_UNREACHABLE = "peer_unreachable", _("the other site could not be reached")
+        PEER_REFUSED = "peer_refused", _("the other site refused the exchange")
+        BAD_ANSWER = "bad_answer", _("the other site answered something that cannot be used")
+        WRONG_ISSUER = "wrong_issuer", _("the answer came from another site")
+        NO_CODE = "no_code", _("the answer carried no code")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        django_settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+    peer = models.ForeignKey(Peer, on_delete=models.CASCADE, related_name="+")
+    state_hash = models.CharField(max_length=64, unique=True, editable=False)
+    code_verifier = EncryptedField(blank=True, default="")
+    nonce = models.CharField(max_length=64, blank=True)
+    redirect_uri = models.CharField(max_length=500)
+    created_at = models.DateTimeField(default=timezone.now)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    problem = models.CharField(max_length=20, choices=Problem.choices, blank=True)
+    link = models.ForeignKey(
+        Link, null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
+
+    class Meta:
+        verbose_name = _("authorization request")
+        verbose_name_plural = _("authorization requests")
+
+    def __str__(self) -> str:
+        return str(self.id)

@@ -1,0 +1,67 @@
+"""What a peer's configuration must satisfy. Each check gives the reasons against a value."""
+
+from typing import Any
+
+from django.contrib.auth.hashers import check_password
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
+
+from .. import plugins, scopes
+from ..conf import settings
+from ..urls_of_peers import url_problem
+
+
+def check_endpoint(url: str) -> list[str]:
+    """Reasons why ``url`` is no endpoint that we would call (or send a person to)."""
+    if not url:
+        return []  # Whether it may be blank is the field's to say.
+    problem = url_problem(url, allow_loopback=settings.HTTP_ALLOW_LOOPBACK)
+    return [problem] if problem else []
+
+
+def check_scope(value: str) -> list[str]:
+    """Reasons why ``value`` is not a scope (RFC 6749, section 3.3)."""
+    if value and scopes.parse(value) is None:
+        return [_("Enter scope names separated by single spaces.")]
+    return []
+
+
+def check_scope_here(value: str) -> list[str]:
+    """Reasons why ``value`` is not made of scopes of this site."""
+    known = scopes.described()
+    unknown = [token for token in scopes.split(value) if token not in known]
+    if not unknown:
+        return []
+    return [
+        _("Not a scope of this site: %(unknown)s. Its scopes are: %(known)s.")
+        % {"unknown": " ".join(unknown), "known": " ".join(sorted(known)) or "–"}
+    ]
+
+
+def check_application(application: Any) -> list[str]:
+    """Reasons why a DOT application cannot be the peer's registration here."""
+    problems = []
+    if application.client_type != application.CLIENT_CONFIDENTIAL:
+        problems.append(_("The application must be confidential: the peer has to authenticate."))
+    if not application.allows_grant_type(
+        application.GRANT_AUTHORIZATION_CODE, application.GRANT_OPENID_HYBRID
+    ):
+        problems.append(_("The application must use the authorization code grant."))
+    if has_blank_secret(application):
+        problems.append(_("The application has no client secret; set one."))
+    return problems
+
+
+def has_blank_secret(application: Any) -> bool:
+    """Whether the client secret is empty, stored plain or hashed: DOT would accept either."""
+    stored = application.client_secret
+    return not stored or ("$" in stored and check_password("", stored))
+
+
+def check_dialect(name: str) -> list[str]:
+    """Reasons why ``name`` is no dialect."""
+    try:
+        plugins.dialect_class(name)
+    except ImproperlyConfigured as error:
+        return [str(error)]
+    return []

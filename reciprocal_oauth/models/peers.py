@@ -1,0 +1,230 @@
+"""The other site, as an administrator configured it."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+from django.db import models
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+
+from .. import scopes
+from ..compat import APPLICATION_MODEL
+from ..protocol import OPENID
+from .fields import EncryptedField
+from .peer_rules import (
+    check_application,
+    check_dialect,
+    check_endpoint,
+    check_scope,
+    check_scope_here,
+)
+
+
+class PeerManager(models.Manager["Peer"]):
+    def get_by_natural_key(self, slug: str) -> "Peer":
+        return self.get(slug=slug)
+
+    def of_application(self, application: Any) -> "Peer | None":
+        """The enabled peer whose registration here is ``application``."""
+        if application is None or application.pk is None:
+            return None
+        return self.filter(application_id=application.pk, enabled=True).first()
+
+
+class Peer(models.Model):
+    """The other party: its endpoints, our registration there and its registration here."""
+
+    class AuthMethod(models.TextChoices):
+        """How we authenticate at its token endpoint (RFC 6749, section 2.3.1)."""
+
+        BASIC = "client_secret_basic", _("HTTP Basic")
+        POST = "client_secret_post", _("In the request body")
+
+    slug = models.SlugField(
+        _("short name"),
+        unique=True,
+        help_text=_("Part of the redirect URI that is registered at the peer: keep it."),
+    )
+    name = models.CharField(_("name"), max_length=200, help_text=_("As people know the site."))
+    homepage = models.CharField(
+        _("homepage"), max_length=500, blank=True, validators=[URLValidator(["https", "http"])]
+    )
+    enabled = models.BooleanField(
+        _("enabled"),
+        default=True,
+        help_text=_("When off, nobody can connect and the peer is refused everywhere here."),
+    )
+    dialect = models.CharField(
+        _("dialect"),
+        max_length=200,
+        default="ietf",
+        help_text=_("How this peer speaks: “ietf” is the draft as it is written."),
+    )
+
+    issuer = models.CharField(
+        _("issuer"),
+        max_length=500,
+        blank=True,
+        help_text=_(
+            "Its issuer identifier. When set, an authorization response that names another "
+            "issuer is refused (RFC 9207)."
+        ),
+    )
+    authorization_endpoint = models.CharField(
+        _("authorization endpoint"), max_length=500, help_text=_("Where people are sent to allow.")
+    )
+    token_endpoint = models.CharField(
+        _("token endpoint"), max_length=500, help_text=_("Where codes are exchanged for tokens.")
+    )
+    revocation_endpoint = models.CharField(
+        _("revocation endpoint"), max_length=500, blank=True, help_text=_("RFC 7009.")
+    )
+    reciprocal_endpoint = models.CharField(
+        _("reciprocal endpoint"),
+        max_length=500,
+        blank=True,
+        help_text=_("Where our codes are handed over. Blank: the token endpoint."),
+    )
+
+    client_id = models.CharField(
+        _("our client ID there"),
+        max_length=255,
+        help_text=_("The id that the peer gave to this site, not the one it has here."),
+    )
+    client_secret = EncryptedField(
+        _("our client secret there"),
+        blank=True,
+        default="",
+        help_text=_("The secret that the peer gave to this site. Stored encrypted, never shown."),
+    )
+    token_endpoint_auth_method = models.CharField(
+        _("client authentication"),
+        max_length=30,
+        choices=AuthMethod.choices,
+        default=AuthMethod.BASIC,
+        help_text=_("How this site authenticates there."),
+    )
+
+    application = models.OneToOneField(
+        APPLICATION_MODEL,
+        on_delete=models.PROTECT,
+        related_name="reciprocal_peer",
+        verbose_name=_("its application here"),
+        help_text=_(
+            "The peer's own registration at this site: confidential, authorization code, with "
+            "the peer's callback as redirect URI. One application serves one peer."
+        ),
+    )
+
+    scope = models.CharField(
+        _("scope we ask for"),
+        max_length=1000,
+        blank=True,
+        help_text=_("What we ask of the peer when a person starts at this site."),
+    )
+    reciprocal_scope = models.CharField(
+        _("reciprocal scope we ask for"),
+        max_length=1000,
+        blank=True,
+        help_text=_(
+            "What we ask of the peer in the “reciprocal” parameter when the person started "
+            "there. Blank: the parameter is left out."
+        ),
+    )
+    allowed_scope = models.CharField(
+        _("most it may hold here"),
+        max_length=1000,
+        blank=True,
+        help_text=_("Scopes of this site. The peer is never given more, whoever asks."),
+    )
+    preconfigured_scope = models.CharField(
+        _("agreed scope"),
+        max_length=1000,
+        blank=True,
+        help_text=_(
+            "What people here are asked to give to the peer when it sends no “reciprocal” "
+            "parameter. Part of the scope above."
+        ),
+    )
+
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+
+    objects = PeerManager()
+
+    class Meta:
+        verbose_name = _("peer")
+        verbose_name_plural = _("peers")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name or self.slug
+
+    def natural_key(self) -> tuple[str]:
+        return (self.slug,)
+
+    @cached_property
+    def handover_endpoint(self) -> str:
+        """Where codes are handed over: the reciprocal endpoint, else the token endpoint."""
+        return self.reciprocal_endpoint or self.token_endpoint
+
+    @property
+    def reciprocal_limit(self) -> str:
+        """The most that a reciprocal grant can give this peer here, today."""
+        return scopes.reciprocal_limit(self.allowed_scope)
+
+    def clean(self) -> None:
+        """Refuse what cannot work, with the reason beside the field."""
+        problems: dict[str, list[str]] = {}
+
+        def gather(field: str, found: list[str]) -> None:
+            if found:
+                problems.setdefault(field, []).extend(found)
+
+        for field in (
+            "issuer",
+            "authorization_endpoint",
+            "token_endpoint",
+            "revocation_endpoint",
+            "reciprocal_endpoint",
+        ):
+            gather(field, check_endpoint(getattr(self, field)))
+        if not self.client_secret:
+            gather("client_secret", [str(_("Enter the secret that the peer gave to this site."))])
+        for field in ("scope", "reciprocal_scope", "allowed_scope", "preconfigured_scope"):
+            gather(field, check_scope(getattr(self, field)))
+        if not problems.keys() & {"allowed_scope", "preconfigured_scope"}:
+            gather("allowed_scope", check_scope_here(self.allowed_scope))
+            gather("preconfigured_scope", check_scope_here(self.preconfigured_scope))
+            beyond = set(scopes.split(self.preconfigured_scope)) - set(
+                scopes.split(self.allowed_scope)
+            )
+            if beyond:
+                gather(
+                    "preconfigured_scope",
+                    [
+                        str(_("Not part of the most it may hold here: %(scopes)s."))
+                        % {"scopes": " ".join(sorted(beyond))}
+                    ],
+                )
+        for field in ("reciprocal_scope", "preconfigured_scope"):
+            if OPENID in scopes.split(getattr(self, field)):
+                gather(
+                    field,
+                    [str(_("“openid” cannot be part of a reciprocal grant: nobody signs in."))],
+                )
+        if self.application_id is not None:
+            gather("application", check_application(self.application))
+            gather("application", self._check_exchange())
+        gather("dialect", check_dialect(self.dialect))
+        if problems:
+            raise ValidationError(problems)
+
+    def _check_exchange(self) -> list[str]:
+        """Reasons against exchanging the application: without the peer, nothing would limit or end
+        the tokens that active links have given to the old one."""
+        stored = Peer.objects.filter(pk=self.pk).exclude(application_id=self.application_id)
+        if not stored.filter(links__status="active").exists():
+            return []
+        return [str(_("The links of this peer hold tokens of its application; end them first."))]

@@ -1,0 +1,62 @@
+"""What the outbox and the inbox have in common: a row that a worker claims and carries through."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class QueueItem(models.Model):
+    """A piece of work that survives everything but the deletion of its row."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", _("waiting for its turn")
+        CLAIMED = "claimed", _("being worked on")
+        ACCEPTED = "accepted", _("taken by the other site, not used yet")
+        DONE = "done", _("done")
+        DEAD = "dead", _("given up")
+        CANCELLED = "cancelled", _("no longer needed")
+
+    #: States in which a worker looks at the row once ``next_attempt_at`` has come.
+    WAITING_STATES = (State.PENDING, State.ACCEPTED)
+    #: States in which nothing has been decided yet.
+    LIVE_STATES = (State.PENDING, State.CLAIMED, State.ACCEPTED)
+
+    state = models.CharField(
+        _("state"), max_length=10, choices=State.choices, default=State.PENDING
+    )
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    next_attempt_at = models.DateTimeField(_("next attempt"), default=timezone.now, null=True)
+    lease_owner = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001
+    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    last_error = models.CharField(_("last error"), max_length=500, blank=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in self.LIVE_STATES
+
+    @property
+    def why_unfinished(self) -> str:
+        """``Link.Reason`` to give up with when no attempt is left."""
+        return "unreachable"
+
+    @classmethod
+    def finishing(cls, state: "QueueItem.State", now: datetime, **values: Any) -> dict[str, Any]:
+        """The column values with which a row ends in ``state``."""
+        return {
+            "state": state,
+            "finished_at": now,
+            "next_attempt_at": None,
+            "lease_owner": None,
+            "lease_until": None,
+            "updated_at": now,
+            **values,
+        }

@@ -1,0 +1,186 @@
+"""Secrets at rest: encrypted in the table, never readable by accident, never lost by accident."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core import serializers
+from django.core.management import call_command
+from django.db import connection
+from pytest_django import Settings
+
+from reciprocal_oauth.exceptions import DecryptionError
+from reciprocal_oauth.models import Link, OutboxItem, Peer
+from reciprocal_oauth.secret import PREFIX, Secret
+
+OLD, NEW, OTHER = (Fernet.generate_key().decode() for _ in range(3))
+
+
+@pytest.fixture
+def use_keys(settings: Settings) -> Callable[..., None]:
+    def use(*keys: str) -> None:
+        settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"ENCRYPTION_KEYS": keys}
+
+    return use
+
+
+def _column(model: type, name: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {name} FROM {model._meta.db_table}")  # noqa: S608  Our own names.
+        return str(cursor.fetchone()[0])
+
+
+@pytest.mark.threat("X1")
+def test_what_stands_in_the_table_is_ciphertext(link_as_a: Link) -> None:
+    stored = _column(Link, "access_token")
+
+    assert stored.startswith(PREFIX)
+    assert "token-of-the-peer" not in stored
+    assert Link.objects.get().access_token.reveal() == "token-of-the-peer"
+
+
+def test_an_empty_value_is_stored_empty(link_as_a: Link) -> None:
+    Link.objects.update(refresh_token=Secret(""))
+
+    assert _column(Link, "refresh_token") == ""
+    assert not Link.objects.get().refresh_token
+    assert Link.objects.filter(refresh_token="").exists()
+
+
+def test_a_plain_text_that_is_assigned_is_encrypted(peer: Peer) -> None:
+    peer.client_secret = "pl4in-canary"
+    peer.save()
+
+    assert _column(Peer, "client_secret").startswith(PREFIX)
+    assert Peer.objects.get().client_secret.reveal() == "pl4in-canary"
+
+
+@pytest.mark.parametrize("text", ["ünïcödé ✓", "x" * 8192, " spaces ", "a\nb"])
+def test_any_text_comes_back_as_it_was(text: str, peer: Peer) -> None:
+    Peer.objects.update(client_secret=Secret(text))
+
+    assert Peer.objects.get().client_secret.reveal() == text
+
+
+class TestRotation:
+    """The first key writes, any key reads."""
+
+    @pytest.mark.threat("X6")
+    def test_an_older_key_reads_and_the_first_writes(
+        self, peer: Peer, use_keys: Callable[..., None]
+    ) -> None:
+        use_keys(OLD)
+        Peer.objects.update(client_secret=Secret("s3cret"))
+        use_keys(NEW, OLD)
+
+        found = Peer.objects.get()
+        assert found.client_secret.reveal() == "s3cret"
+        found.client_secret = Secret("s3cret")
+        found.save()
+
+        use_keys(NEW)
+        assert Peer.objects.get().client_secret.reveal() == "s3cret"
+
+    @pytest.mark.threat("X6")
+    def test_a_value_that_was_only_read_is_written_back_as_it_stood(
+        self, peer: Peer, use_keys: Callable[..., None]
+    ) -> None:
+        use_keys(OLD)
+        Peer.objects.update(client_secret=Secret("s3cret"))
+        before = _column(Peer, "client_secret")
+        use_keys(NEW, OLD)
+
+        found = Peer.objects.get()
+        found.client_secret.reveal()
+        found.save()
+
+        assert _column(Peer, "client_secret") == before
+
+
+class TestUnreadable:
+    """With a wrong key a value is neither shown nor destroyed."""
+
+    @pytest.fixture
+    def unreadable(self, link_as_a: Link, use_keys: Callable[..., None]) -> Link:
+        use_keys(OTHER)
+        return Link.objects.get()
+
+    @pytest.mark.threat("X7")
+    def test_reading_it_fails_aloud_and_shows_neither_text(self, unreadable: Link) -> None:
+        with pytest.raises(DecryptionError, match="ENCRYPTION_KEYS") as error:
+            unreadable.access_token.reveal()
+
+        assert "token-of-the-peer" not in str(error.value)
+        assert PREFIX not in str(error.value)
+        assert error.value.__cause__ is None
+        assert error.value.__suppress_context__
+
+    @pytest.mark.threat("X7")
+    def test_the_row_can_be_listed_changed_and_saved_all_the_same(self, unreadable: Link) -> None:
+        before = _column(Link, "access_token")
+
+        assert str(list(Link.objects.all()))
+        assert unreadable.access_token
+        unreadable.account_name = "Alice"
+        unreadable.full_clean()
+        unreadable.save()
+
+        assert _column(Link, "access_token") == before
+        assert _column(Link, "account_name") == "Alice"
+
+    @pytest.mark.threat("X7")
+    @pytest.mark.parametrize("stored", ["pl4in-text", "fernet1:", "fernet1:ö", "fernet2:abc"])
+    def test_what_is_no_ciphertext_is_never_taken_for_the_text(
+        self, stored: str, link_as_a: Link
+    ) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE reciprocal_oauth_link SET access_token = %s", [stored])
+
+        with pytest.raises(DecryptionError):
+            Link.objects.get().access_token.reveal()
+
+
+class TestSerialized:
+    """Fixtures carry the ciphertext."""
+
+    @pytest.mark.threat("X1")
+    @pytest.mark.parametrize("format_", ["json", "xml", "jsonl"])
+    def test_a_round_trip_keeps_the_ciphertext_and_never_shows_the_text(
+        self, format_: str, link_as_a: Link
+    ) -> None:
+        before = _column(Link, "access_token")
+
+        fixture = serializers.serialize(format_, [link_as_a.peer, Link.objects.get()])
+        Link.objects.all().delete()
+        for restored in serializers.deserialize(format_, fixture):
+            restored.save()
+
+        assert "token-of-the-peer" not in fixture
+        assert "our-secret-at-the-peer" not in fixture
+        assert _column(Link, "access_token") == before
+        assert Link.objects.get().access_token.reveal() == "token-of-the-peer"
+
+    def test_dumpdata_and_loaddata(self, link_as_a: Link, tmp_path: Any) -> None:
+        file = tmp_path / "all.json"
+        call_command("dumpdata", "--natural-foreign", output=str(file), verbosity=0)
+        tokens = {
+            row["fields"].get("access_token")
+            for row in json.loads(file.read_text())
+            if row["model"] == "reciprocal_oauth.link"
+        }
+        Link.objects.all().delete()
+
+        call_command("loaddata", str(file), verbosity=0)
+
+        assert all(token.startswith(PREFIX) for token in tokens)
+        assert Link.objects.get().access_token.reveal() == "token-of-the-peer"
+
+    def test_values_do_not_show_the_text(self, link_as_a: Link) -> None:
+        assert "token-of-the-peer" not in str(list(Link.objects.values()))
+
+
+def test_a_row_that_was_never_filled_has_an_empty_secret(peer: Peer) -> None:
+    assert not OutboxItem(peer=peer).token
+    assert OutboxItem.objects.create(peer=peer).token == Secret("")

@@ -1,0 +1,156 @@
+"""What an administrator can configure, and what is refused with the reason beside the field."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
+
+from reciprocal_oauth.models import Link, Peer
+from reciprocal_oauth.secret import Secret
+
+MakePeer = Callable[..., Peer]
+
+
+def test_a_well_configured_peer_is_taken(make_peer: MakePeer) -> None:
+    peer = make_peer(homepage="https://music.example/", reciprocal_endpoint="")
+
+    assert Peer.objects.get_by_natural_key("music") == peer
+    assert peer.handover_endpoint == peer.token_endpoint
+    assert str(peer) == "Music"
+
+
+def test_codes_go_to_the_reciprocal_endpoint_where_there_is_one(make_peer: MakePeer) -> None:
+    peer = make_peer(reciprocal_endpoint="http://127.0.0.1:9/reciprocal/")
+
+    assert peer.handover_endpoint == "http://127.0.0.1:9/reciprocal/"
+
+
+REFUSED = [
+    ("authorization_endpoint", ""),
+    ("token_endpoint", ""),
+    ("client_id", ""),
+    ("client_secret", Secret("")),
+    ("slug", "no slug"),
+    ("homepage", "javascript:alert(1)"),
+    ("issuer", "http://peer.example"),
+    ("revocation_endpoint", "ftp://peer.example/"),
+    ("reciprocal_endpoint", "https://user@peer.example/"),
+    ("scope", 'pl"ay'),
+    ("allowed_scope", "profile no-such-scope"),
+    ("preconfigured_scope", "history"),
+    ("preconfigured_scope", "no-such-scope"),
+    ("dialect", "klingon"),
+    ("dialect", "no.such.Dialect"),
+    ("token_endpoint_auth_method", "none"),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), REFUSED, ids=[f"{f}={v}" for f, v in REFUSED])
+def test_what_cannot_work_is_refused_beside_its_field(
+    field: str, value: Any, make_peer: MakePeer
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        make_peer(**{field: value})
+
+    assert list(refused.value.message_dict) == [field]
+    assert not Peer.objects.exists()
+
+
+@pytest.mark.threat("C16")
+@pytest.mark.parametrize("field", ["reciprocal_scope", "preconfigured_scope"])
+def test_openid_is_no_part_of_a_reciprocal_grant(
+    field: str, make_peer: MakePeer, settings: Any
+) -> None:
+    scopes = settings.OAUTH2_PROVIDER["SCOPES"] | {"openid": "Sign in"}
+    settings.OAUTH2_PROVIDER = settings.OAUTH2_PROVIDER | {"SCOPES": scopes}
+
+    with pytest.raises(ValidationError) as refused:
+        make_peer(allowed_scope="openid profile", **{field: "openid profile"})
+
+    assert "openid" in str(refused.value.message_dict[field])
+
+
+@pytest.mark.threat("C16")
+def test_openid_that_it_may_hold_is_left_out_of_reciprocal_grants(
+    make_peer: MakePeer, settings: Any
+) -> None:
+    scopes = settings.OAUTH2_PROVIDER["SCOPES"] | {"openid": "Sign in"}
+    settings.OAUTH2_PROVIDER = settings.OAUTH2_PROVIDER | {"SCOPES": scopes}
+
+    assert make_peer(allowed_scope="openid profile").reciprocal_limit == "profile"
+
+
+@pytest.mark.threat("S1")
+def test_a_scope_that_the_site_no_longer_has_is_no_longer_given(
+    make_peer: MakePeer, settings: Any
+) -> None:
+    peer = make_peer()
+    settings.OAUTH2_PROVIDER = settings.OAUTH2_PROVIDER | {"SCOPES": {"profile": "See your name"}}
+
+    assert peer.reciprocal_limit == "profile"
+
+
+@pytest.mark.threat("B3", "F7")
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"client_type": "public"},
+        {"client_secret": ""},
+        {"authorization_grant_type": "client-credentials"},
+        {"authorization_grant_type": "password"},
+    ],
+    ids=str,
+)
+def test_an_application_that_cannot_be_a_peer_is_refused(
+    values: dict[str, str], make_peer: MakePeer
+) -> None:
+    peer = make_peer()
+    for name, value in values.items():
+        setattr(peer.application, name, value)
+    peer.application.save()
+
+    with pytest.raises(ValidationError) as refused:
+        peer.full_clean()
+
+    assert list(refused.value.message_dict) == ["application"]
+
+
+@pytest.mark.threat("B5")
+def test_one_application_serves_one_peer(make_peer: MakePeer) -> None:
+    first, second = make_peer("music"), make_peer("tv")
+    second.application = first.application
+
+    with pytest.raises(ValidationError):
+        second.full_clean()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        second.save()
+
+
+@pytest.mark.threat("Y3")
+def test_the_application_of_a_peer_cannot_be_deleted(make_peer: MakePeer) -> None:
+    peer = make_peer()
+
+    with pytest.raises(ProtectedError):
+        peer.application.delete()
+
+
+def test_only_an_enabled_peer_is_found_by_its_application(make_peer: MakePeer) -> None:
+    peer = make_peer()
+    application = peer.application
+
+    assert Peer.objects.of_application(application) == peer
+    peer.enabled = False
+    peer.save()
+    assert Peer.objects.of_application(application) is None
+    assert Peer.objects.of_application(None) is None
+    assert Peer.objects.of_application(type(application)()) is None
+
+
+def test_a_disabled_peer_keeps_its_links(link_as_a: Link) -> None:
+    link_as_a.peer.enabled = False
+    link_as_a.peer.save()
+
+    assert Link.objects.get().is_active
