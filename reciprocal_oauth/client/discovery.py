@@ -1,0 +1,150 @@
+"""A peer's metadata: where its endpoints are (RFC 8414; OpenID Connect Discovery 1.0).
+
+::
+
+    GET /.well-known/oauth-authorization-server/o HTTP/1.1
+    Host: peer.example
+
+Only what setting up a peer needs is read. Not implemented here: signed metadata (RFC 8414,
+section 2.1), WebFinger (OpenID Connect Discovery 1.0, section 2).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from ..conf import settings
+from ..exceptions import AddressRefused, BadAnswer
+from ..protocol import GRANT_TYPE
+from ..urls_of_peers import url_problem
+from . import http
+
+_WELL_KNOWN = "/.well-known/"
+_OAUTH = f"{_WELL_KNOWN}oauth-authorization-server"
+_OPENID = f"{_WELL_KNOWN}openid-configuration"
+
+#: Most entries that are kept of each list in the document.
+_MAX_ENTRIES = 200
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a peer says about itself (RFC 8414, section 2).
+
+    :ivar revocation_endpoint: ``""`` where it offers no revocation.
+    :ivar grant_types: its ``grant_types_supported``.
+    :ivar auth_methods: its ``token_endpoint_auth_methods_supported``.
+    :ivar scopes: its ``scopes_supported``; it may leave some out.
+    :ivar sends_iss: it names its issuer in authorization responses (RFC 9207, section 3).
+    """
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    revocation_endpoint: str
+    grant_types: tuple[str, ...]
+    auth_methods: tuple[str, ...]
+    scopes: tuple[str, ...]
+    sends_iss: bool
+
+    @property
+    def takes_handovers(self) -> bool:
+        """Whether it says that it knows the reciprocal grant."""
+        return GRANT_TYPE in self.grant_types
+
+
+def discover(issuer: str) -> Metadata:
+    """The metadata of the peer whose issuer identifier is ``issuer``.
+
+    The addresses of :func:`addresses_of` are asked in turn, until one has a document that can be
+    used. One whose ``issuer`` is not exactly the URL asked for is not used (RFC 8414, section 3.3).
+
+    :raises AddressRefused: ``issuer``, or an address behind it, is one that we never call.
+    :raises PeerUnreachable: the peer gave no whole answer; the other addresses are on the same
+        host, so they are not tried.
+    :raises BadAnswer: no address has a document that can be used; says what was wrong with each.
+    """
+    problem = url_problem(issuer, allow_loopback=settings.HTTP_ALLOW_LOOPBACK)
+    if problem is None and _WELL_KNOWN in issuer:
+        problem = "Give the issuer's own URL, without the part that begins with /.well-known/."
+    if problem is None and "?" in issuer:
+        problem = "An issuer's URL has no query (RFC 8414, section 2)."
+    if problem:
+        raise AddressRefused(problem)
+    faults = []
+    for address in addresses_of(issuer):
+        try:
+            return _read(http.call("GET", address, headers={"Accept": "application/json"}), issuer)
+        except BadAnswer as error:
+            faults.append(f"{address}: {error}")
+    raise BadAnswer("\n".join([f"No metadata of {issuer} can be used.", *faults]))
+
+
+def addresses_of(issuer: str) -> list[str]:
+    """Where the metadata of ``issuer`` may stand, in the order in which it is looked for.
+
+    The well-known part is put between host and path (RFC 8414, section 3.1), or after the path, as
+    OpenID Connect Discovery 1.0, section 4, has it; servers do both with either name.
+    """
+    parts = urlsplit(issuer)
+    path = parts.path.rstrip("/")
+    paths = (_OAUTH + path, path + _OAUTH, path + _OPENID, _OPENID + path)
+    return [urlunsplit(parts._replace(path=each)) for each in dict.fromkeys(paths)]
+
+
+def _read(answer: http.Answer, issuer: str) -> Metadata:
+    """:raises BadAnswer: the answer holds no metadata of ``issuer``."""
+    if answer.status != 200:
+        raise BadAnswer(f"HTTP {answer.status}")
+    document = _document(answer.body)
+    named = document.get("issuer")
+    if named != issuer:
+        raise BadAnswer(
+            f"it is the metadata of another issuer, {ascii(named)[:200]}"
+            if isinstance(named, str)
+            else "it names no issuer"
+        )
+    return Metadata(
+        issuer=issuer,
+        authorization_endpoint=_endpoint(document, "authorization_endpoint", required=True),
+        token_endpoint=_endpoint(document, "token_endpoint", required=True),
+        revocation_endpoint=_endpoint(document, "revocation_endpoint", required=False),
+        # RFC 8414, section 2: what a document means that leaves the list out.
+        grant_types=_strings(document, "grant_types_supported", "authorization_code", "implicit"),
+        auth_methods=_strings(
+            document, "token_endpoint_auth_methods_supported", "client_secret_basic"
+        ),
+        scopes=_strings(document, "scopes_supported"),
+        sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
+    )
+
+
+def _document(body: bytes) -> Mapping[str, Any]:
+    try:
+        document = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise BadAnswer("the answer is not JSON") from None
+    if not isinstance(document, dict):
+        raise BadAnswer("the answer is not a JSON object")
+    return document
+
+
+def _endpoint(document: Mapping[str, Any], name: str, *, required: bool) -> str:
+    url = document.get(name)
+    if not url and not required:
+        return ""
+    if not isinstance(url, str) or not url:
+        raise BadAnswer(f"it names no {name}")
+    problem = url_problem(url, allow_loopback=settings.HTTP_ALLOW_LOOPBACK)
+    if problem:
+        raise BadAnswer(f"its {name} cannot be used. {problem}")
+    return url
+
+
+def _strings(document: Mapping[str, Any], name: str, *default: str) -> tuple[str, ...]:
+    values = document.get(name)
+    if not isinstance(values, list):
+        return default
+    return tuple(value for value in values if isinstance(value, str))[:_MAX_ENTRIES]

@@ -1,0 +1,331 @@
+"""The one door through which anything leaves this server.
+
+https only (plain http for loopback, where the settings allow it); every address checked and the
+checked one connected to, so a second DNS answer cannot lead elsewhere; no redirects (307 and 308
+would post code, token and secret again to a second host); no proxies or netrc from the
+environment; one deadline for the whole exchange; a cap on what is read, after decoding.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from django.core.exceptions import ImproperlyConfigured
+from django.views.decorators.debug import sensitive_variables
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, DecodeError, NewConnectionError
+from urllib3.util.connection import create_connection
+from urllib3.util.retry import Retry
+
+from .. import __version__
+from ..conf import settings
+from ..exceptions import AddressRefused, BadAnswer, PeerUnreachable, ReciprocalError
+from ..urls_of_peers import url_problem
+from .addresses import resolve
+
+USER_AGENT = f"reciprocal_oauth/{__version__}"
+_CHUNK_BYTES = 8 * 1024
+
+
+@dataclass(frozen=True, repr=False)
+class Answer:
+    """A peer's answer: HTTP status, headers, and its body where that can be had.
+
+    A status counts whatever comes with it (a hand-over is taken with 200, and the draft defines no
+    body), so a body that is too long or broken is a fault only for those who ask for it.
+
+    :ivar problem: why there is no body; empty if there is one.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    problem: str = ""
+
+    @property
+    def body(self) -> bytes:
+        """The whole body, decoded.
+
+        :raises BadAnswer: it has more than ``HTTP_MAX_RESPONSE_BYTES``, or cannot be decoded.
+        """
+        if self.problem:
+            raise BadAnswer(self.problem)
+        return self.content
+
+    def __repr__(self) -> str:
+        # The body may be a token response.
+        return f"Answer(status={self.status}, {len(self.content)} bytes)"
+
+
+@sensitive_variables()
+def call(
+    method: str,
+    url: str,
+    *,
+    data: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    auth: AuthBase | None = None,
+) -> Answer:
+    """One exchange with a peer.
+
+    Errors leave without the frames and causes below: those hold the request, with its codes and
+    secrets, and an error report would print them.
+
+    :param data: form fields, sent as UTF-8 (RFC 6749, appendix B).
+    :raises AddressRefused: the URL, or an address behind it, is one that we never call.
+    :raises PeerUnreachable: DNS, TLS, connection, or not finished within the deadline (seconds:
+        ``HTTP_TOTAL_TIMEOUT_SECONDS``).
+    """
+    begun = time.monotonic()
+    try:
+        _check(url)  # As it was given: requests would mend some faults of it.
+        with HardenedSession() as session:
+            request = requests.Request(method, url, data=data, headers=headers, auth=auth)
+            with session.send(session.prepare_request(request), stream=True) as response:
+                content, problem = _read_capped(response, settings.HTTP_MAX_RESPONSE_BYTES)
+    except (ReciprocalError, ImproperlyConfigured) as error:
+        raise error.with_traceback(None) from None
+    except Exception as error:
+        raise translated(error, url) from None
+    if _is_overdue(begun):
+        raise PeerUnreachable(f"{_origin(url)} did not finish its answer in time.")
+    return Answer(response.status_code, response.headers, content, problem)
+
+
+class HardenedSession(requests.Session):
+    """A ``requests.Session`` that only has the hardened door, and ignores the environment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.headers["User-Agent"] = USER_AGENT
+        # One adapter serves both schemes; whether plain http is acceptable is judged per URL.
+        self.mount("https://", HardenedAdapter())
+        self.mount("http://", HardenedAdapter())
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        begun = time.monotonic()
+        try:
+            response = super().send(request, **kwargs)
+        except Exception as error:
+            # The frames below, and those of the causes, hold the request's headers and body.
+            raise error.with_traceback(None) from None
+        if _is_overdue(begun):
+            # What was cut off at the deadline looks like the end of the headers or of the body.
+            response.close()
+            raise requests.exceptions.ReadTimeout("The answer was not finished in time.")
+        return response
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: a redirect is an answer. requests would read the whole body of one, however long,
+        even with ``allow_redirects=False``."""
+        return None
+
+
+class HardenedAdapter(HTTPAdapter):
+    """Transport that checks the URL, pins the address and ends every exchange at its deadline."""
+
+    def __init__(self) -> None:
+        super().__init__(max_retries=Retry(0, redirect=0, read=False))
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _PinnedHTTPPool,
+            "https": _PinnedHTTPSPool,
+        }
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        _check(request.url or "")
+        # A proxy would connect to an address that nobody checked, and a caller must not be able
+        # to wait longer than the deadline or to skip the certificate.
+        kwargs.update(
+            proxies={},
+            verify=_ca_bundle() or True,
+            timeout=(settings.HTTP_CONNECT_TIMEOUT_SECONDS, settings.HTTP_TOTAL_TIMEOUT_SECONDS),
+        )
+        return super().send(request, **kwargs)
+
+
+class _Deadline:
+    """Shuts a connection down when an exchange takes too long.
+
+    A read timeout counts from the last byte, so a peer that sends one byte a second would hold a
+    worker for ever. The watch keeps a duplicate, because the TLS layer detaches the original.
+
+    :param begun: when the first exchange began, with the look-up of the peer's name
+        (``time.monotonic()``).
+    """
+
+    def __init__(self, connected: socket.socket, begun: float) -> None:
+        self._duplicate = connected.dup()
+        self._is_first_exchange = True
+        self._start(settings.HTTP_TOTAL_TIMEOUT_SECONDS - (time.monotonic() - begun))
+
+    def exchange_begins(self) -> None:
+        """Count anew for every exchange on a connection that was kept."""
+        if not self._is_first_exchange:
+            self._timer.cancel()
+            self._start(settings.HTTP_TOTAL_TIMEOUT_SECONDS)
+
+    def request_is_sent(self) -> None:
+        """Whatever is asked on the connection after this is another exchange."""
+        self._is_first_exchange = False
+
+    def close(self) -> None:
+        self._timer.cancel()
+        self._duplicate.close()
+
+    def _start(self, seconds: float) -> None:
+        self._timer = threading.Timer(max(seconds, 0), self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _cut(self) -> None:
+        with contextlib.suppress(OSError):  # The exchange has just ended by itself.
+            self._duplicate.shutdown(socket.SHUT_RDWR)
+
+
+class _Pinned:
+    """Connection that goes to a checked address, and is cut at the deadline."""
+
+    host: str
+    port: int
+    socket_options: Any
+    _deadline: _Deadline | None = None
+    _is_reading_headers = False
+
+    def _new_conn(self) -> socket.socket:
+        begun = time.monotonic()
+        self._forget_deadline()
+        connected = self._connect_to_first(resolve(self.host, self.port))
+        self._deadline = _Deadline(connected, begun)
+        return connected
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self._deadline:
+            self._deadline.exchange_begins()
+        super().request(*args, **kwargs)  # type: ignore[misc]
+        if self._deadline:
+            self._deadline.request_is_sent()
+
+    def getresponse(self) -> Any:
+        # http.client closes the connection in here where the body ends with it ("Connection:
+        # close"). The body is still to come then, and the deadline holds for it.
+        self._is_reading_headers = True
+        try:
+            return super().getresponse()  # type: ignore[misc]
+        finally:
+            self._is_reading_headers = False
+
+    def close(self) -> None:
+        if not self._is_reading_headers:
+            self._forget_deadline()
+        super().close()  # type: ignore[misc]
+
+    def _forget_deadline(self) -> None:
+        if self._deadline:
+            self._deadline.close()
+            self._deadline = None
+
+    def _connect_to_first(self, addresses: Sequence[str]) -> socket.socket:
+        # One limit over all addresses: each with its own would let N addresses hold a worker for
+        # N times as long.
+        end = time.monotonic() + settings.HTTP_CONNECT_TIMEOUT_SECONDS
+        last: OSError | None = None
+        for address in addresses:
+            remaining = end - time.monotonic()
+            if remaining <= 0:
+                raise ConnectTimeoutError(self, "Connecting took too long.")
+            try:
+                return create_connection(
+                    (address, self.port), remaining, socket_options=self.socket_options
+                )
+            except OSError as error:
+                last = error
+        raise NewConnectionError(self, f"Cannot connect: {last}")  # type: ignore[arg-type]
+
+
+class _PinnedHTTPConnection(_Pinned, HTTPConnection):
+    pass
+
+
+class _PinnedHTTPSConnection(_Pinned, HTTPSConnection):
+    pass
+
+
+class _PinnedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _PinnedHTTPConnection
+
+
+class _PinnedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _PinnedHTTPSConnection
+
+
+def _check(url: str) -> None:
+    problem = url_problem(url, allow_loopback=settings.HTTP_ALLOW_LOOPBACK)
+    if problem:
+        raise AddressRefused(f"{_origin(url)}: {problem}")
+
+
+def _ca_bundle() -> str:
+    """:raises ImproperlyConfigured: the file is not there: a fault here, not the peer's."""
+    path = settings.HTTP_CA_BUNDLE
+    if path and not os.path.exists(path):
+        raise ImproperlyConfigured(f"RECIPROCAL_OAUTH['HTTP_CA_BUNDLE']: there is no {path}.")
+    return path
+
+
+def _read_capped(response: requests.Response, limit: int) -> tuple[bytes, str]:
+    """The body, or why it cannot be had.
+
+    Read with ``read()``: that leaves chunked bodies to http.client, which limits the lines between
+    the chunks; urllib3's ``stream()`` would keep one of any length in memory.
+    """
+    content = bytearray()
+    try:
+        while chunk := response.raw.read(_CHUNK_BYTES, decode_content=True):
+            content += chunk
+            if len(content) > limit:
+                return b"", f"{_origin(response.url)} sent more than {limit} bytes."
+    except DecodeError:
+        return b"", f"{_origin(response.url)} sent a body that cannot be decoded."
+    return bytes(content), ""
+
+
+def _is_overdue(begun: float) -> bool:
+    return time.monotonic() - begun >= settings.HTTP_TOTAL_TIMEOUT_SECONDS
+
+
+def translated(error: Exception, url: str) -> ReciprocalError:
+    """Our error for a foreign one: it names the origin and the kind, never the request."""
+    if isinstance(
+        error,
+        requests.exceptions.InvalidURL
+        | requests.exceptions.InvalidSchema
+        | requests.exceptions.MissingSchema,
+    ):
+        return AddressRefused(f"{_origin(url)} is not a URL to call.")
+    cause: BaseException = error
+    while (inner := cause.__cause__ or cause.__context__) is not None:
+        cause = inner
+    return PeerUnreachable(f"{_origin(url)}: {type(error).__name__} ({type(cause).__name__})")
+
+
+def _origin(url: str) -> str:
+    """Scheme and host of a URL: its path and query may carry what must not be logged."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+    except ValueError:
+        return "(not a URL)"

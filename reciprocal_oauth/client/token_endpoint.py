@@ -1,0 +1,151 @@
+"""Requests to a peer's token endpoint, and what is believed of its answers.
+
+RFC 6749, sections 2.3.1 (client authentication), 4.1.3 (code), 5.1 and 5.2 (answers), 6 (refresh).
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote_plus
+
+import requests
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+from requests.auth import AuthBase, HTTPBasicAuth
+
+from .. import scopes
+from ..exceptions import BadAnswer, PeerRefused
+from ..models import Peer
+from ..protocol import RECIPROCAL
+from ..secret import Secret
+from . import http, retry_after
+
+#: Longest token that is stored, in characters.
+MAX_TOKEN_LENGTH = 8 * 1024
+#: A token is treated as expired this many seconds early: clocks differ and requests take time.
+EXPIRY_MARGIN_SECONDS = 30
+#: Longest life that is believed, in seconds (ten years).
+_MAX_EXPIRES_IN = 10 * 365 * 24 * 3600
+#: An error code as all that are registered look. Nothing else is repeated in a log: a peer could
+#: send our own code or token back in it.
+_ERROR_CODE = re.compile(r"[A-Za-z_]{1,60}")
+
+
+@dataclass(frozen=True)
+class TokenAnswer:
+    """What a token response gave us (RFC 6749, section 5.1).
+
+    :ivar scope: granted scope; ``None`` where the peer left it out, so it is the one asked for.
+    :ivar expires_at: when to treat the access token as expired; ``None``: the peer did not say.
+    :ivar reciprocal: the raw ``reciprocal`` member (draft, "Reciprocal Scope Request"), unchecked.
+    :ivar has_reciprocal: whether the member was there at all.
+    """
+
+    access_token: Secret
+    refresh_token: Secret | None
+    scope: str | None
+    expires_at: datetime | None
+    id_token: Secret | None
+    reciprocal: object
+    has_reciprocal: bool
+
+
+@sensitive_variables()
+def request_token(peer: Peer, parameters: Mapping[str, str]) -> TokenAnswer:
+    """Send ``parameters`` to the peer's token endpoint, authenticated as its client.
+
+    :raises PeerRefused: it answered with an error (RFC 6749, section 5.2).
+    :raises BadAnswer: it answered 200, but not with a token response.
+    :raises PeerUnreachable, AddressRefused: see :mod:`reciprocal_oauth.client.http`.
+    """
+    begun = timezone.now()
+    answer = post(peer, peer.token_endpoint, parameters)
+    if answer.status != requests.codes.ok:
+        raise refusal(answer)
+    return _parse(answer, begun)
+
+
+@sensitive_variables()
+def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.Answer:
+    """POST form fields to an endpoint of the peer with client authentication, in the one way that
+    is configured: RFC 6749, section 2.3, forbids two at once."""
+    fields = dict(parameters)
+    auth: AuthBase | None = None
+    secret = peer.client_secret.reveal()
+    if peer.token_endpoint_auth_method == Peer.AuthMethod.POST:
+        fields |= {"client_id": peer.client_id, "client_secret": secret}
+    else:
+        # RFC 6749, section 2.3.1: both parts are form-encoded before they are joined.
+        auth = HTTPBasicAuth(quote_plus(peer.client_id), quote_plus(secret))
+    return http.call("POST", url, data=fields, headers={"Accept": "application/json"}, auth=auth)
+
+
+def refusal(answer: http.Answer) -> PeerRefused:
+    """The error that an answer other than 200 stands for."""
+    error = "" if answer.problem else _members(answer.body).get("error")
+    if not isinstance(error, str) or not _ERROR_CODE.fullmatch(error):
+        error = ""
+    log = f"HTTP {answer.status}" + (f" {error}" if error else " without a readable error")
+    return PeerRefused(
+        log,
+        status=answer.status,
+        error=error,
+        retry_after=retry_after.seconds(answer.headers.get("Retry-After"), timezone.now()),
+    )
+
+
+def _parse(answer: http.Answer, begun: datetime) -> TokenAnswer:
+    body = _members(answer.body)
+    access_token = _token(body, "access_token")
+    if access_token is None:
+        raise BadAnswer("The token response carries no usable access_token.")
+    token_type = body.get("token_type")
+    if not isinstance(token_type, str) or token_type.lower() != "bearer":
+        raise BadAnswer("The token response is not of token_type Bearer.")
+    granted = scopes.parse(body["scope"]) if "scope" in body else None
+    return TokenAnswer(
+        access_token=access_token,
+        refresh_token=_token(body, "refresh_token"),
+        scope=None if granted is None else scopes.join(granted),
+        expires_at=_expiry(body.get("expires_in"), begun),
+        id_token=_token(body, "id_token"),
+        reciprocal=body.get(RECIPROCAL),
+        has_reciprocal=RECIPROCAL in body,
+    )
+
+
+def _members(body: bytes) -> dict[str, Any]:
+    """The members of a JSON object; none, if the body is anything else.
+
+    A deep nesting exhausts the stack and a long number the converter: both are just bad answers.
+    """
+    try:
+        value = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _token(body: Mapping[str, Any], name: str) -> Secret | None:
+    """RFC 6749, appendix A.12: one or more printable ASCII characters."""
+    value = body.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TOKEN_LENGTH:
+        return None
+    if not all(0x21 <= ord(character) <= 0x7E for character in value):
+        return None
+    return Secret(value)
+
+
+def _expiry(expires_in: object, begun: datetime) -> datetime | None:
+    if isinstance(expires_in, str) and re.fullmatch("[0-9]{1,12}", expires_in):
+        expires_in = int(expires_in)  # Some providers quote the number.
+    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
+        return None
+    if expires_in < 0 or (isinstance(expires_in, float) and not math.isfinite(expires_in)):
+        return None
+    life = min(expires_in, _MAX_EXPIRES_IN) - EXPIRY_MARGIN_SECONDS
+    return begun + timedelta(seconds=max(life, 0))

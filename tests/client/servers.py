@@ -1,0 +1,120 @@
+"""Servers that misbehave below HTTP: they send whatever bytes a test tells them to."""
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+Talk = Callable[[socket.socket], None]
+
+
+class RawServer:
+    """Listens on loopback, reads one request from each connection and lets ``talk`` answer.
+
+    :ivar connections: how many there were.
+    :ivar requests: what was asked, as bytes; over TLS, what came out of it.
+    """
+
+    def __init__(
+        self, talk: Talk, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    ) -> None:
+        self.connections = 0
+        self.requests: list[bytes] = []
+        self._talk = talk
+        self._tls = tls
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listening = socket.create_server((host, 0), family=family)
+        self.port: int = self._listening.getsockname()[1]
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def stop(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection:
+            if self._tls:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            with connection:
+                self.requests.append(_read_request(connection))
+                self._talk(connection)
+
+
+def _read_request(connection: socket.socket) -> bytes:
+    received = b""
+    while b"\r\n\r\n" not in received:
+        more = connection.recv(65536)
+        if not more:
+            return received
+        received += more
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = 0
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            length = int(line.partition(b":")[2])
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+def answering(*parts: bytes, pause: float = 0.0) -> Talk:
+    """Sends ``parts`` one after the other and hangs up."""
+
+    def talk(connection: socket.socket) -> None:
+        for part in parts:
+            connection.sendall(part)
+            time.sleep(pause)
+
+    return talk
+
+
+def dripping(beginning: bytes, drop: bytes, pause: float = 0.02) -> Talk:
+    """Sends ``beginning``, and then ``drop`` again and again until the other side is gone."""
+
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(beginning)
+        while True:
+            connection.sendall(drop)
+            time.sleep(pause)
+
+    return talk
+
+
+def flooding(beginning: bytes, piece: bytes) -> Talk:
+    """Sends ``piece`` without pause until the other side is gone."""
+    return dripping(beginning, piece, pause=0)
+
+
+def resetting(part: bytes = b"") -> Talk:
+    """Sends ``part`` and resets the connection."""
+
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(part)
+        connection.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00"
+        )
+
+    return talk
+
+
+@contextlib.contextmanager
+def serving(talk: Talk, **options: object) -> Iterator[RawServer]:
+    server = RawServer(talk, **options)  # type: ignore[arg-type]
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -1,0 +1,209 @@
+"""The one door: what goes out, what errors say, and what is left behind afterwards."""
+
+import contextlib
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable
+
+import pytest
+import requests
+from django.views.debug import ExceptionReporter
+from pytest_django import Settings
+from requests.auth import HTTPBasicAuth
+
+from reciprocal_oauth.client import http
+from reciprocal_oauth.exceptions import AddressRefused, PeerError, PeerUnreachable
+
+from ..fakes import FakePeer, Reply
+from .conftest import Names
+from .servers import RawServer, answering, dripping, resetting
+
+SENT = {"code": "c0de-canary", "access_token": "t0ken-canary", "client_secret": "s3cret-canary"}
+CANARIES = [*SENT.values(), "qu3ry-canary", "b4sic-canary"]
+
+Serve = Callable[..., RawServer]
+
+
+def _call(url: str) -> http.Answer:
+    return http.call(
+        "POST", f"{url}?q=qu3ry-canary", data=SENT, auth=HTTPBasicAuth("us", "b4sic-canary")
+    )
+
+
+@pytest.mark.rfc("6749", "B")
+def test_form_fields_go_out_as_utf_8(fake_peer: FakePeer) -> None:
+    http.call("POST", f"{fake_peer.url}/token/", data={"client_id": "Müller & Söhne=1"})
+
+    sent = fake_peer.requests[0]
+    assert sent.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert sent.body == "client_id=M%C3%BCller+%26+S%C3%B6hne%3D1"
+    assert sent.headers["User-Agent"].startswith("reciprocal_oauth/")
+
+
+def test_an_answer_with_an_error_status_is_an_answer(fake_peer: FakePeer) -> None:
+    fake_peer.answers["/"] = Reply(503, b"down", {"Retry-After": "120"})
+
+    answer = http.call("GET", f"{fake_peer.url}/")
+
+    assert (answer.status, answer.body, answer.headers["retry-after"]) == (503, b"down", "120")
+
+
+@pytest.mark.threat("X2")
+def test_the_repr_of_an_answer_does_not_show_its_body(fake_peer: FakePeer) -> None:
+    fake_peer.answers["/"] = Reply(200, b"t0ken-canary")
+
+    assert "canary" not in repr(http.call("GET", f"{fake_peer.url}/"))
+
+
+def _failures() -> dict[str, Callable[[Serve], object]]:
+    return {
+        "refused address": lambda serve: _call("https://10.0.0.1/token/"),
+        "bad URL": lambda serve: _call("http://peer.example/s3cret-canary/"),
+        "URL that requests refuses": lambda serve: _call("https://.example/token/"),
+        "unknown name": lambda serve: _call("https://no-such-name.invalid/token/"),
+        "closed port": lambda serve: _call("http://127.0.0.1:9/token/"),
+        "no TLS": lambda serve: _call(
+            serve(answering(b"x")).url.replace("http:", "https:") + "/token/"
+        ),
+        "reset": lambda serve: _call(serve(resetting()).url),
+        "garbage": lambda serve: _call(serve(answering(b"c0de-canary\r\n\r\n")).url),
+        "half a body": lambda serve: _call(
+            serve(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nt0ken-canary")).url
+        ),
+        "slow": lambda serve: _call(serve(dripping(b"HTTP/1.1 200 OK\r\nX: ", b"y")).url),
+    }
+
+
+@pytest.mark.threat("X2", "X3")
+@pytest.mark.parametrize("failure", _failures())
+def test_no_error_shows_what_was_sent(failure: str, serve: Serve, settings: Settings) -> None:
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_TOTAL_TIMEOUT_SECONDS": 0.4}
+
+    with pytest.raises(PeerError) as caught:
+        _failures()[failure](serve)
+
+    # What an error report says, with the local variables of every frame but those of this test.
+    report = ExceptionReporter(None, caught.type, caught.value, caught.tb).get_traceback_data()
+    frames = [frame for frame in report["frames"] if frame["filename"] != __file__]
+    shown = str([report["exception_value"], repr(caught.value), [f["vars"] for f in frames]])
+    assert not [canary for canary in CANARIES if canary in shown]
+    assert frames[-1]["function"] == "call"
+
+
+@pytest.mark.threat("X2")
+def test_an_unexpected_fault_below_is_not_raised_with_what_it_holds(
+    fake_peer: FakePeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise RuntimeError(f"can't start new thread for {SENT}")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+
+    with pytest.raises(PeerUnreachable, match="RuntimeError") as caught:
+        _call(f"{fake_peer.url}/token/")
+
+    assert "canary" not in str(caught.value)
+    assert "start" not in [frame.name for frame in traceback.extract_tb(caught.tb)]
+
+
+def _open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.threat("H8", "R26")
+def test_neither_threads_nor_files_are_left_behind(serve: Serve, fake_peer: FakePeer) -> None:
+    targets = [f"{fake_peer.url}/token/", serve(answering(b"garbage\r\n\r\n")).url]
+    targets.append(serve(answering(b"HTTP/1.0 200 OK\r\n\r\nno length")).url)
+    targets.append(serve(answering(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100_000)).url)
+
+    def call_each() -> None:
+        for url in targets:
+            with contextlib.suppress(PeerUnreachable):
+                http.call("POST", url)
+
+    call_each()
+    time.sleep(0.1)
+    threads, files = threading.active_count(), _open_files()
+    for _ in range(50):
+        call_each()
+    end = time.monotonic() + 5
+    while threading.active_count() > threads or _open_files() > files:
+        assert time.monotonic() < end, (threading.active_count(), threads, _open_files(), files)
+        time.sleep(0.02)
+
+
+def test_each_exchange_on_a_kept_connection_has_its_own_deadline(
+    fake_peer: FakePeer, settings: Settings
+) -> None:
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_TOTAL_TIMEOUT_SECONDS": 0.5}
+
+    def slow(received: object) -> Reply:
+        time.sleep(0.3)
+        return Reply()
+
+    fake_peer.answers["/"] = slow
+
+    with http.HardenedSession() as session:
+        assert [session.get(fake_peer.url).status_code for _ in range(3)] == [200, 200, 200]
+
+
+def test_a_kept_connection_that_the_deadline_has_closed_is_replaced(
+    fake_peer: FakePeer, settings: Settings
+) -> None:
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_TOTAL_TIMEOUT_SECONDS": 0.2}
+    fake_peer.answers["/"] = Reply()
+
+    with http.HardenedSession() as session:
+        session.get(fake_peer.url)
+        time.sleep(0.3)
+        assert session.get(fake_peer.url).status_code == 200
+
+
+def test_a_session_says_with_requests_errors_that_the_deadline_has_passed(
+    serve: Serve, settings: Settings
+) -> None:
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_TOTAL_TIMEOUT_SECONDS": 0.3}
+    server = serve(dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x"))
+
+    with http.HardenedSession() as session, pytest.raises(requests.exceptions.Timeout):
+        session.get(server.url, timeout=60)
+
+
+@pytest.mark.threat("H1")
+def test_connecting_has_one_limit_over_all_addresses(
+    names: Names, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.RECIPROCAL_OAUTH = {
+        "HTTP_CONNECT_TIMEOUT_SECONDS": 0.2,
+        "HTTP_ALLOWED_NETWORKS": ["10.0.0.0/8"],
+    }
+    names.resolve("peer.example", [f"10.0.0.{n}" for n in range(1, 50)])
+    tried = []
+
+    def hang(address: tuple[str, int], timeout: float, **options: object) -> None:
+        tried.append(address)
+        time.sleep(min(timeout, 0.1))
+        raise TimeoutError
+
+    monkeypatch.setattr(http, "create_connection", hang)
+
+    with pytest.raises(PeerUnreachable):
+        http.call("GET", "https://peer.example/")
+
+    assert len(tried) <= 3
+
+
+def test_a_second_address_is_tried_when_the_first_does_not_answer(
+    names: Names, fake_peer: FakePeer
+) -> None:
+    names.resolve("peer.localhost", ["::1", "127.0.0.1"])
+    port = fake_peer.url.rpartition(":")[2]
+
+    assert http.call("POST", f"http://peer.localhost:{port}/token/").status == 200
+
+
+def test_the_adapter_refuses_a_bad_url_whoever_calls_it() -> None:
+    with http.HardenedSession() as session, pytest.raises(AddressRefused):
+        session.get("http://peer.example/")

@@ -1,0 +1,157 @@
+"""A peer proves who it is with its certificate, or nothing is said to it."""
+
+import ssl
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trustme
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
+
+from reciprocal_oauth.client import http
+from reciprocal_oauth.exceptions import PeerUnreachable
+
+from .conftest import Names
+from .servers import RawServer, answering, dripping
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+NAME = "peer.localhost"
+
+Serve = Callable[..., RawServer]
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted(authority: trustme.CA, tmp_path: Path, settings: Settings, names: Names) -> str:
+    """The settings trust the authority; gives the path to its certificate."""
+    bundle = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(bundle)
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_CA_BUNDLE": bundle}
+    names.resolve(NAME, "127.0.0.1")
+    return str(bundle)
+
+
+def _context(certificate: trustme.LeafCert) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    return context
+
+
+def _url(server: RawServer) -> str:
+    return f"https://{NAME}:{server.port}/token/"
+
+
+@pytest.mark.usefixtures("trusted")
+def test_a_peer_with_a_certificate_of_a_trusted_authority_is_called(
+    serve: Serve, authority: trustme.CA
+) -> None:
+    server = serve(answering(OK), tls=_context(authority.issue_cert(NAME)))
+
+    assert http.call("POST", _url(server), data={"code": "c0de"}).body == b"{}"
+    assert b"code=c0de" in server.requests[0]
+
+
+@pytest.mark.usefixtures("trusted")
+def test_the_server_is_told_the_name_although_an_address_is_connected_to(
+    serve: Serve, authority: trustme.CA
+) -> None:
+    told = []
+    context = _context(authority.issue_cert(NAME))
+    context.sni_callback = lambda connection, name, context: told.append(name)
+
+    http.call("GET", _url(serve(answering(OK), tls=context)))
+
+    assert told == [NAME]
+
+
+@pytest.mark.threat("H10", "R8")
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("fault", ["self-signed", "wrong name", "expired", "not valid yet"])
+def test_nothing_is_said_to_a_peer_with_a_bad_certificate(
+    fault: str, serve: Serve, authority: trustme.CA
+) -> None:
+    now = datetime.now(UTC)
+    certificate = {
+        "self-signed": lambda: trustme.CA().issue_cert(NAME),
+        "wrong name": lambda: authority.issue_cert("other.localhost"),
+        "expired": lambda: authority.issue_cert(NAME, not_after=now - timedelta(hours=1)),
+        "not valid yet": lambda: authority.issue_cert(NAME, not_before=now + timedelta(hours=1)),
+    }[fault]()
+    server = serve(answering(OK), tls=_context(certificate))
+
+    with pytest.raises(PeerUnreachable, match="SSL"):
+        http.call("POST", _url(server), data={"code": "c0de"})
+
+    assert server.connections == 1
+    assert server.requests == []
+
+
+@pytest.mark.threat("H10")
+def test_a_private_authority_is_not_trusted_unless_the_settings_name_it(
+    serve: Serve,
+    authority: trustme.CA,
+    trusted: str,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_CA_BUNDLE": ""}
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.setenv(variable, trusted)
+    server = serve(answering(OK), tls=_context(authority.issue_cert(NAME)))
+
+    with pytest.raises(PeerUnreachable, match="SSL"):
+        http.call("GET", _url(server))
+
+
+@pytest.mark.threat("H10")
+@pytest.mark.usefixtures("trusted")
+def test_a_caller_cannot_skip_the_certificate(serve: Serve) -> None:
+    server = serve(answering(OK), tls=_context(trustme.CA().issue_cert(NAME)))
+
+    with http.HardenedSession() as session, pytest.raises(Exception, match="CERTIFICATE_VERIFY"):
+        session.get(_url(server), verify=False)
+
+    assert server.requests == []
+
+
+@pytest.mark.threat("H10", "R8")
+@pytest.mark.usefixtures("trusted")
+def test_a_server_that_does_not_speak_tls_learns_nothing(serve: Serve, settings: Settings) -> None:
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_CONNECT_TIMEOUT_SECONDS": 0.3}
+    server = serve(answering(OK))
+
+    with pytest.raises(PeerUnreachable):
+        http.call("POST", _url(server), data={"code": "c0de"})
+
+    assert b"c0de" not in b"".join(server.requests)
+
+
+@pytest.mark.threat("H8")
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("moment", ["handshake", "headers", "body"])
+def test_the_deadline_holds_over_tls(
+    moment: str, serve: Serve, authority: trustme.CA, settings: Settings
+) -> None:
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {
+        "HTTP_TOTAL_TIMEOUT_SECONDS": 0.4,
+        "HTTP_CONNECT_TIMEOUT_SECONDS": 0.3,
+    }
+    context = None if moment == "handshake" else _context(authority.issue_cert(NAME))
+    beginning = b"HTTP/1.1 200 OK\r\n" + (b"\r\n" if moment == "body" else b"X: ")
+    server = serve(dripping(b"" if context is None else beginning, b"x"), tls=context)
+
+    with pytest.raises(PeerUnreachable):
+        http.call("GET", _url(server))
+
+
+def test_a_bundle_that_is_not_there_is_our_fault_and_not_the_peers(settings: Settings) -> None:
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_CA_BUNDLE": "/no/such/file"}
+
+    with pytest.raises(ImproperlyConfigured, match="HTTP_CA_BUNDLE"):
+        http.call("GET", "https://localhost/")
