@@ -1,0 +1,166 @@
+"""A hand-over as a form POST (draft, "Reciprocal Authorization Code"; RFC 6749, section 3.2).
+
+Shape is checked before anything is hashed or looked up: DOT would take the last of repeated
+parameters, read parameters from the query string, and hand control characters to the database.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote_plus, unquote_to_bytes
+
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.http import HttpRequest, HttpResponse, RawPostDataException
+from django.http.multipartparser import MultiPartParserError
+
+from .. import protocol
+from ..exceptions import HandoverRefused
+from ..secret import Secret
+from .base import Handover
+
+_LIMITS = {
+    "grant_type": len(protocol.GRANT_TYPE),
+    "code": protocol.MAX_CODE_LENGTH,
+    "client_id": protocol.MAX_CLIENT_ID_LENGTH,
+    "access_token": protocol.MAX_ACCESS_TOKEN_LENGTH,
+}
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+#: What reading a body that is too long, broken or in another encoding raises.
+UNREADABLE = (
+    BadRequest,
+    MultiPartParserError,
+    OSError,
+    RawPostDataException,
+    SuspiciousOperation,
+    ValueError,
+)
+
+
+def names_grant(request: HttpRequest, grant_type: str) -> bool:
+    """Whether the request asks for ``grant_type``, in body or query string; never raises.
+
+    A body of another content type has no parameters: there, the bytes decide.
+    """
+    try:
+        named = request.POST.getlist("grant_type") + request.GET.getlist("grant_type")
+        if grant_type in named:
+            return True
+        return not request.POST and grant_type.encode() in unquote_to_bytes(request.body)
+    except UNREADABLE:
+        return False
+
+
+def parse_form(request: HttpRequest) -> Handover:
+    """The four REQUIRED parameters, each exactly once.
+
+    :raises HandoverRefused: ``invalid_request`` (RFC 6749, section 5.2).
+    """
+    if request.content_type != FORM_TYPE:
+        raise _malformed("the body is not form-encoded")
+    if (request.content_params or {}).get("charset", "utf-8").lower() != "utf-8":
+        raise _malformed("the body is not UTF-8")
+    if request.META.get("QUERY_STRING"):
+        # A query string ends in access logs, and oauthlib would read parameters from it.
+        raise _malformed("there are parameters in the query string")
+    _check_body(request)
+    credentials = _basic_credentials(request)
+    values = {name: _single(request, name) for name in protocol.PARAMETERS}
+    if values["grant_type"] != protocol.GRANT_TYPE:
+        raise _malformed("grant_type names two grants")
+    if credentials is not None:
+        if request.POST.getlist("client_secret"):
+            raise _malformed("two ways of authenticating (RFC 6749, section 2.3)")
+        if credentials.client_id != values["client_id"]:
+            raise _malformed("client_id is not the authenticating client")
+    else:
+        # Empty is the same as left out (RFC 6749, section 3.1): DOT would let a client pass whose
+        # stored secret is the hash of nothing.
+        if not request.POST.get("client_secret"):
+            raise _unauthenticated("the client does not authenticate")
+        _single(request, "client_secret", protocol.MAX_CLIENT_SECRET_LENGTH)
+    return Handover(
+        client_id=values["client_id"],
+        code=Secret(values["code"]),
+        access_token=Secret(values["access_token"]),
+    )
+
+
+def refusal_response(refused: HandoverRefused, headers: Mapping[str, str]) -> HttpResponse:
+    """JSON with the error code alone: a description could tell the reasons apart."""
+    body = json.dumps({"error": refused.error})
+    response = HttpResponse(body, status=refused.status, headers=dict(headers))
+    if refused.status == 401:
+        # RFC 6749, section 5.2: the scheme that the client used; DOT would say Bearer.
+        response["WWW-Authenticate"] = 'Basic realm="token"'
+    if refused.retry_after is not None:
+        response["Retry-After"] = str(refused.retry_after)
+    return response
+
+
+@dataclass(frozen=True)
+class _Credentials:
+    client_id: str
+
+
+def _basic_credentials(request: HttpRequest) -> _Credentials | None:
+    """Who the ``Authorization`` header says is calling (RFC 6749, section 2.3.1)."""
+    header = request.META.get("HTTP_AUTHORIZATION")
+    if header is None:
+        return None
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() != "basic":
+        raise _unauthenticated("the Authorization header is not Basic")
+    try:
+        decoded = base64.b64decode(value, validate=True).decode("utf-8")
+    except (ValueError, binascii.Error):
+        raise _unauthenticated("the Basic credentials cannot be decoded") from None
+    client_id, colon, secret = (unquote_plus(part) for part in decoded.partition(":"))
+    if not colon or not client_id or not secret:
+        raise _unauthenticated("the Basic credentials are incomplete")
+    too_long = (
+        len(client_id) > protocol.MAX_CLIENT_ID_LENGTH
+        or len(secret) > protocol.MAX_CLIENT_SECRET_LENGTH
+    )
+    if too_long or _is_odd(client_id) or _is_odd(secret):
+        raise _unauthenticated("the Basic credentials cannot be ours")
+    return _Credentials(client_id)
+
+
+def _check_body(request: HttpRequest) -> None:
+    try:
+        if len(request.body) > protocol.MAX_BODY_LENGTH:
+            raise _malformed("the body is too long")
+        request.body.decode("utf-8")
+        fields = request.POST
+    except UNREADABLE:
+        raise _malformed("the body is too long or cannot be read") from None
+    if any(len(values) > 1 for _name, values in fields.lists()):
+        raise _malformed("a parameter is repeated (RFC 6749, section 3.2)")
+
+
+def _single(request: HttpRequest, name: str, limit: int | None = None) -> str:
+    values = request.POST.getlist(name)
+    value = values[0] if len(values) == 1 else ""
+    if not value.strip():
+        raise _malformed(f"{name} is missing or empty")
+    if len(value) > (limit or _LIMITS[name]):
+        raise _malformed(f"{name} is too long")
+    if _is_odd(value):
+        raise _malformed(f"{name} contains a character that it cannot have")
+    return value
+
+
+def _is_odd(value: str) -> bool:
+    """RFC 6749, appendix A: these values consist of VSCHAR, printable ASCII."""
+    return not all(0x20 <= ord(character) <= 0x7E for character in value)
+
+
+def _malformed(why: str) -> HandoverRefused:
+    return HandoverRefused(protocol.INVALID_REQUEST, why)
+
+
+def _unauthenticated(why: str) -> HandoverRefused:
+    return HandoverRefused(protocol.INVALID_CLIENT, why, status=401)

@@ -1,0 +1,101 @@
+"""The draft as it is written: draft-ietf-oauth-reciprocal-04.
+
+::
+
+    POST /token HTTP/1.1
+    Authorization: Basic ...
+    Content-Type: application/x-www-form-urlencoded
+
+    grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Areciprocal
+      &code=...&client_id=...&access_token=...
+
+Not implemented here: client authentication other than by secret.
+"""
+
+from collections.abc import Mapping
+
+from django.http import HttpRequest, HttpResponse
+
+from .. import protocol
+from ..client import token_endpoint
+from ..client.http import Answer
+from ..client.token_endpoint import TokenAnswer
+from ..exceptions import HandoverRefused
+from ..models import Peer
+from ..secret import Secret
+from .base import Dialect, Handover, Meaning, SendAnswer
+from .form import names_grant, parse_form, refusal_response
+
+#: RFC 6749, section 5.1: answers of the token endpoint are never stored by a cache.
+HEADERS: Mapping[str, str] = {
+    "Content-Type": "application/json",
+    "Cache-Control": "no-store",
+    "Pragma": "no-cache",
+}
+
+
+class IETFDialect(Dialect):
+    """Form-encoded, at the token endpoint, with the grant type's URN."""
+
+    def recognise(self, request: HttpRequest) -> bool:
+        return names_grant(request, protocol.GRANT_TYPE)
+
+    def parse(self, request: HttpRequest) -> Handover:
+        return parse_form(request)
+
+    def success(self) -> tuple[int, Mapping[str, str], str]:
+        # The draft asks for 200 and defines no body; DOT parses what comes with a 200 as JSON.
+        return 200, HEADERS, "{}"
+
+    def error(self, refused: HandoverRefused) -> HttpResponse:
+        return refusal_response(refused, HEADERS)
+
+    def send(self, peer: Peer, code: Secret, access_token: Secret) -> SendAnswer:
+        answer = token_endpoint.post(
+            peer,
+            peer.handover_endpoint,
+            {
+                "grant_type": protocol.GRANT_TYPE,
+                "code": code.reveal(),
+                "client_id": peer.client_id,
+                "access_token": access_token.reveal(),
+            },
+        )
+        return meaning_of(answer)
+
+    def redeem(self, peer: Peer, code: Secret) -> TokenAnswer:
+        # RFC 6749, section 4.1.3, without redirect_uri: there was no authorization request.
+        return token_endpoint.request_token(
+            peer, {"grant_type": "authorization_code", "code": code.reveal()}
+        )
+
+    def refresh(self, peer: Peer, refresh_token: Secret) -> TokenAnswer:
+        return token_endpoint.request_token(
+            peer, {"grant_type": "refresh_token", "refresh_token": refresh_token.reveal()}
+        )
+
+    def revoke(self, peer: Peer, token: Secret) -> SendAnswer:
+        # RFC 7009, section 2.1. 400 with unsupported_token_type (section 2.2.1) is final as well.
+        answer = token_endpoint.post(peer, peer.revocation_endpoint, {"token": token.reveal()})
+        return meaning_of(answer)
+
+
+def meaning_of(answer: Answer) -> SendAnswer:
+    """What an answer to a hand-over means.
+
+    The draft knows 200 and 400 only; RFC 6749, section 5.2, gives 400 and 401 their error codes,
+    and the rest is what HTTP servers and what stands in front of them say.
+    """
+    refusal = token_endpoint.refusal(answer)
+    status, error = answer.status, refusal.error
+    if 200 <= status < 300:
+        return SendAnswer(Meaning.ACCEPTED, f"HTTP {status}")
+    if status == 400 and error in ("", protocol.INVALID_GRANT):
+        meaning = Meaning.STALE
+    elif status == 401:
+        meaning = Meaning.CREDENTIALS_REFUSED
+    elif status in (404, 405, 408, 425, 429) or status >= 500 or status < 400:
+        meaning = Meaning.RETRY
+    else:
+        meaning = Meaning.REFUSED
+    return SendAnswer(meaning, str(refusal), refusal.retry_after)

@@ -1,0 +1,142 @@
+"""The draft as it is written, on the wire."""
+
+from typing import Any
+
+import pytest
+from django.http import HttpRequest
+from django.test import RequestFactory
+
+from reciprocal_oauth.dialects.base import Meaning
+from reciprocal_oauth.dialects.ietf import IETFDialect
+from reciprocal_oauth.exceptions import HandoverRefused
+from reciprocal_oauth.models import Peer
+from reciprocal_oauth.protocol import GRANT_TYPE
+
+from ..conftest import OUR_SECRET, PEER_SECRET, basic
+from ..fakes import FakePeer, Reply
+from .contract import ACCESS_TOKEN, CODE, DialectContract
+
+pytestmark = pytest.mark.django_db
+
+
+class TestContract(DialectContract):
+    name = "ietf"
+
+    def handover(self, code: str, access_token: str, client_id: str) -> HttpRequest:
+        body = f"grant_type={GRANT_TYPE}&code={code}&access_token={access_token}"
+        return RequestFactory().post(
+            "/o/token/",
+            f"{body}&client_id={client_id}",
+            content_type="application/x-www-form-urlencoded",
+            headers=basic(client_id, PEER_SECRET),
+        )
+
+
+@pytest.mark.draft("Reciprocal Authorization Code")
+def test_a_hand_over_carries_the_four_parameters_and_basic_credentials(
+    peer: Peer, fake_peer: FakePeer
+) -> None:
+    IETFDialect().send(peer, CODE, ACCESS_TOKEN)
+
+    sent = fake_peer.requests[0]
+    assert (sent.method, sent.path) == ("POST", "/token/")
+    assert sent.form == {
+        "grant_type": "urn:ietf:params:oauth:grant-type:reciprocal",
+        "code": "canary-code",
+        "client_id": "us-at-music",
+        "access_token": "canary-access-token",
+    }
+    assert sent.headers["Authorization"] == basic("us-at-music", OUR_SECRET)["Authorization"]
+    assert sent.headers["Content-Type"] == "application/x-www-form-urlencoded"
+
+
+@pytest.mark.draft("Reciprocal Authorization Code")
+def test_a_hand_over_goes_to_the_reciprocal_endpoint_where_there_is_one(
+    peer: Peer, fake_peer: FakePeer
+) -> None:
+    peer.reciprocal_endpoint = f"{fake_peer.url}/reciprocal/"
+    fake_peer.answers["/reciprocal/"] = Reply()
+
+    assert IETFDialect().send(peer, CODE, ACCESS_TOKEN).meaning is Meaning.ACCEPTED
+    assert [request.path for request in fake_peer.requests] == ["/reciprocal/"]
+
+
+A = Meaning.ACCEPTED
+MEANINGS: list[tuple[Reply, Meaning]] = [
+    (Reply(200, b"{}"), A),
+    (Reply(200, b""), A),
+    (Reply(200, b"<html>"), A),
+    (Reply(201), A),
+    (Reply(204, b""), A),
+    (Reply.json(400, error="invalid_grant"), Meaning.STALE),
+    (Reply(400, b""), Meaning.STALE),
+    (Reply(400, b"<html>"), Meaning.STALE),
+    (Reply(400, b"[1]"), Meaning.STALE),
+    (Reply.json(400, error=["invalid_grant"]), Meaning.STALE),
+    (Reply.json(400, error="invalid_request"), Meaning.REFUSED),
+    (Reply.json(400, error="unauthorized_client"), Meaning.REFUSED),
+    (Reply.json(400, error="unsupported_grant_type"), Meaning.REFUSED),
+    (Reply.json(400, error="invalid_scope"), Meaning.REFUSED),
+    (Reply.json(401, error="invalid_client"), Meaning.CREDENTIALS_REFUSED),
+    (Reply(401, b""), Meaning.CREDENTIALS_REFUSED),
+    (Reply(403), Meaning.REFUSED),
+    (Reply(410), Meaning.REFUSED),
+    (Reply(413), Meaning.REFUSED),
+    *((Reply(status, b""), Meaning.RETRY) for status in
+      (301, 302, 303, 307, 308, 404, 405, 408, 425, 429, 500, 502, 503, 504)),
+]  # fmt: skip
+
+
+@pytest.mark.draft("Reciprocal Authorization Code")
+@pytest.mark.rfc("6749", "5.2")
+@pytest.mark.threat("R3", "R4", "R5", "R6")
+@pytest.mark.parametrize(
+    ("reply", "meaning"), MEANINGS, ids=[f"{r.status} {r.body[:40]!r}" for r, _ in MEANINGS]
+)
+def test_what_an_answer_to_a_hand_over_means(
+    peer: Peer, fake_peer: FakePeer, reply: Reply, meaning: Meaning
+) -> None:
+    fake_peer.answers["/token/"] = reply
+
+    answer = IETFDialect().send(peer, CODE, ACCESS_TOKEN)
+
+    assert answer.meaning is meaning
+    assert str(reply.status) in answer.detail
+
+
+@pytest.mark.rfc("9110", "10.2.3")
+@pytest.mark.threat("R4")
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("120", 120), ("999999999999", 24 * 3600), ("soon", None), ("-5", None)]
+)
+def test_how_long_the_peer_asks_to_wait_is_passed_on(
+    peer: Peer, fake_peer: FakePeer, value: str, seconds: float | None
+) -> None:
+    fake_peer.answers["/token/"] = Reply(503, b"", {"Retry-After": value})
+
+    assert IETFDialect().send(peer, CODE, ACCESS_TOKEN).retry_after == seconds
+
+
+@pytest.mark.rfc("7009", "2.1")
+def test_a_revocation_goes_to_the_revocation_endpoint(peer: Peer, fake_peer: FakePeer) -> None:
+    fake_peer.answers["/revoke/"] = Reply(200, b"")
+
+    assert IETFDialect().revoke(peer, ACCESS_TOKEN).meaning is Meaning.ACCEPTED
+    sent = fake_peer.requests[0]
+    assert (sent.path, sent.form) == ("/revoke/", {"token": "canary-access-token"})
+    assert sent.headers["Authorization"].startswith("Basic ")
+
+
+@pytest.mark.rfc("6749", "5.2")
+def test_a_refusal_is_json_with_the_error_code_alone() -> None:
+    response: Any = IETFDialect().error(
+        HandoverRefused("temporarily_unavailable", "the log", status=503, retry_after=30)
+    )
+
+    assert (response.status_code, response.content) == (
+        503,
+        b'{"error": "temporarily_unavailable"}',
+    )
+    assert response["Retry-After"] == "30"
+    assert response["Content-Type"] == "application/json"
+    assert "WWW-Authenticate" not in response
