@@ -1,0 +1,49 @@
+"""What one attempt at a queue item comes to."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Done:
+    """Nothing is left to do."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The peer took it; look again after ``watch_seconds`` whether it has used it."""
+
+    watch_seconds: float
+
+
+@dataclass(frozen=True)
+class Retry:
+    """It did not work this time.
+
+    :ivar error: for our log and the administrator; no secrets.
+    :ivar after: seconds the peer asked to wait.
+    :ivar reason: ``Link.Reason`` to give up with once the attempts are used up.
+    """
+
+    error: str
+    reason: str
+    after: float | None = None
+
+
+@dataclass(frozen=True)
+class Dead:
+    """It will never work.
+
+    :ivar error: for our log and the administrator; no secrets.
+    :ivar reason: a ``Link.Reason``.
+    """
+
+    error: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """It is no longer needed."""
+
+
+Outcome = Done | Accepted | Retry | Dead | Cancelled

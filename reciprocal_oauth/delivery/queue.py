@@ -1,0 +1,95 @@
+"""Claiming rows with a lease, and recording what an attempt came to.
+
+A claim is one conditional UPDATE per row (compare-and-set), so two workers never hold the same
+row on any database. Leases are counted by the database's clock: a worker whose own clock is wrong
+steals nothing. No transaction and no lock is open while a claimed row is worked on.
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from ..conf import settings
+from ..exceptions import LeaseLost
+from ..models import QueueItem
+
+Item = TypeVar("Item", bound=QueueItem)
+State = QueueItem.State
+
+_ORDER = ("next_attempt_at", "pk")
+#: How many more rows are looked at than are wanted: other workers are after the same ones.
+_SPARE = 20
+
+
+def claim(model: type[Item], limit: int) -> Sequence[Item]:
+    """Claim up to ``limit`` due rows of ``model``; the attempt is counted at the claim."""
+    rows = model._default_manager
+    owner = secrets.token_hex(16)
+    wanted = limit
+    for pk, attempts, state in (
+        rows.filter(_due())
+        .order_by(*_ORDER)
+        .values_list("pk", "attempts", "state")[: limit + _SPARE]
+    ):
+        if not wanted:
+            break
+        wanted -= rows.filter(_due(), pk=pk, attempts=attempts, state=state).update(
+            state=State.CLAIMED,
+            attempts=F("attempts") + 1,
+            lease_owner=owner,
+            lease_until=Now() + timedelta(seconds=settings.LEASE_SECONDS),
+            updated_at=timezone.now(),
+        )
+    if wanted == limit:
+        return []
+    return list(rows.filter(lease_owner=owner).order_by(*_ORDER))
+
+
+def next_due_at(model: type[QueueItem]) -> datetime | None:
+    """When the next row of ``model`` comes due; ``None``: none waits."""
+    waiting = model._default_manager.filter(state__in=QueueItem.WAITING_STATES)
+    return waiting.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
+
+
+def finish(item: QueueItem, state: State, **values: Any) -> None:
+    """End a claimed row.
+
+    :raises LeaseLost: it is no longer ours.
+    """
+    now = timezone.now()
+    _update(item, **type(item).finishing(state, now, **values))
+
+
+def release(item: QueueItem, state: State, next_attempt_at: datetime, **values: Any) -> None:
+    """Give a claimed row back, to be looked at again at ``next_attempt_at``.
+
+    :raises LeaseLost: it is no longer ours.
+    """
+    _update(
+        item,
+        state=state,
+        next_attempt_at=next_attempt_at,
+        lease_owner=None,
+        lease_until=None,
+        updated_at=timezone.now(),
+        **values,
+    )
+
+
+def _due() -> Q:
+    waiting = Q(state__in=QueueItem.WAITING_STATES, next_attempt_at__lte=timezone.now())
+    abandoned = Q(state=State.CLAIMED, lease_until__lt=Now())
+    return waiting | abandoned
+
+
+def _update(item: QueueItem, **values: Any) -> None:
+    mine = type(item)._default_manager.filter(
+        pk=item.pk, state=State.CLAIMED, lease_owner=item.lease_owner
+    )
+    if not mine.update(**values):
+        raise LeaseLost(f"{item} is no longer held by this worker.")

@@ -1,0 +1,160 @@
+"""Carrying queue items through: claim, run the step that a party registered, record."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from .. import signals
+from ..exceptions import LeaseLost
+from ..models import InboxItem, OutboxItem, QueueItem
+from ..transactions import atomic
+from . import queue
+from .outcomes import Accepted, Cancelled, Dead, Done, Outcome, Retry
+from .retry import RetryPolicy
+
+logger = logging.getLogger("reciprocal_oauth.delivery")
+
+_ERROR_LENGTH = 500
+
+
+@dataclass(frozen=True)
+class Step:
+    """How the items of one queue are worked on.
+
+    :ivar attempt: one attempt; called without a transaction, may do HTTP.
+    :ivar policy: when to try again.
+    :ivar finished: column values that a row gets which ends in a state (a code that is cleared,
+        say).
+    :ivar given_up: told of a row that has just died, with its ``Link.Reason``.
+    """
+
+    attempt: Callable[[Any], Outcome]
+    policy: Callable[[], RetryPolicy]
+    finished: Callable[[QueueItem.State], dict[str, Any]]
+    given_up: Callable[[Any, str, str], None]
+
+
+_steps: dict[type[QueueItem], Step] = {}
+
+
+def register(model: type[QueueItem], step: Step) -> None:
+    """Hand the worker the step to run for the rows of ``model``."""
+    _steps[model] = step
+
+
+def models() -> Sequence[type[QueueItem]]:
+    """The queues that have a step. What the other side waits for comes first: its code dies."""
+    return [model for model in (InboxItem, OutboxItem) if model in _steps]
+
+
+def claim(limit: int) -> list[QueueItem]:
+    """Claim up to ``limit`` due items of all queues."""
+    items: list[QueueItem] = []
+    for model in models():
+        items += queue.claim(model, limit - len(items))
+    return items
+
+
+def drain() -> int:
+    """Work on due items, here and now, until none is due.
+
+    One at a time: the leases of more would run out while a slow peer holds up the first.
+
+    :returns: how many attempts were made.
+    """
+    attempts = 0
+    while items := claim(1):
+        work(items[0])
+        attempts += 1
+    return attempts
+
+
+def next_due_at() -> datetime | None:
+    """When the next item of any queue comes due."""
+    times = [time for model in models() if (time := queue.next_due_at(model)) is not None]
+    return min(times, default=None)
+
+
+def work(item: QueueItem) -> None:
+    """Make one attempt at a claimed item and record what it came to.
+
+    No fault of the attempt is raised; only of the database that the outcome is recorded in.
+    """
+    step = _steps[type(item)]
+    outcome = _attempt(item, step)
+    try:
+        _record(item, step, outcome)
+    except LeaseLost:
+        # The peer redeemed the code meanwhile, the user ended the link, or the lease ran out.
+        logger.info("%s was decided elsewhere", item, extra={"action": "lease_lost"})
+
+
+@sensitive_variables()  # An error report would show what is sent and received below.
+def _attempt(item: QueueItem, step: Step) -> Outcome:
+    if item.attempts > step.policy().limit:
+        # Its last attempt was cut off by a crash, or came to nothing. A row that kills its worker
+        # must not do so for ever, and a peer is not asked more often than was promised.
+        item.attempts -= 1
+        return Dead("no attempt is left", item.why_unfinished)
+    try:
+        return step.attempt(item)
+    except Exception as error:
+        # A fault of ours must not stop the worker, nor lose the row. The traceback is logged, the
+        # text of a foreign error is not kept: it could carry what was sent.
+        logger.exception("Attempt %s at %s failed unexpectedly", item.attempts, item)
+        return Retry(f"internal error: {type(error).__name__}", item.why_unfinished)
+
+
+def _record(item: QueueItem, step: Step, outcome: Outcome) -> None:
+    logger.info(
+        "Attempt %s at %s: %s",
+        item.attempts,
+        item,
+        outcome,
+        extra={"action": type(outcome).__name__.lower(), "attempts": item.attempts},
+    )
+    match outcome:
+        case Done():
+            _finish(item, step, QueueItem.State.DONE, last_error="")
+        case Cancelled():
+            _finish(item, step, QueueItem.State.CANCELLED)
+        case Dead(error=error, reason=reason):
+            _give_up(item, step, error, reason)
+        case Accepted(watch_seconds=seconds):
+            queue.release(
+                item,
+                QueueItem.State.ACCEPTED,
+                _in(seconds),
+                last_error="",
+                accepted_at=timezone.now(),
+            )
+        case Retry(error=error, reason=reason, after=after):
+            pause = step.policy().pause_after(item.attempts, after)
+            if pause is None:
+                _give_up(item, step, error, reason)
+            else:
+                queue.release(
+                    item, QueueItem.State.PENDING, _in(pause), last_error=error[:_ERROR_LENGTH]
+                )
+
+
+def _give_up(item: QueueItem, step: Step, error: str, reason: str) -> None:
+    with atomic():
+        _finish(item, step, QueueItem.State.DEAD, last_error=error[:_ERROR_LENGTH])
+        item.refresh_from_db()
+        step.given_up(item, reason, error)
+        signals.send_after_commit(signals.delivery_dead, type(item), item=item)
+    logger.warning("%s was given up: %s", item, error, extra={"action": "given_up"})
+
+
+def _finish(item: QueueItem, step: Step, state: QueueItem.State, **values: Any) -> None:
+    queue.finish(item, state, attempts=item.attempts, **values, **step.finished(state))
+
+
+def _in(seconds: float) -> datetime:
+    return timezone.now() + timedelta(seconds=seconds)

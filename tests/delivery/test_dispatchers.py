@@ -1,0 +1,203 @@
+"""Who starts the worker: by name, by dotted path, or nobody."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+from pytest_django import Settings
+
+from reciprocal_oauth.delivery import dispatchers, worker
+from reciprocal_oauth.delivery.dispatchers import Dispatcher, deliver_forever, get_dispatcher
+from reciprocal_oauth.delivery.outcomes import Done, Outcome
+from reciprocal_oauth.models import Link, OutboxItem
+from reciprocal_oauth.party_a import consent
+from reciprocal_oauth.transactions import atomic
+
+from ..fakes import FakePeer
+from .conftest import ScriptedStep
+
+MakeRow = Callable[..., OutboxItem]
+State = OutboxItem.State
+
+
+class RecordingDispatcher(Dispatcher):
+    """A site's own."""
+
+    woken = 0
+    requests = 0
+
+    def wake(self) -> None:
+        type(self).woken += 1
+
+    def request_started(self) -> None:
+        type(self).requests += 1
+
+
+class UnfinishedDispatcher(Dispatcher):
+    pass
+
+
+@pytest.fixture
+def use(settings: Settings) -> Callable[[str], None]:
+    def choose(name: str) -> None:
+        settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"DISPATCHER": name}
+
+    RecordingDispatcher.woken = RecordingDispatcher.requests = 0
+    return choose
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eager_hands_over_before_the_grant_returns(
+    use: Callable[[str], None], link_as_a: Link, fake_peer: FakePeer
+) -> None:
+    use("eager")
+
+    consent.allow(link_as_a, ["playback"])
+
+    assert len(fake_peer.to("/token/")) == 1
+    assert OutboxItem.objects.get().state == State.ACCEPTED
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.threat("R20")
+def test_nothing_is_started_by_a_grant_that_is_rolled_back(
+    use: Callable[[str], None], link_as_a: Link, fake_peer: FakePeer
+) -> None:
+    use("eager")
+
+    with atomic():
+        consent.allow(link_as_a, ["playback"])
+        transaction.set_rollback(True)
+
+    assert fake_peer.requests == []
+    assert not OutboxItem.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.threat("R20")
+def test_nothing_is_started_before_the_outermost_transaction_is_committed(
+    use: Callable[[str], None], link_as_a: Link, fake_peer: FakePeer
+) -> None:
+    use("eager")
+
+    with atomic():
+        consent.allow(link_as_a, ["playback"])
+        assert fake_peer.requests == []
+
+    assert len(fake_peer.to("/token/")) == 1
+
+
+def test_a_row_that_is_added_while_eager_works_is_worked_on_in_the_same_run(
+    use: Callable[[str], None], make_row: MakeRow, step: ScriptedStep
+) -> None:
+    use("eager")
+    deep: list[int] = []
+
+    def add_another(item: OutboxItem) -> Outcome:
+        deep.append(len(deep))
+        if len(deep) < 3:
+            make_row()
+            get_dispatcher().wake()
+        return Done()
+
+    step.outcomes = [add_another]
+    make_row()
+    get_dispatcher().wake()
+
+    assert len(step.attempted) == 3
+    assert not OutboxItem.objects.exclude(state=State.DONE).exists()
+
+
+def test_eager_works_again_after_it_has_failed(
+    use: Callable[[str], None],
+    make_row: MakeRow,
+    step: ScriptedStep,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use("eager")
+    make_row()
+    with monkeypatch.context() as broken:
+        broken.setattr(worker, "drain", lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            get_dispatcher().wake()
+
+    get_dispatcher().wake()
+
+    assert len(step.attempted) == 1
+
+
+def test_none_starts_nothing(
+    use: Callable[[str], None], make_row: MakeRow, step: ScriptedStep
+) -> None:
+    use("none")
+    make_row()
+    threads = threading.active_count()
+
+    get_dispatcher().wake()
+    get_dispatcher().request_started()
+
+    assert step.attempted == []
+    assert threading.active_count() == threads
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_dispatcher_of_the_site_is_woken_and_told_of_requests(
+    use: Callable[[str], None], link_as_a: Link, client: Any
+) -> None:
+    use(f"{__name__}.RecordingDispatcher")
+
+    consent.allow(link_as_a, ["playback"])
+    client.get("/no-such-page/")
+
+    assert (RecordingDispatcher.woken, RecordingDispatcher.requests) == (1, 1)
+    assert get_dispatcher() is get_dispatcher()
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("celery-but-misspelt", "Known: "),
+        ("no.such.module.Dispatcher", "cannot be imported"),
+        ("reciprocal_oauth.delivery.worker.drain", "is not a class"),
+    ],
+)
+def test_a_name_that_is_none_is_refused_aloud(
+    name: str, complaint: str, use: Callable[[str], None]
+) -> None:
+    use(name)
+
+    with pytest.raises(ImproperlyConfigured, match=complaint):
+        get_dispatcher()
+
+
+def test_a_dispatcher_without_wake_names_itself(use: Callable[[str], None]) -> None:
+    use(f"{__name__}.UnfinishedDispatcher")
+
+    with pytest.raises(NotImplementedError, match="UnfinishedDispatcher must implement wake"):
+        get_dispatcher().wake()
+
+
+def test_delivering_for_ever_survives_a_database_that_is_away(
+    make_row: MakeRow, step: ScriptedStep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = threading.Event()
+    drains: list[int] = []
+    real = worker.drain
+
+    def drain() -> int:
+        drains.append(1)
+        if len(drains) == 1:
+            raise ConnectionError
+        stop.set()
+        return real()
+
+    monkeypatch.setattr(worker, "drain", drain)
+    monkeypatch.setattr(dispatchers, "close_old_connections", lambda: None)
+    make_row()
+
+    deliver_forever(0.01, stop)
+
+    assert len(step.attempted) == 1

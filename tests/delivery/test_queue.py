@@ -1,0 +1,256 @@
+"""Claiming a row: one worker at a time, by the database's clock, on any database."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection, connections
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+from pytest_django import Settings
+
+from reciprocal_oauth.delivery import queue, worker
+from reciprocal_oauth.exceptions import LeaseLost
+from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
+
+State = OutboxItem.State
+MakeRow = Callable[..., OutboxItem]
+
+
+def _claim(limit: int = 10) -> list[OutboxItem]:
+    return list(queue.claim(OutboxItem, limit))
+
+
+def _let_lease_expire(item: OutboxItem) -> None:
+    OutboxItem.objects.filter(pk=item.pk).update(lease_until=Now() - timedelta(seconds=1))
+
+
+def test_a_claimed_row_says_so_and_counts_the_attempt(make_row: MakeRow) -> None:
+    make_row()
+
+    (item,) = _claim()
+
+    assert (item.state, item.attempts) == (State.CLAIMED, 1)
+    assert item.lease_owner
+    stored = OutboxItem.objects.get()
+    assert (stored.state, stored.attempts, stored.lease_owner) == (
+        State.CLAIMED,
+        1,
+        item.lease_owner,
+    )
+
+
+@pytest.mark.threat("R13")
+def test_a_claimed_row_is_not_claimed_again(make_row: MakeRow) -> None:
+    make_row()
+    _claim()
+
+    assert _claim() == []
+
+
+@pytest.mark.threat("R13")
+def test_two_workers_that_see_the_same_row_do_not_both_get_it(make_row: MakeRow) -> None:
+    make_row()
+    theirs: list[OutboxItem] = []
+
+    def other_worker_is_faster(execute: Any, sql: str, *args: Any) -> Any:
+        if sql.startswith("UPDATE") and not theirs:
+            theirs.append(OutboxItem(pk=0))  # Only once, and not for the claim below.
+            theirs[:] = _claim()
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(other_worker_is_faster):
+        ours = _claim()
+
+    assert ours == []
+    assert len(theirs) == 1
+    assert OutboxItem.objects.get().attempts == 1
+
+
+@pytest.mark.threat("R13")
+def test_a_worker_that_loses_a_row_takes_the_next(make_row: MakeRow) -> None:
+    first, second = make_row(), make_row()
+    theirs: list[OutboxItem] = []
+
+    def other_worker_is_faster(execute: Any, sql: str, *args: Any) -> Any:
+        if sql.startswith("UPDATE") and not theirs:
+            theirs.append(OutboxItem(pk=0))
+            theirs[:] = _claim(1)
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(other_worker_is_faster):
+        ours = _claim(1)
+
+    assert (theirs, ours) == ([first], [second])
+
+
+@pytest.mark.threat("R13", "R11")
+@pytest.mark.usefixtures("shared_database")
+def test_many_workers_at_once_claim_each_row_once(make_row: MakeRow) -> None:
+    for _ in range(40):
+        make_row()
+    claimed: list[int] = []
+    together = threading.Barrier(8)
+
+    def work() -> None:
+        together.wait()
+        while items := _claim(3):
+            claimed.extend(item.pk for item in items)
+        connections.close_all()
+
+    workers = [threading.Thread(target=work) for _ in range(8)]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join()
+
+    assert sorted(claimed) == sorted(OutboxItem.objects.values_list("pk", flat=True))
+    assert not OutboxItem.objects.exclude(attempts=1).exists()
+
+
+@pytest.mark.threat("K1", "K7")
+def test_a_row_whose_lease_has_run_out_is_taken_over(make_row: MakeRow) -> None:
+    make_row()
+    (dead_workers,) = _claim()
+    _let_lease_expire(dead_workers)
+
+    (ours,) = _claim()
+
+    assert ours.attempts == 2
+    assert ours.lease_owner != dead_workers.lease_owner
+    with pytest.raises(LeaseLost):
+        queue.finish(dead_workers, State.DONE)
+    with pytest.raises(LeaseLost):
+        queue.release(dead_workers, State.PENDING, timezone.now())
+    assert OutboxItem.objects.get().state == State.CLAIMED
+
+
+@pytest.mark.parametrize("seconds", [59, 61])
+def test_a_lease_lasts_as_long_as_the_settings_say(seconds: int, make_row: MakeRow) -> None:
+    make_row()
+    _claim()
+    # As if that much time had passed.
+    OutboxItem.objects.update(lease_until=F("lease_until") - timedelta(seconds=seconds))
+
+    assert len(_claim()) == (1 if seconds > 60 else 0)
+
+
+@pytest.mark.threat("Y5")
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_a_worker_with_a_wrong_clock_steals_no_lease(minutes: int, make_row: MakeRow) -> None:
+    make_row()
+    _claim()
+
+    with time_machine.travel(timezone.now() + timedelta(minutes=minutes), tick=False):
+        assert _claim() == []
+
+
+@pytest.mark.threat("Y5")
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_a_worker_with_a_wrong_clock_holds_its_own_lease(minutes: int, make_row: MakeRow) -> None:
+    make_row(next_attempt_at=timezone.now() - timedelta(hours=1))
+    with time_machine.travel(timezone.now() + timedelta(minutes=minutes), tick=False):
+        (item,) = _claim()
+
+    assert _claim() == []
+    _let_lease_expire(item)
+    assert len(_claim()) == 1
+
+
+def test_rows_are_claimed_in_the_order_in_which_they_came_due(make_row: MakeRow) -> None:
+    now = timezone.now()
+    late, early, middle = (
+        make_row(next_attempt_at=now - timedelta(seconds=age)) for age in (1, 30, 10)
+    )
+
+    assert _claim(2) == [early, middle]
+    assert _claim(2) == [late]
+    assert _claim(0) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "is_claimed"),
+    [
+        ({"state": State.PENDING}, True),
+        ({"state": State.ACCEPTED}, True),
+        ({"state": State.PENDING, "next_attempt_at": timedelta(seconds=30)}, False),
+        ({"state": State.ACCEPTED, "next_attempt_at": timedelta(seconds=30)}, False),
+        ({"state": State.DONE}, False),
+        ({"state": State.DEAD}, False),
+        ({"state": State.CANCELLED}, False),
+    ],
+)
+def test_only_rows_that_wait_and_are_due_are_claimed(
+    values: dict[str, Any], is_claimed: bool, make_row: MakeRow
+) -> None:
+    if "next_attempt_at" in values:
+        values = {**values, "next_attempt_at": timezone.now() + values["next_attempt_at"]}
+    make_row(**values)
+
+    assert bool(_claim()) == is_claimed
+
+
+@pytest.mark.threat("Y1")
+def test_a_row_that_is_deleted_meanwhile_is_nobodys(make_row: MakeRow) -> None:
+    gone, stays = make_row(), make_row()
+
+    def delete_after_claim(execute: Any, sql: str, *args: Any) -> Any:
+        if sql.startswith("SELECT") and OutboxItem.objects.filter(attempts=1, pk=gone.pk).exists():
+            OutboxItem.objects.filter(pk=gone.pk).delete()
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(_once_deep(delete_after_claim)):
+        assert _claim() == [stays]
+
+
+def _once_deep(wrapper: Callable[..., Any]) -> Callable[..., Any]:
+    """A wrapper that is not asked about the queries that it makes itself."""
+    inside = False
+
+    def wrap(execute: Any, *args: Any) -> Any:
+        nonlocal inside
+        if inside:
+            return execute(*args)
+        inside = True
+        try:
+            return wrapper(execute, *args)
+        finally:
+            inside = False
+
+    return wrap
+
+
+def test_what_the_other_side_waits_for_comes_first(
+    make_row: MakeRow, peer: Peer, link_as_a: Link
+) -> None:
+    outgoing = make_row()
+    incoming = InboxItem.objects.create(peer=peer, link=link_as_a, code_hash="x")
+
+    assert worker.claim(10) == [incoming, outgoing]
+    assert worker.claim(10) == []
+
+
+def test_when_the_next_row_comes_due(make_row: MakeRow) -> None:
+    assert worker.next_due_at() is None
+
+    make_row(state=State.DONE)
+    due = timezone.now() + timedelta(seconds=30)
+    make_row(next_attempt_at=due)
+    make_row(next_attempt_at=due + timedelta(seconds=30), state=State.ACCEPTED)
+
+    assert worker.next_due_at() == due
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the connection's time zone is set once")
+def test_leases_work_where_the_site_uses_local_times(make_row: MakeRow, settings: Settings) -> None:
+    settings.USE_TZ = False
+    make_row()
+
+    (item,) = _claim()
+    assert _claim() == []
+    _let_lease_expire(item)
+    assert len(_claim()) == 1

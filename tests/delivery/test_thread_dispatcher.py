@@ -1,0 +1,245 @@
+"""The default dispatcher: a few threads of the web process, and a database shared with it."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from django.db.backends.signals import connection_created
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.delivery.dispatchers import ThreadDispatcher, get_dispatcher
+from reciprocal_oauth.delivery.outcomes import Done, Outcome
+from reciprocal_oauth.models import Link, OutboxItem
+from reciprocal_oauth.party_a import consent
+
+from ..fakes import FakePeer
+from .conftest import ScriptedStep
+
+pytestmark = pytest.mark.usefixtures("shared_database")
+
+MakeRow = Callable[..., OutboxItem]
+State = OutboxItem.State
+
+
+@pytest.fixture
+def dispatcher(shared_database: None, settings: Settings) -> Iterator[ThreadDispatcher]:
+    """The dispatcher in force. It sweeps once a minute: what happens sooner has another cause."""
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {
+        "DISPATCHER": "thread",
+        "DISPATCHER_THREADS": 2,
+        "DISPATCHER_SWEEP_SECONDS": 60.0,
+    }
+    dispatcher = get_dispatcher()
+    assert isinstance(dispatcher, ThreadDispatcher)
+    yield dispatcher
+    dispatcher.stop()
+
+
+def _soon(is_true: Callable[[], Any]) -> None:
+    end = time.monotonic() + 10
+    while not is_true():
+        assert time.monotonic() < end, "It has not happened."
+        time.sleep(0.01)
+
+
+def _our_threads() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name.startswith("reciprocal-")]
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_a_grant_is_handed_over_soon_after_commit(link_as_a: Link, fake_peer: FakePeer) -> None:
+    consent.allow(link_as_a, ["playback"])
+
+    _soon(lambda: OutboxItem.objects.get().state == State.ACCEPTED)
+    assert len(fake_peer.to("/token/")) == 1
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_rows_left_from_before_start_with_the_first_request(
+    make_row: MakeRow, step: ScriptedStep, client: Client
+) -> None:
+    make_row()
+    assert step.attempted == []
+
+    client.get("/no-such-page/")
+
+    _soon(lambda: OutboxItem.objects.get().state == State.DONE)
+
+
+@pytest.mark.threat("R21")
+def test_there_are_no_threads_before_the_first_request_or_row(
+    dispatcher: ThreadDispatcher, client: Client
+) -> None:
+    assert _our_threads() == []
+
+    client.get("/no-such-page/")
+    assert _our_threads() == ["reciprocal-dispatcher"]
+
+    client.get("/no-such-page/")
+    assert _our_threads() == ["reciprocal-dispatcher"]
+    dispatcher.stop()
+    assert _our_threads() == []
+
+
+@pytest.mark.threat("R13")
+def test_waking_many_times_works_on_a_row_once(
+    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep
+) -> None:
+    make_row()
+
+    for _ in range(50):
+        dispatcher.wake()
+
+    _soon(lambda: OutboxItem.objects.get().state == State.DONE)
+    dispatcher.stop()
+    assert len(step.attempted) == 1
+
+
+@pytest.mark.threat("R13")
+def test_two_web_processes_work_on_a_row_once(
+    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep
+) -> None:
+    rows = [make_row() for _ in range(10)]
+    other = ThreadDispatcher()
+
+    dispatcher.wake()
+    other.wake()
+
+    _soon(lambda: OutboxItem.objects.filter(state=State.DONE).count() == len(rows))
+    other.stop()
+    assert len(step.attempted) == len(rows)
+
+
+def test_a_row_that_comes_due_later_is_started_then(
+    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep
+) -> None:
+    due = timezone.now() + timedelta(seconds=0.5)
+    make_row(next_attempt_at=due)
+
+    dispatcher.request_started()
+
+    _soon(lambda: OutboxItem.objects.get().state == State.DONE)
+    assert timezone.now() >= due
+
+
+@pytest.mark.threat("R2")
+def test_a_full_pool_claims_no_more_than_it_can_work_on(
+    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep
+) -> None:
+    for _ in range(5):
+        make_row()
+    may_go_on = threading.Event()
+
+    def wait(item: OutboxItem) -> Outcome:
+        may_go_on.wait(10)
+        return Done()
+
+    step.outcomes = [wait]
+    dispatcher.wake()
+    _soon(lambda: len(step.attempted) == 2)
+    dispatcher.wake()
+    time.sleep(0.2)
+
+    assert OutboxItem.objects.filter(state=State.CLAIMED).count() == 2
+    may_go_on.set()
+    _soon(lambda: OutboxItem.objects.filter(state=State.DONE).count() == 5)
+    assert len(step.attempted) == 5
+
+
+@pytest.mark.threat("R21")
+def test_no_thread_keeps_a_database_connection(
+    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep
+) -> None:
+    opened: list[Any] = []
+
+    def note(connection: Any, **kwargs: Any) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            opened.append(connection)
+
+    connection_created.connect(note)
+    make_row()
+    dispatcher.wake()
+    _soon(lambda: OutboxItem.objects.get().state == State.DONE)
+    dispatcher.stop()
+    connection_created.disconnect(note)
+
+    assert len(opened) >= 2  # The dispatcher's own, and the worker's.
+    assert [each for each in opened if each.connection is not None] == []
+
+
+@pytest.mark.threat("R10")
+def test_a_database_that_is_away_for_a_moment_does_not_end_it(
+    dispatcher: ThreadDispatcher,
+    make_row: MakeRow,
+    step: ScriptedStep,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"DISPATCHER_SWEEP_SECONDS": 0.05}
+    failures = [OperationalError("gone"), RuntimeError("odd")]
+    claim = worker.claim
+
+    def sometimes(limit: int) -> Any:
+        if failures:
+            raise failures.pop()
+        return claim(limit)
+
+    monkeypatch.setattr(worker, "claim", sometimes)
+    make_row()
+
+    dispatcher.wake()
+
+    _soon(lambda: OutboxItem.objects.get().state == State.DONE)
+    assert [each.levelno for each in caplog.records].count(logging.ERROR) == 2
+
+
+def test_an_outcome_that_cannot_be_recorded_is_logged_and_the_next_row_worked_on(
+    dispatcher: ThreadDispatcher,
+    make_row: MakeRow,
+    step: ScriptedStep,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    unlucky, lucky = make_row(), make_row()
+    work = worker.work
+
+    def sometimes(item: OutboxItem) -> None:
+        if item == unlucky:
+            raise OperationalError("gone")
+        work(item)
+
+    monkeypatch.setattr(worker, "work", sometimes)
+    dispatcher.wake()
+
+    _soon(lambda: OutboxItem.objects.get(pk=lucky.pk).state == State.DONE)
+    assert OutboxItem.objects.get(pk=unlucky.pk).state == State.CLAIMED
+    assert "its lease will run out" in caplog.text
+
+
+def test_stopping_finishes_what_has_been_begun_and_waking_begins_again(
+    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep
+) -> None:
+    def slow(item: OutboxItem) -> Outcome:
+        time.sleep(0.2)
+        return Done()
+
+    step.outcomes = [slow]
+    make_row()
+    dispatcher.wake()
+    _soon(lambda: step.attempted)
+
+    dispatcher.stop()
+    assert OutboxItem.objects.get().state == State.DONE
+
+    make_row()
+    dispatcher.wake()
+    _soon(lambda: OutboxItem.objects.filter(state=State.DONE).count() == 2)

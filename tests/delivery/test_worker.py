@@ -1,0 +1,284 @@
+"""What an attempt comes to, and how it is recorded."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from reciprocal_oauth import signals
+from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.delivery.outcomes import Accepted, Cancelled, Dead, Done, Outcome, Retry
+from reciprocal_oauth.models import OutboxItem
+from reciprocal_oauth.transactions import atomic
+
+from .conftest import ScriptedStep
+
+State = OutboxItem.State
+MakeRow = Callable[..., OutboxItem]
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def _work_on(row: OutboxItem, outcome: Outcome | Exception, step: ScriptedStep) -> OutboxItem:
+    step.outcomes = [outcome]
+    (item,) = worker.claim(1)
+    worker.work(item)
+    row.refresh_from_db()
+    return row
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "pause"),
+    [
+        (Done(), State.DONE, None),
+        (Cancelled(), State.CANCELLED, None),
+        (Dead("refused", "handover_refused"), State.DEAD, None),
+        (Accepted(120.0), State.ACCEPTED, 120.0),
+        (Retry("down", "unreachable"), State.PENDING, 5.0),
+        (Retry("busy", "unreachable", after=60.0), State.PENDING, 60.0),
+    ],
+    ids=lambda each: type(each).__name__ if isinstance(each, Outcome) else "",
+)
+@time_machine.travel(NOON, tick=False)
+def test_an_outcome_is_recorded_and_the_row_given_back(
+    outcome: Outcome, state: str, pause: float | None, make_row: MakeRow, step: ScriptedStep
+) -> None:
+    row = _work_on(make_row(live_key="link"), outcome, step)
+
+    assert row.state == state
+    assert (row.lease_owner, row.lease_until) == (None, None)
+    assert row.attempts == 1
+    if pause is None:
+        assert (row.finished_at, row.next_attempt_at, row.live_key) == (NOON, None, None)
+    else:
+        assert row.next_attempt_at == NOON + timedelta(seconds=pause)
+        assert (row.finished_at, row.live_key) == (None, "link")
+
+
+@time_machine.travel(NOON, tick=False)
+def test_an_accepted_row_says_when_and_forgets_earlier_errors(
+    make_row: MakeRow, step: ScriptedStep
+) -> None:
+    row = _work_on(make_row(last_error="HTTP 503"), Accepted(120.0), step)
+
+    assert (row.accepted_at, row.last_error) == (NOON, "")
+
+
+def test_an_error_is_kept_for_the_administrator(make_row: MakeRow, step: ScriptedStep) -> None:
+    row = _work_on(make_row(), Retry("HTTP 503 " + "x" * 1000, "unreachable"), step)
+
+    assert row.last_error.startswith("HTTP 503")
+    assert len(row.last_error) == 500
+
+
+@pytest.mark.threat("R3")
+def test_a_row_is_tried_as_often_as_the_schedule_says_and_then_given_up_once(
+    make_row: MakeRow, step: ScriptedStep
+) -> None:
+    row = make_row()
+    step.outcomes = [Retry("HTTP 503", "unreachable")]
+    with time_machine.travel(NOON, tick=False) as clock:
+        OutboxItem.objects.update(next_attempt_at=NOON)
+        for _ in range(20):
+            worker.drain()
+            clock.shift(60)
+
+    row.refresh_from_db()
+    assert (row.state, row.attempts, row.last_error) == (State.DEAD, 3, "HTTP 503")
+    assert len(step.attempted) == 3
+    assert step.given_up == [(row, "unreachable", "HTTP 503")]
+
+
+@pytest.mark.threat("K1", "D4")
+def test_a_row_whose_last_attempt_was_cut_off_by_a_crash_is_not_tried_once_more(
+    make_row: MakeRow, step: ScriptedStep
+) -> None:
+    row = _work_on(make_row(attempts=3), Done(), step)
+
+    assert step.attempted == []
+    assert (row.state, row.attempts) == (State.DEAD, 3)
+    assert [reason for _, reason, _ in step.given_up] == ["unreachable"]
+
+
+@pytest.mark.threat("R5")
+def test_a_code_that_was_accepted_at_the_last_attempt_and_never_used_is_unconfirmed(
+    make_row: MakeRow, step: ScriptedStep
+) -> None:
+    _work_on(make_row(attempts=3, state=State.ACCEPTED, accepted_at=timezone.now()), Done(), step)
+
+    assert [reason for _, reason, _ in step.given_up] == ["unconfirmed"]
+
+
+@pytest.mark.threat("X2")
+def test_a_fault_of_ours_does_not_lose_the_row_and_its_text_is_not_kept(
+    make_row: MakeRow, step: ScriptedStep, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = _work_on(make_row(), RuntimeError("t0ken-canary"), step)
+
+    assert row.state == State.PENDING
+    assert row.last_error == "internal error: RuntimeError"
+    (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+    assert "canary" not in record.getMessage()
+
+
+def test_after_a_fault_the_worker_goes_on_with_the_next_row(
+    make_row: MakeRow, step: ScriptedStep
+) -> None:
+    first, second = make_row(), make_row()
+    step.outcomes = [RuntimeError(), Done()]
+
+    assert worker.drain() == 2
+
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.state, second.state) == (State.PENDING, State.DONE)
+
+
+@pytest.mark.threat("K5")
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Accepted(120.0),
+        Retry("HTTP 503", "unreachable"),
+        Dead("HTTP 403", "handover_refused"),
+        RuntimeError(),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_what_was_decided_meanwhile_stands(
+    outcome: Any, make_row: MakeRow, step: ScriptedStep
+) -> None:
+    row = make_row()
+
+    def redeemed_while_we_sent(item: OutboxItem) -> Outcome:
+        OutboxItem.objects.filter(pk=item.pk).update(
+            **OutboxItem.finishing(State.DONE, timezone.now())
+        )
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    step.outcomes = [redeemed_while_we_sent]
+    worker.drain()
+
+    row.refresh_from_db()
+    assert (row.state, row.last_error) == (State.DONE, "")
+    assert step.given_up == []
+
+
+def test_a_row_that_is_deleted_meanwhile_harms_nobody(
+    make_row: MakeRow, step: ScriptedStep
+) -> None:
+    row = make_row()
+
+    def deleted(item: OutboxItem) -> Outcome:
+        OutboxItem.objects.all().delete()
+        return Retry("HTTP 503", "unreachable")
+
+    step.outcomes = [deleted]
+
+    assert worker.drain() == 1
+    assert not OutboxItem.objects.filter(pk=row.pk).exists()
+
+
+@pytest.mark.threat("R2", "R13")
+def test_draining_holds_one_lease_at_a_time(make_row: MakeRow, step: ScriptedStep) -> None:
+    held: list[int] = []
+    for _ in range(3):
+        make_row()
+
+    def count(item: OutboxItem) -> Outcome:
+        held.append(OutboxItem.objects.filter(state=State.CLAIMED).count())
+        return Done()
+
+    step.outcomes = [count]
+
+    assert worker.drain() == 3
+    assert held == [1, 1, 1]
+
+
+class TestGivingUp:
+    """A row that dies is announced once, and only if it has really died."""
+
+    @pytest.fixture
+    def announced(self) -> Any:
+        received: list[tuple[Any, str]] = []
+
+        def receive(sender: type, item: OutboxItem, **kwargs: Any) -> None:
+            received.append((sender, OutboxItem.objects.get(pk=item.pk).state))
+
+        signals.delivery_dead.connect(receive)
+        yield received
+        signals.delivery_dead.disconnect(receive)
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.threat("R3")
+    def test_it_is_announced_after_commit(
+        self, make_row: MakeRow, step: ScriptedStep, announced: list[Any]
+    ) -> None:
+        make_row()
+        step.outcomes = [Dead("HTTP 403", "handover_refused")]
+
+        with atomic():
+            worker.drain()
+            assert announced == []
+
+        assert announced == [(OutboxItem, State.DEAD)]
+        worker.drain()
+        assert len(announced) == 1
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_crash_in_the_middle_leaves_the_row_to_be_given_up_again(
+        self,
+        make_row: MakeRow,
+        step: ScriptedStep,
+        announced: list[Any],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        row = make_row()
+        step.outcomes = [Dead("HTTP 403", "handover_refused")]
+        monkeypatch.setattr(step, "given_up", _Killed())
+
+        with pytest.raises(KeyboardInterrupt):
+            worker.drain()
+
+        row.refresh_from_db()
+        assert row.state == State.CLAIMED
+        assert announced == []
+
+
+class _Killed(list[Any]):
+    def append(self, item: Any) -> None:
+        raise KeyboardInterrupt
+
+
+def test_the_log_names_row_and_outcome_and_carries_the_action(
+    make_row: MakeRow, step: ScriptedStep, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "reciprocal_oauth")
+    row = _work_on(make_row(), Retry("HTTP 503", "unreachable"), step)
+
+    (record,) = [r for r in caplog.records if getattr(r, "action", "") == "retry"]
+    assert f"#{row.pk}" in record.getMessage()
+    assert "HTTP 503" in record.getMessage()
+    assert record.attempts == 1  # type: ignore[attr-defined]
+
+
+def test_losing_a_lease_is_logged_and_not_raised(
+    make_row: MakeRow, step: ScriptedStep, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "reciprocal_oauth")
+    make_row()
+
+    def taken_over(item: OutboxItem) -> Outcome:
+        OutboxItem.objects.update(lease_owner="another worker")
+        return Done()
+
+    step.outcomes = [taken_over]
+    worker.drain()
+
+    assert OutboxItem.objects.get().state == State.CLAIMED
+    assert [r for r in caplog.records if getattr(r, "action", "") == "lease_lost"]
