@@ -1,0 +1,134 @@
+"""The tokens that DOT has issued to a peer for one link: found, narrowed, revoked.
+
+DOT groups the tokens that stem from one grant in a ``token_family``; a link names the family in
+force. DOT's models are swappable, so they are looked up when used.
+"""
+
+import uuid
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from oauth2_provider.models import (
+    get_access_token_model,
+    get_grant_model,
+    get_refresh_token_model,
+)
+
+from . import scopes
+from .models import Link, Peer, ReciprocalCode
+
+
+def peer_of(application: Any) -> Peer | None:
+    """The peer, enabled or not, whose registration here is ``application``.
+
+    Django keeps it on the application object, also that there is none: DOT makes one such object
+    per request, so a request asks the database once.
+    """
+    return getattr(application, "reciprocal_peer", None)
+
+
+def families_of(access_token: Any) -> QuerySet[Any, uuid.UUID | None]:
+    """The family of a DOT access token, as a subquery; nothing for tokens of the implicit grant.
+
+    The refresh token bound to it names the family; after a rotation without one, the refresh token
+    that it was made from does.
+    """
+    refresh_tokens = get_refresh_token_model().objects
+    found = refresh_tokens.filter(
+        Q(access_token=access_token.pk) | Q(pk=access_token.source_refresh_token_id),
+        token_family__isnull=False,
+    )
+    return found.values_list("token_family", flat=True)
+
+
+def narrow(link: Link) -> None:
+    """Cut the live access tokens of ``link`` to what it allows now; nothing left: revoke.
+
+    Bites on the next call with such a token. Call it in the transaction that narrows the link.
+    """
+    limit = link.incoming_limit
+    if not limit:
+        revoke(link)
+        return
+    for token in _access_tokens(link).only("pk", "scope"):
+        kept = scopes.cut(token.scope, limit)
+        if kept != token.scope:
+            get_access_token_model().objects.filter(pk=token.pk).update(scope=kept)
+
+
+def revoke(link: Link) -> None:
+    """Make every token and unredeemed code that the peer holds for ``link`` worthless, at once."""
+    kill_codes(link)
+    for family in _families(link):
+        get_refresh_token_model().revoke_family(family)
+    _access_tokens(link).delete()
+    if not _others(link).exists():
+        # A normal code that is still unredeemed would open the link again. The reciprocal codes
+        # that are left belong to other links.
+        get_grant_model().objects.filter(
+            user_id=link.user_id, application_id=link.peer.application_id
+        ).exclude(redirect_uri__startswith="urn:uuid:").delete()
+
+
+def kill_codes(link: Link) -> None:
+    """End the unredeemed reciprocal codes of ``link``: the ledger rows and DOT's Grants."""
+    live = list(link.codes.filter(state=ReciprocalCode.State.LIVE))
+    if not live:
+        return
+    link.codes.filter(pk__in=[code.pk for code in live], state=ReciprocalCode.State.LIVE).update(
+        state=ReciprocalCode.State.DEAD
+    )
+    get_grant_model().objects.filter(
+        application_id=link.peer.application_id,
+        redirect_uri__in=[code.redirect_uri for code in live],
+    ).delete()
+
+
+def has_live_tokens(link: Link) -> bool:
+    """Whether the peer still holds tokens for ``link`` that work, or that it can renew."""
+    # A refresh token whose access token is gone is refused by DOT.
+    renewable = get_refresh_token_model().objects.filter(
+        revoked__isnull=True, access_token__isnull=False
+    )
+    if link.incoming_family is not None:
+        return renewable.filter(token_family=link.incoming_family).exists()
+    alone = _access_tokens(link).exclude(pk__in=renewable.values("access_token_id"))
+    return alone.filter(expires__gt=timezone.now()).exists()
+
+
+def _access_tokens(link: Link) -> QuerySet[Any]:
+    """Access tokens of the user and the peer that belong to no other link of theirs."""
+    foreign = get_refresh_token_model().objects.filter(
+        token_family__in=_others(link).values("incoming_family"), access_token__isnull=False
+    )
+    return (
+        get_access_token_model()
+        .objects.filter(user_id=link.user_id, application_id=link.peer.application_id)
+        .exclude(pk__in=foreign.values("access_token_id"))
+    )
+
+
+def _families(link: Link) -> set[uuid.UUID]:
+    """Families of the user's tokens at the peer, without those of other links."""
+    foreign = _others(link).values("incoming_family")
+    found = (
+        get_refresh_token_model()
+        .objects.filter(
+            user_id=link.user_id,
+            application_id=link.peer.application_id,
+            revoked__isnull=True,
+            token_family__isnull=False,
+        )
+        .exclude(token_family__in=foreign)
+    )
+    return set(found.values_list("token_family", flat=True))
+
+
+def _others(link: Link) -> QuerySet[Link]:
+    return Link.objects.filter(
+        user_id=link.user_id,
+        peer_id=link.peer_id,
+        status=Link.Status.ACTIVE,
+        incoming_family__isnull=False,
+    ).exclude(pk=link.pk)

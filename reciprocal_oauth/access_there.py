@@ -1,0 +1,132 @@
+"""Our access at a peer: stored on a link, handed out fresh, refreshed by one worker at a time.
+
+RFC 6749, section 6. A row lock is no guard on SQLite, and a lock must not be held during HTTP, so
+the refresh is guarded by a lease: one conditional UPDATE by the database's clock. Whoever does not
+get it waits and reads again.
+"""
+
+import time
+from datetime import timedelta
+
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from . import lifecycle
+from .client.token_endpoint import TokenAnswer
+from .conf import settings
+from .dialects import dialect_of
+from .exceptions import NotLinked, PeerRefused, PeerUnreachable
+from .models import Link
+from .protocol import INVALID_GRANT
+from .secret import Secret
+
+_POLL_SECONDS = 0.05
+
+
+def store(link: Link, answer: TokenAnswer, *, asked_scope: str) -> None:
+    """Put a token response on ``link`` as its outgoing access. The caller saves.
+
+    :param asked_scope: what was asked for: the granted scope where the peer does not say another
+        (RFC 6749, section 5.1).
+    """
+    link.access_token = answer.access_token
+    if answer.refresh_token is not None:
+        link.refresh_token = answer.refresh_token
+    link.outgoing_scope = asked_scope if answer.scope is None else answer.scope
+    link.access_token_expires_at = answer.expires_at
+    link.outgoing_state = Link.Outgoing.ACTIVE
+    link.outgoing_reason = ""
+
+
+def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
+    """A token that the peer should accept now.
+
+    :param not_this: a token that the peer has just refused although it had not expired.
+    :raises NotLinked: there is no working outgoing access; the link says why.
+    :raises PeerError: it has expired and could not be refreshed this time; try again later.
+    """
+    give_up = time.monotonic() + settings.HTTP_TOTAL_TIMEOUT_SECONDS
+    while True:
+        _read_again(link)
+        if _is_usable(link, not_this):
+            return link.access_token
+        if not link.refresh_token:
+            lifecycle.break_outgoing(link, Link.Reason.EXPIRED)
+            raise NotLinked(f"The access of link {link.pk} ran out and cannot be renewed.")
+        if _take_lease(link):
+            if (token := _refresh(link, not_this)) is not None:
+                return token
+        elif time.monotonic() >= give_up:
+            raise PeerUnreachable(f"Link {link.pk} is being refreshed elsewhere for too long.")
+        else:
+            time.sleep(_POLL_SECONDS)
+
+
+def _read_again(link: Link) -> None:
+    """:raises NotLinked: the link is gone, has ended, or has no working outgoing access."""
+    try:
+        link.refresh_from_db()
+    except Link.DoesNotExist:
+        raise NotLinked(f"Link {link.pk} is gone.") from None
+    if not link.is_active or link.outgoing_state != Link.Outgoing.ACTIVE or not link.peer.enabled:
+        raise NotLinked(f"Link {link.pk} has no working outgoing access.")
+
+
+def _is_usable(link: Link, not_this: Secret | None) -> bool:
+    if not link.access_token or (not_this is not None and link.access_token == not_this):
+        return False
+    expires = link.access_token_expires_at
+    return expires is None or expires > timezone.now()
+
+
+def _take_lease(link: Link) -> bool:
+    free = Q(refresh_lease_until__isnull=True) | Q(refresh_lease_until__lt=Now())
+    until = Now() + timedelta(seconds=settings.LEASE_SECONDS)
+    return bool(Link.objects.filter(free, pk=link.pk).update(refresh_lease_until=until))
+
+
+def _refresh(link: Link, not_this: Secret | None) -> Secret | None:
+    """Refresh, holding the lease. ``None``: the link was changed while we asked; look again."""
+    try:
+        # Somebody may have finished between our reading and our lease.
+        _read_again(link)
+        if _is_usable(link, not_this):
+            return link.access_token
+        used = link.refresh_token
+        if not used:
+            return None
+        return _keep(link, used, dialect_of(link.peer).refresh(link.peer, used))
+    except PeerRefused as error:
+        if error.status != 400 or error.error != INVALID_GRANT:
+            raise
+        if not _with_token(link, used).exists():
+            return None
+        # Final: asking again would only look like an attack there.
+        lifecycle.break_outgoing(link, Link.Reason.REFRESH_REFUSED)
+        raise NotLinked(f"The peer no longer renews the access of link {link.pk}.") from error
+    finally:
+        Link.objects.filter(pk=link.pk).update(refresh_lease_until=None)
+
+
+def _keep(link: Link, used: Secret, answer: TokenAnswer) -> Secret | None:
+    """Store what ``used`` was refreshed to, unless the link was changed while we asked."""
+    store(link, answer, asked_scope=link.outgoing_scope)
+    fields = ("access_token", "refresh_token", "outgoing_scope", "access_token_expires_at")
+    values = {field: getattr(link, field) for field in fields}
+    if _with_token(link, used).update(**values, updated_at=timezone.now()):
+        return answer.access_token
+    # It was ended or connected anew: nobody will use these tokens, so they must not live on there.
+    if dialect_of(link.peer).revokes_replaced_tokens and Link.objects.filter(pk=link.pk).exists():
+        lifecycle.queue_revocation(link)
+    return None
+
+
+def _with_token(link: Link, used: Secret) -> QuerySet[Link]:
+    """The link's row, if it still works and its refresh token is the one that we read."""
+    return Link.objects.filter(
+        pk=link.pk,
+        status=Link.Status.ACTIVE,
+        outgoing_state=Link.Outgoing.ACTIVE,
+        refresh_token=used,
+    )

@@ -1,0 +1,177 @@
+"""How a link changes: a direction breaks, both work, the link ends.
+
+Each change is one conditional UPDATE, so that two workers which notice the same thing announce it
+once. The callers hold no lock; where they do, the row they hold is brought up to date.
+"""
+
+from typing import Any
+
+from django.utils import timezone
+
+from . import access_here, signals
+from .models import InboxItem, Link, LinkEvent, OutboxItem, Step
+from .models.events import record
+from .secret import Secret
+from .transactions import atomic
+
+Reason = Link.Reason
+
+#: The direction in which we call the peer, and the one in which it calls us.
+OUTGOING, INCOMING = "outgoing", "incoming"
+
+
+def lock(pk: Any) -> Link:
+    """The link's row, locked until the transaction ends.
+
+    Without a join: the peer's row must stay free, and MariaDB knows no ``FOR UPDATE OF``.
+    """
+    return Link.objects.select_for_update().get(pk=pk)
+
+
+def break_outgoing(link: Link, reason: str, detail: str = "") -> None:
+    """Our access at the peer no longer works; its tokens are worthless and forgotten."""
+    _break(
+        link,
+        OUTGOING,
+        reason,
+        detail,
+        from_state=Link.Outgoing.ACTIVE,
+        to_state=Link.Outgoing.BROKEN,
+        access_token=Secret(""),
+        refresh_token=Secret(""),
+        access_token_expires_at=None,
+    )
+
+
+def break_incoming(link: Link, reason: str, detail: str = "") -> None:
+    """What the user allowed could not be carried to the peer."""
+    _break(
+        link,
+        INCOMING,
+        reason,
+        detail,
+        from_state=Link.Incoming.GRANTED,
+        to_state=Link.Incoming.BROKEN,
+    )
+
+
+def _break(
+    link: Link,
+    direction: str,
+    reason: str,
+    detail: str,
+    *,
+    from_state: str,
+    to_state: str,
+    **values: Any,
+) -> None:
+    state, why = f"{direction}_state", f"{direction}_reason"
+    with atomic():
+        changed = Link.objects.filter(
+            pk=link.pk, status=Link.Status.ACTIVE, **{state: from_state}
+        ).update(**{state: to_state, why: reason}, updated_at=timezone.now(), **values)
+        if not changed:
+            return
+        link.refresh_from_db()
+        record(link, Step.NONE, outcome=LinkEvent.Outcome.FAILED, detail=detail or str(reason))
+        signals.send_after_commit(
+            signals.direction_broken, Link, link=link, direction=direction, reason=reason
+        )
+
+
+def note_two_way(link: Link) -> None:
+    """Announce that both directions work, once per time that they begin to. Call it in the
+    transaction that completed the second direction, with the link up to date."""
+    if not link.is_two_way:
+        return
+    changed = Link.objects.filter(pk=link.pk, linked_at__isnull=True).update(
+        linked_at=timezone.now()
+    )
+    if changed:
+        link.refresh_from_db(fields=["linked_at"])
+        signals.send_after_commit(signals.linked_both_ways, Link, link=link)
+
+
+def end(link: Link, reason: str, *, revoke_there: bool) -> bool:
+    """End ``link``: the peer's tokens here die at once, ours are forgotten, deliveries stop.
+
+    :param revoke_there: also revoke our token at the peer (RFC 7009), through the outbox.
+    :returns: whether it was active before.
+    """
+    with atomic():
+        locked = lock(link.pk)
+        if not locked.is_active:
+            return False
+        if revoke_there:
+            queue_revocation(locked)
+        locked.status = Link.Status.ENDED
+        locked.ended_at = timezone.now()
+        locked.outgoing_state = Link.Outgoing.ENDED
+        locked.incoming_state = Link.Incoming.ENDED
+        locked.outgoing_reason = locked.incoming_reason = reason
+        locked.access_token = locked.refresh_token = Secret("")
+        locked.access_token_expires_at = None
+        locked.incoming_scope = locked.offered_scope = ""
+        access_here.revoke(locked)
+        locked.incoming_family = None
+        locked.linked_at = None
+        locked.save()
+        cancel_deliveries(locked)
+        record(locked, Step.NONE, detail=str(Reason(reason).label))
+        signals.send_after_commit(signals.link_ended, Link, link=locked, reason=reason)
+    link.refresh_from_db()
+    return True
+
+
+def before_deletion(link: Link, *, revoke_there: bool) -> None:
+    """A link's row is about to go: the peer's tokens here die, since nothing would limit them any
+    more, and ours there are revoked."""
+    if not link.is_active:
+        return
+    if revoke_there:
+        # Without the link: Django has already collected what goes with it.
+        queue_revocation(link, keep_link=False)
+    access_here.revoke(link)
+
+
+def cancel_deliveries(link: Link) -> None:
+    """Stop every live hand-over of ``link``, in both queues."""
+    now = timezone.now()
+    cancelled = OutboxItem.finishing(OutboxItem.State.CANCELLED, now)
+    link.outbox.filter(kind=OutboxItem.Kind.HANDOVER, state__in=OutboxItem.LIVE_STATES).update(
+        **cancelled, live_key=None
+    )
+    link.inbox.filter(state__in=InboxItem.LIVE_STATES).update(
+        **InboxItem.finishing(InboxItem.State.CANCELLED, now), code=Secret("")
+    )
+
+
+def queue_revocation(link: Link, *, keep_link: bool = True) -> None:
+    """Put the revocation of our token at the peer into the outbox, if it offers RFC 7009.
+
+    The refresh token where there is one: with it the peer ends the whole grant (section 2.1).
+    """
+    token = link.refresh_token or link.access_token
+    if not token or not link.peer.revocation_endpoint:
+        return
+    OutboxItem.objects.create(
+        kind=OutboxItem.Kind.REVOCATION,
+        peer=link.peer,
+        link=link if keep_link else None,
+        token=token,
+    )
+
+
+__all__ = [
+    "INCOMING",
+    "OUTGOING",
+    "Reason",
+    "before_deletion",
+    "break_incoming",
+    "break_outgoing",
+    "cancel_deliveries",
+    "end",
+    "lock",
+    "note_two_way",
+    "queue_revocation",
+]

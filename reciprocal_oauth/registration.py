@@ -1,0 +1,113 @@
+"""The two registrations that make a peer: its application here, and what it must know of this site.
+
+Shared by the admin and the ``reciprocal_peer`` command.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import NoReverseMatch, reverse
+from oauth2_provider.models import get_application_model
+
+from .compat import oauth2_settings
+from .models import Link, Peer
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What to give to the other site, so that it can register this one. Never a secret.
+
+    A value is ``""`` where the site does not serve it: a route that is not included.
+
+    :ivar client_id: the other site's own id here.
+    :ivar redirect_uri: our callback, to be registered there.
+    """
+
+    client_id: str
+    redirect_uri: str
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    revocation_endpoint: str
+
+
+def sheet_for(peer: Peer, absolute: Callable[[str], str] = str) -> Sheet:
+    """The sheet for ``peer``.
+
+    :param absolute: makes a URL of a path; without it, the sheet has paths.
+    """
+
+    def url(route: str, *args: str) -> str:
+        return absolute(path) if (path := _path(route, *args)) else ""
+
+    metadata = url("oauth2_provider:oauth-server-metadata")
+    return Sheet(
+        client_id=peer.application.client_id if peer.application_id is not None else "",
+        redirect_uri=url("reciprocal_oauth:callback", peer.slug),
+        # As DOT derives the issuer of its authorization responses (RFC 9207) and its metadata.
+        issuer=oauth2_settings.OIDC_ISS_ENDPOINT or metadata.partition("/.well-known/")[0],
+        authorization_endpoint=url("oauth2_provider:authorize"),
+        token_endpoint=url("oauth2_provider:token"),
+        revocation_endpoint=url("oauth2_provider:revoke-token"),
+    )
+
+
+def callback_path(slug: str) -> str:
+    """Path of our callback for the peer called ``slug``; ``""`` where our pages are not mounted."""
+    return _path("reciprocal_oauth:callback", slug)
+
+
+def _path(route: str, *args: str) -> str:
+    try:
+        return reverse(route, args=args)
+    except NoReverseMatch:
+        return ""
+
+
+def application_is_fixed(peer: Peer) -> bool:
+    """Whether the peer's application can no longer be exchanged for another: the tokens of its
+    active links belong to it, and without the peer nothing would limit or end them."""
+    return peer.pk is not None and peer.links.filter(status=Link.Status.ACTIVE).exists()
+
+
+def application_for(
+    peer: Peer,
+    *,
+    client_id: str | None = None,
+    client_secret: str | None = None,
+    redirect_uris: Sequence[str] | None = None,
+) -> Any:
+    """The application of ``peer`` with these values; not checked and not saved yet.
+
+    The one with ``client_id``, else the one that the peer has, else a new one: confidential,
+    authorization code, named like the peer. ``None`` leaves a value as it is. DOT makes up the id
+    and the secret of a new one where none is given; the secret is readable until it is saved.
+    """
+    model = get_application_model()
+    application = None
+    if client_id is not None:
+        application = model.objects.filter(client_id=client_id).first()
+    elif peer.application_id is not None:
+        application = peer.application
+    if application is None:
+        application = model(
+            name=peer.name,
+            client_type=model.CLIENT_CONFIDENTIAL,
+            authorization_grant_type=model.GRANT_AUTHORIZATION_CODE,
+            algorithm=_algorithm(model),
+            **({} if client_id is None else {"client_id": client_id}),
+        )
+    if client_secret is not None:
+        application.client_secret = client_secret
+    if redirect_uris is not None:
+        application.redirect_uris = " ".join(redirect_uris)
+    return application
+
+
+def _algorithm(model: Any) -> str:
+    """How ID tokens for a peer are signed. With the site's key where it has one: HS256 would need
+    the peer's secret in clear."""
+    can_sign = oauth2_settings.OIDC_ENABLED and oauth2_settings.OIDC_RSA_PRIVATE_KEY
+    algorithm: str = model.RS256_ALGORITHM if can_sign else model.NO_ALGORITHM
+    return algorithm

@@ -1,0 +1,118 @@
+"""Calling a peer as a user: what sites use.
+
+::
+
+    session = reciprocal_oauth.get_session_for(request.user, "music")
+    session.post("https://music.example/api/player/", json={"track": "Blue in Green"})
+"""
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from .access_there import fresh_access_token
+from .client.http import HardenedSession
+from .exceptions import AddressRefused, NotLinked
+from .models import Link, Peer
+from .secret import Secret
+
+
+class PeerSession(HardenedSession):
+    """A ``requests.Session`` that carries the link's access token and renews it.
+
+    It goes through the hardened door: checked addresses, no redirects, no proxies or netrc from
+    the environment, one deadline for each exchange. A token that has expired is refreshed before
+    the call; one that the peer refuses with 401 is refreshed once and the call repeated.
+
+    The token goes to the hosts that the peer is configured with (homepage, issuer, endpoints) and
+    to those in ``allow_hosts``, and to no other: a URL that a peer or a person made up must not
+    carry it away.
+
+    Calls raise what requests raises, ``NotLinked`` where there is no working access,
+    ``AddressRefused`` for a URL that is never called and ``PeerError`` where refreshing failed.
+    """
+
+    def __init__(self, link: Link, allow_hosts: Iterable[str] = ()) -> None:
+        super().__init__()
+        self.link = link
+        self.hosts = _hosts_of(link.peer) | {host.lower() for host in allow_hosts}
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        host = urlsplit(request.url or "").hostname
+        if host not in self.hosts:
+            raise AddressRefused(
+                f"{host} is not a host of peer {self.link.peer.slug}. If its API is there, pass "
+                f"allow_hosts=[{host!r}]."
+            )
+        token = fresh_access_token(self.link)
+        response = self._send_with(request, token, **kwargs)
+        repeatable = request.body is None or isinstance(request.body, bytes | str)
+        if response.status_code != requests.codes.unauthorized or not repeatable:
+            return response
+        if not self.link.refresh_token:
+            return response
+        response.close()
+        token = fresh_access_token(self.link, not_this=token)
+        return self._send_with(request, token, **kwargs)
+
+    def _send_with(
+        self, request: requests.PreparedRequest, token: Secret, **kwargs: Any
+    ) -> requests.Response:
+        request.headers["Authorization"] = f"Bearer {token.reveal()}"
+        return super().send(request, **kwargs)
+
+
+def _hosts_of(peer: Peer) -> set[str]:
+    urls = (
+        peer.homepage,
+        peer.issuer,
+        peer.authorization_endpoint,
+        peer.token_endpoint,
+        peer.revocation_endpoint,
+        peer.reciprocal_endpoint,
+    )
+    return {host for url in urls if (host := urlsplit(url).hostname)}
+
+
+def get_link(user: Any, peer: Peer | str) -> Link:
+    """The user's link with ``peer`` (a ``Peer`` or its short name) that can be called with.
+
+    Where several accounts at the peer are linked, the one linked last.
+
+    :raises NotLinked: there is none.
+    """
+    slug = peer.slug if isinstance(peer, Peer) else peer
+    link = (
+        Link.objects.select_related("peer")
+        .filter(
+            user=user,
+            peer__slug=slug,
+            peer__enabled=True,
+            status=Link.Status.ACTIVE,
+            outgoing_state=Link.Outgoing.ACTIVE,
+        )
+        .order_by("-created_at")
+        .first()
+    )
+    if link is None:
+        raise NotLinked(f"This user has no working link with “{slug}”.")
+    return link
+
+
+def get_session(link: Link, *, allow_hosts: Iterable[str] = ()) -> PeerSession:
+    """A session that calls the link's peer as the link's user there.
+
+    :param allow_hosts: hosts beside the peer's own that may be given the token: its API's, where
+        that is on another one.
+    """
+    return PeerSession(link, allow_hosts)
+
+
+def get_session_for(user: Any, peer: Peer | str, *, allow_hosts: Iterable[str] = ()) -> PeerSession:
+    """A session that calls ``peer`` as ``user``; ``allow_hosts`` as in :func:`get_session`.
+
+    :raises NotLinked: the user has no working link with the peer.
+    """
+    return get_session(get_link(user, peer), allow_hosts=allow_hosts)

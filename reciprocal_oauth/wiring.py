@@ -1,0 +1,63 @@
+"""Connects the parts when Django starts: checks, log filter, DOT, the queues' steps, our own
+receivers."""
+
+from typing import Any
+
+from django.core.signals import request_started
+from django.db.models.signals import pre_delete
+
+from . import lifecycle, log_filter, signals
+from .conf import settings
+from .delivery import worker
+from .delivery.dispatchers import get_dispatcher
+from .delivery.retry import RetryPolicy
+from .models import InboxItem, Link, OutboxItem, Peer
+from .party_a import send
+from .party_b import redeem
+from .provider import composition
+
+
+def connect() -> None:
+    """Called once, by the app's ``ready()``."""
+    from . import checks  # noqa: F401  Registers the system checks.
+
+    log_filter.install()
+    composition.install()
+    worker.register(
+        OutboxItem,
+        worker.Step(
+            attempt=send.attempt,
+            policy=lambda: RetryPolicy(settings.RETRY_SCHEDULE_SECONDS),
+            finished=send.finished_values,
+            given_up=send.given_up,
+        ),
+    )
+    worker.register(
+        InboxItem,
+        worker.Step(
+            attempt=redeem.attempt,
+            policy=lambda: RetryPolicy(redeem.SCHEDULE_SECONDS),
+            finished=lambda state: redeem.finished_values(),
+            given_up=redeem.given_up,
+        ),
+    )
+    for signal in (signals.access_granted, signals.handover_received, signals.link_ended):
+        signal.connect(start_delivery, dispatch_uid="reciprocal_oauth.start_delivery")
+    pre_delete.connect(link_deleted, sender=Link, dispatch_uid="reciprocal_oauth.link_deleted")
+    request_started.connect(first_request, dispatch_uid="reciprocal_oauth.first_request")
+
+
+def start_delivery(sender: type, **arguments: Any) -> None:
+    """Our own receiver: a row is waiting, begin with it. The signals come after commit."""
+    get_dispatcher().wake()
+
+
+def first_request(sender: type, **arguments: Any) -> None:
+    """A request is served in this process: rows left over from before can be worked on."""
+    get_dispatcher().request_started()
+
+
+def link_deleted(sender: type, instance: Link, origin: Any = None, **arguments: Any) -> None:
+    """A link goes: by hand, with its user, or with its peer, which then cannot be told."""
+    with_its_peer = getattr(origin, "model", type(origin)) is Peer
+    lifecycle.before_deletion(instance, revoke_there=not with_its_peer)

@@ -1,0 +1,390 @@
+"""Our access at a peer: refreshed when it has run out, by one worker at a time."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.db.models.functions import Now
+from django.utils import timezone
+from pytest_django import Settings
+
+from reciprocal_oauth import lifecycle, signals
+from reciprocal_oauth.access_there import fresh_access_token
+from reciprocal_oauth.exceptions import NotLinked, PeerRefused, PeerUnreachable
+from reciprocal_oauth.models import Link, OutboxItem, Peer
+from reciprocal_oauth.secret import Secret
+
+from .delivery.conftest import shared_database  # noqa: F401  A fixture.
+from .fakes import FakePeer, Received, Reply, token_response
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.rfc("6749", "6")]
+
+INVALID_GRANT = Reply.json(400, error="invalid_grant")
+
+
+@pytest.fixture
+def expired(link_as_a: Link) -> Link:
+    """A link whose access token has run out; its refresh token has not."""
+    link_as_a.access_token_expires_at = timezone.now() - timedelta(seconds=1)
+    link_as_a.save()
+    return link_as_a
+
+
+@pytest.fixture
+def renews(fake_peer: FakePeer) -> FakePeer:
+    """The peer, which gives new tokens for the refresh token."""
+    fake_peer.answers["/token/"] = token_response(
+        access_token="new-token", refresh_token="new-refresh"
+    )
+    return fake_peer
+
+
+@pytest.fixture
+def broken() -> Iterator[list[tuple[str, str]]]:
+    """The directions that were announced as broken."""
+    announced: list[tuple[str, str]] = []
+
+    def note(sender: type, direction: str, reason: str, **kwargs: Any) -> None:
+        announced.append((direction, reason))
+
+    signals.direction_broken.connect(note)
+    yield announced
+    signals.direction_broken.disconnect(note)
+
+
+def _again(link: Link) -> Link:
+    return Link.objects.get(pk=link.pk)
+
+
+@pytest.mark.parametrize("life", [timedelta(hours=1), None], ids=["still good", "unknown"])
+def test_a_token_that_has_not_run_out_is_handed_out(
+    life: timedelta | None, link_as_a: Link, fake_peer: FakePeer
+) -> None:
+    link_as_a.access_token_expires_at = life and timezone.now() + life
+    link_as_a.save()
+
+    assert fresh_access_token(link_as_a).reveal() == "token-of-the-peer"
+    assert fake_peer.requests == []
+
+
+def test_a_token_that_has_run_out_is_refreshed_and_the_new_one_kept(
+    expired: Link, renews: FakePeer
+) -> None:
+    assert fresh_access_token(expired).reveal() == "new-token"
+
+    (sent,) = renews.requests
+    assert sent.form == {"grant_type": "refresh_token", "refresh_token": "refresh-of-the-peer"}
+    kept = _again(expired)
+    assert (kept.access_token.reveal(), kept.refresh_token.reveal()) == ("new-token", "new-refresh")
+    assert kept.access_token_expires_at is not None
+    assert kept.access_token_expires_at > timezone.now() + timedelta(minutes=50)
+    assert kept.refresh_lease_until is None
+
+
+@pytest.mark.threat("T6")
+def test_without_a_new_refresh_token_the_old_one_is_kept(
+    expired: Link, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/token/"] = Reply.json(access_token="new-token", token_type="bearer")
+
+    fresh_access_token(expired)
+
+    kept = _again(expired)
+    assert kept.refresh_token.reveal() == "refresh-of-the-peer"
+    assert (kept.outgoing_scope, kept.access_token_expires_at) == ("play", None)
+
+
+def test_a_token_that_the_peer_refused_is_refreshed_although_it_has_not_run_out(
+    link_as_a: Link, renews: FakePeer
+) -> None:
+    refused = fresh_access_token(link_as_a)
+
+    assert fresh_access_token(link_as_a, not_this=refused).reveal() == "new-token"
+
+
+def test_a_token_that_another_worker_has_refreshed_meanwhile_is_not_refreshed_again(
+    link_as_a: Link, renews: FakePeer
+) -> None:
+    old = Secret("token-before-that")
+
+    assert fresh_access_token(link_as_a, not_this=old).reveal() == "token-of-the-peer"
+    assert renews.requests == []
+
+
+@pytest.mark.parametrize("expires_in", [0, 5])
+def test_a_token_that_lives_for_seconds_is_handed_out_all_the_same(
+    expires_in: int, expired: Link, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/token/"] = token_response(access_token="brief", expires_in=expires_in)
+
+    assert fresh_access_token(expired).reveal() == "brief"
+    assert len(fake_peer.requests) == 1
+
+
+@pytest.mark.threat("T1")
+@pytest.mark.usefixtures("shared_database")
+def test_ten_workers_that_find_it_expired_together_refresh_it_once(
+    expired: Link, renews: FakePeer
+) -> None:
+    answer = renews.answers["/token/"]
+
+    def slowly(received: Received) -> Reply:
+        time.sleep(0.2)
+        assert isinstance(answer, Reply)
+        return answer
+
+    renews.answers["/token/"] = slowly
+
+    found = _in_ten_threads(lambda: fresh_access_token(_again(expired)).reveal())
+
+    assert found == ["new-token"] * 10
+    assert len(renews.requests) == 1
+
+
+@pytest.mark.threat("T1")
+@pytest.mark.usefixtures("shared_database")
+def test_a_final_refusal_is_asked_for_and_announced_once(
+    expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
+) -> None:
+    fake_peer.answers["/token/"] = INVALID_GRANT
+
+    def refused() -> str:
+        with pytest.raises(NotLinked):
+            fresh_access_token(_again(expired))
+        return "refused"
+
+    assert _in_ten_threads(refused) == ["refused"] * 10
+    assert len(fake_peer.requests) == 1
+    assert broken == [("outgoing", "refresh_refused")]
+
+
+def _in_ten_threads(function: Callable[[], str]) -> list[str]:
+    results: list[str] = []
+    together = threading.Barrier(10)
+
+    def run() -> None:
+        together.wait()
+        try:
+            results.append(function())
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+@pytest.mark.threat("T1")
+@pytest.mark.usefixtures("shared_database")
+def test_the_database_is_free_while_the_peer_is_asked(expired: Link, fake_peer: FakePeer) -> None:
+    def write_meanwhile(received: Received) -> Reply:
+        Link.objects.filter(pk=expired.pk).update(account_name="written meanwhile")
+        connections.close_all()
+        return token_response(access_token="new-token")
+
+    fake_peer.answers["/token/"] = write_meanwhile
+
+    assert fresh_access_token(expired).reveal() == "new-token"
+    assert _again(expired).account_name == "written meanwhile"
+
+
+@pytest.mark.threat("T2")
+def test_after_invalid_grant_the_tokens_are_forgotten_and_the_peer_left_alone(
+    expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
+) -> None:
+    fake_peer.answers["/token/"] = INVALID_GRANT
+
+    for _ in range(3):
+        with pytest.raises(NotLinked):
+            fresh_access_token(expired)
+
+    link = _again(expired)
+    assert (link.outgoing_state, link.outgoing_reason) == ("broken", "refresh_refused")
+    assert not link.access_token
+    assert not link.refresh_token
+    assert len(fake_peer.requests) == 1
+    assert broken == [("outgoing", "refresh_refused")]
+
+
+@pytest.mark.threat("T2", "K12")
+def test_a_lost_answer_of_a_peer_that_rotates_costs_two_requests_and_not_more(
+    expired: Link, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/token/"] = [Reply(502, b""), INVALID_GRANT]  # The first has rotated.
+
+    with pytest.raises(PeerRefused):
+        fresh_access_token(expired)
+    for _ in range(3):
+        with pytest.raises(NotLinked):
+            fresh_access_token(expired)
+
+    assert len(fake_peer.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(500, b""),
+        Reply(503, b""),
+        Reply.json(401, error="invalid_client"),
+        Reply.json(400, error="invalid_request"),
+        Reply(400, b""),
+    ],
+    ids=lambda each: f"{each.status} {each.body.decode()}",
+)
+def test_any_other_failure_keeps_the_link_and_gives_the_lease_back(
+    reply: Reply, expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
+) -> None:
+    fake_peer.answers["/token/"] = [reply, token_response(access_token="new-token")]
+
+    with pytest.raises(PeerRefused):
+        fresh_access_token(expired)
+
+    assert _again(expired).outgoing_state == Link.Outgoing.ACTIVE
+    assert _again(expired).refresh_lease_until is None
+    assert fresh_access_token(expired).reveal() == "new-token"
+    assert broken == []
+
+
+def test_a_token_that_cannot_be_renewed_is_the_end_when_it_has_run_out(
+    expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
+) -> None:
+    Link.objects.update(refresh_token="")
+
+    with pytest.raises(NotLinked):
+        fresh_access_token(expired)
+
+    assert _again(expired).outgoing_reason == Link.Reason.EXPIRED
+    assert broken == [("outgoing", "expired")]
+    assert fake_peer.requests == []
+
+
+class TestLease:
+    """Whoever refreshes holds it; the others wait."""
+
+    def test_a_worker_that_waits_too_long_gives_up(
+        self, expired: Link, renews: FakePeer, settings: Settings
+    ) -> None:
+        settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_TOTAL_TIMEOUT_SECONDS": 0.2}
+        Link.objects.update(refresh_lease_until=Now() + timedelta(seconds=30))
+
+        with pytest.raises(PeerUnreachable, match="elsewhere"):
+            fresh_access_token(expired)
+
+        assert renews.requests == []
+        assert _again(expired).refresh_lease_until is not None
+
+    @pytest.mark.threat("K12")
+    def test_the_lease_of_a_worker_that_died_runs_out(
+        self, expired: Link, renews: FakePeer
+    ) -> None:
+        Link.objects.update(refresh_lease_until=Now() - timedelta(seconds=1))
+
+        assert fresh_access_token(expired).reveal() == "new-token"
+
+
+class TestChangedMeanwhile:
+    """What happens to the link while the peer is asked is not undone by its answer."""
+
+    @pytest.mark.threat("T3", "K13")
+    def test_a_link_that_was_ended_stays_so_and_the_new_tokens_are_revoked_there(
+        self, expired: Link, renews: FakePeer
+    ) -> None:
+        self._while_asked(
+            renews,
+            lambda: lifecycle.end(_again(expired), Link.Reason.REVOKED_HERE, revoke_there=False),
+        )
+
+        with pytest.raises(NotLinked):
+            fresh_access_token(expired)
+
+        link = _again(expired)
+        assert link.status == Link.Status.ENDED
+        assert not link.access_token
+        assert not link.refresh_token
+        assert OutboxItem.objects.get().token.reveal() == "new-refresh"
+
+    def test_a_link_that_was_connected_anew_keeps_the_newer_tokens(
+        self, expired: Link, renews: FakePeer
+    ) -> None:
+        self._while_asked(renews, lambda: self._connect_anew(expired))
+
+        assert fresh_access_token(expired).reveal() == "newest-token"
+        assert _again(expired).refresh_token.reveal() == "newest-refresh"
+        assert OutboxItem.objects.get().token.reveal() == "new-refresh"
+
+    def test_a_refusal_of_the_old_token_does_not_break_the_new_connection(
+        self, expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
+    ) -> None:
+        fake_peer.answers["/token/"] = INVALID_GRANT
+        self._while_asked(fake_peer, lambda: self._connect_anew(expired))
+
+        assert fresh_access_token(expired).reveal() == "newest-token"
+        assert broken == []
+
+    def test_a_link_that_was_deleted_with_its_user_is_no_link(
+        self, expired: Link, renews: FakePeer
+    ) -> None:
+        self._while_asked(renews, lambda: Link.objects.all().delete())
+
+        with pytest.raises(NotLinked):
+            fresh_access_token(expired)
+
+    def _while_asked(self, peer: FakePeer, event: Callable[[], Any]) -> None:
+        reply = peer.answers["/token/"]
+
+        def answer(received: Received) -> Reply:
+            event()
+            assert isinstance(reply, Reply)
+            return reply
+
+        peer.answers["/token/"] = answer
+
+    def _connect_anew(self, link: Link) -> None:
+        link = _again(link)
+        link.access_token, link.refresh_token = Secret("newest-token"), Secret("newest-refresh")
+        link.access_token_expires_at = timezone.now() + timedelta(hours=1)
+        link.save()
+
+
+def _end(link: Link) -> None:
+    lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_there=False)
+
+
+def _break(link: Link) -> None:
+    lifecycle.break_outgoing(link, Link.Reason.TOKEN_REFUSED)
+
+
+def _disable(link: Link) -> None:
+    Peer.objects.update(enabled=False)
+
+
+def _wait(link: Link) -> None:
+    Link.objects.update(outgoing_state=Link.Outgoing.WAITING)
+
+
+def _delete(link: Link) -> None:
+    Link.objects.filter(pk=link.pk).delete()
+
+
+@pytest.mark.threat("Y3")
+@pytest.mark.parametrize(
+    "event", [_end, _break, _disable, _wait, _delete], ids=lambda each: each.__name__.strip("_")
+)
+def test_there_is_no_token_without_a_working_link(
+    event: Callable[[Link], None], expired: Link, renews: FakePeer
+) -> None:
+    held = _again(expired)
+    event(expired)
+
+    with pytest.raises(NotLinked):
+        fresh_access_token(held)
+
+    assert renews.requests == []

@@ -1,0 +1,276 @@
+"""Calling a peer as a user: what sites use."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import requests
+from django.utils import timezone
+
+import reciprocal_oauth
+from reciprocal_oauth import lifecycle
+from reciprocal_oauth.exceptions import AddressRefused, NotLinked, PeerError
+from reciprocal_oauth.models import Link, Peer
+from reciprocal_oauth.secret import Secret
+
+from .client.servers import RawServer, answering
+from .fakes import FakePeer, Reply, token_response
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+UNAUTHORIZED = Reply(401, b"", {"WWW-Authenticate": "Bearer"})
+
+
+@pytest.fixture
+def api(link_as_a: Link, fake_peer: FakePeer) -> str:
+    """The peer's API; its token endpoint gives new tokens."""
+    fake_peer.answers["/api/"] = Reply.json(playing="Blue in Green")
+    fake_peer.answers["/token/"] = token_response(access_token="new-token")
+    return f"{fake_peer.url}/api/"
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[FakePeer]:
+    peer = FakePeer()
+    yield peer
+    peer.stop()
+
+
+def _tokens(peer: FakePeer) -> list[str | None]:
+    return [each.headers.get("Authorization") for each in peer.to("/api/")]
+
+
+@pytest.mark.rfc("6750", "2.1")
+def test_a_call_carries_the_users_token(
+    api: str, user: Any, peer: Peer, fake_peer: FakePeer
+) -> None:
+    with reciprocal_oauth.get_session_for(user, "music") as session:
+        response = session.get(api, params={"q": "now"})
+
+    assert response.json() == {"playing": "Blue in Green"}
+    assert _tokens(fake_peer) == ["Bearer token-of-the-peer"]
+
+
+def test_a_token_that_has_run_out_is_refreshed_before_the_call(
+    api: str, link_as_a: Link, fake_peer: FakePeer
+) -> None:
+    Link.objects.update(access_token_expires_at=timezone.now() - timedelta(seconds=1))
+
+    reciprocal_oauth.get_session(link_as_a).post(api, json={"track": 1})
+
+    assert _tokens(fake_peer) == ["Bearer new-token"]
+
+
+@pytest.mark.rfc("6750", "3.1")
+def test_a_token_that_is_refused_is_refreshed_once_and_the_call_repeated(
+    api: str, link_as_a: Link, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/api/"] = [UNAUTHORIZED, Reply.json(ok=True)]
+
+    response = reciprocal_oauth.get_session(link_as_a).post(api, json={"track": 1})
+
+    assert response.json() == {"ok": True}
+    assert _tokens(fake_peer) == ["Bearer token-of-the-peer", "Bearer new-token"]
+    assert [each.body for each in fake_peer.to("/api/")] == ['{"track": 1}'] * 2
+
+
+@pytest.mark.rfc("6750", "3.1")
+def test_a_second_refusal_is_the_answer(api: str, link_as_a: Link, fake_peer: FakePeer) -> None:
+    fake_peer.answers["/api/"] = UNAUTHORIZED
+
+    response = reciprocal_oauth.get_session(link_as_a).get(api)
+
+    assert response.status_code == 401
+    assert len(fake_peer.to("/api/")) == 2
+    assert len(fake_peer.to("/token/")) == 1
+
+
+def test_without_a_refresh_token_a_refusal_is_the_answer(
+    api: str, link_as_a: Link, fake_peer: FakePeer
+) -> None:
+    Link.objects.update(refresh_token="")
+    fake_peer.answers["/api/"] = UNAUTHORIZED
+
+    assert reciprocal_oauth.get_session(link_as_a).get(api).status_code == 401
+    assert len(fake_peer.requests) == 1
+    link_as_a.refresh_from_db()
+    assert link_as_a.outgoing_state == Link.Outgoing.ACTIVE
+
+
+def test_a_body_that_can_be_read_only_once_is_not_sent_twice(link_as_a: Link) -> None:
+    server = RawServer(answering(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"))
+
+    response = reciprocal_oauth.get_session(link_as_a).post(
+        server.url, data=(piece for piece in (b"a", b"b"))
+    )
+
+    server.stop()
+    assert response.status_code == 401
+    assert server.connections == 1
+
+
+@pytest.mark.threat("T2")
+def test_a_link_that_the_peer_no_longer_knows_is_none(
+    api: str, link_as_a: Link, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/api/"] = UNAUTHORIZED
+    fake_peer.answers["/token/"] = Reply.json(400, error="invalid_grant")
+    session = reciprocal_oauth.get_session(link_as_a)
+
+    with pytest.raises(NotLinked):
+        session.get(api)
+    with pytest.raises(NotLinked):
+        session.get(api)
+
+    assert len(fake_peer.to("/api/")) == 1
+
+
+def test_a_peer_that_cannot_refresh_now_is_an_error_of_ours(
+    api: str, link_as_a: Link, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/api/"] = UNAUTHORIZED
+    fake_peer.answers["/token/"] = Reply(503, b"")
+
+    with pytest.raises(PeerError):
+        reciprocal_oauth.get_session(link_as_a).get(api)
+
+
+def test_a_session_notices_that_its_link_was_ended(api: str, link_as_a: Link) -> None:
+    session = reciprocal_oauth.get_session(link_as_a)
+    lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_there=False)
+
+    with pytest.raises(NotLinked):
+        session.get(api)
+
+
+@pytest.mark.threat("H6", "H12")
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_takes_the_token_nowhere(
+    status: int, api: str, link_as_a: Link, fake_peer: FakePeer, elsewhere: FakePeer
+) -> None:
+    fake_peer.answers["/api/"] = Reply(status, b"", {"Location": f"{elsewhere.url}/api/"})
+
+    response = reciprocal_oauth.get_session(link_as_a).get(api, allow_redirects=True)
+
+    assert response.status_code == status
+    assert elsewhere.requests == []
+
+
+@pytest.mark.threat("H12")
+def test_a_proxy_of_the_environment_does_not_see_the_token(
+    api: str, link_as_a: Link, elsewhere: FakePeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", elsewhere.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    reciprocal_oauth.get_session(link_as_a).get(api)
+
+    assert elsewhere.requests == []
+
+
+class TestHosts:
+    """The token goes to the peer's own hosts, and to those that the caller names."""
+
+    @pytest.mark.threat("H12")
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://evil.example/api/",
+            "https://music.example.evil.example/",
+            "https://music.example@evil.example/",
+            "http://localhost:9/api/",
+        ],
+    )
+    def test_another_host_is_refused_before_anything_is_asked(
+        self, url: str, link_as_a: Link, fake_peer: FakePeer
+    ) -> None:
+        Link.objects.update(access_token_expires_at=timezone.now() - timedelta(seconds=1))
+        Peer.objects.update(homepage="https://music.example/")
+        session = reciprocal_oauth.get_session(Link.objects.get())
+
+        with pytest.raises(AddressRefused) as refused:
+            session.get(url)
+
+        assert "token-of-the-peer" not in str(refused.value)
+        assert fake_peer.requests == []
+
+    def test_the_refusal_says_what_to_do(self, link_as_a: Link) -> None:
+        with pytest.raises(AddressRefused, match=r"allow_hosts=\['api\.music\.example'\]"):
+            reciprocal_oauth.get_session(link_as_a).get("https://api.music.example/")
+
+    def test_a_host_that_the_caller_names_is_called(
+        self, api: str, user: Any, peer: Peer, fake_peer: FakePeer
+    ) -> None:
+        url = api.replace("127.0.0.1", "localhost")
+        session = reciprocal_oauth.get_session_for(user, peer, allow_hosts=["LOCALHOST"])
+
+        assert session.get(url).status_code == 200
+        assert len(_tokens(fake_peer)) == 1
+
+    def test_plain_http_to_a_host_elsewhere_is_refused_even_if_it_is_named(
+        self, link_as_a: Link
+    ) -> None:
+        session = reciprocal_oauth.get_session(link_as_a, allow_hosts=["api.music.example"])
+
+        with pytest.raises(AddressRefused, match="https"):
+            session.get("http://api.music.example/")
+
+
+@pytest.mark.threat("X2")
+def test_an_error_of_requests_does_not_carry_the_token(link_as_a: Link) -> None:
+    server = RawServer(answering(b"garbage\r\n\r\n"))
+
+    with pytest.raises(requests.ConnectionError) as caught:
+        reciprocal_oauth.get_session(link_as_a).get(server.url)
+
+    server.stop()
+    assert "token-of-the-peer" not in f"{caught.value!r} {caught.getrepr(showlocals=True)}"
+
+
+class TestWhichLink:
+    """``get_link`` finds a link of this user and peer that can be called with."""
+
+    def test_by_short_name_or_peer(self, link_as_a: Link, user: Any, peer: Peer) -> None:
+        assert reciprocal_oauth.get_link(user, "music") == link_as_a
+        assert reciprocal_oauth.get_link(user, peer) == link_as_a
+
+    def test_never_that_of_somebody_else(self, link_as_a: Link, other_user: Any) -> None:
+        with pytest.raises(NotLinked, match="music"):
+            reciprocal_oauth.get_link(other_user, "music")
+
+    def test_of_several_the_one_linked_last(self, link_as_a: Link, user: Any, peer: Peer) -> None:
+        newer = Link.objects.create(
+            user=user,
+            peer=peer,
+            account_key="sub:other",
+            outgoing_state=Link.Outgoing.ACTIVE,
+            access_token=Secret("x"),
+        )
+
+        assert reciprocal_oauth.get_link(user, "music") == newer
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {"status": Link.Status.ENDED},
+            {"outgoing_state": Link.Outgoing.WAITING},
+            {"outgoing_state": Link.Outgoing.BROKEN},
+        ],
+    )
+    def test_none_that_does_not_work(
+        self, values: dict[str, str], link_as_a: Link, user: Any
+    ) -> None:
+        Link.objects.update(**values)
+
+        with pytest.raises(NotLinked):
+            reciprocal_oauth.get_link(user, "music")
+
+    @pytest.mark.threat("Y3")
+    def test_none_of_a_peer_that_is_switched_off(
+        self, link_as_a: Link, user: Any, peer: Peer
+    ) -> None:
+        Peer.objects.update(enabled=False)
+
+        with pytest.raises(NotLinked):
+            reciprocal_oauth.get_link(user, peer)
