@@ -1,0 +1,69 @@
+"""Step (A): the authorization request (RFC 6749, section 4.1.1; PKCE, RFC 7636)."""
+
+import logging
+import secrets
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from django.contrib.sessions.backends.base import SessionBase
+from oauthlib.common import generate_token
+from oauthlib.oauth2 import WebApplicationClient
+
+from .. import scopes
+from ..models import AuthorizationRequest, Peer
+from ..models.ledger import hash_of
+from ..protocol import OPENID
+from ..secret import Secret
+
+logger = logging.getLogger("reciprocal_oauth.party_a")
+
+SESSION_KEY = "reciprocal_oauth_states"
+#: Visits to peers that one session may have under way; older ones are forgotten.
+MAX_STATES = 10
+
+
+def begin(peer: Peer, user: Any, session: SessionBase, redirect_uri: str) -> str:
+    """Begin a visit to the peer and give the URL to send the person to.
+
+    ``state`` has 256 bits. Its hash goes into the session, which ties the answer to this browser,
+    and into a row, which makes it single-use.
+
+    :param redirect_uri: absolute URL of our callback for this peer: one URL per peer, so that an
+        answer that another peer provoked does not pass (RFC 9700, section 4.4.2).
+    """
+    state = secrets.token_urlsafe(32)
+    verifier = generate_token(64)
+    nonce = secrets.token_urlsafe(24) if OPENID in scopes.split(peer.scope) else ""
+    AuthorizationRequest.objects.create(
+        user=user,
+        peer=peer,
+        state_hash=hash_of(state),
+        code_verifier=Secret(verifier),
+        nonce=nonce,
+        redirect_uri=redirect_uri,
+    )
+    session[SESSION_KEY] = [*session.get(SESSION_KEY, []), hash_of(state)][-MAX_STATES:]
+    parameters = {
+        "response_type": "code",
+        "client_id": peer.client_id,
+        "redirect_uri": redirect_uri,
+        "state": state,
+        "code_challenge": WebApplicationClient("").create_code_challenge(verifier, "S256"),
+        "code_challenge_method": "S256",
+    }
+    if peer.scope:
+        parameters["scope"] = peer.scope
+    if nonce:
+        parameters["nonce"] = nonce
+    return _with_query(peer.authorization_endpoint, parameters)
+
+
+def _with_query(url: str, parameters: dict[str, str]) -> str:
+    """``url`` with more query parameters: its own are kept (RFC 6749, section 3.1)."""
+    parts = urlsplit(url)
+    kept = [
+        (name, value)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        if name not in parameters
+    ]
+    return urlunsplit(parts._replace(query=urlencode([*kept, *parameters.items()])))

@@ -1,0 +1,102 @@
+"""Step (B): the authorization response (RFC 6749, section 4.1.2; RFC 9207).
+
+Nothing is asked of any peer before the answer is known to belong to this person, this browser,
+this peer and this visit: else a stranger's code would tie the person's data here to the stranger's
+account there.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import QueryDict
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from ..conf import settings
+from ..exceptions import AuthorizationFailed
+from ..models import AuthorizationRequest, Peer
+from ..models.ledger import hash_of
+from ..protocol import MAX_CODE_LENGTH, RECIPROCAL
+from ..secret import Secret
+from .authorization import SESSION_KEY
+
+Problem = AuthorizationRequest.Problem
+
+
+@dataclass(frozen=True)
+class AuthorizationResponse:
+    """What an authorization response gave us.
+
+    :ivar reciprocal: the raw ``reciprocal`` parameter (draft, "Reciprocal Scope Request"), if the
+        redirect had exactly one.
+    """
+
+    code: Secret
+    reciprocal: str | None
+
+
+class StateRefused(Exception):
+    """The response does not belong to a visit that this browser has begun. ``str()`` says why,
+    for our log."""
+
+
+@sensitive_variables()
+def claim(
+    query: QueryDict, *, peer: Peer, user: Any, session: SessionBase
+) -> tuple[AuthorizationRequest, bool]:
+    """The visit that the response in ``query`` answers, and whether this is its first answer.
+
+    :raises StateRefused: it answers none of this person's visits to this peer in this browser.
+    """
+    states = query.getlist("state")
+    if len(states) != 1 or not states[0]:
+        raise StateRefused("no state, or more than one")
+    state_hash = hash_of(states[0])
+    # One database step makes it single-use: two tabs that load the callback at the same moment
+    # must not both spend the code. A browser that it is refused in spends it as well: else whoever
+    # sent a victim to the peer could come back with the victim's code, in his own browser.
+    visits = AuthorizationRequest.objects.filter(state_hash=state_hash)
+    now = timezone.now()
+    first = visits.filter(answered_at__isnull=True).update(answered_at=now)
+    if not user.is_authenticated:
+        raise StateRefused("nobody is signed in")
+    if state_hash not in session.get(SESSION_KEY, []):
+        raise StateRefused("the state was not begun in this session")
+    visit = visits.select_related("peer", "link").filter(user=user, peer=peer).first()
+    if visit is None:
+        raise StateRefused("the state was begun by somebody else, or for another peer")
+    lifetime = timedelta(seconds=settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS)
+    if visit.created_at + lifetime < (visit.answered_at or now):
+        raise StateRefused("the state is too old")
+    return visit, bool(first)
+
+
+@sensitive_variables()
+def read(query: QueryDict, visit: AuthorizationRequest) -> AuthorizationResponse:
+    """The code in a response that belongs to ``visit``.
+
+    :raises AuthorizationFailed: another issuer's answer, an error, or no usable code.
+    """
+    issuers = query.getlist("iss")
+    if issuers and visit.peer.issuer and issuers != [visit.peer.issuer]:
+        # RFC 9207, section 2.4: a mix-up; the code must not travel any further.
+        raise AuthorizationFailed(Problem.WRONG_ISSUER, "the response names another issuer")
+    if "error" in query:
+        denied = query.getlist("error") == ["access_denied"]
+        reason = Problem.DENIED if denied else Problem.PEER_ERROR
+        raise AuthorizationFailed(
+            reason, f"the peer answered error={_short(query.getlist('error')[0])}"
+        )
+    codes = query.getlist("code")
+    if len(codes) != 1 or not 0 < len(codes[0]) <= MAX_CODE_LENGTH:
+        raise AuthorizationFailed(Problem.NO_CODE, "no code, or more than one")
+    reciprocals = query.getlist(RECIPROCAL)
+    return AuthorizationResponse(
+        code=Secret(codes[0]), reciprocal=reciprocals[0] if len(reciprocals) == 1 else None
+    )
+
+
+def _short(text: str) -> str:
+    return ascii(text[:60])

@@ -1,0 +1,60 @@
+"""Step (E), first half: minting the reciprocal code (draft, "Reciprocal Authorization Code").
+
+The code becomes a DOT Grant, made directly: oauthlib's own way of making one would turn an empty
+scope into all default scopes. The ledger keeps its hash for ever, so that a replay is noticed
+after DOT has forgotten the code.
+"""
+
+import secrets
+from datetime import timedelta
+
+from django.utils import timezone
+from oauth2_provider.models import get_grant_model
+
+from .. import access_here, lifecycle, scopes
+from ..conf import settings
+from ..models import Link, ReciprocalCode
+from ..models.ledger import hash_of
+from ..secret import Secret
+from ..transactions import atomic
+
+#: Random bytes of a code: 256 bits, above the 160 of RFC 6749, section 10.10.
+CODE_BYTES = 32
+
+
+class LinkMoved(Exception):
+    """The link is no longer at the generation that the code was wanted for."""
+
+
+def mint(link: Link, generation: int) -> Secret:
+    """A fresh code for ``generation`` of ``link``; every older one is dead from now on.
+
+    One transaction, the link's row locked. The code lives ``CODE_LIFETIME_SECONDS``.
+
+    :raises LinkMoved: the link has ended, has moved on, or has nothing to give.
+    """
+    with atomic():
+        locked = lifecycle.lock(link.pk)
+        # A link that a login at the peer opened may hold openid; no ID token can follow here.
+        scope = scopes.without_openid(locked.incoming_limit)
+        if not locked.is_active or locked.generation != generation or not scope:
+            raise LinkMoved(f"Link {link.pk} has moved on.")
+        access_here.kill_codes(locked)
+        code = secrets.token_urlsafe(CODE_BYTES)
+        expires = timezone.now() + timedelta(seconds=settings.CODE_LIFETIME_SECONDS)
+        entry = ReciprocalCode.objects.create(
+            code_hash=hash_of(code),
+            link=locked,
+            generation=generation,
+            application_pk=str(locked.peer.application_id),
+            expires_at=expires,
+        )
+        get_grant_model().objects.create(
+            user_id=locked.user_id,
+            application_id=locked.peer.application_id,
+            code=code,
+            expires=expires,
+            redirect_uri=entry.redirect_uri,
+            scope=scope,
+        )
+    return Secret(code)

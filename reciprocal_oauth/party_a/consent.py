@@ -1,0 +1,112 @@
+"""The person allows the reverse, or does not (draft, "User Consent")."""
+
+from collections.abc import Sequence
+
+from django.db.models import F
+from django.utils import timezone
+
+from .. import access_here, lifecycle, scopes, signals
+from ..models import Link, LinkEvent, OutboxItem, Party, Step
+from ..models.events import record
+from ..transactions import atomic
+
+State = OutboxItem.State
+
+
+class NothingToAllow(Exception):
+    """The peer asks for nothing that it may hold here, or the link is not in a state to grant."""
+
+
+def choices(link: Link) -> list[tuple[str, str]]:
+    """The scopes to ask for, with their descriptions: what the peer asked for and may hold now."""
+    described = scopes.described()
+    allowed = scopes.cut(link.offered_scope, link.peer.reciprocal_limit)
+    return [(token, str(described[token])) for token in scopes.split(allowed)]
+
+
+def can_answer(link: Link) -> bool:
+    """Whether there is a question to answer: something is asked for, and a way to deliver."""
+    return (
+        link.is_active
+        and link.peer.enabled
+        and link.outgoing_state == Link.Outgoing.ACTIVE
+        and link.incoming_state
+        in (Link.Incoming.OFFERED, Link.Incoming.DENIED, Link.Incoming.BROKEN)
+        and bool(choices(link))
+    )
+
+
+def allow(link: Link, chosen: Sequence[str]) -> None:
+    """Grant the peer the ``chosen`` scopes: link, generation and outbox row in one transaction.
+
+    No scope chosen is a refusal.
+
+    :raises NothingToAllow: meanwhile there is nothing to grant, or it was not offered.
+    """
+    if not chosen:
+        deny(link)
+        return
+    with atomic():
+        locked = lifecycle.lock(link.pk)
+        granted = scopes.cut(locked.offered_scope, chosen, locked.peer.reciprocal_limit)
+        if not can_answer(locked) or set(scopes.split(granted)) != set(chosen):
+            raise NothingToAllow(f"Link {link.pk} cannot be granted this scope.")
+        locked.incoming_scope = granted
+        locked.incoming_state = Link.Incoming.GRANTED
+        locked.incoming_reason = ""
+        locked.generation = F("generation") + 1
+        locked.save()
+        locked.refresh_from_db()
+        access_here.narrow(locked)
+        queue_handover(locked)
+        record(locked, Step.CONSENT, party=Party.A, detail=f"scope: {granted}")
+        signals.send_after_commit(signals.access_granted, Link, link=locked)
+    link.refresh_from_db()
+
+
+def deny(link: Link) -> None:
+    """Keep the link one-way. What the peer held here before dies at once."""
+    with atomic():
+        locked = lifecycle.lock(link.pk)
+        if not locked.is_active:
+            return
+        lifecycle.cancel_deliveries(locked)
+        access_here.revoke(locked)
+        locked.incoming_state = Link.Incoming.DENIED
+        locked.incoming_reason = ""
+        locked.incoming_scope = ""
+        locked.incoming_family = None
+        locked.linked_at = None
+        locked.save()
+        record(
+            locked,
+            Step.CONSENT,
+            party=Party.A,
+            outcome=LinkEvent.Outcome.FAILED,
+            detail="not allowed",
+        )
+    link.refresh_from_db()
+
+
+def queue_handover(link: Link) -> OutboxItem:
+    """Put "this link, this generation" into the outbox. A live row for the link takes it over and
+    begins anew, so that the last decision is the one that arrives."""
+    now = timezone.now()
+    item, _ = OutboxItem.objects.update_or_create(
+        live_key=OutboxItem.live_key_of(link.pk),
+        defaults={
+            "kind": OutboxItem.Kind.HANDOVER,
+            "peer": link.peer,
+            "link": link,
+            "generation": link.generation,
+            "state": State.PENDING,
+            "attempts": 0,
+            "resends": 0,
+            "next_attempt_at": now,
+            "accepted_at": None,
+            "lease_owner": None,
+            "lease_until": None,
+            "last_error": "",
+        },
+    )
+    return item

@@ -1,0 +1,123 @@
+"""Steps (C) and (D): the code for an access token (RFC 6749, sections 4.1.3 and 4.1.4)."""
+
+import logging
+
+from django.utils import timezone
+
+from .. import access_here, access_there, lifecycle
+from ..client import id_token, token_endpoint
+from ..client.id_token import Account
+from ..client.token_endpoint import TokenAnswer
+from ..dialects import dialect_of
+from ..exceptions import (
+    AddressRefused,
+    AuthorizationFailed,
+    BadAnswer,
+    DecryptionError,
+    PeerRefused,
+    PeerUnreachable,
+)
+from ..models import AuthorizationRequest, Link, Party, Step
+from ..models.events import record
+from ..models.links import KEY_UNKNOWN, key_of_subject
+from ..secret import Secret
+from ..transactions import atomic
+from .callback import AuthorizationResponse
+from .scope_hint import offered_scope
+
+logger = logging.getLogger("reciprocal_oauth.party_a")
+Problem = AuthorizationRequest.Problem
+
+
+def exchange(visit: AuthorizationRequest, response: AuthorizationResponse) -> Link:
+    """Trade the code for tokens and keep them on the person's link.
+
+    :raises AuthorizationFailed: the peer was not there, refused, or answered nonsense. Nothing is
+        stored then, and the person can start again.
+    """
+    sent_at = timezone.now()
+    try:
+        answer = token_endpoint.request_token(
+            visit.peer,
+            {
+                "grant_type": "authorization_code",
+                "code": response.code.reveal(),
+                "redirect_uri": visit.redirect_uri,
+                "code_verifier": visit.code_verifier.reveal() if visit.code_verifier else "",
+            },
+        )
+        account = _account(visit, answer)
+    except (PeerUnreachable, AddressRefused) as error:
+        raise AuthorizationFailed(Problem.PEER_UNREACHABLE, str(error)) from error
+    except PeerRefused as error:
+        reason = Problem.PEER_REFUSED if error.status < 500 else Problem.PEER_ERROR
+        raise AuthorizationFailed(reason, str(error)) from error
+    except BadAnswer as error:
+        raise AuthorizationFailed(Problem.BAD_ANSWER, str(error)) from error
+    offered = offered_scope(visit.peer, answer, response.reciprocal)
+    with atomic():
+        link = _open(visit, account, answer)
+        access_there.store(link, answer, asked_scope=visit.peer.scope)
+        link.offered_scope = offered
+        link.incoming_state = Link.Incoming.OFFERED if offered else Link.Incoming.NONE
+        link.incoming_reason = "" if offered else Link.Reason.NOTHING_LEFT
+        link.save()
+        visit.link = link
+        visit.save(update_fields=["link"])
+        _record_steps(link, visit, sent_at)
+    return link
+
+
+def _account(visit: AuthorizationRequest, answer: TokenAnswer) -> Account | None:
+    if answer.id_token is None:
+        return None
+    return id_token.read(
+        visit.peer, answer.id_token.reveal(), nonce=visit.nonce, now=timezone.now()
+    )
+
+
+def _open(visit: AuthorizationRequest, account: Account | None, answer: TokenAnswer) -> Link:
+    """The link of the account, locked. Where the peer does not tell whose account it is,
+    connecting again replaces the link."""
+    key = key_of_subject(account.subject) if account else KEY_UNKNOWN
+    link, created = Link.objects.select_for_update().get_or_create(
+        user=visit.user, peer=visit.peer, account_key=key
+    )
+    if account:
+        link.subject, link.account_name = account.subject, account.name
+    if not created:
+        _clear(link, answer)
+    return link
+
+
+def _clear(link: Link, answer: TokenAnswer) -> None:
+    """Make room for a new connection with the same account: what the old one gave either side is
+    worthless from now on."""
+    replaced = link.is_active and not _is_given_again(link, answer)
+    if replaced and dialect_of(link.peer).revokes_replaced_tokens:
+        lifecycle.queue_revocation(link)
+    access_here.revoke(link)
+    lifecycle.cancel_deliveries(link)
+    link.status = Link.Status.ACTIVE
+    link.ended_at = link.linked_at = link.incoming_family = None
+    link.incoming_scope = ""
+    link.refresh_token = Secret("")
+
+
+def _is_given_again(link: Link, answer: TokenAnswer) -> bool:
+    """Whether the peer answers with the very token that ``link`` holds, as some do: to revoke it
+    would end the new connection."""
+    try:
+        return (link.refresh_token or link.access_token) in (
+            answer.refresh_token,
+            answer.access_token,
+        )
+    except DecryptionError:
+        return False  # Connecting again is what mends a link whose tokens nobody can read.
+
+
+def _record_steps(link: Link, visit: AuthorizationRequest, sent_at: object) -> None:
+    record(link, Step.A, party=Party.A, at=visit.created_at)
+    record(link, Step.B, party=Party.A, at=visit.answered_at)
+    record(link, Step.C, party=Party.A, at=sent_at)
+    record(link, Step.D, party=Party.A, detail=f"scope: {link.outgoing_scope or '–'}")

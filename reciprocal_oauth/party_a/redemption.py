@@ -1,0 +1,142 @@
+"""Steps (F) and (G): party B redeems a reciprocal code at our token endpoint.
+
+There was no authorization request for such a code, so it is redeemed without ``redirect_uri`` and
+PKCE verifier (RFC 6749, section 4.1.3; RFC 7636). Codes minted by :mod:`.codes`, and no others, are
+let through: what marks a request is an object that only :func:`recognise` makes, after the client
+is authenticated; a parameter of any name cannot stand in for it.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F
+from django.utils import timezone
+from oauth2_provider.models import get_refresh_token_model
+
+from .. import lifecycle, signals
+from ..models import Link, LinkEvent, OutboxItem, Party, ReciprocalCode, Step
+from ..models.events import record
+from ..models.ledger import hash_of
+from ..transactions import atomic
+from .consent import queue_handover
+
+logger = logging.getLogger("reciprocal_oauth.party_a")
+State = ReciprocalCode.State
+
+#: How often replays make us send a new code for the same consent at once; later ones wait.
+MAX_REISSUES = 3
+REISSUE_PAUSE = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Redemption:
+    """Marks a token request as the redemption of a reciprocal code."""
+
+    entry: ReciprocalCode
+
+    @property
+    def redirect_uri(self) -> str:
+        """What the Grant holds in place of a redirect URI."""
+        return self.entry.redirect_uri
+
+
+class Refused(Exception):
+    """The code cannot be redeemed: ``invalid_grant`` for the client; ``str()`` is for our log."""
+
+
+def recognise(code: str, application: Any) -> ReciprocalCode | None:
+    """The ledger's entry of a code that was minted for ``application``; ``None``: not ours."""
+    return (
+        ReciprocalCode.objects.select_related("link__peer", "link__user")
+        .filter(code_hash=hash_of(code), application_pk=str(application.pk))
+        .first()
+    )
+
+
+def check(entry: ReciprocalCode, *, sent: set[str]) -> Redemption:
+    """Decide whether ``entry`` may be redeemed now.
+
+    :param sent: names of the parameters in the request.
+    :raises Refused: it may not. A replay has by then cost the tokens of the first redemption
+        (RFC 6749, section 4.1.2).
+    """
+    if entry.state == State.REDEEMED:
+        _replayed(entry)
+        raise Refused("replay of a redeemed code")
+    if entry.state != State.LIVE:
+        raise Refused("the code was replaced by a newer one")
+    if sent & {"code_verifier", "redirect_uri"}:
+        # RFC 9700, sections 4.5 and 4.8: a reciprocal code that was injected into an ordinary
+        # redirect arrives with them.
+        raise Refused("code_verifier or redirect_uri came with a reciprocal code")
+    link = entry.link
+    if not link.is_active or not link.peer.enabled or not link.user.is_active:
+        raise Refused("the link, the peer or the user is no longer active")
+    if entry.generation != link.generation:
+        raise Refused("the person has decided anew since")
+    return Redemption(entry)
+
+
+def spend(redemption: Redemption) -> Link:
+    """Mark the code redeemed, and give its link, locked. Call it in the transaction that saves the
+    tokens: compare-and-set, so that of many redemptions at once exactly one saves any.
+
+    :raises Refused: another request was faster, or the person has decided anew.
+    """
+    entry = redemption.entry
+    link = lifecycle.lock(entry.link_id)
+    changed = ReciprocalCode.objects.filter(pk=entry.pk, state=State.LIVE).update(
+        state=State.REDEEMED, redeemed_at=timezone.now()
+    )
+    if not changed or not link.is_active or link.generation != entry.generation:
+        raise Refused("the code was redeemed or replaced meanwhile")
+    return link
+
+
+def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
+    """The tokens of ``family`` are saved: the hand-over is done. The tokens of the generation
+    before die now. Same transaction as :func:`spend`, ``link`` locked."""
+    now = timezone.now()
+    entry = redemption.entry
+    ReciprocalCode.objects.filter(pk=entry.pk).update(token_family=family)
+    if link.incoming_family and link.incoming_family != family:
+        get_refresh_token_model().revoke_family(link.incoming_family)
+    link.incoming_family = family
+    link.incoming_state = Link.Incoming.ACTIVE
+    link.incoming_reason = ""
+    link.confirmed_generation = entry.generation
+    link.save()
+    # Whatever the worker that sent it is doing: redeemed is done.
+    link.outbox.filter(kind=OutboxItem.Kind.HANDOVER, state__in=OutboxItem.LIVE_STATES).update(
+        **OutboxItem.finishing(OutboxItem.State.DONE, now), live_key=None
+    )
+    record(link, Step.F, party=Party.A)
+    record(link, Step.G, party=Party.A, detail=f"scope: {link.incoming_scope}")
+    lifecycle.note_two_way(link)
+
+
+def _replayed(entry: ReciprocalCode) -> None:
+    """Revoke what the code was redeemed for; the consent still stands, so send a new code."""
+    with atomic():
+        link = lifecycle.lock(entry.link_id)
+        ReciprocalCode.objects.filter(pk=entry.pk).update(replays=F("replays") + 1)
+        if entry.token_family:
+            get_refresh_token_model().revoke_family(entry.token_family)
+        logger.warning("A redeemed reciprocal code of link %s was sent again", link.pk)
+        record(link, Step.F, party=Party.A, outcome=LinkEvent.Outcome.FAILED, detail="replay")
+        current = entry.generation == link.generation and link.incoming_family == entry.token_family
+        if not link.is_active or not current:
+            return
+        link.incoming_state = Link.Incoming.GRANTED
+        link.incoming_family = None
+        link.linked_at = None
+        link.save()
+        item = queue_handover(link)
+        replayed = link.codes.filter(generation=entry.generation, replays__gt=0)
+        if replayed.count() > MAX_REISSUES:
+            item.next_attempt_at = timezone.now() + REISSUE_PAUSE
+            item.save(update_fields=["next_attempt_at"])
+        signals.send_after_commit(signals.access_granted, Link, link=link)

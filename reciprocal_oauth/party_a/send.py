@@ -1,0 +1,162 @@
+"""Step (E), second half: handing the code over (draft, "Reciprocal Authorization Code"), and
+telling a peer that we no longer use a token (RFC 7009)."""
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError
+from django.utils import timezone
+
+from .. import lifecycle
+from ..access_there import fresh_access_token
+from ..conf import settings
+from ..delivery.outcomes import Accepted, Cancelled, Dead, Done, Outcome, Retry
+from ..dialects import dialect_of
+from ..dialects.base import Dialect, Meaning, SendAnswer
+from ..exceptions import (
+    BadAnswer,
+    DecryptionError,
+    NotLinked,
+    PeerError,
+    PeerRefused,
+)
+from ..models import Link, LinkEvent, OutboxItem, Party, Step
+from ..models.events import record
+from ..secret import Secret
+from ..transactions import atomic
+from .codes import LinkMoved, mint
+
+logger = logging.getLogger("reciprocal_oauth.party_a")
+Reason = Link.Reason
+
+#: Seconds after the end of a code's life at which an accepted code counts as not used.
+WATCH_MARGIN_SECONDS = 60
+
+
+def attempt(item: OutboxItem) -> Outcome:
+    """One attempt at an outbox row."""
+    try:
+        if item.kind == OutboxItem.Kind.REVOCATION:
+            return _revoke(item)
+        return _hand_over(item)
+    except DecryptionError as error:
+        return Retry(str(error), Reason.UNREADABLE)
+
+
+def finished_values(state: OutboxItem.State) -> dict[str, Any]:
+    """What a row gets that ends in ``state``. A token that was revoked, or need not be, is no
+    longer kept; an administrator may have the revocation of another tried again."""
+    values: dict[str, Any] = {"live_key": None}
+    return values if state == OutboxItem.State.DEAD else {**values, "token": Secret("")}
+
+
+def given_up(item: OutboxItem, reason: str, error: str) -> None:
+    """An outbox row has died: a hand-over leaves its direction broken."""
+    if item.kind != OutboxItem.Kind.HANDOVER or item.link is None:
+        return
+    if item.link.generation == item.generation:
+        lifecycle.break_incoming(item.link, reason, error)
+
+
+def _hand_over(item: OutboxItem) -> Outcome:
+    link = item.link
+    if link is None or not _is_wanted(link, item):
+        return Cancelled()
+    if item.accepted_at is not None:
+        # The code that was accepted is past its life and was never redeemed.
+        if item.resends >= settings.MAX_RESENDS:
+            return Dead("accepted, but never redeemed", Reason.UNCONFIRMED)
+        item.resends += 1
+        item.accepted_at = None
+        OutboxItem.objects.filter(pk=item.pk, lease_owner=item.lease_owner).update(
+            resends=item.resends, accepted_at=None
+        )
+    dialect = dialect_of(link.peer)
+    try:
+        token = fresh_access_token(link)
+        answer = _send(item, link, dialect, token)
+        if answer.meaning is Meaning.STALE and link.refresh_token:
+            token = fresh_access_token(link, not_this=token)
+            answer = _send(item, link, dialect, token)
+    except LinkMoved:
+        return Cancelled()
+    except NotLinked as error:
+        return Dead(str(error), link.outgoing_reason or Reason.TOKEN_REFUSED)
+    except PeerRefused as error:
+        # Refreshing was refused for a reason that may pass.
+        return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
+    except BadAnswer as error:
+        return Retry(str(error), Reason.BAD_ANSWER)
+    except PeerError as error:
+        return Retry(str(error), Reason.UNREACHABLE)
+    return _outcome(link, answer)
+
+
+def _is_wanted(link: Link, item: OutboxItem) -> bool:
+    return (
+        link.is_active
+        and link.peer.enabled
+        and link.user.is_active
+        and link.generation == item.generation
+        and link.incoming_state == Link.Incoming.GRANTED
+    )
+
+
+def _send(item: OutboxItem, link: Link, dialect: Dialect, token: Secret) -> SendAnswer:
+    """Mint a fresh code just before sending: it never waits in a queue while its life runs out."""
+    code = mint(link, item.generation)
+    # The peer may redeem the code before it answers: the event carries the time of sending.
+    sent_at = timezone.now()
+    outcome, detail = LinkEvent.Outcome.FAILED, ""
+    try:
+        answer = dialect.send(link.peer, code, token)
+        detail = answer.detail
+        if answer.meaning is Meaning.ACCEPTED:
+            outcome = LinkEvent.Outcome.OK
+    except PeerError as error:
+        detail = str(error)
+        raise
+    finally:
+        _record(link, outcome, f"attempt {item.attempts}: {detail}", sent_at)
+    return answer
+
+
+def _record(link: Link, outcome: LinkEvent.Outcome, detail: str, sent_at: datetime) -> None:
+    try:
+        with atomic():
+            record(link, Step.E, party=Party.A, outcome=outcome, detail=detail, at=sent_at)
+    except IntegrityError:
+        logger.info("Link %s was deleted while its code was sent", link.pk)
+
+
+def _outcome(link: Link, answer: SendAnswer) -> Outcome:
+    match answer.meaning:
+        case Meaning.ACCEPTED:
+            return Accepted(settings.CODE_LIFETIME_SECONDS + WATCH_MARGIN_SECONDS)
+        case Meaning.RETRY:
+            return Retry(answer.detail, Reason.UNREACHABLE, answer.retry_after)
+        case Meaning.STALE:
+            lifecycle.break_outgoing(link, Reason.TOKEN_REFUSED, answer.detail)
+            return Dead(answer.detail, Reason.TOKEN_REFUSED)
+        case Meaning.CREDENTIALS_REFUSED:
+            return Dead(answer.detail, Reason.CREDENTIALS_REFUSED)
+        case Meaning.REFUSED:
+            return Dead(answer.detail, Reason.HANDOVER_REFUSED)
+
+
+def _revoke(item: OutboxItem) -> Outcome:
+    peer = item.peer
+    if not peer.revocation_endpoint or not item.token:
+        return Cancelled()
+    try:
+        answer = dialect_of(peer).revoke(peer, item.token)
+    except PeerError as error:
+        return Retry(str(error), Reason.UNREACHABLE)
+    match answer.meaning:
+        case Meaning.ACCEPTED:
+            return Done()
+        case Meaning.RETRY:
+            return Retry(answer.detail, Reason.UNREACHABLE, answer.retry_after)
+        case _:
+            return Dead(answer.detail, Reason.TOKEN_REFUSED)

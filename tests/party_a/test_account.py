@@ -1,0 +1,198 @@
+"""Whose account at the peer was connected: what an ID token says, and what it decides."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+from django.utils import timezone
+
+from reciprocal_oauth.models import AuthorizationRequest, Link, Peer
+
+from ..fakes import FakePeer, token_response
+from .visits import Visit, begin, good_claims, id_token
+
+Problem = AuthorizationRequest.Problem
+
+
+@pytest.fixture
+def openid_peer(make_peer: Callable[..., Peer], fake_peer: FakePeer) -> Peer:
+    """A peer that says whose account it is."""
+    return make_peer("music", fake_peer.url, scope="openid play")
+
+
+@pytest.fixture
+def come_back_with(
+    browser: Client, openid_peer: Peer, fake_peer: FakePeer
+) -> Callable[..., tuple[Visit, Any]]:
+    """Connects; the peer's ID token has these claims, or is the given text."""
+
+    def go(text: str | None = None, **claims: Any) -> Any:
+        visit = begin(browser)
+        good = good_claims(openid_peer.issuer, **{"nonce": visit.asked["nonce"], **claims})
+        fake_peer.answers["/token/"] = token_response(id_token=text or id_token(**good))
+        return visit.come_back()
+
+    return go
+
+
+@pytest.mark.rfc("6749", "5.1")
+def test_the_account_is_stored_and_named_where_the_person_decides(
+    come_back_with: Callable[..., Any], browser: Client
+) -> None:
+    response = come_back_with(sub="account-1", preferred_username="alice.plays")
+
+    link = Link.objects.get()
+    assert (link.subject, link.account_name) == ("account-1", "alice.plays")
+    assert "alice.plays" in browser.get(response["Location"]).content.decode()
+    assert "alice.plays" in browser.get("/connections/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"email": "a@music.example", "name": "Alice"}, "a@music.example"),
+        ({"name": "Älice 🎵"}, "Älice 🎵"),
+        ({"nickname": "al"}, "al"),
+        ({"preferred_username": "a\u202e", "name": "Alice"}, "Alice"),
+        ({"preferred_username": "", "email": 7, "name": "x" * 256}, ""),
+        ({}, ""),
+    ],
+    ids=["email", "name", "nickname", "a name that turns the text around", "unusable", "none"],
+)
+def test_the_account_is_called_by_the_first_usable_name(
+    come_back_with: Callable[..., Any], claims: dict[str, Any], name: str
+) -> None:
+    come_back_with(**claims)
+
+    assert Link.objects.get().account_name == name
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": "somebody-else"},
+        {"aud": []},
+        {"aud": None},
+        {"aud": ["us-at-music", "somebody-else"]},
+        {"aud": ["us-at-music", "somebody-else"], "azp": "somebody-else"},
+        {"iss": "https://evil.example/o"},
+        {"iss": None},
+        {"nonce": "another-visit"},
+        {"nonce": None},
+        {"nonce": ["nonce"]},
+        {"exp": 1_000_000_000},
+        {"exp": None},
+        {"exp": "tomorrow"},
+        {"exp": True},
+        {"exp": float("nan")},
+        {"exp": float("-inf")},
+        {"sub": None},
+        {"sub": ""},
+        {"sub": 17},
+        {"sub": "x" * 256},
+        {"sub": "account\x00"},
+        {"sub": "\ud800"},
+    ],
+    ids=lambda claims: json.dumps(claims)[:50],
+)
+def test_an_id_token_that_is_not_for_this_visit_connects_nothing(
+    come_back_with: Callable[..., Any], browser: Client, claims: dict[str, Any]
+) -> None:
+    response = come_back_with(**claims)
+
+    assert not Link.objects.exists()
+    assert AuthorizationRequest.objects.get().problem == Problem.BAD_ANSWER
+    assert "was not connected" in browser.get(response["Location"]).content.decode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not-a-jwt",
+        "a.b",
+        "a.b.c.d",
+        "..",
+        "e30.####.c2ln",
+        "e30.bnVsbA.c2ln",
+        "e30.W10.c2ln",
+        "e30.gICA.c2ln",
+        "e30." + "W1tb" * 1_500 + ".c2ln",
+    ],
+    ids=["word", "two", "four", "blank", "no base64", "null", "list", "no UTF-8", "deep"],
+)
+def test_an_id_token_that_cannot_be_read_connects_nothing(
+    come_back_with: Callable[..., Any], text: str
+) -> None:
+    assert come_back_with(text).status_code == 303
+
+    assert not Link.objects.exists()
+    assert AuthorizationRequest.objects.get().problem == Problem.BAD_ANSWER
+
+
+@pytest.mark.parametrize(("seconds", "links"), [(119, 1), (121, 0)])
+def test_clocks_may_differ_by_two_minutes(
+    come_back_with: Callable[..., Any], seconds: int, links: int
+) -> None:
+    now = timezone.now()
+    with time_machine.travel(now, tick=False):
+        come_back_with(exp=int(now.timestamp()) - seconds)
+
+    assert Link.objects.count() == links
+
+
+def test_a_token_for_several_parties_is_taken_when_it_was_issued_to_us(
+    come_back_with: Callable[..., Any],
+) -> None:
+    come_back_with(aud=["us-at-music", "music-api"], azp="us-at-music")
+
+    assert Link.objects.get().subject == "account-1"
+
+
+def test_an_id_token_that_nobody_asked_for_is_checked_and_used_all_the_same(
+    browser: Client, peer: Peer, fake_peer: FakePeer
+) -> None:
+    claims = good_claims(peer.issuer)
+    fake_peer.answers["/token/"] = token_response(id_token=id_token(**claims))
+    begin(browser).come_back()
+    assert Link.objects.get().subject == "account-1"
+
+    fake_peer.answers["/token/"] = token_response(id_token=id_token(**{**claims, "aud": "x"}))
+    begin(browser).come_back()
+    assert AuthorizationRequest.objects.filter(problem=Problem.BAD_ANSWER).count() == 1
+
+
+def test_two_accounts_at_one_peer_are_two_links(
+    come_back_with: Callable[..., Any], browser: Client
+) -> None:
+    come_back_with(sub="account-1", name="Alice")
+    come_back_with(sub="ACCOUNT-1", name="Anna")
+
+    assert set(Link.objects.values_list("subject", flat=True)) == {"account-1", "ACCOUNT-1"}
+    page = browser.get("/connections/").content.decode()
+    assert "Alice" in page
+    assert "Anna" in page
+
+
+def test_the_same_account_again_is_the_same_link_with_its_name_of_today(
+    come_back_with: Callable[..., Any],
+) -> None:
+    first = come_back_with(sub="account-1", name="Alice")
+    second = come_back_with(sub="account-1", name="Alice Blue")
+
+    assert first["Location"] == second["Location"]
+    assert Link.objects.get().account_name == "Alice Blue"
+
+
+def test_one_account_that_two_people_connect_is_a_link_for_each(
+    come_back_with: Callable[..., Any],
+    browser: Client,
+    other_user: Any,
+) -> None:
+    come_back_with(sub="the-family")
+    browser.force_login(other_user)
+    come_back_with(sub="the-family")
+
+    assert set(Link.objects.values_list("user__username", flat=True)) == {"alice", "bob"}

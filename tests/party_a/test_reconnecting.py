@@ -1,0 +1,215 @@
+"""Steps (C) and (D) for an account that is connected already: the new connection takes over."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.dialects.ietf import IETFDialect
+from reciprocal_oauth.models import Link, OutboxItem, Peer
+from reciprocal_oauth.secret import Secret
+
+from ..fakes import FakePeer, Reply, token_response
+from .visits import call_api, connect, link_both_ways, redeem, refresh
+
+
+class OneRevocationEndsAll(IETFDialect):
+    """A peer that ends the whole account link when any token of it is revoked."""
+
+    revokes_replaced_tokens = False
+
+
+@pytest.fixture
+def connect_again(browser: Client, fake_peer: FakePeer) -> Callable[..., Any]:
+    """Connects once more; the peer gives new tokens."""
+
+    def go(**members: Any) -> Any:
+        new = {"access_token": "token-2", "refresh_token": "refresh-2", **members}
+        fake_peer.answers["/token/"] = token_response(**new)
+        return connect(browser)
+
+    return go
+
+
+@pytest.fixture
+def tokens_here(browser: Client, fake_peer: FakePeer, application: Any) -> dict[str, Any]:
+    """What the peer holds here: alice has linked both ways."""
+    return link_both_ways(browser, fake_peer, application)
+
+
+def revocations() -> list[str]:
+    """The tokens that are to be revoked at the peer."""
+    rows = OutboxItem.objects.filter(kind=OutboxItem.Kind.REVOCATION)
+    return [row.token.reveal() for row in rows]
+
+
+def test_the_new_tokens_take_the_place_of_the_old_ones_on_the_same_link(
+    browser: Client, peer: Peer, connect_again: Callable[..., Any]
+) -> None:
+    connect(browser)
+    old = Link.objects.get()
+
+    connect_again(scope="play pause")
+
+    link = Link.objects.get()
+    assert link.pk == old.pk
+    assert link.access_token.reveal() == "token-2"
+    assert link.refresh_token.reveal() == "refresh-2"
+    assert link.outgoing_scope == "play pause"
+
+
+def test_an_old_refresh_token_is_not_kept_beside_a_new_access_token(
+    browser: Client, peer: Peer, connect_again: Callable[..., Any]
+) -> None:
+    connect(browser)
+
+    connect_again(refresh_token=None)
+
+    assert not Link.objects.get().refresh_token
+
+
+@pytest.mark.rfc("7009", "2.1")
+def test_the_old_token_is_revoked_at_the_peer(
+    browser: Client, peer: Peer, fake_peer: FakePeer, connect_again: Callable[..., Any]
+) -> None:
+    fake_peer.answers["/revoke/"] = Reply()
+    connect(browser)
+
+    connect_again()
+    worker.drain()
+
+    assert [request.form for request in fake_peer.to("/revoke/")] == [
+        {"token": "refresh-of-the-peer"}
+    ]
+
+
+def test_a_token_that_the_peer_gives_once_more_is_not_revoked(
+    browser: Client, peer: Peer, connect_again: Callable[..., Any]
+) -> None:
+    connect(browser)
+
+    connect_again(refresh_token="refresh-of-the-peer")
+    assert revocations() == []
+
+    connect_again(access_token="token-3", refresh_token=None)
+    assert revocations() == ["refresh-of-the-peer"]
+    connect_again(access_token="token-3", refresh_token=None)
+    assert revocations() == ["refresh-of-the-peer"]
+
+
+def test_nothing_is_revoked_where_that_would_end_the_new_connection(
+    browser: Client, peer: Peer, connect_again: Callable[..., Any]
+) -> None:
+    Peer.objects.update(dialect=f"{__name__}.OneRevocationEndsAll")
+    connect(browser)
+
+    connect_again()
+
+    assert revocations() == []
+
+
+def test_what_the_peer_held_here_dies_at_once(
+    tokens_here: dict[str, Any], application: Any, connect_again: Callable[..., Any]
+) -> None:
+    assert call_api(tokens_here["access_token"]) == 200
+
+    connect_again()
+
+    assert call_api(tokens_here["access_token"]) == 403  # As DOT says "no valid token".
+    assert refresh(tokens_here["refresh_token"], application).status_code == 400
+    link = Link.objects.get()
+    assert not link.is_two_way
+    assert link.linked_at is None
+    assert link.incoming_scope == ""
+
+
+def test_a_code_that_is_on_its_way_can_no_longer_be_redeemed(
+    browser: Client,
+    peer: Peer,
+    fake_peer: FakePeer,
+    application: Any,
+    connect_again: Callable[..., Any],
+) -> None:
+    question = connect(browser)["Location"]
+    browser.post(question, {"answer": "allow", "scopes": ["profile"]})
+    worker.drain()
+    code = fake_peer.to("/token/")[-1].form["code"]
+
+    connect_again()
+
+    assert redeem(code, application).status_code == 400
+    assert not OutboxItem.objects.filter(
+        kind=OutboxItem.Kind.HANDOVER, state__in=OutboxItem.LIVE_STATES
+    ).exists()
+
+
+@pytest.mark.draft("User Consent")
+def test_the_person_is_asked_anew_and_can_go_both_ways_again(
+    tokens_here: dict[str, Any],
+    browser: Client,
+    fake_peer: FakePeer,
+    application: Any,
+    connect_again: Callable[..., Any],
+) -> None:
+    question = connect_again()["Location"]
+    assert Link.objects.get().incoming_state == Link.Incoming.OFFERED
+
+    browser.post(question, {"answer": "allow", "scopes": ["profile"]})
+    fake_peer.answers["/revoke/"] = Reply()
+    worker.drain()
+
+    answer = redeem(fake_peer.to("/token/")[-1].form["code"], application)
+    assert answer.json()["scope"] == "profile"
+    assert Link.objects.get().is_two_way
+
+
+def test_a_link_that_was_ended_begins_anew(
+    browser: Client, peer: Peer, connect_again: Callable[..., Any]
+) -> None:
+    connect(browser)
+    Link.objects.update(
+        status=Link.Status.ENDED, ended_at=timezone.now(), access_token="", refresh_token=""
+    )
+
+    connect_again()
+
+    assert Link.objects.get().is_active
+    assert Link.objects.get().ended_at is None
+    assert revocations() == []
+
+
+def test_a_link_whose_tokens_nobody_can_read_is_mended(
+    browser: Client, peer: Peer, connect_again: Callable[..., Any]
+) -> None:
+    connect(browser)
+    lost = Secret(ciphertext="fernet1:written-with-a-key-that-is-lost")
+    Link.objects.update(access_token=lost, refresh_token=lost)
+
+    connect_again()
+
+    assert Link.objects.get().access_token.reveal() == "token-2"
+
+
+def test_the_links_of_other_people_and_peers_stay_as_they_are(
+    browser: Client,
+    peer: Peer,
+    other_user: Any,
+    make_peer: Callable[..., Peer],
+    fake_peer: FakePeer,
+    connect_again: Callable[..., Any],
+) -> None:
+    make_peer("heating", fake_peer.url)
+    bobs = Client()
+    bobs.force_login(other_user)
+    connect(bobs)
+    connect(browser, "heating")
+    connect(browser)
+
+    connect_again()
+
+    old = Link.objects.exclude(user__username="alice", peer=peer)
+    assert [link.access_token.reveal() for link in old] == ["token-of-the-peer"] * 2
+    assert revocations() == ["refresh-of-the-peer"]

@@ -1,0 +1,109 @@
+"""A person's way to the peer and back, as their browser goes it."""
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from django.test import Client
+from django.utils import timezone
+
+from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.protocol import GRANT_TYPE
+
+from ..conftest import PEER_SECRET, basic, post_form
+from ..fakes import FakePeer
+
+#: The code with which the peer sends people back.
+CODE_OF_B = "code-of-b"
+#: The answer that allows a peer what it asks for in most tests.
+ALLOW_ALL = {"answer": "allow", "scopes": ["profile", "playback"]}
+
+
+@dataclass
+class Visit:
+    """A visit that ``browser`` has begun; ``asked`` are the parameters of its authorization
+    request."""
+
+    browser: Client
+    slug: str
+    url: str
+    asked: dict[str, str]
+
+    def come_back(self, browser: Client | None = None, slug: str = "", **changes: Any) -> Any:
+        """Open the callback with a good answer; keyword arguments replace its parameters, ``None``
+        leaves one out, a list repeats it."""
+        answer = {"code": CODE_OF_B, "state": self.asked["state"], **changes}
+        return (browser or self.browser).get(
+            f"/connections/{slug or self.slug}/callback/",
+            {name: value for name, value in answer.items() if value is not None},
+        )
+
+
+def begin(browser: Client, slug: str = "music") -> Visit:
+    """Press "Connect", up to where the browser would leave for the peer."""
+    response = browser.post(f"/connections/{slug}/connect/")
+    assert response.status_code == 303, response.content
+    url = response["Location"]
+    query = parse_qs(urlsplit(url).query, keep_blank_values=True)
+    assert all(len(values) == 1 for values in query.values()), query
+    return Visit(browser, slug, url, {name: values[0] for name, values in query.items()})
+
+
+def connect(browser: Client, slug: str = "music", **changes: Any) -> Any:
+    """The whole way: what the callback answers."""
+    return begin(browser, slug).come_back(**changes)
+
+
+def id_token(**claims: Any) -> str:
+    """An ID token with these claims. Its signature is not looked at: it comes over TLS, straight
+    from the token endpoint (OpenID Connect Core 1.0, section 3.1.3.7, item 6)."""
+    return ".".join(_segment(part) for part in ({"alg": "RS256"}, claims)) + ".c2lnbmVk"
+
+
+def good_claims(issuer: str, **changes: Any) -> dict[str, Any]:
+    """The claims of an ID token for us; ``None`` leaves one out."""
+    now = int(timezone.now().timestamp())
+    claims = {
+        "iss": issuer,
+        "sub": "account-1",
+        "aud": "us-at-music",
+        "exp": now + 600,
+        "iat": now,
+        **changes,
+    }
+    return {name: value for name, value in claims.items() if value is not None}
+
+
+def _segment(part: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+
+
+def link_both_ways(browser: Client, fake_peer: FakePeer, application: Any) -> dict[str, Any]:
+    """Connect, allow everything, hand over, and redeem as the peer: its token response."""
+    question = connect(browser, reciprocal="profile playback")["Location"]
+    browser.post(question, ALLOW_ALL)
+    worker.drain()
+    handed_over = [r.form for r in fake_peer.to("/token/") if r.form["grant_type"] == GRANT_TYPE]
+    return redeem(handed_over[-1]["code"], application).json()
+
+
+def redeem(code: str, application: Any) -> Any:
+    """What our token endpoint answers to the peer that redeems a reciprocal code."""
+    return _ask_token({"grant_type": "authorization_code", "code": code}, application)
+
+
+def refresh(refresh_token: str, application: Any) -> Any:
+    """What our token endpoint answers to the peer that refreshes."""
+    return _ask_token({"grant_type": "refresh_token", "refresh_token": refresh_token}, application)
+
+
+def _ask_token(parameters: dict[str, str], application: Any) -> Any:
+    return post_form(Client(), parameters, basic(application.client_id, PEER_SECRET))
+
+
+def call_api(access_token: str) -> int:
+    """The status with which our API answers a call with this token."""
+    headers = {"Authorization": f"Bearer {access_token}"}
+    return Client().get("/api/whoami/", headers=headers).status_code
