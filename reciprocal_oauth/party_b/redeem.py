@@ -1,0 +1,98 @@
+"""Steps (F) and (G): trading the received code at party A's token endpoint.
+
+"Party B then plays the role of the client to make an access token request per RFC 6749 4.1.3"
+(draft, "Reciprocal Authorization Code").
+"""
+
+import logging
+from typing import Any
+
+from django.utils import timezone
+
+from .. import access_there, lifecycle
+from ..client.token_endpoint import TokenAnswer
+from ..delivery.outcomes import Cancelled, Dead, Done, Outcome, Retry
+from ..dialects import dialect_of
+from ..exceptions import BadAnswer, DecryptionError, PeerError, PeerRefused
+from ..models import InboxItem, Link, LinkEvent, Party, Step
+from ..models.events import record
+from ..secret import Secret
+from ..transactions import atomic
+
+logger = logging.getLogger("reciprocal_oauth.party_b")
+Reason = Link.Reason
+
+#: Seconds before each attempt. Short: the code dies soon, and party A sends another.
+SCHEDULE_SECONDS = (0, 2, 5, 15, 30, 60, 300)
+
+
+def attempt(item: InboxItem) -> Outcome:
+    """One attempt at an inbox row. Redemption goes to the endpoint stored for the peer that was
+    authenticated, whatever the request said."""
+    link = item.link
+    peer = item.peer
+    if not link.is_active or not peer.enabled or not link.user.is_active or not item.code:
+        return Cancelled()
+    sent_at = timezone.now()
+    try:
+        answer = dialect_of(peer).redeem(peer, item.code)
+    except PeerRefused as error:
+        _failed(link, sent_at, str(error))
+        return _refused(error)
+    except BadAnswer as error:
+        _failed(link, sent_at, str(error))
+        return Dead(str(error), Reason.BAD_ANSWER)
+    except PeerError as error:
+        _failed(link, sent_at, str(error))
+        return Retry(str(error), Reason.UNREACHABLE)
+    except DecryptionError as error:
+        return Dead(str(error), Reason.UNREADABLE)
+    return _store(item, answer, sent_at)
+
+
+def finished_values() -> dict[str, Any]:
+    """What every finished inbox row gets: the code is no longer kept."""
+    return {"code": Secret("")}
+
+
+def given_up(item: InboxItem, reason: str, error: str) -> None:
+    """A code could not be redeemed. The link waits on: party A sends another, or its user does."""
+    logger.warning("Hand-over %s could not be redeemed (%s)", item.pk, reason)
+
+
+def _refused(error: PeerRefused) -> Outcome:
+    if error.status in (408, 425, 429) or error.status >= 500:
+        return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
+    if error.status == 401:
+        return Dead(str(error), Reason.CREDENTIALS_REFUSED)
+    return Dead(str(error), Reason.CODE_REFUSED)
+
+
+def _store(item: InboxItem, answer: TokenAnswer, sent_at: object) -> Outcome:
+    """Keep the tokens for the user of the access token that came with the code: nothing else in
+    the answer says whose they are."""
+    with atomic():
+        link = lifecycle.lock(item.link_id)
+        still_ours = InboxItem.objects.filter(
+            pk=item.pk, state=InboxItem.State.CLAIMED, lease_owner=item.lease_owner
+        )
+        if not link.is_active or not still_ours.exists():
+            return Cancelled()  # A newer code came meanwhile: its tokens must not be overwritten.
+        link.refresh_token = Secret("")
+        access_there.store(link, answer, asked_scope="")
+        link.save()
+        record(link, Step.F, party=Party.B, at=sent_at)
+        record(link, Step.G, party=Party.B, detail=f"scope: {link.outgoing_scope or '–'}")
+        lifecycle.note_two_way(link)
+    return Done()
+
+
+def _failed(link: Link, sent_at: object, detail: str) -> None:
+    record(
+        link,
+        Step.F,
+        party=Party.B,
+        outcome=LinkEvent.Outcome.FAILED,
+        detail=detail,
+        at=sent_at,
+    )

@@ -1,0 +1,19 @@
+"""Fixtures of party B's tests."""
+
+from ..provider.conftest import (
+    at_once,
+    dot_settings,
+    make_application,
+    openid_connect,
+    signing_key,
+    token_of_a,
+)
+
+__all__ = [
+    "at_once",
+    "dot_settings",
+    "make_application",
+    "openid_connect",
+    "signing_key",
+    "token_of_a",
+]

@@ -1,0 +1,111 @@
+"""Step (E) repeated: the same code again, a newer code, the same text from somebody else."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.models import InboxItem, Link, Peer
+
+from ..conftest import PEER_SECRET, basic
+from ..fakes import FakePeer
+
+pytestmark = pytest.mark.django_db
+
+HandOver = Callable[..., Any]
+MakeToken = Callable[..., Any]
+State = InboxItem.State
+
+
+@pytest.mark.draft("Reciprocal Authorization Code")
+@pytest.mark.threat("B12")
+def test_the_same_hand_over_again_is_answered_alike_and_redeemed_once(
+    hand_over: HandOver, token_of_a: Any, fake_peer: FakePeer
+) -> None:
+    first = hand_over(access_token=token_of_a.raw)
+    again = hand_over(access_token=token_of_a.raw)
+    worker.drain()
+    late = hand_over(access_token=token_of_a.raw)
+    worker.drain()
+
+    for response in (first, again, late):
+        assert (response.status_code, response.content) == (200, b"{}")
+    assert InboxItem.objects.count() == 1
+    assert len(fake_peer.to("/token/")) == 1
+
+
+@pytest.mark.threat("B12")
+def test_the_same_code_with_a_renewed_access_token_of_the_link_is_the_same_hand_over(
+    hand_over: HandOver, token_of_a: Any, make_token: MakeToken, user: Any, application: Any
+) -> None:
+    hand_over(access_token=token_of_a.raw)
+    renewed = make_token(application, user)
+
+    assert hand_over(access_token=renewed.raw).status_code == 200
+    assert InboxItem.objects.count() == 1
+
+
+@pytest.mark.draft("Reciprocal Authorization Code")
+@pytest.mark.threat("B16")
+def test_the_same_code_for_another_user_is_refused(
+    hand_over: HandOver,
+    token_of_a: Any,
+    make_token: MakeToken,
+    application: Any,
+    other_user: Any,
+) -> None:
+    hand_over(access_token=token_of_a.raw)
+    of_bob = make_token(application, other_user)
+
+    response = hand_over(access_token=of_bob.raw)
+
+    assert (response.status_code, response.content) == (400, b'{"error": "invalid_grant"}')
+    assert InboxItem.objects.get().link.user != other_user
+    assert not Link.objects.filter(user=other_user).exists()
+
+
+@pytest.mark.threat("B12", "I5")
+def test_two_peers_may_send_the_same_text_as_code(
+    hand_over: HandOver,
+    token_of_a: Any,
+    make_peer: Callable[..., Peer],
+    make_token: MakeToken,
+    user: Any,
+) -> None:
+    other = make_peer("other")
+    token = make_token(other.application, user)
+    hand_over(access_token=token_of_a.raw)
+
+    response = hand_over(
+        access_token=token.raw, client_id="other-here", headers=basic("other-here", PEER_SECRET)
+    )
+
+    assert response.status_code == 200
+    assert set(InboxItem.objects.values_list("peer__slug", flat=True)) == {"music", "other"}
+
+
+@pytest.mark.draft("Authorization Update Flow")
+@pytest.mark.threat("K6", "X1")
+def test_a_newer_code_takes_the_place_of_one_that_still_waits(
+    hand_over: HandOver, token_of_a: Any, fake_peer: FakePeer
+) -> None:
+    hand_over(access_token=token_of_a.raw, code="older")
+    hand_over(access_token=token_of_a.raw, code="newer")
+
+    older, newer = InboxItem.objects.order_by("pk")
+    assert (older.state, newer.state) == (State.CANCELLED, State.PENDING)
+    assert not older.code, "a code that is not wanted any more is not kept"
+    worker.drain()
+    assert [request.form["code"] for request in fake_peer.to("/token/")] == ["newer"]
+
+
+@pytest.mark.threat("B12")
+def test_an_older_code_that_arrives_again_does_not_come_back_to_life(
+    hand_over: HandOver, token_of_a: Any, fake_peer: FakePeer
+) -> None:
+    for code in ("older", "newer", "older"):
+        assert hand_over(access_token=token_of_a.raw, code=code).status_code == 200
+    worker.drain()
+
+    assert [request.form["code"] for request in fake_peer.to("/token/")] == ["newer"]

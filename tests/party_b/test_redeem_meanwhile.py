@@ -1,0 +1,228 @@
+"""What happens to a received code when things change before, or while, it is redeemed."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.dispatch import Signal
+
+from reciprocal_oauth import lifecycle
+from reciprocal_oauth.client.token_endpoint import TokenAnswer
+from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.dialects.ietf import IETFDialect
+from reciprocal_oauth.models import InboxItem, Link, Peer
+from reciprocal_oauth.secret import Secret
+from reciprocal_oauth.signals import delivery_dead, linked_both_ways
+
+from ..fakes import FakePeer, Received, Reply, token_response
+
+pytestmark = pytest.mark.django_db
+
+HandOver = Callable[..., Any]
+State = InboxItem.State
+
+
+class Interrupted(IETFDialect):
+    """The draft's dialect; something happens after the peer has answered and before we store."""
+
+    event: Callable[[], None]
+
+    def redeem(self, peer: Peer, code: Secret) -> TokenAnswer:
+        answer = super().redeem(peer, code)
+        event, Interrupted.event = Interrupted.event, staticmethod(lambda: None)
+        event()
+        return answer
+
+
+@pytest.fixture
+def item(hand_over: HandOver, token_of_a: Any) -> InboxItem:
+    """A code of the peer that waits to be redeemed."""
+    assert hand_over(access_token=token_of_a.raw).status_code == 200
+    return InboxItem.objects.get()
+
+
+@pytest.fixture
+def before_storing(item: InboxItem) -> Callable[[Callable[[], None]], None]:
+    def arrange(event: Callable[[], None]) -> None:
+        Interrupted.event = staticmethod(event)
+        Peer.objects.update(dialect=f"{__name__}.Interrupted")
+
+    return arrange
+
+
+def end_link() -> None:
+    lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_there=False)
+
+
+def disable_peer() -> None:
+    Peer.objects.update(enabled=False)
+
+
+def deactivate_user() -> None:
+    get_user_model().objects.update(is_active=False)
+
+
+def delete_user() -> None:
+    get_user_model().objects.all().delete()
+
+
+@pytest.mark.threat("Y1", "Y3", "T3")
+@pytest.mark.parametrize("event", [end_link, disable_peer, deactivate_user])
+def test_a_code_that_nobody_wants_any_more_is_not_redeemed(
+    item: InboxItem, fake_peer: FakePeer, event: Callable[[], None]
+) -> None:
+    event()
+    worker.drain()
+
+    assert fake_peer.requests == []
+    item.refresh_from_db()
+    assert item.state == State.CANCELLED
+    assert not item.code
+
+
+@pytest.mark.threat("Y1")
+def test_the_code_of_a_deleted_user_goes_with_the_user(
+    item: InboxItem, fake_peer: FakePeer
+) -> None:
+    delete_user()
+    worker.drain()
+
+    assert fake_peer.requests == []
+    assert not InboxItem.objects.exists()
+
+
+@pytest.mark.threat("T3")
+def test_an_answer_that_comes_after_the_end_of_the_link_is_not_stored(
+    before_storing: Callable[..., None], fake_peer: FakePeer
+) -> None:
+    before_storing(end_link)
+    worker.drain()
+
+    assert len(fake_peer.requests) == 1
+    link = Link.objects.get()
+    assert link.status == Link.Status.ENDED
+    assert not link.access_token
+    assert not link.refresh_token
+
+
+@pytest.mark.threat("Y1")
+def test_an_answer_that_comes_after_the_user_is_deleted_harms_nobody(
+    before_storing: Callable[..., None], fake_peer: FakePeer
+) -> None:
+    before_storing(delete_user)
+    worker.drain()
+
+    assert len(fake_peer.requests) == 1
+    assert not Link.objects.exists()
+    assert not InboxItem.objects.exists()
+
+
+@pytest.mark.draft("Authorization Update Flow")
+@pytest.mark.threat("S10", "K6")
+def test_an_answer_that_comes_after_a_newer_code_is_not_stored(
+    before_storing: Callable[..., None],
+    hand_over: HandOver,
+    token_of_a: Any,
+    fake_peer: FakePeer,
+) -> None:
+    def answer(received: Received) -> Reply:
+        return token_response(access_token=f"token-for-{received.form['code']}")
+
+    fake_peer.answers["/token/"] = answer
+    before_storing(lambda: hand_over(access_token=token_of_a.raw, code="newer-code"))
+    worker.drain()
+
+    assert Link.objects.get().access_token.reveal() == "token-for-newer-code"
+    older, newer = InboxItem.objects.order_by("pk")
+    assert (older.state, newer.state) == (State.CANCELLED, State.DONE)
+    assert not older.code
+    assert not newer.code
+
+
+@pytest.mark.draft("Authorization Update Flow")
+def test_the_tokens_of_a_newer_code_replace_the_older_ones(
+    item: InboxItem, hand_over: HandOver, token_of_a: Any, fake_peer: FakePeer
+) -> None:
+    worker.drain()
+    linked_at = Link.objects.get().linked_at
+    fake_peer.answers["/token/"] = Reply.json(access_token="narrower", token_type="bearer")
+    hand_over(access_token=token_of_a.raw, code="newer-code")
+    worker.drain()
+
+    link = Link.objects.get()
+    assert link.access_token.reveal() == "narrower"
+    assert not link.refresh_token, "the old one died with its family there"
+    assert link.linked_at == linked_at
+    assert link.is_two_way
+
+
+@pytest.mark.threat("K7", "K9")
+def test_a_worker_that_lost_its_lease_does_not_overwrite_what_another_one_stored(
+    before_storing: Callable[..., None], fake_peer: FakePeer
+) -> None:
+    def another_worker_is_faster() -> None:
+        InboxItem.objects.update(lease_owner="another-worker")
+        Link.objects.update(access_token=Secret("stored-by-the-other"))
+
+    before_storing(another_worker_is_faster)
+    worker.drain()
+
+    assert Link.objects.get().access_token.reveal() == "stored-by-the-other"
+
+
+@pytest.mark.threat("X7")
+def test_a_code_that_cannot_be_decrypted_is_given_up_and_nothing_is_sent(
+    settings: Any, item: InboxItem, fake_peer: FakePeer
+) -> None:
+    settings.SECRET_KEY = "another-" * 8
+    worker.drain()
+
+    assert fake_peer.requests == []
+    item.refresh_from_db()
+    assert item.state == State.DEAD
+
+
+# Signals
+
+
+@pytest.fixture
+def heard() -> Iterator[list[tuple[Signal, dict[str, Any]]]]:
+    """What the public signals told, in order."""
+    told: list[tuple[Signal, dict[str, Any]]] = []
+    receivers = []
+    for signal in (linked_both_ways, delivery_dead):
+
+        def receiver(signal: Signal, sender: type, **arguments: Any) -> None:
+            told.append((signal, arguments))
+
+        signal.connect(receiver)
+        receivers.append((signal, receiver))
+    yield told
+    for signal, receiver in receivers:
+        signal.disconnect(receiver)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sites_are_told_once_that_both_directions_work(
+    item: InboxItem,
+    hand_over: HandOver,
+    token_of_a: Any,
+    fake_peer: FakePeer,
+    heard: list[tuple[Signal, dict[str, Any]]],
+) -> None:
+    worker.drain()
+    hand_over(access_token=token_of_a.raw, code="newer-code")
+    worker.drain()
+
+    assert heard == [(linked_both_ways, {"link": Link.objects.get()})]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sites_are_told_of_a_code_that_was_given_up(
+    item: InboxItem, fake_peer: FakePeer, heard: list[tuple[Signal, dict[str, Any]]]
+) -> None:
+    fake_peer.answers["/token/"] = Reply.json(400, error="invalid_grant")
+    worker.drain()
+
+    assert heard == [(delivery_dead, {"item": item})]
