@@ -1,0 +1,44 @@
+"""DOT's own routes, with the views that this app extends put in place.
+
+Same names, same ``oauth2_provider`` namespace; every DOT view is still there::
+
+    path("o/", include("reciprocal_oauth.oauth2_urls"))
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.urls import URLPattern
+from oauth2_provider import urls as dot_urls
+
+from .provider.authorization_view import AuthorizationView
+from .provider.introspection_view import IntrospectTokenView
+from .provider.metadata_view import OAuthServerMetadataView
+from .provider.token_view import TokenView
+
+app_name = "oauth2_provider"
+
+_OURS: dict[str, Callable[..., Any]] = {
+    "authorize": AuthorizationView.as_view(),
+    "token": TokenView.as_view(),
+    "introspect": IntrospectTokenView.as_view(),
+    "oauth-server-metadata": OAuthServerMetadataView.as_view(),
+    "oauth-server-metadata-issuer": OAuthServerMetadataView.as_view(),
+}
+
+
+def _with_ours(patterns: list[URLPattern]) -> list[URLPattern]:
+    return [
+        URLPattern(
+            pattern.pattern,
+            _OURS.get(pattern.name or "", pattern.callback),
+            pattern.default_args,
+            pattern.name,
+        )
+        for pattern in patterns
+    ]
+
+
+#: For the root of the site, where RFC 8414 and RFC 9728 look for these documents.
+metadata_urlpatterns = _with_ours(dot_urls.metadata_urlpatterns)
+urlpatterns = _with_ours(dot_urls.urlpatterns)

@@ -1,0 +1,9 @@
+"""What this app adds to the authorization server that DOT runs.
+
+- ``validator``: a mixin over the site's own validator class: a short list of hooks, each calling
+  the party that it concerns
+- ``server``: the site's own server class with the reciprocal grant registered
+- ``composition``: puts both on whatever classes ``OAUTH2_PROVIDER`` names
+- ``token_view``, ``authorization_view``, ``introspection_view``, ``metadata_view``: DOT's views
+  with our part
+"""

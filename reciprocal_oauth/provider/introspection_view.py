@@ -1,0 +1,28 @@
+"""DOT's token introspection (RFC 7662), which also knows when a peer's token is not in force."""
+
+import json
+
+from django.http import HttpResponse, JsonResponse
+from oauth2_provider.models import get_access_token_model
+from oauth2_provider.views import IntrospectTokenView as DOTIntrospectTokenView
+
+from ..models.ledger import hash_of
+from . import peer_tokens
+
+
+class IntrospectTokenView(DOTIntrospectTokenView):
+    """A resource server that asks here is told what our own resources would decide: DOT looks at
+    the expiry alone."""
+
+    @staticmethod
+    def get_token_response(token_value: str | None = None) -> HttpResponse:
+        response: HttpResponse = DOTIntrospectTokenView.get_token_response(token_value)
+        answer = json.loads(response.content)
+        if token_value is None or not answer.get("active"):
+            return response
+        tokens = get_access_token_model().objects.select_related("application", "user")
+        token = tokens.filter(token_checksum=hash_of(token_value)).first()
+        if token is None or not peer_tokens.may_be_used(token.application, token.user):
+            return JsonResponse({"active": False})
+        peer_tokens.limit_to_peer(token)
+        return JsonResponse({**answer, "scope": token.scope})

@@ -1,0 +1,153 @@
+"""The rules for tokens that DOT issues to a peer's application, whatever the grant type.
+
+A peer's token never carries more than the user granted, the peer may hold and the site has; it dies
+with the user, the peer and the link; and a person who started at the peer gets a link with it.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from oauth2_provider.models import get_access_token_model, get_refresh_token_model
+from oauthlib.common import Request
+from oauthlib.oauth2.rfc6749 import errors
+
+from .. import access_here, lifecycle, scopes
+from ..access_here import peer_of
+from ..models import Link, Peer
+from ..models.ledger import hash_of
+from ..party_a import redemption
+from ..party_a.redemption import Redemption, Refused
+from ..party_b.opening import open_link
+
+
+def may_ask_for(application: Any, asked: Iterable[str]) -> bool:
+    """Whether a client may ask for these scopes: a peer's, for no more than its limit."""
+    peer = peer_of(application)
+    return peer is None or set(asked) <= set(scopes.split(peer.allowed_scope))
+
+
+def default_scopes(application: Any, default: list[str]) -> list[str]:
+    """The default scopes of a client: a peer's are cut to its limit."""
+    peer = peer_of(application)
+    if peer is None:
+        return default
+    return scopes.split(scopes.cut(scopes.join(default), peer.allowed_scope))
+
+
+def may_be_used(application: Any, user: Any) -> bool:
+    """Whether tokens of this client for this user may be used: a peer's, only while the peer is
+    enabled and the user is active. (Tokens of a link that ended are gone.)"""
+    peer = peer_of(application)
+    if peer is None:
+        return True
+    return peer.enabled and (user is None or user.is_active)
+
+
+def limit_to_peer(access_token: Any) -> None:
+    """Cut the scope of an access token in hand, not the stored one, to what its peer may hold
+    today: an administrator may have narrowed that since the token was issued."""
+    peer = peer_of(access_token.application)
+    if peer is not None:
+        access_token.scope = scopes.cut(access_token.scope, peer.allowed_scope)
+
+
+@contextmanager
+def saving(token: Any, request: Request, mark: Redemption | None) -> Iterator[None]:
+    """Around the saving of a token, inside DOT's transaction: cut its scope under the link's lock
+    before, bind its family to the link after.
+
+    :raises InvalidGrantError: nothing is left that the token may carry; or another request has
+        redeemed the code. DOT's transaction rolls back.
+    """
+    peer = peer_of(request.client)
+    if peer is None:
+        yield
+        return
+    user, refreshed = request.user, request.refresh_token_instance
+    if not may_be_used(request.client, user):
+        raise errors.InvalidGrantError(request=request)
+    link = _locked_link(peer, request, mark, refreshed)
+    if link is not None:
+        link.peer = peer
+    _cut(token, request, link.incoming_limit if link else _limit_of(peer), user)
+    yield
+    family = _family_of(token)
+    if mark is not None and link is not None:
+        redemption.complete(mark, link, family)
+    elif link is None and user is not None:
+        open_link(peer, user.pk, token["scope"], family)
+
+
+def _locked_link(
+    peer: Peer, request: Request, mark: Redemption | None, refreshed: Any
+) -> Link | None:
+    """The link that the token will belong to, locked; ``None`` where a link is to be opened."""
+    if mark is not None:
+        try:
+            return redemption.spend(mark)
+        except Refused:
+            raise errors.InvalidGrantError(request=request) from None
+    if refreshed is None:
+        return None
+    links = Link.objects.filter(peer=peer, user_id=refreshed.user_id)
+    active = links.select_for_update().filter(status=Link.Status.ACTIVE)
+    link = active.filter(incoming_family=refreshed.token_family).first()
+    link = link or active.filter(outgoing_state=Link.Outgoing.WAITING).first()
+    # Who never had a link got these tokens before the client became a peer.
+    if link is None and links.exists():
+        raise errors.InvalidGrantError(request=request)
+    return link
+
+
+def _limit_of(peer: Peer) -> str:
+    return scopes.cut(peer.allowed_scope, scopes.described())
+
+
+def _cut(token: Any, request: Request, limit: str, user: Any) -> None:
+    asked = token.get("scope", "")
+    kept = scopes.cut(asked, limit)
+    # A client without a user may need no scope at all.
+    if not kept and (asked or user is not None):
+        raise errors.InvalidGrantError(request=request)
+    token["scope"] = kept
+    request.scopes = scopes.split(kept)
+
+
+def _family_of(token: Any) -> UUID | None:
+    """The family that DOT has just given to the tokens of a response."""
+    refresh_token = token.get("refresh_token")
+    if not refresh_token:
+        return None
+    return (
+        get_refresh_token_model()
+        .objects.filter(token_checksum=hash_of(refresh_token), revoked__isnull=True)
+        .values_list("token_family", flat=True)
+        .first()
+    )
+
+
+@contextmanager
+def revoking(token: str, application: Any) -> Iterator[None]:
+    """Around a revocation by the client itself (RFC 7009): a peer that gives up the tokens of a
+    link has ended it, so ours there are forgotten as well."""
+    link = _link_of(token, application)
+    yield
+    if link is not None and not access_here.has_live_tokens(link):
+        lifecycle.end(link, Link.Reason.REVOKED_THERE, revoke_there=False)
+
+
+def _link_of(token: str, application: Any) -> Link | None:
+    peer = peer_of(application)
+    if peer is None:
+        return None
+    own = {"token_checksum": hash_of(token), "application_id": application.pk}
+    families = (
+        get_refresh_token_model().objects.filter(**own).values_list("token_family", flat=True)
+    )
+    access_token = get_access_token_model().objects.filter(**own).first()
+    if access_token is not None:
+        families = access_here.families_of(access_token)
+    active = Link.objects.filter(peer=peer, status=Link.Status.ACTIVE)
+    return active.filter(incoming_family__in=families).first()

@@ -1,0 +1,216 @@
+"""Hooks over the site's validator class.
+
+Facts about DOT and oauthlib that decide what stands here:
+
+- oauthlib reads request attributes from any parameter of that name, so the mark of a reciprocal
+  redemption is a real attribute, read from ``__dict__`` and checked by type.
+- ``validate_code`` runs at the token endpoint only, after client authentication: the one place to
+  set the mark.
+- ``_save_bearer_token`` runs inside DOT's own transaction, for every grant type.
+"""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from oauth2_provider.models import get_grant_model
+from oauthlib.common import Request
+from oauthlib.oauth2.rfc6749 import errors
+
+from .. import access_here, protocol
+from ..party_a import redemption
+from ..party_a.redemption import Redemption
+from ..party_b import scope_request
+from . import peer_tokens
+
+logger = logging.getLogger("reciprocal_oauth.provider")
+
+if TYPE_CHECKING:
+    from oauth2_provider.oauth2_validators import OAuth2Validator as _Validator
+else:
+    _Validator = object
+
+
+class ReciprocalValidatorMixin(_Validator):
+    """Composed with the site's ``OAUTH2_VALIDATOR_CLASS`` by :mod:`.composition`."""
+
+    # Party B: the reciprocal grant
+
+    def validate_grant_type(
+        self, client_id: str, grant_type: str, client: Any, request: Request, *args: Any, **kw: Any
+    ) -> bool:
+        # DOT asserts that the type is in its own table. That the client is a peer has been checked.
+        if grant_type == protocol.GRANT_TYPE:
+            return True
+        return super().validate_grant_type(client_id, grant_type, client, request, *args, **kw)
+
+    def _authenticate_basic_auth(self, request: Request) -> bool:
+        # DOT reads the charset of the credentials from this attribute, and oauthlib lets a
+        # parameter stand in for it: an unknown charset would be an error 500.
+        request.encoding = None
+        return super()._authenticate_basic_auth(request)
+
+    def _authenticate_request_body(self, request: Request) -> bool:
+        # DOT tries the body when the Basic credentials were wrong: a second run of the hasher,
+        # and a login as somebody else. RFC 6749, section 2.3: one mechanism per request.
+        if request.grant_type == protocol.GRANT_TYPE and request.headers.get("Authorization"):
+            return False
+        return super()._authenticate_request_body(request)
+
+    # Party A: a reciprocal code is redeemed
+
+    def validate_code(
+        self, client_id: str, code: str, client: Any, request: Request, *args: Any, **kwargs: Any
+    ) -> bool:
+        mark = None
+        if entry := redemption.recognise(code, client):
+            sent = {name for name, _ in request.decoded_body or [] if name}
+            try:
+                mark = redemption.check(entry, sent=sent)
+            except redemption.Refused as refused:
+                logger.info("A reciprocal code was refused: %s", refused)
+                return False
+        if not super().validate_code(client_id, code, client, request, *args, **kwargs):
+            return False
+        request._reciprocal_redemption = mark
+        request._valid_code = code
+        return True
+
+    def invalidate_authorization_code(
+        self, client_id: str, code: str, request: Request, *args: Any, **kwargs: Any
+    ) -> None:
+        if not request.__dict__.get("_code_is_spent"):
+            super().invalidate_authorization_code(client_id, code, request, *args, **kwargs)
+            request._code_is_spent = True
+
+    def is_pkce_required(self, client_id: str, request: Request) -> bool:
+        if redemption_of(request):
+            return False
+        return super().is_pkce_required(client_id, request)
+
+    def get_default_redirect_uri(
+        self, client_id: str, request: Request, *args: Any, **kwargs: Any
+    ) -> str:
+        if mark := redemption_of(request):
+            return mark.redirect_uri
+        return super().get_default_redirect_uri(client_id, request, *args, **kwargs)
+
+    def confirm_redirect_uri(self, *args: Any, **kwargs: Any) -> bool:
+        try:
+            return super().confirm_redirect_uri(*args, **kwargs)
+        except get_grant_model().DoesNotExist:
+            raise errors.InvalidGrantError from None  # Redeemed by another request meanwhile.
+
+    def get_code_challenge(self, code: str, request: Request) -> str | None:
+        try:
+            return super().get_code_challenge(code, request)
+        except get_grant_model().DoesNotExist:
+            raise errors.InvalidGrantError(request=request) from None
+
+    def get_code_challenge_method(self, code: str, request: Request) -> str | None:
+        try:
+            return super().get_code_challenge_method(code, request)
+        except get_grant_model().DoesNotExist:
+            raise errors.InvalidGrantError(request=request) from None
+
+    # Authorization: nobody is asked to consent to a disabled peer, or to more than it may hold
+
+    def validate_response_type(
+        self,
+        client_id: str,
+        response_type: str,
+        client: Any,
+        request: Request,
+        *args: Any,
+        **kw: Any,
+    ) -> bool:
+        if not peer_tokens.may_be_used(client, None):
+            return False
+        return super().validate_response_type(
+            client_id, response_type, client, request, *args, **kw
+        )
+
+    def validate_scopes(
+        self,
+        client_id: str,
+        scopes: list[str],
+        client: Any,
+        request: Request,
+        *args: Any,
+        **kwargs: Any,
+    ) -> bool:
+        if not peer_tokens.may_ask_for(client, scopes):
+            return False
+        return super().validate_scopes(client_id, scopes, client, request, *args, **kwargs)
+
+    def get_default_scopes(
+        self, client_id: str, request: Request, *args: Any, **kwargs: Any
+    ) -> list[str]:
+        default = super().get_default_scopes(client_id, request, *args, **kwargs)
+        return peer_tokens.default_scopes(request.client, default)
+
+    # Tokens
+
+    def save_bearer_token(self, token: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
+        saved = super().save_bearer_token(token, request, *args, **kwargs)
+        # The response is made from the same dict. Not for refreshed tokens (the draft names
+        # RFC 6749 sections 4.1.4, 4.2.2, 4.3.3 and 4.4.3), nor where the peer redeems the reverse.
+        if request.grant_type != "refresh_token" and not redemption_of(request):
+            token.update(scope_request.parameters(request.client))
+        return saved
+
+    def _save_bearer_token(self, token: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
+        # oauthlib lets a parameter stand in for an attribute of that name which is not set.
+        for name in ("user", "refresh_token_instance"):
+            request.__dict__.setdefault(name, None)
+        with peer_tokens.saving(token, request, redemption_of(request)):
+            saved = super()._save_bearer_token(token, request, *args, **kwargs)
+            code = request.__dict__.get("_valid_code")
+            if code and access_here.peer_of(request.client):
+                # DOT spends the code after this transaction: of two redemptions at the same moment
+                # both would leave tokens, and links.
+                self.invalidate_authorization_code(request.client_id, code, request)
+        return saved
+
+    def validate_refresh_token(
+        self, refresh_token: str, client: Any, request: Request, *args: Any, **kwargs: Any
+    ) -> bool:
+        if not super().validate_refresh_token(refresh_token, client, request, *args, **kwargs):
+            return False
+        return peer_tokens.may_be_used(client, request.user)
+
+    def validate_bearer_token(self, token: str, scopes: Any, request: Request) -> bool:
+        valid = super().validate_bearer_token(token, scopes, request)
+        return valid and is_in_force(self, scopes, request)
+
+    def validate_jwt_bearer_token(self, token: str, scopes: Any, request: Request) -> bool:
+        # DOT takes an ID token for an access token. A peer's would outlive the end of its link.
+        if not super().validate_jwt_bearer_token(token, scopes, request):
+            return False
+        return access_here.peer_of(request.client) is None
+
+    def revoke_token(
+        self, token: str, token_type_hint: str, request: Request, *a: Any, **k: Any
+    ) -> None:
+        with peer_tokens.revoking(token, request.client):
+            super().revoke_token(token, token_type_hint, request, *a, **k)
+
+
+def is_in_force(validator: Any, scopes: Any, request: Request) -> bool:
+    """Whether the access token that DOT has just found valid may be used for ``scopes``, as far as
+    its peer and its user are concerned. If not, ``request.oauth2_error`` says why."""
+    access_token = request.access_token
+    if not peer_tokens.may_be_used(access_token.application, access_token.user):
+        validator._set_oauth2_error_on_request(request, None, scopes)
+        return False
+    peer_tokens.limit_to_peer(access_token)
+    if not access_token.allow_scopes(scopes):
+        validator._set_oauth2_error_on_request(request, access_token, scopes)
+        return False
+    request.scopes = list(access_token.scopes)
+    return True
+
+
+def redemption_of(request: Request) -> Redemption | None:
+    """The mark of a request that redeems a reciprocal code. A parameter cannot stand in for it."""
+    mark = request.__dict__.get("_reciprocal_redemption")
+    return mark if isinstance(mark, Redemption) else None

@@ -1,0 +1,157 @@
+"""Fixtures of the provider's tests: reciprocal codes as the peer receives them, other settings."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from django.db import connection, connections
+from django.test import Client
+from oauth2_provider.models import get_application_model
+from oauth2_provider.views.mixins import OAuthLibMixin
+
+from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.models import Link
+from reciprocal_oauth.party_a import consent
+
+from ..conftest import PEER_SECRET, basic, post_form
+from ..fakes import FakePeer
+
+
+@pytest.fixture
+def dot_settings(settings: Any) -> Iterator[Callable[..., None]]:
+    """Changes members of ``OAUTH2_PROVIDER``. DOT's views keep the server that they have built, so
+    it is built anew with each request, and forgotten afterwards."""
+
+    def change(**members: Any) -> None:
+        settings.OAUTH2_PROVIDER = {
+            **settings.OAUTH2_PROVIDER,
+            "ALWAYS_RELOAD_OAUTHLIB_CORE": True,
+            **members,
+        }
+
+    yield change
+    forget_servers()
+
+
+def forget_servers(view: type = OAuthLibMixin) -> None:
+    if "_oauthlib_core" in vars(view):
+        del view._oauthlib_core
+    for subclass in view.__subclasses__():
+        forget_servers(subclass)
+
+
+@pytest.fixture(scope="session")
+def signing_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+@pytest.fixture
+def openid_connect(settings: Any, dot_settings: Callable[..., None], signing_key: str) -> None:
+    """The site is an OpenID provider as well."""
+    dot_settings(
+        OIDC_ENABLED=True,
+        OIDC_RSA_PRIVATE_KEY=signing_key,
+        SCOPES={"openid": "Know who you are", **settings.OAUTH2_PROVIDER["SCOPES"]},
+    )
+
+
+@pytest.fixture
+def make_application(db: None) -> Callable[..., Any]:
+    """Makes an application of a client that is no peer."""
+
+    def make(client_id: str = "plain", **values: Any) -> Any:
+        return get_application_model().objects.create(
+            **{
+                "name": client_id,
+                "client_id": client_id,
+                "client_secret": PEER_SECRET,
+                "client_type": "confidential",
+                "authorization_grant_type": "authorization-code",
+                "redirect_uris": f"https://{client_id}.example/callback/",
+                **values,
+            }
+        )
+
+    return make
+
+
+@pytest.fixture
+def reciprocal_code(link_as_a: Link, fake_peer: FakePeer) -> Callable[..., str]:
+    """Lets the person allow the reverse, delivers, and gives the code that the peer received."""
+
+    def issue(scope: str = "playback", link: Link = link_as_a) -> str:
+        consent.allow(link, scope.split())
+        worker.drain()
+        return fake_peer.to("/token/")[-1].form["code"]
+
+    return issue
+
+
+@pytest.fixture
+def redeem(application: Any) -> Callable[..., Any]:
+    """Redeems a code at our token endpoint as the peer would (RFC 6749, section 4.1.3)."""
+
+    def post(code: str, *, headers: dict[str, str] | None = None, **more: str) -> Any:
+        if headers is None:
+            headers = basic(application.client_id, PEER_SECRET)
+        parameters = {"grant_type": "authorization_code", "code": code, **more}
+        return post_form(Client(), parameters, headers)
+
+    return post
+
+
+@pytest.fixture
+def refresh(application: Any) -> Callable[..., Any]:
+    """Renews a token at our token endpoint as the peer would (RFC 6749, section 6)."""
+
+    def post(refresh_token: str, **more: str) -> Any:
+        parameters = {"grant_type": "refresh_token", "refresh_token": refresh_token, **more}
+        return post_form(Client(), parameters, basic(application.client_id, PEER_SECRET))
+
+    return post
+
+
+@pytest.fixture
+def at_once(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[int, Callable[[], Any]], list[Any]]:
+    """Runs a function in many threads at the same moment, and gives what it returned."""
+    if connection.vendor == "sqlite":
+        if connection.is_in_memory_db():
+            pytest.skip(
+                "threads cannot share an SQLite database in memory: set TEST_DATABASE_URL, or "
+                "TEST_DATABASE_SUFFIX for a file"
+            )
+        # What the system check recommends: else SQLite refuses to upgrade a read lock.
+        options = {**connection.settings_dict["OPTIONS"], "transaction_mode": "IMMEDIATE"}
+        monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
+        connection.close()
+
+    def run(count: int, function: Callable[[], Any]) -> list[Any]:
+        start = threading.Barrier(count)
+
+        def work(_number: int) -> Any:
+            try:
+                start.wait(10)
+                return function()
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(work, range(count)))
+
+    return run
+
+
+def call_api(access_token: str, path: str = "/api/playback/") -> Any:
+    """A call of a protected resource here, which needs the scope ``playback``."""
+    return Client().get(path, headers={"Authorization": f"Bearer {access_token}"})

@@ -1,0 +1,354 @@
+"""Whatever bytes arrive at the token endpoint, the answer is a right one: JSON with an error code,
+nothing stored, nothing repeated, and never an error of our own.
+
+Half of the examples are right requests of which a little is spoilt; the others are made up. A run
+of the suite tries 200 of each kind, always the same. To try many more, other ones each time::
+
+    FUZZ_EXAMPLES=20000 python -m pytest tests/provider/test_fuzz.py
+
+Left out is what a server does not let through: CR, LF and NUL in headers (RFC 9110, section 5.5),
+blanks and control characters in query strings (RFC 9112, section 3.2).
+"""
+
+import base64
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qsl, quote_plus
+
+import pytest
+from django.core.cache import cache
+from django.db import transaction
+from django.test import Client
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from oauth2_provider.models import get_application_model, get_grant_model, get_refresh_token_model
+
+from reciprocal_oauth.models import InboxItem, Link
+from reciprocal_oauth.party_a import codes, consent
+from reciprocal_oauth.party_b.opening import open_link
+from reciprocal_oauth.protocol import GRANT_TYPE
+
+from ..conftest import PEER_SECRET, basic
+from .authorization import CHALLENGE, VERIFIER
+
+pytestmark = [pytest.mark.django_db, pytest.mark.threat("I13")]
+
+fuzz = settings(
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "200")),
+    derandomize="FUZZ_EXAMPLES" not in os.environ,
+    deadline=None,
+    # What one example writes is rolled back before the next: see `undone`.
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+FORM, MULTIPART, JSON, TEXT = (
+    "application/x-www-form-urlencoded", "multipart/form-data", "application/json", "text/plain"
+)  # fmt: skip
+STATUSES = {200, 400, 401, 405, 413, 429}
+ERRORS = {"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client",
+          "unsupported_grant_type", "invalid_scope", "invalid_target"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A request as it arrives."""
+
+    body: bytes
+    content_type: str = FORM
+    query: str = ""
+    authorization: str | None = None
+    origin: str | None = None
+    method: str = "POST"
+
+    def send(self) -> Any:
+        headers = {"Authorization": self.authorization, "Origin": self.origin}
+        return Client(raise_request_exception=False).generic(
+            self.method,
+            "/o/token/",
+            self.body,
+            headers={name: value for name, value in headers.items() if value is not None},
+            CONTENT_TYPE=self.content_type,
+            QUERY_STRING=self.query,
+        )
+
+
+# Right requests. What is secret in them says "canary".
+
+Fields = list[tuple[bytes, bytes]]
+Right = tuple[str, Fields]
+CALLBACK = "https://music.example/connections/site/callback/"
+
+
+def right(client_id: str, /, **parameters: str) -> Right:
+    """The client that sends it, and its form fields, encoded."""
+    return client_id, [(name.encode(), encoded(value)) for name, value in parameters.items()]
+
+
+def encoded(value: str) -> bytes:
+    return quote_plus(value.encode("utf-8", "surrogatepass")).encode()
+
+
+HANDOVER = right("music-here", grant_type=GRANT_TYPE, code="canary-of-the-peer",
+                 client_id="music-here", access_token="canary-token")  # fmt: skip
+ORDINARY = [
+    right("music-here", grant_type="authorization_code", code="canary-ordinary",
+          redirect_uri=CALLBACK, code_verifier=VERIFIER),
+    right("music-here", grant_type="authorization_code", code="canary-reciprocal"),
+    right("music-here", grant_type="refresh_token", refresh_token="canary-refresh"),
+    right("by-password", grant_type="password", username="alice", password="alice"),
+    right("by-itself", grant_type="client_credentials", scope="playback"),
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _rows(
+    link_as_a: Link, user: Any, make_token: Any, make_application: Any, monkeypatch: Any
+) -> None:
+    """What makes the right requests right: the same values in every run."""
+    application = link_as_a.peer.application
+    token = make_token(application, user, "playback", token="canary-token")
+    open_link(link_as_a.peer, user.pk, "playback", token.family)
+    refresh_token = get_refresh_token_model().objects.get()
+    refresh_token.token = "canary-refresh"
+    refresh_token.save()
+    consent.allow(link_as_a, ["playback"])
+    with monkeypatch.context() as patch:
+        patch.setattr(codes.secrets, "token_urlsafe", lambda _bytes: "canary-reciprocal")
+        codes.mint(link_as_a, link_as_a.generation)
+    get_grant_model().objects.create(
+        user=user,
+        application=application,
+        code="canary-ordinary",
+        expires=timezone.now() + timedelta(days=1),
+        redirect_uri=CALLBACK,
+        scope="playback",
+        code_challenge=CHALLENGE,
+        code_challenge_method="S256",
+    )
+    make_application("by-password", authorization_grant_type="password")
+    make_application("by-itself", authorization_grant_type="client-credentials")
+    get_application_model().objects.update(allowed_origins="https://allowed.example")
+
+
+# What they are spoilt with
+
+ODD_BYTES = [
+    b"", b"%", b"%z", b"%zz", b"%00", b"%ff%fe", b"%ed%a0%80", b"%0d%0a", b"%c3", b"%e2%80%ae",
+    b"\x00", b"\xff\xfe", b"\xc3", b"\xf0\x9f\x8e\xb5", b"\r\n", b"&", b"=", b"&&=&", b";",
+    b"+", b" ", b"#", b'{"a":', b"[" * 9000, b"a&" * 2000, b"a=b&" * 300, b"A" * 256, b"A" * 4096,
+    b"A" * 4097, b"A" * 70_000, b"A" * 3_000_000, b"canary", b"<canary>",
+    b"\r\n--x\r\n\r\n", b"--x--",
+    b"authorization_code", b"refresh_token", b"password", b"client_credentials", b"implicit",
+    encoded(GRANT_TYPE), b"playback", b"https://[", b"[", b"1", b"[1]", b"{}", b"openid", b"None",
+]  # fmt: skip
+# Also names of attributes: oauthlib lets a parameter stand in for one that is not set.
+NAMES = [
+    b"grant_type", b"code", b"client_id", b"access_token", b"client_secret", b"scope", b"state",
+    b"redirect_uri", b"code_verifier", b"refresh_token", b"username", b"password", b"resource",
+    b"encoding", b"user", b"client", b"request", b"refresh_token_instance", b"response_type",
+    b"response_mode", b"scopes", b"expires_in", b"extra_credentials", b"headers", b"body", b"nonce",
+    b"claims", b"code_challenge", b"code_challenge_method", b"iss", b"token_endpoint", b"prompt",
+    b"source_refresh_token_object", b"_reciprocal_redemption", b"_valid_code", b"_code_is_spent",
+]  # fmt: skip
+CHARSETS = ["utf-8", "UTF-8", '"utf-8"', "latin-1", "utf-16", "utf-7", "idna", "base64",
+            "utf-8-sig", "punycode", "rot13", "undefined", "unicode_escape", "x", '"']  # fmt: skip
+ORIGINS = ["https://allowed.example", "https://evil.example", "null", "https://[", "https://a:b",
+           "https://\xff", "https://canary"]  # fmt: skip
+METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "A", "post"]
+
+odd_bytes = st.sampled_from(ODD_BYTES) | st.binary(max_size=20)
+names = st.sampled_from(NAMES) | odd_bytes
+values = odd_bytes | st.text(max_size=9).map(encoded)
+fields = st.lists(st.tuples(names, values), max_size=9)
+header_text = st.text(st.characters(max_codepoint=255, exclude_characters="\0\r\n"), max_size=20)
+content_types = st.one_of(
+    st.sampled_from([FORM, MULTIPART, f"{MULTIPART}; boundary=x", JSON, TEXT, ""]),
+    st.builds("{}; charset={}".format, st.sampled_from([FORM, f"{MULTIPART}; boundary=x", TEXT]),
+              st.sampled_from(CHARSETS) | header_text),
+    st.builds("{}; boundary={}".format, st.just(MULTIPART), header_text),
+    header_text,
+)  # fmt: skip
+credentials = st.builds(
+    lambda *parts: "Basic " + base64.b64encode(b"".join(parts)[:9000]).decode(),
+    st.sampled_from([b"music-here", b"by-password", b"by-itself", b"%6dusic-here"]) | odd_bytes,
+    st.sampled_from([b":", b"", b"%3a"]),
+    st.just(PEER_SECRET.encode()) | odd_bytes,
+)
+authorizations = st.one_of(
+    st.none(),
+    credentials,
+    credentials.map(str.lower),
+    st.builds("{} {}".format, st.sampled_from(["Basic", "Bearer", ""]), header_text),
+    header_text,
+)
+origins = st.sampled_from([None, *ORIGINS]) | header_text
+queries = st.one_of(
+    st.builds(lambda name, value: name + b"=" + value, names, values),
+    st.binary(max_size=20),
+).map(lambda query: "".join(chr(byte) for byte in query[:9000] if byte > 0x20 and byte != 0x7F))
+
+
+def as_form(pairs: Fields) -> bytes:
+    return b"&".join(name + b"=" + value for name, value in pairs)
+
+
+def as_multipart(pairs: Fields) -> bytes:
+    part = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
+    return b"".join(part % pair for pair in pairs) + b"--x--\r\n"
+
+
+def as_json(pairs: Fields) -> bytes:
+    return json.dumps(
+        {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
+    ).encode()
+
+
+WRITERS = [(as_form, FORM), (as_multipart, f"{MULTIPART}; boundary=x"), (as_json, JSON)]
+
+
+@st.composite
+def spoilt(draw: st.DrawFn, cases: list[Right]) -> Wire:
+    """One of the right requests, with up to three of its parts spoilt."""
+    client_id, pairs = draw(st.sampled_from(cases))
+    parts = draw(
+        st.sets(
+            st.sampled_from(["fields", "bytes", "form", "headers", "query", "method"]), max_size=3
+        )
+    )
+    if "fields" in parts:
+        pairs = draw(spoilt_fields(pairs))
+    write, content_type = draw(st.sampled_from(WRITERS)) if "form" in parts else WRITERS[0]
+    wire = Wire(
+        write(pairs), content_type, authorization=basic(client_id, PEER_SECRET)["Authorization"]
+    )
+    if "bytes" in parts:
+        place, length = draw(st.integers(0, len(wire.body))), draw(st.integers(0, 9))
+        body = wire.body[:place] + draw(odd_bytes) + wire.body[place + length :]
+        wire = replace(wire, body=body)
+    if "headers" in parts:
+        name, header = draw(st.sampled_from(list(HEADERS.items())))
+        wire = replace(wire, **{name: draw(header)})
+    if "query" in parts:
+        wire = replace(wire, query=draw(queries))
+    if "method" in parts:
+        wire = replace(wire, method=draw(st.sampled_from(METHODS)))
+    return wire
+
+
+@st.composite
+def spoilt_fields(draw: st.DrawFn, pairs: Fields) -> Fields:
+    pairs = list(pairs)
+    for _ in range(draw(st.integers(1, 3))):
+        place = draw(st.integers(0, len(pairs)))
+        if place == len(pairs):
+            pairs.append((draw(names), draw(values)))
+            continue
+        name, value = pairs[place]
+        other_name, other_value = draw(st.just((name, value)) | st.tuples(names, values))
+        pairs[place : place + 1] = draw(
+            st.sampled_from(
+                [
+                    [],
+                    [(name, other_value)],
+                    [(other_name, value)],
+                    [(name, other_value), (name, value)],
+                    [(name, value), (name, other_value)],
+                ]
+            )
+        )
+    return pairs
+
+
+HEADERS = {"content_type": content_types, "authorization": authorizations, "origin": origins}
+made_up = st.builds(
+    Wire,
+    body=fields.map(as_form) | fields.map(as_multipart) | odd_bytes,
+    query=st.just("") | queries,
+    method=st.sampled_from(["POST"] * 9 + METHODS),
+    **HEADERS,
+)
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """What is written inside is rolled back."""
+    cache.clear()
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def answer(wire: Wire, caplog: pytest.LogCaptureFixture) -> tuple[Any, Any]:
+    """The response, and its document where it has one; whatever it says, it is well-formed."""
+    caplog.clear()
+    response = wire.send()
+    if response.exc_info:
+        raise response.exc_info[1]  # Its own traceback says more than a 500.
+    assert response.status_code in STATUSES
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
+    if wire.method.upper() != "POST":
+        assert response.status_code == (200 if wire.method == "OPTIONS" else 405)
+        assert response["Allow"] == "POST, OPTIONS"
+        assert response.content == b""
+        return response, None
+    assert response["Content-Type"] == "application/json"
+    assert response["Cache-Control"] == "no-store"
+    assert response["Pragma"] == "no-cache"
+    document = json.loads(response.content)
+    if response.status_code != 200:
+        assert document["error"] in ERRORS
+        assert (response.status_code == 401) == (document["error"] == "invalid_client")
+    return response, document
+
+
+@fuzz
+@given(wire=spoilt([HANDOVER]) | made_up)
+@pytest.mark.draft("Reciprocal Authorization Code")
+@pytest.mark.rfc("6749", "5.2")
+@pytest.mark.threat("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P10", "P12")
+def test_a_hand_over_of_whatever_bytes_is_answered_as_it_should(
+    wire: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    with undone():
+        response, document = answer(wire, caplog)
+
+        stored = [(item.code.reveal(), item.link.user.username) for item in InboxItem.objects.all()]
+        if response.status_code == 200 and wire.method.upper() == "POST":
+            sent = dict(parse_qsl(wire.body.decode()))
+            assert (sent["grant_type"], sent["access_token"]) == (GRANT_TYPE, "canary-token")
+            assert (document, stored) == ({}, [(sent["code"], "alice")])
+        else:
+            assert stored == []
+            assert "canary" not in response.content.decode() + repr(response.headers)
+
+
+@fuzz
+@given(wire=spoilt(ORDINARY))
+@pytest.mark.rfc("6749", "5.2")
+@pytest.mark.threat("F3", "F8")
+def test_an_ordinary_token_request_of_whatever_bytes_is_answered(
+    wire: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    with undone():
+        response, document = answer(wire, caplog)
+
+        if response.status_code == 200 and document is not None:
+            assert document["access_token"]
+        assert not InboxItem.objects.exists()
+
+
+@pytest.mark.parametrize("case", [HANDOVER, *ORDINARY])
+def test_what_is_spoilt_was_right(case: Right, caplog: pytest.LogCaptureFixture) -> None:
+    client_id, pairs = case
+    authorization = basic(client_id, PEER_SECRET)["Authorization"]
+
+    response, _ = answer(Wire(as_form(pairs), authorization=authorization), caplog)
+
+    assert response.status_code == 200

@@ -1,0 +1,52 @@
+"""The authorization server's metadata (RFC 8414) lists the reciprocal grant and is DOT's else."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import include, path
+
+from reciprocal_oauth.protocol import GRANT_TYPE
+
+from ..urls import urlpatterns as site_urlpatterns
+
+WELL_KNOWN = ".well-known/oauth-authorization-server"
+
+urlpatterns = [*site_urlpatterns, path("dot/", include(("oauth2_provider.urls", "dot")))]
+
+
+@pytest.mark.rfc("8414", "3.2")
+@pytest.mark.parametrize("where", [f"/{WELL_KNOWN}", f"/{WELL_KNOWN}/o", f"/o/{WELL_KNOWN}"])
+def test_the_grant_is_listed_wherever_the_document_is_served(client: Client, where: str) -> None:
+    response = client.get(where)
+
+    assert response["Content-Type"] == "application/json"
+    assert response.json()["grant_types_supported"].count(GRANT_TYPE) == 1
+    assert response.json()["token_endpoint"] == "http://testserver/o/token/"
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.rfc("8414", "3.2")
+def test_everything_else_is_what_dot_says(client: Client) -> None:
+    ours = client.get(f"/o/{WELL_KNOWN}")
+    dots = client.get(f"/dot/{WELL_KNOWN}")
+
+    document, stock = ours.json(), dots.json()
+    assert document.pop("issuer") == "http://testserver/o"
+    assert stock.pop("issuer") == "http://testserver/dot"
+    assert document["grant_types_supported"] == [*stock["grant_types_supported"], GRANT_TYPE]
+    document["grant_types_supported"].remove(GRANT_TYPE)
+    assert document == stock
+    assert ours["Access-Control-Allow-Origin"] == dots["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.rfc("8414", "2")
+def test_a_site_that_lists_the_grant_itself_has_it_once(
+    client: Client, dot_settings: Callable[..., None], db: Any
+) -> None:
+    dot_settings(OAUTH2_GRANT_TYPES_SUPPORTED=["authorization_code", GRANT_TYPE])
+
+    document = client.get(f"/{WELL_KNOWN}").json()
+
+    assert document["grant_types_supported"] == ["authorization_code", GRANT_TYPE]

@@ -1,0 +1,78 @@
+"""One code, many redemptions at the same moment."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from oauth2_provider.models import get_access_token_model, get_refresh_token_model
+
+from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.models import Link, OutboxItem, ReciprocalCode
+
+from .authorization import allow, code_in, exchange
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.rfc("6749", "4.1.2")
+@pytest.mark.threat("C10", "F13", "I2", "I4")
+@pytest.mark.parametrize("count", [4, 20])
+@pytest.mark.parametrize("round_", range(3))
+def test_of_many_redemptions_one_gets_tokens_and_no_more_than_one_family_lives(
+    at_once: Callable[..., list[Any]],
+    link_as_a: Link,
+    reciprocal_code: Callable[..., str],
+    redeem: Callable[..., Any],
+    count: int,
+    round_: int,
+) -> None:
+    code = reciprocal_code()
+
+    answers = at_once(count, lambda: redeem(code))
+
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [200] + [400] * (count - 1)
+    assert {answer.json().get("error") for answer in answers} == {None, "invalid_grant"}
+    live = get_refresh_token_model().objects.filter(revoked=None)
+    link_as_a.refresh_from_db()
+    if live.exists():
+        assert live.get().token_family == link_as_a.incoming_family
+        assert get_access_token_model().objects.count() == 1
+        assert link_as_a.is_two_way
+    else:
+        # Some came after the winner had committed: a replay.
+        assert not get_access_token_model().objects.exists()
+        assert link_as_a.incoming_state == Link.Incoming.GRANTED
+        assert link_as_a.outbox.filter(state=OutboxItem.State.PENDING).count() == 1
+        worker.drain()
+        assert ReciprocalCode.objects.filter(state=ReciprocalCode.State.LIVE).count() == 1
+
+
+@pytest.mark.rfc("6749", "6")
+@pytest.mark.threat("F14")
+def test_many_refreshes_of_one_token_leave_a_token_that_works_or_none(
+    at_once: Callable[..., list[Any]],
+    reciprocal_code: Callable[..., str],
+    redeem: Callable[..., Any],
+    refresh: Callable[..., Any],
+) -> None:
+    tokens = redeem(reciprocal_code()).json()
+
+    answers = at_once(4, lambda: refresh(tokens["refresh_token"]))
+
+    assert {answer.status_code for answer in answers} <= {200, 400}
+    assert get_refresh_token_model().objects.filter(revoked=None).count() <= 1
+
+
+@pytest.mark.rfc("6749", "4.1.2")
+@pytest.mark.threat("F13", "I13")
+def test_many_redemptions_of_an_ordinary_code_open_one_link_and_none_is_an_error(
+    at_once: Callable[..., list[Any]], browser: Client, application: Any
+) -> None:
+    code = code_in(allow(browser, application))
+
+    answers = at_once(4, lambda: exchange(application, code))
+
+    assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400]
+    assert Link.objects.count() == 1
