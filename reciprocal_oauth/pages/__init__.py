@@ -1,0 +1,1 @@
+"""What people see: connecting, consent, the list of connections, one connection."""

@@ -1,0 +1,114 @@
+"""Going to the peer and coming back: steps (A) to (D)."""
+
+import logging
+from typing import Any
+
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.auth.views import redirect_to_login
+from django.db import connections, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_variables
+from django.views.generic import View
+
+from ..compat import login_not_required
+from ..exceptions import AuthorizationFailed
+from ..models import AuthorizationRequest, Peer
+from ..party_a import authorization, callback, consent
+from ..party_a.exchange import exchange
+from .protection import ProtectedPageMixin
+
+logger = logging.getLogger("reciprocal_oauth.pages")
+
+
+class SeeOther(HttpResponseRedirect):
+    """303: what comes next is fetched with GET, and the address with the code is left behind."""
+
+    status_code = 303
+
+
+@method_decorator(login_not_required, name="dispatch")
+class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
+    """Step (A): sends the person to the peer. POST only: a link that someone else placed must not
+    start it."""
+
+    http_method_names = ["post", "options"]
+
+    def handle_no_permission(self) -> HttpResponseRedirect:
+        # Signing in leads on with GET, which is not served here: so it leads to the list. The
+        # middleware that asks for a login would not know that, and leaves it to this view.
+        page = self.request.build_absolute_uri(reverse("reciprocal_oauth:list"))
+        return redirect_to_login(page, self.get_login_url(), self.get_redirect_field_name())
+
+    def post(self, request: HttpRequest, slug: str) -> HttpResponse:
+        peer = get_object_or_404(Peer, slug=slug, enabled=True)
+        url = authorization.begin(peer, request.user, request.session, _callback_url(request, peer))
+        return SeeOther(url)
+
+
+def outside_transactions(view: Any) -> Any:
+    """Exempt ``view`` from ``ATOMIC_REQUESTS``: no transaction is open while a peer is asked, and a
+    state that was spent stays spent, whatever happens later."""
+    for alias in connections:
+        view = transaction.non_atomic_requests(using=alias)(view)
+    return view
+
+
+@method_decorator([login_not_required, outside_transactions], name="dispatch")
+class CallbackView(ProtectedPageMixin, View):
+    """Steps (B) to (D): takes the peer's answer. This is the redirect URI that is registered there.
+
+    Open to people who are not signed in: sending them to the login page would put the code into
+    its address. They get a page that says what to do.
+    """
+
+    http_method_names = ["get", "options"]
+    # The address holds state and code: no page that it leads to may learn them.
+    referrer_policy = "no-referrer"
+
+    @method_decorator(sensitive_variables())
+    def get(self, request: HttpRequest, slug: str) -> HttpResponse:
+        query = _take_query(request)
+        peer = get_object_or_404(Peer, slug=slug, enabled=True)
+        try:
+            visit, is_first = callback.claim(
+                query, peer=peer, user=request.user, session=request.session
+            )
+        except callback.StateRefused as refused:
+            logger.warning("A callback for peer %s was refused: %s", peer.slug, refused)
+            return render(
+                request, "reciprocal_oauth/callback_refused.html", {"peer": peer}, status=400
+            )
+        if is_first:
+            try:
+                exchange(visit, callback.read(query, visit))
+            except AuthorizationFailed as failed:
+                logger.warning("Connecting to peer %s failed: %s", peer.slug, failed)
+                visit.problem = failed.reason
+                visit.save(update_fields=["problem"])
+        return SeeOther(_page_after(visit))
+
+
+def _take_query(request: HttpRequest) -> QueryDict:
+    """The query, taken off the request: error reports show it, and templates of the site like to
+    put ``request.get_full_path()`` into links, that of the login page for one."""
+    query = request.GET
+    request.GET = QueryDict()
+    request.META["QUERY_STRING"] = ""
+    return query
+
+
+def _page_after(visit: AuthorizationRequest) -> str:
+    """Where a person goes next: to the question, if there is one, else to the connection; where
+    there is none, to the list, which says why."""
+    if visit.link:
+        name = "consent" if consent.can_answer(visit.link) else "link"
+        return reverse(f"reciprocal_oauth:{name}", args=[visit.link.pk])
+    page = reverse("reciprocal_oauth:list")
+    return f"{page}?attempt={visit.pk}" if visit.problem else page
+
+
+def _callback_url(request: HttpRequest, peer: Peer) -> str:
+    return request.build_absolute_uri(reverse("reciprocal_oauth:callback", args=[peer.slug]))

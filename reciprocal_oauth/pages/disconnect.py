@@ -1,0 +1,21 @@
+"""Ending a connection, after a question that says what will stop."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.generic import DetailView
+
+from .. import lifecycle
+from ..models import Link
+from .links import OwnLinksMixin
+
+
+class DisconnectView(OwnLinksMixin, DetailView):
+    """Asks on GET; ends the link on POST. Here it takes effect at once, at the peer as soon as it
+    can be told (RFC 7009)."""
+
+    template_name = "reciprocal_oauth/disconnect.html"
+    context_object_name = "link"
+
+    def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        lifecycle.end(self.get_object(), Link.Reason.REVOKED_HERE, revoke_there=True)
+        return redirect("reciprocal_oauth:list")

@@ -1,0 +1,141 @@
+"""The list of connections, one connection, and the question whether to allow the reverse."""
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+from django.views.generic import DetailView, FormView, ListView
+
+from .. import scopes
+from ..models import AuthorizationRequest, Link, Peer
+from ..party_a import consent
+from .protection import ProtectedPageMixin
+
+
+class OwnLinksMixin(ProtectedPageMixin, LoginRequiredMixin):
+    """Only the links of the person who asks; those of others do not exist for them."""
+
+    def get_queryset(self) -> QuerySet[Link]:
+        links = Link.objects.filter(user=self.request.user)  # type: ignore[attr-defined]
+        return links.select_related("peer")
+
+
+class LinkListView(OwnLinksMixin, ListView):
+    """What is connected, and what can be."""
+
+    template_name = "reciprocal_oauth/link_list.html"
+    context_object_name = "links"
+
+    def get_queryset(self) -> QuerySet[Link]:
+        return super().get_queryset().filter(status=Link.Status.ACTIVE).order_by("peer__name")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        linked = {link.peer_id for link in context["links"]}
+        context["peers"] = Peer.objects.filter(enabled=True)
+        context["linked_peers"] = linked
+        context["failed_attempt"] = self._failed_attempt()
+        return context
+
+    def _failed_attempt(self) -> AuthorizationRequest | None:
+        """The person's visit to a peer that has just failed, to be explained on top."""
+        try:
+            pk = UUID(self.request.GET.get("attempt", ""))
+        except ValueError:
+            return None
+        return (
+            AuthorizationRequest.objects.select_related("peer")
+            .filter(pk=pk, user=self.request.user)  # type: ignore[misc]
+            .exclude(problem="")
+            .first()
+        )
+
+
+class LinkView(OwnLinksMixin, DetailView):
+    """One connection: both directions in words, and its history."""
+
+    template_name = "reciprocal_oauth/link_detail.html"
+    context_object_name = "link"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        described = scopes.described()
+        context["can_answer"] = consent.can_answer(self.object)
+        context["incoming_scopes"] = [
+            described.get(token, token) for token in scopes.split(self.object.incoming_scope)
+        ]
+        context["outgoing_scopes"] = scopes.split(self.object.outgoing_scope)
+        context["events"] = self.object.events.all()
+        return context
+
+
+class ConsentForm(forms.Form):
+    """The scopes that the peer asks for; each can be unticked."""
+
+    scopes = forms.MultipleChoiceField(
+        label=_("What it may do"), widget=forms.CheckboxSelectMultiple, required=False
+    )
+
+    def __init__(self, *args: Any, choices: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["scopes"].choices = choices  # type: ignore[attr-defined]
+        self.fields["scopes"].initial = [value for value, _label in choices]
+
+    def clean_scopes(self) -> list[str]:
+        chosen = self.cleaned_data["scopes"]
+        if len(chosen) != len(set(chosen)):
+            raise forms.ValidationError(_("A permission was sent twice."), code="repeated")
+        return chosen
+
+
+class ConsentView(OwnLinksMixin, FormView):
+    """The question: may the peer have this scope here?"""
+
+    # PUT, which Django would take for a form without fields, is not an answer.
+    http_method_names = ["get", "head", "options", "post"]
+    template_name = "reciprocal_oauth/consent.html"
+    form_class = ConsentForm
+
+    def get(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not consent.can_answer(self.link):
+            return redirect("reciprocal_oauth:link", self.link.pk)
+        return super().get(request, *args, **kwargs)
+
+    def post(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not consent.can_answer(self.link):
+            return redirect("reciprocal_oauth:link", self.link.pk)
+        if request.POST.get("answer") == "deny":
+            consent.deny(self.link)
+            return redirect("reciprocal_oauth:link", self.link.pk)
+        return super().post(request, *args, **kwargs)
+
+    @cached_property
+    def link(self) -> Link:
+        return get_object_or_404(self.get_queryset(), pk=self.kwargs["pk"])
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "choices": consent.choices(self.link)}
+
+    def form_valid(self, form: ConsentForm) -> HttpResponse:
+        try:
+            consent.allow(self.link, form.cleaned_data["scopes"])
+        except consent.NothingToAllow:
+            self.link.refresh_from_db()
+            if not consent.can_answer(self.link):  # Answered in another tab meanwhile.
+                return redirect("reciprocal_oauth:link", self.link.pk)
+            form = self.get_form()  # With what may be asked for now.
+            form.add_error(None, _("This has changed meanwhile. Please look again."))
+            return self.form_invalid(form)
+        return redirect("reciprocal_oauth:link", self.link.pk)
+
+    def form_invalid(self, form: ConsentForm) -> HttpResponse:
+        return self.render_to_response(self.get_context_data(form=form), status=400)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return {**super().get_context_data(**kwargs), "link": self.link, "peer": self.link.peer}

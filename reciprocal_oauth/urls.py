@@ -1,0 +1,18 @@
+"""The pages: ``path("connections/", include("reciprocal_oauth.urls"))``."""
+
+from django.urls import path
+
+from .pages.connect import CallbackView, ConnectView
+from .pages.disconnect import DisconnectView
+from .pages.links import ConsentView, LinkListView, LinkView
+
+app_name = "reciprocal_oauth"
+
+urlpatterns = [
+    path("", LinkListView.as_view(), name="list"),
+    path("links/<uuid:pk>/", LinkView.as_view(), name="link"),
+    path("links/<uuid:pk>/consent/", ConsentView.as_view(), name="consent"),
+    path("links/<uuid:pk>/disconnect/", DisconnectView.as_view(), name="disconnect"),
+    path("<slug:slug>/connect/", ConnectView.as_view(), name="connect"),
+    path("<slug:slug>/callback/", CallbackView.as_view(), name="callback"),
+]

@@ -1,0 +1,93 @@
+"""A person ends a connection."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.models import Link, OutboxItem, Peer
+
+from ..conftest import basic, post_form
+from ..fakes import FakePeer, Reply
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def link(token_of_a: Any) -> Link:
+    """A link whose incoming access works: the peer holds ``token_of_a``."""
+    link = Link.objects.get()
+    link.outgoing_state = Link.Outgoing.ACTIVE
+    link.refresh_token = link.access_token = "token-to-give-back"  # type: ignore[assignment]
+    link.save()
+    return link
+
+
+def test_the_page_asks_first(browser: Client, link: Link) -> None:
+    page = browser.get(f"/connections/links/{link.pk}/disconnect/")
+
+    assert "Disconnect Music?" in page.content.decode()
+    link.refresh_from_db()
+    assert link.is_active
+
+
+@pytest.mark.threat("T3", "I6")
+def test_disconnecting_ends_both_directions_at_once(
+    browser: Client, link: Link, token_of_a: Any
+) -> None:
+    bearer = {"Authorization": f"Bearer {token_of_a.raw}"}
+    assert Client().get("/api/playback/", headers=bearer).status_code == 200
+
+    browser.post(f"/connections/links/{link.pk}/disconnect/")
+
+    assert Client().get("/api/playback/", headers=bearer).status_code == 403
+    refreshed = post_form(
+        Client(),
+        {"grant_type": "refresh_token", "refresh_token": token_of_a.raw_refresh},
+        basic("music-here", "secret-of-the-peer-here"),
+    )
+    assert (refreshed.status_code, refreshed.json()["error"]) == (400, "invalid_grant")
+    link.refresh_from_db()
+    assert not link.is_active
+    assert not link.access_token
+    assert not link.refresh_token
+
+
+@pytest.mark.rfc("7009", "2.1")
+def test_our_token_is_given_back_at_the_peer(
+    browser: Client, link: Link, fake_peer: FakePeer, peer: Peer
+) -> None:
+    fake_peer.answers["/revoke/"] = [Reply(503), Reply()]
+
+    browser.post(f"/connections/links/{link.pk}/disconnect/")
+    worker.drain()
+    row = OutboxItem.objects.get(kind=OutboxItem.Kind.REVOCATION)
+    assert row.state == OutboxItem.State.PENDING
+
+    OutboxItem.objects.update(next_attempt_at=row.created_at)
+    worker.drain()
+    row.refresh_from_db()
+    assert row.state == OutboxItem.State.DONE
+    assert [each.form["token"] for each in fake_peer.to("/revoke/")] == ["token-to-give-back"] * 2
+
+
+@pytest.mark.threat("L9")
+def test_the_links_of_others_cannot_be_ended(client: Client, link: Link, other_user: Any) -> None:
+    client.force_login(other_user)
+
+    answer = client.post(f"/connections/links/{link.pk}/disconnect/")
+
+    assert answer.status_code == 404
+    link.refresh_from_db()
+    assert link.is_active
+
+
+@pytest.mark.threat("L13")
+def test_a_form_of_another_site_cannot_end_a_link(user: Any, link: Link) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(user)
+
+    assert strict.post(f"/connections/links/{link.pk}/disconnect/").status_code == 403
+    link.refresh_from_db()
+    assert link.is_active
