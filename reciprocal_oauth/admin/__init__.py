@@ -1,0 +1,13 @@
+"""The admin: peers are set up here; what the protocol writes can be looked at.
+
+- ``peers``: a peer, and what to give to the other site
+- ``links``: links and their history
+- ``deliveries``: both queues and the ledger of codes
+- ``look_at_only``: what they have in common
+
+Visits under way (``AuthorizationRequest``) are nobody's business and are not registered.
+"""
+
+from . import deliveries, links, peers
+
+__all__ = ["deliveries", "links", "peers"]

@@ -1,0 +1,134 @@
+"""Links and their history."""
+
+from django.contrib import admin
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ..models import Link, LinkEvent
+from .look_at_only import USERNAME_FIELD, LookAtOnlyAdmin, LookAtOnlyInline, stored_or_none
+
+
+class ToTheSecondMixin:
+    """The steps of a flow are seconds apart; the formats of the locales stop at minutes."""
+
+    @admin.display(description=_("time"), ordering="at")
+    def time(self, event: LinkEvent) -> str:
+        at = timezone.localtime(event.at) if timezone.is_aware(event.at) else event.at
+        return f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+class LinkEventInline(ToTheSecondMixin, LookAtOnlyInline):
+    model = LinkEvent
+    verbose_name_plural = _("history")
+    fields = ("time", "party", "step", "outcome", "generation", "detail")
+    readonly_fields = fields
+    ordering = ("at", "pk")
+
+
+@admin.register(Link)
+class LinkAdmin(LookAtOnlyAdmin):
+    list_display = (
+        "user",
+        "peer",
+        "account",
+        "outgoing",
+        "incoming",
+        "status",
+        "created_at",
+    )
+    list_select_related = ("peer", "user")
+    list_filter = ("status", "outgoing_state", "incoming_state", "peer")
+    search_fields = (
+        "id",
+        f"user__{USERNAME_FIELD}",
+        "peer__name",
+        "peer__slug",
+        "subject",
+        "account_name",
+    )
+    search_help_text = _("Link ID, user name, peer, account there")
+    fieldsets = (
+        (None, {"fields": ("id", "user", "peer", "account_name", "subject", "status")}),
+        (
+            _("Our access there"),
+            {
+                "fields": (
+                    "outgoing",
+                    "outgoing_scope",
+                    "has_access_token",
+                    "access_token_expires_at",
+                    "has_refresh_token",
+                )
+            },
+        ),
+        (
+            _("Its access here"),
+            {
+                "fields": (
+                    "incoming",
+                    "offered_scope",
+                    "incoming_scope",
+                    "generation",
+                    "confirmed_generation",
+                )
+            },
+        ),
+        (_("Times"), {"fields": ("created_at", "updated_at", "linked_at", "ended_at")}),
+    )
+    readonly_fields = ("outgoing", "incoming", "has_access_token", "has_refresh_token")
+    inlines = (LinkEventInline,)
+
+    @admin.display(description=_("account there"), ordering="account_name")
+    def account(self, link: Link) -> str:
+        return link.account_name or link.subject or "–"
+
+    @admin.display(description=_("outgoing access"), ordering="outgoing_state")
+    def outgoing(self, link: Link) -> str:
+        return _with_reason(
+            link.get_outgoing_state_display(),
+            link.outgoing_reason and link.get_outgoing_reason_display(),
+        )
+
+    @admin.display(description=_("incoming access"), ordering="incoming_state")
+    def incoming(self, link: Link) -> str:
+        return _with_reason(
+            link.get_incoming_state_display(),
+            link.incoming_reason and link.get_incoming_reason_display(),
+        )
+
+    @admin.display(description=_("access token"))
+    def has_access_token(self, link: Link) -> str:
+        return stored_or_none(link.access_token)
+
+    @admin.display(description=_("refresh token"))
+    def has_refresh_token(self, link: Link) -> str:
+        return stored_or_none(link.refresh_token)
+
+
+def _with_reason(state: str, reason: str) -> str:
+    return f"{state}: {reason}" if reason else state
+
+
+@admin.register(LinkEvent)
+class LinkEventAdmin(ToTheSecondMixin, LookAtOnlyAdmin):
+    list_display = ("time", "peer", "user", "party", "step", "outcome", "detail")
+    list_select_related = ("link__peer", "link__user")
+    list_filter = ("outcome", "step", "party", "link__peer")
+    search_fields = (
+        "link__id",
+        f"link__user__{USERNAME_FIELD}",
+        "link__peer__name",
+        "link__peer__slug",
+    )
+    search_help_text = _("Link ID, user name, peer")
+    ordering = ("-at", "-pk")
+    fields = ("time", "link", "party", "step", "outcome", "generation", "detail")
+    readonly_fields = ("time",)
+
+    @admin.display(description=_("peer"), ordering="link__peer__name")
+    def peer(self, event: LinkEvent) -> str:
+        return str(event.link.peer)
+
+    @admin.display(description=_("user"), ordering=f"link__user__{USERNAME_FIELD}")
+    def user(self, event: LinkEvent) -> str:
+        return str(event.link.user)

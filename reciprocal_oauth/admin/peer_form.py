@@ -1,0 +1,99 @@
+"""The form of a peer. ``Peer.clean`` gives the reasons; this adds what a form needs beside them."""
+
+from typing import Any
+
+from django import forms
+from django.db.models import Q
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from .. import plugins, registration
+from ..models import Peer
+from ..secret import Secret
+
+_LONG = (
+    "homepage",
+    "issuer",
+    "authorization_endpoint",
+    "token_endpoint",
+    "revocation_endpoint",
+    "reciprocal_endpoint",
+    "client_id",
+    "scope",
+    "reciprocal_scope",
+    "allowed_scope",
+    "preconfigured_scope",
+)
+
+
+class SecretField(forms.CharField):
+    """A secret that is written and never read back. Blank: the stored one stays."""
+
+    widget = forms.PasswordInput
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(data)
+
+
+class ApplicationChoiceField(forms.ModelChoiceField):
+    """Applications are told apart by their client id: names may be the same, or missing."""
+
+    def label_from_instance(self, application: Any) -> str:
+        name = application.name or "–"
+        return f"{name} ({application.client_id})"
+
+
+class PeerForm(forms.ModelForm):
+    class Meta:
+        model = Peer
+        exclude = ()  # noqa: DJ006  The admin names the fields.
+        field_classes = {"application": ApplicationChoiceField, "client_secret": SecretField}
+        widgets = {
+            **{name: forms.TextInput(attrs={"class": "vLargeTextField"}) for name in _LONG},
+            "client_secret": forms.PasswordInput(
+                attrs={"class": "vLargeTextField", "autocomplete": "new-password"}
+            ),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Whoever may only look at a peer gets a form without fields.
+        if "client_secret" in self.fields:
+            self._explain_secret()
+        if "application" in self.fields:
+            self._limit_applications()
+        if "dialect" in self.fields:
+            field = self.fields["dialect"]
+            known = ", ".join(sorted(plugins.dialects()))
+            field.help_text = format_lazy("{} {}: {}.", field.help_text, _("Known"), known)
+
+    def clean_client_secret(self) -> Secret:
+        given: str = self.cleaned_data["client_secret"]
+        return Secret(given) if given else self.instance.client_secret
+
+    def _explain_secret(self) -> None:
+        field = self.fields["client_secret"]
+        field.initial = None
+        self.initial.pop("client_secret", None)
+        if self.instance.pk is not None and self.instance.client_secret:
+            field.help_text = _(
+                "The secret that the peer gave to this site. One is stored: leave this blank to "
+                "keep it."
+            )
+        if self.is_bound and self.data.get(self.add_prefix("client_secret")):
+            # Only seen where something else has to be corrected.
+            field.help_text = _(
+                "What you entered is not sent back to your browser. Enter it again."
+            )
+
+    def _limit_applications(self) -> None:
+        field: Any = self.fields["application"]
+        free = Q(reciprocal_peer__isnull=True) | Q(reciprocal_peer=self.instance.pk)
+        field.queryset = field.queryset.filter(free).order_by("name", "client_id")
+        field.widget.can_delete_related = False
+        if registration.application_is_fixed(self.instance):
+            field.disabled = True
+            field.help_text = _(
+                "The peer has links, and their tokens belong to this application: it stays as it "
+                "is until they are ended."
+            )

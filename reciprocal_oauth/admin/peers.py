@@ -1,0 +1,169 @@
+"""Peers: where the other site is, what each side knows of the other, and what to give to it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+
+from .. import registration
+from ..models import Link, Peer
+from .look_at_only import NoSecretLookupsMixin
+from .peer_form import PeerForm
+
+
+def _given(name: str, label: Any) -> Callable[[Any, Peer], str]:
+    """A read-only field with one line of the sheet for the other site."""
+
+    @admin.display(description=label)
+    def field(self: "PeerAdmin", peer: Any) -> str:
+        return getattr(peer.sheet, name) or "–"
+
+    return field
+
+
+@admin.register(Peer)
+class PeerAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
+    form = PeerForm
+    list_display = ("name", "slug", "enabled", "dialect", "issuer", "link_count")
+    list_filter = ("enabled", "dialect")
+    search_fields = ("name", "slug", "issuer", "token_endpoint")
+    prepopulated_fields: ClassVar[dict[str, Sequence[str]]] = {"slug": ("name",)}
+    actions = ("enable", "disable")
+
+    fields_to_fill = (
+        (None, {"fields": ("name", "slug", "homepage", "enabled", "dialect")}),
+        (
+            _("Where it is"),
+            {
+                "fields": (
+                    "issuer",
+                    "authorization_endpoint",
+                    "token_endpoint",
+                    "revocation_endpoint",
+                    "reciprocal_endpoint",
+                )
+            },
+        ),
+        (
+            _("Our registration there"),
+            {"fields": ("client_id", "client_secret", "token_endpoint_auth_method")},
+        ),
+        (_("Its registration here"), {"fields": ("application",)}),
+        (
+            _("Scopes"),
+            {"fields": ("scope", "reciprocal_scope", "allowed_scope", "preconfigured_scope")},
+        ),
+    )
+    fields_to_give = (
+        "our_redirect_uri",
+        "its_client_id",
+        "our_issuer",
+        "our_authorization_endpoint",
+        "our_token_endpoint",
+        "our_revocation_endpoint",
+    )
+    our_redirect_uri = _given("redirect_uri", _("redirect URI of this site"))
+    its_client_id = _given("client_id", _("its client ID here"))
+    our_issuer = _given("issuer", _("issuer"))
+    our_authorization_endpoint = _given("authorization_endpoint", _("authorization endpoint"))
+    our_token_endpoint = _given("token_endpoint", _("token endpoint"))
+    our_revocation_endpoint = _given("revocation_endpoint", _("revocation endpoint"))
+
+    # What the pages show
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Peer]:
+        active = Count("links", filter=Q(links__status=Link.Status.ACTIVE))
+        return super().get_queryset(request).annotate(active_links=active)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        peer: Any = super().get_object(request, object_id, from_field)
+        if peer is not None:
+            # Read-only fields are given the peer alone, and URLs need the request.
+            peer.sheet = registration.sheet_for(peer, request.build_absolute_uri)
+        return peer
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        to_give = {
+            "fields": self.fields_to_give,
+            "description": _(
+                "The peer's client secret here is not shown: if it is lost, set a new one in the "
+                "application."
+            ),
+        }
+        if obj is None:
+            return [self._told_first(request), *self.fields_to_fill]
+        return [*self.fields_to_fill, (_("What to give to the other site"), to_give)]
+
+    def _told_first(self, request: HttpRequest) -> Any:
+        """What a person has to do at the other site before there is anything to fill in."""
+        callback = registration.callback_path("SHORT-NAME")
+        text = format_html(
+            gettext(
+                "Register this site at the other one first: a confidential client, authorization "
+                "code, with the redirect URI {}, where SHORT-NAME is the short name chosen below. "
+                "Then add an application for the other site here: confidential, authorization "
+                "code, with the redirect URI that the other site tells you."
+            ),
+            format_html("<code>{}</code>", request.build_absolute_uri(callback)),
+        )
+        return (_("Before you begin"), {"fields": (), "description": text})
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        # The short name stands in the redirect URI that is registered at the peer.
+        return self.fields_to_give if obj is None else ("slug", *self.fields_to_give)
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return super().get_prepopulated_fields(request, obj) if obj is None else {}
+
+    @admin.display(description=_("active links"), ordering="active_links")
+    def link_count(self, peer: Any) -> SafeString:
+        query = urlencode({"peer__id__exact": peer.pk, "status__exact": Link.Status.ACTIVE})
+        url = reverse(f"{self.admin_site.name}:reciprocal_oauth_link_changelist")
+        return format_html('<a href="{}?{}">{}</a>', url, query, peer.active_links)
+
+    # What can be done
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # With the peer would go what limits and ends the tokens of its application here, and the
+        # history of its links.
+        if obj is not None and obj.links.exists():
+            return False
+        return super().has_delete_permission(request, obj)
+
+    @method_decorator(sensitive_variables())
+    @method_decorator(sensitive_post_parameters("client_secret"))
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response: HttpResponse = super().changeform_view(request, *args, **kwargs)
+        return response
+
+    @admin.action(description=_("Enable selected peers"), permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[Peer]) -> None:
+        self._switch(request, queryset, True)
+
+    @admin.action(description=_("Disable selected peers"), permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[Peer]) -> None:
+        self._switch(request, queryset, False)
+
+    def _switch(self, request: HttpRequest, queryset: QuerySet[Peer], on: bool) -> None:
+        count = 0
+        for peer in queryset.filter(enabled=not on):
+            peer.enabled = on
+            peer.save(update_fields=["enabled", "updated_at"])
+            self.log_change(request, peer, [{"changed": {"fields": [str(_("enabled"))]}}])
+            count += 1
+        message = (
+            ngettext("%d peer was enabled.", "%d peers were enabled.", count)
+            if on
+            else ngettext("%d peer was disabled.", "%d peers were disabled.", count)
+        )
+        self.message_user(request, message % count)

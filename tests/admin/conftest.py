@@ -1,0 +1,119 @@
+"""An administrator's browser, and rows full of canaries."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from reciprocal_oauth.models import (
+    InboxItem,
+    Link,
+    LinkEvent,
+    OutboxItem,
+    Party,
+    Peer,
+    ReciprocalCode,
+    Step,
+)
+from reciprocal_oauth.models.events import record
+from reciprocal_oauth.models.ledger import hash_of
+from reciprocal_oauth.models.links import key_of_subject
+from reciprocal_oauth.secret import Secret
+
+#: What must not be seen anywhere. The secret of the application here is hashed by DOT.
+CANARIES = (
+    "canary-client-secret",
+    "canary-access-token",
+    "canary-refresh-token",
+    "canary-code",
+    "canary-revoked-token",
+    hash_of("canary-code"),
+    "fernet1:",
+)
+
+#: What can be looked at only.
+LOOKED_AT = (Link, LinkEvent, OutboxItem, InboxItem, ReciprocalCode)
+
+
+def admin_url(model: Any, page: str, *args: Any) -> str:
+    return reverse(f"admin:reciprocal_oauth_{model._meta.model_name}_{page}", args=args)
+
+
+def text_of(response: Any) -> str:
+    """The page, which carries none of the canaries."""
+    text: str = response.content.decode()
+    assert not [canary for canary in CANARIES if canary in text]
+    return text
+
+
+@pytest.fixture
+def admin(db: None, client: Client) -> Client:
+    """A browser in which a superuser is signed in."""
+    user = get_user_model().objects.create_superuser("root", password="root")
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def staff(db: None) -> Callable[..., Client]:
+    """A browser in which somebody with these permissions is signed in."""
+
+    def sign_in(*codenames: str) -> Client:
+        user = get_user_model().objects.create_user("staff", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def full_link(make_full_link: Callable[..., Link], user: Any) -> Link:
+    return make_full_link(user, "alice")
+
+
+@pytest.fixture
+def make_full_link(peer: Peer) -> Callable[..., Link]:
+    """A link with everything that hangs on one."""
+    peer.client_secret = Secret("canary-client-secret")
+    peer.save()
+
+    def make(user: Any, subject: str) -> Link:
+        link = Link.objects.create(
+            user=user,
+            peer=peer,
+            account_key=key_of_subject(subject),
+            subject=subject,
+            access_token=Secret("canary-access-token"),
+            refresh_token=Secret("canary-refresh-token"),
+            outgoing_state=Link.Outgoing.ACTIVE,
+            incoming_state=Link.Incoming.BROKEN,
+            incoming_reason=Link.Reason.HANDOVER_REFUSED,
+        )
+        record(link, Step.E, party=Party.A, detail="attempt 1: HTTP 503")
+        OutboxItem.objects.create(peer=peer, link=link, last_error="HTTP 503")
+        OutboxItem.objects.create(
+            kind=OutboxItem.Kind.REVOCATION,
+            peer=peer,
+            link=link,
+            token=Secret("canary-revoked-token"),
+        )
+        InboxItem.objects.create(
+            peer=peer, link=link, code=Secret("canary-code"), code_hash=hash_of(subject)
+        )
+        ReciprocalCode.objects.create(
+            link=link,
+            generation=1,
+            code_hash=hash_of(f"canary-code{subject}"),
+            application_pk="1",
+            expires_at=timezone.now(),
+        )
+        return link
+
+    return make

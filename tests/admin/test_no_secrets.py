@@ -1,0 +1,99 @@
+"""No secret in any page, message, log line or error report of the admin."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.core.signals import got_request_exception
+from django.test import Client
+from django.views.debug import ExceptionReporter
+
+from reciprocal_oauth.models import Link, Peer
+
+from .conftest import CANARIES, LOOKED_AT, admin_url, text_of
+from .test_peers import values_of
+
+pytestmark = pytest.mark.threat("W7", "X2", "X3")
+
+
+def canaries_in(text: str) -> list[str]:
+    return [canary for canary in CANARIES if canary in text]
+
+
+def test_every_page(admin: Client, full_link: Link) -> None:
+    for model in (Peer, *LOOKED_AT):
+        text_of(admin.get(admin_url(model, "changelist")))
+        for row in model.objects.all():
+            text_of(admin.get(admin_url(model, "change", row.pk)))
+            text_of(admin.get(admin_url(model, "history", row.pk)))
+            text_of(admin.get(admin_url(model, "delete", row.pk)))
+    text_of(admin.get(admin_url(Peer, "add"), {"client_secret": "canary-client-secret"}))
+
+
+def test_the_canaries_are_stored(full_link: Link) -> None:
+    """Else the test above would prove nothing."""
+    kept = [
+        full_link.peer.client_secret,
+        full_link.access_token,
+        full_link.refresh_token,
+        full_link.inbox.get().code,
+        full_link.outbox.exclude(token="").get().token,
+    ]
+
+    assert [each.reveal() for each in kept] == list(CANARIES[:5])  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("changes", [{}, {"token_endpoint": "http://x/"}, {"dialect": "\x00"}])
+def test_no_log_line_or_history(
+    admin: Client, full_link: Link, changes: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    sent = values_of(full_link.peer, client_secret="canary-client-secret", **changes)
+
+    text_of(admin.post(admin_url(Peer, "change", full_link.peer.pk), sent, follow=True))
+
+    ours = [record for record in caplog.records if not record.name.startswith("django.db")]
+    assert not canaries_in("\n".join(str(vars(record)) for record in ours))
+    assert not canaries_in(str(list(LogEntry.objects.values())))
+
+
+@pytest.fixture
+def reports() -> Iterator[list[str]]:
+    """What the error reports of this test say."""
+    made: list[str] = []
+
+    def report(sender: Any, request: Any, **kwargs: Any) -> None:
+        reporter = ExceptionReporter(request, *sys.exc_info())
+        made.append(reporter.get_traceback_html() + reporter.get_traceback_text())
+
+    got_request_exception.connect(report)
+    yield made
+    got_request_exception.disconnect(report)
+
+
+@pytest.mark.parametrize("method", ["save", "clean", "full_clean", "__str__"])
+def test_a_fault_while_saving(
+    admin: Client,
+    full_link: Link,
+    method: str,
+    monkeypatch: pytest.MonkeyPatch,
+    reports: list[str],
+) -> None:
+    def fail(self: Peer, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("on purpose")
+
+    url = admin_url(Peer, "change", full_link.peer.pk)
+    # By name: the report shows the lines of source around the fault.
+    sent = values_of(full_link.peer, client_secret=CANARIES[0], scope="changed")
+    monkeypatch.setattr(Peer, method, fail)
+    admin.raise_request_exception = False
+
+    response = admin.post(url, sent)
+
+    assert response.status_code == 500
+    assert len(reports) == 1
+    assert "on purpose" in reports[0]
+    assert not canaries_in(reports[0])

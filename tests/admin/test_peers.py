@@ -1,0 +1,372 @@
+"""Peers in the admin: the form, its reasons, the list, what to give to the other site."""
+
+import html
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from oauth2_provider.models import get_application_model
+
+from reciprocal_oauth.models import Link, Peer
+from reciprocal_oauth.models.links import KEY_UNKNOWN
+from tests.conftest import OUR_SECRET, PEER_SECRET
+
+from .conftest import admin_url, text_of
+
+FIELDS = (
+    "name",
+    "slug",
+    "homepage",
+    "dialect",
+    "issuer",
+    "authorization_endpoint",
+    "token_endpoint",
+    "revocation_endpoint",
+    "reciprocal_endpoint",
+    "client_id",
+    "token_endpoint_auth_method",
+    "scope",
+    "reciprocal_scope",
+    "allowed_scope",
+    "preconfigured_scope",
+)
+
+
+@pytest.fixture
+def application(db: None) -> Any:
+    return get_application_model().objects.create(
+        name="Television",
+        client_id="tv-here",
+        client_secret=PEER_SECRET,
+        client_type="confidential",
+        authorization_grant_type="authorization-code",
+        redirect_uris="https://tv.example/callback/",
+    )
+
+
+def filled_in(free: Any, /, **changes: Any) -> dict[str, Any]:
+    return {
+        "name": "Television",
+        "slug": "tv",
+        "enabled": "on",
+        "dialect": "ietf",
+        "authorization_endpoint": "https://tv.example/authorize/",
+        "token_endpoint": "https://tv.example/token/",
+        "client_id": "us-at-tv",
+        "client_secret": "canary-client-secret",
+        "token_endpoint_auth_method": "client_secret_basic",
+        "application": free.pk,
+        "allowed_scope": "profile",
+        **changes,
+    }
+
+
+def values_of(peer: Peer, **changes: Any) -> dict[str, Any]:
+    """What the browser sends for the page of ``peer`` as it stands."""
+    values = {name: getattr(peer, name) for name in FIELDS}
+    enabled = {"enabled": "on"} if peer.enabled else {}
+    return {**values, **enabled, "application": peer.application_id, **changes}
+
+
+def errors(response: Any) -> dict[str, list[str]]:
+    assert response.status_code == 200
+    found: dict[str, list[str]] = response.context["adminform"].form.errors
+    return found
+
+
+def all_log_entries() -> str:
+    return str(list(LogEntry.objects.values()))
+
+
+# Adding
+
+
+def test_adding(admin: Client, application: Any) -> None:
+    response = admin.post(admin_url(Peer, "add"), filled_in(application))
+
+    assert response.status_code == 302
+    peer = Peer.objects.get()
+    assert peer.slug == "tv"
+    assert peer.enabled
+    assert peer.application == application
+    assert peer.client_secret.reveal() == "canary-client-secret"
+    assert LogEntry.objects.count() == 1
+    assert "canary" not in all_log_entries()
+
+
+def test_the_form_says_what_to_do_first(admin: Client) -> None:
+    text = text_of(admin.get(admin_url(Peer, "add")))
+
+    assert "http://testserver/connections/SHORT-NAME/callback/" in text
+    assert "What to give to the other site" not in text
+    assert "Known: ietf." in text
+
+
+def test_the_form_without_our_pages(admin: Client, settings: Any) -> None:
+    settings.ROOT_URLCONF = "tests.admin.urls_of_admin_only"
+
+    assert admin.get("/admin/reciprocal_oauth/peer/add/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"slug": "not a slug"}, "slug"),
+        ({"slug": "music"}, "slug"),
+        ({"name": ""}, "name"),
+        ({"dialect": "klingon"}, "dialect"),
+        ({"homepage": "nowhere"}, "homepage"),
+        ({"issuer": "http://tv.example"}, "issuer"),
+        ({"token_endpoint": "http://tv.example/token"}, "token_endpoint"),
+        ({"authorization_endpoint": "https://tv.example/#x"}, "authorization_endpoint"),
+        ({"reciprocal_endpoint": "https://u:p@tv.example/"}, "reciprocal_endpoint"),
+        ({"client_secret": ""}, "client_secret"),
+        ({"allowed_scope": "everything"}, "allowed_scope"),
+        ({"preconfigured_scope": "history"}, "preconfigured_scope"),
+        ({"reciprocal_scope": "openid"}, "reciprocal_scope"),
+        ({"application": ""}, "application"),
+    ],
+)
+def test_the_reason_stands_beside_the_field(
+    admin: Client, application: Any, peer: Peer, changes: dict[str, str], field: str
+) -> None:
+    response = admin.post(admin_url(Peer, "add"), filled_in(application, **changes))
+
+    assert list(errors(response)) == [field]
+    text_of(response)
+    assert Peer.objects.count() == 1
+
+
+def test_a_secret_is_not_sent_back(admin: Client, application: Any) -> None:
+    response = admin.post(admin_url(Peer, "add"), filled_in(application, name=""))
+
+    text = text_of(response)
+    assert "Enter it again." in text
+    assert re.search(r'<input type="password" name="client_secret" (?![^>]*value)', text)
+
+
+def test_an_unsuitable_application(admin: Client, application: Any) -> None:
+    application.client_type = "public"
+    application.save()
+
+    response = admin.post(admin_url(Peer, "add"), filled_in(application))
+
+    assert "confidential" in errors(response)["application"][0]
+
+
+def test_only_free_applications_are_offered(admin: Client, application: Any, peer: Peer) -> None:
+    add = text_of(admin.get(admin_url(Peer, "add")))
+    change = text_of(admin.get(admin_url(Peer, "change", peer.pk)))
+
+    assert "Television (tv-here)" in add
+    assert "music (music-here)" not in add
+    assert "Television (tv-here)" in change
+    assert "music (music-here)" in change
+    response = admin.post(admin_url(Peer, "add"), filled_in(peer.application))
+    assert list(errors(response)) == ["application"]
+
+
+def test_two_applications_of_one_name_are_told_apart(admin: Client, application: Any) -> None:
+    get_application_model().objects.create(name="", client_id="nameless")
+
+    assert "– (nameless)" in text_of(admin.get(admin_url(Peer, "add")))
+
+
+# Editing
+
+
+def test_a_blank_secret_keeps_the_stored_one(admin: Client, peer: Peer) -> None:
+    response = admin.post(
+        admin_url(Peer, "change", peer.pk), values_of(peer, client_secret="", scope="listen")
+    )
+
+    assert response.status_code == 302
+    peer.refresh_from_db()
+    assert peer.scope == "listen"
+    assert peer.client_secret.reveal() == OUR_SECRET
+    assert "ecret" not in LogEntry.objects.get().change_message
+
+
+def test_nothing_has_changed(admin: Client, peer: Peer) -> None:
+    admin.post(admin_url(Peer, "change", peer.pk), values_of(peer, client_secret=""))
+
+    assert LogEntry.objects.get().get_change_message() == "No fields changed."
+
+
+def test_a_new_secret(admin: Client, peer: Peer) -> None:
+    new = "canary-client-secret"
+    admin.post(admin_url(Peer, "change", peer.pk), values_of(peer, client_secret=new))
+
+    peer.refresh_from_db()
+    assert peer.client_secret.reveal() == new
+    assert LogEntry.objects.get().get_change_message() == "Changed Our client secret there."
+    assert new not in all_log_entries()
+    assert "client secret" in text_of(admin.get(admin_url(Peer, "history", peer.pk)))
+
+
+def test_the_page_says_whether_a_secret_is_stored(admin: Client, peer: Peer) -> None:
+    stored = text_of(admin.get(admin_url(Peer, "change", peer.pk)))
+    Peer.objects.update(client_secret="")
+
+    assert "One is stored" in stored
+    assert OUR_SECRET not in stored
+    assert "One is stored" not in text_of(admin.get(admin_url(Peer, "change", peer.pk)))
+
+
+def test_a_secret_that_no_key_reads(admin: Client, peer: Peer, settings: Any) -> None:
+    before = settings.RECIPROCAL_OAUTH
+    settings.RECIPROCAL_OAUTH = {**before, "ENCRYPTION_KEYS": [Fernet.generate_key().decode()]}
+    url = admin_url(Peer, "change", peer.pk)
+
+    assert admin.get(url).status_code == 200
+    assert admin.post(url, values_of(peer, client_secret="", scope="x")).status_code == 302
+
+    settings.RECIPROCAL_OAUTH = before
+    assert Peer.objects.get().client_secret.reveal() == OUR_SECRET
+
+
+def test_the_short_name_stays(admin: Client, peer: Peer) -> None:
+    admin.post(admin_url(Peer, "change", peer.pk), values_of(peer, slug="other", name="Other"))
+
+    peer.refresh_from_db()
+    assert peer.slug == "music"
+    assert peer.name == "Other"
+
+
+def test_the_application_stays_while_there_are_links(
+    admin: Client, peer: Peer, application: Any, link_as_a: Link
+) -> None:
+    url = admin_url(Peer, "change", peer.pk)
+    admin.post(url, values_of(peer, application=application.pk))
+    peer.refresh_from_db()
+    assert peer.application != application
+
+    Link.objects.update(status=Link.Status.ENDED)
+    admin.post(url, values_of(peer, application=application.pk))
+    peer.refresh_from_db()
+    assert peer.application == application
+
+
+def test_what_to_give_to_the_other_site(admin: Client, peer: Peer) -> None:
+    text = html.unescape(text_of(admin.get(admin_url(Peer, "change", peer.pk))))
+
+    for value in (
+        "http://testserver/connections/music/callback/",
+        "music-here",
+        "http://testserver/o",
+        "http://testserver/o/authorize/",
+        "http://testserver/o/token/",
+        "http://testserver/o/revoke_token/",
+    ):
+        assert f'<div class="readonly">{value}</div>' in text
+    assert PEER_SECRET not in text
+    assert peer.application.client_secret not in text
+
+
+def test_markup_in_a_name(admin: Client, peer: Peer) -> None:
+    Peer.objects.update(name="<script>alert(1)</script>")
+
+    for url in (admin_url(Peer, "changelist"), admin_url(Peer, "change", peer.pk)):
+        assert "<script>alert(1)" not in text_of(admin.get(url))
+
+
+# The list
+
+
+def test_the_list(admin: Client, peer: Peer, link_as_a: Link) -> None:
+    text = text_of(admin.get(admin_url(Peer, "changelist")))
+
+    link = f"{admin_url(Link, 'changelist')}?peer__id__exact={peer.pk}&amp;status__exact=active"
+    assert f'<a href="{link}">1</a>' in text
+    assert admin.get(html.unescape(link)).status_code == 200
+
+
+def test_no_query_per_peer(
+    admin: Client, make_peer: Callable[..., Peer], user: Any, django_assert_max_num_queries: Any
+) -> None:
+    def queries() -> int:
+        with django_assert_max_num_queries(20) as counted:
+            admin.get(admin_url(Peer, "changelist"))
+        return len(counted)
+
+    make_peer("first")
+    admin.get(admin_url(Peer, "changelist"))
+    before = queries()
+    for number in range(5):
+        peer = make_peer(f"peer{number}")
+        Link.objects.create(user=user, peer=peer, account_key=KEY_UNKNOWN)
+
+    assert queries() == before
+
+
+@pytest.mark.parametrize(("action", "on"), [("enable", True), ("disable", False)])
+def test_switching(admin: Client, make_peer: Any, action: str, on: bool) -> None:
+    peers = [make_peer("one", enabled=True), make_peer("two", enabled=False)]
+
+    admin.post(
+        admin_url(Peer, "changelist"),
+        {"action": action, "_selected_action": [peer.pk for peer in peers]},
+    )
+
+    assert set(Peer.objects.values_list("enabled", flat=True)) == {on}
+    assert LogEntry.objects.get().get_change_message() == "Changed enabled."
+    assert LogEntry.objects.get().object_repr == ("Two" if on else "One")
+
+
+@pytest.mark.threat("W7")
+def test_switching_needs_the_permission_and_post(staff: Callable[..., Client], peer: Peer) -> None:
+    client = staff("view_peer")
+    chosen = {"action": "disable", "_selected_action": [peer.pk]}
+
+    client.post(admin_url(Peer, "changelist"), chosen)
+    client.get(admin_url(Peer, "changelist"), chosen)
+
+    peer.refresh_from_db()
+    assert peer.enabled
+    assert client.post(admin_url(Peer, "change", peer.pk), values_of(peer)).status_code == 403
+
+
+def test_somebody_who_may_only_look(staff: Callable[..., Client], peer: Peer) -> None:
+    text = text_of(staff("view_peer").get(admin_url(Peer, "change", peer.pk)))
+
+    assert OUR_SECRET not in text
+    assert "***" in text
+    assert "http://testserver/connections/music/callback/" in text
+
+
+# Deleting
+
+
+def test_a_peer_with_links_is_not_deleted(admin: Client, peer: Peer, link_as_a: Link) -> None:
+    assert admin.post(admin_url(Peer, "delete", peer.pk), {"post": "yes"}).status_code == 403
+    admin.post(
+        admin_url(Peer, "changelist"),
+        {"action": "delete_selected", "_selected_action": [peer.pk], "post": "yes"},
+    )
+
+    assert Peer.objects.exists()
+
+
+def test_a_peer_without_links_is(admin: Client, peer: Peer) -> None:
+    admin.post(admin_url(Peer, "delete", peer.pk), {"post": "yes"})
+
+    assert not Peer.objects.exists()
+
+
+def test_several_peers_without_links_are(admin: Client, make_peer: Callable[..., Peer]) -> None:
+    peers = [make_peer("one"), make_peer("two")]
+
+    admin.post(
+        admin_url(Peer, "changelist"),
+        {
+            "action": "delete_selected",
+            "_selected_action": [peer.pk for peer in peers],
+            "post": "yes",
+        },
+    )
+
+    assert not Peer.objects.exists()
