@@ -1,0 +1,101 @@
+"""Checking and saving a peer with its application, or saying what is wrong with every flag."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.management.base import CommandError
+
+from reciprocal_oauth import registration
+from reciprocal_oauth.models import Peer
+from reciprocal_oauth.transactions import atomic
+
+from ._peer_flags import APPLICATION_FLAGS, PEER_FLAGS
+from ._printing import printable
+
+#: The reasons against each flag.
+Problems = dict[str, list[str]]
+
+
+def save(
+    slug: str,
+    values: Mapping[str, Any],
+    *,
+    client_id: str | None,
+    client_secret: str | None,
+    redirect_uris: Sequence[str] | None,
+) -> tuple[Peer, bool, str]:
+    """Add the peer ``slug``, or update it, together with its application: all or nothing.
+
+    :param values: fields of the peer; the others stay as they are.
+    :param client_id: and the rest, of the application; ``None`` leaves it as it is.
+    :returns: the peer, whether it is new, and the secret made up for its application or ``""``.
+    :raises CommandError: with every reason, and the flag that it belongs to.
+    """
+    with atomic():
+        found = Peer.objects.select_for_update().filter(slug=slug).first()
+        peer = found or Peer(slug=slug)
+        name_before, application_before = peer.name, peer.application_id
+        for field, value in values.items():
+            setattr(peer, field, value)
+        application = registration.application_for(
+            peer, client_id=client_id, client_secret=client_secret, redirect_uris=redirect_uris
+        )
+        is_new = application._state.adding
+        made_up = application.client_secret if is_new and client_secret is None else ""
+        is_changed = client_secret is not None or redirect_uris is not None
+        if found and application.name == name_before != peer.name:
+            application.name, is_changed = peer.name, True
+        problems = _problems_of_choice(peer, application, application_before)
+        if not problems and (is_new or is_changed):
+            problems = _problems_of(application, APPLICATION_FLAGS, "its application")
+            if client_secret == "":
+                _add(problems, APPLICATION_FLAGS["client_secret"], "The peer has to authenticate.")
+            if not problems:
+                application.save()
+        if not problems:
+            peer.application = application
+        # Where the application is refused, what is wrong with the peer is still told.
+        exclude = {"application"} if problems else set()
+        application_flag = APPLICATION_FLAGS["client_id"]
+        flags = {"slug": "SLUG", "application": application_flag, **PEER_FLAGS}
+        for flag, reasons in _problems_of(peer, flags, "peer", exclude).items():
+            _add(problems, flag, *reasons)
+        if problems:
+            raise CommandError(_text(problems))
+        peer.save()
+    return peer, found is None, made_up
+
+
+def _problems_of_choice(peer: Peer, application: Any, before: Any) -> Problems:
+    """What speaks against ``application`` as the one of this peer."""
+    flag = APPLICATION_FLAGS["client_id"]
+    other = Peer.objects.filter(application=application.pk).exclude(pk=peer.pk).first()
+    if application.pk is not None and other is not None:
+        return {flag: [f"This is the application of the peer {other.slug}."]}
+    if before not in (None, application.pk) and registration.application_is_fixed(peer):
+        return {flag: ["The peer has links; their tokens belong to the application it has."]}
+    return {}
+
+
+def _problems_of(
+    instance: Any, flags: Mapping[str, str], what: str, exclude: set[str] | None = None
+) -> Problems:
+    problems: Problems = {}
+    try:
+        instance.full_clean(exclude=exclude)
+    except ValidationError as error:
+        for field, reasons in error.message_dict.items():
+            place = what if field == NON_FIELD_ERRORS else f"{what}, {field}"
+            _add(problems, flags.get(field, place), *reasons)
+    return problems
+
+
+def _add(problems: Problems, flag: str, *reasons: str) -> None:
+    kept = problems.setdefault(flag, [])
+    kept += [reason for reason in reasons if reason not in kept]
+
+
+def _text(problems: Problems) -> str:
+    lines = [f"{flag}: {reason}" for flag, reasons in problems.items() for reason in reasons]
+    return "\n  ".join(["Nothing was saved.", *map(printable, lines)])

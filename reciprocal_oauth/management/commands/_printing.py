@@ -1,0 +1,39 @@
+"""How the commands print: aligned columns for people, one JSON document for programs."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.utils import timezone
+
+
+def as_json(value: Any) -> str:
+    """``value`` as a JSON document. ASCII only, so that no name can spoil a terminal."""
+    return json.dumps(value, indent=2)
+
+
+def iso(time: datetime | None) -> str | None:
+    """ISO 8601, in UTC where the time is aware."""
+    if time is None:
+        return None
+    return (time.astimezone(UTC) if timezone.is_aware(time) else time).isoformat()
+
+
+def for_people(time: datetime) -> str:
+    """Date and time to the second, in the site's time zone."""
+    local = timezone.localtime(time) if timezone.is_aware(time) else time
+    return f"{local:%Y-%m-%d %H:%M:%S}"
+
+
+def printable(text: object) -> str:
+    """``text`` on one line, without the characters that steer a terminal: names of accounts come
+    from the peer."""
+    return "".join(each if each.isprintable() else "�" for each in str(text))
+
+
+def columns(rows: Iterable[Sequence[object]], indent: str = "") -> str:
+    """The rows, one per line, each column as wide as its longest value."""
+    lines = [[printable(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join((indent + "  ".join(map(str.ljust, line, widths))).rstrip() for line in lines)

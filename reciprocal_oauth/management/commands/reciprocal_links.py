@@ -1,0 +1,131 @@
+"""Lists links, for people and for programs."""
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import QuerySet
+
+from reciprocal_oauth.models import Link, LinkEvent, Peer
+
+from ._printing import as_json, columns, for_people, iso, printable
+
+
+class Command(BaseCommand):
+    help = "Lists the links between users here and accounts at peers."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--user", metavar="NAME", help="only this user's links")
+        parser.add_argument("--peer", metavar="SLUG", help="only links with this peer")
+        parser.add_argument("--all", action="store_true", help="also links that have ended")
+        parser.add_argument("--events", action="store_true", help="the history of each link")
+        parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        links = _links(options)
+        with_events = options["events"]
+        if options["json"]:
+            self.stdout.write(as_json([_document(link, with_events) for link in links]))
+        elif not links:
+            self.stdout.write(
+                "There are no links." if options["all"] else "There are no active links."
+            )
+        else:
+            lines = columns(map(_row, links)).splitlines()
+            for link, line in zip(links, lines, strict=True):
+                self.stdout.write(line)
+                if with_events and (rows := [_event_row(event) for event in link.events.all()]):
+                    self.stdout.write(columns(rows, indent="    "))
+
+
+def _links(options: dict[str, Any]) -> QuerySet[Link]:
+    """:raises CommandError: there is no such user or peer."""
+    links = Link.objects.select_related("peer", "user").order_by("peer__slug", "created_at")
+    if options["user"] is not None:
+        links = links.filter(user=_user(options["user"]))
+    if (slug := options["peer"]) is not None:
+        if not Peer.objects.filter(slug=slug).exists():
+            raise CommandError(f"There is no peer “{printable(slug)}”.")
+        links = links.filter(peer__slug=slug)
+    if not options["all"]:
+        links = links.filter(status=Link.Status.ACTIVE)
+    return links.prefetch_related("events") if options["events"] else links
+
+
+def _user(name: str) -> Any:
+    model = get_user_model()
+    try:
+        return model._default_manager.get_by_natural_key(name)
+    except model.DoesNotExist:
+        raise CommandError(f"There is no user “{printable(name)}”.") from None
+
+
+def _row(link: Link) -> tuple[str, ...]:
+    account = link.account_name or link.subject or "(unknown account)"
+    return (
+        str(link.pk),
+        link.peer.slug,
+        link.user.get_username(),
+        account,
+        _direction(
+            "outgoing",
+            link.outgoing_state,
+            link.outgoing_reason and link.get_outgoing_reason_display(),
+        ),
+        _direction(
+            "incoming",
+            link.incoming_state,
+            link.incoming_reason and link.get_incoming_reason_display(),
+        ),
+        f"since {for_people(link.linked_at or link.created_at)}",
+    )
+
+
+def _direction(name: str, state: str, reason: str) -> str:
+    return f"{name} {state}" + (f" ({reason})" if reason else "")
+
+
+def _event_row(event: LinkEvent) -> tuple[str, ...]:
+    party = f"party {event.party}" if event.party else ""
+    return for_people(event.at), party, event.step, event.outcome, event.detail
+
+
+def _document(link: Link, with_events: bool) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "id": str(link.pk),
+        "peer": link.peer.slug,
+        "user": link.user.get_username(),
+        "user_id": str(link.user_id),
+        "subject": link.subject,
+        "account_name": link.account_name,
+        "status": link.status,
+        "two_way": link.is_two_way,
+        "outgoing_state": link.outgoing_state,
+        "outgoing_reason": link.outgoing_reason,
+        "outgoing_scope": link.outgoing_scope,
+        "access_token_expires_at": iso(link.access_token_expires_at),
+        "incoming_state": link.incoming_state,
+        "incoming_reason": link.incoming_reason,
+        "incoming_scope": link.incoming_scope,
+        "offered_scope": link.offered_scope,
+        "generation": link.generation,
+        "confirmed_generation": link.confirmed_generation,
+        "created_at": iso(link.created_at),
+        "updated_at": iso(link.updated_at),
+        "linked_at": iso(link.linked_at),
+        "ended_at": iso(link.ended_at),
+    }
+    if with_events:
+        document["events"] = [_event(event) for event in link.events.all()]
+    return document
+
+
+def _event(event: LinkEvent) -> dict[str, Any]:
+    return {
+        "at": iso(event.at),
+        "party": event.party,
+        "step": event.step,
+        "outcome": event.outcome,
+        "generation": event.generation,
+        "detail": event.detail,
+    }

@@ -1,0 +1,207 @@
+"""Sets up peers from the command line."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Count, Q, QuerySet
+
+from reciprocal_oauth.client.discovery import Metadata, discover
+from reciprocal_oauth.exceptions import PeerError
+from reciprocal_oauth.models import Link, Peer
+from reciprocal_oauth.registration import Sheet, sheet_for
+from reciprocal_oauth.secret import Secret
+
+from ._peer_flags import EPILOG, PEER_FLAGS, add_django_flags, add_flags, option, read_secrets
+from ._peer_saving import save
+from ._printing import as_json, columns, printable
+
+#: What is printed of a peer; its secret is not among it.
+SHOWN_FIELDS = ("slug", "enabled", *(field for field in PEER_FLAGS if field != "client_secret"))
+
+_LABELS: Mapping[str, str] = {
+    "client_id": "its client ID here",
+    "redirect_uri": "our redirect URI",
+    "issuer": "our issuer",
+    "authorization_endpoint": "our authorization endpoint",
+    "token_endpoint": "our token endpoint",
+    "revocation_endpoint": "our revocation endpoint",
+}
+
+
+class Command(BaseCommand):
+    help = "Adds, updates and shows peers. No secret is shown, except one made up for a new peer."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        add = actions.add_parser(
+            "add",
+            help="add a peer, or update the one with this short name",
+            description="Adds a peer, or updates it: only what is given changes.",
+            epilog=EPILOG,
+        )
+        show = actions.add_parser("show", help="show a peer, and what to give to the other side")
+        listing = actions.add_parser("list", help="list the peers")
+        add_flags(add)
+        for action in (add, show):
+            action.add_argument(
+                "slug", metavar="SLUG", help="its short name, which is part of the redirect URI"
+            )
+            action.add_argument(
+                "--base-url",
+                metavar="URL",
+                help="where this site is, to print whole URLs in place of paths",
+            )
+        for action in (add, show, listing):
+            action.add_argument("--json", action="store_true", help="print one JSON document")
+            add_django_flags(action)
+
+    def handle(self, *args: Any, action: str, **options: Any) -> None:
+        actions = {"add": self.add, "show": self.show, "list": self.list}
+        actions[action](options)
+
+    def add(self, options: dict[str, Any]) -> None:
+        absolute = _absolute(options["base_url"])
+        read_secrets(options)
+        redirect_uris = options["redirect_uri"]
+        if isinstance(redirect_uris, str):  # call_command() was given one as it is.
+            redirect_uris = [redirect_uris]
+        peer, is_new, made_up = save(
+            options["slug"],
+            self._values(options),
+            client_id=options["application_client_id"],
+            client_secret=options["application_client_secret"],
+            redirect_uris=redirect_uris,
+        )
+        peer = _peers().get(pk=peer.pk)
+        sheet = sheet_for(peer, absolute)
+        if options["json"]:
+            secret = {"application_client_secret": made_up} if made_up else {}
+            self.stdout.write(as_json({**_document(peer, sheet), "created": is_new, **secret}))
+            return
+        done = "added" if is_new else "updated"
+        self.stdout.write(f"Peer {peer.slug} ({printable(peer.name)}) {done}.\n\n")
+        self.stdout.write(_sheet_text(sheet, made_up))
+
+    def show(self, options: dict[str, Any]) -> None:
+        absolute = _absolute(options["base_url"])
+        peer = _peers().filter(slug=options["slug"]).first()
+        if peer is None:
+            known = ", ".join(_peers().values_list("slug", flat=True)) or "none"
+            raise CommandError(f"There is no peer “{printable(options['slug'])}”. Known: {known}.")
+        sheet = sheet_for(peer, absolute)
+        if options["json"]:
+            self.stdout.write(as_json(_document(peer, sheet)))
+            return
+        self.stdout.write(_peer_text(peer) + "\n\n")
+        self.stdout.write(_sheet_text(sheet))
+
+    def list(self, options: dict[str, Any]) -> None:
+        peers = _peers()
+        if options["json"]:
+            self.stdout.write(as_json([_document(peer) for peer in peers]))
+        elif not peers:
+            self.stdout.write("There are no peers. Add one with: reciprocal_peer add SLUG")
+        else:
+            self.stdout.write(columns(map(_row, peers)))
+
+    def _values(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The fields of the peer that are given: by discovery, else by flag, which wins."""
+        values: dict[str, Any] = {}
+        if options["discover"] is not None:
+            values |= self._discovered(options["discover"])
+        for field, flag in PEER_FLAGS.items():
+            if (given := options[option(flag)]) is not None:
+                values[field] = Secret(given) if field == "client_secret" else given
+        if options["enabled"] is not None:
+            values["enabled"] = options["enabled"]
+        return values
+
+    def _discovered(self, issuer: str) -> dict[str, str]:
+        try:
+            metadata = discover(issuer)
+        except PeerError as error:
+            reasons = "\n  ".join(map(printable, str(error).splitlines()))
+            raise CommandError(f"--discover: {reasons}") from error
+        if not metadata.takes_handovers:
+            self.stderr.write(
+                self.style.WARNING(
+                    f"Warning: the metadata of {issuer} does not list the reciprocal grant among "
+                    "grant_types_supported. The peer may not take the codes of this site."
+                )
+            )
+        return _values_of(metadata)
+
+
+def _values_of(metadata: Metadata) -> dict[str, str]:
+    values = {
+        "issuer": metadata.issuer,
+        "authorization_endpoint": metadata.authorization_endpoint,
+        "token_endpoint": metadata.token_endpoint,
+        "revocation_endpoint": metadata.revocation_endpoint,
+    }
+    basic, post = Peer.AuthMethod.BASIC, Peer.AuthMethod.POST
+    if post in metadata.auth_methods and basic not in metadata.auth_methods:
+        values["token_endpoint_auth_method"] = post
+    return values
+
+
+def _absolute(base_url: str | None) -> Callable[[str], str]:
+    if base_url is None:
+        return str
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "?" in base_url:
+        raise CommandError("--base-url: Enter a URL such as https://this-site.example.")
+    return lambda path: base_url.rstrip("/") + path
+
+
+def _peers() -> QuerySet[Peer]:
+    active = Count("links", filter=Q(links__status=Link.Status.ACTIVE))
+    return Peer.objects.select_related("application").annotate(active_links=active).order_by("slug")
+
+
+def _document(peer: Any, sheet: Sheet | None = None) -> dict[str, Any]:
+    document = {
+        **{field: getattr(peer, field) for field in SHOWN_FIELDS},
+        "client_secret_stored": bool(peer.client_secret),
+        "application_client_id": peer.application.client_id,
+        "redirect_uris": peer.application.redirect_uris.split(),
+        "active_links": peer.active_links,
+    }
+    if sheet is not None:
+        document["give_to_peer"] = vars(sheet)
+    return document
+
+
+def _row(peer: Any) -> tuple[str, ...]:
+    count = peer.active_links
+    return (
+        peer.slug,
+        peer.name,
+        "enabled" if peer.enabled else "disabled",
+        peer.dialect,
+        peer.issuer or peer.token_endpoint,
+        f"{count} link" if count == 1 else f"{count} links",
+    )
+
+
+def _peer_text(peer: Any) -> str:
+    """The peer, each value under the flag that changes it."""
+    values = {flag: getattr(peer, field) for field, flag in PEER_FLAGS.items()}
+    values["--client-secret"] = "(stored)" if peer.client_secret else ""
+    values["--application-client-id"] = peer.application.client_id
+    values["--redirect-uri"] = " ".join(peer.application.redirect_uris.split())
+    rows = [(flag.lstrip("-"), value or "–") for flag, value in values.items()]
+    state = "enabled" if peer.enabled else "disabled"
+    return columns([("peer", f"{peer.slug}, {state}, active links: {peer.active_links}"), *rows])
+
+
+def _sheet_text(sheet: Sheet, made_up_secret: str = "") -> str:
+    rows = [(_LABELS[name], value or "(not served here)") for name, value in vars(sheet).items()]
+    if made_up_secret:
+        rows.insert(1, ("its client secret here", made_up_secret))
+    text = "Give this to the other side:\n" + columns(rows, indent="  ")
+    if made_up_secret:
+        text += "\n\nThe secret was made up just now. It is not shown again."
+    return text

@@ -1,0 +1,709 @@
+"""``reciprocal_peer``: adding, updating, showing and listing peers."""
+
+import io
+import json
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.hashers import check_password
+from django.core.management import CommandError, call_command
+from django.test import override_settings
+from jwcrypto import jwk
+from oauth2_provider.models import get_application_model
+
+from reciprocal_oauth.models import Link, Peer
+from reciprocal_oauth.models.links import KEY_UNKNOWN
+from reciprocal_oauth.protocol import GRANT_TYPE
+from tests.conftest import OUR_SECRET, PEER_SECRET
+from tests.fakes import FakePeer, Reply
+
+CANARY = "canary-of-ours"
+CANARY_HERE = "canary-of-theirs"
+
+#: What a new peer cannot do without.
+NEEDED = {
+    "--name": "Music service",
+    "--authorization-endpoint": "https://music.example/o/authorize/",
+    "--token-endpoint": "https://music.example/o/token/",
+    "--client-id": "us-at-music",
+    "--client-secret": CANARY,
+    "--redirect-uri": "https://music.example/connections/us/callback/",
+}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def run(*arguments: str, stdin: str | Terminal = "", **options: Any) -> str:
+    """The standard output of the command."""
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", io.StringIO(stdin) if isinstance(stdin, str) else stdin)
+        call_command("reciprocal_peer", *arguments, stdout=out, **options)
+    return out.getvalue()
+
+
+def flags(**changes: str | None) -> list[str]:
+    """The needed flags, some replaced; ``None`` leaves one out."""
+    named = {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
+    values = {**NEEDED, **named}
+    return [text for flag, value in values.items() if value is not None for text in (flag, value)]
+
+
+def refusal(*arguments: str, **options: Any) -> dict[str, list[str]]:
+    """The reasons that the command gives, by flag. Nothing may be saved then."""
+    before = (Peer.objects.count(), get_application_model().objects.count())
+    with pytest.raises(CommandError) as raised:
+        run(*arguments, **options)
+    assert (Peer.objects.count(), get_application_model().objects.count()) == before
+    first, *lines = str(raised.value).splitlines()
+    assert first == "Nothing was saved."
+    reasons: dict[str, list[str]] = {}
+    for line in lines:
+        flag, _, reason = line.strip().partition(": ")
+        reasons.setdefault(flag, []).append(reason)
+    return reasons
+
+
+# Adding
+
+
+@pytest.mark.django_db
+def test_a_new_peer() -> None:
+    run("add", "music", *flags())
+
+    peer = Peer.objects.get(slug="music")
+    assert peer.name == "Music service"
+    assert peer.enabled
+    assert peer.dialect == "ietf"
+    assert peer.authorization_endpoint == "https://music.example/o/authorize/"
+    assert peer.token_endpoint == "https://music.example/o/token/"
+    assert peer.client_id == "us-at-music"
+    assert peer.client_secret.reveal() == CANARY
+    assert peer.token_endpoint_auth_method == "client_secret_basic"
+    application = peer.application
+    assert application.name == "Music service"
+    assert application.client_type == "confidential"
+    assert application.authorization_grant_type == "authorization-code"
+    assert application.redirect_uris == "https://music.example/connections/us/callback/"
+    assert application.algorithm == ""
+
+
+@pytest.mark.django_db
+def test_every_flag() -> None:
+    run(
+        "add",
+        "music",
+        *flags(
+            homepage="https://music.example/",
+            issuer="https://music.example/o",
+            revocation_endpoint="https://music.example/o/revoke_token/",
+            reciprocal_endpoint="https://music.example/o/reciprocal/",
+            auth_method="client_secret_post",
+            scope="play openid",
+            reciprocal_scope="ask",
+            allowed_scope="profile playback",
+            preconfigured_scope="profile",
+            dialect="ietf",
+            application_client_id="music-here",
+            application_client_secret=CANARY_HERE,
+        ),
+        "--redirect-uri",
+        "https://music.example/second/",
+        "--disable",
+    )
+
+    peer = Peer.objects.get(slug="music")
+    assert peer.homepage == "https://music.example/"
+    assert peer.issuer == "https://music.example/o"
+    assert peer.revocation_endpoint == "https://music.example/o/revoke_token/"
+    assert peer.reciprocal_endpoint == "https://music.example/o/reciprocal/"
+    assert peer.token_endpoint_auth_method == "client_secret_post"
+    assert peer.scope == "play openid"
+    assert peer.reciprocal_scope == "ask"
+    assert peer.allowed_scope == "profile playback"
+    assert peer.preconfigured_scope == "profile"
+    assert not peer.enabled
+    assert peer.application.client_id == "music-here"
+    assert check_password(CANARY_HERE, peer.application.client_secret)
+    assert peer.application.redirect_uris.split() == [
+        NEEDED["--redirect-uri"],
+        "https://music.example/second/",
+    ]
+
+
+@pytest.mark.django_db
+def test_a_made_up_secret_is_printed_once_and_works() -> None:
+    text = run("add", "music", *flags())
+
+    secret = re.search(r"its client secret here +(\S+)$", text, re.MULTILINE)
+    assert secret
+    assert check_password(secret[1], Peer.objects.get().application.client_secret)
+    assert "client secret here" not in run("add", "music", "--scope", "play")
+    assert secret[1] not in run("show", "music") + run("list")
+
+
+@pytest.mark.django_db
+def test_a_given_secret_is_not_printed() -> None:
+    given = flags(application_client_secret=CANARY_HERE)
+
+    text = run("add", "music", *given) + run("add", "tv", *given, "--json")
+
+    assert CANARY not in text
+    assert CANARY_HERE not in text
+
+
+@pytest.mark.django_db
+def test_secrets_from_standard_input() -> None:
+    given = flags(client_secret="-", application_client_secret="-")
+
+    run("add", "music", *given, stdin=f"{CANARY}\r\n{CANARY_HERE}\n")
+
+    peer = Peer.objects.get()
+    assert peer.client_secret.reveal() == CANARY
+    assert check_password(CANARY_HERE, peer.application.client_secret)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("stdin", ["", "\n", f"{CANARY}\n", f"{CANARY}\n\n"])
+def test_standard_input_ends_too_early(stdin: str) -> None:
+    given = flags(client_secret="-", application_client_secret="-")
+
+    with pytest.raises(CommandError, match="client-secret: standard input holds no line"):
+        run("add", "music", *given, stdin=stdin)
+
+    assert not Peer.objects.exists()
+
+
+@pytest.mark.django_db
+def test_secrets_are_asked_for_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getpass", lambda prompt: f"typed for {prompt}")
+
+    run("add", "music", *flags(client_secret="-"), stdin=Terminal())
+
+    assert Peer.objects.get().client_secret.reveal() == "typed for --client-secret: "
+
+
+@pytest.mark.django_db
+def test_as_json() -> None:
+    document = json.loads(run("add", "music", *flags(), "--json"))
+
+    assert document["created"] is True
+    assert document["slug"] == "music"
+    assert document["client_secret_stored"] is True
+    assert "client_secret" not in document
+    application = Peer.objects.get().application
+    assert document["application_client_id"] == application.client_id
+    assert check_password(document["application_client_secret"], application.client_secret)
+    assert document["give_to_peer"]["redirect_uri"] == "/connections/music/callback/"
+    again = json.loads(run("add", "music", "--scope", "play", "--json"))
+    assert again["created"] is False
+    assert again["scope"] == "play"
+    assert "application_client_secret" not in again
+
+
+@pytest.mark.django_db
+def test_options_by_keyword() -> None:
+    """As ``call_command`` is often used."""
+    values = {flag.lstrip("-").replace("-", "_"): value for flag, value in NEEDED.items()}
+
+    run("add", "music", **values, enabled=False, json=True)
+
+    peer = Peer.objects.get()
+    assert not peer.enabled
+    assert peer.application.redirect_uris == NEEDED["--redirect-uri"]
+
+
+# Its application here
+
+
+@pytest.mark.django_db
+def test_an_application_that_is_there() -> None:
+    application = get_application_model().objects.create(
+        name="Set up by hand",
+        client_id="by-hand",
+        client_secret=PEER_SECRET,
+        client_type="confidential",
+        authorization_grant_type="authorization-code",
+        redirect_uris="https://old.example/",
+    )
+
+    run("add", "music", *flags(application_client_id="by-hand", redirect_uri=None))
+
+    peer = Peer.objects.get()
+    assert peer.application == application
+    application.refresh_from_db()
+    assert application.name == "Set up by hand"
+    assert application.redirect_uris == "https://old.example/"
+    assert check_password(PEER_SECRET, application.client_secret)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"client_type": "public"}, "must be confidential"),
+        ({"authorization_grant_type": "client-credentials"}, "authorization code grant"),
+        ({"client_secret": ""}, "no client secret"),
+    ],
+)
+@pytest.mark.django_db
+def test_an_application_that_cannot_be_used(changes: dict[str, str], why: str) -> None:
+    values = {
+        "client_id": "by-hand",
+        "client_secret": PEER_SECRET,
+        "client_type": "confidential",
+        "authorization_grant_type": "authorization-code",
+    }
+    get_application_model().objects.create(**{**values, **changes})
+
+    reasons = refusal("add", "music", *flags(application_client_id="by-hand", redirect_uri=None))
+
+    assert why in "".join(reasons["--application-client-id"])
+
+
+def test_the_application_of_another_peer(peer: Peer) -> None:
+    given = flags(application_client_id="music-here", application_client_secret=CANARY_HERE)
+
+    reasons = refusal("add", "tv", *given)
+
+    assert reasons == {"--application-client-id": ["This is the application of the peer music."]}
+    peer.application.refresh_from_db()
+    assert check_password(PEER_SECRET, peer.application.client_secret)
+
+
+def test_its_secret_and_redirect_uris_are_replaced(peer: Peer) -> None:
+    run(
+        "add",
+        "music",
+        *("--application-client-secret", CANARY_HERE),
+        *("--redirect-uri", "https://new.example/a/", "--redirect-uri", "https://new.example/b/"),
+    )
+
+    peer.application.refresh_from_db()
+    assert check_password(CANARY_HERE, peer.application.client_secret)
+    assert peer.application.redirect_uris == "https://new.example/a/ https://new.example/b/"
+    assert get_application_model().objects.count() == 1
+
+
+def test_another_application_while_there_are_links(peer: Peer, link_as_a: Link) -> None:
+    reasons = refusal("add", "music", "--application-client-id", "other", *flags()[-2:])
+
+    assert reasons["--application-client-id"] == [
+        "The peer has links; their tokens belong to the application it has."
+    ]
+    assert Peer.objects.get().application == peer.application
+
+
+def test_another_application_once_the_links_have_ended(peer: Peer, link_as_a: Link) -> None:
+    Link.objects.update(status=Link.Status.ENDED)
+
+    run("add", "music", "--application-client-id", "other", *flags()[-2:])
+
+    assert Peer.objects.get().application.client_id == "other"
+
+
+def test_the_application_follows_the_name(peer: Peer) -> None:
+    peer.application.name = peer.name
+    peer.application.save()
+
+    run("add", "music", "--name", "Tunes")
+
+    assert Peer.objects.get().application.name == "Tunes"
+
+
+def test_the_applications_own_name_stays(peer: Peer) -> None:
+    run("add", "music", "--name", "Tunes")
+
+    assert Peer.objects.get().application.name == "music"
+
+
+def test_an_application_is_left_alone_where_nothing_is_said_about_it(peer: Peer) -> None:
+    """It may have been set up in a way that DOT no longer accepts."""
+    get_application_model().objects.update(redirect_uris="")
+
+    run("add", "music", "--scope", "play")
+
+    assert Peer.objects.get().scope == "play"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("with_key", "algorithm"), [(True, "RS256"), (False, "")])
+def test_id_tokens_are_signed_where_the_site_can(
+    with_key: bool, algorithm: str, settings: Any
+) -> None:
+    key = jwk.JWK.generate(kty="RSA", size=2048).export_to_pem(private_key=True, password=None)
+    settings.OAUTH2_PROVIDER = {
+        **settings.OAUTH2_PROVIDER,
+        "OIDC_ENABLED": True,
+        "OIDC_RSA_PRIVATE_KEY": key.decode() if with_key else "",
+    }
+
+    run("add", "music", *flags())
+
+    assert Peer.objects.get().application.algorithm == algorithm
+
+
+# Updating
+
+
+def test_only_what_is_given_changes(peer: Peer) -> None:
+    before = Peer.objects.filter(slug="music").values().get()
+
+    run("add", "music", "--scope", "", "--reciprocal-scope", "other")
+
+    after = Peer.objects.filter(slug="music").values().get()
+    changed = {name for name in after if str(after[name]) != str(before[name])}
+    assert changed == {"scope", "reciprocal_scope", "updated_at"}
+    assert after["scope"] == ""
+    assert Peer.objects.get().client_secret.reveal() == OUR_SECRET
+
+
+def test_switching_off_and_on(peer: Peer) -> None:
+    run("add", "music", "--disable")
+    assert not Peer.objects.get().enabled
+    run("add", "music", "--scope", "play")
+    assert not Peer.objects.get().enabled
+    run("add", "music", "--enable")
+    assert Peer.objects.get().enabled
+
+
+@pytest.mark.django_db
+def test_running_it_again_changes_nothing() -> None:
+    given = flags(application_client_id="music-here", application_client_secret=CANARY_HERE)
+    run("add", "music", *given)
+    run("add", "music", *given)
+
+    assert Peer.objects.count() == 1
+    assert get_application_model().objects.count() == 1
+
+
+# Refusing
+
+
+@pytest.mark.django_db
+def test_every_reason_names_its_flag() -> None:
+    reasons = refusal(
+        "add",
+        "not a slug",
+        *flags(
+            name="",
+            homepage="nowhere",
+            issuer="http://music.example",
+            authorization_endpoint="ftp://music.example/",
+            token_endpoint="http://music.example/token",
+            revocation_endpoint="https://music.example/#x",
+            reciprocal_endpoint="https://u:p@music.example/",
+            client_id="",
+            client_secret="",
+            auth_method="private_key_jwt",
+            scope='"',
+            reciprocal_scope="openid",
+            allowed_scope="everything",
+            preconfigured_scope="profile",
+            dialect="klingon",
+            application_client_secret="",
+            redirect_uri="javascript:alert(1)",
+        ),
+    )
+
+    assert set(reasons) == {
+        "SLUG",
+        "--name",
+        "--homepage",
+        "--issuer",
+        "--authorization-endpoint",
+        "--token-endpoint",
+        "--revocation-endpoint",
+        "--reciprocal-endpoint",
+        "--client-id",
+        "--client-secret",
+        "--auth-method",
+        "--scope",
+        "--reciprocal-scope",
+        "--allowed-scope",
+        "--preconfigured-scope",
+        "--dialect",
+        "--application-client-secret",
+        "--redirect-uri",
+    }
+
+
+@pytest.mark.django_db
+def test_nothing_is_given() -> None:
+    reasons = refusal("add", "music")
+
+    assert {
+        "--name",
+        "--authorization-endpoint",
+        "--token-endpoint",
+        "--client-id",
+        "--client-secret",
+        "--redirect-uri",
+    } <= set(reasons)
+
+
+@pytest.mark.django_db
+def test_no_reason_repeats_a_secret() -> None:
+    given = flags(
+        client_secret=CANARY, application_client_secret=CANARY_HERE * 20, token_endpoint="http://x/"
+    )
+
+    with pytest.raises(CommandError) as raised:
+        run("add", "music", *given)
+
+    assert CANARY not in str(raised.value)
+    assert CANARY_HERE not in str(raised.value)
+
+
+def test_an_update_that_is_refused_changes_nothing(peer: Peer) -> None:
+    reasons = refusal(
+        "add",
+        "music",
+        *(
+            "--preconfigured-scope",
+            "history",
+            "--name",
+            "Other",
+            "--application-client-secret",
+            CANARY_HERE,
+        ),
+    )
+
+    assert list(reasons) == ["--preconfigured-scope"]
+    peer.refresh_from_db()
+    assert peer.name == "Music"
+    peer.application.refresh_from_db()
+    assert check_password(PEER_SECRET, peer.application.client_secret)
+
+
+@pytest.mark.django_db
+def test_enable_and_disable_at_once() -> None:
+    with pytest.raises(CommandError, match="not allowed with"):
+        run("add", "music", "--enable", "--disable")
+
+
+@pytest.mark.parametrize("arguments", [(), ("delete", "music"), ("show",), ("list", "--name", "x")])
+def test_wrong_usage(arguments: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError):
+        run(*arguments)
+
+
+# Discovery
+
+
+@pytest.fixture
+def metadata(fake_peer: FakePeer) -> dict[str, Any]:
+    """The metadata that the fake peer has at ``/o``; may be changed."""
+    members = {
+        "issuer": f"{fake_peer.url}/o",
+        "authorization_endpoint": f"{fake_peer.url}/o/authorize/",
+        "token_endpoint": f"{fake_peer.url}/o/token/",
+        "revocation_endpoint": f"{fake_peer.url}/o/revoke_token/",
+        "grant_types_supported": ["authorization_code", GRANT_TYPE],
+    }
+    well_known = "/.well-known/oauth-authorization-server/o"
+    fake_peer.answers[well_known] = lambda received: Reply.json(**members)
+    return members
+
+
+def discovery_flags(**changes: str | None) -> list[str]:
+    return flags(authorization_endpoint=None, token_endpoint=None, **changes)
+
+
+@pytest.mark.django_db
+def test_discovery_fills_the_endpoints(fake_peer: FakePeer, metadata: dict[str, Any]) -> None:
+    err = io.StringIO()
+    run("add", "music", *discovery_flags(), "--discover", f"{fake_peer.url}/o", stderr=err)
+
+    peer = Peer.objects.get()
+    assert peer.issuer == metadata["issuer"]
+    assert peer.authorization_endpoint == metadata["authorization_endpoint"]
+    assert peer.token_endpoint == metadata["token_endpoint"]
+    assert peer.revocation_endpoint == metadata["revocation_endpoint"]
+    assert peer.token_endpoint_auth_method == "client_secret_basic"
+    assert err.getvalue() == ""
+
+
+@pytest.mark.django_db
+def test_what_a_flag_gives_wins(fake_peer: FakePeer, metadata: dict[str, Any]) -> None:
+    given = discovery_flags(revocation_endpoint="", issuer="https://other.example")
+    run("add", "music", *given, "--discover", f"{fake_peer.url}/o")
+
+    peer = Peer.objects.get()
+    assert peer.revocation_endpoint == ""
+    assert peer.issuer == "https://other.example"
+    assert peer.token_endpoint == metadata["token_endpoint"]
+
+
+@pytest.mark.django_db
+def test_a_peer_that_takes_secrets_in_the_body_only(
+    fake_peer: FakePeer, metadata: dict[str, Any]
+) -> None:
+    metadata["token_endpoint_auth_methods_supported"] = ["client_secret_post", "none"]
+
+    run("add", "music", *discovery_flags(), "--discover", f"{fake_peer.url}/o")
+
+    assert Peer.objects.get().token_endpoint_auth_method == "client_secret_post"
+
+
+@pytest.mark.django_db
+def test_a_peer_that_does_not_list_the_grant(fake_peer: FakePeer, metadata: dict[str, Any]) -> None:
+    del metadata["grant_types_supported"]
+    err = io.StringIO()
+
+    text = run(
+        "add", "music", *discovery_flags(), "--discover", f"{fake_peer.url}/o", "--json", stderr=err
+    )
+
+    assert "does not list the reciprocal grant" in err.getvalue()
+    assert json.loads(text)["created"] is True
+
+
+@pytest.mark.django_db
+def test_discovery_fails(fake_peer: FakePeer) -> None:
+    with pytest.raises(CommandError) as raised:
+        run("add", "music", *discovery_flags(), "--discover", f"{fake_peer.url}/o")
+
+    assert str(raised.value).startswith("--discover: No metadata of")
+    assert "/.well-known/openid-configuration/o: HTTP 404" in str(raised.value)
+    assert not Peer.objects.exists()
+
+
+@override_settings(RECIPROCAL_OAUTH={"HTTP_ALLOW_LOOPBACK": False})
+@pytest.mark.django_db
+@pytest.mark.threat("H1")
+def test_discovery_at_an_address_that_is_never_called() -> None:
+    with pytest.raises(CommandError, match="--discover: "):
+        run("add", "music", *discovery_flags(), "--discover", "https://127.0.0.1/o")
+
+
+# Showing
+
+
+SHEET = {
+    "client_id": "music-here",
+    "redirect_uri": "/connections/music/callback/",
+    "issuer": "/o",
+    "authorization_endpoint": "/o/authorize/",
+    "token_endpoint": "/o/token/",
+    "revocation_endpoint": "/o/revoke_token/",
+}
+
+
+def test_show(peer: Peer, link_as_a: Link) -> None:
+    text = run("show", "music")
+
+    assert "peer                    music, enabled, active links: 1" in text
+    assert re.search(r"^client-secret +\(stored\)$", text, re.MULTILINE)
+    assert re.search(r"^reciprocal-endpoint +–$", text, re.MULTILINE)
+    for value in SHEET.values():
+        assert f"  {value}\n" in text + "\n"
+    assert OUR_SECRET not in text
+    assert PEER_SECRET not in text
+
+
+def test_show_as_json(peer: Peer) -> None:
+    document = json.loads(run("show", "music", "--json"))
+
+    assert document["give_to_peer"] == SHEET
+    assert document["application_client_id"] == "music-here"
+    assert document["redirect_uris"] == peer.application.redirect_uris.split()
+    assert document["active_links"] == 0
+    assert OUR_SECRET not in str(document)
+    assert not any("secret" in name for name in document if name != "client_secret_stored")
+
+
+@pytest.mark.parametrize("base", ["https://us.example", "https://us.example/"])
+def test_whole_urls(peer: Peer, base: str) -> None:
+    document = json.loads(run("show", "music", "--json", "--base-url", base))
+
+    assert document["give_to_peer"] == {
+        name: value if name == "client_id" else f"https://us.example{value}"
+        for name, value in SHEET.items()
+    }
+    assert "https://us.example/connections/music/callback/" in run(
+        "add", "music", "--base-url", base
+    )
+
+
+@pytest.mark.parametrize("base", ["us.example", "ftp://us.example", "https://", "https://us/?x=1"])
+def test_a_bad_base_url(peer: Peer, base: str) -> None:
+    with pytest.raises(CommandError, match="--base-url"):
+        run("show", "music", "--base-url", base)
+
+
+def test_routes_that_are_not_included(peer: Peer, settings: Any) -> None:
+    settings.ROOT_URLCONF = "django.contrib.auth.urls"
+
+    assert "our token endpoint          (not served here)" in run("show", "music")
+
+
+def test_an_unknown_peer(peer: Peer) -> None:
+    with pytest.raises(CommandError, match="There is no peer “tv”. Known: music."):
+        run("show", "tv")
+
+
+def test_list(make_peer: Any, user: Any, django_assert_num_queries: Any) -> None:
+    for slug in ("music", "tv", "alarm"):
+        peer = make_peer(slug)
+        Link.objects.create(user=user, peer=peer, account_key=KEY_UNKNOWN)
+    Link.objects.filter(peer__slug="tv").update(status=Link.Status.ENDED)
+    Peer.objects.filter(slug="tv").update(enabled=False, issuer="")
+
+    with django_assert_num_queries(1):
+        text = run("list")
+
+    lines = text.splitlines()
+    assert [line.split()[0] for line in lines] == ["alarm", "music", "tv"]
+    assert lines[0].split() == [
+        "alarm",
+        "Alarm",
+        "enabled",
+        "ietf",
+        "http://127.0.0.1:9/o",
+        "1",
+        "link",
+    ]
+    assert lines[2].split()[2:] == ["disabled", "ietf", "http://127.0.0.1:9/token/", "0", "links"]
+    assert OUR_SECRET not in text
+
+
+def test_list_as_json(make_peer: Any) -> None:
+    make_peer("music")
+    make_peer("tv")
+
+    documents = json.loads(run("list", "--json"))
+
+    assert [each["slug"] for each in documents] == ["music", "tv"]
+    assert OUR_SECRET not in str(documents)
+
+
+@pytest.mark.django_db
+def test_an_empty_list() -> None:
+    assert "There are no peers" in run("list")
+    assert json.loads(run("list", "--json")) == []
+
+
+def test_a_name_cannot_spoil_a_terminal(peer: Peer) -> None:
+    Peer.objects.update(name="Mu\x1b[2Jsic\nforged")
+
+    assert "\x1b" not in run("list") + run("show", "music") + run("list", "--json")
+    assert len(run("list").splitlines()) == 1
+
+
+def test_no_key_is_needed_to_show_or_update(peer: Peer, settings: Any) -> None:
+    settings.SECRET_KEY = "another key" * 5
+
+    run("show", "music")
+    run("list", "--json")
+    run("add", "music", "--scope", "play")
+
+    settings.SECRET_KEY = "only-for-tests-" + "x" * 40
+    assert Peer.objects.get().client_secret.reveal() == OUR_SECRET
+
+
+def test_options_of_django_stand_behind_the_action(peer: Peer) -> None:
+    run("list", "--no-color", "--traceback", "-v", "0", "--settings", "tests.settings")
