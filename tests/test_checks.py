@@ -1,0 +1,448 @@
+"""System checks: each id, that it is registered, and that a sound site has none."""
+
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.conf import settings as django_settings
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.checks import CheckMessage, Error, Warning, run_checks
+from django.core.checks.registry import registry
+from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
+from django.urls import include, path
+from oauth2_provider import urls as dot_urls
+from oauth2_provider.views import TokenView as DOTTokenView
+
+from reciprocal_oauth import checks
+from reciprocal_oauth.checks import Id
+from reciprocal_oauth.conf import Settings
+from reciprocal_oauth.delivery.dispatchers import Dispatcher
+from reciprocal_oauth.dialects.ietf import IETFDialect
+from reciprocal_oauth.provider.token_view import TokenView
+
+CANARY = "canary-key"
+
+
+def found(*, deploy: bool = False, **reciprocal: Any) -> list[CheckMessage]:
+    """Our messages of a whole run, as ``manage.py check`` would make it."""
+    with override_settings(RECIPROCAL_OAUTH=reciprocal or {}):
+        messages = run_checks(include_deployment_checks=deploy, databases=[])
+    return [each for each in messages if str(each.id).startswith("reciprocal_oauth.")]
+
+
+def ids(messages: list[CheckMessage]) -> list[str]:
+    return sorted(str(each.id) for each in messages)
+
+
+class Odd:
+    """Neither a dispatcher nor a dialect."""
+
+
+class Unfinished(IETFDialect):
+    send = None  # type: ignore[assignment]
+
+
+class OwnDispatcher(Dispatcher):
+    def wake(self) -> None:
+        pass
+
+
+class OwnSessions(SessionMiddleware):
+    pass
+
+
+def a_function() -> None:
+    pass
+
+
+HERE = __name__
+
+
+# The table
+
+
+def test_ids_are_unique_and_errors_and_warnings_are_told_apart() -> None:
+    assert len(set(Id)) == len(Id.__members__)
+    assert all(
+        each.partition(".E")[2].isdigit() or each.partition(".W")[2].isdigit() for each in Id
+    )
+
+
+@pytest.mark.parametrize(
+    ("check", "deploy"),
+    [
+        (checks.check_settings, False),
+        (checks.check_urls, False),
+        (checks.check_databases, False),
+        (checks.check_deployment, True),
+    ],
+)
+def test_the_checks_are_registered(check: Any, deploy: bool) -> None:
+    assert check in (registry.deployment_checks if deploy else registry.registered_checks)
+
+
+def test_no_check_is_tagged_database() -> None:
+    """Django 6.1 leaves those out of a plain run."""
+    for check in (checks.check_settings, checks.check_urls, checks.check_databases):
+        assert "database" not in check.tags
+
+
+def test_a_sound_site() -> None:
+    assert found() == []
+    assert found(deploy=True, ENCRYPTION_KEYS=[Fernet.generate_key().decode()]) == []
+
+
+# The settings
+
+
+@pytest.mark.parametrize("value", [[], "thread", None, 3, {"DISPATCHER"}])
+def test_not_a_dict(value: Any) -> None:
+    with override_settings(RECIPROCAL_OAUTH=value):
+        messages = run_checks(include_deployment_checks=True, databases=[])
+
+    ours = [each for each in messages if str(each.id).startswith("reciprocal_oauth.")]
+    assert ids(ours) == [Id.NOT_A_DICT]
+    assert isinstance(ours[0], Error)
+    assert type(value).__name__ in ours[0].msg
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("DISPATCHR", "DISPATCHER"),
+        ("dispatcher", "DISPATCHER"),
+        ("ENCRYPTION_KEY", "ENCRYPTION_KEYS"),
+        ("LEASE_SECOND", "LEASE_SECONDS"),
+    ],
+)
+def test_an_unknown_setting(name: str, meant: str) -> None:
+    (message,) = found(**{name: "x"})
+
+    assert message.id == Id.UNKNOWN_SETTING
+    assert name in message.msg
+    assert message.hint == f'Did you mean RECIPROCAL_OAUTH["{meant}"]?'
+
+
+def test_an_unknown_setting_like_no_other() -> None:
+    with override_settings(RECIPROCAL_OAUTH={7: 1}):
+        (message,) = checks.check_settings()
+
+    assert message.id == Id.UNKNOWN_SETTING
+    assert "READ_RECIPROCAL_FROM_REDIRECT" in str(message.hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DISPATCHER", None),
+        ("HTTP_CA_BUNDLE", None),
+        ("DISPATCHER_THREADS", 0),
+        ("DISPATCHER_THREADS", 2.5),
+        ("DISPATCHER_THREADS", True),
+        ("DISPATCHER_SWEEP_SECONDS", "5"),
+        ("DIALECTS", ["a.b"]),
+        ("DIALECTS", {"a": IETFDialect}),
+        ("READ_RECIPROCAL_FROM_REDIRECT", "no"),
+        ("CODE_LIFETIME_SECONDS", -60),
+        ("AUTHORIZATION_REQUEST_LIFETIME_SECONDS", None),
+        ("RETRY_SCHEDULE_SECONDS", []),
+        ("RETRY_SCHEDULE_SECONDS", [0, -1]),
+        ("RETRY_SCHEDULE_SECONDS", "0,5"),
+        ("RETRY_SCHEDULE_SECONDS", 5),
+        ("MAX_RESENDS", -1),
+        ("MAX_RESENDS", 1.5),
+        ("LEASE_SECONDS", float("inf")),
+        ("LEASE_SECONDS", "60"),
+        ("HTTP_CONNECT_TIMEOUT_SECONDS", 0),
+        ("HTTP_TOTAL_TIMEOUT_SECONDS", float("nan")),
+        ("HTTP_MAX_RESPONSE_BYTES", "64K"),
+        ("HTTP_ALLOW_LOOPBACK", 1),
+        ("HTTP_ALLOWED_NETWORKS", "10.0.0.0/8"),
+        ("HTTP_ALLOWED_NETWORKS", [10]),
+    ],
+)
+def test_a_wrong_value(name: str, value: Any) -> None:
+    (message,) = found(**{name: value})
+
+    assert message.id == Id.WRONG_VALUE
+    assert f'RECIPROCAL_OAUTH["{name}"] must be ' in message.msg
+    assert f'RECIPROCAL_OAUTH["{name}"]' in str(message.hint)
+
+
+def test_every_default_is_sound() -> None:
+    defaults = {name: getattr(Settings(), name) for name in Settings.names()}
+
+    with override_settings(DEBUG=False):
+        assert found(**defaults | {"DISPATCHER": "none"}) == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"MAX_RESENDS": 0},
+        {"RETRY_SCHEDULE_SECONDS": [0]},
+        {"RETRY_SCHEDULE_SECONDS": (0, 1.5)},
+        {"DISPATCHER_SWEEP_SECONDS": 1},
+        {"HTTP_ALLOWED_NETWORKS": ["10.20.0.0/16", "10.0.0.7", "10.0.0.7/8", "fd00::/8"]},
+        {"DISPATCHER": f"{HERE}.OwnDispatcher"},
+        {"DIALECTS": {"own": "reciprocal_oauth.dialects.ietf.IETFDialect"}},
+    ],
+)
+def test_a_sound_value(values: dict[str, Any]) -> None:
+    assert found(**values) == []
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [[CANARY], [Fernet.generate_key().decode(), CANARY], CANARY, 5, [None], [["x"]], {"a": 1}],
+)
+def test_bad_encryption_keys(keys: Any) -> None:
+    (message,) = found(ENCRYPTION_KEYS=keys)
+
+    assert message.id == Id.ENCRYPTION_KEYS
+    assert "ENCRYPTION_KEYS" in message.msg
+    assert CANARY not in str(message)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("celrey", "There is no dispatcher"),
+        ("", "There is no dispatcher"),
+        ("nowhere.Dispatcher", "No module named"),
+        (f"{HERE}.Odd", "not derived from"),
+        (f"{HERE}.a_function", "not a class"),
+        ("tests.broken_module.Dispatcher", "ValueError"),
+    ],
+)
+def test_a_bad_dispatcher(name: str, why: str, broken_module: None) -> None:
+    (message,) = found(DISPATCHER=name)
+
+    assert message.id == Id.DISPATCHER
+    assert why in message.msg
+    assert '"thread"' in str(message.hint)
+
+
+@pytest.mark.parametrize(
+    ("path_", "why"),
+    [
+        ("ietf2", "There is no dialect"),
+        ("nowhere.Dialect", "No module named"),
+        (f"{HERE}.Odd", "not derived from"),
+        (f"{HERE}.a_function", "not a class"),
+        ("reciprocal_oauth.dialects.base.Dialect", "does not implement: error, parse"),
+    ],
+)
+def test_a_bad_dialect(path_: str, why: str) -> None:
+    (message,) = found(
+        DIALECTS={"fine": "reciprocal_oauth.dialects.ietf.IETFDialect", "own": path_}
+    )
+
+    assert message.id == Id.DIALECTS
+    assert why in message.msg
+    assert 'RECIPROCAL_OAUTH["DIALECTS"]["own"]' in str(message.hint)
+
+
+@pytest.fixture
+def broken_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of the site's that fails in its own way."""
+
+    class Broken(ModuleType):
+        def __getattr__(self, name: str) -> Any:
+            raise ValueError
+
+    monkeypatch.setitem(sys.modules, "tests.broken_module", Broken("tests.broken_module"))
+
+
+@pytest.mark.parametrize("network", ["10.0.0.0/33", "example.com", "", "10.0.0.0-10.0.0.9"])
+def test_a_bad_network(network: str) -> None:
+    (message,) = found(HTTP_ALLOWED_NETWORKS=["10.0.0.0/8", network])
+
+    assert message.id == Id.NETWORKS
+    assert repr(network) in message.msg
+
+
+def test_a_bundle_of_authorities(tmp_path: Any) -> None:
+    (message,) = found(HTTP_CA_BUNDLE=str(tmp_path / "missing.pem"))
+    assert message.id == Id.CA_BUNDLE
+    assert "missing.pem" in message.msg
+
+    assert found(HTTP_CA_BUNDLE=str(tmp_path)) == []
+    assert found(HTTP_CA_BUNDLE="") == []
+
+
+@pytest.mark.parametrize(
+    ("lease", "total", "short"), [(30, 15, True), (31, 15, False), (9, 5, True)]
+)
+def test_a_short_lease(lease: float, total: float, short: bool) -> None:
+    messages = found(LEASE_SECONDS=lease, HTTP_TOTAL_TIMEOUT_SECONDS=total)
+
+    assert ids(messages) == ([Id.SHORT_LEASE] if short else [])
+    assert all(isinstance(each, Warning) for each in messages)
+
+
+def test_many_faults_are_told_at_once() -> None:
+    messages = found(
+        NONSENSE=1, MAX_RESENDS="x", HTTP_TOTAL_TIMEOUT_SECONDS="x", LEASE_SECONDS=1, DISPATCHER="y"
+    )
+
+    assert ids(messages) == [Id.UNKNOWN_SETTING, Id.WRONG_VALUE, Id.WRONG_VALUE, Id.DISPATCHER]
+
+
+# Deployment
+
+
+def test_derived_keys_are_told_on_deployment_only() -> None:
+    assert found() == []
+    (message,) = found(deploy=True, DISPATCHER="none")
+
+    assert message.id == Id.DERIVED_KEYS
+    assert isinstance(message, Warning)
+    assert 'RECIPROCAL_OAUTH["ENCRYPTION_KEYS"]' in str(message.hint)
+
+
+def test_loopback_on_deployment() -> None:
+    keys = [Fernet.generate_key().decode()]
+    assert found(HTTP_ALLOW_LOOPBACK=True) == []
+    (message,) = found(deploy=True, HTTP_ALLOW_LOOPBACK=True, ENCRYPTION_KEYS=keys)
+
+    assert message.id == Id.LOOPBACK
+    with override_settings(DEBUG=True):
+        assert ids(found(deploy=True, ENCRYPTION_KEYS=keys)) == [Id.LOOPBACK]
+
+
+# The URLs
+
+
+@pytest.fixture
+def urls(settings: Any) -> Iterator[Any]:
+    """A function that makes its arguments the URLconf of the site."""
+    names = []
+
+    def use(*patterns: Any) -> list[CheckMessage]:
+        name = f"tests.urlconf_{len(names)}"
+        module = ModuleType(name)
+        module.urlpatterns = list(patterns)  # type: ignore[attr-defined]
+        sys.modules[name] = module
+        names.append(name)
+        settings.ROOT_URLCONF = name
+        return checks.check_urls()
+
+    yield use
+    for name in names:
+        del sys.modules[name]
+
+
+OURS = path("o/", include("reciprocal_oauth.oauth2_urls"))
+STOCK = path("o/", include("oauth2_provider.urls"))
+PAGES = path("connections/", include("reciprocal_oauth.urls"))
+
+
+def test_the_stock_urls_by_mistake(urls: Any) -> None:
+    (message,) = urls(path("deep/", include([STOCK])), PAGES)
+
+    assert message.id == Id.STOCK_VIEW
+    assert isinstance(message, Error)
+    assert "deep/o/token/" in message.msg
+    assert 'include("reciprocal_oauth.oauth2_urls")' in str(message.hint)
+
+
+def test_the_stock_urls_beside_ours(urls: Any) -> None:
+    assert ids(urls(OURS, path("old/", include(dot_urls.base_urlpatterns)), PAGES)) == [
+        Id.STOCK_VIEW
+    ]
+
+
+def test_a_view_derived_from_the_stock_view(urls: Any) -> None:
+    class Own(DOTTokenView):
+        pass
+
+    assert ids(urls(path("t/", Own.as_view()), PAGES)) == [Id.STOCK_VIEW]
+
+
+def test_a_view_derived_from_ours(urls: Any) -> None:
+    class Own(TokenView):
+        pass
+
+    assert urls(path("t/", Own.as_view()), PAGES) == []
+
+
+def test_no_token_view(urls: Any) -> None:
+    (message,) = urls(PAGES, path("f/", a_function))
+
+    assert message.id == Id.NO_ENDPOINT
+    assert isinstance(message, Warning)
+
+
+def test_no_pages(urls: Any) -> None:
+    (message,) = urls(OURS)
+
+    assert message.id == Id.NO_PAGES
+    assert 'include("reciprocal_oauth.urls")' in str(message.hint)
+
+
+def test_a_project_without_urls(settings: Any) -> None:
+    settings.ROOT_URLCONF = None
+    assert checks.check_urls() == []
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+    ],
+)
+def test_a_middleware_is_missing(urls: Any, missing: str, settings: Any) -> None:
+    settings.MIDDLEWARE = [each for each in django_settings.MIDDLEWARE if each != missing]
+
+    (message,) = urls(OURS, PAGES)
+    assert message.id == Id.MIDDLEWARE
+    assert message.hint == f'Add "{missing}" to MIDDLEWARE.'
+    assert ids(urls(OURS)) == [Id.NO_PAGES]
+
+
+def test_a_middleware_of_the_sites_own(urls: Any, settings: Any) -> None:
+    settings.MIDDLEWARE = [
+        f"{HERE}.OwnSessions",
+        "nowhere.Middleware",
+        f"{HERE}.a_function",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+    ]
+
+    assert urls(OURS, PAGES) == []
+
+
+# Databases
+
+
+class Router:
+    def db_for_write(self, model: Any, **hints: Any) -> str | None:
+        return "links" if model._meta.app_label == "reciprocal_oauth" else "default"
+
+
+@override_settings(DATABASE_ROUTERS=[Router()])
+def test_two_databases() -> None:
+    (message,) = checks.check_databases()
+
+    assert message.id == Id.DATABASES
+    assert "links" in message.msg
+    assert "default" in message.msg
+
+
+# Before the checks
+
+
+def test_without_the_toolkit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks.apps, "is_installed", lambda name: name != "oauth2_provider")
+
+    with pytest.raises(ImproperlyConfigured, match="'oauth2_provider' to INSTALLED_APPS"):
+        checks.require_toolkit()
+
+
+def test_with_the_toolkit() -> None:
+    checks.require_toolkit()
