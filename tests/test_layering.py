@@ -1,0 +1,176 @@
+"""Which part may import which: read from the import statements, the offender named."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "reciprocal_oauth"
+PACKAGE = ROOT.name
+
+#: From the ground up. A part imports what stands below it, and its neighbours on the same line.
+LAYERS: list[tuple[str, ...]] = [
+    ("__init__", "protocol", "exceptions", "compat", "conf", "setting_types", "transactions"),
+    ("secret", "scopes", "plugins", "signals", "urls_of_peers", "log_filter"),
+    ("models", "migrations"),
+    ("access_here", "lifecycle", "registration"),
+    ("client",),
+    ("dialects",),
+    ("access_there", "session"),
+    ("delivery",),
+    ("party_a", "party_b"),
+    ("provider", "pages", "admin", "api", "templatetags", "contrib", "testing"),
+    ("urls", "oauth2_urls", "wiring", "checks", "management"),
+    ("apps",),
+]
+
+#: Inside functions only, to be safe before Django has loaded the models.
+LATE = {("__init__", "session"), ("apps", "wiring")}
+
+#: Names of django-oauth-toolkit that its next releases keep where they are.
+STABLE_IN_DOT = {
+    "oauth2_provider",
+    "oauth2_provider.contrib.rest_framework",
+    "oauth2_provider.generators",
+    "oauth2_provider.models",
+    "oauth2_provider.oauth2_validators",
+    "oauth2_provider.scopes",
+    "oauth2_provider.settings",
+    "oauth2_provider.urls",
+    "oauth2_provider.views",
+}
+STABLE_IN_OAUTHLIB = {
+    "oauthlib.common",
+    "oauthlib.oauth2",
+    "oauthlib.oauth2.rfc6749",
+    "oauthlib.oauth2.rfc6749.errors",
+    "oauthlib.oauth2.rfc6749.grant_types.base",
+    "oauthlib.openid",
+}
+
+
+def _part_of(module: str) -> str:
+    """``reciprocal_oauth.party_a.send`` is of the part ``party_a``."""
+    names = module.split(".")
+    return names[1] if len(names) > 1 else "__init__"
+
+
+def _modules() -> Iterator[tuple[str, ast.Module]]:
+    for file in sorted(ROOT.rglob("*.py")):
+        names = (PACKAGE, *file.relative_to(ROOT).with_suffix("").parts)
+        module = ".".join(names).removesuffix(".__init__")
+        yield module, ast.parse(file.read_text())
+
+
+def _imports(module: str, tree: ast.Module) -> Iterator[str]:
+    """Absolute names of everything that ``module`` imports, at whatever place."""
+    is_package = ROOT.joinpath(*module.split(".")[1:], "__init__.py").exists()
+    here = module.split(".") if is_package else module.split(".")[:-1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level + 1] if node.level else []
+            origin = [*base, *(node.module.split(".") if node.module else [])]
+            for alias in node.names:
+                yield ".".join([*origin, alias.name])
+
+
+def _edges() -> Iterator[tuple[str, str, str]]:
+    """Module, part, and part of this package that it imports."""
+    for module, tree in _modules():
+        for imported in _imports(module, tree):
+            if imported.split(".")[0] == PACKAGE:
+                part = _part_of(imported)
+                # ``from . import __version__`` is of the package itself.
+                is_part = (ROOT / part).exists() or (ROOT / f"{part}.py").exists()
+                yield module, _part_of(module), part if is_part else "__init__"
+
+
+def _rank(part: str) -> int:
+    ranks = [rank for rank, parts in enumerate(LAYERS) if part in parts]
+    assert ranks, f"{part} has no place in LAYERS."
+    return ranks[0]
+
+
+def test_nothing_imports_what_stands_above_it() -> None:
+    offenders = [
+        f"{module} imports {imported}"
+        for module, part, imported in _edges()
+        if _rank(imported) > _rank(part) and (part, imported) not in LATE
+    ]
+
+    assert offenders == []
+
+
+@pytest.mark.parametrize(
+    ("part", "others"),
+    [
+        ("party_a", {"party_b"}),
+        ("party_b", {"party_a"}),
+        ("delivery", {"party_a", "party_b"}),
+        ("dialects", {"party_a", "party_b"}),
+        ("client", {"party_a", "party_b", "lifecycle", "access_here"}),
+        ("models", {"client", "lifecycle", "dialects"}),
+    ],
+)
+def test_these_do_not_know_each_other(part: str, others: set[str]) -> None:
+    offenders = [
+        f"{module} imports {imported}"
+        for module, own, imported in _edges()
+        if own == part and imported in others
+    ]
+
+    assert offenders == []
+
+
+def test_the_package_stands_without_its_tests_and_example() -> None:
+    offenders = [
+        f"{module} imports {imported}"
+        for module, tree in _modules()
+        for imported in _imports(module, tree)
+        if imported.split(".")[0] in {"tests", "example_project"}
+    ]
+
+    assert offenders == []
+
+
+def test_only_names_are_imported_that_the_libraries_keep_where_they_are() -> None:
+    stable = STABLE_IN_DOT | STABLE_IN_OAUTHLIB
+    offenders = [
+        f"{module} imports {imported}"
+        for module, tree in _modules()
+        for imported in _imports(module, tree)
+        if imported.split(".")[0] in {"oauth2_provider", "oauthlib"}
+        and imported not in stable
+        and imported.rpartition(".")[0] not in stable
+    ]
+
+    assert offenders == []
+
+
+def test_everything_that_leaves_this_server_goes_through_the_one_door() -> None:
+    offenders = [
+        f"{module} imports {imported}"
+        for module, tree in _modules()
+        for imported in _imports(module, tree)
+        if imported.split(".")[0] in {"urllib3", "httpx", "aiohttp", "http", "socket"}
+        or imported.startswith("urllib.request")
+        if module not in {"reciprocal_oauth.client.http", "reciprocal_oauth.client.addresses"}
+    ]
+
+    assert offenders == []
+
+
+def test_the_reader_of_imports_sees_what_it_should() -> None:
+    tree = ast.parse(
+        "import a.b\nfrom . import c\nfrom ..d import e\ndef f():\n    from .g.h import i\n"
+    )
+
+    assert list(_imports("reciprocal_oauth.party_a.send", tree)) == [
+        "a.b",
+        "reciprocal_oauth.party_a.c",
+        "reciprocal_oauth.d.e",
+        "reciprocal_oauth.party_a.g.h.i",
+    ]
