@@ -1,0 +1,1 @@
+"""The voice assistant: plays music at the music service, and hears from it what is playing."""

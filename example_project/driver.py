@@ -1,0 +1,298 @@
+"""Uses the two sites as a person with a browser does. For the demo and for tests.
+
+::
+
+    alice = Person(Browser(), "alice")
+    alice.sign_in(assistant)
+    alice.sign_in(music)
+    asked = alice.connect(assistant)            # at the music service: the authorization page
+    question = alice.authorize(asked)           # back at the assistant: the consent page
+    link = alice.answer(question, untick=("now-playing",))
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+import requests
+
+from .html_tree import Element, parse
+from .sites import Site
+
+TIMEOUT_SECONDS = 20
+
+
+class PageError(Exception):
+    """The page is not the one that was expected. ``str()`` says what it is instead."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A line in the history of a link."""
+
+    step: str
+    party: str
+    outcome: str
+    at: datetime
+    text: str
+
+
+class Form:
+    """A form as the page shows it, filled in with its own values."""
+
+    def __init__(self, page: "Page", element: Element) -> None:
+        self.page = page
+        self.element = element
+        self.action = urljoin(page.url, element.get("action") or page.url)
+        self.method = element.get("method", "get").lower()
+
+    def fields(self) -> Iterator[tuple[str, str]]:
+        """Names and values that a browser would send if nothing was changed, without buttons."""
+        for control in self.element.all():
+            name = control.get("name")
+            if not name or control.has("disabled"):
+                continue
+            if control.tag == "textarea":
+                yield name, control.text
+            elif control.tag == "select":
+                options = list(control.all("option"))
+                chosen = [each for each in options if each.has("selected")] or options[:1]
+                for option in chosen:
+                    yield name, option.get("value", option.text)
+            elif control.tag == "input":
+                kind = control.get("type", "text")
+                if kind in ("submit", "button", "image", "reset", "file"):
+                    continue
+                if kind in ("checkbox", "radio") and not control.has("checked"):
+                    continue
+                yield name, control.get("value", "on" if kind == "checkbox" else "")
+
+    def button(self, value: str) -> tuple[str, str] | None:
+        """Name and value of the button with this value, name or text.
+
+        :raises PageError: there is none.
+        """
+        for button in self.element.all("button"):
+            if value in (button.get("value"), button.get("name"), button.text):
+                return (button.get("name"), button.get("value")) if button.get("name") else None
+        raise PageError(f"{self.page} has no button “{value}”.")
+
+
+class Page:
+    """What a browser shows after following redirects.
+
+    :ivar visited: the addresses on the way here, the first one requested first.
+    """
+
+    def __init__(self, response: requests.Response) -> None:
+        self.response = response
+        self.url = response.url
+        self.status = response.status_code
+        self.visited = [each.url for each in response.history] + [response.url]
+        is_html = "html" in response.headers.get("Content-Type", "")
+        self.document = parse(response.text if is_html else "")
+
+    def __str__(self) -> str:
+        heading = self.document.first("h1") or self.document.first("title")
+        said = f" “{heading.text}”" if heading else ""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}{parts.path} (HTTP {self.status}){said}"
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.url).path
+
+    @property
+    def text(self) -> str:
+        body = self.document.first("body")
+        return body.text if body else self.response.text
+
+    def text_of(self, element_id: str) -> str:
+        """The text of the element with this id; empty if there is none."""
+        element = self.document.first(id=element_id)
+        return element.text if element else ""
+
+    def alerts(self) -> list[str]:
+        """What the page says with ``role=alert``."""
+        return [element.text for element in self.document.all(role="alert")]
+
+    def query(self, number: int = -1) -> dict[str, str]:
+        """The query of one of the visited addresses."""
+        return dict(parse_qsl(urlsplit(self.visited[number]).query))
+
+    def form(self, *, action: str = "", button: str = "") -> Form:
+        """The form whose action ends with ``action`` and that has the ``button``.
+
+        :raises PageError: there is none.
+        """
+        for element in self.document.all("form"):
+            form = Form(self, element)
+            if action and not urlsplit(form.action).path.endswith(action):
+                continue
+            try:
+                if button:
+                    form.button(button)
+            except PageError:
+                continue
+            return form
+        wanted = action or f"with the button “{button}”"
+        raise PageError(f"{self} has no form {wanted}. It says: {self.text[:300]}")
+
+    def events(self) -> list[Event]:
+        """The history on the page of a link."""
+        found = []
+        for row in self.document.all("tr"):
+            moment, cells = row.first("time"), list(row.all("td"))
+            if moment is None or not row.has("data-step"):
+                continue
+            found.append(
+                Event(
+                    step=row.get("data-step"),
+                    party=row.get("data-party"),
+                    outcome=row.get("data-outcome"),
+                    at=datetime.fromisoformat(moment.get("datetime")),
+                    text=cells[0].text,
+                )
+            )
+        return found
+
+
+class Browser:
+    """One browser: its cookies, which on 127.0.0.1 go to every port, as in real ones."""
+
+    def __init__(self) -> None:
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    def open(self, url: str) -> Page:
+        return self._request("GET", url)
+
+    def submit(
+        self,
+        form: Form,
+        values: Mapping[str, str] | None = None,
+        *,
+        button: str = "",
+        untick: Iterable[str] = (),
+        more: Iterable[tuple[str, str]] = (),
+    ) -> Page:
+        """Send ``form``.
+
+        :param values: fields to fill in.
+        :param button: value, name or text of the button to press.
+        :param untick: values of the boxes to untick.
+        :param more: names and values that the form does not have, to see what the site does.
+        """
+        given, dropped = dict(values or {}), set(untick)
+        ticks = {each.get("value") for each in form.element.all("input", type="checkbox")}
+        if dropped - ticks:
+            raise PageError(f"{form.page} has no box for {' '.join(sorted(dropped - ticks))}.")
+        fields = [
+            (name, given.pop(name, value))
+            for name, value in form.fields()
+            if not (value in dropped and value in ticks)
+        ]
+        fields += [*given.items(), *more]
+        if button and (pressed := form.button(button)):
+            fields.append(pressed)
+        # Browsers name the page a form is on; Django's CSRF protection looks at it with https.
+        headers = {"Referer": form.page.url}
+        if form.method == "post":
+            return self._request("POST", form.action, data=fields, headers=headers)
+        return self._request("GET", form.action, params=fields, headers=headers)
+
+    def _request(self, method: str, url: str, **options: object) -> Page:
+        response = self.session.request(method, url, timeout=TIMEOUT_SECONDS, **options)  # type: ignore[arg-type]
+        return Page(response)
+
+
+@dataclass
+class Person:
+    """Somebody with a browser and an account at each site."""
+
+    name: str = "alice"
+    password: str = ""
+    browser: Browser = field(default_factory=Browser)
+
+    def sign_in(self, site: Site) -> Page:
+        """:raises PageError: the site did not let the person in."""
+        page = self.browser.open(f"{site.url}/accounts/login/")
+        return self._sign_in_on(page)
+
+    def connect(self, site: Site) -> Page:
+        """Press “Connect” at ``site``. Gives the authorization page of the other site, where the
+        person signs in if need be.
+
+        :raises PageError: it is not shown.
+        """
+        page = self.browser.open(f"{site.url}/connections/")
+        form = page.form(action=f"/connections/{site.role.other.slug}/connect/")
+        page = self.browser.submit(form)
+        if page.path == "/accounts/login/":
+            page = self._sign_in_on(page)
+        if page.path != "/o/authorize/" or page.status != 200:
+            raise PageError(f"Expected the authorization page, got {page}.")
+        return page
+
+    def authorize(self, page: Page, *, allow: bool = True) -> Page:
+        """Answer the authorization page. Gives where that leads: the consent page of the site that
+        the person came from, its link page, or its list."""
+        return self.browser.submit(page.form(button="allow"), button="allow" if allow else "Cancel")
+
+    def answer(self, page: Page, *, allow: bool = True, untick: Iterable[str] = ()) -> Page:
+        """Answer the consent page. Gives the page of the link."""
+        form = page.form(action="/consent/")
+        return self.browser.submit(form, button="allow" if allow else "deny", untick=untick)
+
+    def wait_until_two_way(self, link_url: str, *, seconds: float = 10) -> Page:
+        """Reload the page of a link until both directions work.
+
+        :raises PageError: they do not in time.
+        """
+        give_up = time.monotonic() + seconds
+        while True:
+            page = self.browser.open(link_url)
+            if "Connected both ways" in page.text:
+                return page
+            if time.monotonic() > give_up:
+                raise PageError(f"{page} does not say that both ways work. It says: {page.text}")
+            time.sleep(0.1)
+
+    def link_page(self, site: Site) -> Page:
+        """The page of the person's link at ``site``.
+
+        :raises PageError: there is none, or more than one.
+        """
+        page = self.browser.open(f"{site.url}/connections/")
+        links = [card.get("data-link") for card in page.document.all("li") if card.has("data-link")]
+        if len(links) != 1:
+            raise PageError(f"{page} lists {len(links)} connections.")
+        return self.browser.open(f"{site.url}/connections/links/{links[0]}/")
+
+    def disconnect(self, site: Site) -> Page:
+        """End the person's link at ``site``. Gives the list of connections.
+
+        :raises PageError: there is not exactly one link.
+        """
+        page = self.browser.open(f"{self.link_page(site).url}disconnect/")
+        return self.browser.submit(page.form(button="Disconnect"))
+
+    def press(self, site: Site, action: str) -> Page:
+        """Press the button on the site's home page that leads to ``action``.
+
+        :raises PageError: there is no such button, or the site answered with an error.
+        """
+        page = self.browser.open(f"{site.url}/")
+        page = self.browser.submit(page.form(action=action))
+        if page.status != 200 or page.alerts():
+            raise PageError(f"{page}: {' '.join(page.alerts())}")
+        return page
+
+    def _sign_in_on(self, page: Page) -> Page:
+        values = {"username": self.name, "password": self.password or self.name}
+        page = self.browser.submit(page.form(button="Sign in"), values)
+        if page.path == "/accounts/login/":
+            raise PageError(f"{self.name} could not sign in at {page}: {' '.join(page.alerts())}")
+        return page

@@ -1,0 +1,131 @@
+"""Starts both sites on this machine, to look at or to be walked through."""
+
+import contextlib
+import signal
+import tempfile
+import time
+from argparse import ArgumentTypeError
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from ...roles import ASSISTANT, MUSIC
+from ...sites import Site, SiteError, port_is_free, running, two_sites
+from ...walkthrough import Walkthrough, WalkthroughFailed
+
+
+class Stopped(Exception):
+    """Somebody asked the demo to end."""
+
+
+class Command(BaseCommand):
+    help = (
+        f"Starts the assistant and the music service on 127.0.0.1 (ports {ASSISTANT.port} and "
+        f"{MUSIC.port}), until Ctrl-C."
+    )
+    # Whatever database the environment names is not used.
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--ports",
+            nargs=2,
+            type=_port,
+            metavar=("ASSISTANT", "MUSIC"),
+            default=(ASSISTANT.port, MUSIC.port),
+            help="other ports",
+        )
+        parser.add_argument(
+            "--data",
+            type=Path,
+            metavar="DIR",
+            help="keep databases and logs in this directory; used again if it has some already",
+        )
+        parser.add_argument(
+            "--auto",
+            action="store_true",
+            help="link both ways as a person with a browser would, call both APIs, then end",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        first, second = options["ports"]
+        if first == second:
+            raise CommandError("--ports: Each site needs a port of its own.")
+        for port in (first, second):
+            if not port_is_free(port):
+                raise CommandError(f"Port {port} is taken. Choose others: demo --ports 9001 9002")
+        with _ended_by_signals(), _data(options["data"]) as data:
+            self._run(data, (first, second), auto=options["auto"])
+
+    def _run(self, data: Path, ports: tuple[int, int], *, auto: bool) -> None:
+        begun = time.monotonic()
+        assistant, music = two_sites(data, ports=ports)
+        self.stdout.write("Making databases, users and peers, and starting both sites …")
+        try:
+            with running(assistant, music, prepare=True):
+                self._say_where(assistant, music, data)
+                if auto:
+                    Walkthrough(assistant, music, self.stdout.write).run()
+                    self.stdout.write(f"Done in {time.monotonic() - begun:.1f} s.")
+                else:
+                    self._wait(assistant, music)
+        except Stopped:
+            self.stdout.write("Both sites are stopped.")
+        except (SiteError, WalkthroughFailed) as failed:
+            raise CommandError(str(failed)) from None
+
+    def _say_where(self, assistant: Site, music: Site, data: Path) -> None:
+        for site in (assistant, music):
+            self.stdout.write(f"{site.role.name:<10} {site.url}/   ({site.role.what})")
+        self.stdout.write(f"{'Data':<10} {data}\n\n")
+
+    def _wait(self, *sites: Site) -> None:
+        self.stdout.write(
+            f"Open {sites[0].url}/ and sign in as alice, with the password alice.\n"
+            "admin, with the password admin, may use the admin of either site.\n"
+            "Ctrl-C stops both.\n"
+        )
+        self.stdout.flush()
+        while True:
+            time.sleep(0.5)
+            for site in sites:
+                if not site.is_running:
+                    raise SiteError(f"{site} has ended.\n{site.log_tail()}")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise ArgumentTypeError(f"{text!r} is not a port.")
+    return int(text)
+
+
+@contextlib.contextmanager
+def _data(directory: Path | None) -> Iterator[Path]:
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+        yield directory.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="reciprocal-demo-") as temporary:
+        yield Path(temporary)
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and a closed terminal end the demo, and no second one its cleaning up."""
+
+    def stop(number: int, frame: object) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {each: signal.getsignal(each) for each in numbers}
+    for each in numbers:
+        signal.signal(each, stop)
+    try:
+        yield
+    finally:
+        for each in numbers:
+            signal.signal(each, before[each])

@@ -1,0 +1,39 @@
+"""Playing a track, and telling the person's assistant about it."""
+
+from typing import Any
+
+from ..other_site import CallFailed, call
+from .models import Play
+
+TRACKS = {
+    "calm": [
+        ("Gymnopédie No. 1", "Erik Satie"),
+        ("Clair de lune", "Claude Debussy"),
+        ("Träumerei", "Robert Schumann"),
+    ],
+    "lively": [
+        ("Maple Leaf Rag", "Scott Joplin"),
+        ("Turkish March", "Wolfgang Amadeus Mozart"),
+        ("Tico-Tico no fubá", "Zequinha de Abreu"),
+    ],
+}
+
+
+def play(user: Any, mood: str, *, asked_by: str) -> Play:
+    """Play the next track of a mood for ``user``; any other word means any mood."""
+    tracks = TRACKS.get(mood) or [track for tracks in TRACKS.values() for track in tracks]
+    title, artist = tracks[Play.objects.filter(user=user).count() % len(tracks)]
+    played = Play.objects.create(user=user, title=title, artist=artist, asked_by=asked_by)
+    _tell_assistant(user, played)
+    return played
+
+
+def _tell_assistant(user: Any, played: Play) -> None:
+    """Call the assistant with the person's access there. Playing goes on where that fails."""
+    track = {"title": played.title, "artist": played.artist}
+    try:
+        answer = call(user, "POST", "api/now-playing/", track)
+        played.report, played.was_reported = f"The assistant heard: {answer.get('heard')}.", True
+    except CallFailed as failed:
+        played.report = str(failed)[:300]
+    played.save(update_fields=["report", "was_reported"])

@@ -1,0 +1,35 @@
+"""The pages of the music service."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.generic import View
+
+from ..views import SiteHomeView
+from .models import Play
+from .player import play
+
+
+class HomeView(SiteHomeView):
+    template_name = "music/home.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        if self.request.user.is_authenticated:
+            context["plays"] = Play.objects.filter(user=self.request.user)[:5]
+        return context
+
+
+class NextView(LoginRequiredMixin, View):
+    """The person plays the next track here; the assistant is told as well."""
+
+    http_method_names = ["post", "options"]
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        played = play(request.user, "any", asked_by="you")
+        if not played.was_reported:
+            messages.warning(request, f"Playing {played}, but the assistant was not told.")
+        return redirect("home")

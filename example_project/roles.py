@@ -1,0 +1,59 @@
+"""The two sites that the project can be: who they are, and what they ask of each other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Role:
+    """One of the two sites.
+
+    :ivar slug: value of ``EXAMPLE_SITE``; also the other site's short name for this peer.
+    :ivar port: where the demo starts it.
+    :ivar scopes: what other sites may be allowed here, in words.
+    :ivar scope: what it asks of the other site when a person starts here.
+    :ivar reciprocal_scope: what it asks in return when the person started at the other site.
+    :ivar preconfigured_scope: what people here are asked for when the other site names nothing.
+    """
+
+    slug: str
+    name: str
+    what: str
+    port: int
+    scopes: Mapping[str, str]
+    scope: str
+    reciprocal_scope: str
+    preconfigured_scope: str
+
+    @property
+    def other(self) -> "Role":
+        return MUSIC if self.slug == ASSISTANT.slug else ASSISTANT
+
+
+ASSISTANT = Role(
+    slug="assistant",
+    name="Assistant",
+    what="an example voice assistant",
+    port=8001,
+    scopes={
+        "now-playing": "Tell your assistant what is playing",
+        "profile": "See your name at the assistant",
+    },
+    scope="playback history",
+    reciprocal_scope="playback history",
+    preconfigured_scope="now-playing",
+)
+MUSIC = Role(
+    slug="music",
+    name="Music",
+    what="an example music service",
+    port=8002,
+    scopes={
+        "playback": "Control what is playing",
+        "history": "See what you have listened to",
+    },
+    scope="now-playing",
+    reciprocal_scope="now-playing",
+    preconfigured_scope="playback",
+)
+ROLES: Mapping[str, Role] = {role.slug: role for role in (ASSISTANT, MUSIC)}

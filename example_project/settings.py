@@ -1,0 +1,208 @@
+"""Settings of the example project. Everything that differs between sites is in the environment.
+
+=============================  ===================================================================
+``EXAMPLE_SITE``               ``assistant`` (default) or ``music``
+``DATABASE_URL``               default: an SQLite file per site in the working directory
+``DJANGO_DEBUG``               ``1`` for development; off by default
+``DJANGO_SECRET_KEY``          required unless ``DJANGO_DEBUG`` is on
+``DJANGO_ALLOWED_HOSTS``       comma-separated; default: this machine
+``RECIPROCAL_DISPATCHER``      who starts deliveries; default ``thread``
+``CELERY_BROKER_URL``          broker of the ``celery`` dispatcher
+``EXAMPLE_LOG_LEVEL``          default ``INFO``
+``EXAMPLE_ISSUER``             issuer identifier of this site; default: from the request's host
+``EXAMPLE_DATA``               directory for files that the site makes; default: working directory
+``EXAMPLE_RECIPROCAL_OAUTH``   JSON object: more keys for ``RECIPROCAL_OAUTH``
+``EXAMPLE_OIDC``               ``1``: OpenID Connect, with the RSA key (PEM) in
+                               ``EXAMPLE_OIDC_RSA_PRIVATE_KEY``, or one made in ``EXAMPLE_DATA``
+``EXAMPLE_USER_MODEL``         ``uuid``: users with UUID keys
+``EXAMPLE_HASHED_TOKENS``      ``1``: DOT stores tokens as hashes
+``EXAMPLE_LOGIN_REQUIRED``     ``1``: Django's ``LoginRequiredMiddleware``
+``EXAMPLE_FAST_PASSWORDS``     ``1``: passwords are hashed in no time, for users like alice/alice
+=============================  ===================================================================
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+from example_project.roles import ROLES
+
+BASE_DIR = Path(__file__).resolve().parent
+
+
+def _is_on(name: str) -> bool:
+    return os.environ.get(name, "").lower() in ("1", "true", "yes", "on")
+
+
+SITE = os.environ.get("EXAMPLE_SITE", "assistant")
+if SITE not in ROLES:
+    raise ImproperlyConfigured(f"EXAMPLE_SITE must be one of {', '.join(ROLES)}, not {SITE!r}.")
+ROLE = ROLES[SITE]
+DATA = Path(os.environ.get("EXAMPLE_DATA") or Path.cwd())
+
+# Django
+
+DEBUG = _is_on("DJANGO_DEBUG")
+SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY", "")
+if not SECRET_KEY:
+    if not DEBUG:
+        raise ImproperlyConfigured(
+            "Set DJANGO_SECRET_KEY; or DJANGO_DEBUG=1 for development on your own machine."
+        )
+    # Known to everybody who reads this line. The stored tokens are encrypted with it.
+    SECRET_KEY = f"insecure-development-key-of-the-example-{SITE}"
+ALLOWED_HOSTS = os.environ.get("DJANGO_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").split(",")
+ROOT_URLCONF = "example_project.urls"
+WSGI_APPLICATION = "example_project.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "oauth2_provider",
+    "reciprocal_oauth",
+    "example_project",
+    f"example_project.{SITE}",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "example_project.middleware.ContentSecurityPolicy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "example_project.context.role",
+            ]
+        },
+    }
+]
+STATIC_URL = "static/"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"
+
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "example_project.hashers.FewRoundsHasher",  # For client secrets, see below.
+]
+
+# Browsers send cookies to every port of a host, and both sites may run on 127.0.0.1.
+SESSION_COOKIE_NAME = f"{SITE}_sessionid"
+CSRF_COOKIE_NAME = f"{SITE}_csrftoken"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
+DATABASES: dict[str, Any] = {
+    "default": dj_database_url.parse(
+        os.environ.get("DATABASE_URL") or f"sqlite:///{DATA / SITE}.sqlite3"
+    )
+}
+if "sqlite" in DATABASES["default"]["ENGINE"]:
+    DATABASES["default"]["OPTIONS"] = {
+        # With Django's default, transactions that read first and write later fail at once when
+        # another one writes, instead of waiting.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "filters": {"without_query": {"()": "example_project.access_log.WithoutQuery"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {
+        "django.server": {"filters": ["without_query"]},
+        # At DEBUG, SQL is logged with its values, which are tokens as often as not.
+        "django.db.backends": {"level": "INFO"},
+    },
+    "root": {"handlers": ["stderr"], "level": os.environ.get("EXAMPLE_LOG_LEVEL", "INFO")},
+}
+
+# OAuth
+
+OAUTH2_PROVIDER: dict[str, Any] = {
+    "SCOPES": dict(ROLE.scopes),
+    "CLIENT_SECRET_HASHER": "pbkdf2_sha256_few_rounds",
+    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
+    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    # A client that lost the answer to a refresh may ask again, instead of losing its access.
+    "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 120,
+}
+if issuer := os.environ.get("EXAMPLE_ISSUER"):
+    OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] = issuer
+
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "")
+RECIPROCAL_OAUTH: dict[str, Any] = {
+    "DISPATCHER": os.environ.get("RECIPROCAL_DISPATCHER") or "thread",
+    **json.loads(os.environ.get("EXAMPLE_RECIPROCAL_OAUTH") or "{}"),
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "oauth2_provider.contrib.rest_framework.OAuth2Authentication"
+    ],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "oauth2_provider.contrib.rest_framework.TokenHasScope",
+        "rest_framework.permissions.IsAuthenticated",  # A token need not stand for a person.
+    ],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+}
+
+# Variants
+
+if _is_on("EXAMPLE_OIDC"):
+    from example_project.oidc_key import oidc_key
+
+    OAUTH2_PROVIDER |= {
+        "OIDC_ENABLED": True,
+        "OIDC_RSA_PRIVATE_KEY": os.environ.get("EXAMPLE_OIDC_RSA_PRIVATE_KEY")
+        or oidc_key(DATA / f"{SITE}-oidc-key.pem"),
+        "OAUTH2_VALIDATOR_CLASS": "example_project.oidc.Validator",
+    }
+    OAUTH2_PROVIDER["SCOPES"]["openid"] = "Know which account this is"
+
+if os.environ.get("EXAMPLE_USER_MODEL") == "uuid":
+    INSTALLED_APPS.append("example_project.uuid_users")
+    AUTH_USER_MODEL = "uuid_users.User"
+
+if _is_on("EXAMPLE_HASHED_TOKENS"):
+    # DOT cannot give an answer again when it has kept only the hash of it.
+    OAUTH2_PROVIDER |= {
+        "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
+        "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 0,
+    }
+
+if _is_on("EXAMPLE_LOGIN_REQUIRED"):
+    MIDDLEWARE.append("django.contrib.auth.middleware.LoginRequiredMiddleware")
+
+if _is_on("EXAMPLE_FAST_PASSWORDS"):
+    PASSWORD_HASHERS.reverse()

@@ -1,0 +1,24 @@
+"""Routes of either site; its own ones are in ``assistant.urls`` and ``music.urls``."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
+
+from reciprocal_oauth.oauth2_urls import metadata_urlpatterns
+
+from .api import WhoAmIView
+from .views import CheckView
+
+urlpatterns = [
+    path("", include(f"example_project.{settings.SITE}.urls")),
+    path("check/", CheckView.as_view(), name="check"),
+    path("api/whoami/", WhoAmIView.as_view()),
+    path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("accounts/logout/", LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
+    path("o/", include("reciprocal_oauth.oauth2_urls")),
+    path("connections/", include("reciprocal_oauth.urls")),
+    # RFC 8414: clients look for the metadata at the root of the host.
+    *metadata_urlpatterns,
+]

@@ -1,0 +1,1 @@
+"""Users with UUID keys. Installed with ``EXAMPLE_USER_MODEL=uuid``."""

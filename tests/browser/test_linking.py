@@ -1,0 +1,156 @@
+"""A person links the two sites with a browser."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from example_project.sites import Site
+
+pytestmark = [pytest.mark.browser, pytest.mark.two_process]
+
+PHONE = {"viewport": {"width": 360, "height": 740}}
+DESKTOP = {"viewport": {"width": 1280, "height": 900}}
+
+
+def sign_in(page: Any, site: Site, name: str = "alice") -> None:
+    page.goto(f"{site.url}/accounts/login/")
+    page.fill("input[name=username]", name)
+    page.fill("input[name=password]", name)
+    page.press("input[name=password]", "Enter")
+    page.wait_for_url(f"{site.url}/")
+
+
+def go_to_consent(page: Any, assistant: Site, music: Site) -> None:
+    """From the assistant's list of connections to its question about the reverse."""
+    for site in (assistant, music):
+        sign_in(page, site)
+    page.goto(f"{assistant.url}/connections/")
+    page.get_by_role("button", name="Connect Music").click()
+    page.wait_for_url(f"{music.url}/o/authorize/**")
+    page.get_by_role("button", name="Allow").click()
+    page.wait_for_url(f"{assistant.url}/connections/links/*/consent/")
+
+
+def wait_for_both_ways(page: Any) -> None:
+    """Reload the page of a link until it says that both ways work."""
+    for _attempt in range(50):
+        if page.get_by_text("Connected both ways").count():
+            return
+        page.wait_for_timeout(200)
+        page.reload()
+    pytest.fail(f"not connected both ways: {page.inner_text('body')}")
+
+
+def faults_of(page: Any) -> list[str]:
+    """What axe finds against WCAG 2.2 AA on the page."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    results = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}})
+    return [f"{each['id']}: {each['help']}" for each in results.response["violations"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "scheme", "script"),
+    [
+        pytest.param(PHONE, "light", True, id="phone"),
+        pytest.param(PHONE, "dark", True, id="phone dark"),
+        pytest.param(DESKTOP, "light", True, id="desktop"),
+        pytest.param(DESKTOP, "dark", True, id="desktop dark"),
+        pytest.param(DESKTOP, "light", False, id="without JavaScript"),
+    ],
+)
+def test_linking_both_ways(
+    sites: tuple[Site, Site],
+    new_page: Callable[..., Any],
+    picture: Callable[[Any, str], None],
+    options: dict[str, Any],
+    scheme: str,
+    script: bool,
+) -> None:
+    assistant, music = sites
+    page = new_page(**options, color_scheme=scheme, java_script_enabled=script)
+    look = f"{'phone' if options is PHONE else 'desktop'}-{scheme}"
+
+    def check(name: str) -> None:
+        if script:
+            picture(page, f"{name}-{look}")
+            assert faults_of(page) == [], name
+            fits = "document.documentElement.scrollWidth <= window.innerWidth"
+            assert page.evaluate(fits), f"{name} scrolls sideways"
+
+    go_to_consent(page, assistant, music)
+    check("consent")
+    page.get_by_role("button", name="Allow", exact=True).click()
+    page.wait_for_url(f"{assistant.url}/connections/links/*/")
+    wait_for_both_ways(page)
+    check("link")
+
+    page.goto(f"{assistant.url}/connections/")
+    check("list")
+    page.goto(f"{assistant.url}/")
+    check("home-assistant")
+    page.goto(f"{music.url}/")
+    check("home-music")
+
+
+def test_denying_and_finishing_later_with_the_keyboard_alone(
+    sites: tuple[Site, Site], new_page: Callable[..., Any]
+) -> None:
+    page = new_page(**DESKTOP)
+    go_to_consent(page, *sites)
+    page.get_by_role("button", name="Do not allow").press("Enter")
+    page.wait_for_url("**/connections/links/*/")
+    assert not page.get_by_text("Connected both ways").count()
+
+    finish = page.locator("a[href$='/consent/']")
+    finish.press("Enter")
+    box = page.get_by_role("checkbox").first
+    box.focus()
+    page.keyboard.press("Space")
+    assert not box.is_checked()
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Allow", exact=True).press("Enter")
+    page.wait_for_url("**/connections/links/*/")
+    wait_for_both_ways(page)
+
+
+@pytest.mark.threat("L1")
+def test_an_answer_that_was_not_asked_for_in_this_browser_is_explained(
+    sites: tuple[Site, Site],
+    new_page: Callable[..., Any],
+    picture: Callable[[Any, str], None],
+) -> None:
+    assistant, _music = sites
+    page = new_page(**DESKTOP)
+    sign_in(page, assistant)
+    answer = page.goto(f"{assistant.url}/connections/music/callback/?code=c&state=not-ours")
+
+    assert answer.status == 400
+    picture(page, "callback-refused")
+    assert faults_of(page) == []
+    page.get_by_role("link", name="connections").first.click()
+    page.wait_for_url(f"{assistant.url}/connections/")
+
+
+def test_the_form_of_a_peer_in_the_admin(
+    sites: tuple[Site, Site],
+    new_page: Callable[..., Any],
+    picture: Callable[[Any, str], None],
+) -> None:
+    assistant, _music = sites
+    page = new_page(**DESKTOP)
+    sign_in(page, assistant, "admin")
+    page.goto(f"{assistant.url}/admin/reciprocal_oauth/peer/")
+    page.get_by_role("link", name="Music").first.click()
+    picture(page, "admin-peer")
+    assert assistant.client_secret not in page.content()
+
+    page.fill("input[name=token_endpoint]", "http://music.example/token/")
+    page.fill("input[name=allowed_scope]", "no-such-scope")
+    page.get_by_role("button", name="Save", exact=True).click()
+    picture(page, "admin-peer-refused")
+    errors = page.locator(".errorlist").all_inner_texts()
+    assert any("https://" in text for text in errors)
+    assert any("no-such-scope" in text for text in errors)
