@@ -6,7 +6,6 @@ from ..provider.conftest import (
     make_application,
     openid_connect,
     signing_key,
-    token_of_a,
 )
 
 __all__ = [
@@ -15,5 +14,4 @@ __all__ = [
     "make_application",
     "openid_connect",
     "signing_key",
-    "token_of_a",
 ]
