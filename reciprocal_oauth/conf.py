@@ -70,6 +70,18 @@ class Settings:
         return self._user.get("CODE_LIFETIME_SECONDS", 60)
 
     @property
+    def CLIENT_AUTH_FAILURES_PER_MINUTE(self) -> int:
+        """How many wrong secrets for one client from one address the token endpoint checks in a
+        minute; more are answered 429 without a check. 0: no limit."""
+        return self._user.get("CLIENT_AUTH_FAILURES_PER_MINUTE", 10)
+
+    @property
+    def VERIFIED_SECRETS_KEPT(self) -> int:
+        """How many client secrets each process remembers as right, so that the next request of the
+        same client costs no hashing. 0: none."""
+        return self._user.get("VERIFIED_SECRETS_KEPT", 1000)
+
+    @property
     def AUTHORIZATION_REQUEST_LIFETIME_SECONDS(self) -> int:
         """How long, in seconds, a person may stay at the peer before the callback is refused."""
         return self._user.get("AUTHORIZATION_REQUEST_LIFETIME_SECONDS", 1800)

@@ -21,6 +21,9 @@ INVALID_CLIENT: Final = "invalid_client"
 INVALID_GRANT: Final = "invalid_grant"
 UNAUTHORIZED_CLIENT: Final = "unauthorized_client"
 UNSUPPORTED_GRANT_TYPE: Final = "unsupported_grant_type"
+#: For overload only, with 429 or 503. RFC 6749 knows it at the authorization endpoint (section
+#: 4.1.2.1) and has nothing else for it.
+TEMPORARILY_UNAVAILABLE: Final = "temporarily_unavailable"
 
 # Longest values accepted at the token endpoint, in characters. RFC 6749 sets none; longer ones
 # would only feed the hasher and the database.

@@ -11,7 +11,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 from .conf import Settings
 
 #: Numbers that may be 0. All others have to be above it.
-_MAY_BE_ZERO = frozenset({"MAX_RESENDS"})
+_MAY_BE_ZERO = frozenset(
+    {"CLIENT_AUTH_FAILURES_PER_MINUTE", "MAX_RESENDS", "VERIFIED_SECRETS_KEPT"}
+)
 
 
 def expected_of(name: str, value: Any) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from django.contrib.auth import get_user_model
+from django.contrib.auth import get_user_model, hashers
 from django.core.cache import cache
 from django.db import transaction
 from django.test import Client
@@ -23,6 +23,7 @@ from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.models.links import KEY_UNKNOWN
 from reciprocal_oauth.party_b.opening import open_link
 from reciprocal_oauth.protocol import GRANT_TYPE
+from reciprocal_oauth.provider import client_secrets
 from reciprocal_oauth.secret import Secret
 
 from .fakes import FakePeer, token_response
@@ -32,9 +33,30 @@ PEER_SECRET = "secret-of-the-peer-here"
 OUR_SECRET = "our-secret-at-the-peer"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--threat", metavar="ID", help="only the tests of this threat, such as B6")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Lets ``-k B6`` find the tests of that threat too (and those of B60, if there were any)."""
+    item.extra_keyword_matches.update(_threats(item))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = config.getoption("--threat")
+    if wanted:
+        config.hook.pytest_deselected(items=[i for i in items if wanted not in _threats(i)])
+        items[:] = [item for item in items if wanted in _threats(item)]
+
+
+def _threats(item: pytest.Item) -> set[str]:
+    return {threat for mark in item.iter_markers("threat") for threat in mark.args}
+
+
 @pytest.fixture(autouse=True)
-def _clean_cache() -> None:
+def _clean_caches() -> None:
     cache.clear()
+    client_secrets.forget_verified()
 
 
 @pytest.fixture
@@ -171,6 +193,20 @@ def token_of_a(peer: Peer, user: Any, make_token: Callable[..., Any]) -> Any:
     with transaction.atomic():
         open_link(peer, user.pk, "playback", token.family)
     return token
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The secrets that were hashed to be compared."""
+    seen: list[str] = []
+    verify = hashers.MD5PasswordHasher.verify
+
+    def counting(self: Any, password: str, encoded: str) -> bool:
+        seen.append(password)
+        return verify(self, password, encoded)
+
+    monkeypatch.setattr(hashers.MD5PasswordHasher, "verify", counting)
+    return seen
 
 
 @pytest.fixture

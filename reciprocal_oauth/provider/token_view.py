@@ -14,6 +14,7 @@ from ..dialects import Dialect
 from ..dialects.form import UNREADABLE
 from ..dialects.ietf import HEADERS, IETFDialect
 from ..exceptions import HandoverRefused
+from . import client_secrets
 from .composition import composed_server
 
 logger = logging.getLogger("reciprocal_oauth.provider")
@@ -51,9 +52,14 @@ class TokenView(DOTTokenView):
         if problem:
             logger.info("A token request was refused: %s", problem)
             return self.dialect.error(HandoverRefused(protocol.INVALID_REQUEST, problem))
-        if self.dialect.recognise(request):
-            return self._take_handover(request)
-        return super().post(request, *args, **kwargs)
+        try:
+            with client_secrets.limited(request):
+                if self.dialect.recognise(request):
+                    return self._take_handover(request)
+                return super().post(request, *args, **kwargs)
+        except client_secrets.TooManyFailures as refused:
+            logger.warning("A token request was refused: %s", refused)
+            return self.dialect.error(refused)
 
     def create_token_response(self, request: HttpRequest) -> tuple[Any, Any, Any, int]:
         # DOT has by now marked the password and the client's secret alone.
@@ -74,7 +80,7 @@ class TokenView(DOTTokenView):
             logger.exception("A hand-over could not be stored")
             return self.dialect.error(
                 HandoverRefused(
-                    "temporarily_unavailable",
+                    protocol.TEMPORARILY_UNAVAILABLE,
                     type(error).__name__,
                     status=503,
                     retry_after=RETRY_AFTER_SECONDS,

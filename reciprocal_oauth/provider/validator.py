@@ -20,7 +20,7 @@ from .. import access_here, protocol
 from ..party_a import redemption
 from ..party_a.redemption import Redemption
 from ..party_b import scope_request
-from . import peer_tokens
+from . import client_secrets, peer_tokens
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
@@ -55,6 +55,9 @@ class ReciprocalValidatorMixin(_Validator):
         if request.grant_type == protocol.GRANT_TYPE and request.headers.get("Authorization"):
             return False
         return super()._authenticate_request_body(request)
+
+    def _check_secret(self, provided_secret: str, stored_secret: str) -> bool:
+        return client_secrets.check(provided_secret, stored_secret, super()._check_secret)
 
     # Party A: a reciprocal code is redeemed
 

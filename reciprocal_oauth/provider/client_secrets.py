@@ -1,0 +1,151 @@
+"""What it may cost to check a client's secret.
+
+Hashers of secrets are slow on purpose: with Django's default, six wrong secrets a second would
+fill four cores. So wrong ones are limited before they are hashed, and a right one is remembered.
+"""
+
+import hashlib
+import hmac
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from django.contrib.auth.hashers import identify_hasher
+from django.http import HttpRequest
+from rest_framework.settings import api_settings
+
+from .. import protocol
+from ..conf import settings
+from ..exceptions import HandoverRefused
+from ..throttle import Throttle
+
+_MINUTE = 60
+
+#: Where the request comes from that is being answered by an endpoint with the limit.
+_address: ContextVar[str | None] = ContextVar("reciprocal_oauth_address", default=None)
+
+
+class TooManyFailures(HandoverRefused):
+    """Too many wrong secrets for a client from one address: 429, nothing was hashed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            protocol.TEMPORARILY_UNAVAILABLE,
+            "too many wrong secrets for this client from this address",
+            status=429,
+            retry_after=_MINUTE,
+        )
+
+
+@contextmanager
+def limited(request: HttpRequest) -> Iterator[None]:
+    """Within this, wrong secrets are counted against the address of ``request``."""
+    reset = _address.set(_address_of(request))
+    try:
+        yield
+    finally:
+        _address.reset(reset)
+
+
+def check(provided: str, stored: str, hash_and_compare: Callable[[str, str], bool]) -> bool:
+    """Whether ``provided`` is the secret that ``stored`` was made from.
+
+    :param hash_and_compare: the slow way, called at most once.
+    :raises TooManyFailures: within :func:`limited` only.
+    """
+    if not _is_hashed(stored):
+        return hash_and_compare(provided, stored)
+    if _verified.has(provided, stored):
+        return True
+    with _counted(stored) as succeeded:
+        if not hash_and_compare(provided, stored):
+            return False
+        succeeded()
+    _verified.add(provided, stored)
+    return True
+
+
+@contextmanager
+def _counted(stored: str) -> Iterator[Callable[[], None]]:
+    """Counts a failure unless the function that it gives is called.
+
+    Counted beforehand: of many requests at once, each would find the count still low.
+    """
+    address = _address.get()
+    limit = settings.CLIENT_AUTH_FAILURES_PER_MINUTE
+    if address is None or not limit:
+        yield lambda: None
+        return
+    throttle = Throttle("client-auth", limit, _MINUTE)
+    # The salted hash stands for the client; nobody can tell it from the key.
+    key = hashlib.sha256(f"{address}\0{stored}".encode()).hexdigest()
+    if not throttle.take(key):
+        raise TooManyFailures
+    yield lambda: throttle.give_back(key)
+
+
+class _VerifiedSecrets:
+    """Which secrets were found right, the most recently used ones.
+
+    Not the secrets themselves: an HMAC with a key that never leaves this process, over the secret
+    and the stored hash. A changed secret makes another pair, and is checked anew.
+    """
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._known: OrderedDict[bytes, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def has(self, provided: str, stored: str) -> bool:
+        digest = self._digest(provided, stored)
+        with self._lock:
+            if digest not in self._known or not settings.VERIFIED_SECRETS_KEPT:
+                return False
+            self._known.move_to_end(digest)
+            return True
+
+    def add(self, provided: str, stored: str) -> None:
+        digest = self._digest(provided, stored)
+        with self._lock:
+            self._known[digest] = None
+            while len(self._known) > settings.VERIFIED_SECRETS_KEPT:
+                self._known.popitem(last=False)
+
+    def forget(self) -> None:
+        with self._lock:
+            self._known.clear()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def _digest(self, provided: str, stored: str) -> bytes:
+        # No stored hash contains NUL, so the parts cannot be shifted against each other.
+        message = f"{stored}\0{provided}".encode("utf-8", "surrogatepass")
+        return hmac.digest(self._key, message, "sha256")
+
+
+_verified = _VerifiedSecrets()
+#: Forget which secrets were right, as after a restart. For tests and benchmarks.
+forget_verified = _verified.forget
+
+
+def _is_hashed(stored: str) -> bool:
+    try:
+        identify_hasher(stored)
+    except ValueError:
+        return False
+    return True
+
+
+def _address_of(request: HttpRequest) -> str:
+    """The client's address. Behind proxies, as many of them as the setting ``NUM_PROXIES`` of
+    Django REST framework says are believed; with none set, nothing a client can write counts."""
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    proxies = api_settings.NUM_PROXIES
+    if proxies and forwarded:
+        addresses = forwarded.split(",")
+        return str(addresses[-min(proxies, len(addresses))]).strip()
+    return str(request.META.get("REMOTE_ADDR", ""))
