@@ -76,6 +76,12 @@ class Settings:
         return self._user.get("CLIENT_AUTH_FAILURES_PER_MINUTE", 10)
 
     @property
+    def HANDOVERS_PER_MINUTE(self) -> int:
+        """How many codes a peer may hand over for one user in a minute; more are answered 429,
+        since each costs a request to its token endpoint. 0: no limit."""
+        return self._user.get("HANDOVERS_PER_MINUTE", 10)
+
+    @property
     def VERIFIED_SECRETS_KEPT(self) -> int:
         """How many client secrets each process remembers as right, so that the next request of the
         same client costs no hashing. 0: none."""
@@ -85,6 +91,17 @@ class Settings:
     def AUTHORIZATION_REQUEST_LIFETIME_SECONDS(self) -> int:
         """How long, in seconds, a person may stay at the peer before the callback is refused."""
         return self._user.get("AUTHORIZATION_REQUEST_LIFETIME_SECONDS", 1800)
+
+    @property
+    def DELIVERIES_PER_PEER(self) -> int:
+        """How many rows of one queue may be worked on at once for one peer, by all workers: a peer
+        that hangs must not hold them all."""
+        return self._user.get("DELIVERIES_PER_PEER", 4)
+
+    @property
+    def ACCEPT_HANDOVERS(self) -> bool:
+        """Whether the token endpoint takes hand-overs: whether this site can be party B."""
+        return self._user.get("ACCEPT_HANDOVERS", True)
 
     @property
     def RETRY_SCHEDULE_SECONDS(self) -> Sequence[float]:

@@ -12,7 +12,12 @@ from .conf import Settings
 
 #: Numbers that may be 0. All others have to be above it.
 _MAY_BE_ZERO = frozenset(
-    {"CLIENT_AUTH_FAILURES_PER_MINUTE", "MAX_RESENDS", "VERIFIED_SECRETS_KEPT"}
+    {
+        "CLIENT_AUTH_FAILURES_PER_MINUTE",
+        "HANDOVERS_PER_MINUTE",
+        "MAX_RESENDS",
+        "VERIFIED_SECRETS_KEPT",
+    }
 )
 
 

@@ -1,9 +1,10 @@
 """Transactions on the database that holds this app's tables (and, with them, DOT's)."""
 
 from collections.abc import Callable
+from typing import Any
 
 from django.apps import apps
-from django.db import router, transaction
+from django.db import connections, router, transaction
 from django.db.transaction import Atomic
 
 
@@ -20,3 +21,10 @@ def atomic() -> Atomic:
 def on_commit(function: Callable[[], object]) -> None:
     """Run ``function`` once the transaction on that database is committed."""
     transaction.on_commit(function, using=database())
+
+
+def outside_transactions(view: Any) -> Any:
+    """Exempt ``view`` from ``ATOMIC_REQUESTS``, whatever database it is set on."""
+    for alias in connections:
+        view = transaction.non_atomic_requests(using=alias)(view)
+    return view

@@ -6,11 +6,12 @@ steals nothing. No transaction and no lock is open while a claimed row is worked
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from django.db.models import F, Q
+from django.db.models import Count, F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -30,24 +31,44 @@ def claim(model: type[Item], limit: int) -> Sequence[Item]:
     """Claim up to ``limit`` due rows of ``model``; the attempt is counted at the claim."""
     rows = model._default_manager
     owner = secrets.token_hex(16)
+    busy = _busy_peers(model)
     wanted = limit
-    for pk, attempts, state in (
-        rows.filter(_due())
-        .order_by(*_ORDER)
-        .values_list("pk", "attempts", "state")[: limit + _SPARE]
-    ):
-        if not wanted:
-            break
-        wanted -= rows.filter(_due(), pk=pk, attempts=attempts, state=state).update(
-            state=State.CLAIMED,
-            attempts=F("attempts") + 1,
-            lease_owner=owner,
-            lease_until=Now() + timedelta(seconds=settings.LEASE_SECONDS),
-            updated_at=timezone.now(),
+    while wanted > 0:
+        full = [peer for peer, count in busy.items() if count >= settings.DELIVERIES_PER_PEER]
+        candidates = (
+            rows.filter(_due())
+            .exclude(peer__in=full)
+            .order_by(*_ORDER)
+            .values_list("pk", "attempts", "state", "peer")[: wanted + _SPARE]
         )
+        passed_over = False
+        for pk, attempts, state, peer in candidates:
+            if not wanted:
+                break
+            if busy[peer] >= settings.DELIVERIES_PER_PEER:
+                passed_over = True
+                continue
+            claimed = rows.filter(_due(), pk=pk, attempts=attempts, state=state).update(
+                state=State.CLAIMED,
+                attempts=F("attempts") + 1,
+                lease_owner=owner,
+                lease_until=Now() + timedelta(seconds=settings.LEASE_SECONDS),
+                updated_at=timezone.now(),
+            )
+            busy[peer] += claimed
+            wanted -= claimed
+        if not passed_over:
+            break  # Else the rows of one peer have hidden those of others.
     if wanted == limit:
         return []
     return list(rows.filter(lease_owner=owner).order_by(*_ORDER))
+
+
+def _busy_peers(model: type[QueueItem]) -> Counter[Any]:
+    """Peers with rows that are being worked on, and how many."""
+    rows: Any = model._default_manager
+    held = rows.filter(state=State.CLAIMED, lease_until__gte=Now())
+    return Counter(dict(held.order_by().values_list("peer").annotate(Count("pk"))))
 
 
 def next_due_at(model: type[QueueItem]) -> datetime | None:

@@ -42,11 +42,14 @@ UNREADABLE = (
 def names_grant(request: HttpRequest, grant_type: str) -> bool:
     """Whether the request asks for ``grant_type``, in body or query string; never raises.
 
-    A body of another content type has no parameters: there, the bytes decide.
+    A body of another content type has no parameters: there, the bytes decide. One that names no
+    grant at all is known by the two parameters that no other grant has together.
     """
     try:
         named = request.POST.getlist("grant_type") + request.GET.getlist("grant_type")
         if grant_type in named:
+            return True
+        if not "".join(named).strip() and {"code", "access_token"} <= request.POST.keys():
             return True
         return not request.POST and grant_type.encode() in unquote_to_bytes(request.body)
     except UNREADABLE:

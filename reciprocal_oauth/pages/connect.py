@@ -1,11 +1,9 @@
 """Going to the peer and coming back: steps (A) to (D)."""
 
 import logging
-from typing import Any
 
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.views import redirect_to_login
-from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -18,6 +16,7 @@ from ..exceptions import AuthorizationFailed
 from ..models import AuthorizationRequest, Peer
 from ..party_a import authorization, callback, consent
 from ..party_a.exchange import exchange
+from ..transactions import outside_transactions
 from .protection import ProtectedPageMixin
 
 logger = logging.getLogger("reciprocal_oauth.pages")
@@ -48,14 +47,7 @@ class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
         return SeeOther(url)
 
 
-def outside_transactions(view: Any) -> Any:
-    """Exempt ``view`` from ``ATOMIC_REQUESTS``: no transaction is open while a peer is asked, and a
-    state that was spent stays spent, whatever happens later."""
-    for alias in connections:
-        view = transaction.non_atomic_requests(using=alias)(view)
-    return view
-
-
+# No transaction is open while a peer is asked, and a state that was spent stays spent.
 @method_decorator([login_not_required, outside_transactions], name="dispatch")
 class CallbackView(ProtectedPageMixin, View):
     """Steps (B) to (D): takes the peer's answer. This is the redirect URI that is registered there.

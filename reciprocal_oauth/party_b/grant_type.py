@@ -24,7 +24,7 @@ from .. import protocol
 from ..dialects import Dialect
 from ..exceptions import HandoverRefused
 from ..secret import Secret
-from .receive import check_peer, receive
+from .receive import receive
 
 logger = logging.getLogger("reciprocal_oauth.party_b")
 
@@ -42,7 +42,12 @@ class ReciprocalGrant(GrantTypeBase):
         """Headers, body and status. No token is issued: the code is redeemed later."""
         try:
             self.validate_token_request(request)
-            receive(request.client, Secret(request.code), Secret(request.access_token))
+            receive(
+                request.client,
+                Secret(request.code),
+                Secret(request.access_token),
+                accepts=lambda token: self.accepts(token, request),
+            )
         except HandoverRefused as refused:
             logger.info("A hand-over was refused: %s", refused)
             return self._refuse(refused)
@@ -55,7 +60,6 @@ class ReciprocalGrant(GrantTypeBase):
         :raises HandoverRefused: ``invalid_client`` or ``unauthorized_client``.
         """
         self.check_client(request)
-        check_peer(request.client)
         self.check_grant_type(request)
 
     def check_client(self, request: Request) -> None:
@@ -86,6 +90,14 @@ class ReciprocalGrant(GrantTypeBase):
             raise HandoverRefused(
                 protocol.UNAUTHORIZED_CLIENT, "the validator does not allow the grant"
             )
+
+    def accepts(self, token: Any, request: Request) -> bool:
+        """The site's policy on the presented access token, beyond the draft's rule: a method
+        ``validate_reciprocal_access_token(token, client, request)`` of its validator. Without one,
+        every live token of the client that stands for an active user is good, whatever grant it
+        came of."""
+        policy = getattr(self.request_validator, "validate_reciprocal_access_token", None)
+        return policy is None or bool(policy(token, request.client, request))
 
     def _refuse(self, refused: HandoverRefused) -> tuple[dict[str, str], str, int]:
         response = self.dialect.error(refused)

@@ -5,6 +5,9 @@ The checks stand in the order of the draft ("Reciprocal Authorization Code"). A 
 """
 
 import logging
+import math
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError
@@ -12,6 +15,7 @@ from django.utils import timezone
 from oauth2_provider.models import get_access_token_model
 
 from .. import access_here, protocol, signals
+from ..conf import settings
 from ..exceptions import HandoverRefused
 from ..models import InboxItem, Link, Party, Peer, Step
 from ..models.events import record
@@ -22,30 +26,41 @@ from .opening import link_of_token
 
 logger = logging.getLogger("reciprocal_oauth.party_b")
 
+_MINUTE = 60
+#: How long codes that came earlier wait for a newer one of the same link to be redeemed.
+OLDER_CODES_WAIT_SECONDS = 5
 
-def receive(application: Any, code: Secret, access_token: Secret) -> InboxItem:
+
+def receive(
+    application: Any,
+    code: Secret,
+    access_token: Secret,
+    *,
+    accepts: Callable[[Any], bool] = lambda token: True,
+) -> InboxItem:
     """Keep ``code``, which the authenticated client ``application`` hands over for the user whom
     ``access_token`` stands for. The same code again is answered like the first time.
 
+    :param accepts: the site's own opinion on DOT's row of the access token.
     :returns: the committed inbox row.
-    :raises HandoverRefused: ``unauthorized_client`` or ``invalid_grant``.
+    :raises HandoverRefused: ``unauthorized_client``, ``invalid_grant``, or too many at once (429).
     """
-    peer = check_peer(application)
-    token = _check_token(application, access_token)
+    token = _find(access_token)
+    if token is not None and token.application_id == application.pk:
+        application = token.application  # Has its peer with it: one query less.
+    peer = _check_peer(application)
+    _check_token(application, token, accepts)
     try:
         with atomic():
             return _keep(peer, token, code)
     except IntegrityError:
-        # Sent twice at the same moment: the other request has committed the row.
+        # Sent before, or at the same moment by another request. Not looked for beforehand: that
+        # would cost every hand-over a query.
         with atomic():
-            return _keep(peer, token, code)
+            return _kept(peer, token, code) or _keep(peer, token, code)
 
 
-def check_peer(application: Any) -> Peer:
-    """The enabled peer that ``application`` belongs to.
-
-    :raises HandoverRefused: ``unauthorized_client``.
-    """
+def _check_peer(application: Any) -> Peer:
     peer = access_here.peer_of(application)
     if peer is None or not peer.enabled:
         raise HandoverRefused(
@@ -54,15 +69,19 @@ def check_peer(application: Any) -> Peer:
     return peer
 
 
-def _check_token(application: Any, access_token: Secret) -> Any:
-    """DOT's row of the presented token: "Party B MUST then verify the access token was granted to
-    the client identified by the client_id"."""
-    token = (
+def _find(access_token: Secret) -> Any:
+    """DOT's row of the presented token, by its hash: MariaDB would take another text for it."""
+    return (
         get_access_token_model()
-        .objects.select_related("user")
+        .objects.select_related("user", "application__reciprocal_peer")
         .filter(token_checksum=hash_of(access_token.reveal()))
         .first()
     )
+
+
+def _check_token(application: Any, token: Any, accepts: Callable[[Any], bool]) -> None:
+    """ "Party B MUST then verify the access token was granted to the client identified by the
+    client_id"."""
     if token is None:
         raise _invalid("the access token is unknown")
     if token.application_id != application.pk:
@@ -73,26 +92,65 @@ def _check_token(application: Any, access_token: Secret) -> Any:
         raise _invalid("the access token stands for no user")
     if not token.user.is_active:
         raise _invalid("the user is not active")
-    return token
+    if not accepts(token):
+        raise _invalid("the site does not accept the access token")
+
+
+def _kept(peer: Peer, token: Any, code: Secret) -> InboxItem | None:
+    """The row of a code that was handed over before."""
+    rows = InboxItem.objects.select_related("link").filter(peer=peer)
+    known = rows.filter(code_hash=hash_of(code.reveal())).first()
+    if known is not None and known.link.user_id != token.user_id:
+        raise _invalid("the code was handed over for another user before")
+    return known
 
 
 def _keep(peer: Peer, token: Any, code: Secret) -> InboxItem:
-    code_hash = hash_of(code.reveal())
-    known = InboxItem.objects.select_related("link").filter(peer=peer, code_hash=code_hash).first()
-    if known is not None:
-        if known.link.user_id != token.user_id:
-            raise _invalid("the code was handed over for another user before")
-        return known
     link = link_of_token(peer, token)
     now = timezone.now()
-    # The newest code is the one that counts: party A kills the older ones when it mints.
-    link.inbox.filter(state__in=InboxItem.LIVE_STATES).update(
-        **InboxItem.finishing(InboxItem.State.CANCELLED, now), code=Secret("")
+    recent = _recent(peer, token.user_id, now)
+    _check_pace([created_at for _state, created_at in recent], now)
+    item = InboxItem.objects.create(
+        peer=peer, link=link, code=code, code_hash=hash_of(code.reveal())
     )
-    item = InboxItem.objects.create(peer=peer, link=link, code=code, code_hash=code_hash)
+    if any(state == InboxItem.State.PENDING for state, _created_at in recent):
+        _let_go_first(item, now)
     record(link, Step.E, party=Party.B)
     signals.send_after_commit(signals.handover_received, Link, link=link)
     return item
+
+
+def _recent(peer: Peer, user_id: Any, now: datetime) -> list[tuple[str, datetime]]:
+    """State and time of the codes that the peer handed over for this user in the last minute, the
+    oldest first. The link's lock keeps others out."""
+    rows = InboxItem.objects.filter(
+        peer=peer, link__user_id=user_id, created_at__gt=now - timedelta(seconds=_MINUTE)
+    )
+    return list(rows.order_by("created_at").values_list("state", "created_at"))
+
+
+def _check_pace(times: Sequence[datetime], now: datetime) -> None:
+    """Each code costs a request to the peer's token endpoint: no more of them in a minute than
+    ``HANDOVERS_PER_MINUTE``."""
+    limit = settings.HANDOVERS_PER_MINUTE
+    if not limit or len(times) < limit:
+        return
+    wait = _MINUTE - (now - times[-limit]).total_seconds()
+    raise HandoverRefused(
+        protocol.TEMPORARILY_UNAVAILABLE,
+        "too many codes for this user in a minute",
+        status=429,
+        retry_after=max(math.ceil(wait), 1),
+    )
+
+
+def _let_go_first(item: InboxItem, now: datetime) -> None:
+    """The code that came last is most likely the one that counts: party A kills the older ones
+    when it mints. Where they overtook each other on the way, the older ones get their turn after
+    it has been refused."""
+    older = item.link.inbox.filter(state=InboxItem.State.PENDING, pk__lt=item.pk)
+    later = now + timedelta(seconds=OLDER_CODES_WAIT_SECONDS)
+    older.filter(next_attempt_at__lt=later).update(next_attempt_at=later, updated_at=now)
 
 
 def _invalid(log: str) -> HandoverRefused:

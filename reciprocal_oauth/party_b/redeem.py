@@ -81,6 +81,11 @@ def _store(item: InboxItem, answer: TokenAnswer, sent_at: object) -> Outcome:
         link.refresh_token = Secret("")
         access_there.store(link, answer, asked_scope="")
         link.save()
+        # Codes that came before are of older decisions; their tokens must not take the place.
+        now = timezone.now()
+        link.inbox.filter(state__in=InboxItem.LIVE_STATES, pk__lt=item.pk).update(
+            **InboxItem.finishing(InboxItem.State.CANCELLED, now), code=Secret("")
+        )
         record(link, Step.F, party=Party.B, at=sent_at)
         record(link, Step.G, party=Party.B, detail=f"scope: {link.outgoing_scope or '–'}")
         lifecycle.note_two_way(link)

@@ -10,10 +10,12 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from oauth2_provider.views import TokenView as DOTTokenView
 
 from .. import protocol
+from ..conf import settings
 from ..dialects import Dialect
 from ..dialects.form import UNREADABLE
 from ..dialects.ietf import HEADERS, IETFDialect
 from ..exceptions import HandoverRefused
+from ..transactions import outside_transactions
 from . import client_secrets
 from .composition import composed_server
 
@@ -26,6 +28,8 @@ RETRY_AFTER_SECONDS = 30
 # The frames of DOT and oauthlib below hold codes, tokens and secrets as plain variables.
 @method_decorator(sensitive_variables(), name="dispatch")
 @method_decorator(sensitive_post_parameters(), name="dispatch")
+# A commit that fails must be answered with 503: with ATOMIC_REQUESTS it would fail after the view.
+@method_decorator(outside_transactions, name="dispatch")
 class TokenView(DOTTokenView):
     """Everything that DOT's view does, and the reciprocal grant.
 
@@ -68,8 +72,18 @@ class TokenView(DOTTokenView):
         # DOT leaves the type out where oauthlib raises: it would go out as HTML.
         return url, {**HEADERS, **headers}, body, status
 
+    def http_method_not_allowed(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        refused = HandoverRefused(protocol.INVALID_REQUEST, f"method {request.method}", status=405)
+        response = self.dialect.error(refused)
+        response["Allow"] = ", ".join(self._allowed_methods())
+        return response
+
     def _take_handover(self, request: HttpRequest) -> HttpResponse:
         try:
+            if not settings.ACCEPT_HANDOVERS:
+                raise HandoverRefused(protocol.UNSUPPORTED_GRANT_TYPE, "hand-overs are off")
             self.dialect.parse(request)
             return self.authorization_flow_token_response(request)
         except HandoverRefused as refused:

@@ -90,7 +90,8 @@ def test_a_worker_that_loses_a_row_takes_the_next(make_row: MakeRow) -> None:
 
 @pytest.mark.threat("R13", "R11")
 @pytest.mark.usefixtures("shared_database")
-def test_many_workers_at_once_claim_each_row_once(make_row: MakeRow) -> None:
+def test_many_workers_at_once_claim_each_row_once(make_row: MakeRow, settings: Settings) -> None:
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "DELIVERIES_PER_PEER": 100}
     for _ in range(40):
         make_row()
     claimed: list[int] = []
@@ -254,3 +255,31 @@ def test_leases_work_where_the_site_uses_local_times(make_row: MakeRow, settings
     assert _claim() == []
     _let_lease_expire(item)
     assert len(_claim()) == 1
+
+
+@pytest.mark.threat("D3", "R2")
+def test_no_more_rows_of_one_peer_are_worked_on_at_once_than_the_settings_say(
+    make_row: MakeRow, make_peer: Callable[..., Peer]
+) -> None:
+    for _ in range(40):
+        make_row()
+    of_another = make_row(peer=make_peer("other"))
+
+    first, second = _claim(3), _claim(3)
+
+    assert (len(first), len(second)) == (3, 2)
+    assert of_another in second
+    assert _claim(3) == []
+
+
+@pytest.mark.threat("D3", "R2")
+def test_a_row_that_is_given_back_or_abandoned_makes_room(make_row: MakeRow) -> None:
+    for _ in range(10):
+        make_row()
+    finished, abandoned, *_others = _claim()
+    assert _claim() == []
+
+    queue.finish(finished, State.DONE)
+    _let_lease_expire(abandoned)
+
+    assert len(_claim()) == 2

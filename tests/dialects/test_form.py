@@ -1,12 +1,15 @@
 """The shape of a hand-over: what is no such request is refused before anything is looked up."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from django.contrib.auth import hashers
+from django.db import connection
 from django.test import Client
+from django.test.client import BOUNDARY, encode_multipart
+from django.test.utils import CaptureQueriesContext
 
 from reciprocal_oauth.models import InboxItem
 from reciprocal_oauth.protocol import GRANT_TYPE, PARAMETERS
@@ -17,21 +20,6 @@ pytestmark = pytest.mark.django_db
 
 FORM = "application/x-www-form-urlencoded"
 LONGEST = {"grant_type": len(GRANT_TYPE), "code": 4096, "access_token": 4096, "client_id": 255}
-
-
-@pytest.fixture
-def hashed() -> Iterator[list[str]]:
-    """The secrets that were hashed to be compared."""
-    seen: list[str] = []
-    with pytest.MonkeyPatch.context() as patch:
-        verify = hashers.MD5PasswordHasher.verify
-
-        def counting(self: Any, password: str, encoded: str) -> bool:
-            seen.append(password)
-            return verify(self, password, encoded)
-
-        patch.setattr(hashers.MD5PasswordHasher, "verify", counting)
-        yield seen
 
 
 @pytest.fixture
@@ -51,7 +39,12 @@ def send(client: Client, application: Any) -> Callable[..., Any]:
         headers = headers or basic(application.client_id, PEER_SECRET)
         if isinstance(body, dict | list):
             body = urlencode(body)
-        return client.post(f"/o/token/{query}", body, content_type=content_type, headers=headers)
+        with CaptureQueriesContext(connection) as queries:
+            response: Any = client.post(
+                f"/o/token/{query}", body, content_type=content_type, headers=headers
+            )
+        response.statements = len(queries)
+        return response
 
     return post
 
@@ -61,6 +54,7 @@ def assert_invalid_request(response: Any) -> None:
     assert response["Content-Type"] == "application/json"
     assert response["Cache-Control"] == "no-store"
     assert response["Pragma"] == "no-cache"
+    assert response.statements == 0, "shape is checked before any work of the database"
     assert not InboxItem.objects.exists()
 
 
@@ -101,7 +95,7 @@ def test_a_parameter_in_the_query_is_refused(
 
 @pytest.mark.rfc("6749", "3.1")
 @pytest.mark.threat("P2", "B4")
-@pytest.mark.parametrize("name", ["code", "client_id", "access_token"])
+@pytest.mark.parametrize("name", PARAMETERS)
 @pytest.mark.parametrize("value", [None, "", "   "])
 def test_a_missing_or_blank_parameter_is_refused(
     send: Callable[..., Any],
@@ -148,14 +142,11 @@ def test_another_content_type_is_refused(
 @pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.threat("P3")
 def test_json_and_multipart_are_refused(
-    client: Client, application: Any, parameters: dict[str, str]
+    send: Callable[..., Any], parameters: dict[str, str]
 ) -> None:
-    headers = basic(application.client_id, PEER_SECRET)
-
-    assert_invalid_request(client.post("/o/token/", parameters, headers=headers))
-    assert_invalid_request(
-        client.post("/o/token/", parameters, content_type="application/json", headers=headers)
-    )
+    multipart = f"multipart/form-data; boundary={BOUNDARY}"
+    assert_invalid_request(send(encode_multipart(BOUNDARY, parameters), multipart))
+    assert_invalid_request(send(json.dumps(parameters), "application/json"))
 
 
 @pytest.mark.threat("P4")
@@ -187,6 +178,28 @@ def test_the_longest_access_token_is_looked_up(
     response = send({**parameters, "access_token": "x" * LONGEST["access_token"]})
 
     assert response.json() == {"error": "invalid_grant"}
+
+
+@pytest.mark.threat("P4")
+def test_a_body_of_64_kib_is_read_and_one_byte_more_is_not(
+    send: Callable[..., Any], parameters: dict[str, str]
+) -> None:
+    body = urlencode(parameters) + "&x="
+    body += "y" * (64 * 1024 - len(body))
+
+    assert send(body).status_code == 200
+    assert send(body + "y").json() == {"error": "invalid_request"}
+
+
+@pytest.mark.threat("P4")
+def test_the_longest_client_id_is_looked_up(
+    send: Callable[..., Any], parameters: dict[str, str]
+) -> None:
+    client_id = "x" * LONGEST["client_id"]
+
+    response = send({**parameters, "client_id": client_id}, **basic(client_id, PEER_SECRET))
+
+    assert (response.status_code, response.json()) == (401, {"error": "invalid_client"})
 
 
 @pytest.mark.threat("P4")

@@ -28,7 +28,7 @@ def test_the_tokens_of_a_deleted_peer_die(peer: Peer, token_of_a: Any, by: str) 
 
     peer.delete() if by == "instance" else Peer.objects.filter(pk=peer.pk).delete()
 
-    assert status_with(token_of_a) == 403
+    assert status_with(token_of_a) == 401
     assert not Link.objects.exists()
 
 

@@ -41,7 +41,7 @@ def test_disconnecting_ends_both_directions_at_once(
 
     browser.post(f"/connections/links/{link.pk}/disconnect/")
 
-    assert Client().get("/api/playback/", headers=bearer).status_code == 403
+    assert Client().get("/api/playback/", headers=bearer).status_code == 401
     refreshed = post_form(
         Client(),
         {"grant_type": "refresh_token", "refresh_token": token_of_a.raw_refresh},

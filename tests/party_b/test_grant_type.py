@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, connection, transaction
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from oauth2_provider.models import get_access_token_model, get_application_model
+from oauth2_provider.oauth2_validators import OAuth2Validator
 
 from reciprocal_oauth.models import InboxItem, Peer
+from reciprocal_oauth.protocol import GRANT_TYPE
 
 from ..conftest import PEER_SECRET, basic
 
@@ -250,3 +253,80 @@ def test_a_disabled_peer_may_not_hand_over(
 def test_two_peers_cannot_share_an_application(peer: Peer, other: Any) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         Peer.objects.update(application=other)
+
+
+@pytest.mark.rfc("6749", "5.2")
+@pytest.mark.threat("B5")
+@pytest.mark.parametrize(
+    ("site", "answer"),
+    [("Refusing", {"error": "unauthorized_client"}), ("Deferring", {})],
+)
+def test_the_validator_of_the_site_decides_who_may_use_the_grant(
+    dot_settings: Callable[..., None],
+    hand_over: HandOver,
+    token_of_a: Any,
+    site: str,
+    answer: dict[str, str],
+) -> None:
+    dot_settings(OAUTH2_VALIDATOR_CLASS=f"{__name__}.{site}")
+
+    assert hand_over(access_token=token_of_a.raw).json() == answer
+
+
+@pytest.mark.threat("B21")
+def test_the_validator_of_the_site_may_refuse_an_access_token_by_what_it_is(
+    dot_settings: Callable[..., None],
+    hand_over: HandOver,
+    make_token: Callable[..., Any],
+    application: Any,
+    user: Any,
+) -> None:
+    dot_settings(OAUTH2_VALIDATOR_CLASS=f"{__name__}.OnlyWithPlayback")
+    profile = make_token(application, user, "profile")
+    playback = make_token(application, user, "playback")
+
+    assert_refused(hand_over(access_token=profile.raw), "invalid_grant")
+    assert hand_over(access_token=playback.raw).status_code == 200
+
+
+class Refusing(OAuth2Validator):
+    def validate_grant_type(
+        self, client_id: str, grant_type: str, client: Any, request: Any, *args: Any, **kw: Any
+    ) -> bool:
+        return grant_type != GRANT_TYPE
+
+
+class Deferring(OAuth2Validator):
+    def validate_grant_type(self, *args: Any, **kwargs: Any) -> bool:
+        return bool(super().validate_grant_type(*args, **kwargs))
+
+
+class OnlyWithPlayback(OAuth2Validator):
+    def validate_reciprocal_access_token(self, token: Any, client: Any, request: Any) -> bool:
+        assert token.application_id == client.pk
+        return "playback" in token.scope.split()
+
+
+# A site that is never party B
+
+
+@pytest.mark.rfc("6749", "5.2")
+def test_a_site_that_takes_no_hand_overs_does_not_know_the_grant(
+    settings: Any, client: Client, hand_over: HandOver, token_of_a: Any
+) -> None:
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "ACCEPT_HANDOVERS": False}
+
+    assert_refused(hand_over(access_token=token_of_a.raw), "unsupported_grant_type")
+    metadata = client.get("/.well-known/oauth-authorization-server/o").json()
+    assert GRANT_TYPE not in metadata["grant_types_supported"]
+
+
+@pytest.mark.rfc("6749", "5.2")
+def test_a_hand_over_needs_few_statements(
+    hand_over: HandOver, token_of_a: Any, django_assert_max_num_queries: Any
+) -> None:
+    hand_over(access_token=token_of_a.raw, code="warm")
+    InboxItem.objects.update(state=InboxItem.State.DONE)
+
+    with django_assert_max_num_queries(8):
+        assert hand_over(access_token=token_of_a.raw).status_code == 200

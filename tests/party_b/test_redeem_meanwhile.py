@@ -120,7 +120,7 @@ def test_an_answer_that_comes_after_the_user_is_deleted_harms_nobody(
 
 @pytest.mark.draft("Authorization Update Flow")
 @pytest.mark.threat("S10", "K6")
-def test_an_answer_that_comes_after_a_newer_code_is_not_stored(
+def test_an_answer_that_comes_after_a_newer_code_does_not_stay(
     before_storing: Callable[..., None],
     hand_over: HandOver,
     token_of_a: Any,
@@ -135,9 +135,30 @@ def test_an_answer_that_comes_after_a_newer_code_is_not_stored(
 
     assert Link.objects.get().access_token.reveal() == "token-for-newer-code"
     older, newer = InboxItem.objects.order_by("pk")
-    assert (older.state, newer.state) == (State.CANCELLED, State.DONE)
+    assert (older.state, newer.state) == (State.DONE, State.DONE)
     assert not older.code
     assert not newer.code
+
+
+@pytest.mark.draft("Authorization Update Flow")
+@pytest.mark.threat("S10")
+def test_a_code_that_was_overtaken_on_the_way_does_not_undo_the_newer_one(
+    before_storing: Callable[..., None],
+    hand_over: HandOver,
+    token_of_a: Any,
+    fake_peer: FakePeer,
+) -> None:
+    def answer(received: Received) -> Reply:
+        if received.form["code"] == "killed by the newer one":
+            return Reply.json(400, error="invalid_grant")
+        return token_response(access_token="of-the-newer-one")
+
+    fake_peer.answers["/token/"] = answer
+    before_storing(lambda: hand_over(access_token=token_of_a.raw, code="killed by the newer one"))
+    worker.drain()
+
+    assert Link.objects.get().access_token.reveal() == "of-the-newer-one"
+    assert Link.objects.get().is_two_way
 
 
 @pytest.mark.draft("Authorization Update Flow")

@@ -100,7 +100,7 @@ def reciprocal_code(link_as_a: Link, fake_peer: FakePeer) -> Callable[..., str]:
 def redeem(application: Any) -> Callable[..., Any]:
     """Redeems a code at our token endpoint as the peer would (RFC 6749, section 4.1.3)."""
 
-    def post(code: str, *, headers: dict[str, str] | None = None, **more: str) -> Any:
+    def post(code: str, *, headers: dict[str, str] | None = None, **more: Any) -> Any:
         if headers is None:
             headers = basic(application.client_id, PEER_SECRET)
         parameters = {"grant_type": "authorization_code", "code": code, **more}
@@ -155,3 +155,10 @@ def at_once(
 def call_api(access_token: str, path: str = "/api/playback/") -> Any:
     """A call of a protected resource here, which needs the scope ``playback``."""
     return Client().get(path, headers={"Authorization": f"Bearer {access_token}"})
+
+
+def assert_token_is_dead(access_token: str) -> None:
+    """The token opens nothing any more (RFC 6750, section 3.1)."""
+    response = call_api(access_token)
+    assert response.status_code == 401
+    assert 'error="invalid_token"' in response["WWW-Authenticate"]

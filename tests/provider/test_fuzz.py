@@ -293,16 +293,20 @@ def answer(wire: Wire, caplog: pytest.LogCaptureFixture) -> tuple[Any, Any]:
         raise response.exc_info[1]  # Its own traceback says more than a 500.
     assert response.status_code in STATUSES
     assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
-    if wire.method.upper() != "POST":
-        assert response.status_code == (200 if wire.method == "OPTIONS" else 405)
-        assert response["Allow"] == "POST, OPTIONS"
+    if wire.method == "OPTIONS":
+        assert (response.status_code, response["Allow"]) == (200, "POST, OPTIONS")
         assert response.content == b""
         return response, None
+    if wire.method.upper() != "POST":
+        assert (response.status_code, response["Allow"]) == (405, "POST, OPTIONS")
+        assert wire.method != "HEAD" or response.content == b""
+    else:
+        assert response.status_code != 405
     assert response["Content-Type"] == "application/json"
     assert response["Cache-Control"] == "no-store"
     assert response["Pragma"] == "no-cache"
-    document = json.loads(response.content)
-    if response.status_code != 200:
+    document = json.loads(response.content or "{}")
+    if wire.method != "HEAD" and response.status_code != 200:
         assert document["error"] in ERRORS
         assert (response.status_code == 401) == (document["error"] == "invalid_client")
     return response, document

@@ -204,13 +204,17 @@ def test_a_scope_at_redemption_changes_nothing(
 
 @pytest.mark.rfc("8707", "2.2")
 @pytest.mark.threat("C15")
-def test_a_resource_of_another_server_gives_a_token_that_is_no_use_here(
+def test_a_reciprocal_code_gives_no_token_for_another_server(
     reciprocal_code: Callable[..., str], redeem: Callable[..., Any]
 ) -> None:
-    response = redeem(reciprocal_code(), resource="https://other.example/api/")
+    code = reciprocal_code()
 
-    assert response.status_code == 200
-    assert call_api(response.json()["access_token"]).status_code == 403
+    for resource in ("https://other.example/api/", ["https://a.example/", "https://b.example/"]):
+        response = redeem(code, resource=resource)
+        assert (response.status_code, response.json()["error"]) == (400, "invalid_target")
+    response = redeem(code)
+    assert response.status_code == 200, "the code is still good"
+    assert call_api(response.json()["access_token"]).json() == {"playing": True}
 
 
 @pytest.mark.rfc("9700", "2.1.1")
