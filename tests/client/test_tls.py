@@ -70,6 +70,7 @@ def test_the_server_is_told_the_name_although_an_address_is_connected_to(
     assert told == [NAME]
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.threat("H10", "R8")
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("fault", ["self-signed", "wrong name", "expired", "not valid yet"])

@@ -50,6 +50,7 @@ def test_a_bad_url_is_refused_when_it_is_saved(fault: str, make_peer: Callable[.
     assert {"token_endpoint", "revocation_endpoint"} <= refused.value.message_dict.keys()
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.rfc("6749", "3.2")
 @pytest.mark.threat("H3")
 @pytest.mark.parametrize("fault", BAD)
@@ -77,6 +78,7 @@ def test_an_https_url_is_taken(url: str) -> None:
     assert url_problem(url, allow_loopback=False) is None
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "music.localhost:1", "[::1]:80"])
 def test_plain_http_is_for_this_machine_and_only_where_the_settings_allow_it(host: str) -> None:
     assert url_problem(f"http://{host}/token/", allow_loopback=True) is None

@@ -15,10 +15,7 @@ from reciprocal_oauth.protocol import GRANT_TYPE
 from ..client.servers import RawServer, answering, resetting
 from ..fakes import FakePeer, Received, Reply, token_response
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.draft("Reciprocal Authorization Code"),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 State = OutboxItem.State
 Incoming, Outgoing = Link.Incoming, Link.Outgoing
@@ -56,6 +53,7 @@ def _refreshes(fake_peer: FakePeer) -> int:
     return sum(each.form["grant_type"] == "refresh_token" for each in fake_peer.to("/token/"))
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 def test_the_hand_over_carries_the_four_parameters(granted: Link, party_b: Answers) -> None:
     arrived = party_b(Reply())
 
@@ -84,6 +82,7 @@ ACCEPTED = [
 ]
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.threat("R5")
 @pytest.mark.parametrize("reply", ACCEPTED, ids=lambda each: f"{each.status} {each.body[:10]!r}")
 def test_any_200_is_accepted_but_not_done(reply: Reply, granted: Link, party_b: Answers) -> None:
@@ -144,6 +143,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.rfc("6749", "5.2")
 @pytest.mark.parametrize(
     ("reply", "reason"),
@@ -166,6 +166,7 @@ def test_a_refusal_is_final_and_leaves_our_access_there_as_it_is(
 STALE = [Reply.json(400, error="invalid_grant"), Reply(400, b""), Reply(400, b"<html>Bad</html>")]
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.parametrize("reply", STALE, ids=["invalid_grant", "no body", "HTML"])
 def test_a_token_that_may_be_stale_is_refreshed_once_and_the_hand_over_tried_once_more(
     reply: Reply, granted: Link, party_b: Answers, fake_peer: FakePeer
@@ -269,6 +270,7 @@ def test_a_peer_that_asks_to_wait_is_not_asked_before(
     assert at_least <= pause <= at_most
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.threat("K2", "K4")
 def test_each_attempt_carries_a_fresh_code_and_the_older_one_is_dead(
     granted: Link, party_b: Answers

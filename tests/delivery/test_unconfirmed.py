@@ -17,10 +17,7 @@ from reciprocal_oauth.models import Link, OutboxItem, Peer
 from ..conftest import PEER_SECRET, basic, post_form
 from ..fakes import FakePeer, Received, Reply
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.draft("Reciprocal Authorization Code"),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 State = OutboxItem.State
 #: A code's life, and the margin after it.
@@ -63,6 +60,7 @@ def test_an_accepted_code_has_its_whole_life_and_a_margin_to_be_redeemed(
         assert len(arrived) == 2
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.threat("R5", "R15")
 def test_a_code_that_nobody_redeems_is_sent_anew_three_times_and_then_given_up(
     granted: Link, arrived: list[Received]

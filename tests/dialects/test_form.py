@@ -80,6 +80,7 @@ def test_a_repeated_parameter_is_refused(
     assert hashed == []
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.rfc("6749", "3.2")
 @pytest.mark.threat("P1", "F3")
 @pytest.mark.parametrize("name", [*PARAMETERS, "client_secret", "anything"])
@@ -93,6 +94,7 @@ def test_a_parameter_in_the_query_is_refused(
     assert_invalid_request(send(body, query=f"?{urlencode({name: value})}"))
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.rfc("6749", "3.1")
 @pytest.mark.threat("P2", "B4")
 @pytest.mark.parametrize("name", PARAMETERS)

@@ -10,7 +10,8 @@ from reciprocal_oauth.dialects.base import Meaning
 from reciprocal_oauth.dialects.ietf import IETFDialect
 from reciprocal_oauth.exceptions import HandoverRefused
 from reciprocal_oauth.models import Peer
-from reciprocal_oauth.protocol import GRANT_TYPE
+from reciprocal_oauth.protocol import GRANT_TYPE, PARAMETERS
+from reciprocal_oauth.secret import Secret
 
 from ..conftest import OUR_SECRET, PEER_SECRET, basic
 from ..fakes import FakePeer, Reply
@@ -48,6 +49,32 @@ def test_a_hand_over_carries_the_four_parameters_and_basic_credentials(
     }
     assert sent.headers["Authorization"] == basic("us-at-music", OUR_SECRET)["Authorization"]
     assert sent.headers["Content-Type"] == "application/x-www-form-urlencoded"
+
+
+@pytest.mark.draft("Reciprocal Authorization Code")
+@pytest.mark.rfc("6749", "2.3.1")
+def test_a_hand_over_carries_the_secret_in_the_body_where_the_peer_wants_it_there(
+    peer: Peer, fake_peer: FakePeer
+) -> None:
+    peer.token_endpoint_auth_method = "client_secret_post"
+
+    IETFDialect().send(peer, CODE, ACCESS_TOKEN)
+
+    sent = fake_peer.requests[0]
+    assert sent.form.keys() == {*PARAMETERS, "client_secret"}
+    assert sent.form["client_secret"] == OUR_SECRET
+    assert "Authorization" not in sent.headers
+
+
+@pytest.mark.draft("Reciprocal Authorization Code")
+@pytest.mark.rfc("6749", "B")
+def test_a_hand_over_is_a_form_in_utf_8(peer: Peer, fake_peer: FakePeer) -> None:
+    IETFDialect().send(peer, Secret("c+d/e=f&g ü"), Secret("a%20b"))
+
+    sent = fake_peer.requests[0]
+    assert sent.body.isascii()
+    assert "code=c%2Bd%2Fe%3Df%26g+%C3%BC" in sent.body.split("&")
+    assert "access_token=a%2520b" in sent.body.split("&")
 
 
 @pytest.mark.draft("Reciprocal Authorization Code")

@@ -32,6 +32,7 @@ def test_the_page_asks_first(browser: Client, link: Link) -> None:
     assert link.is_active
 
 
+@pytest.mark.draft("Authorization Update Flow")
 @pytest.mark.threat("T3", "I6")
 def test_disconnecting_ends_both_directions_at_once(
     browser: Client, link: Link, token_of_a: Any

@@ -40,6 +40,7 @@ def assert_refused(fake_peer: FakePeer) -> Callable[[Any], None]:
     return check
 
 
+@pytest.mark.draft("reciprocal Protocol Flow")
 @pytest.mark.threat("L1")
 @pytest.mark.rfc("6749", "10.12")
 def test_a_code_and_state_from_a_strangers_visit_are_refused(
@@ -53,6 +54,7 @@ def test_a_code_and_state_from_a_strangers_visit_are_refused(
     assert_refused(attack.come_back(browser=browser))
 
 
+@pytest.mark.draft("reciprocal Protocol Flow")
 @pytest.mark.threat("L1")
 def test_a_state_of_the_same_person_in_another_browser_is_refused(
     browser: Client, user: Any, peer: Peer, assert_refused: Callable[[Any], None]
@@ -63,6 +65,7 @@ def test_a_state_of_the_same_person_in_another_browser_is_refused(
     assert_refused(begin(elsewhere).come_back(browser=browser))
 
 
+@pytest.mark.draft("reciprocal Protocol Flow")
 @pytest.mark.threat("L1")
 def test_a_state_does_not_pass_to_whoever_signs_in_next_in_the_same_browser(
     browser: Client, other_user: Any, peer: Peer, assert_refused: Callable[[Any], None]

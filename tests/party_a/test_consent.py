@@ -12,9 +12,8 @@ from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Peer, Step
 from ..fakes import FakePeer
 from .visits import ALLOW_ALL, connect, link_both_ways
 
-pytestmark = [pytest.mark.draft("User Consent")]
 
-
+@pytest.mark.draft("User Consent")
 def test_the_page_says_who_asks_for_what_in_words_with_everything_ticked(
     browser: Client, question: str
 ) -> None:
@@ -28,6 +27,7 @@ def test_the_page_says_who_asks_for_what_in_words_with_everything_ticked(
     assert page.count('type="checkbox"') == page.count("checked") == 2
 
 
+@pytest.mark.draft("User Consent")
 def test_allowing_grants_what_is_ticked_and_queues_the_hand_over(
     browser: Client, question: str
 ) -> None:
@@ -43,12 +43,14 @@ def test_allowing_grants_what_is_ticked_and_queues_the_hand_over(
     assert (event.step, event.party, event.outcome) == (Step.CONSENT, "A", "ok")
 
 
+@pytest.mark.draft("User Consent")
 def test_a_scope_that_is_unticked_is_not_granted(browser: Client, question: str) -> None:
     browser.post(question, {"answer": "allow", "scopes": ["playback"]})
 
     assert Link.objects.get().incoming_scope == "playback"
 
 
+@pytest.mark.draft("User Consent")
 @pytest.mark.threat("L12")
 def test_nothing_ticked_is_a_refusal_and_not_all_default_scopes(
     browser: Client, question: str
@@ -61,6 +63,7 @@ def test_nothing_ticked_is_a_refusal_and_not_all_default_scopes(
     assert not OutboxItem.objects.exists()
 
 
+@pytest.mark.draft("User Consent")
 def test_a_refusal_keeps_the_link_one_way(browser: Client, question: str) -> None:
     response = browser.post(question, {"answer": "deny", "scopes": ["profile"]})
 

@@ -13,9 +13,8 @@ from reciprocal_oauth.models import Link, OutboxItem, Peer
 
 from .visits import ALLOW_ALL
 
-pytestmark = [pytest.mark.draft("User Consent")]
 
-
+@pytest.mark.draft("User Consent")
 @pytest.mark.threat("L9")
 @pytest.mark.parametrize("answer", [ALLOW_ALL, {"answer": "allow"}, {"answer": "deny"}])
 @pytest.mark.parametrize("who", ["another user", "staff", "nobody"])
@@ -47,6 +46,7 @@ def test_a_link_that_does_not_exist_looks_like_that_of_somebody_else(browser: Cl
     assert browser.post(f"/connections/links/{uuid4()}/consent/", ALLOW_ALL).status_code == 404
 
 
+@pytest.mark.draft("User Consent")
 @pytest.mark.threat("L10")
 @pytest.mark.parametrize(
     "scopes",
@@ -76,6 +76,7 @@ def test_a_form_with_a_scope_that_was_not_on_the_page_grants_nothing(
     assert_untouched()
 
 
+@pytest.mark.draft("User Consent")
 @pytest.mark.threat("L10")
 def test_a_scope_of_another_peer_grants_nothing(
     browser: Client,
@@ -91,6 +92,7 @@ def test_a_scope_of_another_peer_grants_nothing(
     assert_untouched()
 
 
+@pytest.mark.draft("User Consent")
 @pytest.mark.threat("L13")
 @pytest.mark.parametrize("method", ["get", "head", "options", "put", "delete", "patch"])
 def test_only_a_post_answers_the_question(
@@ -103,6 +105,7 @@ def test_only_a_post_answers_the_question(
     assert_untouched()
 
 
+@pytest.mark.draft("User Consent")
 @pytest.mark.threat("L13")
 def test_another_site_cannot_answer_for_a_person(
     user: Any, question: str, assert_untouched: Callable[[], None]
@@ -130,6 +133,7 @@ def test_a_peer_that_was_switched_off_meanwhile_gets_nothing(
     assert_untouched()
 
 
+@pytest.mark.draft("User Consent")
 @pytest.mark.threat("S1")
 def test_a_peer_that_may_hold_less_meanwhile_is_granted_no_more_than_that(
     browser: Client, question: str, assert_untouched: Callable[[], None]

@@ -19,7 +19,7 @@ from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Peer
 from ..fakes import FakePeer, Received, Reply
 from .visits import ALLOW_ALL, connect, redeem
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.draft("User Consent")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 #: Longest that a thread waits for another, in seconds, before the test fails.
 PATIENCE = 10

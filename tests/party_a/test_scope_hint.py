@@ -32,6 +32,29 @@ def test_the_token_response_says_what_is_asked_for(offered: Callable[..., str]) 
     assert offered(reciprocal="playback") == "playback"
 
 
+@pytest.mark.rfc("6749", "5.1")
+def test_the_drafts_example_of_a_token_response_is_read(
+    offered: Callable[..., str], settings: Settings
+) -> None:
+    """With a token type that exists in place of "example"."""
+    scopes = {**settings.OAUTH2_PROVIDER["SCOPES"], "example_scope": "An example"}
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "SCOPES": scopes}
+    Peer.objects.update(allowed_scope="example_scope")
+    example = {
+        "access_token": "2YotnFZFEjr1zCsicMWpAA",
+        "expires_in": 3600,
+        "refresh_token": "tGzv3JOkF0XG5Qx2TlKWIA",
+        "reciprocal": "example_scope",
+        "example_parameter": "example_value",
+    }
+
+    assert offered(**example) == "example_scope"
+
+    link = Link.objects.get()
+    assert link.access_token.reveal() == "2YotnFZFEjr1zCsicMWpAA"
+    assert link.refresh_token.reveal() == "tGzv3JOkF0XG5Qx2TlKWIA"
+
+
 def test_the_redirect_says_it_where_the_token_response_does_not(
     offered: Callable[..., str],
 ) -> None:

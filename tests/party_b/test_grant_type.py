@@ -44,6 +44,7 @@ def assert_refused(response: Any, error: str) -> None:
 # Ways to authenticate
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.rfc("6749", "2.3.1")
 def test_a_peer_authenticates_with_basic(
     hand_over: HandOver, token_of_a: Any, hashed: list[str]
@@ -52,6 +53,7 @@ def test_a_peer_authenticates_with_basic(
     assert hashed == [PEER_SECRET]
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.rfc("6749", "2.3.1")
 def test_a_peer_authenticates_in_the_body(
     hand_over: HandOver, token_of_a: Any, hashed: list[str]
@@ -75,6 +77,7 @@ def test_basic_credentials_are_form_encoded_before_they_are_joined(
     assert response.status_code == 200
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.rfc("6749", "5.2")
 @pytest.mark.threat("B1", "B14", "F23")
 @pytest.mark.parametrize(
@@ -107,6 +110,7 @@ def test_who_does_not_authenticate_is_told_nothing_else(
     assert len(hashed) <= 1
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.rfc("6750", "2.1")
 @pytest.mark.threat("B14")
 @pytest.mark.parametrize("in_the_body", [True, False])
@@ -131,6 +135,7 @@ def test_a_stolen_access_token_without_the_secret_is_worth_nothing(
     assert_unauthenticated(hand_over(access_token=token_of_a.raw, headers={}))
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.rfc("6749", "2.3")
 @pytest.mark.threat("B3", "F6")
 @pytest.mark.parametrize(
@@ -209,6 +214,7 @@ def test_a_client_with_a_blank_secret_cannot_authenticate(
     assert_unauthenticated(hand_over(access_token=token_of_a.raw, **credentials))
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.rfc("6749", "2.1")
 @pytest.mark.threat("F7")
 def test_a_public_client_is_refused_even_with_its_secret(
@@ -222,6 +228,7 @@ def test_a_public_client_is_refused_even_with_its_secret(
 # Clients that may not use the grant
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.rfc("6749", "5.2")
 @pytest.mark.threat("B5")
 def test_a_client_that_is_no_peer_may_not_hand_over(
@@ -239,6 +246,7 @@ def test_a_client_that_is_no_peer_may_not_hand_over(
     assert_refused(response, "unauthorized_client")
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.rfc("6749", "5.2")
 @pytest.mark.threat("B5")
 def test_a_disabled_peer_may_not_hand_over(

@@ -142,6 +142,7 @@ def test_the_link_that_the_person_began_here_is_not_taken_for_a_login_there(
     assert opened.outgoing_state == Link.Outgoing.WAITING
 
 
+@pytest.mark.draft("Reciprocal Authorization Flow")
 @pytest.mark.rfc("6749", "4.2.2")
 @pytest.mark.threat("B21")
 def test_a_token_of_the_implicit_grant_opens_a_link_and_hands_over(
@@ -191,6 +192,7 @@ def test_a_peer_whose_only_token_ran_out_gets_the_same_link_back(
     assert Link.objects.count() == 1
 
 
+@pytest.mark.draft("Reciprocal Authorization Flow")
 @pytest.mark.rfc("6749", "4.3.3")
 @pytest.mark.threat("B21")
 def test_a_token_of_the_password_grant_opens_a_link_and_hands_over(
@@ -203,6 +205,7 @@ def test_a_token_of_the_password_grant_opens_a_link_and_hands_over(
     assert Link.objects.get().is_two_way
 
 
+@pytest.mark.draft("Reciprocal Authorization Flow")
 @pytest.mark.rfc("6749", "4.4.3")
 @pytest.mark.threat("B8")
 def test_client_credentials_open_no_link_and_hand_nothing_over(

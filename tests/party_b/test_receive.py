@@ -129,6 +129,7 @@ def of_a_link_that_ended(token: Any) -> str:
     return token.raw
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.rfc("6749", "5.2")
 @pytest.mark.threat("B7", "B8", "F15")
 @pytest.mark.parametrize(
@@ -189,6 +190,7 @@ def test_an_id_token_is_no_access_token(
 # Answering
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.threat("B18")
 def test_the_answer_does_not_wait_for_the_redemption(
     hand_over: HandOver, token_of_a: Any, fake_peer: FakePeer

@@ -66,6 +66,8 @@ GRANTS = [
 ]
 
 
+@pytest.mark.draft("IANA Considerations")
+@pytest.mark.draft("reciprocal Protocol Flow")
 @pytest.mark.parametrize("flow", GRANTS)
 def test_a_token_response_asks_the_peer_for_the_reverse(
     browser: Client, application: Any, flow: Flow
@@ -76,6 +78,22 @@ def test_a_token_response_asks_the_peer_for_the_reverse(
     assert response["access_token"]
 
 
+@pytest.mark.rfc("6749", "5.1")
+def test_the_token_response_has_the_form_of_the_drafts_example(
+    browser: Client, application: Any
+) -> None:
+    Peer.objects.update(reciprocal_scope="example_scope")
+
+    response = exchange(application, code_in(allow(browser, application)))
+
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith("application/json")
+    assert (response["Cache-Control"], response["Pragma"]) == ("no-store", "no-cache")
+    answer = response.json()
+    assert answer["reciprocal"] == "example_scope"
+    assert answer.keys() >= {"access_token", "token_type", "expires_in", "refresh_token"}
+
+
 @pytest.mark.parametrize("flow", GRANTS)
 def test_a_token_response_to_another_client_asks_for_nothing(
     browser: Client, peer: Peer, make_application: MakeApplication, flow: Flow
@@ -83,6 +101,7 @@ def test_a_token_response_to_another_client_asks_for_nothing(
     assert "reciprocal" not in flow(browser, make_application())
 
 
+@pytest.mark.draft("reciprocal Protocol Flow")
 @pytest.mark.parametrize("flow", GRANTS)
 def test_a_peer_of_which_nothing_is_asked_gets_no_parameter(
     browser: Client, application: Any, flow: Flow
@@ -90,6 +109,18 @@ def test_a_peer_of_which_nothing_is_asked_gets_no_parameter(
     Peer.objects.update(reciprocal_scope="")
 
     assert "reciprocal" not in flow(browser, application)
+
+
+@pytest.mark.rfc("6749", "4.2.2")
+def test_an_implicit_grant_asks_in_the_fragment_and_without_quotation_marks(
+    browser: Client, application: Any
+) -> None:
+    use_grant(application, "implicit")
+
+    location = urlsplit(allow(browser, application, response_type="token"))
+
+    assert "reciprocal=ask-back" in location.fragment.split("&")
+    assert "reciprocal" not in location.query
 
 
 def test_each_peer_is_asked_for_its_own_scope(
@@ -101,6 +132,7 @@ def test_each_peer_is_asked_for_its_own_scope(
     assert by_code(browser, application)["reciprocal"] == "ask-back"
 
 
+@pytest.mark.draft("IANA Considerations")
 @pytest.mark.rfc("6749", "4.1.2")
 def test_an_authorization_response_asks_the_peer_for_the_reverse(
     browser: Client, application: Any

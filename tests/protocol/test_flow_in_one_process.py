@@ -17,6 +17,7 @@ from ..fakes import FakePeer, Received, Reply, token_response
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.mark.draft("reciprocal Protocol Flow")
 @pytest.mark.draft("Reciprocal Authorization Flow")
 def test_party_a_connects_asks_hands_over_and_is_redeemed(
     browser: Client, peer: Peer, fake_peer: FakePeer
@@ -66,6 +67,7 @@ def test_party_a_connects_asks_hands_over_and_is_redeemed(
     assert OutboxItem.objects.get().state == OutboxItem.State.DONE
 
 
+@pytest.mark.draft("reciprocal Protocol Flow")
 @pytest.mark.draft("Reciprocal Authorization Code")
 def test_party_b_takes_a_code_answers_and_redeems_it(
     hand_over: Callable[..., Any], peer: Peer, fake_peer: FakePeer, token_of_a: Any

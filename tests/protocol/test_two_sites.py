@@ -16,7 +16,7 @@ import pytest
 from example_project.driver import Person
 from example_project.sites import Site, free_ports, running, two_sites
 
-pytestmark = [pytest.mark.two_process, pytest.mark.draft("Reciprocal Authorization Flow")]
+pytestmark = pytest.mark.two_process
 
 #: What a site may be set up with; the flow is the same with each.
 SETUPS = {
@@ -82,6 +82,8 @@ def alice(sites: tuple[Site, Site]) -> Person:
     return person
 
 
+@pytest.mark.draft("Reciprocal Authorization Flow")
+@pytest.mark.draft("reciprocal Protocol Flow")
 @pytest.mark.threat("I9", "X1", "X2")
 def test_both_sites_hold_what_the_other_issued_and_nothing_in_clear(
     sites: tuple[Site, Site], alice: Person
@@ -116,6 +118,17 @@ def test_both_sites_hold_what_the_other_issued_and_nothing_in_clear(
     for site in sites:
         assert_absent(secrets, checksums, our_tables(site), f"a table of {site}")
         assert_absent(secrets, checksums, site.read_log(), f"the log of {site}")
+
+
+@pytest.mark.draft("Introduction")
+def test_either_site_can_be_the_one_where_a_person_starts(
+    plain_sites: tuple[Site, Site], alice_at_plain: Person
+) -> None:
+    assistant, music = plain_sites
+    connect_both_ways(alice_at_plain, music, assistant)
+
+    for site in plain_sites:
+        assert [link["two_way"] for link in read(site, READ_LINKS)] == [True]
 
 
 def test_denying_leaves_one_way_and_can_be_finished_later(

@@ -40,6 +40,7 @@ def change_secret(application: Any, secret: str) -> None:
 # Wrong ones are limited
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.threat("D1", "F17")
 @pytest.mark.parametrize(
     "grant", ["urn:ietf:params:oauth:grant-type:reciprocal", "authorization_code", "refresh_token"]

@@ -20,6 +20,7 @@ from ..fakes import FakePeer, Reply
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.rfc("6749", "10.10")
 @pytest.mark.threat("C17")
 def test_codes_are_long_and_each_attempt_has_its_own(

@@ -16,6 +16,7 @@ WELL_KNOWN = ".well-known/oauth-authorization-server"
 urlpatterns = [*site_urlpatterns, path("dot/", include(("oauth2_provider.urls", "dot")))]
 
 
+@pytest.mark.draft("IANA Considerations")
 @pytest.mark.rfc("8414", "3.2")
 @pytest.mark.parametrize("where", [f"/{WELL_KNOWN}", f"/{WELL_KNOWN}/o", f"/o/{WELL_KNOWN}"])
 def test_the_grant_is_listed_wherever_the_document_is_served(client: Client, where: str) -> None:

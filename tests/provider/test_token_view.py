@@ -54,6 +54,25 @@ def test_a_right_hand_over_is_answered_with_an_empty_object(
 
 
 @pytest.mark.django_db
+@pytest.mark.draft("Reciprocal Authorization Code")
+@pytest.mark.parametrize(("colon", "status"), [("%3A", 200), ("%3", 400)])
+def test_the_drafts_example_of_a_request_is_taken_with_its_misprint_mended(
+    client: Client, token_of_a: Any, colon: str, status: int
+) -> None:
+    response = client.post(
+        "/o/token/",
+        f"grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type{colon}reciprocal"
+        f"&code=hasdyubasdjahsbdkjbasd&client_id=music-here&access_token={token_of_a.raw}",
+        content_type="application/x-www-form-urlencoded",
+        headers=basic("music-here", PEER_SECRET),
+    )
+
+    assert response.status_code == status
+    assert InboxItem.objects.count() == (status == 200)
+
+
+@pytest.mark.django_db
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.rfc("6749", "5.2")
 @pytest.mark.parametrize(
     "misspelt",
@@ -236,6 +255,7 @@ def test_a_request_to_dots_own_view_before_does_not_take_the_grant_away(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.rfc("9110", "10.2.3")
 @pytest.mark.threat("B17")
 @pytest.mark.parametrize("failure", [OperationalError, DatabaseError])
