@@ -17,3 +17,5 @@ nitpicky = True
 
 html_theme = "furo"
 html_title = f"reciprocal_oauth {release}"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
