@@ -5,6 +5,7 @@ force. DOT's models are swappable, so they are looked up when used.
 """
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -40,6 +41,17 @@ def families_of(access_token: Any) -> QuerySet[Any, uuid.UUID | None]:
         token_family__isnull=False,
     )
     return found.values_list("token_family", flat=True)
+
+
+def link_of(access_token: Any, links: Sequence[Link]) -> Link | None:
+    """The link that a DOT access token belongs to, of ``links`` of its user and its peer, the
+    newest first. One whose family no link names stands behind the newest that allows anything."""
+    active = [link for link in links if link.is_active]
+    families = set(families_of(access_token)) if active else set()
+    for link in active:
+        if link.incoming_family in families:
+            return link
+    return next((link for link in active if link.incoming_scope), None)
 
 
 def narrow(link: Link) -> None:

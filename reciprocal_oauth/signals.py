@@ -11,7 +11,7 @@ from .transactions import on_commit
 
 logger = logging.getLogger("reciprocal_oauth")
 
-#: A user allowed a peer a scope here (or a wider one). Arguments: ``link``.
+#: A user allowed a peer a scope here, or changed what it may do. Arguments: ``link``.
 access_granted = Signal()
 
 #: A peer handed a code over to us, and we keep it. Arguments: ``link``.

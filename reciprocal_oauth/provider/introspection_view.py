@@ -22,7 +22,6 @@ class IntrospectTokenView(DOTIntrospectTokenView):
             return response
         tokens = get_access_token_model().objects.select_related("application", "user")
         token = tokens.filter(token_checksum=hash_of(token_value)).first()
-        if token is None or not peer_tokens.may_be_used(token.application, token.user):
+        if token is None or not peer_tokens.limit_to_what_is_allowed_now(token):
             return JsonResponse({"active": False})
-        peer_tokens.limit_to_peer(token)
         return JsonResponse({**answer, "scope": token.scope})

@@ -37,20 +37,40 @@ def default_scopes(application: Any, default: list[str]) -> list[str]:
 
 
 def may_be_used(application: Any, user: Any) -> bool:
-    """Whether tokens of this client for this user may be used: a peer's, only while the peer is
-    enabled and the user is active. (Tokens of a link that ended are gone.)"""
+    """Whether tokens may be issued to this client for this user: a peer's, only while the peer is
+    enabled and the user is active."""
     peer = peer_of(application)
     if peer is None:
         return True
     return peer.enabled and (user is None or user.is_active)
 
 
-def limit_to_peer(access_token: Any) -> None:
-    """Cut the scope of an access token in hand, not the stored one, to what its peer may hold
-    today: an administrator may have narrowed that since the token was issued."""
-    peer = peer_of(access_token.application)
-    if peer is not None:
-        access_token.scope = scopes.cut(access_token.scope, peer.allowed_scope)
+def limit_to_what_is_allowed_now(access_token: Any) -> bool:
+    """Cut the scope of an access token in hand, not the stored one, to what its peer may do today.
+
+    Whoever narrowed the user's consent, the peer or the site since the token was issued, by
+    whatever door, is obeyed with the next call.
+
+    :returns: whether the token may be used at all.
+    """
+    application, user = access_token.application, access_token.user
+    peer = peer_of(application)
+    if peer is None:
+        return True
+    if not may_be_used(application, user):
+        return False
+    limit = _limit_of(peer)
+    if user is not None:
+        links = list(Link.objects.filter(peer=peer, user=user).order_by("-created_at"))
+        # Who never had a link got the token before the client became a peer.
+        if links:
+            link = access_here.link_of(access_token, links)
+            if link is None:
+                return False
+            link.peer = peer
+            limit = link.incoming_limit
+    access_token.scope = scopes.cut(access_token.scope, limit)
+    return True
 
 
 @contextmanager

@@ -207,12 +207,11 @@ class ReciprocalValidatorMixin(_Validator):
 
 def is_in_force(validator: Any, scopes: Any, request: Request) -> bool:
     """Whether the access token that DOT has just found valid may be used for ``scopes``, as far as
-    its peer and its user are concerned. If not, ``request.oauth2_error`` says why."""
+    its peer, its user and their link are concerned. If not, ``request.oauth2_error`` says why."""
     access_token = request.access_token
-    if not peer_tokens.may_be_used(access_token.application, access_token.user):
+    if not peer_tokens.limit_to_what_is_allowed_now(access_token):
         validator._set_oauth2_error_on_request(request, None, scopes)
         return False
-    peer_tokens.limit_to_peer(access_token)
     if not access_token.allow_scopes(scopes):
         validator._set_oauth2_error_on_request(request, access_token, scopes)
         return False

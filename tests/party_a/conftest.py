@@ -7,6 +7,10 @@ from oauth2_provider.models import get_grant_model
 
 from reciprocal_oauth.models import Link, LinkEvent, OutboxItem
 
+from ..provider.conftest import reciprocal_code, redeem, refresh
+
+__all__ = ["reciprocal_code", "redeem", "refresh"]
+
 
 @pytest.fixture
 def question(link_as_a: Link) -> str:

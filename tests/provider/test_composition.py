@@ -20,7 +20,7 @@ from oauthlib.oauth2 import BackendApplicationServer, Server
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from reciprocal_oauth.models import Peer
+from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.provider.composition import composed_server, composed_validator
 from reciprocal_oauth.provider.server import ReciprocalServerMixin
 from reciprocal_oauth.provider.token_view import TokenView
@@ -129,25 +129,41 @@ def call(name: str, token: str) -> int:
     return Client().get(f"/resource/{name}/", headers=headers).status_code
 
 
-def deactivate_user() -> None:
+def deactivate_user(settings: Any) -> None:
     get_user_model().objects.update(is_active=False)
 
 
-def disable_peer() -> None:
+def disable_peer(settings: Any) -> None:
     Peer.objects.update(enabled=False)
 
 
-def narrow_peer() -> None:
+def narrow_peer(settings: Any) -> None:
     Peer.objects.update(allowed_scope="profile")
+
+
+def narrow_link(settings: Any) -> None:
+    Link.objects.update(incoming_scope="profile")
+
+
+def narrow_site(settings: Any) -> None:
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "SCOPES": {"profile": "Your name"}}
+
+
+def end_link(settings: Any) -> None:
+    """By a door that knows nothing of tokens."""
+    Link.objects.update(status=Link.Status.ENDED)
+
+
+NARROWING = (narrow_peer, narrow_link, narrow_site)
 
 
 @pytest.mark.urls(__name__)
 @pytest.mark.rfc("6750", "3.1")
-@pytest.mark.threat("C14", "F15")
-@pytest.mark.parametrize("event", [deactivate_user, disable_peer, narrow_peer])
+@pytest.mark.threat("C14", "F15", "S4")
+@pytest.mark.parametrize("event", [deactivate_user, disable_peer, end_link, *NARROWING])
 @pytest.mark.parametrize("name", RESOURCES)
 def test_every_way_of_protecting_a_resource_asks_our_hooks(
-    settings: Any, token_of_a: Any, name: str, event: Callable[[], None]
+    settings: Any, token_of_a: Any, name: str, event: Callable[[Any], None]
 ) -> None:
     settings.AUTHENTICATION_BACKENDS = [
         "oauth2_provider.backends.OAuth2Backend",
@@ -159,9 +175,9 @@ def test_every_way_of_protecting_a_resource_asks_our_hooks(
     ]
     assert call(name, token_of_a.raw) == 200
 
-    event()
+    event(settings)
 
-    needs_no_scope = event is narrow_peer and name in ("class", "middleware")
+    needs_no_scope = event in NARROWING and name in ("class", "middleware")
     assert (call(name, token_of_a.raw) == 200) is needs_no_scope
 
 
@@ -169,10 +185,14 @@ def test_every_way_of_protecting_a_resource_asks_our_hooks(
 @pytest.mark.threat("C14")
 @pytest.mark.parametrize("name", sorted(RESOURCES.keys() - {"middleware"}))
 def test_tokens_of_other_clients_are_judged_by_dot_alone(
-    make_application: Callable[..., Any], make_token: Callable[..., Any], user: Any, name: str
+    settings: Any,
+    make_application: Callable[..., Any],
+    make_token: Callable[..., Any],
+    user: Any,
+    name: str,
 ) -> None:
     token = make_token(make_application(), user, "playback history")
-    deactivate_user()
+    deactivate_user(settings)
 
     # DRF looks at the user itself.
     assert call(name, token.raw) == 200

@@ -1,0 +1,92 @@
+"""The person changes what the peer may do here (draft, "Authorization Update Flow").
+
+Less takes effect at once, on the tokens that exist; more only with the new code. Either way the
+peer is sent a code for the whole of what it may do now, as after a consent.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.db.models import F
+from django.utils import timezone
+
+from .. import access_here, lifecycle, scopes, signals
+from ..models import Link, OutboxItem, Party, Step
+from ..models.events import record
+from ..transactions import atomic
+from .consent import queue_handover
+
+#: Seconds between two codes for one link. Who changes his mind often sends the last decision: ten
+#: codes a minute are all that a peer takes.
+PAUSE_SECONDS = 6
+
+_CHANGEABLE = (Link.Incoming.GRANTED, Link.Incoming.ACTIVE, Link.Incoming.BROKEN)
+
+
+class CannotChange(Exception):
+    """The link has ended, gives the peer nothing, or cannot give it what was chosen."""
+
+
+def choices(link: Link) -> list[tuple[str, str]]:
+    """The scopes that can be chosen, with their descriptions: all that the peer may hold here, or
+    what it has where it cannot be sent a code."""
+    limit = link.peer.reciprocal_limit
+    if not _can_deliver(link):
+        limit = link.incoming_limit
+    described = scopes.described()
+    return [(token, str(described[token])) for token in scopes.split(limit)]
+
+
+def can_change(link: Link) -> bool:
+    """Whether there is something to change."""
+    return link.is_active and link.incoming_state in _CHANGEABLE
+
+
+def change(link: Link, chosen: Sequence[str]) -> None:
+    """Let the peer do what is ``chosen``, and nothing else. No scope chosen ends the link.
+
+    One transaction: scope, live tokens, unredeemed codes, generation and outbox row.
+
+    :raises CannotChange: nothing is changed then.
+    """
+    if not chosen:
+        lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_there=True)
+        return
+    with atomic():
+        locked = lifecycle.lock(link.pk)
+        granted = scopes.join(chosen)
+        if (
+            not can_change(locked)
+            or scopes.cut(granted, [t for t, _ in choices(locked)]) != granted
+        ):
+            raise CannotChange(f"Link {link.pk} cannot be given this scope.")
+        if set(scopes.split(locked.incoming_scope)) == set(chosen):
+            return
+        locked.incoming_scope = granted
+        if _can_deliver(locked):
+            locked.incoming_state = Link.Incoming.GRANTED
+            locked.incoming_reason = ""
+            locked.generation = F("generation") + 1
+        locked.save()
+        locked.refresh_from_db()
+        access_here.kill_codes(locked)
+        access_here.narrow(locked)
+        record(locked, Step.CONSENT, party=Party.A, detail=f"changed to scope: {granted}")
+        if _can_deliver(locked):
+            _send_soon(locked)
+    link.refresh_from_db()
+
+
+def _can_deliver(link: Link) -> bool:
+    """Whether we hold what a hand-over needs: an access token that tells the peer who it is for."""
+    return link.outgoing_state == Link.Outgoing.ACTIVE and link.peer.enabled
+
+
+def _send_soon(link: Link) -> None:
+    item = queue_handover(link)
+    last = link.codes.order_by("-created_at").values_list("created_at", flat=True).first()
+    if last is not None:
+        due = last + timedelta(seconds=PAUSE_SECONDS)
+        if due > timezone.now():
+            OutboxItem.objects.filter(pk=item.pk).update(next_attempt_at=due)
+    signals.send_after_commit(signals.access_granted, Link, link=link)
