@@ -1,16 +1,18 @@
 """Fixtures: a fake peer, its registration here, a person, and ways to get a link."""
 
 import base64
+import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth import get_user_model, hashers
 from django.core.cache import cache
-from django.db import transaction
+from django.db import connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import (
@@ -31,6 +33,9 @@ from .fakes import FakePeer, token_response
 #: The peer's secret at this site, and ours at the peer.
 PEER_SECRET = "secret-of-the-peer-here"
 OUR_SECRET = "our-secret-at-the-peer"
+
+#: The file need not survive a power cut.
+FAST = "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,6 +79,33 @@ def browser(client: Client, user: Any) -> Client:
     """A browser in which alice is signed in."""
     client.force_login(user)
     return client
+
+
+@pytest.fixture
+def shared_database(transactional_db: None, tmp_path: Path) -> Iterator[None]:
+    """A database that threads and processes can use at the same time.
+
+    SQLite in memory is none: it locks whole tables, without waiting. A file takes its place.
+    """
+    if connection.vendor != "sqlite" or not connection.is_in_memory_db():
+        yield
+        return
+    in_memory, configured = connections["default"], connections.settings["default"]
+    before = dict(configured)
+    file = tmp_path / "shared.sqlite3"
+    with sqlite3.connect(file) as copy:
+        in_memory.connection.backup(copy)
+    copy.close()
+    # IMMEDIATE: a transaction that begins with a read would fail without waiting when it writes.
+    options = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": FAST}
+    configured.update(NAME=str(file), OPTIONS=options)
+    connections["default"] = connections.create_connection("default")
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        configured.update(before)
+        connections["default"] = in_memory
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from reciprocal_oauth.exceptions import NotLinked, PeerRefused, PeerUnreachable
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.secret import Secret
 
-from .delivery.conftest import shared_database  # noqa: F401  A fixture.
 from .fakes import FakePeer, Received, Reply, token_response
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.rfc("6749", "6")]

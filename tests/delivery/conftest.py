@@ -1,12 +1,9 @@
-"""Rows to work on, steps that do as they are told, and a database that threads can share."""
+"""Rows to work on, and steps that do as they are told."""
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, connections
 
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.delivery.outcomes import Done, Outcome
@@ -14,9 +11,6 @@ from reciprocal_oauth.delivery.retry import RetryPolicy
 from reciprocal_oauth.models import Link, OutboxItem, Peer, QueueItem
 from reciprocal_oauth.party_a import consent
 from reciprocal_oauth.secret import Secret
-
-#: The file need not survive a power cut.
-FAST = "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF"
 
 
 @pytest.fixture
@@ -76,30 +70,3 @@ def step(monkeypatch: pytest.MonkeyPatch) -> ScriptedStep:
     steps: dict[type[QueueItem], worker.Step] = {**worker._steps, OutboxItem: scripted.as_step()}
     monkeypatch.setattr(worker, "_steps", steps)
     return scripted
-
-
-@pytest.fixture
-def shared_database(transactional_db: None, tmp_path: Path) -> Iterator[None]:
-    """A database that threads and processes can use at the same time.
-
-    SQLite in memory is none: it locks whole tables, without waiting. A file takes its place.
-    """
-    if connection.vendor != "sqlite" or not connection.is_in_memory_db():
-        yield
-        return
-    in_memory, configured = connections["default"], connections.settings["default"]
-    before = dict(configured)
-    file = tmp_path / "shared.sqlite3"
-    with sqlite3.connect(file) as copy:
-        in_memory.connection.backup(copy)
-    copy.close()
-    # IMMEDIATE: a transaction that begins with a read would fail without waiting when it writes.
-    options = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": FAST}
-    configured.update(NAME=str(file), OPTIONS=options)
-    connections["default"] = connections.create_connection("default")
-    try:
-        yield
-    finally:
-        connections["default"].close()
-        configured.update(before)
-        connections["default"] = in_memory

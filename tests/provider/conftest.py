@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from django.db import connection, connections
+from django.db import connections
 from django.test import Client
 from oauth2_provider.models import get_application_model
 from oauth2_provider.views.mixins import OAuthLibMixin
@@ -121,20 +121,8 @@ def refresh(application: Any) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def at_once(
-    transactional_db: None, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[int, Callable[[], Any]], list[Any]]:
+def at_once(shared_database: None) -> Callable[[int, Callable[[], Any]], list[Any]]:
     """Runs a function in many threads at the same moment, and gives what it returned."""
-    if connection.vendor == "sqlite":
-        if connection.is_in_memory_db():
-            pytest.skip(
-                "threads cannot share an SQLite database in memory: set TEST_DATABASE_URL, or "
-                "TEST_DATABASE_SUFFIX for a file"
-            )
-        # What the system check recommends: else SQLite refuses to upgrade a read lock.
-        options = {**connection.settings_dict["OPTIONS"], "transaction_mode": "IMMEDIATE"}
-        monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
-        connection.close()
 
     def run(count: int, function: Callable[[], Any]) -> list[Any]:
         start = threading.Barrier(count)

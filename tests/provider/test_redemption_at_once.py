@@ -4,11 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.test import Client
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
 from reciprocal_oauth.delivery import worker
-from reciprocal_oauth.models import Link, OutboxItem, ReciprocalCode
+from reciprocal_oauth.models import Link, OutboxItem, Peer, ReciprocalCode
+from reciprocal_oauth.models.ledger import hash_of
+from reciprocal_oauth.models.links import KEY_UNKNOWN
+from reciprocal_oauth.party_a import codes, consent
 
 from .authorization import allow, code_in, exchange
 
@@ -47,6 +51,39 @@ def test_of_many_redemptions_one_gets_tokens_and_no_more_than_one_family_lives(
         assert link_as_a.outbox.filter(state=OutboxItem.State.PENDING).count() == 1
         worker.drain()
         assert ReciprocalCode.objects.filter(state=ReciprocalCode.State.LIVE).count() == 1
+
+
+@pytest.mark.rfc("6749", "4.1.2")
+@pytest.mark.threat("C10", "F13", "I13")
+def test_a_hundred_codes_each_sent_twenty_times_at_once_give_a_hundred_families(
+    at_once: Callable[..., list[Any]], peer: Peer, redeem: Callable[..., Any]
+) -> None:
+    families = set()
+    for number in range(100):
+        code = code_for(get_user_model().objects.create(username=f"user-{number}"), peer)
+
+        statuses = sorted(answer.status_code for answer in at_once(20, lambda c=code: redeem(c)))
+
+        assert statuses == [200] + [400] * 19
+        entry = ReciprocalCode.objects.get(code_hash=hash_of(code))
+        refresh_tokens = get_refresh_token_model().objects.filter(user_id=entry.link.user_id)
+        assert refresh_tokens.get().token_family == entry.token_family
+        families.add(entry.token_family)
+    assert len(families) == 100
+    assert None not in families
+
+
+def code_for(user: Any, peer: Peer) -> str:
+    link = Link.objects.create(
+        user=user,
+        peer=peer,
+        account_key=KEY_UNKNOWN,
+        outgoing_state=Link.Outgoing.ACTIVE,
+        incoming_state=Link.Incoming.OFFERED,
+        offered_scope="playback",
+    )
+    consent.allow(link, ["playback"])
+    return codes.mint(link, link.generation).reveal()
 
 
 @pytest.mark.rfc("6749", "6")
