@@ -262,10 +262,12 @@ def hand_over(client: Client, application: Any) -> Callable[..., Any]:
     return post
 
 
-def post_form(client: Client, parameters: dict[str, Any], headers: dict[str, str]) -> Any:
+def post_form(
+    client: Client, parameters: dict[str, Any], headers: dict[str, str], path: str = "/o/token/"
+) -> Any:
     """POST form fields to the token endpoint, with the content type that RFC 6749 asks for."""
     return client.post(
-        "/o/token/",
+        path,
         urlencode(parameters, doseq=True),
         content_type="application/x-www-form-urlencoded",
         headers=headers,
