@@ -83,6 +83,15 @@ def revoke(link: Link) -> None:
         ).exclude(redirect_uri__startswith="urn:uuid:").delete()
 
 
+def revoke_family(link: Link, family: uuid.UUID | None) -> None:
+    """Revoke the tokens of ``family``; without one (no refresh token was issued), all access tokens
+    that no other link names."""
+    if family is None:
+        _access_tokens(link).delete()
+    else:
+        get_refresh_token_model().revoke_family(family)
+
+
 def kill_codes(link: Link) -> None:
     """End the unredeemed reciprocal codes of ``link``: the ledger rows and DOT's Grants."""
     live = list(link.codes.filter(state=ReciprocalCode.State.LIVE))

@@ -5,6 +5,7 @@ the refresh is guarded by a lease: one conditional UPDATE by the database's cloc
 get it waits and reads again.
 """
 
+import secrets
 import time
 from datetime import timedelta
 
@@ -16,10 +17,11 @@ from . import lifecycle
 from .client.token_endpoint import TokenAnswer
 from .conf import settings
 from .dialects import dialect_of
-from .exceptions import NotLinked, PeerRefused, PeerUnreachable
+from .exceptions import DecryptionError, NotLinked, PeerRefused, PeerUnreachable
 from .models import Link
 from .protocol import INVALID_GRANT
 from .secret import Secret
+from .transactions import require_no_transaction
 
 _POLL_SECONDS = 0.05
 
@@ -45,7 +47,9 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
     :param not_this: a token that the peer has just refused although it had not expired.
     :raises NotLinked: there is no working outgoing access; the link says why.
     :raises PeerError: it has expired and could not be refreshed this time; try again later.
+    :raises TransactionManagementError: the caller has a transaction open.
     """
+    require_no_transaction("A peer cannot be called")
     give_up = time.monotonic() + settings.HTTP_TOTAL_TIMEOUT_SECONDS
     while True:
         _read_again(link)
@@ -54,8 +58,8 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
         if not link.refresh_token:
             lifecycle.break_outgoing(link, Link.Reason.EXPIRED)
             raise NotLinked(f"The access of link {link.pk} ran out and cannot be renewed.")
-        if _take_lease(link):
-            if (token := _refresh(link, not_this)) is not None:
+        if owner := _take_lease(link):
+            if (token := _refresh(link, owner, not_this)) is not None:
                 return token
         elif time.monotonic() >= give_up:
             raise PeerUnreachable(f"Link {link.pk} is being refreshed elsewhere for too long.")
@@ -80,13 +84,25 @@ def _is_usable(link: Link, not_this: Secret | None) -> bool:
     return expires is None or expires > timezone.now()
 
 
-def _take_lease(link: Link) -> bool:
+def _take_lease(link: Link) -> str | None:
+    """The name under which the lease is ours; ``None``: somebody else has it."""
     free = Q(refresh_lease_until__isnull=True) | Q(refresh_lease_until__lt=Now())
     until = Now() + timedelta(seconds=settings.LEASE_SECONDS)
-    return bool(Link.objects.filter(free, pk=link.pk).update(refresh_lease_until=until))
+    owner = secrets.token_hex(16)
+    taken = Link.objects.filter(free, pk=link.pk).update(
+        refresh_lease_until=until, refresh_lease_owner=owner
+    )
+    return owner if taken else None
 
 
-def _refresh(link: Link, not_this: Secret | None) -> Secret | None:
+def _give_lease_back(link: Link, owner: str) -> None:
+    # A worker that was held up may come back when another one has the lease.
+    Link.objects.filter(pk=link.pk, refresh_lease_owner=owner).update(
+        refresh_lease_until=None, refresh_lease_owner=""
+    )
+
+
+def _refresh(link: Link, owner: str, not_this: Secret | None) -> Secret | None:
     """Refresh, holding the lease. ``None``: the link was changed while we asked; look again."""
     try:
         # Somebody may have finished between our reading and our lease.
@@ -106,7 +122,7 @@ def _refresh(link: Link, not_this: Secret | None) -> Secret | None:
         lifecycle.break_outgoing(link, Link.Reason.REFRESH_REFUSED)
         raise NotLinked(f"The peer no longer renews the access of link {link.pk}.") from error
     finally:
-        Link.objects.filter(pk=link.pk).update(refresh_lease_until=None)
+        _give_lease_back(link, owner)
 
 
 def _keep(link: Link, used: Secret, answer: TokenAnswer) -> Secret | None:
@@ -117,9 +133,29 @@ def _keep(link: Link, used: Secret, answer: TokenAnswer) -> Secret | None:
     if _with_token(link, used).update(**values, updated_at=timezone.now()):
         return answer.access_token
     # It was ended or connected anew: nobody will use these tokens, so they must not live on there.
-    if dialect_of(link.peer).revokes_replaced_tokens and Link.objects.filter(pk=link.pk).exists():
-        lifecycle.queue_revocation(link)
+    now = Link.objects.filter(pk=link.pk).first()
+    if now is not None and not holds_token_of(now, answer, used):
+        revoke_there(link, replaced=now.is_active)
     return None
+
+
+def revoke_there(link: Link, *, replaced: bool) -> None:
+    """Have the tokens that ``link`` carries revoked at the peer.
+
+    :param replaced: there are newer ones, which some vendors would revoke with them.
+    """
+    if not replaced or dialect_of(link.peer).revokes_replaced_tokens:
+        lifecycle.queue_revocation(link)
+
+
+def holds_token_of(link: Link, answer: TokenAnswer, *others: Secret) -> bool:
+    """Whether ``link`` holds one of the tokens in ``answer``, or of ``others``: some peers give the
+    same one again, and to revoke it would end the connection in force."""
+    held = link.refresh_token or link.access_token
+    try:
+        return bool(held) and held in (answer.refresh_token, answer.access_token, *others)
+    except DecryptionError:
+        return False  # Connecting again is what mends a link whose tokens nobody can read.
 
 
 def _with_token(link: Link, used: Secret) -> QuerySet[Link]:

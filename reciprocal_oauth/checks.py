@@ -20,8 +20,10 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.module_loading import import_string
 
 from . import plugins, secret
+from .compat import oauth2_settings
 from .conf import Settings, settings
 from .setting_types import expected_of
+from .transactions import database
 
 
 @enum.unique
@@ -43,6 +45,8 @@ class Id(enum.StrEnum):
     DERIVED_KEYS = "reciprocal_oauth.W002"  #: (deploy) no encryption keys of their own.
     LOOPBACK = "reciprocal_oauth.W003"  #: (deploy) peers on this machine may be called.
     SHORT_LEASE = "reciprocal_oauth.W004"  #: A lease may end before the delivery it covers.
+    SQLITE_DEFERRED = "reciprocal_oauth.W006"  #: SQLite fails where it should wait.
+    CACHED_INTROSPECTION = "reciprocal_oauth.W007"  #: Narrowed tokens are felt late.
     NO_PAGES = "reciprocal_oauth.W005"  #: The pages, and with them the callback, are not mounted.
 
 
@@ -365,5 +369,39 @@ def check_databases(**kwargs: Any) -> list[CheckMessage]:
             f"databases: {ours} and {', '.join(sorted(theirs))}.",
             hint="Let DATABASE_ROUTERS send both apps to one database.",
             id=Id.DATABASES,
+        )
+    ]
+
+
+@register(Tags.models)
+def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
+    """Transactions that read before they write fail on SQLite as soon as two meet, without waiting,
+    unless they begin as writers. Looks at the settings only."""
+    alias = database()
+    configured = django_settings.DATABASES.get(alias, {})
+    mode = configured.get("OPTIONS", {}).get("transaction_mode") or ""
+    if "sqlite3" not in configured.get("ENGINE", "") or mode.upper() in ("IMMEDIATE", "EXCLUSIVE"):
+        return []
+    return [
+        Warning(
+            "Requests that meet at the token endpoint fail with “database is locked”.",
+            hint=f'Set DATABASES["{alias}"]["OPTIONS"]["transaction_mode"] = "IMMEDIATE".',
+            id=Id.SQLITE_DEFERRED,
+        )
+    ]
+
+
+@register(Tags.security)
+def check_introspection(**kwargs: Any) -> list[CheckMessage]:
+    """A resource server that keeps what it was told about a token does not feel a narrowing."""
+    seconds = oauth2_settings.RESOURCE_SERVER_TOKEN_CACHING_SECONDS
+    if not oauth2_settings.RESOURCE_SERVER_INTROSPECTION_URL or seconds <= 60:
+        return []
+    return [
+        Warning(
+            f"This site keeps what an authorization server says about a token for {seconds} "
+            "seconds: what is narrowed or revoked there goes on working here for as long.",
+            hint='Set OAUTH2_PROVIDER["RESOURCE_SERVER_TOKEN_CACHING_SECONDS"] = 60 or less.',
+            id=Id.CACHED_INTROSPECTION,
         )
     ]

@@ -126,7 +126,8 @@ def end(link: Link, reason: str, *, revoke_there: bool) -> bool:
 def before_deletion(link: Link, *, revoke_there: bool) -> None:
     """A link's row is about to go: the peer's tokens here die, since nothing would limit them any
     more, and ours there are revoked."""
-    if not link.is_active:
+    # The link before its tokens, as everywhere.
+    if not Link.objects.select_for_update().filter(pk=link.pk, status=Link.Status.ACTIVE).exists():
         return
     if revoke_there:
         # Without the link: Django has already collected what goes with it.

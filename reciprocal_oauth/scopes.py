@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from oauth2_provider.scopes import get_scopes_backend
 
@@ -56,6 +57,7 @@ def described() -> Mapping[str, str]:
     return get_scopes_backend().get_all_scopes()
 
 
-def reciprocal_limit(allowed: str) -> str:
-    """What of a peer's ``allowed`` scope a reciprocal grant may carry at this site today."""
-    return without_openid(cut(allowed, described()))
+def available(application: Any) -> Iterable[str]:
+    """The scopes that the site's DOT scopes backend lets ``application`` have."""
+    available: Iterable[str] = get_scopes_backend().get_available_scopes(application=application)
+    return available

@@ -84,6 +84,8 @@ def get_link(user: Any, peer: Peer | str) -> Link:
     :raises NotLinked: there is none.
     """
     slug = peer.slug if isinstance(peer, Peer) else peer
+    if not user.is_authenticated:
+        raise NotLinked("Nobody is signed in.")
     link = (
         Link.objects.select_related("peer")
         .filter(

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db import connections, router, transaction
-from django.db.transaction import Atomic
+from django.db.transaction import Atomic, TransactionManagementError
 
 
 def database() -> str:
@@ -21,6 +21,21 @@ def atomic() -> Atomic:
 def on_commit(function: Callable[[], object]) -> None:
     """Run ``function`` once the transaction on that database is committed."""
     transaction.on_commit(function, using=database())
+
+
+def require_no_transaction(what: str) -> None:
+    """Refuse to go on within a transaction of the caller. Those that Django's ``TestCase`` opens
+    around a test do not count, as for ``atomic(durable=True)``.
+
+    :raises TransactionManagementError: there is one.
+    """
+    blocks = connections[database()].atomic_blocks
+    if blocks and not getattr(blocks[-1], "_from_testcase", False):
+        raise TransactionManagementError(
+            f"{what} within a transaction: a rollback would lose a refresh token that the peer has "
+            "given, and locks would be held while it is asked. Do it outside of atomic(); "
+            "with ATOMIC_REQUESTS, mark the view with transaction.non_atomic_requests."
+        )
 
 
 def outside_transactions(view: Any) -> Any:

@@ -1,8 +1,10 @@
 """Connects the parts when Django starts: checks, log filter, DOT, the queues' steps, our own
 receivers."""
 
+import logging
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_started
 from django.db.models.signals import pre_delete
 
@@ -15,6 +17,8 @@ from .models import InboxItem, Link, OutboxItem, Peer
 from .party_a import send
 from .party_b import redeem
 from .provider import composition
+
+logger = logging.getLogger("reciprocal_oauth.delivery")
 
 
 def connect() -> None:
@@ -54,7 +58,11 @@ def start_delivery(sender: type, **arguments: Any) -> None:
 
 def first_request(sender: type, **arguments: Any) -> None:
     """A request is served in this process: rows left over from before can be worked on."""
-    get_dispatcher().request_started()
+    try:
+        get_dispatcher().request_started()
+    except ImproperlyConfigured:
+        # A system check says so at start. Nothing is lost: the rows wait.
+        logger.exception("Nothing is delivered")
 
 
 def link_deleted(sender: type, instance: Link, origin: Any = None, **arguments: Any) -> None:

@@ -52,6 +52,8 @@ DATABASES = {
 if suffix := os.environ.get("TEST_DATABASE_SUFFIX"):
     # Several runs side by side on one server.
     DATABASES["default"]["TEST"] = {"NAME": f"test_reciprocal_{suffix}"}
+if "sqlite" in DATABASES["default"]["ENGINE"]:
+    DATABASES["default"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE"}
 if "mysql" in DATABASES["default"]["ENGINE"]:
     DATABASES["default"]["OPTIONS"] = {"charset": "utf8mb4"}
 

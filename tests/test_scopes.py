@@ -75,8 +75,5 @@ def test_nothing_is_ever_more_than_its_limits(value: str, first: str, second: st
     assert found == set(value.split()) & set(first.split()) & set(second.split())
 
 
-def test_openid_is_taken_out_of_what_a_reciprocal_grant_may_carry(settings: Any) -> None:
-    settings.OAUTH2_PROVIDER = {"SCOPES": {"openid": "Sign in", "profile": "See your name"}}
-
-    assert scopes.reciprocal_limit("openid profile gone") == "profile"
+def test_openid_is_taken_out_of_what_a_reciprocal_grant_may_carry() -> None:
     assert scopes.without_openid("openid2 openid x") == "openid2 x"

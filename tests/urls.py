@@ -30,11 +30,13 @@ class PlaybackView(APIView):
         return Response({"playing": True})
 
 
+playback = PlaybackView.as_view()
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("o/", include("reciprocal_oauth.oauth2_urls")),
     path("connections/", include("reciprocal_oauth.urls")),
     path("api/whoami/", whoami),
-    path("api/playback/", PlaybackView.as_view()),
+    path("api/playback/", playback),
     *metadata_urlpatterns,
 ]

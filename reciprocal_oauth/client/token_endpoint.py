@@ -26,6 +26,8 @@ from . import http, retry_after
 
 #: Longest token that is stored, in characters.
 MAX_TOKEN_LENGTH = 8 * 1024
+#: Longest ID token that is read, in characters: it may carry many claims, and is not stored.
+MAX_ID_TOKEN_LENGTH = 32 * 1024
 #: A token is treated as expired this many seconds early: clocks differ and requests take time.
 EXPIRY_MARGIN_SECONDS = 30
 #: Longest life that is believed, in seconds (ten years).
@@ -106,13 +108,17 @@ def _parse(answer: http.Answer, begun: datetime) -> TokenAnswer:
     token_type = body.get("token_type")
     if not isinstance(token_type, str) or token_type.lower() != "bearer":
         raise BadAnswer("The token response is not of token_type Bearer.")
+    id_token = _token(body, "id_token", MAX_ID_TOKEN_LENGTH)
+    if id_token is None and body.get("id_token") is not None:
+        # Not the same as none: it would have to be checked, and tells accounts apart.
+        raise BadAnswer("The token response carries no usable id_token.")
     granted = scopes.parse(body["scope"]) if "scope" in body else None
     return TokenAnswer(
         access_token=access_token,
         refresh_token=_token(body, "refresh_token"),
         scope=None if granted is None else scopes.join(granted),
         expires_at=_expiry(body.get("expires_in"), begun),
-        id_token=_token(body, "id_token"),
+        id_token=id_token,
         reciprocal=body.get(RECIPROCAL),
         has_reciprocal=RECIPROCAL in body,
     )
@@ -130,10 +136,10 @@ def _members(body: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _token(body: Mapping[str, Any], name: str) -> Secret | None:
+def _token(body: Mapping[str, Any], name: str, longest: int = MAX_TOKEN_LENGTH) -> Secret | None:
     """RFC 6749, appendix A.12: one or more printable ASCII characters."""
     value = body.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_TOKEN_LENGTH:
+    if not isinstance(value, str) or not 0 < len(value) <= longest:
         return None
     if not all(0x21 <= ord(character) <= 0x7E for character in value):
         return None

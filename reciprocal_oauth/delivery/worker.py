@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from .. import signals
 from ..exceptions import LeaseLost
-from ..models import InboxItem, OutboxItem, QueueItem
+from ..models import InboxItem, Link, OutboxItem, QueueItem
 from ..transactions import atomic
 from . import queue
 from .outcomes import Accepted, Cancelled, Dead, Done, Outcome, Retry
@@ -143,8 +143,10 @@ def _record(item: QueueItem, step: Step, outcome: Outcome) -> None:
                 )
 
 
-def _give_up(item: QueueItem, step: Step, error: str, reason: str) -> None:
+def _give_up(item: Any, step: Step, error: str, reason: str) -> None:
     with atomic():
+        # The link before its rows, as everywhere: a redemption that runs would wait for the row.
+        Link.objects.select_for_update().filter(pk=item.link_id).first()
         _finish(item, step, QueueItem.State.DEAD, last_error=error[:_ERROR_LENGTH])
         item.refresh_from_db()
         step.given_up(item, reason, error)

@@ -31,6 +31,7 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 #: What reading a body that is too long, broken or in another encoding raises.
 UNREADABLE = (
     BadRequest,
+    LookupError,  # A charset that is none.
     MultiPartParserError,
     OSError,
     RawPostDataException,
@@ -130,6 +131,16 @@ def _basic_credentials(request: HttpRequest) -> _Credentials | None:
     if too_long or _is_odd(client_id) or _is_odd(secret):
         raise _unauthenticated("the Basic credentials cannot be ours")
     return _Credentials(client_id)
+
+
+def credentials_contain_nul(request: HttpRequest) -> bool:
+    """Whether NUL stands in the Basic credentials, as such or form-encoded: PostgreSQL refuses any
+    text that has it."""
+    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    try:
+        return scheme.lower() == "basic" and b"\x00" in unquote_to_bytes(base64.b64decode(value))
+    except (ValueError, binascii.Error):
+        return False
 
 
 def _check_body(request: HttpRequest) -> None:

@@ -60,6 +60,7 @@ class Link(models.Model):
         REPLACED = "replaced", _("a newer connection took its place")
         REVOKED_HERE = "revoked_here", _("it was ended here")
         REVOKED_THERE = "revoked_there", _("the other site ended it")
+        USER_INACTIVE = "user_inactive", _("the account here was deactivated")
         PEER_DISABLED = "peer_disabled", _("the other site was switched off by an administrator")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -93,6 +94,7 @@ class Link(models.Model):
     access_token_expires_at = models.DateTimeField(_("access token expires"), null=True, blank=True)
     #: Whoever refreshes the token holds this until then; others wait (one refresh at a time).
     refresh_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    refresh_lease_owner = models.CharField(max_length=64, blank=True, editable=False)
 
     incoming_state = models.CharField(
         _("incoming access"), max_length=10, choices=Incoming.choices, default=Incoming.NONE
@@ -145,7 +147,7 @@ class Link(models.Model):
     def incoming_limit(self) -> str:
         """The most that the peer's tokens may carry for this user today: what the user granted,
         the peer may hold, and the site still has."""
-        return scopes.cut(self.incoming_scope, self.peer.allowed_scope, scopes.described())
+        return scopes.cut(self.incoming_scope, self.peer.limit)
 
 
 def key_of_subject(subject: str) -> str:

@@ -172,7 +172,15 @@ class Peer(models.Model):
     @property
     def reciprocal_limit(self) -> str:
         """The most that a reciprocal grant can give this peer here, today."""
-        return scopes.reciprocal_limit(self.allowed_scope)
+        return scopes.without_openid(self.limit)
+
+    @property
+    def limit(self) -> str:
+        """The most that any token of this peer may carry here, today: what it may hold, the site
+        still has, and the site's scopes backend lets its application have."""
+        return scopes.cut(
+            self.allowed_scope, scopes.described(), scopes.available(self.application)
+        )
 
     def clean(self) -> None:
         """Refuse what cannot work, with the reason beside the field."""

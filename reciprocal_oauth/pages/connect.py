@@ -41,6 +41,7 @@ class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
         page = self.request.build_absolute_uri(reverse("reciprocal_oauth:list"))
         return redirect_to_login(page, self.get_login_url(), self.get_redirect_field_name())
 
+    @method_decorator(sensitive_variables())
     def post(self, request: HttpRequest, slug: str) -> HttpResponse:
         peer = get_object_or_404(Peer, slug=slug, enabled=True)
         url = authorization.begin(peer, request.user, request.session, _callback_url(request, peer))
@@ -89,6 +90,8 @@ def _take_query(request: HttpRequest) -> QueryDict:
     query = request.GET
     request.GET = QueryDict()
     request.META["QUERY_STRING"] = ""
+    for name in ("RAW_URI", "REQUEST_URI"):  # Of gunicorn, uWSGI and mod_wsgi.
+        request.META.pop(name, None)
     return query
 
 

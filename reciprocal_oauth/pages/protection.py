@@ -6,9 +6,11 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
 
 
-@method_decorator(never_cache, name="dispatch")
+# Also where the site has no middleware for it.
+@method_decorator([never_cache, csrf_protect], name="dispatch")
 class ProtectedPageMixin:
     """Never framed (RFC 9700, section 4.16), never cached, and no address of ours told to others.
 

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from django.contrib.sessions.backends.base import SessionBase
+from django.views.decorators.debug import sensitive_variables
 from oauthlib.common import generate_token
 from oauthlib.oauth2 import WebApplicationClient
 
@@ -22,6 +23,7 @@ SESSION_KEY = "reciprocal_oauth_states"
 MAX_STATES = 10
 
 
+@sensitive_variables()
 def begin(peer: Peer, user: Any, session: SessionBase, redirect_uri: str) -> str:
     """Begin a visit to the peer and give the URL to send the person to.
 
@@ -58,6 +60,7 @@ def begin(peer: Peer, user: Any, session: SessionBase, redirect_uri: str) -> str
     return _with_query(peer.authorization_endpoint, parameters)
 
 
+@sensitive_variables()
 def _with_query(url: str, parameters: dict[str, str]) -> str:
     """``url`` with more query parameters: its own are kept (RFC 6749, section 3.1)."""
     parts = urlsplit(url)

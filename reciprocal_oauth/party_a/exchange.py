@@ -13,7 +13,6 @@ from ..exceptions import (
     AddressRefused,
     AuthorizationFailed,
     BadAnswer,
-    DecryptionError,
     PeerRefused,
     PeerUnreachable,
 )
@@ -87,33 +86,34 @@ def _open(visit: AuthorizationRequest, account: Account | None, answer: TokenAns
         link.subject, link.account_name = account.subject, account.name
     if not created:
         _clear(link, answer)
+    if not account:
+        _replace_the_other(link)
     return link
+
+
+def _replace_the_other(link: Link) -> None:
+    """End the link that a login at this site opened, if it is the only other one: most likely it is
+    with the same account, and the person would see the connection twice."""
+    others = Link.objects.select_for_update().filter(
+        user_id=link.user_id, peer_id=link.peer_id, status=Link.Status.ACTIVE, subject=""
+    )
+    found = list(others.exclude(pk=link.pk)[:2])
+    if len(found) == 1:
+        revoke = dialect_of(link.peer).revokes_replaced_tokens
+        lifecycle.end(found[0], Link.Reason.REPLACED, revoke_there=revoke)
 
 
 def _clear(link: Link, answer: TokenAnswer) -> None:
     """Make room for a new connection with the same account: what the old one gave either side is
     worthless from now on."""
-    replaced = link.is_active and not _is_given_again(link, answer)
-    if replaced and dialect_of(link.peer).revokes_replaced_tokens:
-        lifecycle.queue_revocation(link)
+    if link.is_active and not access_there.holds_token_of(link, answer):
+        access_there.revoke_there(link, replaced=True)
     access_here.revoke(link)
     lifecycle.cancel_deliveries(link)
     link.status = Link.Status.ACTIVE
     link.ended_at = link.linked_at = link.incoming_family = None
     link.incoming_scope = ""
     link.refresh_token = Secret("")
-
-
-def _is_given_again(link: Link, answer: TokenAnswer) -> bool:
-    """Whether the peer answers with the very token that ``link`` holds, as some do: to revoke it
-    would end the new connection."""
-    try:
-        return (link.refresh_token or link.access_token) in (
-            answer.refresh_token,
-            answer.access_token,
-        )
-    except DecryptionError:
-        return False  # Connecting again is what mends a link whose tokens nobody can read.
 
 
 def _record_steps(link: Link, visit: AuthorizationRequest, sent_at: object) -> None:

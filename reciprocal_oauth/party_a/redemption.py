@@ -14,9 +14,8 @@ from uuid import UUID
 
 from django.db.models import F
 from django.utils import timezone
-from oauth2_provider.models import get_refresh_token_model
 
-from .. import lifecycle, signals
+from .. import access_here, lifecycle, signals
 from ..models import Link, LinkEvent, OutboxItem, Party, ReciprocalCode, Step
 from ..models.events import record
 from ..models.ledger import hash_of
@@ -87,7 +86,10 @@ def spend(redemption: Redemption) -> Link:
     :raises Refused: another request was faster, or the person has decided anew.
     """
     entry = redemption.entry
-    link = lifecycle.lock(entry.link_id)
+    try:
+        link = lifecycle.lock(entry.link_id)
+    except Link.DoesNotExist:
+        raise Refused("the link is gone") from None
     changed = ReciprocalCode.objects.filter(pk=entry.pk, state=State.LIVE).update(
         state=State.REDEEMED, redeemed_at=timezone.now()
     )
@@ -103,7 +105,7 @@ def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
     entry = redemption.entry
     ReciprocalCode.objects.filter(pk=entry.pk).update(token_family=family)
     if link.incoming_family and link.incoming_family != family:
-        get_refresh_token_model().revoke_family(link.incoming_family)
+        access_here.revoke_family(link, link.incoming_family)
     link.incoming_family = family
     link.incoming_state = Link.Incoming.ACTIVE
     link.incoming_reason = ""
@@ -123,8 +125,7 @@ def _replayed(entry: ReciprocalCode) -> None:
     with atomic():
         link = lifecycle.lock(entry.link_id)
         ReciprocalCode.objects.filter(pk=entry.pk).update(replays=F("replays") + 1)
-        if entry.token_family:
-            get_refresh_token_model().revoke_family(entry.token_family)
+        access_here.revoke_family(link, entry.token_family)
         logger.warning("A redeemed reciprocal code of link %s was sent again", link.pk)
         record(link, Step.F, party=Party.A, outcome=LinkEvent.Outcome.FAILED, detail="replay")
         current = entry.generation == link.generation and link.incoming_family == entry.token_family

@@ -61,8 +61,10 @@ def given_up(item: OutboxItem, reason: str, error: str) -> None:
 
 def _hand_over(item: OutboxItem) -> Outcome:
     link = item.link
-    if link is None or not _is_wanted(link, item):
+    if link is None:
         return Cancelled()
+    if not _is_wanted(link, item):
+        return _not_wanted(link, item)
     if item.accepted_at is not None:
         # The code that was accepted is past its life and was never redeemed.
         if item.resends >= settings.MAX_RESENDS:
@@ -80,7 +82,7 @@ def _hand_over(item: OutboxItem) -> Outcome:
             token = fresh_access_token(link, not_this=token)
             answer = _send(item, link, dialect, token)
     except LinkMoved:
-        return Cancelled()
+        return _not_wanted(link, item)
     except NotLinked as error:
         return Dead(str(error), link.outgoing_reason or Reason.TOKEN_REFUSED)
     except PeerRefused as error:
@@ -101,6 +103,20 @@ def _is_wanted(link: Link, item: OutboxItem) -> bool:
         and link.generation == item.generation
         and link.incoming_state == Link.Incoming.GRANTED
     )
+
+
+def _not_wanted(link: Link, item: OutboxItem) -> Outcome:
+    """Unless somebody has decided anew, the link must not go on saying that it is on its way."""
+    link.refresh_from_db()
+    if link.generation == item.generation:
+        if not link.peer.enabled:
+            reason = Reason.PEER_DISABLED
+        elif not link.user.is_active:
+            reason = Reason.USER_INACTIVE
+        else:
+            reason = Reason.NOTHING_LEFT
+        lifecycle.break_incoming(link, reason)
+    return Cancelled()
 
 
 def _send(item: OutboxItem, link: Link, dialect: Dialect, token: Secret) -> SendAnswer:

@@ -28,6 +28,9 @@ from .receive import receive
 
 logger = logging.getLogger("reciprocal_oauth.party_b")
 
+#: Marks, among the headers that oauthlib is given, a request that a dialect has parsed.
+PARSED = "reciprocal_oauth.parsed"
+
 
 class ReciprocalGrant(GrantTypeBase):
     """draft-ietf-oauth-reciprocal-04, "Reciprocal Authorization Code"."""
@@ -59,6 +62,9 @@ class ReciprocalGrant(GrantTypeBase):
 
         :raises HandoverRefused: ``invalid_client`` or ``unauthorized_client``.
         """
+        if not request.headers.get(PARSED):
+            # By a backend that finds parameters where the dialect does not look.
+            raise HandoverRefused(protocol.INVALID_REQUEST, "the shape was not checked")
         self.check_client(request)
         self.check_grant_type(request)
 

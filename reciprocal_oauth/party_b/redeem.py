@@ -72,12 +72,13 @@ def _store(item: InboxItem, answer: TokenAnswer, sent_at: object) -> Outcome:
     """Keep the tokens for the user of the access token that came with the code: nothing else in
     the answer says whose they are."""
     with atomic():
-        link = lifecycle.lock(item.link_id)
+        link = Link.objects.select_for_update().filter(pk=item.link_id).first()
         still_ours = InboxItem.objects.filter(
             pk=item.pk, state=InboxItem.State.CLAIMED, lease_owner=item.lease_owner
         )
-        if not link.is_active or not still_ours.exists():
-            return Cancelled()  # A newer code came meanwhile: its tokens must not be overwritten.
+        if link is None or not link.is_active or not still_ours.exists():
+            _give_back(item, link, answer)
+            return Cancelled()
         link.refresh_token = Secret("")
         access_there.store(link, answer, asked_scope="")
         link.save()
@@ -90,6 +91,16 @@ def _store(item: InboxItem, answer: TokenAnswer, sent_at: object) -> Outcome:
         record(link, Step.G, party=Party.B, detail=f"scope: {link.outgoing_scope or '–'}")
         lifecycle.note_two_way(link)
     return Done()
+
+
+def _give_back(item: InboxItem, link: Link | None, answer: TokenAnswer) -> None:
+    """The link is gone or has ended, or a newer code was faster: nobody will use these tokens."""
+    if link is None:
+        access_there.store(item.link, answer, asked_scope="")
+        lifecycle.queue_revocation(item.link, keep_link=False)
+    elif not access_there.holds_token_of(link, answer):
+        access_there.store(link, answer, asked_scope="")
+        access_there.revoke_there(link, replaced=link.is_active)
 
 
 def _failed(link: Link, sent_at: object, detail: str) -> None:

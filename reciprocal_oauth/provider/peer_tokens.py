@@ -20,6 +20,7 @@ from ..models.ledger import hash_of
 from ..party_a import redemption
 from ..party_a.redemption import Redemption, Refused
 from ..party_b.opening import open_link
+from ..transactions import atomic
 
 
 def may_ask_for(application: Any, asked: Iterable[str]) -> bool:
@@ -59,7 +60,7 @@ def limit_to_what_is_allowed_now(access_token: Any) -> bool:
         return True
     if not may_be_used(application, user):
         return False
-    limit = _limit_of(peer)
+    limit = peer.limit
     if user is not None:
         links = list(Link.objects.filter(peer=peer, user=user).order_by("-created_at"))
         # Who never had a link got the token before the client became a peer.
@@ -91,7 +92,7 @@ def saving(token: Any, request: Request, mark: Redemption | None) -> Iterator[No
     link = _locked_link(peer, request, mark, refreshed)
     if link is not None:
         link.peer = peer
-    _cut(token, request, link.incoming_limit if link else _limit_of(peer), user)
+    _cut(token, request, link.incoming_limit if link else peer.limit, user)
     yield
     family = _family_of(token)
     if mark is not None and link is not None:
@@ -115,14 +116,11 @@ def _locked_link(
     active = links.select_for_update().filter(status=Link.Status.ACTIVE)
     link = active.filter(incoming_family=refreshed.token_family).first()
     link = link or active.filter(outgoing_state=Link.Outgoing.WAITING).first()
-    # Who never had a link got these tokens before the client became a peer.
-    if link is None and links.exists():
+    if link is None and links.exists() and not active.exists():
         raise errors.InvalidGrantError(request=request)
+    # Else the tokens are of another account there, whose link a later login took over, or from
+    # before the client became a peer: they get a link of their own.
     return link
-
-
-def _limit_of(peer: Peer) -> str:
-    return scopes.cut(peer.allowed_scope, scopes.described())
 
 
 def _cut(token: Any, request: Request, limit: str, user: Any) -> None:
@@ -153,9 +151,15 @@ def revoking(token: str, application: Any) -> Iterator[None]:
     """Around a revocation by the client itself (RFC 7009): a peer that gives up the tokens of a
     link has ended it, so ours there are forgotten as well."""
     link = _link_of(token, application)
-    yield
-    if link is not None and not access_here.has_live_tokens(link):
-        lifecycle.end(link, Link.Reason.REVOKED_THERE, revoke_there=False)
+    if link is None:
+        yield
+        return
+    with atomic():
+        # First, as everywhere: a refresh that runs locks the link before the tokens.
+        Link.objects.select_for_update().filter(pk=link.pk).first()
+        yield
+        if not access_here.has_live_tokens(link):
+            lifecycle.end(link, Link.Reason.REVOKED_THERE, revoke_there=False)
 
 
 def _link_of(token: str, application: Any) -> Link | None:

@@ -7,14 +7,16 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from oauth2_provider.models import get_access_token_model
 from oauth2_provider.views import TokenView as DOTTokenView
 
 from .. import protocol
 from ..conf import settings
 from ..dialects import Dialect
-from ..dialects.form import UNREADABLE
+from ..dialects.form import UNREADABLE, credentials_contain_nul
 from ..dialects.ietf import HEADERS, IETFDialect
 from ..exceptions import HandoverRefused
+from ..party_b.grant_type import PARSED
 from ..transactions import outside_transactions
 from . import client_secrets
 from .composition import composed_server
@@ -52,18 +54,22 @@ class TokenView(DOTTokenView):
         return super().get_oauthlib_core()
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        problem = _unreadable(request)
-        if problem:
-            logger.info("A token request was refused: %s", problem)
-            return self.dialect.error(HandoverRefused(protocol.INVALID_REQUEST, problem))
         try:
+            _check_readable(request)
             with client_secrets.limited(request):
                 if self.dialect.recognise(request):
                     return self._take_handover(request)
                 return super().post(request, *args, **kwargs)
-        except client_secrets.TooManyFailures as refused:
-            logger.warning("A token request was refused: %s", refused)
+        except HandoverRefused as refused:
+            logger.info("A token request was refused: %s", refused)
             return self.dialect.error(refused)
+        except get_access_token_model().DoesNotExist:
+            # DOT looks once more for the token that it has saved. A replay of the code, which came
+            # at that very moment, has revoked it.
+            logger.info("A token was revoked before it was sent")
+            return self.dialect.error(
+                HandoverRefused(protocol.INVALID_GRANT, "revoked before it was sent")
+            )
 
     def create_token_response(self, request: HttpRequest) -> tuple[Any, Any, Any, int]:
         # DOT has by now marked the password and the client's secret alone.
@@ -85,10 +91,9 @@ class TokenView(DOTTokenView):
             if not settings.ACCEPT_HANDOVERS:
                 raise HandoverRefused(protocol.UNSUPPORTED_GRANT_TYPE, "hand-overs are off")
             self.dialect.parse(request)
+            # The grant type takes nothing whose shape was not checked. No header has such a name.
+            request.META[PARSED] = True
             return self.authorization_flow_token_response(request)
-        except HandoverRefused as refused:
-            logger.info("A hand-over was refused: %s", refused)
-            return self.dialect.error(refused)
         except (DatabaseError, InterfaceError) as error:
             # Never 200 before the row is committed: the peer has to come again.
             logger.exception("A hand-over could not be stored")
@@ -102,19 +107,29 @@ class TokenView(DOTTokenView):
             )
 
 
-def _unreadable(request: HttpRequest) -> str | None:
-    """What keeps DOT and oauthlib from reading a token request at all; ``None``: nothing."""
+def _check_readable(request: HttpRequest) -> None:
+    """Refuse what DOT and oauthlib cannot read at all.
+
+    :raises HandoverRefused: ``invalid_request``, or ``invalid_client`` for the credentials.
+    """
     try:
         parameters = [*request.POST.lists(), *request.GET.lists()]
     except UNREADABLE as error:
-        return f"the body or the query string cannot be read: {type(error).__name__}"
+        raise _unreadable(f"the body or the query cannot be read: {type(error).__name__}") from None
     query = request.META.get("QUERY_STRING", "")
     for position, character in enumerate(query):
         if character == "%" and not _is_hex(query[position + 1 : position + 3]):
-            return "the query string is not percent-encoded"
+            raise _unreadable("the query string is not percent-encoded")
     if any("\x00" in value for _name, values in parameters for value in values):
-        return "a parameter contains NUL"
-    return None
+        raise _unreadable("a parameter contains NUL")
+    if credentials_contain_nul(request):
+        raise HandoverRefused(
+            protocol.INVALID_CLIENT, "the Basic credentials contain NUL", status=401
+        )
+
+
+def _unreadable(why: str) -> HandoverRefused:
+    return HandoverRefused(protocol.INVALID_REQUEST, why)
 
 
 def _is_hex(text: str) -> bool:

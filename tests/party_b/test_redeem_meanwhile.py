@@ -51,6 +51,11 @@ def before_storing(item: InboxItem) -> Callable[[Callable[[], None]], None]:
     return arrange
 
 
+def given_back(fake_peer: FakePeer) -> list[str]:
+    """The tokens that were revoked at the peer."""
+    return [request.form["token"] for request in fake_peer.to("/revoke/")]
+
+
 def end_link() -> None:
     lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_there=False)
 
@@ -99,7 +104,8 @@ def test_an_answer_that_comes_after_the_end_of_the_link_is_not_stored(
     before_storing(end_link)
     worker.drain()
 
-    assert len(fake_peer.requests) == 1
+    assert len(fake_peer.to("/token/")) == 1
+    assert given_back(fake_peer) == ["refresh-of-the-peer"], "nobody will ever use it"
     link = Link.objects.get()
     assert link.status == Link.Status.ENDED
     assert not link.access_token
@@ -113,7 +119,8 @@ def test_an_answer_that_comes_after_the_user_is_deleted_harms_nobody(
     before_storing(delete_user)
     worker.drain()
 
-    assert len(fake_peer.requests) == 1
+    assert len(fake_peer.to("/token/")) == 1
+    assert given_back(fake_peer) == ["refresh-of-the-peer"]
     assert not Link.objects.exists()
     assert not InboxItem.objects.exists()
 
