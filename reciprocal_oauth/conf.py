@@ -121,6 +121,23 @@ class Settings:
         return self._user.get("LEASE_SECONDS", 60.0)
 
     @property
+    def RETENTION_FINISHED_DAYS(self) -> float:
+        """How long, in days, ``reciprocal_prune`` keeps hand-overs that are done or cancelled, and
+        codes of which no token lives any more."""
+        return self._user.get("RETENTION_FINISHED_DAYS", 30)
+
+    @property
+    def RETENTION_DEAD_DAYS(self) -> float:
+        """How long, in days, ``reciprocal_prune`` keeps hand-overs that were given up."""
+        return self._user.get("RETENTION_DEAD_DAYS", 180)
+
+    @property
+    def RETENTION_HISTORY_DAYS(self) -> float:
+        """How long, in days, ``reciprocal_prune`` keeps links that have ended, and their
+        history."""
+        return self._user.get("RETENTION_HISTORY_DAYS", 365)
+
+    @property
     def HTTP_CONNECT_TIMEOUT_SECONDS(self) -> float:
         """Time to connect to a peer, in seconds."""
         return self._user.get("HTTP_CONNECT_TIMEOUT_SECONDS", 5.0)

@@ -1,4 +1,7 @@
-"""Every reciprocal code ever minted here, as party A: by hash, and what became of it."""
+"""Every reciprocal code minted here, as party A: by hash, and what became of it.
+
+A code stays for as long as a token of it can live.
+"""
 
 import hashlib
 import uuid

@@ -1,8 +1,8 @@
 """Step (E), first half: minting the reciprocal code (draft, "Reciprocal Authorization Code").
 
 The code becomes a DOT Grant, made directly: oauthlib's own way of making one would turn an empty
-scope into all default scopes. The ledger keeps its hash for ever, so that a replay is noticed
-after DOT has forgotten the code.
+scope into all default scopes. The ledger keeps its hash for as long as a token of it can live, so
+that a replay is noticed after DOT has forgotten the code.
 """
 
 import secrets

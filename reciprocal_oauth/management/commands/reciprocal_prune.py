@@ -1,0 +1,41 @@
+"""Deletes what is over and past its time."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from reciprocal_oauth import retention
+
+from ._printing import as_json, columns
+
+
+class Command(BaseCommand):
+    help = (
+        "Deletes finished hand-overs, codes of which no token lives any more, abandoned visits and "
+        "ended links once they are older than the RETENTION settings say. Run it daily."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--dry-run", action="store_true", help="count what would be deleted, delete nothing"
+        )
+        parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        dry_run = options["dry_run"]
+        prunable = retention.prunable()
+        counts = {
+            name: rows.count() if dry_run else retention.delete(rows)
+            for name, rows in prunable.items()
+        }
+        if options["json"]:
+            self.stdout.write(as_json({"dry_run": dry_run, **counts}))
+            return
+        if not any(counts.values()):
+            self.stdout.write("There is nothing to delete.")
+            return
+        self.stdout.write("Would be deleted:" if dry_run else "Deleted:")
+        names = {name: rows.model._meta.verbose_name_plural for name, rows in prunable.items()}
+        self.stdout.write(
+            columns(((n, names[name]) for name, n in counts.items() if n), indent="  ")
+        )

@@ -1,0 +1,146 @@
+"""What the tables need no longer: found by its age, and deleted in batches.
+
+A row goes when nothing can come of it any more and its time is over (``RETENTION_*_DAYS``). The
+history of an active link stays whole, however old it is.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.utils import timezone
+from oauth2_provider.models import get_access_token_model, get_refresh_token_model
+
+from .conf import settings
+from .models import (
+    AuthorizationRequest,
+    InboxItem,
+    Link,
+    LinkEvent,
+    OutboxItem,
+    QueueItem,
+    ReciprocalCode,
+)
+from .transactions import atomic, database
+
+#: Rows that one transaction deletes: it is over in milliseconds, and SQLite takes 999 parameters.
+BATCH_ROWS = 500
+#: Added to the life of a visit to a peer: its answer may still be worked on, and the person may
+#: load the page again.
+VISIT_MARGIN = timedelta(days=1)
+#: A retention beyond this means for ever; dates do not reach back as far as numbers do.
+MAX_DAYS = 36500.0
+
+
+def prunable() -> dict[str, QuerySet[Any]]:
+    """The rows that are no longer needed, by what they are, in the order to delete them in.
+
+    A link comes last: all that refers to it has to go first.
+    """
+    now = timezone.now()
+    finished, code, event = _finished_item(now), _spent_code(now), _old_event(now)
+    ended = Q(status=Link.Status.ENDED, ended_at__lt=_before(now, settings.RETENTION_HISTORY_DAYS))
+    lifetime = timedelta(seconds=settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS)
+    return {
+        "outbox": _rows(OutboxItem).filter(finished),
+        "inbox": _rows(InboxItem).filter(finished),
+        "codes": _rows(ReciprocalCode).filter(code),
+        "authorization_requests": _rows(AuthorizationRequest).filter(
+            created_at__lt=now - lifetime - VISIT_MARGIN
+        ),
+        "events": _rows(LinkEvent).filter(event),
+        "links": _rows(Link).filter(
+            ended,
+            ~_any_of_link(OutboxItem, ~finished),
+            ~_any_of_link(InboxItem, ~finished),
+            ~_any_of_link(ReciprocalCode, ~code),
+            ~_any_of_link(LinkEvent, ~event),
+        ),
+    }
+
+
+def delete(rows: QuerySet[Any]) -> int:
+    """Delete ``rows`` in batches, each in a transaction of its own; memory stays constant.
+
+    What has changed since it was looked at, and no longer belongs to ``rows``, stays.
+
+    :returns: how many rows were deleted, without those that went with them.
+    """
+    deleted = 0
+    last: Any = None
+    while pks := _next_batch(rows, last):
+        deleted += _delete_batch(rows.filter(pk__in=pks))
+        last = pks[-1]
+    return deleted
+
+
+def _next_batch(rows: QuerySet[Any], last: Any) -> Sequence[Any]:
+    if last is not None:
+        # Past what was deleted: PostgreSQL would step over its remains each time.
+        rows = rows.filter(pk__gt=last)
+    return list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH_ROWS])
+
+
+def _delete_batch(batch: QuerySet[Any]) -> int:
+    with atomic():
+        if batch.model is Link:
+            # Django reads links before it deletes them, to tell their receivers. Locked, none can
+            # be opened again in between. All other rows are deleted by one conditional statement.
+            list(batch.select_for_update().values_list("pk"))
+        _, counts = batch.delete()
+    return counts.get(batch.model._meta.label, 0)
+
+
+def _rows(model: type[Model]) -> QuerySet[Any]:
+    # The database that is written to: a replica may be behind.
+    return model._base_manager.using(database())
+
+
+def _before(now: datetime, days: float) -> datetime:
+    return now - timedelta(days=min(days, MAX_DAYS))
+
+
+def _finished_item(now: datetime) -> Q:
+    """Rows of a queue that have ended; an administrator may send those that were given up again,
+    so they stay longer."""
+    over = (QueueItem.State.DONE, QueueItem.State.CANCELLED)
+    return Q(state__in=over, finished_at__lt=_before(now, settings.RETENTION_FINISHED_DAYS)) | Q(
+        state=QueueItem.State.DEAD, finished_at__lt=_before(now, settings.RETENTION_DEAD_DAYS)
+    )
+
+
+def _spent_code(now: datetime) -> Q:
+    """Codes of the ledger that are long expired, and of which no token can live any more.
+
+    As long as one can, a replay of the code has to be noticed: it costs the tokens their life
+    (RFC 6749, section 4.1.2).
+    """
+    before = _before(now, settings.RETENTION_FINISHED_DAYS)
+    of_family = Q(token_family=OuterRef("token_family"))
+    refresh_token = get_refresh_token_model()._base_manager.filter(
+        of_family,
+        # DOT may accept a token that was revoked just now (REFRESH_TOKEN_GRACE_PERIOD_SECONDS).
+        Q(revoked__isnull=True) | Q(revoked__gt=before) | Q(access_token__expires__gt=now),
+    )
+    access_tokens = get_access_token_model()._base_manager.filter(expires__gt=now)
+    # After a rotation, the refresh token that it was made from names the family.
+    rotated = access_tokens.filter(source_refresh_token__token_family=OuterRef("token_family"))
+    # Without a refresh token there is no family: any token of the person at the peer may be it.
+    alone = access_tokens.filter(
+        user_id=OuterRef("link__user_id"), application_id=OuterRef("link__peer__application_id")
+    )
+    lives = (
+        Q(Exists(refresh_token))
+        | Q(Exists(rotated))
+        | (Q(token_family__isnull=True) & Q(Exists(alone)))
+    )
+    return Q(expires_at__lt=before) & ~(Q(state=ReciprocalCode.State.REDEEMED) & lives)
+
+
+def _old_event(now: datetime) -> Q:
+    return Q(at__lt=_before(now, settings.RETENTION_HISTORY_DAYS), link__status=Link.Status.ENDED)
+
+
+def _any_of_link(model: type[Model], condition: Q) -> Exists:
+    return Exists(model._base_manager.filter(condition, link=OuterRef("pk")))
