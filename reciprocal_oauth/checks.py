@@ -256,7 +256,9 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
                 "SECRET_KEY: they are lost when it is changed without a fallback.",
                 hint='Set RECIPROCAL_OAUTH["ENCRYPTION_KEYS"] to a list of Fernet keys. Make one '
                 "with: python -c 'from cryptography.fernet import Fernet; "
-                "print(Fernet.generate_key().decode())'",
+                "print(Fernet.generate_key().decode())'. On a site that is in use, put "
+                "reciprocal_oauth.secret.derived_key(SECRET_KEY) at the end of the list, so that "
+                "what is stored can be read, until reciprocal_rotate_keys has been run.",
                 id=Id.DERIVED_KEYS,
             )
         )

@@ -89,7 +89,7 @@ def decrypt(ciphertext: str) -> str:
     if not ciphertext.startswith(PREFIX):
         raise DecryptionError("A stored secret is not in encrypted form.")
     try:
-        return _fernet().decrypt(ciphertext.removeprefix(PREFIX).encode("ascii")).decode()
+        return _read(_fernet(), ciphertext)
     except (InvalidToken, UnicodeError):
         # The chained error would only repeat the ciphertext.
         raise DecryptionError(
@@ -99,10 +99,48 @@ def decrypt(ciphertext: str) -> str:
         ) from None
 
 
+def is_under_first_key(ciphertext: str) -> bool:
+    """Whether the first key alone reads ``ciphertext``, so that the others can go without it."""
+    if not ciphertext.startswith(PREFIX):
+        return False
+    try:
+        _read(_first_fernet(), ciphertext)
+    except (InvalidToken, UnicodeError):
+        return False
+    return True
+
+
+def reencrypted(ciphertext: str) -> str:
+    """The same text under the first key.
+
+    :raises DecryptionError: as :func:`decrypt`.
+    """
+    return encrypt(decrypt(ciphertext))
+
+
+def derived_key(secret_key: str | bytes) -> str:
+    """The Fernet key that is used while ``ENCRYPTION_KEYS`` is empty and ``SECRET_KEY`` is
+    ``secret_key``. At the end of ``ENCRYPTION_KEYS`` it reads what was stored before there were
+    any; the settings may call this, it reads none."""
+    material = secret_key.encode() if isinstance(secret_key, str) else secret_key
+    hkdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"reciprocal_oauth.fernet")
+    return base64.urlsafe_b64encode(hkdf.derive(material)).decode("ascii")
+
+
+def _read(fernet: MultiFernet, ciphertext: str) -> str:
+    return fernet.decrypt(ciphertext.removeprefix(PREFIX).encode("ascii")).decode()
+
+
 def _fernet() -> MultiFernet:
     if settings.ENCRYPTION_KEYS:
         return _from_keys(tuple(settings.ENCRYPTION_KEYS))
     return _derived((django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS))
+
+
+def _first_fernet() -> MultiFernet:
+    if settings.ENCRYPTION_KEYS:
+        return _from_keys((settings.ENCRYPTION_KEYS[0],))
+    return _derived((django_settings.SECRET_KEY,))
 
 
 @lru_cache(maxsize=8)
@@ -119,10 +157,4 @@ def _from_keys(keys: tuple[str, ...]) -> MultiFernet:
 
 @lru_cache(maxsize=8)
 def _derived(secret_keys: tuple[str | bytes, ...]) -> MultiFernet:
-    return MultiFernet([Fernet(_derive(key)) for key in secret_keys])
-
-
-def _derive(secret_key: str | bytes) -> bytes:
-    material = secret_key.encode() if isinstance(secret_key, str) else secret_key
-    hkdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"reciprocal_oauth.fernet")
-    return base64.urlsafe_b64encode(hkdf.derive(material))
+    return MultiFernet([Fernet(derived_key(key)) for key in secret_keys])

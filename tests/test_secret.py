@@ -4,8 +4,11 @@ import copy
 import dataclasses
 import json
 import logging
+import os
 import pickle
 import pprint
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -16,7 +19,15 @@ from django.template import Context, Template
 from pytest_django import Settings
 
 from reciprocal_oauth.exceptions import DecryptionError, ReciprocalError
-from reciprocal_oauth.secret import PREFIX, Secret, decrypt, encrypt
+from reciprocal_oauth.secret import (
+    PREFIX,
+    Secret,
+    decrypt,
+    derived_key,
+    encrypt,
+    is_under_first_key,
+    reencrypted,
+)
 
 CANARY = "c4nary"
 
@@ -159,6 +170,45 @@ class TestKeys:
         self._use(key)
         with pytest.raises(DecryptionError):
             decrypt(stored)
+
+    @pytest.mark.threat("X6")
+    @pytest.mark.parametrize("secret_key", ["old" * 20, b"old" * 20])
+    def test_a_derived_key_can_be_named_to_go_over_to_others(self, secret_key: str | bytes) -> None:
+        self._use()
+        self.settings.SECRET_KEY = secret_key
+        stored = encrypt("a")
+
+        self._use(Fernet.generate_key().decode(), derived_key(secret_key))
+        assert decrypt(stored) == "a"
+
+    def test_the_settings_themselves_may_derive_a_key(self) -> None:
+        code = "from reciprocal_oauth.secret import derived_key; print(derived_key('x'))"
+        without_settings = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
+
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=without_settings,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+
+        assert done.stdout.strip() == derived_key("x")
+
+    @pytest.mark.threat("X6")
+    def test_it_is_told_which_key_wrote_a_text(self) -> None:
+        old, new = (Fernet.generate_key().decode() for _ in range(2))
+        self._use(old)
+        stored = encrypt("ä")
+        assert is_under_first_key(stored)
+
+        self._use(new, old)
+        assert not is_under_first_key(stored)
+        assert is_under_first_key(reencrypted(stored))
+        assert decrypt(reencrypted(stored)) == "ä"
+        assert not any(map(is_under_first_key, ("", "pl4in", f"{PREFIX}x", f"{PREFIX}ö")))
+        with pytest.raises(DecryptionError):
+            reencrypted("pl4in")
 
     @pytest.mark.parametrize("key", ["short", "", "ö" * 44, 5, None])
     def test_a_key_that_is_none_is_refused_with_how_to_make_one(self, key: Any) -> None:
