@@ -14,7 +14,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("__init__", "protocol", "exceptions", "compat", "conf", "setting_types", "transactions"),
     ("secret", "scopes", "plugins", "signals", "urls_of_peers", "log_filter", "throttle"),
     ("models", "migrations"),
-    ("access_here", "lifecycle", "registration", "retention"),
+    ("access_here", "key_rotation", "lifecycle", "registration", "retention"),
     ("client",),
     ("dialects",),
     ("access_there", "session"),

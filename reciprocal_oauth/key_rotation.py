@@ -1,0 +1,79 @@
+"""Stored secrets, written anew with the first key, so that the older keys can go.
+
+It works beside a running site and can be stopped at any time: each value is one conditional UPDATE,
+and a value that the first key reads is passed over, so the next run goes on where this one ended.
+"""
+
+import enum
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Model, QuerySet
+
+from .exceptions import DecryptionError
+from .models.fields import EncryptedField
+from .secret import Secret, is_under_first_key, reencrypted
+from .transactions import database
+
+#: Rows that are read at once.
+BATCH_ROWS = 500
+
+
+class Outcome(enum.StrEnum):
+    """What became of one stored value."""
+
+    ROTATED = "rotated"  #: Written anew (or, in a dry run, it would be).
+    CURRENT = "current"  #: The first key reads it.
+    UNREADABLE = "unreadable"  #: No key reads it. Left as it is.
+
+
+def encrypted_columns() -> Iterator[tuple[type[Model], str]]:
+    """Every column of this app that holds secrets: model and name of the field."""
+    for model in apps.get_app_config("reciprocal_oauth").get_models():
+        for field in model._meta.local_fields:
+            if isinstance(field, EncryptedField):
+                yield model, field.name
+
+
+def rotate(model: type[Model], name: str, *, dry_run: bool = False) -> Counter[Outcome]:
+    """Write the secrets in one column anew, where that is needed, and count what became of them.
+
+    No transaction spans two rows: one that waits for a row of this column never waits long.
+    """
+    # Not from a replica, which may be behind: it would give texts that no longer stand there.
+    rows = model._base_manager.using(database())
+    counts: Counter[Outcome] = Counter()
+    for pk, secret in _stored(rows, name):
+        outcome = _rotate(rows, pk, name, secret, dry_run)
+        if outcome is not None:
+            counts[outcome] += 1
+    return counts
+
+
+def _stored(rows: QuerySet[Any], name: str) -> Iterator[tuple[Any, Secret]]:
+    filled = rows.exclude(**{name: ""}).exclude(**{f"{name}__isnull": True}).order_by("pk")
+    batch = list(filled.values_list("pk", name)[:BATCH_ROWS])
+    while batch:
+        yield from batch
+        batch = list(filled.filter(pk__gt=batch[-1][0]).values_list("pk", name)[:BATCH_ROWS])
+
+
+def _rotate(
+    rows: QuerySet[Any], pk: Any, name: str, secret: Secret | None, dry_run: bool
+) -> Outcome | None:
+    """``None``: the value is gone. A value that was written by somebody else meanwhile is never
+    overwritten, but looked at again: he may not have had the new key yet."""
+    while secret:
+        stored = secret.encrypted()
+        if is_under_first_key(stored):
+            return Outcome.CURRENT
+        try:
+            fresh = Secret(ciphertext=reencrypted(stored))
+        except DecryptionError:
+            return Outcome.UNREADABLE
+        if dry_run or rows.filter(pk=pk, **{name: secret}).update(**{name: fresh}):
+            return Outcome.ROTATED
+        secret = rows.filter(pk=pk).values_list(name, flat=True).first()
+    return None
