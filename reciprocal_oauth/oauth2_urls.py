@@ -11,6 +11,7 @@ from typing import Any
 from django.urls import URLPattern
 from oauth2_provider import urls as dot_urls
 
+from .error_reports import holding_secrets
 from .provider.authorization_view import AuthorizationView
 from .provider.introspection_view import IntrospectTokenView
 from .provider.metadata_view import OAuthServerMetadataView
@@ -31,7 +32,8 @@ def _with_ours(patterns: list[URLPattern]) -> list[URLPattern]:
     return [
         URLPattern(
             pattern.pattern,
-            _OURS.get(pattern.name or "", pattern.callback),
+            # Almost every view of DOT gets, makes or reads a token, a code or a secret.
+            _OURS.get(pattern.name or "") or holding_secrets(pattern.callback),
             pattern.default_args,
             pattern.name,
         )

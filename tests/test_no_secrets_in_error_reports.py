@@ -1,16 +1,21 @@
 """What Django's error reports show when something fails in the middle: nothing that is secret."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import Mock
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import django
 import pytest
+from django.core import mail
 from django.core.signals import got_request_exception
+from django.db import DatabaseError
 from django.test import Client
+from django.utils.log import AdminEmailHandler
 from django.views.debug import ExceptionReporter
-from oauth2_provider.models import get_grant_model
+from oauth2_provider.models import get_access_token_model, get_grant_model
 from pytest_django import Settings
 
 import reciprocal_oauth
@@ -19,6 +24,15 @@ from reciprocal_oauth.models import Link, Peer
 
 from .conftest import OUR_SECRET, PEER_SECRET, basic, post_form
 from .fakes import FakePeer, Reply, token_response
+from .provider.conftest import (
+    dot_settings,
+    make_application,
+    openid_connect,
+    reciprocal_code,
+    signing_key,
+)
+
+__all__ = ["dot_settings", "make_application", "openid_connect", "reciprocal_code", "signing_key"]
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.threat("X3", "F18")]
 
@@ -46,7 +60,11 @@ class Reports:
 
     def check(self, *more: str) -> None:
         (text,) = self.texts
-        assert [secret for secret in [*SECRETS, *more] if secret in text] == []
+        assert_clean(text, *more)
+
+
+def assert_clean(text: str, *more: str) -> None:
+    assert [secret for secret in [*SECRETS, *more] if secret in text] == []
 
 
 @pytest.fixture
@@ -64,6 +82,24 @@ def fail_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         monkeypatch.setattr(place, Mock(side_effect=RuntimeError("forced fault")))
 
     return force
+
+
+@pytest.fixture
+def mails(settings: Settings) -> Iterator[Callable[[], str]]:
+    """What Django mails to the administrators, as text and as HTML."""
+    settings.DEBUG = False
+    address = "admin@example.com"
+    settings.ADMINS = [address if django.VERSION >= (6, 0) else ("Admin", address)]
+    handler = AdminEmailHandler(include_html=True)
+    handler.setLevel(logging.ERROR)
+    logging.getLogger().addHandler(handler)
+
+    def read() -> str:
+        assert mail.outbox
+        return "\n".join(f"{each.body}\n{each.alternatives}" for each in mail.outbox)
+
+    yield read
+    logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture
@@ -97,7 +133,7 @@ def test_in_the_callback(
     state = parse_qs(urlsplit(started["Location"]).query)["state"][0]
     fail_in(place)
 
-    response = browser.get("/connections/music/callback/", {"code": CODE, "state": state})
+    response = get_raw(browser)("/connections/music/callback/", {"code": CODE, "state": state})
 
     if response.status_code == 500:
         reports.check(state)
@@ -172,6 +208,267 @@ def test_in_the_token_view_at_a_refresh(
     reports.check(token_of_a.raw, token_of_a.raw_refresh)
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "reciprocal_oauth.party_a.redemption.check",
+        "reciprocal_oauth.party_a.redemption.complete",
+        "oauthlib.oauth2.rfc6749.tokens.BearerToken.create_token",
+    ],
+)
+def test_in_the_token_view_at_a_redemption(
+    place: str,
+    reciprocal_code: Callable[..., str],
+    anyone: Client,
+    reports: Reports,
+    fail_in: Fail,
+) -> None:
+    code = reciprocal_code()
+    fail_in(place)
+
+    response = post_form(
+        anyone,
+        {"grant_type": "authorization_code", "code": code},
+        basic("music-here", PEER_SECRET),
+    )
+
+    assert response.status_code == 500
+    reports.check(code)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "reciprocal_oauth.lifecycle.end",
+        "oauth2_provider.oauth2_validators.OAuth2Validator.authenticate_client",
+        "oauth2_provider.oauth2_validators.OAuth2Validator.revoke_token",
+    ],
+)
+@pytest.mark.parametrize("how", ["header", "body", "query"])
+def test_in_the_revocation(
+    place: str, how: str, token_of_a: Any, anyone: Client, reports: Reports, fail_in: Fail
+) -> None:
+    fail_in(place)
+    token = {"token": token_of_a.raw_refresh}
+    secret = {"client_id": "music-here", "client_secret": PEER_SECRET}
+
+    match how:
+        case "header":
+            headers = basic("music-here", PEER_SECRET)
+            response = anyone.post("/o/revoke_token/", token, headers=headers)
+        case "body":
+            response = anyone.post("/o/revoke_token/", {**token, **secret})
+        case "query":
+            # Refused by oauthlib, and still a token in a report.
+            response = send_raw(anyone.post, "/o/revoke_token/", {**token, **secret})
+
+    if response.status_code == 500:
+        reports.check(token_of_a.raw_refresh)
+    else:
+        assert (how, response.status_code) == ("query", 400)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "reciprocal_oauth.provider.peer_tokens.may_be_used",
+        "oauth2_provider.views.IntrospectTokenView.get_token_response",
+        "oauth2_provider.oauth2_validators.OAuth2Validator.authenticate_client",
+    ],
+)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_in_the_introspection(
+    place: str, method: str, token_of_a: Any, anyone: Client, reports: Reports, fail_in: Fail
+) -> None:
+    fail_in(place)
+    send = anyone.post if method == "post" else get_raw(anyone)
+
+    response = send(
+        "/o/introspect/", {"token": token_of_a.raw}, headers=basic("music-here", PEER_SECRET)
+    )
+
+    assert response.status_code == 500
+    reports.check(token_of_a.raw)
+
+
+def get_raw(client: Client) -> Callable[..., Any]:
+    """GET as it comes from gunicorn or uWSGI, which keep the address as it arrived as well."""
+
+    def get(path: str, parameters: dict[str, str], **options: Any) -> Any:
+        return send_raw(client.get, path, parameters, **options)
+
+    return get
+
+
+def send_raw(send: Any, path: str, parameters: dict[str, str], **options: Any) -> Any:
+    url = f"{path}?{urlencode(parameters)}"
+    return send(url, RAW_URI=url, REQUEST_URI=url, **options)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "oauth2_provider.oauth2_validators.OAuth2Validator.get_userinfo_claims",
+        "oauth2_provider.oauth2_validators.OAuth2Validator._load_access_token",
+    ],
+)
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.usefixtures("openid_connect")
+def test_at_the_user_info(
+    place: str,
+    method: str,
+    make_application: Callable[..., Any],
+    user: Any,
+    make_token: Callable[..., Any],
+    anyone: Client,
+    reports: Reports,
+    fail_in: Fail,
+) -> None:
+    """RFC 6750 has three places for the token."""
+    token = make_token(make_application(), user, "openid")
+    fail_in(place)
+    send = anyone.post if method == "post" else get_raw(anyone)
+
+    response = send("/o/userinfo/", {"access_token": token.raw})
+
+    assert response.status_code == 500
+    reports.check(token.raw)
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.usefixtures("openid_connect")
+def test_at_the_logout(
+    method: str, dot_settings: Callable[..., None], browser: Client, reports: Reports, fail_in: Fail
+) -> None:
+    dot_settings(OIDC_RP_INITIATED_LOGOUT_ENABLED=True)
+    browser.raise_request_exception = False
+    fail_in("oauth2_provider.oauth2_validators.OAuth2Validator._get_key_for_token")
+    send = browser.post if method == "post" else get_raw(browser)
+
+    response = send("/o/logout/", {"id_token_hint": "c4nary.id-token", "allow": "yes"})
+
+    assert response.status_code == 500
+    reports.check("c4nary.id-token")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "oauth2_provider.oauth2_backends.OAuthLibCore.create_device_authorization_response",
+        "oauth2_provider.views.device.create_device_grant",
+    ],
+)
+def test_where_a_device_asks_for_its_codes(
+    place: str,
+    application: Any,
+    anyone: Client,
+    reports: Reports,
+    fail_in: Fail,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    application.authorization_grant_type = "urn:ietf:params:oauth:grant-type:device_code"
+    application.save()
+    minted = "oauthlib.oauth2.rfc8628.endpoints.device_authorization.generate_token"
+    monkeypatch.setattr(minted, lambda: "c4nary.device")
+    fail_in(place)
+    parameters = {"client_id": "music-here", "client_secret": PEER_SECRET, "scope": "playback"}
+
+    response = anyone.post(
+        "/o/device-authorization/",
+        urlencode(parameters),
+        content_type="application/x-www-form-urlencoded",
+    )
+
+    assert response.status_code == 500
+    reports.check("c4nary.device")
+
+
+def test_where_clients_register_themselves(
+    dot_settings: Callable[..., None], anyone: Client, reports: Reports, fail_in: Fail
+) -> None:
+    dot_settings(
+        DCR_ENABLED=True,
+        DCR_REGISTRATION_PERMISSION_CLASSES=("oauth2_provider.dcr.AllowAllDCRPermission",),
+    )
+    fail_in("oauth2_provider.views.dynamic_client_registration._application_to_response")
+
+    response = anyone.post(
+        "/o/register/",
+        {"redirect_uris": ["https://app.example/"]},
+        content_type="application/json",
+    )
+
+    assert response.status_code == 500
+    reports.check(get_access_token_model().objects.get().token)
+
+
+def test_where_an_application_is_registered(
+    browser: Client, reports: Reports, fail_in: Fail
+) -> None:
+    browser.raise_request_exception = False
+    fail_in("oauth2_provider.forms.ApplicationForm.clean")
+
+    response = browser.post(
+        "/o/applications/register/", {"name": "app", "client_secret": PEER_SECRET}
+    )
+
+    assert response.status_code == 500
+    reports.check()
+
+
+def test_while_a_page_is_rendered(browser: Client, reports: Reports, fail_in: Fail) -> None:
+    """Django does that when the view has long returned."""
+    browser.raise_request_exception = False
+    fail_in("django.forms.renderers.DjangoTemplates.get_template")
+
+    # The form comes back, with what was filled in: it lacks a redirect URI.
+    response = send_raw(
+        browser.post,
+        "/o/applications/register/",
+        {"id_token_hint": "c4nary.query"},
+        data={"name": "app", "client_secret": PEER_SECRET},
+    )
+
+    assert response.status_code == 500
+    reports.check("c4nary.query")
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["reciprocal_oauth.lifecycle.queue_revocation", "reciprocal_oauth.access_here.revoke"],
+)
+def test_in_disconnecting(
+    place: str, link_as_a: Link, browser: Client, reports: Reports, fail_in: Fail
+) -> None:
+    browser.raise_request_exception = False
+    fail_in(place)
+
+    response = browser.post(f"/connections/links/{link_as_a.pk}/disconnect/")
+
+    assert response.status_code == 500
+    reports.check()
+
+
+def test_an_answer_of_500_and_above_that_nothing_was_raised_for(
+    hand_over: Callable[..., Any],
+    token_of_a: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    mails: Callable[[], str],
+) -> None:
+    """Django mails the request for these as well."""
+    monkeypatch.setattr(
+        "reciprocal_oauth.party_b.receive.hash_of", Mock(side_effect=DatabaseError("forced fault"))
+    )
+
+    response = hand_over(code=CODE, access_token=token_of_a.raw)
+
+    assert response.status_code == 503
+    text = mails()
+    assert "POST:\ngrant_type = " in text
+    assert "forced fault" in text
+    assert_clean(text, token_of_a.raw)
+
+
 def test_in_the_authorization_view(
     browser: Client, application: Any, reports: Reports, fail_in: Fail
 ) -> None:
@@ -219,7 +516,7 @@ def test_in_the_worker(
     (record,) = [each for each in caplog.records if each.exc_info]
     assert record.exc_info
     text = _report(*record.exc_info)
-    assert [secret for secret in SECRETS if secret in text] == []
+    assert_clean(text)
     assert not [each.form["code"] for each in fake_peer.to("/token/") if each.form["code"] in text]
 
 
@@ -241,5 +538,35 @@ def test_in_a_view_of_the_site_that_calls_the_peer(
     with pytest.raises(Exception) as caught:  # noqa: PT011  Whatever comes of it.
         reciprocal_oauth.get_session(link_as_a).get(f"{fake_peer.url}/api/")
 
-    text = _report(caught.type, caught.value, caught.tb)
-    assert [secret for secret in SECRETS if secret in text] == []
+    assert_clean(_report(caught.type, caught.value, caught.tb))
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "reciprocal_oauth.party_b.redeem.dialect_of",
+        "reciprocal_oauth.client.token_endpoint.quote_plus",
+        "reciprocal_oauth.client.token_endpoint.http.call",
+        "reciprocal_oauth.client.token_endpoint._token",
+        "reciprocal_oauth.access_there.store",
+        "reciprocal_oauth.party_b.redeem.lifecycle.note_two_way",
+    ],
+)
+def test_in_the_worker_that_redeems(
+    place: str,
+    token_of_a: Any,
+    hand_over: Callable[..., Any],
+    fake_peer: FakePeer,
+    fail_in: Fail,
+    mails: Callable[[], str],
+) -> None:
+    fake_peer.answers["/token/"] = token_response(**TOKENS)
+    assert hand_over(code=CODE, access_token=token_of_a.raw).status_code == 200
+    fail_in(place)
+
+    worker.drain()
+
+    text = mails()
+    assert "forced fault" in text
+    assert "Traceback" in text
+    assert_clean(text, token_of_a.raw)

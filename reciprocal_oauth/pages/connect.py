@@ -4,7 +4,7 @@ import logging
 
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
@@ -12,6 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.generic import View
 
 from ..compat import login_not_required
+from ..error_reports import take_query
 from ..exceptions import AuthorizationFailed
 from ..models import AuthorizationRequest, Peer
 from ..party_a import authorization, callback, consent
@@ -63,7 +64,7 @@ class CallbackView(ProtectedPageMixin, View):
 
     @method_decorator(sensitive_variables())
     def get(self, request: HttpRequest, slug: str) -> HttpResponse:
-        query = _take_query(request)
+        query = take_query(request)
         peer = get_object_or_404(Peer, slug=slug, enabled=True)
         try:
             visit, is_first = callback.claim(
@@ -82,17 +83,6 @@ class CallbackView(ProtectedPageMixin, View):
                 visit.problem = failed.reason
                 visit.save(update_fields=["problem"])
         return SeeOther(_page_after(visit))
-
-
-def _take_query(request: HttpRequest) -> QueryDict:
-    """The query, taken off the request: error reports show it, and templates of the site like to
-    put ``request.get_full_path()`` into links, that of the login page for one."""
-    query = request.GET
-    request.GET = QueryDict()
-    request.META["QUERY_STRING"] = ""
-    for name in ("RAW_URI", "REQUEST_URI"):  # Of gunicorn, uWSGI and mod_wsgi.
-        request.META.pop(name, None)
-    return query
 
 
 def _page_after(visit: AuthorizationRequest) -> str:

@@ -4,15 +4,15 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.utils.decorators import method_decorator
-from django.views.decorators.debug import sensitive_variables
 from oauth2_provider.models import get_application_model
 from oauth2_provider.views import AuthorizationView as DOTAuthorizationView
 
+from ..error_reports import holding_secrets
 from ..party_b import scope_request
 
 
 # The frames of DOT and oauthlib below hold the code that they mint as a plain variable.
-@method_decorator(sensitive_variables(), name="dispatch")
+@method_decorator(holding_secrets, name="dispatch")
 class AuthorizationView(DOTAuthorizationView):
     """Everything that DOT's view does; authorization responses of a peer's application carry
     ``reciprocal`` (draft, "Reciprocal Scope Request")."""

@@ -3,13 +3,16 @@
 import json
 
 from django.http import HttpResponse, JsonResponse
+from django.utils.decorators import method_decorator
 from oauth2_provider.models import get_access_token_model
 from oauth2_provider.views import IntrospectTokenView as DOTIntrospectTokenView
 
+from ..error_reports import holding_secrets
 from ..models.ledger import hash_of
 from . import peer_tokens
 
 
+@method_decorator(holding_secrets, name="dispatch")
 class IntrospectTokenView(DOTIntrospectTokenView):
     """A resource server that asks here is told what our own resources would decide: DOT looks at
     the expiry alone."""

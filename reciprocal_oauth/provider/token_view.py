@@ -6,7 +6,6 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
-from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from oauth2_provider.models import get_access_token_model
 from oauth2_provider.views import TokenView as DOTTokenView
 
@@ -15,6 +14,7 @@ from ..conf import settings
 from ..dialects import Dialect
 from ..dialects.form import UNREADABLE, credentials_contain_nul
 from ..dialects.ietf import HEADERS, IETFDialect
+from ..error_reports import holding_secrets
 from ..exceptions import HandoverRefused
 from ..party_b.grant_type import PARSED
 from ..transactions import outside_transactions
@@ -28,8 +28,7 @@ RETRY_AFTER_SECONDS = 30
 
 
 # The frames of DOT and oauthlib below hold codes, tokens and secrets as plain variables.
-@method_decorator(sensitive_variables(), name="dispatch")
-@method_decorator(sensitive_post_parameters(), name="dispatch")
+@method_decorator(holding_secrets, name="dispatch")
 # A commit that fails must be answered with 503: with ATOMIC_REQUESTS it would fail after the view.
 @method_decorator(outside_transactions, name="dispatch")
 class TokenView(DOTTokenView):
@@ -72,8 +71,6 @@ class TokenView(DOTTokenView):
             )
 
     def create_token_response(self, request: HttpRequest) -> tuple[Any, Any, Any, int]:
-        # DOT has by now marked the password and the client's secret alone.
-        request.sensitive_post_parameters = "__ALL__"  # type: ignore[attr-defined]
         url, headers, body, status = super().create_token_response(request)
         # DOT leaves the type out where oauthlib raises: it would go out as HTML.
         return url, {**HEADERS, **headers}, body, status

@@ -125,6 +125,21 @@ def test_an_error_report_about_the_callback_holds_no_code_state_or_token(
             assert secret not in report
 
 
+@pytest.mark.threat("X3")
+def test_a_callback_that_cannot_be_read_leaves_no_code_to_be_reported(
+    browser: Client, peer: Peer
+) -> None:
+    """More parameters than Django takes."""
+    visit = begin(browser)
+    browser.raise_request_exception = False
+
+    response = visit.come_back(scope=["play"] * 2_000)
+
+    assert response.status_code == 400
+    assert_left_behind(visit, response.wsgi_request.build_absolute_uri())
+    assert not response.wsgi_request.GET
+
+
 @pytest.mark.threat("X2")
 @pytest.mark.parametrize("changes", [{}, {"state": "made-up"}, {"iss": "https://evil.example"}])
 def test_no_log_line_about_the_callback_holds_code_or_state(
