@@ -4,6 +4,7 @@ import json
 
 from django.http import HttpResponse, JsonResponse
 from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
 from oauth2_provider.models import get_access_token_model
 from oauth2_provider.views import IntrospectTokenView as DOTIntrospectTokenView
 
@@ -12,7 +13,9 @@ from ..models.ledger import hash_of
 from . import peer_tokens
 
 
-@method_decorator(holding_secrets, name="dispatch")
+# It is also served to GET: a cache of the site would answer whoever asks next, without a look at
+# their credentials, and for tokens that have been revoked since.
+@method_decorator([holding_secrets, never_cache], name="dispatch")
 class IntrospectTokenView(DOTIntrospectTokenView):
     """A resource server that asks here is told what our own resources would decide: DOT looks at
     the expiry alone."""

@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
+from pytest_django import Settings
 
 from reciprocal_oauth.models import Link, Peer
 
@@ -95,6 +96,30 @@ def introspect(client: Client, make_application: Callable[..., Any]) -> Callable
         return response.json()
 
     return ask
+
+
+@pytest.mark.rfc("7662", "4")
+def test_no_cache_of_the_site_answers_for_the_introspection(
+    client: Client,
+    token_of_a: Any,
+    settings: Settings,
+    introspect: Callable[[str], Any],
+) -> None:
+    settings.MIDDLEWARE = [
+        "django.middleware.cache.UpdateCacheMiddleware",
+        *settings.MIDDLEWARE,
+        "django.middleware.cache.FetchFromCacheMiddleware",
+    ]
+    url = f"/o/introspect/?token={token_of_a.raw}"
+    asked = client.get(url, headers=basic("resource-server", PEER_SECRET))
+    assert asked.json()["active"] is True
+    assert {"no-store", "private"} <= set(asked["Cache-Control"].split(", "))
+
+    disable_peer()
+
+    again = client.get(url, headers=basic("resource-server", PEER_SECRET))
+    assert again.json() == {"active": False}
+    assert Client().get(url).status_code == 403
 
 
 def deactivate_user() -> None:
