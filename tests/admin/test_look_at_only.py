@@ -116,6 +116,7 @@ def test_no_query_per_row(
 
 
 @ALL
+@pytest.mark.threat("W7")
 @pytest.mark.parametrize(
     ("query", "found"),
     [

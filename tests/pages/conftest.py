@@ -37,6 +37,10 @@ def page(
                 return browser.post(
                     f"/connections/links/{_link(browser).pk}/consent/", {"scopes": ["profile"]}
                 )
+            case "disconnect":
+                return browser.get(f"/connections/links/{_link(browser).pk}/disconnect/")
+            case "disconnected":
+                return browser.post(f"/connections/links/{_link(browser).pk}/disconnect/")
             case "connect":
                 return browser.post("/connections/music/connect/")
             case "callback":

@@ -10,10 +10,11 @@ HTML_PAGES = [
     "link",
     "consent",
     "consent with an error",
+    "disconnect",
     "callback refused",
     "callback of nobody",
 ]
-PAGES = [*HTML_PAGES, "consent given", "connect", "callback", "list of nobody"]
+PAGES = [*HTML_PAGES, "consent given", "disconnected", "connect", "callback", "list of nobody"]
 
 
 class Tags(HTMLParser):

@@ -1,8 +1,10 @@
 """A person ends a connection."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.test import Client
 
 from reciprocal_oauth.delivery import worker
@@ -74,21 +76,61 @@ def test_our_token_is_given_back_at_the_peer(
 
 
 @pytest.mark.threat("L9")
-def test_the_links_of_others_cannot_be_ended(client: Client, link: Link, other_user: Any) -> None:
-    client.force_login(other_user)
+@pytest.mark.parametrize("who", ["another user", "staff", "nobody"])
+def test_nobody_else_can_see_the_question_or_end_the_link(
+    link: Link, other_user: Any, who: str, fake_peer: FakePeer
+) -> None:
+    browser = Client()
+    if who == "staff":
+        browser.force_login(get_user_model().objects.create_superuser("admin", password="admin"))
+    elif who == "another user":
+        browser.force_login(other_user)
+    before = Link.objects.values().get()
 
-    answer = client.post(f"/connections/links/{link.pk}/disconnect/")
+    for pk in (link.pk, uuid4()):
+        path = f"/connections/links/{pk}/disconnect/"
+        for answer in (browser.get(path), browser.post(path)):
+            if who == "nobody":
+                assert answer["Location"] == f"/accounts/login/?next={path}"
+            else:
+                assert answer.status_code == 404
 
-    assert answer.status_code == 404
+    worker.drain()
+    assert Link.objects.values().get() == before
+    assert fake_peer.requests == []
+
+
+@pytest.fixture
+def strict(user: Any) -> Client:
+    """A browser in which alice is signed in, of a site that checks where forms come from."""
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(user)
+    return strict
+
+
+@pytest.mark.threat("L13")
+@pytest.mark.parametrize("method", ["get", "head", "options", "put", "patch", "delete"])
+@pytest.mark.parametrize("headers", [{}, {"Sec-Purpose": "prefetch"}, {"Purpose": "prefetch"}])
+def test_only_a_post_ends_a_link(
+    strict: Client, link: Link, method: str, headers: dict[str, str]
+) -> None:
+    path = f"/connections/links/{link.pk}/disconnect/?answer=yes"
+
+    assert getattr(strict, method)(path, headers=headers).status_code in (200, 403, 405)
+
     link.refresh_from_db()
     assert link.is_active
 
 
 @pytest.mark.threat("L13")
-def test_a_form_of_another_site_cannot_end_a_link(user: Any, link: Link) -> None:
-    strict = Client(enforce_csrf_checks=True)
-    strict.force_login(user)
+def test_a_form_of_another_site_cannot_end_a_link(strict: Client, link: Link) -> None:
+    path = f"/connections/links/{link.pk}/disconnect/"
 
-    assert strict.post(f"/connections/links/{link.pk}/disconnect/").status_code == 403
+    assert strict.post(path).status_code == 403
     link.refresh_from_db()
     assert link.is_active
+
+    strict.get(path)
+    strict.post(path, {"csrfmiddlewaretoken": strict.cookies["csrftoken"].value})
+    link.refresh_from_db()
+    assert not link.is_active

@@ -49,7 +49,9 @@ def hostile_link(browser: Client, hostile_peer: Peer, fake_peer: FakePeer) -> Li
     return Link.objects.get()
 
 
-@pytest.mark.parametrize("page", ["", "links/{0.pk}/", "links/{0.pk}/consent/"])
+@pytest.mark.parametrize(
+    "page", ["", "links/{0.pk}/", "links/{0.pk}/consent/", "links/{0.pk}/disconnect/"]
+)
 def test_names_scopes_and_accounts_of_a_peer_are_escaped(
     browser: Client, hostile_link: Link, page: str
 ) -> None:

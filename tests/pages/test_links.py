@@ -64,7 +64,7 @@ def test_the_failed_attempt_of_another_person_is_not_shown(
         assert "was not connected" not in stranger.get(failed).content.decode()
 
 
-@pytest.mark.parametrize("page", ["", "links/{}/", "links/{}/consent/"])
+@pytest.mark.parametrize("page", ["", "links/{}/", "links/{}/consent/", "links/{}/disconnect/"])
 def test_a_stranger_signs_in_first_and_comes_back(
     client: Client, link_as_a: Link, page: str
 ) -> None:

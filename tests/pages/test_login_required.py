@@ -25,7 +25,9 @@ def _login_required(settings: Settings) -> None:
     ]
 
 
-@pytest.mark.parametrize("page", ["", "links/{0.pk}/", "links/{0.pk}/consent/"])
+@pytest.mark.parametrize(
+    "page", ["", "links/{0.pk}/", "links/{0.pk}/consent/", "links/{0.pk}/disconnect/"]
+)
 def test_the_pages_are_closed(client: Client, link_as_a: Link, page: str) -> None:
     path = "/connections/" + page.format(link_as_a)
 
