@@ -3,6 +3,9 @@ happens in a flow."""
 
 import io
 import logging
+import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -17,9 +20,11 @@ from django.test import Client
 from django.utils import timezone
 
 import reciprocal_oauth
+from reciprocal_oauth import lifecycle
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.exceptions import ReciprocalError
-from reciprocal_oauth.models import Link, Peer
+from reciprocal_oauth.models import AuthorizationRequest, InboxItem, Link, OutboxItem, Peer
+from reciprocal_oauth.models.ledger import hash_of
 from reciprocal_oauth.protocol import GRANT_TYPE
 from reciprocal_oauth.secret import Secret
 
@@ -320,3 +325,65 @@ def test_requests_that_are_refused_here(
     canaries.add(no_state="c4nary.no-state")
 
     canaries.check()
+
+
+def _dump() -> str:
+    """Our tables as an administrator dumps them. Those of DOT hold its codes in clear, and unless
+    it hashes them its tokens."""
+    names = [model._meta.db_table for model in apps.get_app_config("reciprocal_oauth").get_models()]
+    at = connection.settings_dict
+    address = [f"--{name.lower()}={at[name]}" for name in ("HOST", "PORT") if at[name]]
+    match connection.vendor:
+        case "sqlite":
+            connection.ensure_connection()
+            lines = connection.connection.iterdump()
+            return "\n".join(line for line in lines if '"reciprocal_oauth_' in line)
+        case "postgresql":
+            command = ["pg_dump", *address, f"--username={at['USER']}", "--data-only"]
+            command += [f"--table={name}" for name in names] + [at["NAME"]]
+        case "mysql":
+            command = ["mariadb-dump", *address, f"--user={at['USER']}", "--no-create-info"]
+            command += ["--skip-ssl", at["NAME"], *names]
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"needs {command[0]}")
+    password = {"PGPASSWORD": at["PASSWORD"], "MYSQL_PWD": at["PASSWORD"]}
+    done = subprocess.run(
+        command, env={**os.environ, **password}, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.mark.threat("X1")
+@pytest.mark.usefixtures("tokens_there")
+def test_a_dump_of_the_database_in_the_middle_of_everything(
+    visit: Visit,
+    browser: Client,
+    fake_peer: FakePeer,
+    hand_over: Callable[..., Any],
+    token_of_a: Any,
+    canaries: Canaries,
+) -> None:
+    """Tokens there, a code of ours under way, one of the peer's and a token to be given back in the
+    queues, and a visit that has not come back."""
+    canaries.add(presented=token_of_a.raw, presented_refresh=token_of_a.raw_refresh)
+    visit(reciprocal="playback")
+    link = Link.objects.get(outgoing_state="active")
+    browser.post(
+        f"/connections/links/{link.pk}/consent/", {"answer": "allow", "scopes": ["playback"]}
+    )
+    worker.drain()
+    hand_over(code=CODE_OF_A, access_token=token_of_a.raw)
+    lifecycle.queue_revocation(Link.objects.get(pk=link.pk))
+    started = browser.post("/connections/music/connect/")
+    canaries.add(state=parse_qs(urlsplit(started["Location"]).query)["state"][0])
+    under_way = AuthorizationRequest.objects.get(answered_at=None)
+    canaries.add(verifier_under_way=under_way.code_verifier.reveal())
+    assert "minted" in canaries.secrets
+    assert InboxItem.objects.get().code.reveal() == CODE_OF_A
+    assert OutboxItem.objects.get(state="pending").token.reveal() == REFRESH_THERE
+
+    dump = _dump()
+
+    for each in (f"us-at-{link.peer.slug}", hash_of(CODE_OF_A), under_way.state_hash):
+        assert each in dump
+    assert canaries.found_in(dump) == []
