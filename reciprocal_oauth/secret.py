@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
+from django.views.decorators.debug import sensitive_variables
 
 from .conf import settings
 from .exceptions import DecryptionError
@@ -76,11 +77,13 @@ class Secret:
         return self
 
 
+@sensitive_variables()
 def encrypt(plain: str) -> str:
     """``plain`` under the first key, with the prefix of its form."""
     return PREFIX + _fernet().encrypt(plain.encode()).decode("ascii")
 
 
+@sensitive_variables()
 def decrypt(ciphertext: str) -> str:
     """The plain text of what :func:`encrypt` made, under any configured key.
 
@@ -99,6 +102,7 @@ def decrypt(ciphertext: str) -> str:
         ) from None
 
 
+@sensitive_variables()
 def is_under_first_key(ciphertext: str) -> bool:
     """Whether the first key alone reads ``ciphertext``, so that the others can go without it."""
     if not ciphertext.startswith(PREFIX):
@@ -110,6 +114,7 @@ def is_under_first_key(ciphertext: str) -> bool:
     return True
 
 
+@sensitive_variables()
 def reencrypted(ciphertext: str) -> str:
     """The same text under the first key.
 
@@ -118,6 +123,7 @@ def reencrypted(ciphertext: str) -> str:
     return encrypt(decrypt(ciphertext))
 
 
+@sensitive_variables()
 def derived_key(secret_key: str | bytes) -> str:
     """The Fernet key that is used while ``ENCRYPTION_KEYS`` is empty and ``SECRET_KEY`` is
     ``secret_key``. At the end of ``ENCRYPTION_KEYS`` it reads what was stored before there were
@@ -131,12 +137,14 @@ def _read(fernet: MultiFernet, ciphertext: str) -> str:
     return fernet.decrypt(ciphertext.removeprefix(PREFIX).encode("ascii")).decode()
 
 
+@sensitive_variables()
 def _fernet() -> MultiFernet:
     if settings.ENCRYPTION_KEYS:
         return _from_keys(tuple(settings.ENCRYPTION_KEYS))
     return _derived((django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS))
 
 
+@sensitive_variables()
 def _first_fernet() -> MultiFernet:
     if settings.ENCRYPTION_KEYS:
         return _from_keys((settings.ENCRYPTION_KEYS[0],))
@@ -144,6 +152,7 @@ def _first_fernet() -> MultiFernet:
 
 
 @lru_cache(maxsize=8)
+@sensitive_variables()
 def _from_keys(keys: tuple[str, ...]) -> MultiFernet:
     try:
         return MultiFernet([Fernet(key) for key in keys])
@@ -156,5 +165,6 @@ def _from_keys(keys: tuple[str, ...]) -> MultiFernet:
 
 
 @lru_cache(maxsize=8)
+@sensitive_variables()
 def _derived(secret_keys: tuple[str | bytes, ...]) -> MultiFernet:
     return MultiFernet([Fernet(derived_key(key)) for key in secret_keys])

@@ -360,19 +360,22 @@ def test_a_dump_of_the_database_in_the_middle_of_everything(
     browser: Client,
     fake_peer: FakePeer,
     hand_over: Callable[..., Any],
-    token_of_a: Any,
+    make_token: Callable[..., Any],
+    application: Any,
+    user: Any,
     canaries: Canaries,
 ) -> None:
     """Tokens there, a code of ours under way, one of the peer's and a token to be given back in the
     queues, and a visit that has not come back."""
-    canaries.add(presented=token_of_a.raw, presented_refresh=token_of_a.raw_refresh)
     visit(reciprocal="playback")
+    token = make_token(application, user)
+    canaries.add(presented=token.raw, presented_refresh=token.raw_refresh)
     link = Link.objects.get(outgoing_state="active")
     browser.post(
         f"/connections/links/{link.pk}/consent/", {"answer": "allow", "scopes": ["playback"]}
     )
     worker.drain()
-    hand_over(code=CODE_OF_A, access_token=token_of_a.raw)
+    hand_over(code=CODE_OF_A, access_token=token.raw)
     lifecycle.queue_revocation(Link.objects.get(pk=link.pk))
     started = browser.post("/connections/music/connect/")
     canaries.add(state=parse_qs(urlsplit(started["Location"]).query)["state"][0])

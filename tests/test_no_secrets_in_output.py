@@ -163,7 +163,7 @@ ANSWERS: dict[str, tuple[int, Ask]] = {
     "revocation, unknown": (200, lambda _, s: revoke(UNKNOWN)),
     "revocation, wrong secret": (401, lambda _, s: revoke(s["its refresh token"], WRONG)),
     "resource": (200, lambda _, s: api(s["its access token"])),
-    "resource, unknown": (403, lambda _, s: api(UNKNOWN)),
+    "resource, unknown": (401, lambda _, s: api(UNKNOWN)),
     "metadata": (200, lambda _, s: Client().get("/.well-known/oauth-authorization-server")),
     "metadata of the routes": (
         200,

@@ -133,14 +133,17 @@ def _basic_credentials(request: HttpRequest) -> _Credentials | None:
     return _Credentials(client_id)
 
 
-def credentials_contain_nul(request: HttpRequest) -> bool:
-    """Whether NUL stands in the Basic credentials, as such or form-encoded: PostgreSQL refuses any
-    text that has it."""
-    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+def has_odd_credentials(request: HttpRequest) -> bool:
+    """Whether the Basic credentials are nothing that can be looked up: not even ASCII, or with NUL,
+    as such or form-encoded, which PostgreSQL refuses in any text."""
+    header = request.META.get("HTTP_AUTHORIZATION", "")
+    scheme, _, value = header.partition(" ")
     try:
-        return scheme.lower() == "basic" and b"\x00" in unquote_to_bytes(base64.b64decode(value))
+        return not header.isascii() or (
+            scheme.lower() == "basic" and b"\x00" in unquote_to_bytes(base64.b64decode(value))
+        )
     except (ValueError, binascii.Error):
-        return False
+        return False  # DOT refuses these as it should.
 
 
 def _check_body(request: HttpRequest) -> None:

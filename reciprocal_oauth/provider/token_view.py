@@ -2,6 +2,7 @@
 
 import logging
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
@@ -12,7 +13,7 @@ from oauth2_provider.views import TokenView as DOTTokenView
 from .. import protocol
 from ..conf import settings
 from ..dialects import Dialect
-from ..dialects.form import UNREADABLE, credentials_contain_nul
+from ..dialects.form import UNREADABLE, has_odd_credentials
 from ..dialects.ietf import HEADERS, IETFDialect
 from ..error_reports import holding_secrets
 from ..exceptions import HandoverRefused
@@ -119,10 +120,14 @@ def _check_readable(request: HttpRequest) -> None:
             raise _unreadable("the query string is not percent-encoded")
     if any("\x00" in value for _name, values in parameters for value in values):
         raise _unreadable("a parameter contains NUL")
-    if credentials_contain_nul(request):
+    if has_odd_credentials(request):
         raise HandoverRefused(
-            protocol.INVALID_CLIENT, "the Basic credentials contain NUL", status=401
+            protocol.INVALID_CLIENT, "the credentials cannot be looked up", status=401
         )
+    try:
+        urlsplit(request.META.get("HTTP_ORIGIN", ""))
+    except ValueError:
+        raise _unreadable("the Origin header is no URL") from None
 
 
 def _unreadable(why: str) -> HandoverRefused:

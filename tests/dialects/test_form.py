@@ -123,7 +123,7 @@ def test_utf_8_is_the_character_encoding(
 
 @pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.threat("P3")
-@pytest.mark.parametrize("charset", ["latin-1", "utf-16", "utf-7", "nonsense"])
+@pytest.mark.parametrize("charset", ["latin-1", "utf-16", "utf-7", "rot13", "hex", "nonsense"])
 def test_another_character_encoding_is_refused(
     send: Callable[..., Any], parameters: dict[str, str], charset: str
 ) -> None:
