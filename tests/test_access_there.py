@@ -12,9 +12,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from pytest_django import Settings
 
-from reciprocal_oauth import lifecycle, signals
+from reciprocal_oauth import access_there, lifecycle, signals
 from reciprocal_oauth.access_there import fresh_access_token
-from reciprocal_oauth.exceptions import NotLinked, PeerRefused, PeerUnreachable
+from reciprocal_oauth.exceptions import NotLinked, PeerError, PeerRefused, PeerUnreachable
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.secret import Secret
 
@@ -387,3 +387,44 @@ def test_there_is_no_token_without_a_working_link(
         fresh_access_token(held)
 
     assert renews.requests == []
+
+
+@pytest.mark.threat("T1")
+@pytest.mark.usefixtures("shared_database")
+def test_a_worker_that_was_held_up_does_not_give_back_the_lease_of_another(
+    expired: Link, fake_peer: FakePeer
+) -> None:
+    def held_up(received: Received) -> Reply:
+        Link.objects.update(refresh_lease_until=timezone.now() - timedelta(seconds=1))
+        assert access_there._take_lease(expired)
+        connections.close_all()
+        return Reply(503, b"")
+
+    fake_peer.answers["/token/"] = held_up
+
+    with pytest.raises(PeerError):
+        fresh_access_token(expired)
+
+    assert _again(expired).refresh_lease_until > timezone.now()
+
+
+@pytest.mark.threat("T2")
+@pytest.mark.usefixtures("shared_database")
+def test_a_late_refresh_does_not_revoke_the_token_that_the_peer_gave_again(
+    expired: Link, fake_peer: FakePeer
+) -> None:
+    """Meanwhile the person has connected anew, and got the same refresh token."""
+
+    def connected_anew(received: Received) -> Reply:
+        link = _again(expired)
+        link.access_token = Secret("of-the-new-connection")
+        link.refresh_token = Secret(link.refresh_token.reveal())
+        link.access_token_expires_at = timezone.now() + timedelta(hours=1)
+        link.save()
+        connections.close_all()
+        return Reply.json(access_token="of-the-old-one", token_type="Bearer")
+
+    fake_peer.answers["/token/"] = connected_anew
+
+    assert fresh_access_token(expired).reveal() == "of-the-new-connection"
+    assert not OutboxItem.objects.filter(kind=OutboxItem.Kind.REVOCATION).exists()

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 import requests
+from django.contrib.auth.models import AnonymousUser
+from django.db import transaction
+from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 import reciprocal_oauth
@@ -274,3 +277,28 @@ class TestWhichLink:
 
         with pytest.raises(NotLinked):
             reciprocal_oauth.get_link(user, peer)
+
+
+def test_a_call_within_a_transaction_is_refused_before_the_peer_is_asked(
+    api: str, link_as_a: Link, fake_peer: FakePeer
+) -> None:
+    """A rollback would lose the new refresh token, and with it the connection."""
+    session = reciprocal_oauth.get_session(link_as_a)
+
+    with transaction.atomic(), pytest.raises(TransactionManagementError, match="ATOMIC_REQUESTS"):
+        session.get(api)
+
+    assert fake_peer.requests == []
+    assert session.get(api).status_code == 200
+
+
+@pytest.mark.django_db(transaction=False)
+def test_the_transaction_of_a_test_does_not_count(
+    api: str, link_as_a: Link, fake_peer: FakePeer
+) -> None:
+    assert reciprocal_oauth.get_session(link_as_a).get(api).status_code == 200
+
+
+def test_nobody_has_a_link_who_is_not_signed_in(peer: Peer) -> None:
+    with pytest.raises(NotLinked):
+        reciprocal_oauth.get_link(AnonymousUser(), peer)

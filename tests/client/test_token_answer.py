@@ -244,3 +244,15 @@ def test_no_json_makes_reading_it_fail_in_another_way(ask: Ask, changes: dict[st
         return
     answer.access_token.reveal().encode("ascii")
     assert answer.expires_at is None or answer.expires_at.year > 2000
+
+
+@pytest.mark.rfc("OpenID Connect Core 1.0", "3.1.3.3")
+@pytest.mark.parametrize("id_token", ["x" * 40_000, "a b", 5, ["x"], ""])
+def test_an_id_token_that_cannot_be_read_is_not_taken_for_none(
+    peer: Peer, fake_peer: FakePeer, id_token: Any
+) -> None:
+    """It would have to be checked, and says whose account it is."""
+    fake_peer.answers["/token/"] = token_response(id_token=id_token)
+
+    with pytest.raises(BadAnswer, match="id_token"):
+        token_endpoint.request_token(peer, {"grant_type": "authorization_code", "code": "x"})

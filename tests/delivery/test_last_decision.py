@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.auth import get_user_model
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -197,3 +198,57 @@ def test_a_worker_that_dies_is_replaced_and_its_code_is_dead(
 
 def _die(*args: Any, **kwargs: Any) -> None:
     raise KeyboardInterrupt
+
+
+def disable_peer() -> None:
+    Peer.objects.update(enabled=False)
+
+
+def enable_peer() -> None:
+    Peer.objects.update(enabled=True)
+
+
+def deactivate_user() -> None:
+    get_user_model().objects.update(is_active=False)
+
+
+def activate_user() -> None:
+    get_user_model().objects.update(is_active=True)
+
+
+def leave_nothing_to_give() -> None:
+    Peer.objects.update(allowed_scope="profile")
+
+
+def give_all_again() -> None:
+    Peer.objects.update(allowed_scope="profile playback")
+
+
+@pytest.mark.threat("Y3", "C14")
+@pytest.mark.parametrize(
+    ("event", "undo", "reason"),
+    [
+        (disable_peer, enable_peer, "peer_disabled"),
+        (deactivate_user, activate_user, "user_inactive"),
+        (leave_nothing_to_give, give_all_again, "nothing_left"),
+    ],
+)
+def test_a_hand_over_that_may_not_be_sent_leaves_a_link_that_says_so_and_can_be_finished_later(
+    granted: Link,
+    fake_peer: FakePeer,
+    event: Callable[[], None],
+    undo: Callable[[], None],
+    reason: str,
+) -> None:
+    event()
+    worker.drain()
+
+    assert fake_peer.requests == []
+    granted.refresh_from_db()
+    assert (granted.incoming_state, granted.incoming_reason) == ("broken", reason)
+    undo()
+    link = Link.objects.get()
+    assert consent.can_answer(link)
+    consent.allow(link, ["playback"])
+    worker.drain()
+    assert len(fake_peer.to("/token/")) == 1

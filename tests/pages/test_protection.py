@@ -6,7 +6,10 @@ from typing import Any
 import django
 import pytest
 from django.conf import settings as django_settings
+from django.test import Client
 from pytest_django import Settings
+
+from reciprocal_oauth.models import Link
 
 from .looks import HTML_PAGES, PAGES, Tags
 
@@ -114,3 +117,18 @@ def test_no_page_needs_more_than_the_strict_policy_allows(
             assert not (value or "").strip().lower().startswith(("javascript:", "data:")), tag
     sheets = [link["href"] for link in tags.named("link")]
     assert sheets == ["/static/reciprocal_oauth/reciprocal_oauth.css"]
+
+
+@pytest.mark.threat("L13")
+def test_the_pages_refuse_foreign_forms_also_where_the_site_has_no_middleware_for_it(
+    settings: Any, link_as_a: Link, user: Any
+) -> None:
+    settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if "Csrf" not in each]
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(user)
+
+    for page in ("disconnect", "consent"):
+        response = browser.post(f"/connections/links/{link_as_a.pk}/{page}/")
+        assert response.status_code == 403
+    link_as_a.refresh_from_db()
+    assert link_as_a.is_active

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.dialects.ietf import IETFDialect
 from reciprocal_oauth.models import Link, OutboxItem, Peer
+from reciprocal_oauth.party_b.opening import open_link
 from reciprocal_oauth.secret import Secret
 
 from ..fakes import FakePeer, Reply, token_response
@@ -213,3 +215,45 @@ def test_the_links_of_other_people_and_peers_stay_as_they_are(
     old = Link.objects.exclude(user__username="alice", peer=peer)
     assert [link.access_token.reveal() for link in old] == ["token-of-the-peer"] * 2
     assert revocations() == ["refresh-of-the-peer"]
+
+
+def test_connecting_replaces_the_only_link_that_a_login_here_opened(
+    token_of_a: Any, browser: Client, fake_peer: FakePeer
+) -> None:
+    """Else the person would see the same account twice, at both sites."""
+    opened = Link.objects.get()
+    Link.objects.update(
+        outgoing_state="active", access_token=Secret("at-1"), refresh_token=Secret("rt-1")
+    )
+
+    connect(browser)
+
+    opened.refresh_from_db()
+    assert (opened.status, opened.outgoing_reason) == ("ended", "replaced")
+    assert Link.objects.get(status="active").outgoing_state == "active"
+    assert call_api(token_of_a.raw) == 403
+    assert revocations() == ["rt-1"]
+
+
+def test_connecting_leaves_links_alone_that_it_cannot_tell_apart(
+    peer: Peer, user: Any, make_token: Callable[..., Any], browser: Client
+) -> None:
+    for _account in range(2):
+        token = make_token(peer.application, user)
+        with transaction.atomic():
+            open_link(peer, user.pk, "playback", token.family)
+        Link.objects.update(outgoing_state="active")
+
+    connect(browser)
+
+    assert Link.objects.filter(status="active").count() == 3
+
+
+def test_connecting_an_account_that_the_peer_names_leaves_the_others_alone(
+    token_of_a: Any, peer: Peer, browser: Client, fake_peer: FakePeer
+) -> None:
+    Link.objects.update(subject="somebody-else", account_key="sub:somebody-else")
+
+    connect(browser)
+
+    assert Link.objects.filter(status="active").count() == 2

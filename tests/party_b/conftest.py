@@ -5,6 +5,7 @@ from ..provider.conftest import (
     dot_settings,
     make_application,
     openid_connect,
+    refresh,
     signing_key,
 )
 
@@ -13,5 +14,6 @@ __all__ = [
     "dot_settings",
     "make_application",
     "openid_connect",
+    "refresh",
     "signing_key",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_application_model, get_refresh_token_model
@@ -14,6 +15,7 @@ from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, LinkEvent, Peer, Step
 from reciprocal_oauth.models.links import KEY_UNKNOWN
 from reciprocal_oauth.party_a.codes import mint
+from reciprocal_oauth.party_b.opening import open_link
 
 from ..conftest import PEER_SECRET, basic, post_form
 from ..fakes import FakePeer, token_response
@@ -279,3 +281,25 @@ def test_a_login_with_openid_is_kept_apart_from_what_a_code_of_ours_may_carry(
     assert response.status_code == 200, response.content
     assert response.json()["scope"] == "playback"
     assert "id_token" not in response.json()
+
+
+@pytest.mark.rfc("6749", "6")
+def test_the_tokens_of_a_second_account_do_not_end_those_of_the_first(
+    peer: Peer,
+    user: Any,
+    make_token: Callable[..., Any],
+    hand_over: Callable[..., Any],
+    refresh: Callable[..., Any],
+) -> None:
+    """Two people of a household, each with an account there, and one account here."""
+    first, second = (make_token(peer.application, user, "playback") for _ in range(2))
+    for token in (first, second):
+        with transaction.atomic():
+            open_link(peer, user.pk, "playback", token.family)
+
+    assert hand_over(access_token=second.raw).status_code == 200
+    worker.drain()
+
+    assert refresh(second.raw_refresh).status_code == 200
+    assert refresh(first.raw_refresh).status_code == 200
+    assert Link.objects.filter(status="active").count() == 2

@@ -14,6 +14,7 @@ from oauth2_provider.decorators import protected_resource
 from oauth2_provider.models import get_application_model
 from oauth2_provider.oauth2_backends import get_oauthlib_core
 from oauth2_provider.oauth2_validators import OAuth2Validator
+from oauth2_provider.scopes import SettingsScopes
 from oauth2_provider.settings import oauth2_settings
 from oauth2_provider.views.generic import ProtectedResourceView, ScopedProtectedResourceView
 from oauthlib.oauth2 import BackendApplicationServer, Server
@@ -21,6 +22,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from reciprocal_oauth.models import Link, Peer
+from reciprocal_oauth.party_a import updates
 from reciprocal_oauth.provider.composition import composed_server, composed_validator
 from reciprocal_oauth.provider.server import ReciprocalServerMixin
 from reciprocal_oauth.provider.token_view import TokenView
@@ -285,3 +287,54 @@ def test_an_id_token_of_a_peer_opens_no_resource(
     assert call(name, of_other["id_token"]) == 200, "as ever"
     assert call(name, of_peer["access_token"]) == 200
     assert call(name, of_peer["id_token"]) != 200
+
+
+class SelfContained(OAuth2Validator):
+    """A site's validator that knows tokens without a row."""
+
+    def validate_bearer_token(self, token: str, scopes: Any, request: Any) -> bool:
+        if token == "self-contained":
+            request.user = request.client = None
+            request.scopes = list(scopes or [])
+            return True
+        return bool(super().validate_bearer_token(token, scopes, request))
+
+
+@pytest.mark.urls(__name__)
+def test_a_token_that_the_sites_validator_knows_without_a_row_is_its_business(
+    dot_settings: Callable[..., None],
+) -> None:
+    dot_settings(OAUTH2_VALIDATOR_CLASS=f"{__name__}.SelfContained")
+
+    assert call("class", "self-contained") == 200
+    assert call("class", "unknown") == 403
+
+
+class NoPlaybackForMusic(SettingsScopes):
+    """A scopes backend that gives each application scopes of its own."""
+
+    def get_available_scopes(self, application: Any = None, *args: Any, **kwargs: Any) -> list[str]:
+        available = list(super().get_available_scopes(application, *args, **kwargs))
+        if application and application.client_id == "music-here":
+            available.remove("playback")
+        return available
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.threat("S1", "I10")
+def test_the_scopes_backend_of_the_site_decides_what_a_peer_may_hold(
+    dot_settings: Callable[..., None],
+    token_of_a: Any,
+    link_as_a: Link,
+    reciprocal_code: Callable[..., str],
+    redeem: Callable[..., Any],
+) -> None:
+    assert call("scoped", token_of_a.raw) == 200
+    code = reciprocal_code("profile playback")
+
+    dot_settings(SCOPES_BACKEND_CLASS=f"{__name__}.NoPlaybackForMusic")
+
+    assert call("scoped", token_of_a.raw) == 403
+    assert redeem(code).json()["scope"] == "profile"
+    link_as_a.refresh_from_db()
+    assert [scope for scope, _text in updates.choices(link_as_a)] == ["profile"]

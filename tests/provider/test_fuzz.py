@@ -14,7 +14,7 @@ import base64
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -23,10 +23,11 @@ from urllib.parse import parse_qsl, quote_plus
 
 import pytest
 from django.core.cache import cache
+from django.core.exceptions import SuspiciousOperation
 from django.db import transaction
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from oauth2_provider.models import get_application_model, get_grant_model, get_refresh_token_model
 
@@ -68,8 +69,17 @@ class Wire:
     method: str = "POST"
 
     def send(self) -> Any:
+        try:
+            self._by(RequestFactory())
+        except (LookupError, SuspiciousOperation, ValueError):
+            # With a charset in the content type, Django reads the query when it makes the request,
+            # before any middleware or view: nothing of ours can answer.
+            reject()
+        return self._by(Client(raise_request_exception=False))
+
+    def _by(self, sender: RequestFactory) -> Any:
         headers = {"Authorization": self.authorization, "Origin": self.origin}
-        return Client(raise_request_exception=False).generic(
+        return sender.generic(
             self.method,
             "/o/token/",
             self.body,
@@ -157,10 +167,8 @@ NAMES = [
     b"claims", b"code_challenge", b"code_challenge_method", b"iss", b"token_endpoint", b"prompt",
     b"source_refresh_token_object", b"_reciprocal_redemption", b"_valid_code", b"_code_is_spent",
 ]  # fmt: skip
-# Without those that are no encodings of text (rot13, base64): with one of them and a query
-# string, Django itself fails before any view.
-CHARSETS = ["utf-8", "UTF-8", '"utf-8"', "latin-1", "utf-16", "utf-7", "idna",
-            "utf-8-sig", "punycode", "undefined", "unicode_escape", "x", '"']  # fmt: skip
+CHARSETS = ["utf-8", "UTF-8", '"utf-8"', "latin-1", "utf-16", "utf-7", "idna", "base64",
+            "utf-8-sig", "punycode", "rot13", "undefined", "unicode_escape", "x", '"']  # fmt: skip
 ORIGINS = ["https://allowed.example", "https://evil.example", "null", "https://[", "https://a:b",
            "https://\xff", "https://canary"]  # fmt: skip
 METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "A", "post"]
@@ -287,7 +295,9 @@ def undone() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-def answer(wire: Wire, caplog: pytest.LogCaptureFixture) -> tuple[Any, Any]:
+def answer(
+    wire: Wire, caplog: pytest.LogCaptureFixture, errors: Collection[str] = ERRORS
+) -> tuple[Any, Any]:
     """The response, and its document where it has one; whatever it says, it is well-formed."""
     caplog.clear()
     response = wire.send()
@@ -309,7 +319,7 @@ def answer(wire: Wire, caplog: pytest.LogCaptureFixture) -> tuple[Any, Any]:
     assert response["Pragma"] == "no-cache"
     document = json.loads(response.content or "{}")
     if wire.method != "HEAD" and response.status_code != 200:
-        assert document["error"] in ERRORS
+        assert document["error"] in errors
         assert (response.status_code == 401) == (document["error"] == "invalid_client")
     return response, document
 
@@ -343,7 +353,8 @@ def test_an_ordinary_token_request_of_whatever_bytes_is_answered(
     wire: Wire, caplog: pytest.LogCaptureFixture
 ) -> None:
     with undone():
-        response, document = answer(wire, caplog)
+        # DOT's word, with status 400, for a client_id that is not the authenticated client.
+        response, document = answer(wire, caplog, ERRORS | {"server_error"})
 
         if response.status_code == 200 and document is not None:
             assert document["access_token"]

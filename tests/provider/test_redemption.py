@@ -14,8 +14,9 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 from reciprocal_oauth import lifecycle
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Peer, ReciprocalCode, Step
-from reciprocal_oauth.party_a import consent
+from reciprocal_oauth.party_a import consent, redemption
 from reciprocal_oauth.protocol import GRANT_TYPE
+from reciprocal_oauth.provider.token_view import TokenView
 
 from ..fakes import FakePeer
 from .conftest import assert_token_is_dead, call_api
@@ -278,4 +279,59 @@ def test_tokens_that_were_overtaken_open_nothing_and_are_not_renewed(
 
     assert_token_is_dead(tokens["access_token"])
     assert_refused(refresh(tokens["refresh_token"]))
+    assert_token_is_dead(tokens["access_token"])
+
+
+@pytest.mark.threat("Y1", "I13")
+def test_a_link_that_is_deleted_while_its_code_is_redeemed_is_no_error(
+    reciprocal_code: CodeMaker, redeem: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = reciprocal_code()
+    spend = redemption.spend
+
+    def deleted_meanwhile(mark: Any) -> Any:
+        Link.objects.all().delete()
+        return spend(mark)
+
+    monkeypatch.setattr(redemption, "spend", deleted_meanwhile)
+
+    assert_refused(redeem(code))
+    assert not get_access_token_model().objects.exists()
+
+
+@pytest.mark.rfc("6749", "4.1.2")
+@pytest.mark.threat("C7", "C10", "I13")
+def test_a_replay_between_the_commit_and_the_answer_leaves_an_answer_that_is_no_error(
+    reciprocal_code: CodeMaker, redeem: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = reciprocal_code()
+    create_token_response = TokenView.create_token_response
+    replays: list[Any] = []
+
+    def replayed_meanwhile(self: Any, request: Any) -> Any:
+        answer = create_token_response(self, request)
+        if not replays:
+            replays.append(None)
+            replays.append(redeem(code))
+        return answer
+
+    monkeypatch.setattr(TokenView, "create_token_response", replayed_meanwhile)
+
+    assert_refused(redeem(code))
+    assert_refused(replays[1])
+
+
+@pytest.mark.rfc("6749", "4.1.2")
+@pytest.mark.threat("C7")
+def test_a_replay_costs_the_access_token_of_a_redemption_without_refresh_token(
+    link_as_a: Link, reciprocal_code: CodeMaker, redeem: Post
+) -> None:
+    code = reciprocal_code()
+    tokens = redeem(code).json()
+    get_refresh_token_model().objects.all().delete()  # As a site's own validator may have it.
+    Link.objects.update(incoming_family=None)
+    ReciprocalCode.objects.update(token_family=None)
+
+    assert_refused(redeem(code))
+
     assert_token_is_dead(tokens["access_token"])

@@ -15,7 +15,7 @@ from oauth2_provider.views import TokenView as DOTTokenView
 from reciprocal_oauth.models import InboxItem, Peer
 from reciprocal_oauth.protocol import GRANT_TYPE
 
-from ..conftest import PEER_SECRET, basic
+from ..conftest import PEER_SECRET, basic, post_form
 from ..urls import urlpatterns as site_urlpatterns
 from .conftest import forget_servers
 
@@ -315,3 +315,60 @@ def _failing(failure: type[Exception]) -> Callable[..., Any]:
         raise failure("the server closed the connection unexpectedly")
 
     return fail
+
+
+@pytest.mark.django_db
+@pytest.mark.rfc("6749", "5.2")
+@pytest.mark.threat("F8", "P5")
+@pytest.mark.parametrize("client_id", ["a\x00b", "a%00b", "\u00e9"])
+@pytest.mark.parametrize("grant", ["authorization_code", "refresh_token", GRANT_TYPE])
+def test_credentials_that_no_database_can_look_up_fail_to_authenticate(
+    peer: Peer, client_id: str, grant: str
+) -> None:
+    parameters = {
+        "grant_type": grant,
+        "code": "x",
+        "refresh_token": "x",
+        "client_id": "x",
+        "access_token": "x",
+    }
+
+    for headers in (basic(client_id, "x"), {"Authorization": "Basic \x80"}):
+        response = post_form(Client(), parameters, headers)
+        assert (response.status_code, response.json()) == (401, {"error": "invalid_client"})
+
+
+@pytest.mark.django_db
+@pytest.mark.threat("P9")
+def test_an_origin_that_is_no_url_is_refused(application: Any) -> None:
+    headers = {**basic(application.client_id, PEER_SECRET), "Origin": "https://["}
+
+    response = post_form(Client(), {"grant_type": "authorization_code", "code": "x"}, headers)
+
+    assert (response.status_code, response.json()) == (400, {"error": "invalid_request"})
+
+
+@pytest.mark.django_db
+@pytest.mark.threat("P3")
+def test_a_backend_that_reads_json_does_not_let_an_unchecked_hand_over_in(
+    dot_settings: Callable[..., None], application: Any, token_of_a: Any
+) -> None:
+    dot_settings(OAUTH2_BACKEND_CLASS="oauth2_provider.oauth2_backends.JSONOAuthLibCore")
+    body = json.dumps(
+        {
+            "grant_type": "URN",
+            "code": 5,
+            "client_id": application.client_id,
+            "access_token": token_of_a.raw,
+        }
+    ).replace("URN", "\\u0075" + GRANT_TYPE[1:])
+
+    response = Client().post(
+        "/o/token/",
+        body,
+        content_type="application/json",
+        headers=basic(application.client_id, PEER_SECRET),
+    )
+
+    assert response.status_code == 400
+    assert not InboxItem.objects.exists()

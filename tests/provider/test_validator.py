@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.test import Client
 from oauth2_provider.models import (
     get_access_token_model,
@@ -15,7 +16,7 @@ from oauth2_provider.models import (
 
 from reciprocal_oauth.models import Peer, ReciprocalCode
 
-from ..conftest import PEER_SECRET, basic
+from ..conftest import PEER_SECRET, basic, post_form
 from .authorization import VERIFIER, allow, ask, code_in, exchange
 from .conftest import call_api
 
@@ -296,3 +297,36 @@ def test_a_code_in_other_letter_case_or_with_a_space_is_another_code(
     assert not get_refresh_token_model().objects.exists()
     assert ReciprocalCode.objects.get().state == ReciprocalCode.State.LIVE
     assert redeem(code).status_code == 200
+
+
+@pytest.mark.rfc("9700", "2.1.1")
+@pytest.mark.threat("F7")
+def test_without_pkce_a_client_that_proves_nothing_redeems_nothing(
+    application: Any, reciprocal_code: Callable[..., str]
+) -> None:
+    """DOT's own pages let an application be made public after its peer was saved."""
+    code = reciprocal_code()
+    get_application_model().objects.update(client_type="public")
+
+    response = post_form(
+        Client(),
+        {"grant_type": "authorization_code", "code": code, "client_id": application.client_id},
+        {},
+    )
+
+    assert outcome(response) == INVALID_GRANT
+    assert not get_access_token_model().objects.exists()
+
+
+@pytest.mark.rfc("9700", "2.1.1")
+@pytest.mark.threat("F7")
+def test_a_stored_secret_that_is_the_hash_of_nothing_redeems_nothing(
+    application: Any, reciprocal_code: Callable[..., str]
+) -> None:
+    code = reciprocal_code()
+    get_application_model().objects.update(client_secret=make_password(""))
+    parameters = {"grant_type": "authorization_code", "code": code}
+
+    for more in ({}, {"client_secret": ""}):
+        sent = {**parameters, "client_id": application.client_id, **more}
+        assert outcome(post_form(Client(), sent, {})) == INVALID_GRANT
