@@ -4,10 +4,10 @@ import logging
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
-from oauth2_provider.models import get_access_token_model
 from oauth2_provider.views import TokenView as DOTTokenView
 
 from .. import protocol
@@ -63,13 +63,26 @@ class TokenView(DOTTokenView):
         except HandoverRefused as refused:
             logger.info("A token request was refused: %s", refused)
             return self.dialect.error(refused)
-        except get_access_token_model().DoesNotExist:
-            # DOT looks once more for the token that it has saved. A replay of the code, which came
-            # at that very moment, has revoked it.
-            logger.info("A token was revoked before it was sent")
+        except ObjectDoesNotExist as error:
+            # A replay of the code, or the deletion of its user, came at this very moment: DOT looks
+            # once more for what it has just saved or read.
+            return self._refuse_gone(error)
+        except (DatabaseError, InterfaceError) as error:
+            # Never 200 before the row is committed: the client has to come again.
+            logger.exception("A token request could not be answered")
             return self.dialect.error(
-                HandoverRefused(protocol.INVALID_GRANT, "revoked before it was sent")
+                HandoverRefused(
+                    protocol.TEMPORARILY_UNAVAILABLE,
+                    type(error).__name__,
+                    status=503,
+                    retry_after=RETRY_AFTER_SECONDS,
+                )
             )
+
+    def _refuse_gone(self, error: ObjectDoesNotExist) -> HttpResponse:
+        refused = HandoverRefused(protocol.INVALID_GRANT, f"gone meanwhile: {error}")
+        logger.warning("A token request was refused: %s", refused)
+        return self.dialect.error(refused)
 
     def create_token_response(self, request: HttpRequest) -> tuple[Any, Any, Any, int]:
         url, headers, body, status = super().create_token_response(request)
@@ -85,24 +98,12 @@ class TokenView(DOTTokenView):
         return response
 
     def _take_handover(self, request: HttpRequest) -> HttpResponse:
-        try:
-            if not settings.ACCEPT_HANDOVERS:
-                raise HandoverRefused(protocol.UNSUPPORTED_GRANT_TYPE, "hand-overs are off")
-            self.dialect.parse(request)
-            # The grant type takes nothing whose shape was not checked. No header has such a name.
-            request.META[PARSED] = True
-            return self.authorization_flow_token_response(request)
-        except (DatabaseError, InterfaceError) as error:
-            # Never 200 before the row is committed: the peer has to come again.
-            logger.exception("A hand-over could not be stored")
-            return self.dialect.error(
-                HandoverRefused(
-                    protocol.TEMPORARILY_UNAVAILABLE,
-                    type(error).__name__,
-                    status=503,
-                    retry_after=RETRY_AFTER_SECONDS,
-                )
-            )
+        if not settings.ACCEPT_HANDOVERS:
+            raise HandoverRefused(protocol.UNSUPPORTED_GRANT_TYPE, "hand-overs are off")
+        self.dialect.parse(request)
+        # The grant type takes nothing whose shape was not checked. No header has such a name.
+        request.META[PARSED] = True
+        return self.authorization_flow_token_response(request)
 
 
 def _check_readable(request: HttpRequest) -> None:
