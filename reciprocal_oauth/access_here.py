@@ -36,10 +36,10 @@ def families_of(access_token: Any) -> QuerySet[Any, uuid.UUID | None]:
     that it was made from does.
     """
     refresh_tokens = get_refresh_token_model().objects
-    found = refresh_tokens.filter(
-        Q(access_token=access_token.pk) | Q(pk=access_token.source_refresh_token_id),
-        token_family__isnull=False,
-    )
+    bound = Q(access_token=access_token.pk)
+    if access_token.source_refresh_token_id is not None:
+        bound |= Q(pk=access_token.source_refresh_token_id)
+    found = refresh_tokens.filter(bound, token_family__isnull=False)
     return found.values_list("token_family", flat=True)
 
 

@@ -123,8 +123,9 @@ def _keep(peer: Peer, token: Any, code: Secret) -> InboxItem:
 def _recent(peer: Peer, user_id: Any, now: datetime) -> list[tuple[str, datetime]]:
     """State and time of the codes that the peer handed over for this user in the last minute, the
     oldest first. The link's lock keeps others out."""
+    # By the peer of the link: by its own, SQLite would go through all rows of the peer.
     rows = InboxItem.objects.filter(
-        peer=peer, link__user_id=user_id, created_at__gt=now - timedelta(seconds=_MINUTE)
+        link__peer=peer, link__user_id=user_id, created_at__gt=now - timedelta(seconds=_MINUTE)
     )
     return list(rows.order_by("created_at").values_list("state", "created_at"))
 

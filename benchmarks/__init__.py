@@ -1,0 +1,1 @@
+"""Measurements, run by hand: what is fast enough is for a person to judge."""
