@@ -7,10 +7,14 @@ class ReciprocalOAuthConfig(AppConfig):
     verbose_name = _("Reciprocal OAuth")
     default_auto_field = "django.db.models.BigAutoField"
 
-    def ready(self) -> None:
+    def import_models(self) -> None:
+        # Before any ready(): that of the admin, which often stands first, imports the models.
         from .checks import require_toolkit
 
         require_toolkit()
+        super().import_models()
+
+    def ready(self) -> None:
         from . import wiring
 
         wiring.connect()

@@ -60,8 +60,8 @@ _PAGE_MIDDLEWARE = (
 
 
 def require_toolkit() -> None:
-    """Say what to do where the models of DOT cannot be loaded. For the app's ``ready()``: without
-    them it does not come to the checks.
+    """Say what to do where the models of DOT cannot be loaded. For the app's ``import_models()``:
+    without them it does not come to the checks.
 
     :raises ImproperlyConfigured: ``oauth2_provider`` is not installed in the project.
     """

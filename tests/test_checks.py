@@ -1,7 +1,9 @@
 """System checks: each id, that it is registered, and that a sound site has none."""
 
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -446,3 +448,27 @@ def test_without_the_toolkit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_with_the_toolkit() -> None:
     checks.require_toolkit()
+
+
+def test_without_the_toolkit_no_app_that_stands_first_fails_before_us() -> None:
+    """The admin, first in a new project, imports the models of DOT by way of ours."""
+    script = """
+from django.conf import settings
+settings.configure(INSTALLED_APPS=[
+    "django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes",
+    "django.contrib.messages", "django.contrib.sessions", "reciprocal_oauth",
+])
+import django
+django.setup()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(Path(checks.__file__).parent.parent)},
+        check=False,
+    )
+
+    last_line = ended.stderr.strip().splitlines()[-1]
+    assert last_line.startswith("django.core.exceptions.ImproperlyConfigured")
+    assert "add 'oauth2_provider' to INSTALLED_APPS" in last_line
