@@ -16,6 +16,11 @@ class DisconnectView(OwnLinksMixin, DetailView):
     template_name = "reciprocal_oauth/disconnect.html"
     context_object_name = "link"
 
+    def get(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        if not (link := self.get_object()).is_active:
+            return redirect("reciprocal_oauth:link", link.pk)
+        return super().get(request, *args, **kwargs)
+
     def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         lifecycle.end(self.get_object(), Link.Reason.REVOKED_HERE, revoke_there=True)
         return redirect("reciprocal_oauth:list")

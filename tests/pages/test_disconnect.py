@@ -34,6 +34,14 @@ def test_the_page_asks_first(browser: Client, link: Link) -> None:
     assert link.is_active
 
 
+def test_of_a_link_that_has_ended_the_page_asks_nothing(browser: Client, link: Link) -> None:
+    Link.objects.update(status=Link.Status.ENDED)
+
+    answer = browser.get(f"/connections/links/{link.pk}/disconnect/")
+
+    assert (answer.status_code, answer["Location"]) == (302, f"/connections/links/{link.pk}/")
+
+
 @pytest.mark.draft("Authorization Update Flow")
 @pytest.mark.threat("T3", "I6")
 def test_disconnecting_ends_both_directions_at_once(
