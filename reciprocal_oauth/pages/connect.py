@@ -5,7 +5,7 @@ import logging
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
@@ -31,16 +31,20 @@ class SeeOther(HttpResponseRedirect):
 
 @method_decorator(login_not_required, name="dispatch")
 class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
-    """Step (A): sends the person to the peer. POST only: a link that someone else placed must not
-    start it."""
+    """Step (A): sends the person to the peer. With POST only: a link that someone else placed must
+    not start it."""
 
-    http_method_names = ["post", "options"]
+    http_method_names = ["get", "head", "post", "options"]
 
     def handle_no_permission(self) -> HttpResponseRedirect:
-        # Signing in leads on with GET, which is not served here: so it leads to the list. The
+        # Signing in leads on with GET, which starts nothing: so it leads to the list. The
         # middleware that asks for a login would not know that, and leaves it to this view.
         page = self.request.build_absolute_uri(reverse("reciprocal_oauth:list"))
         return redirect_to_login(page, self.get_login_url(), self.get_redirect_field_name())
+
+    def get(self, request: HttpRequest, slug: str) -> HttpResponse:
+        # Somebody opens the address again, from the history of the browser or out of an error.
+        return redirect("reciprocal_oauth:list")
 
     @method_decorator(sensitive_variables())
     def post(self, request: HttpRequest, slug: str) -> HttpResponse:

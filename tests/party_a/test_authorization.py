@@ -107,7 +107,18 @@ def test_a_nonce_goes_along_when_an_id_token_is_asked_for(
 
 
 @pytest.mark.threat("L13")
-@pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete"])
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_opening_the_address_leads_to_the_list_and_starts_nothing(
+    browser: Client, peer: Peer, method: str
+) -> None:
+    response = getattr(browser, method)(CONNECT)
+
+    assert (response.status_code, response["Location"]) == (302, "/connections/")
+    assert not AuthorizationRequest.objects.exists()
+
+
+@pytest.mark.threat("L13")
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
 def test_connecting_is_started_with_post_only(browser: Client, peer: Peer, method: str) -> None:
     response = getattr(browser, method)(CONNECT)
 
