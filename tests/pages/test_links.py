@@ -64,6 +64,23 @@ def test_the_failed_attempt_of_another_person_is_not_shown(
         assert "was not connected" not in stranger.get(failed).content.decode()
 
 
+def test_a_failed_attempt_says_that_nothing_was_saved(browser: Client, peer: Peer) -> None:
+    page = browser.get(connect(browser, error="access_denied")["Location"]).content.decode()
+
+    assert "Music was not connected</h2>" in page
+    assert "Nothing was saved." in page
+
+
+def test_a_failed_attempt_beside_a_connection_says_that_it_is_unchanged(
+    browser: Client, link_as_a: Link
+) -> None:
+    page = browser.get(connect(browser, error="access_denied")["Location"]).content.decode()
+
+    assert "Music was not connected again</h2>" in page
+    assert "What was connected before is unchanged." in page
+    assert "Nothing was saved" not in page
+
+
 @pytest.mark.parametrize("page", ["", "links/{}/", "links/{}/consent/", "links/{}/disconnect/"])
 def test_a_stranger_signs_in_first_and_comes_back(
     client: Client, link_as_a: Link, page: str
