@@ -1,5 +1,8 @@
 """The list of connections, one connection, and the question whether to allow the reverse."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +11,7 @@ from django.contrib.auth.mixins import LoginRequiredMixin
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import DetailView, FormView, ListView
@@ -16,6 +20,23 @@ from .. import scopes
 from ..models import AuthorizationRequest, Link, Peer
 from ..party_a import consent
 from .protection import ProtectedPageMixin
+
+
+#: How long the list tells that the other side has ended a connection.
+_NEWS = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A peer that can be connected.
+
+    :ivar is_linked: whether it is connected already.
+    :ivar ended_there_at: when it ended the last connection, if that is news.
+    """
+
+    peer: Peer
+    is_linked: bool
+    ended_there_at: datetime | None
 
 
 class OwnLinksMixin(ProtectedPageMixin, LoginRequiredMixin):
@@ -38,10 +59,23 @@ class LinkListView(OwnLinksMixin, ListView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         linked = {link.peer_id for link in context["links"]}
-        context["peers"] = Peer.objects.filter(enabled=True)
+        context["offers"] = list(self._offers(linked))
         context["linked_peers"] = linked
         context["failed_attempt"] = self._failed_attempt()
         return context
+
+    def _offers(self, linked: set[Any]) -> Iterator[Offer]:
+        ended = super().get_queryset().filter(status=Link.Status.ENDED)
+        recent = ended.filter(ended_at__gte=timezone.now() - _NEWS).order_by("ended_at")
+        last = {link.peer_id: link for link in recent}
+        for peer in Peer.objects.filter(enabled=True):
+            link = last.get(peer.pk)
+            is_news = (
+                link is not None
+                and peer.pk not in linked
+                and link.outgoing_reason == Link.Reason.REVOKED_THERE
+            )
+            yield Offer(peer, peer.pk in linked, link.ended_at if link and is_news else None)
 
     def _failed_attempt(self) -> AuthorizationRequest | None:
         """The person's visit to a peer that has just failed, to be explained on top."""

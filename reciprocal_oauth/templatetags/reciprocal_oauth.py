@@ -225,8 +225,10 @@ def _outgoing(link: Link, mend: str) -> Direction:
 
 
 def _mend(link: Link) -> str:
-    if not link.is_active or not link.peer.enabled:
+    if not link.peer.enabled:
         return ""
+    if not link.is_active:
+        return "connect"
     if link.outgoing_state == Link.Outgoing.BROKEN:
         return "connect"
     if consent.can_answer(link):

@@ -1,13 +1,17 @@
 """The list of connections and one connection: the person's own, and nobody else's."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
+from django.utils import timezone
+from django.utils.formats import date_format
 
+from reciprocal_oauth import lifecycle
 from reciprocal_oauth.models import Link, Peer
 
 from ..fakes import FakePeer
@@ -122,6 +126,64 @@ def test_an_ended_link_leaves_the_list_but_keeps_its_page(browser: Client, link_
 
     assert str(link_as_a.pk) not in browser.get("/connections/").content.decode()
     assert "Ended" in browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
+
+
+def end(link: Link, reason: str, days_ago: float) -> None:
+    lifecycle.end(link, reason, revoke_there=False)
+    Link.objects.filter(pk=link.pk).update(ended_at=timezone.now() - timedelta(days=days_ago))
+
+
+ENDED_THERE = "The other site ended the connection on "
+
+
+def test_the_list_says_that_the_other_site_has_ended_the_connection(
+    browser: Client, link_as_a: Link
+) -> None:
+    end(link_as_a, Link.Reason.REVOKED_THERE, 29)
+    link_as_a.refresh_from_db()
+
+    page = browser.get("/connections/").content.decode()
+
+    assert link_as_a.ended_at is not None
+    day = date_format(timezone.localtime(link_as_a.ended_at), "DATE_FORMAT")
+    assert f"{ENDED_THERE}{day}." in page
+
+
+@pytest.mark.parametrize(
+    ("reason", "days_ago"), [(Link.Reason.REVOKED_THERE, 31), (Link.Reason.REVOKED_HERE, 1)]
+)
+def test_the_list_does_not_tell_old_news_or_what_the_person_did(
+    browser: Client, link_as_a: Link, reason: str, days_ago: int
+) -> None:
+    end(link_as_a, reason, days_ago)
+
+    assert ENDED_THERE not in browser.get("/connections/").content.decode()
+
+
+@pytest.mark.parametrize("status", ["active", "ended"])
+def test_the_list_tells_of_the_newest_connection_only(
+    browser: Client, link_as_a: Link, user: Any, status: str
+) -> None:
+    end(link_as_a, Link.Reason.REVOKED_THERE, 2)
+    newer = Link.objects.create(user=user, peer=link_as_a.peer, account_key="newer")
+    if status == "ended":
+        end(newer, Link.Reason.REVOKED_HERE, 1)
+
+    assert ENDED_THERE not in browser.get("/connections/").content.decode()
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_an_ended_link_can_be_connected_again_where_its_peer_is_enabled(
+    browser: Client, link_as_a: Link, is_enabled: bool
+) -> None:
+    end(link_as_a, Link.Reason.REVOKED_THERE, 100)
+    Peer.objects.update(enabled=is_enabled)
+
+    page = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
+
+    form = '<form method="post" action="/connections/music/connect/"'
+    assert (form in page) is is_enabled
+    assert ("Connect again" in page) is is_enabled
 
 
 def test_the_page_of_a_link_says_what_each_side_may_do_and_how_it_came_about(
