@@ -2,6 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.generic import DetailView
 
 from .. import lifecycle
@@ -22,5 +23,6 @@ class DisconnectView(OwnLinksMixin, DetailView):
         return super().get(request, *args, **kwargs)
 
     def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        lifecycle.end(self.get_object(), Link.Reason.REVOKED_HERE, revoke_there=True)
-        return redirect("reciprocal_oauth:list")
+        link = self.get_object()
+        lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_there=True)
+        return redirect(f"{reverse('reciprocal_oauth:list')}?ended={link.pk}")

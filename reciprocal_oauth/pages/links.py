@@ -21,7 +21,6 @@ from ..models import AuthorizationRequest, Link, Peer
 from ..party_a import consent
 from .protection import ProtectedPageMixin
 
-
 #: How long the list tells that the other side has ended a connection.
 _NEWS = timedelta(days=30)
 
@@ -62,6 +61,7 @@ class LinkListView(OwnLinksMixin, ListView):
         context["offers"] = list(self._offers(linked))
         context["linked_peers"] = linked
         context["failed_attempt"] = self._failed_attempt()
+        context["just_ended"] = self._just_ended()
         return context
 
     def _offers(self, linked: set[Any]) -> Iterator[Offer]:
@@ -79,16 +79,26 @@ class LinkListView(OwnLinksMixin, ListView):
 
     def _failed_attempt(self) -> AuthorizationRequest | None:
         """The person's visit to a peer that has just failed, to be explained on top."""
-        try:
-            pk = UUID(self.request.GET.get("attempt", ""))
-        except ValueError:
-            return None
         return (
             AuthorizationRequest.objects.select_related("peer")
-            .filter(pk=pk, user=self.request.user)  # type: ignore[misc]
+            .filter(pk__in=self._named("attempt"), user=self.request.user)  # type: ignore[misc]
             .exclude(problem="")
             .first()
         )
+
+    def _just_ended(self) -> Link | None:
+        """The link that the person has just ended, to be confirmed on top."""
+        ended = super().get_queryset().filter(status=Link.Status.ENDED)
+        return ended.filter(
+            pk__in=self._named("ended"), outgoing_reason=Link.Reason.REVOKED_HERE
+        ).first()
+
+    def _named(self, parameter: str) -> list[UUID]:
+        """The row that the address names, if it does."""
+        try:
+            return [UUID(self.request.GET.get(parameter, ""))]
+        except ValueError:
+            return []
 
 
 class LinkView(OwnLinksMixin, DetailView):

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from reciprocal_oauth import lifecycle
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 
@@ -63,6 +64,27 @@ def test_disconnecting_ends_both_directions_at_once(
     assert not link.is_active
     assert not link.access_token
     assert not link.refresh_token
+
+
+def test_the_list_confirms_it_to_the_person_alone(
+    browser: Client, link: Link, other_user: Any
+) -> None:
+    answer = browser.post(f"/connections/links/{link.pk}/disconnect/")
+
+    assert answer["Location"] == f"/connections/?ended={link.pk}"
+    assert "Music is disconnected" in browser.get(answer["Location"]).content.decode()
+    assert "is disconnected" not in browser.get("/connections/?ended=x").content.decode()
+    stranger = Client()
+    stranger.force_login(other_user)
+    assert "is disconnected" not in stranger.get(answer["Location"]).content.decode()
+
+
+def test_the_list_confirms_nothing_that_the_person_did_not_do(browser: Client, link: Link) -> None:
+    page = f"/connections/?ended={link.pk}"
+    assert "is disconnected" not in browser.get(page).content.decode()
+
+    lifecycle.end(link, Link.Reason.REVOKED_THERE, revoke_there=False)
+    assert "is disconnected" not in browser.get(page).content.decode()
 
 
 @pytest.mark.rfc("7009", "2.1")
