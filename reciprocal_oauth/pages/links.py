@@ -60,6 +60,8 @@ class LinkListView(OwnLinksMixin, ListView):
         linked = {link.peer_id for link in context["links"]}
         context["offers"] = list(self._offers(linked))
         context["linked_peers"] = linked
+        context["any_linked"] = any(offer.is_linked for offer in context["offers"])
+        context["all_linked"] = all(offer.is_linked for offer in context["offers"])
         context["failed_attempt"] = self._failed_attempt()
         context["just_ended"] = self._just_ended()
         return context

@@ -106,6 +106,48 @@ def test_what_can_be_connected_is_offered_and_what_is_switched_off_is_not(
     assert "heating" not in page.lower()
 
 
+@pytest.mark.parametrize(
+    ("slugs", "linked", "heading"),
+    [
+        (["music", "heating"], [], "Sites that you can connect"),
+        (["music", "heating"], ["music"], "Connect another, or connect again"),
+        (["music"], ["music"], "Connect again"),
+        ([], [], "Sites that you can connect"),
+    ],
+)
+def test_the_heading_fits_what_stands_below_it(
+    browser: Client,
+    make_peer: Callable[..., Peer],
+    user: Any,
+    slugs: list[str],
+    linked: list[str],
+    heading: str,
+) -> None:
+    for slug in slugs:
+        peer = make_peer(slug)
+        if slug in linked:
+            Link.objects.create(user=user, peer=peer, account_key="x")
+
+    page = browser.get("/connections/").content.decode()
+
+    assert f'<h2 id="ro-peers">{heading}</h2>' in page
+
+
+@pytest.mark.parametrize(
+    ("scope", "words"),
+    [
+        ("play", "Connected. Connecting again replaces the connection."),
+        ("openid play", "with another account, it adds one."),
+    ],
+)
+def test_it_is_said_what_connecting_again_does(
+    browser: Client, link_as_a: Link, scope: str, words: str
+) -> None:
+    Peer.objects.update(scope=scope)
+
+    assert words in browser.get("/connections/").content.decode()
+
+
 def test_a_link_with_a_peer_that_is_switched_off_is_still_shown_and_asks_nothing(
     browser: Client, link_as_a: Link
 ) -> None:
