@@ -11,11 +11,11 @@ from reciprocal_oauth.models import Peer
 
 def role(request: HttpRequest) -> dict[str, Any]:
     """``role``: which of the two sites this is; ``other``: the other one, if it is set up as a
-    peer; ``demo_users``: whether to tell of alice."""
+    peer, switched on or off; ``demo_users``: whether to tell of alice."""
     return {
         "role": settings.ROLE,
         "other": SimpleLazyObject(
-            lambda: Peer.objects.filter(slug=settings.ROLE.other.slug, enabled=True).first()
+            lambda: Peer.objects.filter(slug=settings.ROLE.other.slug).first()
         ),
         "demo_users": settings.DEBUG,
     }

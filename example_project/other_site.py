@@ -7,6 +7,7 @@ from django.conf import settings
 
 import reciprocal_oauth
 from reciprocal_oauth.exceptions import NotLinked, ReciprocalError
+from reciprocal_oauth.models import Peer
 
 
 class CallFailed(Exception):
@@ -26,6 +27,8 @@ def call(user: Any, method: str, path: str, body: dict[str, str] | None = None) 
         answer = session.request(method, url, json=body)
         content = answer.json() if answer.ok else {}
     except NotLinked:
+        if Peer.objects.filter(slug=settings.ROLE.other.slug, enabled=False).exists():
+            raise CallFailed(f"{settings.ROLE.name} has switched {other} off for now.") from None
         raise CallFailed(
             f"{other} does not let this site in at the moment. Have a look at your connections."
         ) from None

@@ -20,15 +20,20 @@ SESSION_KEY = "last_check"
 
 @method_decorator(login_not_required, name="dispatch")
 class SiteHomeView(TemplateView):
-    """What the site is, whether the person is connected with the other site, and by which links."""
+    """What the site is, whether the person is connected with the other site, by which links, and
+    whether the other site can be called through one of them."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         user = self.request.user
         if user.is_authenticated:
-            context["links"] = Link.objects.filter(
+            links = Link.objects.filter(
                 user=user, peer__slug=settings.ROLE.other.slug, status=Link.Status.ACTIVE
             ).select_related("peer")
+            context["links"] = links
+            context["can_call"] = any(
+                link.peer.enabled and link.outgoing_state == Link.Outgoing.ACTIVE for link in links
+            )
             context["check"] = self.request.session.get(SESSION_KEY)
         return context
 

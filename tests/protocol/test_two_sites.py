@@ -62,6 +62,12 @@ from reciprocal_oauth.models import Link
 Link.objects.all().delete()
 get_access_token_model().objects.all().delete()
 """
+#: Breaks, inside a site, the access that it holds at the other one.
+BREAK = """
+from reciprocal_oauth.models import Link
+Link.objects.update(outgoing_state="broken", outgoing_reason="refresh_refused")
+print([])
+"""
 
 
 @pytest.fixture(params=SETUPS.values(), ids=SETUPS)
@@ -163,6 +169,29 @@ def test_a_hand_over_that_finds_nobody_there_arrives_later(
     alice_at_plain.wait_until_two_way(waiting.url, seconds=20)
 
 
+def test_the_home_pages_offer_nothing_that_cannot_work(
+    plain_sites: tuple[Site, Site], alice_at_plain: Person
+) -> None:
+    assistant, music = plain_sites
+    connect_both_ways(alice_at_plain, assistant, music)
+    assert forms_at_home(alice_at_plain, assistant) >= {"/play/", "/check/"}
+
+    assistant.manage("reciprocal_peer", "add", "music", "--disable")
+    try:
+        assert forms_at_home(alice_at_plain, assistant).isdisjoint({"/play/", "/check/"})
+        page = alice_at_plain.browser.open(f"{assistant.url}/")
+        assert "Assistant has switched Music off for now." in page.text
+        read(assistant, FORGET + "print([])")
+        assert "has switched Music off" in alice_at_plain.browser.open(f"{assistant.url}/").text
+    finally:
+        assistant.manage("reciprocal_peer", "add", "music", "--enable")
+
+    read(music, BREAK)
+    assert "/check/" not in forms_at_home(alice_at_plain, music)
+    page = alice_at_plain.browser.open(f"{music.url}/")
+    assert "Assistant does not let Music in at the moment" in page.text
+
+
 @pytest.fixture(scope="module")
 def running_sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Site]]:
     first, second = free_ports()
@@ -198,6 +227,12 @@ def connect_both_ways(person: Person, assistant: Site, music: Site) -> set[str]:
     seen = {query[name] for query in queries for name in ("code", "state") if name in query}
     assert len(seen) == 2
     return seen
+
+
+def forms_at_home(person: Person, site: Site) -> set[str]:
+    """Where the forms on the home page of ``site`` lead."""
+    page = person.browser.open(f"{site.url}/")
+    return {urlsplit(form.get("action")).path for form in page.document.all("form")}
 
 
 def wait_until_tried(site: Site) -> None:
