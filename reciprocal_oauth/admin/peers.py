@@ -3,9 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected
+from django.contrib.admin.utils import unquote
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
@@ -38,7 +41,7 @@ class PeerAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
     list_filter = ("enabled", "dialect")
     search_fields = ("name", "slug", "issuer", "token_endpoint")
     prepopulated_fields: ClassVar[dict[str, Sequence[str]]] = {"slug": ("name",)}
-    actions = ("enable", "disable")
+    actions = ("enable", "disable", "delete_selected")
 
     fields_to_fill = (
         (None, {"fields": ("name", "slug", "homepage", "enabled", "dialect")}),
@@ -133,12 +136,41 @@ class PeerAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
 
     # What can be done
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # With the peer would go what limits and ends the tokens of its application here, and the
-        # history of its links.
-        if obj is not None and obj.links.exists():
-            return False
-        return super().has_delete_permission(request, obj)
+    # A peer that has links is not deleted: with it would go what limits and ends the tokens of its
+    # application here, and the history of its links. Without the permission, Django would say
+    # only that: so the permission is given, and the reason where it is used.
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        peer = self.get_object(request, unquote(object_id))
+        if peer and self.has_delete_permission(request, peer) and peer.links.exists():
+            self._refuse_to_delete(request, [peer])
+            return redirect(self._page("change"), peer.pk)
+        return super().delete_view(request, object_id, extra_context)
+
+    @admin.action(description=_("Delete selected peers"), permissions=["delete"])
+    def delete_selected(
+        self, request: HttpRequest, queryset: QuerySet[Peer]
+    ) -> HttpResponse | None:
+        kept = list(queryset.filter(links__isnull=False).distinct())
+        if kept:
+            self._refuse_to_delete(request, kept)
+            return None
+        return delete_selected(self, request, queryset)
+
+    def _refuse_to_delete(self, request: HttpRequest, peers: Sequence[Peer]) -> None:
+        message = ngettext(
+            "%s was not deleted: it has links, or had some, and their history goes with it. "
+            "Disable it instead.",
+            "Nothing was deleted. These have links, or had some, and their history go with them: "
+            "%s. Disable them instead.",
+            len(peers),
+        )
+        self.message_user(request, message % ", ".join(map(str, peers)), messages.ERROR)
+
+    def _page(self, name: str) -> str:
+        return f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{name}"
 
     @method_decorator(sensitive_variables())
     @method_decorator(sensitive_post_parameters("client_secret"))

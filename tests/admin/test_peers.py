@@ -341,13 +341,65 @@ def test_somebody_who_may_only_look(staff: Callable[..., Client], peer: Peer) ->
 # Deleting
 
 
-def test_a_peer_with_links_is_not_deleted(admin: Client, peer: Peer, link_as_a: Link) -> None:
-    assert admin.post(admin_url(Peer, "delete", peer.pk), {"post": "yes"}).status_code == 403
-    admin.post(
-        admin_url(Peer, "changelist"),
-        {"action": "delete_selected", "_selected_action": [peer.pk], "post": "yes"},
-    )
+def messages_of(response: Any) -> list[str]:
+    return [str(message) for message in response.context["messages"]]
 
+
+REASON = (
+    "Music was not deleted: it has links, or had some, and their history goes with it. "
+    "Disable it instead."
+)
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_peer_with_links_is_not_deleted_and_the_reason_is_said(
+    admin: Client, peer: Peer, link_as_a: Link, method: str
+) -> None:
+    page = admin_url(Peer, "change", peer.pk)
+    delete = admin_url(Peer, "delete", peer.pk)
+    assert f'href="{delete}"' in text_of(admin.get(page))
+
+    response = getattr(admin, method)(delete, {"post": "yes"}, follow=True)
+
+    assert response.redirect_chain == [(page, 302)]
+    assert messages_of(response) == [REASON]
+    assert Peer.objects.exists()
+
+
+@pytest.mark.parametrize("sent", [{}, {"post": "yes"}])
+def test_peers_with_links_are_not_deleted_from_the_list(
+    admin: Client, peer: Peer, link_as_a: Link, make_peer: Callable[..., Peer], sent: dict[str, str]
+) -> None:
+    chosen = {"action": "delete_selected", "_selected_action": [peer.pk, make_peer("tv").pk]}
+
+    response = admin.post(admin_url(Peer, "changelist"), {**chosen, **sent}, follow=True)
+
+    assert messages_of(response) == [REASON]
+    assert Peer.objects.count() == 2
+
+
+def test_several_peers_with_links_are_named(
+    admin: Client, peer: Peer, link_as_a: Link, make_peer: Callable[..., Peer], user: Any
+) -> None:
+    tv = make_peer("tv")
+    Link.objects.create(user=user, peer=tv, account_key=KEY_UNKNOWN)
+    Link.objects.create(user=user, peer=tv, account_key="another")
+    chosen = {"action": "delete_selected", "_selected_action": [peer.pk, tv.pk]}
+
+    response = admin.post(admin_url(Peer, "changelist"), chosen, follow=True)
+
+    assert "go with them: Music, Tv. Disable" in messages_of(response)[0]
+
+
+def test_deleting_needs_the_permission(
+    staff: Callable[..., Client], peer: Peer, link_as_a: Link
+) -> None:
+    client = staff("view_peer", "change_peer")
+    chosen = {"action": "delete_selected", "_selected_action": [peer.pk], "post": "yes"}
+
+    client.post(admin_url(Peer, "changelist"), chosen)
+
+    assert client.post(admin_url(Peer, "delete", peer.pk), {"post": "yes"}).status_code == 403
     assert Peer.objects.exists()
 
 
