@@ -120,7 +120,7 @@ class Migration(migrations.Migration):
                 ('redirect_uri', models.CharField(max_length=500)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('answered_at', models.DateTimeField(blank=True, null=True)),
-                ('problem', models.CharField(blank=True, choices=[('', 'no problem'), ('denied', 'access was not allowed there'), ('peer_error', 'the other site answered with an error'), ('peer_unreachable', 'the other site could not be reached'), ('peer_refused', 'the other site refused the exchange'), ('bad_answer', 'the other site answered something that cannot be used'), ('wrong_issuer', 'the answer came from another site'), ('no_code', 'the answer carried no code')], max_length=20)),
+                ('problem', models.CharField(blank=True, choices=[('', 'no problem'), ('denied', 'access was not allowed there'), ('peer_error', 'the other site answered with an error'), ('setup', 'the other site does not take the requests of this one'), ('peer_unreachable', 'the other site could not be reached'), ('peer_refused', 'the other site refused the exchange'), ('bad_answer', 'the other site answered something that cannot be used'), ('wrong_issuer', 'the answer came from another site'), ('no_code', 'the answer carried no code')], max_length=20)),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('link', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='reciprocal_oauth.link')),
                 ('peer', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='reciprocal_oauth.peer')),

@@ -176,6 +176,7 @@ class AuthorizationRequest(models.Model):
         NONE = "", _("no problem")
         DENIED = "denied", _("access was not allowed there")
         PEER_ERROR = "peer_error", _("the other site answered with an error")
+        SETUP = "setup", _("the other site does not take the requests of this one")
         PEER_UNREACHABLE = "peer_unreachable", _("the other site could not be reached")
         PEER_REFUSED = "peer_refused", _("the other site refused the exchange")
         BAD_ANSWER = "bad_answer", _("the other site answered something that cannot be used")

@@ -24,6 +24,15 @@ from .authorization import SESSION_KEY
 
 Problem = AuthorizationRequest.Problem
 
+#: Errors (RFC 6749, section 4.1.2.1) that stay until somebody changes how the two sites are set up.
+_SETUP_ERRORS = {
+    "invalid_client",
+    "invalid_request",
+    "invalid_scope",
+    "unauthorized_client",
+    "unsupported_response_type",
+}
+
 
 @dataclass(frozen=True)
 class AuthorizationResponse:
@@ -84,11 +93,13 @@ def read(query: QueryDict, visit: AuthorizationRequest) -> AuthorizationResponse
         # RFC 9207, section 2.4: a mix-up; the code must not travel any further.
         raise AuthorizationFailed(Problem.WRONG_ISSUER, "the response names another issuer")
     if "error" in query:
-        denied = query.getlist("error") == ["access_denied"]
-        reason = Problem.DENIED if denied else Problem.PEER_ERROR
-        raise AuthorizationFailed(
-            reason, f"the peer answered error={_short(query.getlist('error')[0])}"
-        )
+        errors = query.getlist("error")
+        reason = Problem.PEER_ERROR
+        if errors == ["access_denied"]:
+            reason = Problem.DENIED
+        elif len(errors) == 1 and errors[0] in _SETUP_ERRORS:
+            reason = Problem.SETUP
+        raise AuthorizationFailed(reason, f"the peer answered error={_short(errors[0])}")
     codes = query.getlist("code")
     if len(codes) != 1 or not 0 < len(codes[0]) <= MAX_CODE_LENGTH:
         raise AuthorizationFailed(Problem.NO_CODE, "no code, or more than one")

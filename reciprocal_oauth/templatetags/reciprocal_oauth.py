@@ -79,6 +79,14 @@ def problem_in_words(visit: AuthorizationRequest) -> str:
     match visit.problem:
         case problem.DENIED:
             return _("You did not allow access at %(name)s.") % name
+        case problem.SETUP:
+            return (
+                _(
+                    "%(name)s does not take the requests of this site. Trying again does not help: "
+                    "an administrator of this site has to look at its settings for %(name)s."
+                )
+                % name
+            )
         case problem.PEER_UNREACHABLE:
             return _("%(name)s could not be reached. Try again in a few minutes.") % name
         case problem.PEER_REFUSED:

@@ -211,6 +211,7 @@ def test_a_person_may_stay_at_the_peer_for_half_an_hour(
         ("access_denied", Problem.DENIED, "You did not allow access at Music"),
         ("server_error", Problem.PEER_ERROR, "Music answered with an error"),
         (["access_denied", "server_error"], Problem.PEER_ERROR, "Music answered with an error"),
+        (["invalid_scope", "invalid_scope"], Problem.PEER_ERROR, "Music answered with an error"),
         ("", Problem.PEER_ERROR, "Music answered with an error"),
     ],
 )
@@ -224,6 +225,29 @@ def test_an_error_is_explained_and_its_code_is_not_spent(
     page = browser.get(response["Location"]).content.decode()
     assert words in page
     assert "/connections/music/connect/" in page
+
+
+@pytest.mark.rfc("6749", "4.1.2.1")
+@pytest.mark.parametrize(
+    "error",
+    [
+        "invalid_client",
+        "invalid_request",
+        "invalid_scope",
+        "unauthorized_client",
+        "unsupported_response_type",
+    ],
+)
+def test_an_error_that_only_an_administrator_can_mend_is_not_tried_again(
+    browser: Client, peer: Peer, fake_peer: FakePeer, error: str
+) -> None:
+    response = connect(browser, error=error)
+
+    assert fake_peer.requests == []
+    assert AuthorizationRequest.objects.get().problem == Problem.SETUP
+    page = browser.get(response["Location"]).content.decode()
+    assert "an administrator of this site has to look at its settings for Music" in page
+    assert "Try again" not in page
 
 
 @pytest.mark.rfc("6749", "4.1.2")
