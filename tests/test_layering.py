@@ -12,7 +12,7 @@ PACKAGE = ROOT.name
 #: From the ground up. A part imports what stands below it, and its neighbours on the same line.
 LAYERS: list[tuple[str, ...]] = [
     ("__init__", "protocol", "exceptions", "compat", "conf", "setting_types", "transactions"),
-    ("secret", "scopes", "plugins", "signals", "urls_of_peers"),
+    ("secret", "scopes", "plugins", "signals", "urls_of_peers", "networks"),
     ("log_filter", "error_reports", "throttle"),
     ("models", "migrations"),
     ("access_here", "key_rotation", "lifecycle", "registration", "retention"),
