@@ -4,13 +4,18 @@ What the host resolves to is judged by :mod:`reciprocal_oauth.client.http` when 
 """
 
 import ipaddress
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
 
 
-def url_problem(url: str, *, allow_loopback: bool) -> str | None:
+def url_problem(
+    url: str, *, allow_loopback: bool, example: str = "https://peer.example/o/token/"
+) -> str | None:
     """Why ``url`` is not an endpoint to call: ``None`` if it is one.
+
+    :param example: a good one, shown where nothing can be said about ``url`` itself.
 
     RFC 6749, section 3.1 and 3.2: TLS, no fragment. Plain http is accepted for loopback only, and
     only with ``allow_loopback``. User information and odd ports hide where a URL leads.
@@ -21,18 +26,46 @@ def url_problem(url: str, *, allow_loopback: bool) -> str | None:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname
     except ValueError:
-        return _("Enter a URL such as https://peer.example/o/token/.")
-    if parts.scheme not in ("http", "https") or not host:
-        return _("Enter a URL such as https://peer.example/o/token/.")
+        return _("Enter a URL such as %(example)s.") % {"example": example}
+    if not parts.scheme or not host:
+        return _("Enter a URL such as %(example)s.") % {"example": example}
     if parts.username is not None or parts.password is not None:
         return _("The URL must not contain a user name or a password.")
     if "#" in url:
         return _("The URL must not contain a fragment (#).")
     if port == 0:
         return _("The URL names port 0, which does not exist.")
-    if parts.scheme == "http" and not (allow_loopback and is_loopback_host(host)):
+    is_plain_but_local = parts.scheme == "http" and allow_loopback and is_loopback_host(host)
+    if parts.scheme != "https" and not is_plain_but_local:
         return _("The URL must begin with https://; what is sent there is secret.")
     return None
+
+
+def address_problem(url: str, is_allowed: Callable[[str], bool]) -> str | None:
+    """Why the address in ``url`` is none to call: ``None`` if it names one that is allowed, or a
+    host whose address is only known when it is called.
+
+    :param url: one that :func:`url_problem` has nothing against.
+    :param is_allowed: whether an IP address may be called.
+    """
+    host = urlsplit(url).hostname or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        address = "127.0.0.1" if is_loopback_host(host) else ""
+    else:
+        address = host
+    if not address or is_allowed(address):
+        return None
+    if is_loopback_host(host):
+        return _(
+            "%(host)s is this machine itself, which is not called unless the setting "
+            "HTTP_ALLOW_LOOPBACK is on."
+        ) % {"host": host}
+    return _(
+        "%(host)s is not a public address, and no network in the setting HTTP_ALLOWED_NETWORKS "
+        "holds it."
+    ) % {"host": host}
 
 
 def is_loopback_host(host: str) -> bool:

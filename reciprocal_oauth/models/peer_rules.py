@@ -1,22 +1,43 @@
 """What a peer's configuration must satisfy. Each check gives the reasons against a value."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.hashers import check_password
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
-from .. import plugins, scopes
+from .. import networks, plugins, scopes
 from ..conf import settings
-from ..urls_of_peers import url_problem
+from ..urls_of_peers import address_problem, url_problem
+
+#: The fields that hold a URL at the peer, with an example of each.
+ENDPOINTS: Mapping[str, str] = {
+    "issuer": "https://peer.example/o",
+    "authorization_endpoint": "https://peer.example/o/authorize/",
+    "token_endpoint": "https://peer.example/o/token/",
+    "revocation_endpoint": "https://peer.example/o/revoke_token/",
+    "reciprocal_endpoint": "https://peer.example/o/token/",
+}
+#: RFC 6749, appendix A.1: client-id = *VSCHAR
+_CLIENT_ID = re.compile(r"[\x20-\x7e]*")
 
 
-def check_endpoint(url: str) -> list[str]:
+def check_endpoint(url: str, example: str) -> list[str]:
     """Reasons why ``url`` is no endpoint that we would call (or send a person to)."""
     if not url:
         return []  # Whether it may be blank is the field's to say.
-    problem = url_problem(url, allow_loopback=settings.HTTP_ALLOW_LOOPBACK)
+    problem = url_problem(url, allow_loopback=settings.HTTP_ALLOW_LOOPBACK, example=example)
+    problem = problem or address_problem(url, networks.is_allowed)
     return [problem] if problem else []
+
+
+def check_client_id(value: str) -> list[str]:
+    """Reasons why ``value`` is not a client id."""
+    if _CLIENT_ID.fullmatch(value):
+        return []
+    return [_("A client ID consists of printable ASCII characters (RFC 6749, appendix A.1).")]
 
 
 def check_scope(value: str) -> list[str]:

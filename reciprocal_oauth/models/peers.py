@@ -13,7 +13,9 @@ from ..compat import APPLICATION_MODEL
 from ..protocol import OPENID
 from .fields import EncryptedField
 from .peer_rules import (
+    ENDPOINTS,
     check_application,
+    check_client_id,
     check_dialect,
     check_endpoint,
     check_scope,
@@ -190,14 +192,9 @@ class Peer(models.Model):
             if found:
                 problems.setdefault(field, []).extend(found)
 
-        for field in (
-            "issuer",
-            "authorization_endpoint",
-            "token_endpoint",
-            "revocation_endpoint",
-            "reciprocal_endpoint",
-        ):
-            gather(field, check_endpoint(getattr(self, field)))
+        for field, example in ENDPOINTS.items():
+            gather(field, check_endpoint(getattr(self, field), example))
+        gather("client_id", check_client_id(self.client_id))
         if not self.client_secret:
             gather("client_secret", [str(_("Enter the secret that the peer gave to this site."))])
         for field in ("scope", "reciprocal_scope", "allowed_scope", "preconfigured_scope"):

@@ -32,6 +32,8 @@ REFUSED = [
     ("authorization_endpoint", ""),
     ("token_endpoint", ""),
     ("client_id", ""),
+    ("client_id", "us\x07at-music"),
+    ("client_id", "us-at-m\u00fcsic"),
     ("client_secret", Secret("")),
     ("slug", "no slug"),
     ("homepage", "javascript:alert(1)"),
@@ -57,6 +59,75 @@ def test_what_cannot_work_is_refused_beside_its_field(
 
     assert list(refused.value.message_dict) == [field]
     assert not Peer.objects.exists()
+
+
+ENDPOINT_FIELDS = (
+    "issuer",
+    "authorization_endpoint",
+    "token_endpoint",
+    "revocation_endpoint",
+    "reciprocal_endpoint",
+)
+PEER = "https://peer.example"
+
+
+@pytest.mark.parametrize(
+    "host", ["10.0.0.1", "169.254.169.254", "[fe80::1]", "127.0.0.1", "[::1]", "localhost"]
+)
+def test_an_address_that_is_never_called_is_refused_when_it_is_saved(
+    host: str, make_peer: MakePeer, settings: Any
+) -> None:
+    settings.RECIPROCAL_OAUTH = {"DISPATCHER": "none", "HTTP_ALLOW_LOOPBACK": False}
+
+    with pytest.raises(ValidationError) as refused:
+        make_peer(url=PEER, **dict.fromkeys(ENDPOINT_FIELDS, f"https://{host}/"))
+
+    assert list(refused.value.message_dict) == list(ENDPOINT_FIELDS)
+    assert host.strip("[]") in str(refused.value.message_dict["token_endpoint"])
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("10.0.0.1", {"HTTP_ALLOWED_NETWORKS": ["10.0.0.0/8"]}),
+        ("localhost", {"HTTP_ALLOW_LOOPBACK": True}),
+        ("[::1]", {"HTTP_ALLOW_LOOPBACK": True}),
+        ("93.184.216.34", {}),
+    ],
+)
+def test_an_address_that_the_settings_allow_is_taken(
+    host: str, allowed: dict[str, Any], make_peer: MakePeer, settings: Any
+) -> None:
+    settings.RECIPROCAL_OAUTH = {"HTTP_ALLOW_LOOPBACK": False, **allowed}
+
+    make_peer(url=PEER, token_endpoint=f"https://{host}/")
+
+    assert Peer.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "example"),
+    [
+        ("issuer", "/o."),
+        ("authorization_endpoint", "/o/authorize/."),
+        ("token_endpoint", "/o/token/."),
+        ("revocation_endpoint", "/o/revoke_token/."),
+        ("reciprocal_endpoint", "/o/token/."),
+    ],
+)
+def test_the_example_fits_the_field(field: str, example: str, make_peer: MakePeer) -> None:
+    with pytest.raises(ValidationError) as refused:
+        make_peer(**{field: "peer.example"})
+
+    assert refused.value.message_dict == {field: [f"Enter a URL such as {PEER}{example}"]}
+
+
+@pytest.mark.parametrize("scheme", ["ftp", "http"])
+def test_of_another_scheme_it_is_said_that_it_must_be_https(
+    scheme: str, make_peer: MakePeer
+) -> None:
+    with pytest.raises(ValidationError, match="must begin with https://"):
+        make_peer(token_endpoint=f"{scheme}://peer.example/token/")
 
 
 @pytest.mark.threat("C16")
