@@ -31,6 +31,9 @@ class SecretField(forms.CharField):
 
     widget = forms.PasswordInput
 
+    def validate(self, value: str) -> None:
+        """``required`` only marks the field: ``Peer.clean`` says why it is."""
+
     def has_changed(self, initial: Any, data: Any) -> bool:
         return bool(data)
 
@@ -74,6 +77,7 @@ class PeerForm(forms.ModelForm):
     def _explain_secret(self) -> None:
         field = self.fields["client_secret"]
         field.initial = None
+        field.required = not self.instance.client_secret
         self.initial.pop("client_secret", None)
         if self.instance.pk is not None and self.instance.client_secret:
             field.help_text = _(

@@ -141,6 +141,21 @@ def test_the_reason_stands_beside_the_field(
     assert Peer.objects.count() == 1
 
 
+def test_the_secret_is_marked_as_required_until_one_is_stored(admin: Client, peer: Peer) -> None:
+    mark = '<label class="required" for="id_client_secret">'
+
+    assert mark in text_of(admin.get(admin_url(Peer, "add")))
+    assert mark not in text_of(admin.get(admin_url(Peer, "change", peer.pk)))
+
+
+def test_a_missing_secret_has_one_reason(admin: Client, application: Any) -> None:
+    response = admin.post(admin_url(Peer, "add"), filled_in(application, client_secret=""))
+
+    assert errors(response) == {
+        "client_secret": ["Enter the secret that the peer gave to this site."]
+    }
+
+
 def test_a_secret_is_not_sent_back(admin: Client, application: Any) -> None:
     response = admin.post(admin_url(Peer, "add"), filled_in(application, name=""))
 
