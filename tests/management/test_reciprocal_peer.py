@@ -446,6 +446,13 @@ def test_nothing_is_given() -> None:
 
 
 @pytest.mark.django_db
+def test_of_a_wrong_choice_the_right_ones_are_told() -> None:
+    reasons = refusal("add", "music", *flags(auth_method="foo"))
+
+    assert "Choose one of: client_secret_basic, client_secret_post." in reasons["--auth-method"]
+
+
+@pytest.mark.django_db
 def test_no_reason_repeats_a_secret() -> None:
     given = flags(
         client_secret=CANARY, application_client_secret=CANARY_HERE * 20, token_endpoint="http://x/"

@@ -87,8 +87,15 @@ def _problems_of(
     except ValidationError as error:
         for field, reasons in error.message_dict.items():
             place = what if field == NON_FIELD_ERRORS else f"{what}, {field}"
-            _add(problems, flags.get(field, place), *reasons)
+            flag = flags.get(field, place)
+            _add(problems, flag, *reasons)
+            if any(each.code == "invalid_choice" for each in error.error_dict[field]):
+                _add(problems, flag, f"Choose one of: {', '.join(_choices(instance, field))}.")
     return problems
+
+
+def _choices(instance: Any, field: str) -> list[str]:
+    return [str(value) for value, _label in instance._meta.get_field(field).flatchoices]
 
 
 def _add(problems: Problems, flag: str, *reasons: str) -> None:
