@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext as _
 from oauth2_provider.models import get_application_model
 
 from .compat import oauth2_settings
@@ -50,6 +51,16 @@ def sheet_for(peer: Peer, absolute: Callable[[str], str] = str) -> Sheet:
         authorization_endpoint=url("oauth2_provider:authorize"),
         token_endpoint=url("oauth2_provider:token"),
         revocation_endpoint=url("oauth2_provider:revoke-token"),
+    )
+
+
+def doubt_about(peer: Peer) -> str:
+    """What is odd about a peer that can be saved all the same, for a test perhaps; else ``""``."""
+    if peer.scope or peer.allowed_scope:
+        return ""
+    return _(
+        "No scope is set: this site asks the peer for none, and the peer may hold none here. "
+        "A connection will hardly let either side do anything."
     )
 
 

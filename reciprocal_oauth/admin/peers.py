@@ -172,6 +172,11 @@ class PeerAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
     def _page(self, name: str) -> str:
         return f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{name}"
 
+    def save_model(self, request: HttpRequest, obj: Peer, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if doubt := registration.doubt_about(obj):
+            self.message_user(request, doubt, messages.WARNING)
+
     @method_decorator(sensitive_variables())
     @method_decorator(sensitive_post_parameters("client_secret"))
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -78,6 +78,10 @@ def errors(response: Any) -> dict[str, list[str]]:
     return found
 
 
+def messages_of(response: Any) -> list[str]:
+    return [str(message) for message in response.context["messages"]]
+
+
 def all_log_entries() -> str:
     return str(list(LogEntry.objects.values()))
 
@@ -96,6 +100,18 @@ def test_adding(admin: Client, application: Any) -> None:
     assert peer.client_secret.reveal() == "canary-client-secret"
     assert LogEntry.objects.count() == 1
     assert "canary" not in all_log_entries()
+
+
+@pytest.mark.parametrize(("scope", "warns"), [("", True), ("play", False)])
+def test_a_peer_without_any_scope_is_saved_with_a_warning(
+    admin: Client, application: Any, scope: str, warns: bool
+) -> None:
+    sent = filled_in(application, allowed_scope="", scope=scope)
+
+    response = admin.post(admin_url(Peer, "add"), sent, follow=True)
+
+    assert Peer.objects.exists()
+    assert any("No scope is set" in message for message in messages_of(response)) is warns
 
 
 def test_the_form_says_what_to_do_first(admin: Client) -> None:
@@ -354,10 +370,6 @@ def test_somebody_who_may_only_look(staff: Callable[..., Client], peer: Peer) ->
 
 
 # Deleting
-
-
-def messages_of(response: Any) -> list[str]:
-    return [str(message) for message in response.context["messages"]]
 
 
 REASON = (

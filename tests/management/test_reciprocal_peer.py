@@ -446,6 +446,22 @@ def test_nothing_is_given() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("scopes", "warns"),
+    [({}, True), ({"scope": "play"}, False), ({"allowed_scope": "profile"}, False)],
+)
+def test_a_peer_without_any_scope_is_saved_with_a_warning(
+    scopes: dict[str, str], warns: bool
+) -> None:
+    err = io.StringIO()
+
+    run("add", "music", *flags(**scopes), stderr=err)
+
+    assert Peer.objects.exists()
+    assert ("Warning: No scope is set" in err.getvalue()) is warns
+
+
+@pytest.mark.django_db
 def test_of_a_wrong_choice_the_right_ones_are_told() -> None:
     reasons = refusal("add", "music", *flags(auth_method="foo"))
 
@@ -517,7 +533,7 @@ def metadata(fake_peer: FakePeer) -> dict[str, Any]:
 
 
 def discovery_flags(**changes: str | None) -> list[str]:
-    return flags(authorization_endpoint=None, token_endpoint=None, **changes)
+    return flags(authorization_endpoint=None, token_endpoint=None, scope="play", **changes)
 
 
 @pytest.mark.django_db

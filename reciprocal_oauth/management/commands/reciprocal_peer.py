@@ -10,7 +10,7 @@ from django.db.models import Count, Q, QuerySet
 from reciprocal_oauth.client.discovery import Metadata, discover
 from reciprocal_oauth.exceptions import PeerError
 from reciprocal_oauth.models import Link, Peer
-from reciprocal_oauth.registration import Sheet, sheet_for
+from reciprocal_oauth.registration import Sheet, doubt_about, sheet_for
 from reciprocal_oauth.secret import Secret
 
 from ._peer_flags import EPILOG, PEER_FLAGS, add_django_flags, add_flags, option, read_secrets
@@ -74,6 +74,8 @@ class Command(BaseCommand):
             client_secret=options["application_client_secret"],
             redirect_uris=redirect_uris,
         )
+        if doubt := doubt_about(peer):
+            self._warn(doubt)
         peer = _peers().get(pk=peer.pk)
         sheet = sheet_for(peer, absolute)
         if options["json"]:
@@ -125,13 +127,14 @@ class Command(BaseCommand):
             reasons = "\n  ".join(map(printable, str(error).splitlines()))
             raise CommandError(f"--discover: {reasons}") from error
         if not metadata.takes_handovers:
-            self.stderr.write(
-                self.style.WARNING(
-                    f"Warning: the metadata of {issuer} does not list the reciprocal grant among "
-                    "grant_types_supported. The peer may not take the codes of this site."
-                )
+            self._warn(
+                f"The metadata of {issuer} does not list the reciprocal grant among "
+                "grant_types_supported. The peer may not take the codes of this site."
             )
         return _values_of(metadata)
+
+    def _warn(self, text: str) -> None:
+        self.stderr.write(self.style.WARNING(f"Warning: {text}"))
 
 
 def _values_of(metadata: Metadata) -> dict[str, str]:
