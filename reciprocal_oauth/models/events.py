@@ -28,6 +28,10 @@ class Step(models.TextChoices):
     G = "G", _("access token for the reverse")
 
 
+#: The detail of a consent that was not given.
+NOT_ALLOWED = "not allowed"
+
+
 class LinkEvent(models.Model):
     """One line of the history. Append-only; it never holds a code, token or secret."""
 
@@ -53,6 +57,11 @@ class LinkEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.step or '-'} {self.outcome}"
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether it is the person's own no: nothing went wrong."""
+        return self.step == Step.CONSENT and self.detail == NOT_ALLOWED
 
 
 def record(

@@ -6,8 +6,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from .. import access_here, lifecycle, scopes, signals
-from ..models import Link, LinkEvent, OutboxItem, Party, Step
-from ..models.events import record
+from ..models import Link, OutboxItem, Party, Step
+from ..models.events import NOT_ALLOWED, record
 from ..transactions import atomic
 
 State = OutboxItem.State
@@ -78,13 +78,7 @@ def deny(link: Link) -> None:
         locked.incoming_family = None
         locked.linked_at = None
         locked.save()
-        record(
-            locked,
-            Step.CONSENT,
-            party=Party.A,
-            outcome=LinkEvent.Outcome.FAILED,
-            detail="not allowed",
-        )
+        record(locked, Step.CONSENT, party=Party.A, detail=NOT_ALLOWED)
     link.refresh_from_db()
 
 

@@ -127,7 +127,7 @@ def happened(event: LinkEvent) -> str:
             return _("%(name)s got an access token for this site.") % name
         case (Step.D, _party):
             return _("%(name)s gave this site an access token.") % name
-        case (Step.CONSENT, _party) if failed:
+        case (Step.CONSENT, _party) if event.is_refusal:
             return _("You did not allow %(name)s to do anything here.") % name
         case (Step.CONSENT, _party):
             return _("You allowed %(name)s to do something here.") % name
@@ -146,12 +146,6 @@ def happened(event: LinkEvent) -> str:
         case (Step.G, _party):
             return _("%(name)s got an access token for this site.") % name
     return _("This connection changed.")
-
-
-@register.filter
-def is_refusal(event: LinkEvent) -> bool:
-    """Whether a line of the history is the person's own no: nothing went wrong."""
-    return event.step == Step.CONSENT and event.outcome == LinkEvent.Outcome.FAILED
 
 
 @register.filter

@@ -74,7 +74,10 @@ def test_a_refusal_keeps_the_link_one_way(browser: Client, question: str) -> Non
     assert link.access_token.reveal() == "token-of-the-peer"
     assert not OutboxItem.objects.exists()
     event = LinkEvent.objects.get()
-    assert (event.step, event.outcome) == (Step.CONSENT, "failed")
+    assert (event.step, event.outcome, event.detail) == (Step.CONSENT, "ok", "not allowed")
+    page = browser.get(response["Location"]).content.decode()
+    assert "You did not allow Music to do anything here." in page
+    assert "failed" not in page
 
 
 def test_after_a_refusal_the_person_can_allow_it_later(browser: Client, question: str) -> None:
