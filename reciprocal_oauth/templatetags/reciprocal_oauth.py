@@ -133,8 +133,12 @@ def happened(event: LinkEvent) -> str:
             return _("You allowed %(name)s to do something here.") % name
         case (Step.E, Party.B):
             return _("%(name)s handed over a code for the way back.") % name
+        case (Step.E, _party) if failed:
+            return _("This site could not hand over a code for the way back to %(name)s.") % name
         case (Step.E, _party):
             return _("This site handed over a code for the way back to %(name)s.") % name
+        case (Step.F, Party.B) if failed:
+            return _("This site could not redeem that code at %(name)s.") % name
         case (Step.F, Party.B):
             return _("This site redeemed that code at %(name)s.") % name
         case (Step.F, _party) if failed:
@@ -145,7 +149,17 @@ def happened(event: LinkEvent) -> str:
             return _("%(name)s gave this site an access token.") % name
         case (Step.G, _party):
             return _("%(name)s got an access token for this site.") % name
-    return _("This connection changed.")
+        case _outside if failed:
+            return _("One direction of this connection stopped working.")
+    return _("This connection ended.")
+
+
+@register.filter
+def details(event: LinkEvent) -> str:
+    """What a line of the history says beside what happened; may be empty."""
+    if event.is_refusal:
+        return ""
+    return _reason(event.detail) if event.detail in Link.Reason.values else event.detail
 
 
 @register.filter

@@ -12,7 +12,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from reciprocal_oauth import lifecycle
-from reciprocal_oauth.models import Link, Peer
+from reciprocal_oauth.models import Link, LinkEvent, Party, Peer, Step
+from reciprocal_oauth.models.events import record
 
 from ..fakes import FakePeer
 from ..party_a.visits import connect, link_both_ways
@@ -240,6 +241,31 @@ def test_the_page_of_a_link_says_what_each_side_may_do_and_how_it_came_about(
     steps = [f'data-step="{step}"' for step in ("A", "B", "C", "D", "consent", "E", "F", "G")]
     places = [page.index(step) for step in steps]
     assert places == sorted(places)
+
+
+def test_the_history_says_what_failed_and_what_came_of_it(browser: Client, link_as_a: Link) -> None:
+    Link.objects.update(incoming_state=Link.Incoming.GRANTED)
+    link_as_a.refresh_from_db()
+    failed = LinkEvent.Outcome.FAILED
+    record(link_as_a, Step.E, party=Party.A, outcome=failed, detail="attempt 1: HTTP 503")
+    record(link_as_a, Step.F, party=Party.B, outcome=failed)
+    lifecycle.break_outgoing(link_as_a, Link.Reason.REFRESH_REFUSED)
+    lifecycle.break_incoming(link_as_a, Link.Reason.HANDOVER_REFUSED, "HTTP 400 invalid_grant")
+    lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_there=False)
+
+    page = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
+
+    for words in (
+        "This site could not hand over a code for the way back to Music.",
+        "attempt 1: HTTP 503",
+        "This site could not redeem that code at Music.",
+        "The other site no longer renews the access.",
+        "HTTP 400 invalid_grant",
+        "This connection ended.",
+    ):
+        assert words in page
+    assert page.count("One direction of this connection stopped working.") == 2
+    assert "refresh_refused" not in page
 
 
 def test_the_question_that_waits_can_be_reached_from_list_and_link(
