@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('slug', models.SlugField(help_text='Part of the redirect URI that is registered at the peer: keep it.', unique=True, verbose_name='short name')),
                 ('name', models.CharField(help_text='As people know the site.', max_length=200, verbose_name='name')),
                 ('homepage', models.CharField(blank=True, max_length=500, validators=[django.core.validators.URLValidator(['https', 'http'])], verbose_name='homepage')),
-                ('enabled', models.BooleanField(default=True, help_text='When off, nobody can connect and the peer is refused everywhere here.', verbose_name='enabled')),
+                ('enabled', models.BooleanField(default=True, help_text='When off, nobody can connect and the peer is refused everywhere here. It may take the refusals for the end of its connections, which people then have to begin again.', verbose_name='enabled')),
                 ('dialect', models.CharField(default='ietf', help_text='How this peer speaks: “ietf” is the draft as it is written.', max_length=200, verbose_name='dialect')),
                 ('issuer', models.CharField(blank=True, help_text='Its issuer identifier. When set, an authorization response that names another issuer is refused (RFC 9207).', max_length=500, verbose_name='issuer')),
                 ('authorization_endpoint', models.CharField(help_text='Where people are sent to allow.', max_length=500, verbose_name='authorization endpoint')),

@@ -55,7 +55,10 @@ class Peer(models.Model):
     enabled = models.BooleanField(
         _("enabled"),
         default=True,
-        help_text=_("When off, nobody can connect and the peer is refused everywhere here."),
+        help_text=_(
+            "When off, nobody can connect and the peer is refused everywhere here. It may take "
+            "the refusals for the end of its connections, which people then have to begin again."
+        ),
     )
     dialect = models.CharField(
         _("dialect"),
