@@ -1,6 +1,9 @@
 """Links and their history."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -77,6 +80,15 @@ class LinkAdmin(LookAtOnlyAdmin):
     )
     readonly_fields = ("outgoing", "incoming", "has_access_token", "has_refresh_token")
     inlines = (LinkEventInline,)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        if (link := kwargs.get("obj")) is not None:
+            # Not in __str__: a list of links would ask for the user and the peer of each.
+            context["subtitle"] = f"{link.user} – {link.peer}"
+        response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return response
 
     @admin.display(description=_("account there"), ordering="account_name")
     def account(self, link: Link) -> str:

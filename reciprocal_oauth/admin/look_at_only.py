@@ -1,6 +1,6 @@
 """Rows that only the protocol writes: nobody adds, changes or deletes them by hand."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.auth import get_user_model
@@ -53,7 +53,11 @@ class LookAtOnlyInline(admin.TabularInline):
 
     extra = 0
     can_delete = False
+    classes = ("ro-look-at-only",)
     show_change_link = False
+
+    class Media:
+        css: ClassVar = {"all": ["reciprocal_oauth/admin.css"]}
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

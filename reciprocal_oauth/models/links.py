@@ -106,8 +106,19 @@ class Link(models.Model):
     offered_scope = models.TextField(_("scope it asked for"), blank=True)
     incoming_scope = models.TextField(_("scope it may use here"), blank=True)
     #: Counts the user's decisions about incoming access; the peer has redeemed the confirmed one.
-    generation = models.PositiveIntegerField(_("generation"), default=0)
-    confirmed_generation = models.PositiveIntegerField(_("confirmed generation"), default=0)
+    generation = models.PositiveIntegerField(
+        _("decisions"),
+        default=0,
+        help_text=_("How often the user has decided what the peer may do here (the generation)."),
+    )
+    confirmed_generation = models.PositiveIntegerField(
+        _("decision in force"),
+        default=0,
+        help_text=_(
+            "The last decision that has reached the peer: it has redeemed the code for it. Less "
+            "than the number above while a code is on its way."
+        ),
+    )
     #: DOT's ``token_family`` of the tokens that the peer holds here.
     incoming_family = models.UUIDField(null=True, blank=True, editable=False, db_index=True)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib import admin as django_admin
 from django.contrib.auth import get_user_model
+from django.contrib.staticfiles import finders
 from django.test import Client
 from django.urls import reverse
 
@@ -34,6 +35,23 @@ def test_the_pages(admin: Client, full_link: Link, model: Any) -> None:
     for row in model.objects.all():
         for page in ("change", "history"):
             assert admin.get(admin_url(model, page, row.pk)).status_code == 200
+
+
+def test_the_page_of_a_link_is_named_after_the_user_and_the_peer(
+    admin: Client, full_link: Link
+) -> None:
+    text = text_of(admin.get(admin_url(Link, "change", full_link.pk)))
+
+    assert "<h2>alice – Music</h2>" in text
+    assert "How often the user has decided what the peer may do here" in text
+
+
+def test_the_history_of_a_link_has_no_line_above_each_row(admin: Client, full_link: Link) -> None:
+    text = text_of(admin.get(admin_url(Link, "change", full_link.pk)))
+
+    assert '<fieldset class="module ro-look-at-only"' in text
+    assert 'href="/static/reciprocal_oauth/admin.css"' in text
+    assert finders.find("reciprocal_oauth/admin.css")
 
 
 @ALL
