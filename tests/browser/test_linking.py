@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
@@ -114,6 +115,29 @@ def test_denying_and_finishing_later_with_the_keyboard_alone(
     page.get_by_role("button", name="Allow", exact=True).press("Enter")
     page.wait_for_url("**/connections/links/*/")
     wait_for_both_ways(page)
+
+
+def test_a_name_that_nobody_can_break_does_not_widen_the_pages(
+    sites: tuple[Site, Site], new_page: Callable[..., Any]
+) -> None:
+    assistant, music = sites
+    page = new_page(**PHONE)
+    go_to_consent(page, assistant, music)
+    question = page.url
+
+    def rename(name: str) -> None:
+        program = f"from reciprocal_oauth.models import Peer; Peer.objects.update(name={name!r})"
+        assistant.manage("shell", "--verbosity=0", "-c", program)
+
+    rename("M" * 200)
+    try:
+        for address in (question, question.replace("consent/", ""), "/connections/", "/"):
+            page.goto(urljoin(question, address))
+            assert page.get_by_text("M" * 200).count()
+            fits = "document.documentElement.scrollWidth <= window.innerWidth"
+            assert page.evaluate(fits), address
+    finally:
+        rename("Music")
 
 
 @pytest.mark.threat("L1")
