@@ -53,6 +53,13 @@ def test_one_line_per_active_link(links: list[Link]) -> None:
     assert "outgoing broken (the other site no longer renews the access)" in second
 
 
+def test_a_long_name_leaves_the_other_columns_in_sight(links: list[Link]) -> None:
+    Link.objects.filter(pk=links[0].pk).update(account_name="a" * 255)
+
+    assert f"  {'a' * 39}…  outgoing" in run()
+    assert "a" * 255 in {each["account_name"] for each in json.loads(run("--json"))}
+
+
 def test_ended_ones_too(links: list[Link]) -> None:
     assert len(run("--all").splitlines()) == 3
     assert "(unknown account)" in run("--all")

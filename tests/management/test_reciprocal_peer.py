@@ -694,6 +694,18 @@ def test_list(make_peer: Any, user: Any, django_assert_num_queries: Any) -> None
     assert OUR_SECRET not in text
 
 
+def test_a_long_name_leaves_the_other_columns_in_sight(make_peer: Any) -> None:
+    make_peer("music", name="M" * 200, issuer=f"https://{'m' * 200}.example")
+
+    text = run("list")
+
+    assert f"  {'M' * 39}…  enabled" in text
+    assert len(text.splitlines()[0]) < 150
+    (document,) = json.loads(run("list", "--json"))
+    assert (document["name"], len(document["issuer"])) == ("M" * 200, 216)
+
+
+@pytest.mark.django_db
 def test_list_as_json(make_peer: Any) -> None:
     make_peer("music")
     make_peer("tv")

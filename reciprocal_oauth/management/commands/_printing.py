@@ -32,6 +32,11 @@ def printable(text: object) -> str:
     return "".join(each if each.isprintable() else "�" for each in str(text))
 
 
+def shortened(text: str, length: int = 40) -> str:
+    """``text``, cut where one long value would push all columns off the screen. For people."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
 def columns(rows: Iterable[Sequence[object]], indent: str = "") -> str:
     """The rows, one per line, each column as wide as its longest value."""
     lines = [[printable(value) for value in row] for row in rows]

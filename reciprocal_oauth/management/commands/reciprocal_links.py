@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from reciprocal_oauth.models import Link, LinkEvent, Peer
 
-from ._printing import as_json, columns, for_people, iso, printable
+from ._printing import as_json, columns, for_people, iso, printable, shortened
 
 
 class Command(BaseCommand):
@@ -65,8 +65,8 @@ def _row(link: Link) -> tuple[str, ...]:
     return (
         str(link.pk),
         link.peer.slug,
-        link.user.get_username(),
-        account,
+        shortened(link.user.get_username()),
+        shortened(account),
         _direction(
             "outgoing",
             link.outgoing_state,

@@ -15,7 +15,7 @@ from reciprocal_oauth.secret import Secret
 
 from ._peer_flags import EPILOG, PEER_FLAGS, add_django_flags, add_flags, option, read_secrets
 from ._peer_saving import save
-from ._printing import as_json, columns, printable
+from ._printing import as_json, columns, printable, shortened
 
 #: What is printed of a peer; its secret is not among it.
 SHOWN_FIELDS = ("slug", "enabled", *(field for field in PEER_FLAGS if field != "client_secret"))
@@ -181,10 +181,10 @@ def _row(peer: Any) -> tuple[str, ...]:
     count = peer.active_links
     return (
         peer.slug,
-        peer.name,
+        shortened(peer.name),
         "enabled" if peer.enabled else "disabled",
-        peer.dialect,
-        peer.issuer or peer.token_endpoint,
+        shortened(peer.dialect),
+        shortened(peer.issuer or peer.token_endpoint, 60),
         f"{count} link" if count == 1 else f"{count} links",
     )
 
