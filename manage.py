@@ -10,9 +10,15 @@ def main() -> None:
     if sys.argv[1:2] == ["demo"]:
         # It starts throw-away sites on this machine only.
         os.environ.setdefault("DJANGO_DEBUG", "1")
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        if "--traceback" in sys.argv:
+            raise
+        sys.exit(f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":
