@@ -1,11 +1,17 @@
 """The commands of the example project, where they have something to say before they begin."""
 
+import io
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-from example_project.sites import MANAGE_PY
+import pytest
+from django.core.management import CommandError, call_command
+
+from example_project.management.commands.demo import Command
+from example_project.sites import MANAGE_PY, free_ports, two_sites
 
 
 def manage(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -21,6 +27,13 @@ def manage(*arguments: str, cwd: Path, **env: str) -> subprocess.CompletedProces
     )
 
 
+def test_the_demo_says_why_it_cannot_keep_its_data_there(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(CommandError, match=r"^--data .*/file/data: Not a directory\.$"):
+        call_command(Command(), data=tmp_path / "file" / "data", ports=free_ports())
+
+
 def test_a_setting_that_is_missing_is_said_in_one_line(tmp_path: Path) -> None:
     ended = manage("check", cwd=tmp_path)
 
@@ -28,3 +41,23 @@ def test_a_setting_that_is_missing_is_said_in_one_line(tmp_path: Path) -> None:
     (line,) = ended.stderr.splitlines()
     assert "Set DJANGO_SECRET_KEY; or DJANGO_DEBUG=1" in line
     assert "Traceback" in manage("check", "--traceback", cwd=tmp_path).stderr
+
+
+def test_the_demo_tells_how_commands_find_its_sites(tmp_path: Path) -> None:
+    _assistant, music = two_sites(tmp_path / "the data")
+    said = io.StringIO()
+
+    Command(stdout=said)._say_how(music)
+
+    *settings, python, manage_py, _rest = shlex.split(said.getvalue().splitlines()[1])
+    assert (python, manage_py) == ("python", "manage.py")
+    program = "from django.conf import settings; print(settings.DATABASES['default']['NAME'])"
+    ended = manage(
+        "shell",
+        "--verbosity=0",
+        "-c",
+        program,
+        cwd=tmp_path,
+        **dict(setting.split("=", 1) for setting in settings),
+    )
+    assert ended.stdout.strip() == str(music.database_path)

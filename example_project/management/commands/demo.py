@@ -1,6 +1,7 @@
 """Starts both sites on this machine, to look at or to be walked through."""
 
 import contextlib
+import shlex
 import signal
 import tempfile
 import time
@@ -81,12 +82,20 @@ class Command(BaseCommand):
             self.stdout.write(f"{site.role.name:<10} {site.url}/   ({site.role.what})")
         self.stdout.write(f"{'Data':<10} {data}\n\n")
 
+    def _say_how(self, site: Site) -> None:
+        """How to run a command of Django's on ``site``: in its environment."""
+        names = ("DJANGO_DEBUG", "EXAMPLE_SITE", "EXAMPLE_DATA")
+        setting = " ".join(f"{name}={shlex.quote(site.env[name])}" for name in names)
+        self.stdout.write(f"Commands run on {site} with:\n  {setting} python manage.py …\n")
+
     def _wait(self, *sites: Site) -> None:
         self.stdout.write(
             f"Open {sites[0].url}/ and sign in as alice, with the password alice.\n"
             "admin, with the password admin, may use the admin of either site.\n"
-            "Ctrl-C stops both.\n"
         )
+        for site in sites:
+            self._say_how(site)
+        self.stdout.write("Ctrl-C stops both.\n")
         self.stdout.flush()
         while True:
             time.sleep(0.5)
@@ -104,7 +113,12 @@ def _port(text: str) -> int:
 @contextlib.contextmanager
 def _data(directory: Path | None) -> Iterator[Path]:
     if directory is not None:
-        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=directory):
+                pass
+        except OSError as error:
+            raise CommandError(f"--data {directory}: {error.strerror}.") from None
         yield directory.resolve()
         return
     with tempfile.TemporaryDirectory(prefix="reciprocal-demo-") as temporary:
