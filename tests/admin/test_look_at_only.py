@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.staticfiles import finders
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from reciprocal_oauth.models import (
     AuthorizationRequest,
@@ -183,7 +184,7 @@ def test_the_page_of_a_link(admin: Client, full_link: Link) -> None:
     assert "broken: the other site refused the code" in text
     assert '<div class="readonly">stored</div>' in text
     assert "attempt 1: HTTP 503" in text  # Its history.
-    assert f"{LinkEvent.objects.get().at:%Y-%m-%d}" in text
+    assert f"{timezone.localtime(LinkEvent.objects.get().at):%Y-%m-%d}" in text
 
 
 def test_a_link_without_tokens(admin: Client, full_link: Link) -> None:
