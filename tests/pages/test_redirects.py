@@ -57,7 +57,11 @@ def test_no_page_leads_to_an_address_of_the_request(
 ) -> None:
     response = send(browser, request_, link_as_a, payload)
 
-    own = {"/connections/", f"/connections/links/{link_as_a.pk}/"}
+    own = {
+        "/connections/",
+        f"/connections/?ended={link_as_a.pk}",
+        f"/connections/links/{link_as_a.pk}/",
+    }
     if request_ == "connect":
         goal = urlsplit(response["Location"])
         assert response["Location"].startswith(f"{peer.authorization_endpoint}?")
