@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import IntegrityError
 from django.utils import timezone
-from oauth2_provider.models import get_access_token_model
+from oauth2_provider.models import get_access_token_model, get_application_model
 
 from .. import access_here, protocol, signals
 from ..conf import settings
@@ -70,13 +71,31 @@ def _check_peer(application: Any) -> Peer:
 
 
 def _find(access_token: Secret) -> Any:
-    """DOT's row of the presented token, by its hash: MariaDB would take another text for it."""
+    """DOT's row of the presented token, by its hash: MariaDB would take another text for it.
+
+    With its user, its application and that one's peer, of which only what is decided on is read:
+    all their columns would cost more than everything else together.
+    """
+    tokens = get_access_token_model().objects
     return (
-        get_access_token_model()
-        .objects.select_related("user", "application__reciprocal_peer")
+        tokens.select_related("user", "application__reciprocal_peer")
+        .only(
+            "scope",
+            "expires",
+            "source_refresh_token",
+            *_columns("user", get_user_model(), "is_active"),
+            *_columns("application", get_application_model(), "client_id"),
+            *_columns("application__reciprocal_peer", Peer, "enabled", "slug", "allowed_scope"),
+        )
         .filter(token_checksum=hash_of(access_token.reveal()))
         .first()
     )
+
+
+def _columns(relation: str, model: Any, *names: str) -> list[str]:
+    """The key of ``model`` and those of ``names`` that are columns of it, through ``relation``."""
+    known = {field.name for field in model._meta.concrete_fields}
+    return [f"{relation}__{name}" for name in (model._meta.pk.name, *names) if name in known]
 
 
 def _check_token(application: Any, token: Any, accepts: Callable[[Any], bool]) -> None:

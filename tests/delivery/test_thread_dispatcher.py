@@ -20,7 +20,7 @@ from reciprocal_oauth.delivery.outcomes import Done, Outcome
 from reciprocal_oauth.models import Link, OutboxItem
 from reciprocal_oauth.party_a import consent
 
-from ..fakes import FakePeer
+from ..fakes import FakePeer, Received, Reply, token_response
 from .conftest import ScriptedStep
 
 pytestmark = pytest.mark.usefixtures("shared_database")
@@ -243,3 +243,28 @@ def test_stopping_finishes_what_has_been_begun_and_waking_begins_again(
     make_row()
     dispatcher.wake()
     _soon(lambda: OutboxItem.objects.filter(state=State.DONE).count() == 2)
+
+
+@pytest.mark.draft("Reciprocal Authorization Code")
+@pytest.mark.threat("B18")
+def test_party_b_answers_while_party_a_keeps_it_waiting_for_the_tokens(
+    dispatcher: ThreadDispatcher,
+    fake_peer: FakePeer,
+    token_of_a: Any,
+    hand_over: Callable[..., Any],
+) -> None:
+    answered, asked = threading.Event(), threading.Event()
+
+    def hang(received: Received) -> Reply:
+        asked.set()
+        assert answered.wait(10), "the answer waited for the redemption"
+        return token_response()
+
+    fake_peer.answers["/token/"] = hang
+
+    assert hand_over(access_token=token_of_a.raw).status_code == 200
+    assert asked.wait(10)
+    assert not Link.objects.get().access_token, "the redemption is still in the air"
+    answered.set()
+
+    _soon(lambda: Link.objects.get().is_two_way)
