@@ -12,6 +12,7 @@ from django.urls import URLPattern
 from oauth2_provider import urls as dot_urls
 
 from .error_reports import holding_secrets
+from .provider.application_view import ApplicationDelete
 from .provider.authorization_view import AuthorizationView
 from .provider.introspection_view import IntrospectTokenView
 from .provider.metadata_view import OAuthServerMetadataView
@@ -22,6 +23,7 @@ app_name = "oauth2_provider"
 _OURS: dict[str, Callable[..., Any]] = {
     "authorize": AuthorizationView.as_view(),
     "token": TokenView.as_view(),
+    "delete": ApplicationDelete.as_view(),
     "introspect": IntrospectTokenView.as_view(),
     "oauth-server-metadata": OAuthServerMetadataView.as_view(),
     "oauth-server-metadata-issuer": OAuthServerMetadataView.as_view(),

@@ -4,6 +4,8 @@
   the party that it concerns
 - ``server``: the site's own server class with the reciprocal grant registered
 - ``composition``: puts both on whatever classes ``OAUTH2_PROVIDER`` names
-- ``token_view``, ``authorization_view``, ``introspection_view``, ``metadata_view``: DOT's views
-  with our part
+- ``client_secrets``: what checking a client's secret may cost
+- ``peer_tokens``: the rules for tokens that are issued to a peer
+- ``token_view``, ``authorization_view``, ``introspection_view``, ``metadata_view``,
+  ``application_view``: DOT's views with our part
 """

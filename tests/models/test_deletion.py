@@ -61,3 +61,27 @@ def test_the_application_is_not_exchanged_under_active_links(
 
     Link.objects.all().delete()
     peer.full_clean()
+
+
+@pytest.mark.threat("Y3")
+def test_the_page_of_dot_says_why_the_application_of_a_peer_stays(
+    browser: Client, peer: Peer, user: Any
+) -> None:
+    application = peer.application
+    application.user = user
+    application.save()
+
+    response = browser.post(f"/o/applications/{application.pk}/delete/")
+
+    assert response.status_code == 409
+    assert "This application is how Music is registered here." in response.content.decode()
+    assert get_application_model().objects.filter(pk=application.pk).exists()
+
+
+def test_the_page_of_dot_deletes_every_other_application(browser: Client, user: Any) -> None:
+    application = get_application_model().objects.create(user=user, client_id="plain")
+
+    response = browser.post(f"/o/applications/{application.pk}/delete/")
+
+    assert response.status_code == 302
+    assert not get_application_model().objects.exists()
