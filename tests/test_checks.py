@@ -436,6 +436,47 @@ def test_two_databases() -> None:
     assert "default" in message.msg
 
 
+@pytest.mark.threat("F22")
+@pytest.mark.parametrize(
+    ("engine", "mode", "warned"),
+    [
+        ("django.db.backends.sqlite3", None, True),
+        ("django.db.backends.sqlite3", "DEFERRED", True),
+        ("django.db.backends.sqlite3", "IMMEDIATE", False),
+        ("django.db.backends.sqlite3", "exclusive", False),
+        ("django.db.backends.postgresql", None, False),
+    ],
+)
+def test_sqlite_that_does_not_wait(
+    settings: Any, engine: str, mode: str | None, warned: bool
+) -> None:
+    database = {"ENGINE": engine, "OPTIONS": {"transaction_mode": mode}}
+    settings.DATABASES = {"default": database}
+
+    assert ids(checks.check_sqlite()) == [Id.SQLITE_DEFERRED] * warned
+
+
+@pytest.mark.threat("S12")
+@pytest.mark.parametrize(
+    ("url", "seconds", "warned"),
+    [
+        ("https://auth.example/introspect/", 36000, True),
+        ("https://auth.example/introspect/", 60, False),
+        ("", 36000, False),
+    ],
+)
+def test_what_is_kept_about_tokens_of_another_server(
+    settings: Any, url: str, seconds: int, warned: bool
+) -> None:
+    settings.OAUTH2_PROVIDER = {
+        **settings.OAUTH2_PROVIDER,
+        "RESOURCE_SERVER_INTROSPECTION_URL": url,
+        "RESOURCE_SERVER_TOKEN_CACHING_SECONDS": seconds,
+    }
+
+    assert ids(checks.check_introspection()) == [Id.CACHED_INTROSPECTION] * warned
+
+
 # Before the checks
 
 

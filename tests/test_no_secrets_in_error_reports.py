@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import django
 import pytest
+from cryptography.fernet import Fernet
 from django.core import mail
 from django.core.signals import got_request_exception
 from django.db import DatabaseError
@@ -20,7 +21,7 @@ from pytest_django import Settings
 
 import reciprocal_oauth
 from reciprocal_oauth.delivery import worker
-from reciprocal_oauth.models import Link, Peer
+from reciprocal_oauth.models import AuthorizationRequest, Link, Peer
 
 from .conftest import OUR_SECRET, PEER_SECRET, basic, post_form
 from .fakes import FakePeer, Reply, token_response
@@ -570,3 +571,34 @@ def test_in_the_worker_that_redeems(
     assert "forced fault" in text
     assert "Traceback" in text
     assert_clean(text, token_of_a.raw)
+
+
+def test_in_beginning_a_visit(
+    peer: Peer, browser: Client, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, str] = {}
+
+    def fail(_url: str, parameters: dict[str, str]) -> str:
+        asked.update(parameters)
+        raise RuntimeError("forced fault")
+
+    monkeypatch.setattr("reciprocal_oauth.party_a.authorization._with_query", fail)
+    browser.raise_request_exception = False
+
+    assert browser.post("/connections/music/connect/").status_code == 500
+
+    verifier = AuthorizationRequest.objects.get().code_verifier.reveal()
+    reports.check(asked["state"], verifier)
+
+
+def test_where_one_of_the_keys_cannot_be_used(
+    peer: Peer, browser: Client, settings: Settings, mails: Callable[[], str]
+) -> None:
+    """The others are good, and read every secret there is."""
+    good = Fernet.generate_key().decode()
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "ENCRYPTION_KEYS": [good, "broken"]}
+    browser.raise_request_exception = False
+
+    assert browser.post("/connections/music/connect/").status_code == 500
+
+    assert_clean(mails(), good)

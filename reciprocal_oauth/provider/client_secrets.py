@@ -60,31 +60,30 @@ def check(provided: str, stored: str, hash_and_compare: Callable[[str, str], boo
         return hash_and_compare(provided, stored)
     if _verified.has(provided, stored):
         return True
-    with _counted(stored) as succeeded:
-        if not hash_and_compare(provided, stored):
-            return False
-        succeeded()
+    # Counted beforehand: of many requests at once, each would find the count still low.
+    give_back = _count_failure(stored)
+    if not hash_and_compare(provided, stored):
+        return False
+    give_back()
     _verified.add(provided, stored)
     return True
 
 
-@contextmanager
-def _counted(stored: str) -> Iterator[Callable[[], None]]:
-    """Counts a failure unless the function that it gives is called.
+def _count_failure(stored: str) -> Callable[[], None]:
+    """Count a wrong secret, and give a function that takes it back.
 
-    Counted beforehand: of many requests at once, each would find the count still low.
+    :raises TooManyFailures: there were too many.
     """
     address = _address.get()
     limit = settings.CLIENT_AUTH_FAILURES_PER_MINUTE
     if address is None or not limit:
-        yield lambda: None
-        return
+        return lambda: None
     throttle = Throttle("client-auth", limit, _MINUTE)
     # The salted hash stands for the client; nobody can tell it from the key.
     key = hashlib.sha256(f"{address}\0{stored}".encode()).hexdigest()
     if not throttle.take(key):
         raise TooManyFailures
-    yield lambda: throttle.give_back(key)
+    return lambda: throttle.give_back(key)
 
 
 class _VerifiedSecrets:

@@ -4,8 +4,7 @@ A peer's token never carries more than the user granted, the peer may hold and t
 with the user, the peer and the link; and a person who started at the peer gets a link with it.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -74,18 +73,21 @@ def limit_to_what_is_allowed_now(access_token: Any) -> bool:
     return True
 
 
-@contextmanager
-def saving(token: Any, request: Request, mark: Redemption | None) -> Iterator[None]:
-    """Around the saving of a token, inside DOT's transaction: cut its scope under the link's lock
-    before, bind its family to the link after.
+# No context managers, though they look like it: Django learns what is sensitive by walking back
+# through the frames, and that of a generator leads nowhere.
 
+
+def save(token: Any, request: Request, mark: Redemption | None, go_on: Callable[[], Any]) -> Any:
+    """Have ``go_on`` save a token, inside DOT's transaction: its scope is cut under the link's lock
+    before, its family bound to the link after.
+
+    :returns: what ``go_on`` returned.
     :raises InvalidGrantError: nothing is left that the token may carry; or another request has
         redeemed the code. DOT's transaction rolls back.
     """
     peer = peer_of(request.client)
     if peer is None:
-        yield
-        return
+        return go_on()
     user, refreshed = request.user, request.refresh_token_instance
     if not may_be_used(request.client, user):
         raise errors.InvalidGrantError(request=request)
@@ -93,12 +95,13 @@ def saving(token: Any, request: Request, mark: Redemption | None) -> Iterator[No
     if link is not None:
         link.peer = peer
     _cut(token, request, link.incoming_limit if link else peer.limit, user)
-    yield
+    saved = go_on()
     family = _family_of(token)
     if mark is not None and link is not None:
         redemption.complete(mark, link, family)
     elif link is None and user is not None:
         open_link(peer, user.pk, token["scope"], family)
+    return saved
 
 
 def _locked_link(
@@ -146,18 +149,17 @@ def _family_of(token: Any) -> UUID | None:
     )
 
 
-@contextmanager
-def revoking(token: str, application: Any) -> Iterator[None]:
-    """Around a revocation by the client itself (RFC 7009): a peer that gives up the tokens of a
-    link has ended it, so ours there are forgotten as well."""
+def revoke(token: str, application: Any, go_on: Callable[[], None]) -> None:
+    """Have ``go_on`` revoke ``token`` for the client itself (RFC 7009): a peer that gives up the
+    tokens of a link has ended it, so ours there are forgotten as well."""
     link = _link_of(token, application)
     if link is None:
-        yield
+        go_on()
         return
     with atomic():
         # First, as everywhere: a refresh that runs locks the link before the tokens.
         Link.objects.select_for_update().filter(pk=link.pk).first()
-        yield
+        go_on()
         if not access_here.has_live_tokens(link):
             lifecycle.end(link, Link.Reason.REVOKED_THERE, revoke_there=False)
 

@@ -173,14 +173,18 @@ class ReciprocalValidatorMixin(_Validator):
         # oauthlib lets a parameter stand in for an attribute of that name which is not set.
         for name in ("user", "refresh_token_instance"):
             request.__dict__.setdefault(name, None)
-        with peer_tokens.saving(token, request, redemption_of(request)):
-            saved = super()._save_bearer_token(token, request, *args, **kwargs)
+        save = super()._save_bearer_token
+
+        def save_and_spend() -> Any:
+            saved = save(token, request, *args, **kwargs)
             code = request.__dict__.get("_valid_code")
             if code and access_here.peer_of(request.client):
                 # DOT spends the code after this transaction: of two redemptions at the same moment
                 # both would leave tokens, and links.
                 self.invalidate_authorization_code(request.client_id, code, request)
-        return saved
+            return saved
+
+        return peer_tokens.save(token, request, redemption_of(request), save_and_spend)
 
     def validate_refresh_token(
         self, refresh_token: str, client: Any, request: Request, *args: Any, **kwargs: Any
@@ -202,8 +206,10 @@ class ReciprocalValidatorMixin(_Validator):
     def revoke_token(
         self, token: str, token_type_hint: str, request: Request, *a: Any, **k: Any
     ) -> None:
-        with peer_tokens.revoking(token, request.client):
-            super().revoke_token(token, token_type_hint, request, *a, **k)
+        revoke = super().revoke_token
+        peer_tokens.revoke(
+            token, request.client, lambda: revoke(token, token_type_hint, request, *a, **k)
+        )
 
 
 def _require_a_secret(client: Any, request: Request) -> None:

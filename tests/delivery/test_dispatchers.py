@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+from django.test import Client
 from pytest_django import Settings
 
 from reciprocal_oauth.delivery import dispatchers, worker
@@ -201,3 +202,14 @@ def test_delivering_for_ever_survives_a_database_that_is_away(
     deliver_forever(0.01, stop)
 
     assert len(step.attempted) == 1
+
+
+@pytest.mark.django_db
+def test_a_dispatcher_that_does_not_exist_stops_no_request(
+    client: Client, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The check says so at start, but servers do not run the checks."""
+    settings.RECIPROCAL_OAUTH = {"DISPATCHER": "nowhere.Dispatcher"}
+
+    assert client.get("/o/token/").status_code == 405
+    assert "Nothing is delivered" in caplog.text
