@@ -127,16 +127,29 @@ def _refresh(link: Link, owner: str, not_this: Secret | None) -> Secret | None:
 
 def _keep(link: Link, used: Secret, answer: TokenAnswer) -> Secret | None:
     """Store what ``used`` was refreshed to, unless the link was changed while we asked."""
+    expired = link.access_token
     store(link, answer, asked_scope=link.outgoing_scope)
     fields = ("access_token", "refresh_token", "outgoing_scope", "access_token_expires_at")
     values = {field: getattr(link, field) for field in fields}
     if _with_token(link, used).update(**values, updated_at=timezone.now()):
         return answer.access_token
-    # It was ended or connected anew: nobody will use these tokens, so they must not live on there.
     now = Link.objects.filter(pk=link.pk).first()
+    if now is not None and _holds(now, expired, used):
+        # Somebody is replacing the keys: the same tokens, encrypted anew.
+        reencrypted = _with_token(link, now.refresh_token)
+        if reencrypted.update(**values, updated_at=timezone.now()):
+            return answer.access_token
+    # It was ended or connected anew: nobody will use these tokens, so they must not live on there.
     if now is not None and not holds_token_of(now, answer, used):
         revoke_there(link, replaced=now.is_active)
     return None
+
+
+def _holds(link: Link, access_token: Secret, refresh_token: Secret) -> bool:
+    try:
+        return (link.access_token, link.refresh_token) == (access_token, refresh_token)
+    except DecryptionError:
+        return False
 
 
 def revoke_there(link: Link, *, replaced: bool) -> None:

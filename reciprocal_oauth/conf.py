@@ -37,7 +37,7 @@ class Settings:
     @property
     def DISPATCHER_THREADS(self) -> int:
         """How many threads of one web process the ``thread`` dispatcher delivers with."""
-        return self._user.get("DISPATCHER_THREADS", 4)
+        return self._user.get("DISPATCHER_THREADS", 8)
 
     @property
     def DISPATCHER_SWEEP_SECONDS(self) -> float:
@@ -71,8 +71,8 @@ class Settings:
 
     @property
     def CLIENT_AUTH_FAILURES_PER_MINUTE(self) -> int:
-        """How many wrong secrets for one client from one address the token endpoint checks in a
-        minute; more are answered 429 without a check. 0: no limit."""
+        """How many wrong secrets for one client from one address are checked in a minute; more are
+        answered 429 without a check. 0: no limit."""
         return self._user.get("CLIENT_AUTH_FAILURES_PER_MINUTE", 10)
 
     @property
@@ -94,8 +94,9 @@ class Settings:
 
     @property
     def DELIVERIES_PER_PEER(self) -> int:
-        """How many rows of one queue may be worked on at once for one peer, by all workers: a peer
-        that hangs must not hold them all."""
+        """How many rows may be worked on at once for one peer, by all workers together: a peer that
+        hangs must not hold them all, so keep it below ``DISPATCHER_THREADS``. Two workers that
+        claim at the same moment may go over it."""
         return self._user.get("DELIVERIES_PER_PEER", 4)
 
     @property

@@ -12,6 +12,7 @@ from django.urls import URLPattern
 from oauth2_provider import urls as dot_urls
 
 from .error_reports import holding_secrets
+from .provider import client_secrets
 from .provider.application_view import ApplicationDelete
 from .provider.authorization_view import AuthorizationView
 from .provider.introspection_view import IntrospectTokenView
@@ -30,12 +31,22 @@ _OURS: dict[str, Callable[..., Any]] = {
 }
 
 
+#: Beside the token endpoint, which answers in its own way: clients authenticate here as well.
+_AUTHENTICATING = {"device-authorization", "introspect", "revoke-token"}
+
+
+def _view_of(pattern: URLPattern) -> Callable[..., Any]:
+    name = pattern.name or ""
+    # Almost every view of DOT gets, makes or reads a token, a code or a secret.
+    view = _OURS.get(name) or holding_secrets(pattern.callback)
+    return client_secrets.guarded(view) if name in _AUTHENTICATING else view
+
+
 def _with_ours(patterns: list[URLPattern]) -> list[URLPattern]:
     return [
         URLPattern(
             pattern.pattern,
-            # Almost every view of DOT gets, makes or reads a token, a code or a secret.
-            _OURS.get(pattern.name or "") or holding_secrets(pattern.callback),
+            _view_of(pattern),
             pattern.default_args,
             pattern.name,
         )

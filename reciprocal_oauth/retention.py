@@ -139,7 +139,8 @@ def _spent_code(now: datetime) -> Q:
 
 
 def _old_event(now: datetime) -> Q:
-    return Q(at__lt=_before(now, settings.RETENTION_HISTORY_DAYS), link__status=Link.Status.ENDED)
+    before = _before(now, settings.RETENTION_HISTORY_DAYS)
+    return Q(at__lt=before, link__status=Link.Status.ENDED, link__ended_at__lt=before)
 
 
 def _any_of_link(model: type[Model], condition: Q) -> Exists:

@@ -7,16 +7,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.db import connections
 from django.db.models.functions import Now
 from django.utils import timezone
 from pytest_django import Settings
 
-from reciprocal_oauth import access_there, lifecycle, signals
+from reciprocal_oauth import access_there, key_rotation, lifecycle, signals
 from reciprocal_oauth.access_there import fresh_access_token
 from reciprocal_oauth.exceptions import NotLinked, PeerError, PeerRefused, PeerUnreachable
 from reciprocal_oauth.models import Link, OutboxItem, Peer
-from reciprocal_oauth.secret import Secret
+from reciprocal_oauth.secret import Secret, derived_key
 
 from .fakes import FakePeer, Received, Reply, token_response
 
@@ -428,3 +429,24 @@ def test_a_late_refresh_does_not_revoke_the_token_that_the_peer_gave_again(
 
     assert fresh_access_token(expired).reveal() == "of-the-new-connection"
     assert not OutboxItem.objects.filter(kind=OutboxItem.Kind.REVOCATION).exists()
+
+
+@pytest.mark.threat("X6", "T2")
+@pytest.mark.usefixtures("shared_database")
+def test_keys_that_are_replaced_while_a_token_is_refreshed_cost_no_connection(
+    expired: Link, fake_peer: FakePeer, settings: Settings
+) -> None:
+    keys = [Fernet.generate_key().decode(), derived_key(settings.SECRET_KEY)]
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"ENCRYPTION_KEYS": keys}
+
+    def replaced_meanwhile(received: Received) -> Reply:
+        for model, column in key_rotation.encrypted_columns():
+            key_rotation.rotate(model, column)
+        connections.close_all()
+        return token_response(access_token="new-token", refresh_token="new-refresh")
+
+    fake_peer.answers["/token/"] = replaced_meanwhile
+
+    assert fresh_access_token(expired).reveal() == "new-token"
+    assert _again(expired).refresh_token.reveal() == "new-refresh"
+    assert len(fake_peer.requests) == 1

@@ -21,6 +21,10 @@ from . import worker
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
 
+#: How soon a row is looked at again that is due, but whose peer has its share of the workers.
+_HELD_UP_SECONDS = 1.0
+
+
 class Dispatcher:
     """Interface of a dispatcher."""
 
@@ -126,8 +130,7 @@ class _Engine:
             pause = settings.DISPATCHER_SWEEP_SECONDS
             try:
                 close_old_connections()
-                self._hand_out()
-                pause = self._pause()
+                pause = min(pause, _HELD_UP_SECONDS) if self._hand_out() else self._pause()
             except _PoolClosed:
                 return  # The leases of what was claimed run out.
             except Exception:
@@ -136,11 +139,17 @@ class _Engine:
                 connections.close_all()
             self._wanted.wait(pause)
 
-    def _hand_out(self) -> None:
+    def _hand_out(self) -> bool:
+        """Give the pool what can be claimed.
+
+        :returns: whether a row is due that cannot be claimed: others work for its peer as much as
+            is allowed, and there is nothing to do but wait.
+        """
         while free := self._slots - len(self._running):
             items = worker.claim(free)
             if not items:
-                return
+                due = worker.next_due_at()
+                return due is not None and due <= timezone.now()
             for item in items:
                 try:
                     future = self._pool.submit(_work, item)
@@ -149,6 +158,7 @@ class _Engine:
                     raise _PoolClosed from None
                 self._running.add(future)
                 future.add_done_callback(self._finished)
+        return False
 
     def _finished(self, future: Future[None]) -> None:
         self._running.discard(future)

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from ..conf import settings
 from ..exceptions import LeaseLost
-from ..models import QueueItem
+from ..models import InboxItem, OutboxItem, QueueItem
 
 Item = TypeVar("Item", bound=QueueItem)
 State = QueueItem.State
@@ -31,7 +31,7 @@ def claim(model: type[Item], limit: int) -> Sequence[Item]:
     """Claim up to ``limit`` due rows of ``model``; the attempt is counted at the claim."""
     rows = model._default_manager
     owner = secrets.token_hex(16)
-    busy = _busy_peers(model)
+    busy = _busy_peers()
     wanted = limit
     while wanted > 0:
         full = [peer for peer, count in busy.items() if count >= settings.DELIVERIES_PER_PEER]
@@ -64,11 +64,13 @@ def claim(model: type[Item], limit: int) -> Sequence[Item]:
     return list(rows.filter(lease_owner=owner).order_by(*_ORDER))
 
 
-def _busy_peers(model: type[QueueItem]) -> Counter[Any]:
-    """Peers with rows that are being worked on, and how many."""
-    rows: Any = model._default_manager
-    held = rows.filter(state=State.CLAIMED, lease_until__gte=Now())
-    return Counter(dict(held.order_by().values_list("peer").annotate(Count("pk"))))
+def _busy_peers() -> Counter[Any]:
+    """Peers with rows of either queue that are being worked on, and how many."""
+    busy: Counter[Any] = Counter()
+    for model in (InboxItem, OutboxItem):
+        held = model.objects.filter(state=State.CLAIMED, lease_until__gte=Now())
+        busy.update(dict(held.order_by().values_list("peer").annotate(Count("pk"))))
+    return busy
 
 
 def next_due_at(model: type[QueueItem]) -> datetime | None:

@@ -52,9 +52,6 @@ class SendAnswer:
 class Dialect(ABC):
     """One way to hand codes over, to answer, to redeem, to refresh."""
 
-    #: Whether party B must redeem the code before it answers, instead of after.
-    redeems_in_answer = False
-
     #: Whether a token that a newer connection replaces is revoked at the peer. False where the
     #: vendor ends the whole account link, and with it the new token, when any token is revoked.
     revokes_replaced_tokens = True

@@ -1,7 +1,5 @@
 """The other site, as an administrator configured it."""
 
-from typing import Any
-
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import models
@@ -26,12 +24,6 @@ from .peer_rules import (
 class PeerManager(models.Manager["Peer"]):
     def get_by_natural_key(self, slug: str) -> "Peer":
         return self.get(slug=slug)
-
-    def of_application(self, application: Any) -> "Peer | None":
-        """The enabled peer whose registration here is ``application``."""
-        if application is None or application.pk is None:
-            return None
-        return self.filter(application_id=application.pk, enabled=True).first()
 
 
 class Peer(models.Model):

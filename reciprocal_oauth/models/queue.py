@@ -40,10 +40,6 @@ class QueueItem(models.Model):
         abstract = True
 
     @property
-    def is_live(self) -> bool:
-        return self.state in self.LIVE_STATES
-
-    @property
     def why_unfinished(self) -> str:
         """``Link.Reason`` to give up with when no attempt is left."""
         return "unreachable"

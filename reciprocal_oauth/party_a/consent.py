@@ -51,12 +51,7 @@ def allow(link: Link, chosen: Sequence[str]) -> None:
         granted = scopes.cut(locked.offered_scope, chosen, locked.peer.reciprocal_limit)
         if not can_answer(locked) or set(scopes.split(granted)) != set(chosen):
             raise NothingToAllow(f"Link {link.pk} cannot be granted this scope.")
-        locked.incoming_scope = granted
-        locked.incoming_state = Link.Incoming.GRANTED
-        locked.incoming_reason = ""
-        locked.generation = F("generation") + 1
-        locked.save()
-        locked.refresh_from_db()
+        decide_anew(locked, granted)
         access_here.narrow(locked)
         queue_handover(locked)
         record(locked, Step.CONSENT, party=Party.A, detail=f"scope: {granted}")
@@ -79,6 +74,16 @@ def deny(link: Link) -> None:
         locked.linked_at = None
         locked.save()
         record(locked, Step.CONSENT, party=Party.A, detail=NOT_ALLOWED)
+    link.refresh_from_db()
+
+
+def decide_anew(link: Link, scope: str) -> None:
+    """Note a decision of the person that the peer is still to be told of. ``link`` is locked."""
+    link.incoming_scope = scope
+    link.incoming_state = Link.Incoming.GRANTED
+    link.incoming_reason = ""
+    link.generation = F("generation") + 1
+    link.save()
     link.refresh_from_db()
 
 

@@ -84,23 +84,28 @@ def _open(visit: AuthorizationRequest, account: Account | None, answer: TokenAns
     )
     if account:
         link.subject, link.account_name = account.subject, account.name
+    was_active = not created and link.is_active
     if not created:
         _clear(link, answer)
-    if not account:
-        _replace_the_other(link)
+    if not account and not was_active:
+        _replace_the_other(link, answer)
     return link
 
 
-def _replace_the_other(link: Link) -> None:
-    """End the link that a login at this site opened, if it is the only other one: most likely it is
-    with the same account, and the person would see the connection twice."""
+def _replace_the_other(link: Link, answer: TokenAnswer) -> None:
+    """End the link that a login at this site opened, if it is the only one so far: most likely it
+    is with the same account, and the person would see the connection twice."""
     others = Link.objects.select_for_update().filter(
         user_id=link.user_id, peer_id=link.peer_id, status=Link.Status.ACTIVE, subject=""
     )
     found = list(others.exclude(pk=link.pk)[:2])
     if len(found) == 1:
         revoke = dialect_of(link.peer).revokes_replaced_tokens
-        lifecycle.end(found[0], Link.Reason.REPLACED, revoke_there=revoke)
+        lifecycle.end(
+            found[0],
+            Link.Reason.REPLACED,
+            revoke_there=revoke and not access_there.holds_token_of(found[0], answer),
+        )
 
 
 def _clear(link: Link, answer: TokenAnswer) -> None:

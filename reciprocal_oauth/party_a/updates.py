@@ -7,14 +7,13 @@ peer is sent a code for the whole of what it may do now, as after a consent.
 from collections.abc import Sequence
 from datetime import timedelta
 
-from django.db.models import F
 from django.utils import timezone
 
 from .. import access_here, lifecycle, scopes, signals
 from ..models import Link, OutboxItem, Party, Step
 from ..models.events import record
 from ..transactions import atomic
-from .consent import queue_handover
+from .consent import decide_anew, queue_handover
 
 #: Seconds between two codes for one link. Who changes his mind often sends the last decision: ten
 #: codes a minute are all that a peer takes.
@@ -30,11 +29,8 @@ class CannotChange(Exception):
 def choices(link: Link) -> list[tuple[str, str]]:
     """The scopes that can be chosen, with their descriptions: all that the peer may hold here, or
     what it has where it cannot be sent a code."""
-    limit = link.peer.reciprocal_limit
-    if not _can_deliver(link):
-        limit = link.incoming_limit
     described = scopes.described()
-    return [(token, str(described[token])) for token in scopes.split(limit)]
+    return [(token, str(described[token])) for token in scopes.split(_limit(link))]
 
 
 def can_change(link: Link) -> bool:
@@ -54,27 +50,26 @@ def change(link: Link, chosen: Sequence[str]) -> None:
         return
     with atomic():
         locked = lifecycle.lock(link.pk)
-        granted = scopes.join(chosen)
-        if (
-            not can_change(locked)
-            or scopes.cut(granted, [t for t, _ in choices(locked)]) != granted
-        ):
+        granted, deliverable = scopes.join(chosen), _can_deliver(locked)
+        if not can_change(locked) or scopes.cut(granted, _limit(locked)) != granted:
             raise CannotChange(f"Link {link.pk} cannot be given this scope.")
         if set(scopes.split(locked.incoming_scope)) == set(chosen):
             return
-        locked.incoming_scope = granted
-        if _can_deliver(locked):
-            locked.incoming_state = Link.Incoming.GRANTED
-            locked.incoming_reason = ""
-            locked.generation = F("generation") + 1
-        locked.save()
-        locked.refresh_from_db()
+        if deliverable:
+            decide_anew(locked, granted)
+        else:
+            locked.incoming_scope = granted
+            locked.save(update_fields=["incoming_scope", "updated_at"])
         access_here.kill_codes(locked)
         access_here.narrow(locked)
         record(locked, Step.CONSENT, party=Party.A, detail=f"changed to scope: {granted}")
-        if _can_deliver(locked):
+        if deliverable:
             _send_soon(locked)
     link.refresh_from_db()
+
+
+def _limit(link: Link) -> str:
+    return link.peer.reciprocal_limit if _can_deliver(link) else link.incoming_limit
 
 
 def _can_deliver(link: Link) -> bool:

@@ -54,6 +54,11 @@ def receive(
     try:
         with atomic():
             return _keep(peer, token, code)
+    except HandoverRefused:
+        # Too many; but a code that was taken is answered like the first time.
+        if known := _kept(peer, token, code):
+            return known
+        raise
     except IntegrityError:
         # Sent before, or at the same moment by another request. Not looked for beforehand: that
         # would cost every hand-over a query.

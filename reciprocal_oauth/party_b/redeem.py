@@ -14,7 +14,7 @@ from ..client.token_endpoint import TokenAnswer
 from ..delivery.outcomes import Cancelled, Dead, Done, Outcome, Retry
 from ..dialects import dialect_of
 from ..exceptions import BadAnswer, DecryptionError, PeerError, PeerRefused
-from ..models import InboxItem, Link, LinkEvent, Party, Step
+from ..models import InboxItem, Link, LinkEvent, Party, Peer, Step
 from ..models.events import record
 from ..secret import Secret
 from ..transactions import atomic
@@ -38,16 +38,26 @@ def attempt(item: InboxItem) -> Outcome:
         answer = dialect_of(peer).redeem(peer, item.code)
     except PeerRefused as error:
         _failed(link, sent_at, str(error))
-        return _refused(error)
+        return _again(item, _refused(error))
     except BadAnswer as error:
         _failed(link, sent_at, str(error))
         return Dead(str(error), Reason.BAD_ANSWER)
     except PeerError as error:
         _failed(link, sent_at, str(error))
-        return Retry(str(error), Reason.UNREACHABLE)
+        return _again(item, Retry(str(error), Reason.UNREACHABLE))
     except DecryptionError as error:
         return Dead(str(error), Reason.UNREADABLE)
     return _store(item, answer, sent_at)
+
+
+def _again(item: InboxItem, outcome: Outcome) -> Outcome:
+    """Try again only with the newest code of the link: a peer that sends many while it is down
+    would be asked for each of them time and again."""
+    if isinstance(outcome, Retry):
+        newer = item.link.inbox.filter(state__in=InboxItem.LIVE_STATES, pk__gt=item.pk)
+        if newer.exists():
+            return Cancelled()
+    return outcome
 
 
 def finished_values() -> dict[str, Any]:
@@ -95,11 +105,16 @@ def _store(item: InboxItem, answer: TokenAnswer, sent_at: object) -> Outcome:
 
 def _give_back(item: InboxItem, link: Link | None, answer: TokenAnswer) -> None:
     """The link is gone or has ended, or a newer code was faster: nobody will use these tokens."""
+    if link is not None and access_there.holds_token_of(link, answer):
+        return
+    if not Peer.objects.filter(pk=item.peer_id).exists():
+        return  # Its address went with it.
+    carrier = link or item.link
+    carrier.refresh_token = Secret("")  # That of the newer code, which stays.
+    access_there.store(carrier, answer, asked_scope="")
     if link is None:
-        access_there.store(item.link, answer, asked_scope="")
-        lifecycle.queue_revocation(item.link, keep_link=False)
-    elif not access_there.holds_token_of(link, answer):
-        access_there.store(link, answer, asked_scope="")
+        lifecycle.queue_revocation(carrier, keep_link=False)
+    else:
         access_there.revoke_there(link, replaced=link.is_active)
 
 

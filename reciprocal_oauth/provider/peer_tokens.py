@@ -165,15 +165,18 @@ def revoke(token: str, application: Any, go_on: Callable[[], None]) -> None:
 
 
 def _link_of(token: str, application: Any) -> Link | None:
+    """The active link that a token of the client ``application``, as it was sent, belongs to."""
     peer = peer_of(application)
     if peer is None:
         return None
     own = {"token_checksum": hash_of(token), "application_id": application.pk}
-    families = (
-        get_refresh_token_model().objects.filter(**own).values_list("token_family", flat=True)
-    )
+    active = Link.objects.filter(peer=peer, status=Link.Status.ACTIVE)
     access_token = get_access_token_model().objects.filter(**own).first()
     if access_token is not None:
-        families = access_here.families_of(access_token)
-    active = Link.objects.filter(peer=peer, status=Link.Status.ACTIVE)
-    return active.filter(incoming_family__in=families).first()
+        links = active.filter(user_id=access_token.user_id).order_by("-created_at")
+        link = access_here.link_of(access_token, list(links))
+        # One of another family stands behind that link, but is not what the link consists of.
+        families = set(access_here.families_of(access_token)) or {None}
+        return link if link is not None and link.incoming_family in families else None
+    refresh_tokens = get_refresh_token_model().objects.filter(**own)
+    return active.filter(incoming_family__in=refresh_tokens.values("token_family")).first()

@@ -81,7 +81,7 @@ class TokenView(DOTTokenView):
 
     def _refuse_gone(self, error: ObjectDoesNotExist) -> HttpResponse:
         refused = HandoverRefused(protocol.INVALID_GRANT, f"gone meanwhile: {error}")
-        logger.warning("A token request was refused: %s", refused)
+        logger.warning("A token request was refused: %s", refused, exc_info=error)
         return self.dialect.error(refused)
 
     def create_token_response(self, request: HttpRequest) -> tuple[Any, Any, Any, int]:

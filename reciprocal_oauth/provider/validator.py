@@ -24,6 +24,9 @@ from . import client_secrets, peer_tokens
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
+#: RFC 8628, section 3.4.
+_DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+
 if TYPE_CHECKING:
     from oauth2_provider.oauth2_validators import OAuth2Validator as _Validator
 else:
@@ -41,11 +44,9 @@ class ReciprocalValidatorMixin(_Validator):
         try:
             return super().validate_grant_type(client_id, grant_type, client, request, *args, **kw)
         except (AssertionError, KeyError):
-            # DOT asserts that the type is in its own table. A site's validator that has an opinion
-            # on ours has been heard.
-            if grant_type != protocol.GRANT_TYPE:
-                raise
-            return True
+            # DOT asserts that the type is in its own table, where neither ours stands nor all that
+            # oauthlib has. A site's validator that has an opinion on ours has been heard.
+            return grant_type == protocol.GRANT_TYPE
 
     def _authenticate_basic_auth(self, request: Request) -> bool:
         # DOT reads the charset of the credentials from this attribute, and oauthlib lets a
@@ -54,9 +55,11 @@ class ReciprocalValidatorMixin(_Validator):
         return super()._authenticate_basic_auth(request)
 
     def _authenticate_request_body(self, request: Request) -> bool:
-        # DOT tries the body when the Basic credentials were wrong: a second run of the hasher,
-        # and a login as somebody else. RFC 6749, section 2.3: one mechanism per request.
-        if request.grant_type == protocol.GRANT_TYPE and request.headers.get("Authorization"):
+        # DOT tries the body when the Basic credentials were wrong: a second run of the hasher, for
+        # nothing where no secret is there, else a login as somebody else. RFC 6749, section 2.3:
+        # one mechanism per request. A device needs none at all.
+        is_second = request.headers.get("Authorization") and request.grant_type != _DEVICE_CODE
+        if is_second and (request.grant_type == protocol.GRANT_TYPE or not request.client_secret):
             return False
         return super()._authenticate_request_body(request)
 

@@ -208,18 +208,6 @@ def test_the_application_of_a_peer_cannot_be_deleted(make_peer: MakePeer) -> Non
         peer.application.delete()
 
 
-def test_only_an_enabled_peer_is_found_by_its_application(make_peer: MakePeer) -> None:
-    peer = make_peer()
-    application = peer.application
-
-    assert Peer.objects.of_application(application) == peer
-    peer.enabled = False
-    peer.save()
-    assert Peer.objects.of_application(application) is None
-    assert Peer.objects.of_application(None) is None
-    assert Peer.objects.of_application(type(application)()) is None
-
-
 def test_a_disabled_peer_keeps_its_links(link_as_a: Link) -> None:
     link_as_a.peer.enabled = False
     link_as_a.peer.save()

@@ -257,3 +257,37 @@ def test_connecting_an_account_that_the_peer_names_leaves_the_others_alone(
     connect(browser)
 
     assert Link.objects.filter(status="active").count() == 2
+
+
+def test_a_token_that_the_peer_gave_again_stays_when_the_other_link_ends(
+    token_of_a: Any, browser: Client, fake_peer: FakePeer
+) -> None:
+    Link.objects.update(
+        outgoing_state="active", access_token=Secret("at-1"), refresh_token=Secret("same")
+    )
+    fake_peer.answers["/token/"] = token_response(access_token="at-2", refresh_token="same")
+
+    connect(browser)
+
+    assert Link.objects.get(status="active").refresh_token.reveal() == "same"
+    assert revocations() == []
+
+
+def test_connecting_an_account_again_leaves_that_of_another_alone(
+    browser: Client,
+    peer: Peer,
+    user: Any,
+    make_token: Callable[..., Any],
+    connect_again: Callable[..., Any],
+) -> None:
+    """Two people of a household: one began here, the other there."""
+    connect(browser)
+    token = make_token(peer.application, user)
+    with transaction.atomic():
+        opened = open_link(peer, user.pk, "playback", token.family)
+
+    connect_again()
+
+    opened.refresh_from_db()
+    assert opened.status == "active"
+    assert call_api(token.raw) == 200

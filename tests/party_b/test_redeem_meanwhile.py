@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth import get_user_model
 from django.dispatch import Signal
+from django.utils import timezone
 
 from reciprocal_oauth import lifecycle
 from reciprocal_oauth.client.token_endpoint import TokenAnswer
-from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.delivery import queue, worker
 from reciprocal_oauth.dialects.ietf import IETFDialect
 from reciprocal_oauth.models import InboxItem, Link, Peer
 from reciprocal_oauth.secret import Secret
@@ -254,3 +256,56 @@ def test_sites_are_told_of_a_code_that_was_given_up(
     worker.drain()
 
     assert heard == [(delivery_dead, {"item": item})]
+
+
+@pytest.mark.threat("T3")
+def test_the_token_of_the_newer_code_is_not_given_back_with_those_of_the_older(
+    before_storing: Callable[..., None],
+    hand_over: HandOver,
+    token_of_a: Any,
+    fake_peer: FakePeer,
+) -> None:
+    def answer(received: Received) -> Reply:
+        if received.form["code"] == "newer":
+            return token_response(access_token="new", refresh_token="new-refresh")
+        return Reply.json(access_token="old", token_type="bearer")
+
+    def newer_is_faster() -> None:
+        hand_over(access_token=token_of_a.raw, code="newer")
+        (item,) = queue.claim(InboxItem, 1)
+        worker.work(item)
+
+    fake_peer.answers["/token/"] = answer
+    before_storing(newer_is_faster)
+    worker.drain()
+
+    assert Link.objects.get().refresh_token.reveal() == "new-refresh"
+    assert given_back(fake_peer) == ["old"]
+
+
+@pytest.mark.threat("D3")
+def test_a_peer_that_is_down_is_asked_for_the_newest_code_only(
+    hand_over: HandOver, token_of_a: Any, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/token/"] = Reply(503)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for number in range(10):
+            hand_over(access_token=token_of_a.raw, code=f"code-{number}")
+            worker.drain()
+            clock.shift(6)
+            worker.drain()
+
+    states = list(InboxItem.objects.order_by("pk").values_list("state", flat=True))
+    assert states == [State.CANCELLED] * 9 + [State.PENDING]
+    assert len(fake_peer.to("/token/")) <= 30
+
+
+@pytest.mark.threat("B12", "D3")
+def test_a_code_that_was_taken_is_answered_like_the_first_time_at_the_limit_too(
+    hand_over: HandOver, token_of_a: Any
+) -> None:
+    for number in range(10):
+        assert hand_over(access_token=token_of_a.raw, code=f"c{number}").status_code == 200
+
+    assert hand_over(access_token=token_of_a.raw, code="c9").status_code == 200
+    assert hand_over(access_token=token_of_a.raw, code="c10").status_code == 429

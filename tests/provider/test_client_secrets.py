@@ -293,3 +293,49 @@ def test_the_stored_hash_stays_what_the_site_chose(hand_over: HandOver, applicat
     hand_over()
 
     assert get_application_model().objects.get(pk=application.pk).client_secret == before
+
+
+@pytest.mark.threat("D1", "F17")
+@pytest.mark.parametrize("where", ["revoke_token", "introspect", "device-authorization"])
+def test_the_flood_is_turned_away_wherever_clients_authenticate(
+    application: Any, hashed: list[str], where: str
+) -> None:
+    answers = [
+        Client().post(
+            f"/o/{where}/", {"token": "x", "client_id": application.client_id}, headers=WRONG
+        )
+        for _request in range(30)
+    ]
+
+    assert len(hashed) <= 10
+    if hashed:  # The device endpoint of some releases asks for no secret.
+        assert (answers[-1].status_code, answers[-1]["Retry-After"]) == (429, "60")
+        assert answers[-1].json() == {"error": "temporarily_unavailable"}
+
+
+@pytest.mark.rfc("6749", "2.3")
+@pytest.mark.threat("B3", "F17")
+@pytest.mark.parametrize("grant", ["authorization_code", "refresh_token", "client_credentials"])
+def test_a_wrong_secret_is_hashed_once(application: Any, hashed: list[str], grant: str) -> None:
+    parameters = {
+        "grant_type": grant,
+        "code": "x",
+        "refresh_token": "x",
+        "client_id": application.client_id,
+    }
+
+    assert post_form(Client(), parameters, WRONG).status_code == 401
+    assert hashed == ["wrong"]
+
+
+@pytest.mark.threat("D1", "B12")
+def test_right_secrets_that_come_together_are_checked_once(
+    at_once: Callable[..., list[Any]], application: Any, hashed: list[str]
+) -> None:
+    def renew() -> int:
+        parameters = {"grant_type": "refresh_token", "refresh_token": "x"}
+        headers = basic(application.client_id, PEER_SECRET)
+        return int(post_form(Client(), parameters, headers).status_code)
+
+    assert set(at_once(20, renew)) == {400}
+    assert hashed == [PEER_SECRET]

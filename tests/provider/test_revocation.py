@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.auth import get_user_model
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 from pytest_django import Settings
 
 from reciprocal_oauth.models import Link, Peer
+from reciprocal_oauth.party_b.opening import open_link
 
 from ..conftest import PEER_SECRET, basic
 from .authorization import log_in
@@ -177,3 +179,23 @@ def test_tokens_of_other_clients_are_introspected_as_ever(
     assert introspect("unknown") == {"active": False}
     with time_machine.travel(timezone.now() + timedelta(hours=2)):
         assert introspect(token.raw) == {"active": False}
+
+
+@pytest.mark.rfc("7009", "2.1")
+@pytest.mark.threat("T3")
+def test_a_peer_that_revokes_a_token_without_family_ends_the_link(
+    client: Client, peer: Peer, user: Any, application: Any, make_token: Callable[..., Any]
+) -> None:
+    """One of the implicit grant, which gives no refresh token."""
+    token = make_token(application, user)
+    get_refresh_token_model().objects.all().delete()
+    with transaction.atomic():
+        open_link(peer, user.pk, "playback", None)
+
+    client.post(
+        "/o/revoke_token/",
+        {"token": token.raw},
+        headers=basic(application.client_id, PEER_SECRET),
+    )
+
+    assert Link.objects.get().status == Link.Status.ENDED

@@ -372,3 +372,17 @@ def test_a_backend_that_reads_json_does_not_let_an_unchecked_hand_over_in(
 
     assert response.status_code == 400
     assert not InboxItem.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.rfc("6749", "5.2")
+@pytest.mark.threat("F16", "I13")
+def test_a_grant_that_oauthlib_knows_and_dot_does_not_is_refused(application: Any) -> None:
+    response = post_form(
+        Client(),
+        {"grant_type": "openid", "code": "x", "client_id": application.client_id},
+        basic(application.client_id, PEER_SECRET),
+    )
+
+    assert response.status_code == 400
+    assert response.json()["error"] in ("unauthorized_client", "unsupported_grant_type")
