@@ -2,7 +2,7 @@
 nothing stored, nothing repeated, and never an error of our own.
 
 Half of the examples are right requests of which a little is spoilt; the others are made up. A run
-of the suite tries 200 of each kind, always the same. To try many more, other ones each time::
+of the suite tries 200 of each kind, always the same. To try many more, and other ones each time::
 
     FUZZ_EXAMPLES=10000 python -m pytest tests/provider/test_fuzz.py
     FUZZ_EXAMPLES=10000 FUZZ_RANDOM=1 python -m pytest tests/provider/test_fuzz.py
