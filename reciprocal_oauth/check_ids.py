@@ -1,0 +1,27 @@
+"""The ids of the system checks."""
+
+import enum
+
+
+@enum.unique
+class Id(enum.StrEnum):
+    """Every check by its id, for ``SILENCED_SYSTEM_CHECKS``. No id is ever given away again."""
+
+    NOT_A_DICT = "reciprocal_oauth.E001"  #: ``RECIPROCAL_OAUTH`` is not a dict.
+    UNKNOWN_SETTING = "reciprocal_oauth.E002"  #: It has a key that is no setting.
+    WRONG_VALUE = "reciprocal_oauth.E003"  #: A setting has a value of a wrong type or size.
+    ENCRYPTION_KEYS = "reciprocal_oauth.E004"  #: ``ENCRYPTION_KEYS`` are no Fernet keys.
+    DISPATCHER = "reciprocal_oauth.E005"  #: ``DISPATCHER`` names no dispatcher.
+    DIALECTS = "reciprocal_oauth.E006"  #: ``DIALECTS`` names something that is no dialect.
+    NETWORKS = "reciprocal_oauth.E007"  #: ``HTTP_ALLOWED_NETWORKS`` has an entry that is none.
+    STOCK_VIEW = "reciprocal_oauth.E008"  #: DOT's token view is mounted, not ours.
+    MIDDLEWARE = "reciprocal_oauth.E009"  #: The pages need a middleware that is missing.
+    DATABASES = "reciprocal_oauth.E010"  #: Our tables and DOT's go to different databases.
+    CA_BUNDLE = "reciprocal_oauth.E011"  #: ``HTTP_CA_BUNDLE`` names a file that is not there.
+    NO_ENDPOINT = "reciprocal_oauth.W001"  #: No token view is mounted.
+    DERIVED_KEYS = "reciprocal_oauth.W002"  #: (deploy) no encryption keys of their own.
+    LOOPBACK = "reciprocal_oauth.W003"  #: (deploy) peers on this machine may be called.
+    SHORT_LEASE = "reciprocal_oauth.W004"  #: A lease may end before the delivery it covers.
+    SQLITE_DEFERRED = "reciprocal_oauth.W006"  #: SQLite fails where it should wait.
+    CACHED_INTROSPECTION = "reciprocal_oauth.W007"  #: Narrowed tokens are felt late.
+    NO_PAGES = "reciprocal_oauth.W005"  #: The pages, and with them the callback, are not mounted.
