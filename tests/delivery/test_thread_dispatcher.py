@@ -17,7 +17,7 @@ from pytest_django import Settings
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.delivery.dispatchers import ThreadDispatcher, get_dispatcher
 from reciprocal_oauth.delivery.outcomes import Done, Outcome
-from reciprocal_oauth.models import Link, OutboxItem
+from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.party_a import consent
 
 from ..fakes import FakePeer, Received, Reply, token_response
@@ -268,3 +268,34 @@ def test_party_b_answers_while_party_a_keeps_it_waiting_for_the_tokens(
     answered.set()
 
     _soon(lambda: Link.objects.get().is_two_way)
+
+
+@pytest.mark.threat("R2", "D3")
+def test_a_peer_that_hangs_leaves_threads_for_the_others(
+    dispatcher: ThreadDispatcher,
+    settings: Settings,
+    step: ScriptedStep,
+    make_row: MakeRow,
+    make_peer: Callable[..., Peer],
+) -> None:
+    settings.RECIPROCAL_OAUTH |= {"DISPATCHER_THREADS": 6}
+    over = threading.Event()
+
+    def attempt(item: OutboxItem) -> Outcome:
+        if item.peer.slug != "healthy":
+            over.wait(10)
+        return Done()
+
+    step.outcomes = [attempt]
+    for _row in range(12):
+        make_row()
+    healthy = make_row(peer=make_peer("healthy"))
+
+    try:
+        dispatcher.wake()
+
+        _soon(lambda: OutboxItem.objects.get(pk=healthy.pk).state == OutboxItem.State.DONE)
+        assert len([item for item in step.attempted if item.peer.slug != "healthy"]) == 4
+    finally:
+        over.set()
+    _soon(lambda: not OutboxItem.objects.exclude(state=OutboxItem.State.DONE).exists())
