@@ -77,6 +77,7 @@ def test_a_reload_after_a_failure_explains_it_once_more(
     assert len(fake_peer.requests) == 1
 
 
+@pytest.mark.usefixtures("shared_database")
 @pytest.mark.threat("L3")
 @pytest.mark.django_db(transaction=True)
 def test_two_tabs_at_the_same_moment_make_one_token_request(
