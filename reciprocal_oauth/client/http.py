@@ -35,6 +35,7 @@ from .addresses import resolve
 
 USER_AGENT = f"reciprocal_oauth/{__version__}"
 _CHUNK_BYTES = 8 * 1024
+_TOO_LATE = "The answer was not finished in time."
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,13 +118,18 @@ class HardenedSession(requests.Session):
         begun = time.monotonic()
         try:
             response = super().send(request, **kwargs)
-        except Exception as error:
+        except requests.RequestException as error:
+            if _is_overdue(begun):
+                # What was cut off at the deadline looks like a connection that was closed.
+                raise requests.exceptions.ReadTimeout(_TOO_LATE) from None
             # The frames below, and those of the causes, hold the request's headers and body.
             raise error.with_traceback(None) from None
+        except Exception as error:
+            raise error.with_traceback(None) from None
         if _is_overdue(begun):
-            # What was cut off at the deadline looks like the end of the headers or of the body.
+            # Or like the end of the headers or of the body.
             response.close()
-            raise requests.exceptions.ReadTimeout("The answer was not finished in time.")
+            raise requests.exceptions.ReadTimeout(_TOO_LATE)
         return response
 
     def get_redirect_target(self, resp: requests.Response) -> None:
