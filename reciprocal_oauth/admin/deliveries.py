@@ -6,9 +6,8 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from ..models import InboxItem, OutboxItem, ReciprocalCode
-from .look_at_only import USERNAME_FIELD, LookAtOnlyAdmin, stored_or_none
+from .look_at_only import USERNAME_FIELD, LookAtOnlyAdmin, OfLinkAdmin, stored_or_none
 
-_SEARCH = ("link__id", f"link__user__{USERNAME_FIELD}")
 _PROGRESS = (
     "state",
     "attempts",
@@ -25,7 +24,7 @@ class QueueItemAdmin(LookAtOnlyAdmin):
     """What outbox and inbox have in common."""
 
     list_select_related = ("peer", "link__user")
-    search_fields = (*_SEARCH, "peer__name", "peer__slug")
+    search_fields = ("link__id", f"link__user__{USERNAME_FIELD}", "peer__name", "peer__slug")
     search_help_text = _("Link ID, user name, peer")
 
     @admin.display(description=_("user"), ordering=f"link__user__{USERNAME_FIELD}")
@@ -85,7 +84,7 @@ class InboxItemAdmin(QueueItemAdmin):
 
 
 @admin.register(ReciprocalCode)
-class ReciprocalCodeAdmin(LookAtOnlyAdmin):
+class ReciprocalCodeAdmin(OfLinkAdmin):
     list_display = (
         "created_at",
         "peer",
@@ -95,10 +94,7 @@ class ReciprocalCodeAdmin(LookAtOnlyAdmin):
         "redeemed_at",
         "replays",
     )
-    list_select_related = ("link__peer", "link__user")
     list_filter = ("state", "link__peer")
-    search_fields = (*_SEARCH, "link__peer__name", "link__peer__slug")
-    search_help_text = _("Link ID, user name, peer")
     ordering = ("-created_at",)
     fields = (
         "id",
@@ -110,11 +106,3 @@ class ReciprocalCodeAdmin(LookAtOnlyAdmin):
         "redeemed_at",
         "replays",
     )
-
-    @admin.display(description=_("peer"), ordering="link__peer__name")
-    def peer(self, code: ReciprocalCode) -> str:
-        return str(code.link.peer)
-
-    @admin.display(description=_("user"), ordering=f"link__user__{USERNAME_FIELD}")
-    def user(self, code: ReciprocalCode) -> str:
-        return str(code.link.user)

@@ -8,7 +8,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Link, LinkEvent
-from .look_at_only import USERNAME_FIELD, LookAtOnlyAdmin, LookAtOnlyInline, stored_or_none
+from .look_at_only import (
+    USERNAME_FIELD,
+    LookAtOnlyAdmin,
+    LookAtOnlyInline,
+    OfLinkAdmin,
+    stored_or_none,
+)
 
 
 class ToTheSecondMixin:
@@ -122,25 +128,9 @@ def _with_reason(state: str, reason: str) -> str:
 
 
 @admin.register(LinkEvent)
-class LinkEventAdmin(ToTheSecondMixin, LookAtOnlyAdmin):
+class LinkEventAdmin(ToTheSecondMixin, OfLinkAdmin):
     list_display = ("time", "peer", "user", "party", "step", "outcome", "detail")
-    list_select_related = ("link__peer", "link__user")
     list_filter = ("outcome", "step", "party", "link__peer")
-    search_fields = (
-        "link__id",
-        f"link__user__{USERNAME_FIELD}",
-        "link__peer__name",
-        "link__peer__slug",
-    )
-    search_help_text = _("Link ID, user name, peer")
     ordering = ("-at", "-pk")
     fields = ("time", "link", "party", "step", "outcome", "generation", "detail")
     readonly_fields = ("time",)
-
-    @admin.display(description=_("peer"), ordering="link__peer__name")
-    def peer(self, event: LinkEvent) -> str:
-        return str(event.link.peer)
-
-    @admin.display(description=_("user"), ordering=f"link__user__{USERNAME_FIELD}")
-    def user(self, event: LinkEvent) -> str:
-        return str(event.link.user)

@@ -48,6 +48,27 @@ class LookAtOnlyAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
         return super().has_delete_permission(request, obj)
 
 
+class OfLinkAdmin(LookAtOnlyAdmin):
+    """Base for rows that belong to a link: its peer and its user stand in their list."""
+
+    list_select_related = ("link__peer", "link__user")
+    search_fields = (
+        "link__id",
+        f"link__user__{USERNAME_FIELD}",
+        "link__peer__name",
+        "link__peer__slug",
+    )
+    search_help_text = _("Link ID, user name, peer")
+
+    @admin.display(description=_("peer"), ordering="link__peer__name")
+    def peer(self, row: Any) -> str:
+        return str(row.link.peer)
+
+    @admin.display(description=_("user"), ordering=f"link__user__{USERNAME_FIELD}")
+    def user(self, row: Any) -> str:
+        return str(row.link.user)
+
+
 class LookAtOnlyInline(admin.TabularInline):
     """Such rows on the page of the row that they belong to."""
 
