@@ -36,7 +36,8 @@ class Settings:
 
     @property
     def DISPATCHER_THREADS(self) -> int:
-        """How many threads of one web process the ``thread`` dispatcher delivers with."""
+        """How many threads of one web process the ``thread`` dispatcher delivers with, and
+        ``reciprocal_deliver --loop``."""
         return self._user.get("DISPATCHER_THREADS", 8)
 
     @property
@@ -95,8 +96,7 @@ class Settings:
     @property
     def DELIVERIES_PER_PEER(self) -> int:
         """How many rows may be worked on at once for one peer, by all workers together: a peer that
-        hangs must not hold them all, so keep it below ``DISPATCHER_THREADS``. Two workers that
-        claim at the same moment may go over it."""
+        hangs must not hold them all, so keep it below ``DISPATCHER_THREADS``."""
         return self._user.get("DELIVERIES_PER_PEER", 4)
 
     @property

@@ -1,23 +1,26 @@
 """Claiming rows with a lease, and recording what an attempt came to.
 
-A claim is one conditional UPDATE per row (compare-and-set), so two workers never hold the same
-row on any database. Leases are counted by the database's clock: a worker whose own clock is wrong
+Two workers never hold the same row, and all workers together never hold more rows of one peer than
+``DELIVERIES_PER_PEER``, on any database: rows are claimed behind the peer's gate with ``SKIP
+LOCKED``, or, where there are no row locks (SQLite), by one conditional UPDATE each
+(compare-and-set). Leases are counted by the database's clock: a worker whose own clock is wrong
 steals nothing. No transaction and no lock is open while a claimed row is worked on.
 """
 
 import secrets
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from django.db.models import Count, F, Q
-from django.db.models.functions import Now
+from django.db import IntegrityError, connections
+from django.db.models import Count, F, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from ..conf import settings
 from ..exceptions import LeaseLost
-from ..models import InboxItem, OutboxItem, QueueItem
+from ..models import ClaimGate, InboxItem, OutboxItem, QueueItem
+from ..transactions import atomic, database
 
 Item = TypeVar("Item", bound=QueueItem)
 State = QueueItem.State
@@ -29,53 +32,123 @@ _SPARE = 20
 
 def claim(model: type[Item], limit: int) -> Sequence[Item]:
     """Claim up to ``limit`` due rows of ``model``; the attempt is counted at the claim."""
-    rows = model._default_manager
+    return _claim(model, limit, Q())
+
+
+def claim_one(model: type[Item], pk: Any) -> Item | None:
+    """Claim the row ``pk`` of ``model``, if it is due and its peer has not had its share."""
+    return next(iter(_claim(model, 1, Q(pk=pk))), None)
+
+
+def _claim(model: type[Item], limit: int, among: Q) -> Sequence[Item]:
     owner = secrets.token_hex(16)
-    busy = _busy_peers()
-    wanted = limit
-    while wanted > 0:
-        full = [peer for peer, count in busy.items() if count >= settings.DELIVERIES_PER_PEER]
-        candidates = (
-            rows.filter(_due())
-            .exclude(peer__in=full)
-            .order_by(*_ORDER)
-            .values_list("pk", "attempts", "state", "peer")[: wanted + _SPARE]
-        )
-        passed_over = False
-        for pk, attempts, state, peer in candidates:
-            if not wanted:
-                break
-            if busy[peer] >= settings.DELIVERIES_PER_PEER:
-                passed_over = True
-                continue
-            claimed = rows.filter(_due(), pk=pk, attempts=attempts, state=state).update(
-                state=State.CLAIMED,
-                attempts=F("attempts") + 1,
-                lease_owner=owner,
-                lease_until=Now() + timedelta(seconds=settings.LEASE_SECONDS),
-                updated_at=timezone.now(),
-            )
-            busy[peer] += claimed
-            wanted -= claimed
-        if not passed_over:
-            break  # Else the rows of one peer have hidden those of others.
-    if wanted == limit:
+    claimed: list[Any] = []
+    full: set[Any] = set()
+    while len(claimed) < limit:
+        candidates = _candidates(model, among, full, limit - len(claimed) + _SPARE)
+        if not candidates:
+            break
+        for peer, pks in candidates.items():
+            taken = _claim_of(model, peer, pks, limit - len(claimed), owner)
+            if not taken:
+                # It has its share, or others were faster: they see to the rest.
+                full.add(peer)
+            claimed += taken
+    if not claimed:
         return []
-    return list(rows.filter(lease_owner=owner).order_by(*_ORDER))
+    rows = _rows(model).filter(pk__in=claimed, lease_owner=owner)
+    return list(rows.select_related("peer").order_by(*_ORDER))
 
 
-def _busy_peers() -> Counter[Any]:
-    """Peers with rows of either queue that are being worked on, and how many."""
-    busy: Counter[Any] = Counter()
-    for model in (InboxItem, OutboxItem):
-        held = model.objects.filter(state=State.CLAIMED, lease_until__gte=Now())
-        busy.update(dict(held.order_by().values_list("peer").annotate(Count("pk"))))
-    return busy
+def _candidates(
+    model: type[QueueItem], among: Q, full: set[Any], limit: int
+) -> dict[Any, list[Any]]:
+    """The keys of due rows by peer, in the order in which they came due."""
+    rows = _rows(model).filter(among, peer__paused_at__isnull=True).exclude(peer__in=full)
+    found: dict[Any, list[Any]] = {}
+    # Two queries: an index can serve each in its order, and none their union.
+    for due in (_abandoned(), _waiting()):
+        for pk, peer in rows.filter(due).order_by(*_ORDER).values_list("pk", "peer")[:limit]:
+            found.setdefault(peer, []).append(pk)
+    return found
+
+
+def _claim_of(
+    model: type[QueueItem], peer: Any, pks: Sequence[Any], limit: int, owner: str
+) -> list[Any]:
+    """Claim up to ``limit`` of the rows ``pks``, all of ``peer``, as far as it has room."""
+    values = {
+        "state": State.CLAIMED,
+        "attempts": F("attempts") + 1,
+        "lease_owner": owner,
+        "lease_until": Now() + timedelta(seconds=settings.LEASE_SECONDS),
+        "updated_at": timezone.now(),
+    }
+    if not connections[database()].features.has_select_for_update:
+        return _compare_and_set(model, peer, pks, limit, values)
+    try:
+        _make_gate(peer)
+        with atomic():
+            list(ClaimGate.objects.select_for_update().filter(pk=peer))
+            room = settings.DELIVERIES_PER_PEER - _held(InboxItem, peer) - _held(OutboxItem, peer)
+            if room <= 0:
+                return []
+            due = _rows(model).filter(_abandoned() | _waiting(), pk__in=pks).order_by(*_ORDER)
+            free = due.select_for_update(skip_locked=_can_skip_locked())
+            taken = list(free.values_list("pk", flat=True)[: min(room, limit)])
+            _rows(model).filter(pk__in=taken).update(**values)
+            return taken
+    except IntegrityError:
+        return []  # The peer has just been deleted, and its rows with it.
+
+
+def _make_gate(peer: Any) -> None:
+    # Before the transaction: who meets another's new gate holds a share of it, and two of them
+    # that then wanted it whole would be a deadlock on MariaDB.
+    if not ClaimGate.objects.filter(pk=peer).exists():
+        ClaimGate.objects.bulk_create([ClaimGate(peer_id=peer)], ignore_conflicts=True)
+
+
+def _can_skip_locked() -> bool:
+    return connections[database()].features.has_select_for_update_skip_locked
+
+
+def _compare_and_set(
+    model: type[QueueItem], peer: Any, pks: Sequence[Any], limit: int, values: dict[str, Any]
+) -> list[Any]:
+    """SQLite runs one writing statement at a time, so each counts and takes in one step."""
+    taken: list[Any] = []
+    held = _held_in(InboxItem, peer) + _held_in(OutboxItem, peer)
+    for pk in pks:
+        if len(taken) == limit:
+            break
+        row = _rows(model).alias(held=held).filter(_abandoned() | _waiting(), pk=pk)
+        if row.filter(held__lt=settings.DELIVERIES_PER_PEER).update(**values):
+            taken.append(pk)
+    return taken
+
+
+def _held(model: type[QueueItem], peer: Any) -> int:
+    """How many rows of ``model`` are being worked on for ``peer``."""
+    return _held_rows(model, peer).count()
+
+
+def _held_in(model: type[QueueItem], peer: Any) -> Coalesce:
+    counted = _held_rows(model, peer).order_by().values("peer").annotate(count=Count("pk"))
+    return Coalesce(Subquery(counted.values("count")), Value(0))
+
+
+def _held_rows(model: type[QueueItem], peer: Any) -> QuerySet[Any]:
+    return _rows(model).filter(state=State.CLAIMED, peer=peer, lease_until__gte=Now())
 
 
 def next_due_at(model: type[QueueItem]) -> datetime | None:
     """When the next row of ``model`` comes due; ``None``: none waits."""
-    waiting = model._default_manager.filter(state__in=QueueItem.WAITING_STATES)
+    waiting = _rows(model).filter(
+        state__in=QueueItem.WAITING_STATES,
+        next_attempt_at__isnull=False,
+        peer__paused_at__isnull=True,
+    )
     return waiting.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
 
 
@@ -104,15 +177,20 @@ def release(item: QueueItem, state: State, next_attempt_at: datetime, **values: 
     )
 
 
-def _due() -> Q:
-    waiting = Q(state__in=QueueItem.WAITING_STATES, next_attempt_at__lte=timezone.now())
-    abandoned = Q(state=State.CLAIMED, lease_until__lt=Now())
-    return waiting | abandoned
+def _rows(model: type[QueueItem]) -> QuerySet[Any]:
+    # Where it is written: a replica that lags would show rows that others have.
+    return model._default_manager.using(database())
+
+
+def _waiting() -> Q:
+    return Q(state__in=QueueItem.WAITING_STATES, next_attempt_at__lte=timezone.now())
+
+
+def _abandoned() -> Q:
+    return Q(state=State.CLAIMED, lease_until__lt=Now())
 
 
 def _update(item: QueueItem, **values: Any) -> None:
-    mine = type(item)._default_manager.filter(
-        pk=item.pk, state=State.CLAIMED, lease_owner=item.lease_owner
-    )
+    mine = _rows(type(item)).filter(pk=item.pk, state=State.CLAIMED, lease_owner=item.lease_owner)
     if not mine.update(**values):
         raise LeaseLost(f"{item} is no longer held by this worker.")

@@ -6,10 +6,12 @@ from .ledger import ReciprocalCode
 from .links import AuthorizationRequest, Link
 from .outbox import OutboxItem
 from .peers import Peer
-from .queue import QueueItem
+from .queue import ClaimGate, QueueItem
+from .reasons import Reason
 
 __all__ = [
     "AuthorizationRequest",
+    "ClaimGate",
     "InboxItem",
     "LinkEvent",
     "Link",
@@ -17,6 +19,7 @@ __all__ = [
     "Party",
     "Peer",
     "QueueItem",
+    "Reason",
     "ReciprocalCode",
     "Step",
 ]

@@ -18,14 +18,13 @@ class InboxItem(QueueItem):
     code = EncryptedField(blank=True, default="")
     code_hash = models.CharField(max_length=64, editable=False)
 
-    class Meta:
+    class Meta(QueueItem.Meta):
         verbose_name = _("incoming hand-over")
         verbose_name_plural = _("incoming hand-overs")
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(fields=["peer", "code_hash"], name="reciprocal_inbox_code_once")
         ]
-        indexes = [models.Index(fields=["state", "next_attempt_at"], name="reciprocal_inbox_due")]
 
     def __str__(self) -> str:
         return f"Hand-over #{self.pk}"

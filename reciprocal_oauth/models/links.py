@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import scopes
 from .fields import EncryptedField
 from .peers import Peer
+from .reasons import Reason
 
 
 class Link(models.Model):
@@ -39,29 +40,7 @@ class Link(models.Model):
         BROKEN = "broken", _("broken")
         ENDED = "ended", _("ended")
 
-    class Reason(models.TextChoices):
-        """Why a direction does not work, or a link ended."""
-
-        NONE = "", _("no reason")
-        EXPIRED = "expired", _("the access ran out and cannot be renewed")
-        REFRESH_REFUSED = "refresh_refused", _("the other site no longer renews the access")
-        UNREADABLE = "unreadable", _("the stored access cannot be read with the keys of this site")
-        HANDOVER_REFUSED = "handover_refused", _("the other site refused the code")
-        TOKEN_REFUSED = "token_refused", _("the other site no longer knows this connection")
-        CREDENTIALS_REFUSED = (
-            "credentials_refused",
-            _("the other site refused the credentials of this site"),
-        )
-        UNREACHABLE = "unreachable", _("the other site could not be reached")
-        UNCONFIRMED = "unconfirmed", _("the other site took the code but never used it")
-        CODE_REFUSED = "code_refused", _("the other site refused to redeem its own code")
-        BAD_ANSWER = "bad_answer", _("the other site answered something that cannot be used")
-        NOTHING_LEFT = "nothing_left", _("nothing is left that it may be given")
-        REPLACED = "replaced", _("a newer connection took its place")
-        REVOKED_HERE = "revoked_here", _("it was ended here")
-        REVOKED_THERE = "revoked_there", _("the other site ended it")
-        USER_INACTIVE = "user_inactive", _("the account here was deactivated")
-        PEER_DISABLED = "peer_disabled", _("the other site was switched off by an administrator")
+    Reason = Reason
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(

@@ -37,11 +37,10 @@ class OutboxItem(QueueItem):
     token = EncryptedField(blank=True, default="")
     accepted_at = models.DateTimeField(_("accepted"), null=True, blank=True)
 
-    class Meta:
+    class Meta(QueueItem.Meta):
         verbose_name = _("outgoing hand-over")
         verbose_name_plural = _("outgoing hand-overs")
         ordering = ["-created_at"]
-        indexes = [models.Index(fields=["state", "next_attempt_at"], name="reciprocal_outbox_due")]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} #{self.pk}"

@@ -35,6 +35,12 @@ class Peer(models.Model):
         BASIC = "client_secret_basic", _("HTTP Basic")
         POST = "client_secret_post", _("In the request body")
 
+    class Pause(models.TextChoices):
+        """Why nothing is delivered to a peer until an administrator says so."""
+
+        CREDENTIALS_REFUSED = "credentials_refused", _("it refused the credentials of this site")
+        GONE = "gone", _("it said that its endpoint is gone for good")
+
     slug = models.SlugField(
         _("short name"),
         unique=True,
@@ -143,6 +149,12 @@ class Peer(models.Model):
             "What people here are asked to give to the peer when it sends no “reciprocal” "
             "parameter. Part of the scope above."
         ),
+    )
+
+    #: While set, no row of either queue is worked on for this peer; they wait.
+    paused_at = models.DateTimeField(_("paused"), null=True, blank=True, editable=False)
+    paused_reason = models.CharField(
+        _("why it is paused"), max_length=30, choices=Pause.choices, blank=True, editable=False
     )
 
     created_at = models.DateTimeField(_("created"), auto_now_add=True)

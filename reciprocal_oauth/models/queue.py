@@ -7,6 +7,9 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .peers import Peer
+from .reasons import Reason
+
 
 class QueueItem(models.Model):
     """A piece of work that survives everything but the deletion of its row."""
@@ -32,17 +35,26 @@ class QueueItem(models.Model):
     lease_owner = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
+    reason = models.CharField(
+        _("why it was given up"), max_length=30, choices=Reason.choices, blank=True
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
     class Meta:
         abstract = True
+        indexes = (
+            # What is due. Rows that have ended are not in its way: they have no next attempt.
+            models.Index(fields=["next_attempt_at"], name="reciprocal_%(class)s_due"),
+            # What is being worked on, for one peer or all, and what an administrator looks for.
+            models.Index(fields=["state", "peer"], name="reciprocal_%(class)s_state"),
+        )
 
     @property
     def why_unfinished(self) -> str:
-        """``Link.Reason`` to give up with when no attempt is left."""
-        return "unreachable"
+        """The reason to give up with when no attempt is left."""
+        return Reason.UNREACHABLE
 
     @classmethod
     def finishing(cls, state: "QueueItem.State", now: datetime, **values: Any) -> dict[str, Any]:
@@ -56,3 +68,16 @@ class QueueItem(models.Model):
             "updated_at": now,
             **values,
         }
+
+
+class ClaimGate(models.Model):
+    """Locked for a moment by whoever claims rows of a peer, so that all workers together hold no
+    more of them than they may.
+
+    Apart from the peer itself: on MariaDB, every new row that points to a peer locks that one.
+    """
+
+    peer = models.OneToOneField(Peer, on_delete=models.CASCADE, primary_key=True, related_name="+")
+
+    def __str__(self) -> str:
+        return str(self.pk)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -15,10 +15,13 @@ from pytest_django import Settings
 
 from reciprocal_oauth.delivery import queue, worker
 from reciprocal_oauth.exceptions import LeaseLost
-from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
+from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer, QueueItem
 
 State = OutboxItem.State
 MakeRow = Callable[..., OutboxItem]
+
+#: One connection plays two workers in some tests, and its own row locks do not stop it.
+has_row_locks = connection.features.has_select_for_update
 
 
 def _claim(limit: int = 10) -> list[OutboxItem]:
@@ -52,6 +55,7 @@ def test_a_claimed_row_is_not_claimed_again(make_row: MakeRow) -> None:
     assert _claim() == []
 
 
+@pytest.mark.skipif(has_row_locks, reason="shown with threads where there are row locks")
 @pytest.mark.threat("R13")
 def test_two_workers_that_see_the_same_row_do_not_both_get_it(make_row: MakeRow) -> None:
     make_row()
@@ -71,6 +75,7 @@ def test_two_workers_that_see_the_same_row_do_not_both_get_it(make_row: MakeRow)
     assert OutboxItem.objects.get().attempts == 1
 
 
+@pytest.mark.skipif(has_row_locks, reason="shown with threads where there are row locks")
 @pytest.mark.threat("R13")
 def test_a_worker_that_loses_a_row_takes_the_next(make_row: MakeRow) -> None:
     first, second = make_row(), make_row()
@@ -103,14 +108,85 @@ def test_many_workers_at_once_claim_each_row_once(make_row: MakeRow, settings: S
             claimed.extend(item.pk for item in items)
         connections.close_all()
 
-    workers = [threading.Thread(target=work) for _ in range(8)]
-    for each in workers:
-        each.start()
-    for each in workers:
-        each.join()
+    _run_together(work, 8)
 
     assert sorted(claimed) == sorted(OutboxItem.objects.values_list("pk", flat=True))
     assert not OutboxItem.objects.exclude(attempts=1).exists()
+
+
+@pytest.mark.threat("D3", "R2")
+@pytest.mark.usefixtures("shared_database")
+@pytest.mark.parametrize("round_", range(5))
+def test_workers_that_claim_at_the_same_moment_keep_within_the_share_of_a_peer(
+    round_: int, make_row: MakeRow, peer: Peer, link_as_a: Link
+) -> None:
+    for number in range(10):
+        make_row()
+        InboxItem.objects.create(peer=peer, link=link_as_a, code_hash=str(number))
+    claimed: list[QueueItem] = []
+    together = threading.Barrier(8)
+
+    def work() -> None:
+        together.wait()
+        claimed.extend(worker.claim(2))
+        connections.close_all()
+
+    _run_together(work, 8)
+
+    assert len(claimed) == 4
+    assert InboxItem.objects.filter(state=State.CLAIMED).count() == 4
+
+
+@pytest.mark.skipif(not has_row_locks, reason="SQLite has no row locks")
+@pytest.mark.threat("R13")
+@pytest.mark.usefixtures("shared_database")
+def test_a_row_that_a_redemption_has_locked_holds_nobody_up(make_row: MakeRow) -> None:
+    locked, free = make_row(), make_row()
+    claimed: list[OutboxItem] = []
+
+    def work() -> None:
+        claimed.extend(_claim())
+        connections.close_all()
+
+    with transaction.atomic():
+        OutboxItem.objects.select_for_update().get(pk=locked.pk)
+        _run_together(work, 1)
+
+    assert claimed == [free]
+    assert _claim() == [locked]
+
+
+def _run_together(work: Callable[[], None], count: int) -> None:
+    workers = [threading.Thread(target=work) for _ in range(count)]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join(30)
+        assert not each.is_alive()
+
+
+@pytest.mark.threat("R19")
+def test_a_row_can_be_claimed_by_its_number(make_row: MakeRow) -> None:
+    other, wanted = make_row(), make_row()
+
+    claimed = queue.claim_one(OutboxItem, wanted.pk)
+
+    assert claimed == wanted
+    assert queue.claim_one(OutboxItem, wanted.pk) is None
+    assert queue.claim_one(OutboxItem, 0) is None
+    assert _claim() == [other]
+
+
+@pytest.mark.threat("R19")
+def test_a_row_that_is_not_due_or_beyond_the_share_is_not_claimed_by_its_number(
+    make_row: MakeRow,
+) -> None:
+    later = make_row(next_attempt_at=timezone.now() + timedelta(hours=1))
+    rows = [make_row() for _ in range(5)]
+
+    claimed = [queue.claim_one(OutboxItem, row.pk) for row in (later, *rows)]
+
+    assert claimed == [None, *rows[:4], None]
 
 
 @pytest.mark.threat("K1", "K7")
