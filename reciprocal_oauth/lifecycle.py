@@ -123,16 +123,18 @@ def end(link: Link, reason: str, *, revoke_there: bool) -> bool:
     return True
 
 
-def before_deletion(link: Link, *, revoke_there: bool) -> None:
+def before_deletion(link: Link, *, revoke_there: bool) -> bool:
     """A link's row is about to go: the peer's tokens here die, since nothing would limit them any
-    more, and ours there are revoked."""
+    more, and ours there are revoked.
+
+    :returns: whether a revocation there now waits in the outbox.
+    """
     # The link before its tokens, as everywhere.
     if not Link.objects.select_for_update().filter(pk=link.pk, status=Link.Status.ACTIVE).exists():
-        return
-    if revoke_there:
-        # Without the link: Django has already collected what goes with it.
-        queue_revocation(link, keep_link=False)
+        return False
     access_here.revoke(link)
+    # Without the link: Django has already collected what goes with it.
+    return revoke_there and queue_revocation(link, keep_link=False)
 
 
 def cancel_deliveries(link: Link) -> None:
@@ -147,20 +149,23 @@ def cancel_deliveries(link: Link) -> None:
     )
 
 
-def queue_revocation(link: Link, *, keep_link: bool = True) -> None:
+def queue_revocation(link: Link, *, keep_link: bool = True) -> bool:
     """Put the revocation of our token at the peer into the outbox, if it offers RFC 7009.
 
     The refresh token where there is one: with it the peer ends the whole grant (section 2.1).
+
+    :returns: whether there is one to be revoked.
     """
     token = link.refresh_token or link.access_token
     if not token or not link.peer.revocation_endpoint:
-        return
+        return False
     OutboxItem.objects.create(
         kind=OutboxItem.Kind.REVOCATION,
         peer=link.peer,
         link=link if keep_link else None,
         token=token,
     )
+    return True
 
 
 __all__ = [

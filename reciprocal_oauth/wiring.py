@@ -11,12 +11,13 @@ from django.db.models.signals import pre_delete
 from . import lifecycle, log_filter, signals
 from .conf import settings
 from .delivery import worker
-from .delivery.dispatchers import get_dispatcher
+from .delivery.dispatchers import Dispatcher, get_dispatcher
 from .delivery.retry import RetryPolicy
 from .models import InboxItem, Link, OutboxItem, Peer
 from .party_a import send
 from .party_b import redeem
 from .provider import composition
+from .transactions import on_commit
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
@@ -53,19 +54,31 @@ def connect() -> None:
 
 def start_delivery(sender: type, **arguments: Any) -> None:
     """Our own receiver: a row is waiting, begin with it. The signals come after commit."""
-    get_dispatcher().wake()
+    _wake(arguments["link"])
 
 
 def first_request(sender: type, **arguments: Any) -> None:
     """A request is served in this process: rows left over from before can be worked on."""
-    try:
-        get_dispatcher().request_started()
-    except ImproperlyConfigured:
-        # A system check says so at start. Nothing is lost: the rows wait.
-        logger.exception("Nothing is delivered")
+    if dispatcher := _dispatcher():
+        dispatcher.request_started()
 
 
 def link_deleted(sender: type, instance: Link, origin: Any = None, **arguments: Any) -> None:
     """A link goes: by hand, with its user, or with its peer, which then cannot be told."""
     with_its_peer = getattr(origin, "model", type(origin)) is Peer
-    lifecycle.before_deletion(instance, revoke_there=not with_its_peer)
+    if lifecycle.before_deletion(instance, revoke_there=not with_its_peer):
+        on_commit(_wake)
+
+
+def _wake(link: Link | None = None) -> None:
+    if dispatcher := _dispatcher():
+        dispatcher.wake(link)
+
+
+def _dispatcher() -> Dispatcher | None:
+    try:
+        return get_dispatcher()
+    except ImproperlyConfigured:
+        # A system check says so at start. Nothing is lost: the rows wait.
+        logger.exception("Nothing is delivered")
+        return None

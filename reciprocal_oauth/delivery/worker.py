@@ -158,5 +158,13 @@ def _finish(item: QueueItem, step: Step, state: QueueItem.State, **values: Any) 
     queue.finish(item, state, attempts=item.attempts, **values, **step.finished(state))
 
 
+def give_back(item: QueueItem) -> None:
+    """Let others claim a row at once whose attempt is not over, because this process ends."""
+    try:
+        queue.release(item, QueueItem.State.PENDING, timezone.now())
+    except LeaseLost:
+        logger.info("%s has just been decided", item, extra={"action": "lease_lost"})
+
+
 def _in(seconds: float) -> datetime:
     return timezone.now() + timedelta(seconds=seconds)

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -10,8 +10,8 @@ from django.db import transaction
 from django.test import Client
 from pytest_django import Settings
 
-from reciprocal_oauth.delivery import dispatchers, worker
-from reciprocal_oauth.delivery.dispatchers import Dispatcher, deliver_forever, get_dispatcher
+from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.delivery.dispatchers import Dispatcher, get_dispatcher
 from reciprocal_oauth.delivery.outcomes import Done, Outcome
 from reciprocal_oauth.models import Link, OutboxItem
 from reciprocal_oauth.party_a import consent
@@ -27,11 +27,11 @@ State = OutboxItem.State
 class RecordingDispatcher(Dispatcher):
     """A site's own."""
 
-    woken = 0
+    woken: ClassVar[list[Link | None]] = []
     requests = 0
 
-    def wake(self) -> None:
-        type(self).woken += 1
+    def wake(self, link: Link | None = None) -> None:
+        self.woken.append(link)
 
     def request_started(self) -> None:
         type(self).requests += 1
@@ -46,7 +46,8 @@ def use(settings: Settings) -> Callable[[str], None]:
     def choose(name: str) -> None:
         settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"DISPATCHER": name}
 
-    RecordingDispatcher.woken = RecordingDispatcher.requests = 0
+    RecordingDispatcher.woken.clear()
+    RecordingDispatcher.requests = 0
     return choose
 
 
@@ -153,8 +154,21 @@ def test_a_dispatcher_of_the_site_is_woken_and_told_of_requests(
     consent.allow(link_as_a, ["playback"])
     client.get("/no-such-page/")
 
-    assert (RecordingDispatcher.woken, RecordingDispatcher.requests) == (1, 1)
+    assert (RecordingDispatcher.woken, RecordingDispatcher.requests) == ([link_as_a], 1)
     assert get_dispatcher() is get_dispatcher()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.threat("Y1")
+def test_the_dispatcher_is_woken_when_a_link_goes_with_its_user(
+    use: Callable[[str], None], link_as_a: Link, user: Any
+) -> None:
+    use(f"{__name__}.RecordingDispatcher")
+
+    user.delete()
+
+    assert RecordingDispatcher.woken == [None]
+    assert OutboxItem.objects.get().kind == OutboxItem.Kind.REVOCATION
 
 
 @pytest.mark.parametrize(
@@ -179,29 +193,6 @@ def test_a_dispatcher_without_wake_names_itself(use: Callable[[str], None]) -> N
 
     with pytest.raises(NotImplementedError, match="UnfinishedDispatcher must implement wake"):
         get_dispatcher().wake()
-
-
-def test_delivering_for_ever_survives_a_database_that_is_away(
-    make_row: MakeRow, step: ScriptedStep, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stop = threading.Event()
-    drains: list[int] = []
-    real = worker.drain
-
-    def drain() -> int:
-        drains.append(1)
-        if len(drains) == 1:
-            raise ConnectionError
-        stop.set()
-        return real()
-
-    monkeypatch.setattr(worker, "drain", drain)
-    monkeypatch.setattr(dispatchers, "close_old_connections", lambda: None)
-    make_row()
-
-    deliver_forever(0.01, stop)
-
-    assert len(step.attempted) == 1
 
 
 @pytest.mark.django_db

@@ -5,15 +5,17 @@ import json
 import os
 import signal
 import threading
+import time
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connections
 from django.utils import timezone
 
-from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.delivery import engine, queue
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem
-from tests.fakes import FakePeer
+from tests.fakes import FakePeer, Received, Reply
 
 
 def run(*arguments: str, **options: Any) -> str:
@@ -76,52 +78,104 @@ def test_what_is_left_as_json(link_as_a: Link) -> None:
     }
 
 
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_loop_ends_with_a_signal(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = signal.getsignal(number)
-    rounds = []
+@pytest.mark.usefixtures("shared_database")
+class TestTheLoop:
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_it_delivers_until_a_signal_comes(
+        self, number: int, link_as_a: Link, fake_peer: FakePeer
+    ) -> None:
+        before = signal.getsignal(number)
+        row = wait_for_revocation(link_as_a)
 
-    def drain() -> int:
-        rounds.append(threading.current_thread())
-        if len(rounds) == 3:
+        def answer(received: Received) -> Reply:
             os.kill(os.getpid(), number)
-        return 0
+            return Reply()
 
-    monkeypatch.setattr(worker, "drain", drain)
+        fake_peer.answers["/revoke/"] = answer
 
-    text = run("--loop", "0.01")
+        text = run("--loop", "0.05")
 
-    assert len(rounds) >= 3
-    assert set(rounds) == {threading.main_thread()}
-    assert text.splitlines() == ["Delivering every 0.01 s. Ctrl-C ends it.", "Stopped."]
-    assert signal.getsignal(number) == before
+        row.refresh_from_db()
+        assert row.state == OutboxItem.State.DONE  # What is in the air is finished.
+        assert text.splitlines() == ["Delivering every 0.05 s. Ctrl-C ends it.", "Stopped."]
+        assert signal.getsignal(number) == before
 
+    def test_it_finds_what_comes_due_while_it_runs(
+        self, link_as_a: Link, fake_peer: FakePeer
+    ) -> None:
+        asked = threading.Semaphore(0)
 
-@pytest.mark.django_db(transaction=True)
-def test_a_long_pause_ends_with_a_signal() -> None:
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
-    begun = timezone.now()
+        def answer(received: Received) -> Reply:
+            asked.release()
+            return Reply()
 
-    document = json.loads(run("--loop", "600", "--json"))
+        def add_then_end() -> None:
+            for _ in range(2):
+                wait_for_revocation(link_as_a)
+                assert asked.acquire(timeout=10)
+            connections.close_all()
+            os.kill(os.getpid(), signal.SIGTERM)
 
-    assert (timezone.now() - begun).total_seconds() < 30
-    assert document == {"stopped": True}
+        fake_peer.answers["/revoke/"] = answer
+        threading.Thread(target=add_then_end).start()
 
+        run("--loop", "0.05")
 
-@pytest.mark.django_db(transaction=True)
-def test_a_second_signal_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the first one leaves to be finished may take a while."""
+        assert len(fake_peer.to("/revoke/")) == 2
 
-    def drain() -> int:
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-        return 0
+    def test_a_long_pause_ends_with_a_signal(self) -> None:
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        begun = timezone.now()
 
-    monkeypatch.setattr(worker, "drain", drain)
+        document = json.loads(run("--loop", "600", "--json"))
 
-    with pytest.raises(KeyboardInterrupt):
-        run("--loop", "600")
+        assert (timezone.now() - begun).total_seconds() < 30
+        assert document == {"stopped": True}
+
+    @pytest.mark.threat("R2")
+    def test_what_hangs_is_given_back_to_be_claimed_at_once(
+        self, link_as_a: Link, fake_peer: FakePeer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engine, "STOP_SECONDS", 0.2)
+        row = wait_for_revocation(link_as_a)
+        over = threading.Event()
+
+        def hang(received: Received) -> Reply:
+            os.kill(os.getpid(), signal.SIGTERM)
+            over.wait(10)
+            return Reply()
+
+        fake_peer.answers["/revoke/"] = hang
+
+        try:
+            run("--loop", "600")
+
+            row.refresh_from_db()
+            assert (row.state, row.attempts) == (OutboxItem.State.PENDING, 1)
+            assert (row.lease_owner, row.lease_until) == (None, None)
+            assert queue.claim(OutboxItem, 1) == [row]
+        finally:
+            over.set()
+
+    def test_a_second_signal_ends_at_once(self, link_as_a: Link, fake_peer: FakePeer) -> None:
+        """What the first one leaves to be finished may take a while."""
+        wait_for_revocation(link_as_a)
+        over = threading.Event()
+
+        def hang(received: Received) -> Reply:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.3)
+            os.kill(os.getpid(), signal.SIGINT)
+            over.wait(10)
+            return Reply()
+
+        fake_peer.answers["/revoke/"] = hang
+
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                run("--loop", "600")
+        finally:
+            over.set()
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "soon", "nan", "inf"])

@@ -1,0 +1,157 @@
+"""Threads that claim what is due and work on it, in the process that made them."""
+
+import atexit
+import logging
+import os
+import threading
+import time
+from queue import SimpleQueue
+
+from django.db import close_old_connections, connections
+from django.utils import timezone
+
+from ..conf import settings
+from ..models import QueueItem
+from . import worker
+
+logger = logging.getLogger("reciprocal_oauth.delivery")
+
+#: How long, in seconds, an engine that stops waits for what has been begun. Then the leases are
+#: given back: a peer that hangs must not keep a process from ending.
+STOP_SECONDS = 10.0
+#: How soon, in seconds, a row is looked at again that is due, but whose peer has its share.
+_HELD_UP_SECONDS = 1.0
+_SHORTEST_PAUSE_SECONDS = 0.05
+
+
+class Engine:
+    """One thread claims; up to ``DISPATCHER_THREADS`` others work.
+
+    All are daemons, which end with the process: what is in the air then is cut off, and begun anew
+    by whoever claims the row next.
+
+    :param sweep_seconds: how often it looks for due rows if nobody wakes it; default:
+        ``DISPATCHER_SWEEP_SECONDS``.
+    """
+
+    def __init__(self, sweep_seconds: float | None = None) -> None:
+        self._pid = os.getpid()
+        self._sweep_seconds = sweep_seconds
+        self._slots = settings.DISPATCHER_THREADS
+        self._wanted = threading.Event()
+        self._stopped = False
+        self._claimed: SimpleQueue[QueueItem | None] = SimpleQueue()
+        self._held: set[QueueItem] = set()
+        self._workers: list[threading.Thread] = []
+        self._claimer = threading.Thread(
+            target=self._run, name="reciprocal-dispatcher", daemon=True
+        )
+        self._claimer.start()
+        atexit.register(self.stop)
+
+    def is_alive(self) -> bool:
+        """False in a child after a fork: threads do not survive one."""
+        return self._pid == os.getpid() and self._claimer.is_alive()
+
+    def wake(self) -> None:
+        """Look for due rows now."""
+        self._wanted.set()
+
+    def stop(self) -> None:
+        """Claim nothing more, wait up to ``STOP_SECONDS`` for what has been begun, and give the
+        rest back to be claimed by others."""
+        atexit.unregister(self.stop)
+        if self._pid != os.getpid():
+            return
+        end = time.monotonic() + STOP_SECONDS
+        self._stopped = True
+        self._wanted.set()
+        for _worker in self._workers:
+            self._claimed.put(None)
+        for thread in (self._claimer, *self._workers):
+            thread.join(max(end - time.monotonic(), 0))
+        for item in list(self._held):
+            _give_back(item)
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._wanted.clear()
+            pause = self._sweep_pause
+            try:
+                close_old_connections()
+                pause = min(pause, _HELD_UP_SECONDS) if self._hand_out() else self._pause()
+            except _CannotWork:
+                return  # The leases of what was claimed run out.
+            except Exception:
+                logger.exception("The dispatcher could not look for due rows; it tries again")
+            finally:
+                connections.close_all()
+            if not self._stopped:
+                self._wanted.wait(pause)
+
+    def _hand_out(self) -> bool:
+        """Give the threads what can be claimed.
+
+        :returns: whether a row is due that cannot be claimed: others work for its peer as much as
+            is allowed, and there is nothing to do but wait.
+        """
+        while not self._stopped and (free := self._slots - len(self._held)):
+            items = worker.claim(free)
+            if not items:
+                due = worker.next_due_at()
+                return due is not None and due <= timezone.now()
+            for item in items:
+                self._held.add(item)
+                self._claimed.put(item)
+                if len(self._workers) < min(len(self._held), self._slots):
+                    self._begin_worker()
+        return False
+
+    def _begin_worker(self) -> None:
+        name = f"reciprocal-delivery-{len(self._workers) + 1}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The interpreter is shutting down, or there are no more threads to be had.
+            if not self._workers:
+                raise _CannotWork from None
+        else:
+            self._workers.append(thread)
+
+    def _work(self) -> None:
+        while (item := self._claimed.get()) is not None:
+            try:
+                worker.work(item)
+            except Exception:
+                logger.exception(
+                    "The outcome of %s could not be recorded; its lease will run out", item
+                )
+            finally:
+                connections.close_all()
+                self._held.discard(item)
+                self._wanted.set()
+
+    @property
+    def _sweep_pause(self) -> float:
+        return self._sweep_seconds or settings.DISPATCHER_SWEEP_SECONDS
+
+    def _pause(self) -> float:
+        """Seconds until the next row comes due, at most the sweep interval. Where all threads are
+        busy, the first that is done ends the pause."""
+        due = worker.next_due_at()
+        if due is None or len(self._held) >= self._slots:
+            return self._sweep_pause
+        seconds = (due - timezone.now()).total_seconds()
+        return min(max(seconds, _SHORTEST_PAUSE_SECONDS), self._sweep_pause)
+
+
+class _CannotWork(Exception):
+    """There is no thread to work with."""
+
+
+def _give_back(item: QueueItem) -> None:
+    try:
+        worker.give_back(item)
+    except Exception:
+        logger.exception("The lease of %s could not be given back; it will run out", item)
