@@ -55,6 +55,12 @@ def break_incoming(link: Link, reason: str, detail: str = "") -> None:
     )
 
 
+def stop_handover(link: Link, reason: str) -> None:
+    """The code on its way is no longer to be redeemed. ``link`` is locked."""
+    access_here.kill_codes(link)
+    break_incoming(link, reason)
+
+
 def _break(
     link: Link,
     direction: str,
@@ -180,4 +186,5 @@ __all__ = [
     "lock",
     "note_two_way",
     "queue_revocation",
+    "stop_handover",
 ]

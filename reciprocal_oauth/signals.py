@@ -27,6 +27,10 @@ direction_broken = Signal()
 #: A link was ended. Arguments: ``link``, ``reason``.
 link_ended = Signal()
 
+#: Nothing is delivered to a peer any more until an administrator resumes it. Arguments: ``peer``,
+#: ``reason`` (a value of ``Link.Reason``).
+peer_paused = Signal()
+
 #: A delivery was given up. Arguments: ``item`` (an ``OutboxItem`` or ``InboxItem``).
 delivery_dead = Signal()
 

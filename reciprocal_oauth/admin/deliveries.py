@@ -1,11 +1,16 @@
 """Both queues, and the ledger of codes."""
 
+from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from ..models import InboxItem, OutboxItem, ReciprocalCode
+from ..party_a import resending
 from .look_at_only import USERNAME_FIELD, LookAtOnlyAdmin, OfLinkAdmin, stored_or_none
 
 _PROGRESS = (
@@ -13,6 +18,7 @@ _PROGRESS = (
     "attempts",
     "next_attempt_at",
     "last_error",
+    "reason",
     "lease_until",
     "created_at",
     "updated_at",
@@ -45,7 +51,8 @@ class OutboxItemAdmin(QueueItemAdmin):
         "next_attempt_at",
         "last_error",
     )
-    list_filter = ("state", "kind", "peer")
+    list_filter = ("state", "reason", "kind", "peer")
+    actions = ("resend", "cancel")
     fields = (
         "kind",
         "peer",
@@ -61,6 +68,42 @@ class OutboxItemAdmin(QueueItemAdmin):
     @admin.display(description=_("token to revoke"))
     def has_token(self, item: OutboxItem) -> str:
         return stored_or_none(item.token)
+
+    def has_carry_on_permission(self, request: HttpRequest) -> bool:
+        """Whether somebody may have rows sent anew, or stop them: who may change them elsewhere."""
+        return request.user.has_perm("reciprocal_oauth.change_outboxitem")
+
+    @admin.action(description=_("Send again what was given up"), permissions=["carry_on"])
+    def resend(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> None:
+        count = self._for_each(request, queryset, resending.resend, _("Sent again."))
+        message = ngettext("%d hand-over is sent again.", "%d hand-overs are sent again.", count)
+        if count:
+            self.message_user(request, message % count)
+
+    @admin.action(description=_("Stop what is under way"), permissions=["carry_on"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> None:
+        count = self._for_each(request, queryset, resending.cancel, _("Stopped."))
+        message = ngettext("%d hand-over was stopped.", "%d hand-overs were stopped.", count)
+        if count:
+            self.message_user(request, message % count)
+
+    def _for_each(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[OutboxItem],
+        act: Callable[[OutboxItem], None],
+        entry: Any,
+    ) -> int:
+        count = 0
+        for item in queryset:
+            try:
+                act(item)
+            except resending.NotPossible as refused:
+                self.message_user(request, f"{item}: {refused}", messages.WARNING)
+            else:
+                self.log_change(request, item, str(entry))
+                count += 1
+        return count
 
 
 @admin.register(InboxItem)

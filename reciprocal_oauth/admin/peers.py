@@ -19,7 +19,9 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from .. import registration
+from ..delivery import pausing
 from ..models import Link, Peer
+from ..party_a import resending
 from .look_at_only import NoSecretLookupsMixin
 from .peer_form import PeerForm
 
@@ -37,11 +39,11 @@ def _given(name: str, label: Any) -> Callable[[Any, Peer], str]:
 @admin.register(Peer)
 class PeerAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
     form = PeerForm
-    list_display = ("name", "slug", "enabled", "dialect", "issuer", "link_count")
+    list_display = ("name", "slug", "enabled", "delivery", "dialect", "issuer", "link_count")
     list_filter = ("enabled", "dialect")
     search_fields = ("name", "slug", "issuer", "token_endpoint")
     prepopulated_fields: ClassVar[dict[str, Sequence[str]]] = {"slug": ("name",)}
-    actions = ("enable", "disable", "delete_selected")
+    actions = ("enable", "disable", "resume", "delete_selected")
 
     fields_to_fill = (
         (None, {"fields": ("name", "slug", "homepage", "enabled", "dialect")}),
@@ -134,6 +136,21 @@ class PeerAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
         url = reverse(f"{self.admin_site.name}:reciprocal_oauth_link_changelist")
         return format_html('<a href="{}?{}">{}</a>', url, query, peer.active_links)
 
+    @admin.display(description=_("delivery"), ordering="paused_at")
+    def delivery(self, peer: Any) -> str:
+        if peer.paused_at is None:
+            return str(_("running"))
+        return f"{_('paused')}: {peer.get_paused_reason_display()}"
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        peer = kwargs.get("obj")
+        if request.method == "GET" and peer is not None and peer.paused_at is not None:
+            self.message_user(request, _explain_pause(peer), messages.WARNING)
+        response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return response
+
     # What can be done
 
     # A peer that has links is not deleted: with it would go what limits and ends the tokens of its
@@ -174,6 +191,8 @@ class PeerAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Peer, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
+        if obj.paused_at is not None and pausing.CAUSES & set(form.changed_data):
+            self._resume(request, obj)
         if doubt := registration.doubt_about(obj):
             self.message_user(request, doubt, messages.WARNING)
 
@@ -191,6 +210,21 @@ class PeerAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
     def disable(self, request: HttpRequest, queryset: QuerySet[Peer]) -> None:
         self._switch(request, queryset, False)
 
+    @admin.action(description=_("Resume delivery to selected peers"), permissions=["change"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Peer]) -> None:
+        for peer in queryset.filter(paused_at__isnull=False):
+            self._resume(request, peer)
+            self.log_change(request, peer, gettext("Delivery resumed."))
+
+    def _resume(self, request: HttpRequest, peer: Peer) -> None:
+        count = resending.resume(peer)
+        message = ngettext(
+            "Delivery to %(peer)s goes on; %(count)d refused hand-over is sent again.",
+            "Delivery to %(peer)s goes on; %(count)d refused hand-overs are sent again.",
+            count,
+        )
+        self.message_user(request, message % {"peer": peer, "count": count})
+
     def _switch(self, request: HttpRequest, queryset: QuerySet[Peer], on: bool) -> None:
         count = 0
         for peer in queryset.filter(enabled=not on):
@@ -204,3 +238,12 @@ class PeerAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
             else ngettext("%d peer was disabled.", "%d peers were disabled.", count)
         )
         self.message_user(request, message % count)
+
+
+def _explain_pause(peer: Peer) -> str:
+    text = gettext(
+        "Nothing is delivered to this peer: %(reason)s. Correct our registration there or its "
+        "endpoints and save, which resumes delivery; or, if it was mended there, resume it with "
+        "the action in the list of peers."
+    )
+    return text % {"reason": peer.get_paused_reason_display()}

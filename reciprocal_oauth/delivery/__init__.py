@@ -4,6 +4,7 @@
 - ``retry``: the pure policy: outcome and attempts in, time of the next attempt out.
 - ``queue``: claims rows with a lease, and records outcomes.
 - ``worker``: claims due rows, runs the step that a party registered, records.
+- ``pausing``: peers that are left alone until an administrator has seen to them.
 - ``engine``: threads of one process that claim and work.
 - ``dispatchers``: who starts the worker: threads of the web process, the caller, nobody.
 

@@ -35,10 +35,12 @@ class Dead:
 
     :ivar error: for our log and the administrator; no secrets.
     :ivar reason: a ``Link.Reason``.
+    :ivar pauses_peer: the peer would refuse every other row as well.
     """
 
     error: str
     reason: str
+    pauses_peer: bool = False
 
 
 @dataclass(frozen=True)

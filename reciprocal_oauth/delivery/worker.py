@@ -13,7 +13,7 @@ from .. import signals
 from ..exceptions import LeaseLost
 from ..models import InboxItem, Link, OutboxItem, QueueItem
 from ..transactions import atomic
-from . import queue
+from . import pausing, queue
 from .outcomes import Accepted, Cancelled, Dead, Done, Outcome, Retry
 from .retry import RetryPolicy
 
@@ -110,7 +110,7 @@ def _attempt(item: QueueItem, step: Step) -> Outcome:
         return Retry(f"internal error: {type(error).__name__}", item.why_unfinished)
 
 
-def _record(item: QueueItem, step: Step, outcome: Outcome) -> None:
+def _record(item: Any, step: Step, outcome: Outcome) -> None:
     logger.info(
         "Attempt %s at %s: %s",
         item.attempts,
@@ -123,7 +123,9 @@ def _record(item: QueueItem, step: Step, outcome: Outcome) -> None:
             _finish(item, step, QueueItem.State.DONE, last_error="")
         case Cancelled():
             _finish(item, step, QueueItem.State.CANCELLED)
-        case Dead(error=error, reason=reason):
+        case Dead(error=error, reason=reason, pauses_peer=pauses_peer):
+            if pauses_peer:
+                pausing.pause(item.peer_id, reason)
             _give_up(item, step, error, reason)
         case Accepted(watch_seconds=seconds):
             queue.release(
@@ -134,12 +136,12 @@ def _record(item: QueueItem, step: Step, outcome: Outcome) -> None:
                 accepted_at=timezone.now(),
             )
         case Retry(error=error, reason=reason, after=after):
-            pause = step.policy().pause_after(item.attempts, after)
-            if pause is None:
+            wait = step.policy().pause_after(item.attempts, after)
+            if wait is None:
                 _give_up(item, step, error, reason)
             else:
                 queue.release(
-                    item, QueueItem.State.PENDING, _in(pause), last_error=error[:_ERROR_LENGTH]
+                    item, QueueItem.State.PENDING, _in(wait), last_error=error[:_ERROR_LENGTH]
                 )
 
 
@@ -147,7 +149,7 @@ def _give_up(item: Any, step: Step, error: str, reason: str) -> None:
     with atomic():
         # The link before its rows, as everywhere: a redemption that runs would wait for the row.
         Link.objects.select_for_update().filter(pk=item.link_id).first()
-        _finish(item, step, QueueItem.State.DEAD, last_error=error[:_ERROR_LENGTH])
+        _finish(item, step, QueueItem.State.DEAD, last_error=error[:_ERROR_LENGTH], reason=reason)
         item.refresh_from_db()
         step.given_up(item, reason, error)
         signals.send_after_commit(signals.delivery_dead, type(item), item=item)

@@ -94,6 +94,8 @@ def meaning_of(answer: Answer) -> SendAnswer:
         meaning = Meaning.STALE
     elif status == 401:
         meaning = Meaning.CREDENTIALS_REFUSED
+    elif status == 410:
+        meaning = Meaning.GONE
     elif status in (404, 405, 408, 425, 429) or status >= 500 or status < 400:
         meaning = Meaning.RETRY
     else:

@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='peer',
             name='paused_reason',
-            field=models.CharField(blank=True, choices=[('credentials_refused', 'it refused the credentials of this site'), ('gone', 'it said that its endpoint is gone for good')], editable=False, max_length=30, verbose_name='why it is paused'),
+            field=models.CharField(blank=True, choices=[('', 'no reason'), ('expired', 'the access ran out and cannot be renewed'), ('refresh_refused', 'the other site no longer renews the access'), ('unreadable', 'the stored access cannot be read with the keys of this site'), ('handover_refused', 'the other site refused the code'), ('token_refused', 'the other site no longer knows this connection'), ('credentials_refused', 'the other site refused the credentials of this site'), ('unreachable', 'the other site could not be reached'), ('unconfirmed', 'the other site took the code but never used it'), ('code_refused', 'the other site refused to redeem its own code'), ('bad_answer', 'the other site answered something that cannot be used'), ('nothing_left', 'nothing is left that it may be given'), ('replaced', 'a newer connection took its place'), ('revoked_here', 'it was ended here'), ('revoked_there', 'the other site ended it'), ('user_inactive', 'the account here was deactivated'), ('peer_disabled', 'the other site was switched off by an administrator'), ('gone', 'the other site says that its endpoint is gone for good'), ('stopped', 'an administrator stopped the delivery')], editable=False, max_length=30, verbose_name='why it is paused'),
         ),
         migrations.AlterField(
             model_name='link',

@@ -19,6 +19,7 @@ from .peer_rules import (
     check_scope,
     check_scope_here,
 )
+from .reasons import Reason
 
 
 class PeerManager(models.Manager["Peer"]):
@@ -34,12 +35,6 @@ class Peer(models.Model):
 
         BASIC = "client_secret_basic", _("HTTP Basic")
         POST = "client_secret_post", _("In the request body")
-
-    class Pause(models.TextChoices):
-        """Why nothing is delivered to a peer until an administrator says so."""
-
-        CREDENTIALS_REFUSED = "credentials_refused", _("it refused the credentials of this site")
-        GONE = "gone", _("it said that its endpoint is gone for good")
 
     slug = models.SlugField(
         _("short name"),
@@ -154,7 +149,7 @@ class Peer(models.Model):
     #: While set, no row of either queue is worked on for this peer; they wait.
     paused_at = models.DateTimeField(_("paused"), null=True, blank=True, editable=False)
     paused_reason = models.CharField(
-        _("why it is paused"), max_length=30, choices=Pause.choices, blank=True, editable=False
+        _("why it is paused"), max_length=30, choices=Reason.choices, blank=True, editable=False
     )
 
     created_at = models.DateTimeField(_("created"), auto_now_add=True)

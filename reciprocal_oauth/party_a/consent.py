@@ -106,6 +106,7 @@ def queue_handover(link: Link) -> OutboxItem:
             "lease_owner": None,
             "lease_until": None,
             "last_error": "",
+            "reason": "",
         },
     )
     return item

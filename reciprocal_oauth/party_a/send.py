@@ -11,6 +11,7 @@ from django.utils import timezone
 from .. import lifecycle
 from ..access_there import fresh_access_token
 from ..conf import settings
+from ..delivery import pausing
 from ..delivery.outcomes import Accepted, Cancelled, Dead, Done, Outcome, Retry
 from ..dialects import dialect_of
 from ..dialects.base import Dialect, Meaning, SendAnswer
@@ -86,8 +87,9 @@ def _hand_over(item: OutboxItem) -> Outcome:
     except NotLinked as error:
         return Dead(str(error), link.outgoing_reason or Reason.TOKEN_REFUSED)
     except PeerRefused as error:
-        # Refreshing was refused for a reason that may pass.
-        return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
+        # Refreshing was refused, and not for the token's sake.
+        again = Retry(str(error), Reason.UNREACHABLE, error.retry_after)
+        return pausing.refuses_everything(error) or again
     except BadAnswer as error:
         return Retry(str(error), Reason.BAD_ANSWER)
     except PeerError as error:
@@ -156,7 +158,9 @@ def _outcome(link: Link, answer: SendAnswer) -> Outcome:
             lifecycle.break_outgoing(link, Reason.TOKEN_REFUSED, answer.detail)
             return Dead(answer.detail, Reason.TOKEN_REFUSED)
         case Meaning.CREDENTIALS_REFUSED:
-            return Dead(answer.detail, Reason.CREDENTIALS_REFUSED)
+            return Dead(answer.detail, Reason.CREDENTIALS_REFUSED, pauses_peer=True)
+        case Meaning.GONE:
+            return Dead(answer.detail, Reason.GONE, pauses_peer=True)
         case Meaning.REFUSED:
             return Dead(answer.detail, Reason.HANDOVER_REFUSED)
 
@@ -174,5 +178,9 @@ def _revoke(item: OutboxItem) -> Outcome:
             return Done()
         case Meaning.RETRY:
             return Retry(answer.detail, Reason.UNREACHABLE, answer.retry_after)
+        case Meaning.CREDENTIALS_REFUSED:
+            return Dead(answer.detail, Reason.CREDENTIALS_REFUSED, pauses_peer=True)
+        case Meaning.GONE:
+            return Dead(answer.detail, Reason.GONE, pauses_peer=True)
         case _:
             return Dead(answer.detail, Reason.TOKEN_REFUSED)

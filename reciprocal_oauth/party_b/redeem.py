@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from .. import access_there, lifecycle
 from ..client.token_endpoint import TokenAnswer
+from ..delivery import pausing
 from ..delivery.outcomes import Cancelled, Dead, Done, Outcome, Retry
 from ..dialects import dialect_of
 from ..exceptions import BadAnswer, DecryptionError, PeerError, PeerRefused
@@ -73,9 +74,7 @@ def given_up(item: InboxItem, reason: str, error: str) -> None:
 def _refused(error: PeerRefused) -> Outcome:
     if error.status in (408, 425, 429) or error.status >= 500:
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
-    if error.status == 401:
-        return Dead(str(error), Reason.CREDENTIALS_REFUSED)
-    return Dead(str(error), Reason.CODE_REFUSED)
+    return pausing.refuses_everything(error) or Dead(str(error), Reason.CODE_REFUSED)
 
 
 def _store(item: InboxItem, answer: TokenAnswer, sent_at: object) -> Outcome:

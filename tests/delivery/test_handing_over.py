@@ -136,7 +136,7 @@ REFUSED = [
     (Reply.json(400, error="unauthorized_client"), Link.Reason.HANDOVER_REFUSED),
     (Reply.json(400, error="unsupported_grant_type"), Link.Reason.HANDOVER_REFUSED),
     (Reply(403, b""), Link.Reason.HANDOVER_REFUSED),
-    (Reply(410, b""), Link.Reason.HANDOVER_REFUSED),
+    (Reply(410, b""), Link.Reason.GONE),
     (Reply(415, b""), Link.Reason.HANDOVER_REFUSED),
     (Reply.json(401, error="invalid_client"), Link.Reason.CREDENTIALS_REFUSED),
     (Reply(401, b""), Link.Reason.CREDENTIALS_REFUSED),

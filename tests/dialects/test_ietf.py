@@ -107,7 +107,7 @@ MEANINGS: list[tuple[Reply, Meaning]] = [
     (Reply.json(401, error="invalid_client"), Meaning.CREDENTIALS_REFUSED),
     (Reply(401, b""), Meaning.CREDENTIALS_REFUSED),
     (Reply(403), Meaning.REFUSED),
-    (Reply(410), Meaning.REFUSED),
+    (Reply(410), Meaning.GONE),
     (Reply(413), Meaning.REFUSED),
     *((Reply(status, b""), Meaning.RETRY) for status in
       (301, 302, 303, 307, 308, 404, 405, 408, 425, 429, 500, 502, 503, 504)),

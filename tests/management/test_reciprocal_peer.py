@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.hashers import check_password
 from django.core.management import CommandError, call_command
 from django.test import override_settings
+from django.utils import timezone
 from jwcrypto import jwk
 from oauth2_provider.models import get_application_model
 
@@ -703,6 +704,35 @@ def test_a_long_name_leaves_the_other_columns_in_sight(make_peer: Any) -> None:
     assert len(text.splitlines()[0]) < 150
     (document,) = json.loads(run("list", "--json"))
     assert (document["name"], len(document["issuer"])) == ("M" * 200, 216)
+
+
+class TestAPausedPeer:
+    @pytest.fixture(autouse=True)
+    def _paused(self, make_peer: Any) -> None:
+        make_peer("music", paused_at=timezone.now(), paused_reason="credentials_refused")
+
+    def test_it_says_so(self) -> None:
+        assert "enabled, paused (credentials_refused)" in run("list")
+        assert "music, enabled, paused (credentials_refused)" in run("show", "music")
+        assert json.loads(run("show", "music", "--json"))["paused_reason"] == "credentials_refused"
+
+    def test_it_is_resumed(self) -> None:
+        text = run("resume", "music")
+
+        assert text == "Delivery goes on. Hand-overs that are sent again: 0.\n"
+        assert Peer.objects.get().paused_at is None
+        assert json.loads(run("resume", "music", "--json")) == {"resumed": False, "sent_again": 0}
+
+    def test_correcting_our_registration_there_resumes_it(self) -> None:
+        run("add", "music", "--name", "Music!")
+        assert Peer.objects.get().paused_at
+
+        run("add", "music", "--client-secret", "a-new-one")
+        assert Peer.objects.get().paused_at is None
+
+    def test_one_that_does_not_exist_is_named(self) -> None:
+        with pytest.raises(CommandError, match="There is no peer “tv”. Known: music."):
+            run("resume", "tv")
 
 
 @pytest.mark.django_db

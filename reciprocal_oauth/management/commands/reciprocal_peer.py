@@ -8,14 +8,16 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count, Q, QuerySet
 
 from reciprocal_oauth.client.discovery import Metadata, discover
+from reciprocal_oauth.delivery import pausing
 from reciprocal_oauth.exceptions import PeerError
 from reciprocal_oauth.models import Link, Peer
+from reciprocal_oauth.party_a import resending
 from reciprocal_oauth.registration import Sheet, doubt_about, sheet_for
 from reciprocal_oauth.secret import Secret
 
 from ._peer_flags import EPILOG, PEER_FLAGS, add_django_flags, add_flags, option, read_secrets
 from ._peer_saving import save
-from ._printing import as_json, columns, printable, shortened
+from ._printing import as_json, columns, iso, printable, shortened
 
 #: What is printed of a peer; its secret is not among it.
 SHOWN_FIELDS = ("slug", "enabled", *(field for field in PEER_FLAGS if field != "client_secret"))
@@ -43,22 +45,29 @@ class Command(BaseCommand):
         )
         show = actions.add_parser("show", help="show a peer, and what to give to the other side")
         listing = actions.add_parser("list", help="list the peers")
+        resume = actions.add_parser(
+            "resume",
+            help="deliver to a peer again that had refused our credentials",
+            description="Ends the pause of a peer that had refused the credentials of this site or "
+            "said that it was gone, and sends again what was given up for that.",
+        )
         add_flags(add)
-        for action in (add, show):
+        for action in (add, show, resume):
             action.add_argument(
                 "slug", metavar="SLUG", help="its short name, which is part of the redirect URI"
             )
+        for action in (add, show):
             action.add_argument(
                 "--base-url",
                 metavar="URL",
                 help="where this site is, to print whole URLs in place of paths",
             )
-        for action in (add, show, listing):
+        for action in (add, show, listing, resume):
             action.add_argument("--json", action="store_true", help="print one JSON document")
             add_django_flags(action)
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
-        actions = {"add": self.add, "show": self.show, "list": self.list}
+        actions = {"add": self.add, "show": self.show, "list": self.list, "resume": self.resume}
         actions[action](options)
 
     def add(self, options: dict[str, Any]) -> None:
@@ -67,15 +76,18 @@ class Command(BaseCommand):
         redirect_uris = options["redirect_uri"]
         if isinstance(redirect_uris, str):  # call_command() was given one as it is.
             redirect_uris = [redirect_uris]
+        values = self._values(options)
         peer, is_new, made_up = save(
             options["slug"],
-            self._values(options),
+            values,
             client_id=options["application_client_id"],
             client_secret=options["application_client_secret"],
             redirect_uris=redirect_uris,
         )
         if doubt := doubt_about(peer):
             self._warn(doubt)
+        if peer.paused_at is not None and pausing.CAUSES & values.keys():
+            resending.resume(peer)
         peer = _peers().get(pk=peer.pk)
         sheet = sheet_for(peer, absolute)
         if options["json"]:
@@ -88,10 +100,7 @@ class Command(BaseCommand):
 
     def show(self, options: dict[str, Any]) -> None:
         absolute = _absolute(options["base_url"])
-        peer = _peers().filter(slug=options["slug"]).first()
-        if peer is None:
-            known = ", ".join(_peers().values_list("slug", flat=True)) or "none"
-            raise CommandError(f"There is no peer “{printable(options['slug'])}”. Known: {known}.")
+        peer = _named(options["slug"])
         sheet = sheet_for(peer, absolute)
         if options["json"]:
             self.stdout.write(as_json(_document(peer, sheet)))
@@ -107,6 +116,16 @@ class Command(BaseCommand):
             self.stdout.write("There are no peers. Add one with: reciprocal_peer add SLUG")
         else:
             self.stdout.write(columns(map(_row, peers)))
+
+    def resume(self, options: dict[str, Any]) -> None:
+        peer = _named(options["slug"])
+        was_paused = peer.paused_at is not None
+        count = resending.resume(peer)
+        if options["json"]:
+            self.stdout.write(as_json({"resumed": was_paused, "sent_again": count}))
+            return
+        done = "Delivery goes on" if was_paused else "Delivery was not paused"
+        self.stdout.write(f"{done}. Hand-overs that are sent again: {count}.")
 
     def _values(self, options: dict[str, Any]) -> dict[str, Any]:
         """The fields of the peer that are given: by discovery, else by flag, which wins."""
@@ -164,10 +183,20 @@ def _peers() -> QuerySet[Peer]:
     return Peer.objects.select_related("application").annotate(active_links=active).order_by("slug")
 
 
+def _named(slug: str) -> Any:
+    peer = _peers().filter(slug=slug).first()
+    if peer is None:
+        known = ", ".join(_peers().values_list("slug", flat=True)) or "none"
+        raise CommandError(f"There is no peer “{printable(slug)}”. Known: {known}.")
+    return peer
+
+
 def _document(peer: Any, sheet: Sheet | None = None) -> dict[str, Any]:
     document = {
         **{field: getattr(peer, field) for field in SHOWN_FIELDS},
         "client_secret_stored": bool(peer.client_secret),
+        "paused_at": iso(peer.paused_at),
+        "paused_reason": peer.paused_reason,
         "application_client_id": peer.application.client_id,
         "redirect_uris": peer.application.redirect_uris.split(),
         "active_links": peer.active_links,
@@ -182,11 +211,16 @@ def _row(peer: Any) -> tuple[str, ...]:
     return (
         peer.slug,
         shortened(peer.name),
-        "enabled" if peer.enabled else "disabled",
+        _state(peer),
         shortened(peer.dialect),
         shortened(peer.issuer or peer.token_endpoint, 60),
         f"{count} link" if count == 1 else f"{count} links",
     )
+
+
+def _state(peer: Peer) -> str:
+    state = "enabled" if peer.enabled else "disabled"
+    return f"{state}, paused ({peer.paused_reason})" if peer.paused_at else state
 
 
 def _peer_text(peer: Any) -> str:
@@ -196,8 +230,9 @@ def _peer_text(peer: Any) -> str:
     values["--application-client-id"] = peer.application.client_id
     values["--redirect-uri"] = " ".join(peer.application.redirect_uris.split())
     rows = [(flag.lstrip("-"), value or "–") for flag, value in values.items()]
-    state = "enabled" if peer.enabled else "disabled"
-    return columns([("peer", f"{peer.slug}, {state}, active links: {peer.active_links}"), *rows])
+    return columns(
+        [("peer", f"{peer.slug}, {_state(peer)}, active links: {peer.active_links}"), *rows]
+    )
 
 
 def _sheet_text(sheet: Sheet, made_up_secret: str = "") -> str:

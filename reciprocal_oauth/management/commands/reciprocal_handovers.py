@@ -1,0 +1,138 @@
+"""Lists what was or is to be handed over, sends it again, or stops it."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import QuerySet
+
+from reciprocal_oauth.models import OutboxItem, Peer
+from reciprocal_oauth.party_a import resending
+
+from ._peer_flags import add_django_flags
+from ._printing import as_json, columns, for_people, iso, printable, shortened
+
+State = OutboxItem.State
+
+
+class Command(BaseCommand):
+    help = "Lists hand-overs and revocations at peers, sends again what was given up, or stops it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        listing = actions.add_parser("list", help="list them, the newest first")
+        listing.add_argument(
+            "--state", choices=State.values, help="only those in this state, such as dead"
+        )
+        listing.add_argument(
+            "--limit", type=int, default=100, metavar="N", help="at most so many (default: 100)"
+        )
+        resend = actions.add_parser("resend", help="send again what was given up or stopped")
+        resend.add_argument(
+            "--dead", action="store_true", help="all that were given up, instead of numbers"
+        )
+        cancel = actions.add_parser("cancel", help="stop what is under way")
+        for action in (resend, cancel):
+            action.add_argument(
+                "numbers", nargs="*", type=int, metavar="NUMBER", help="as the list shows them"
+            )
+        for action in (listing, resend):
+            action.add_argument("--peer", metavar="SLUG", help="only those of this peer")
+        for action in (listing, resend, cancel):
+            action.add_argument("--json", action="store_true", help="print one JSON document")
+            add_django_flags(action)
+
+    def handle(self, *args: Any, action: str, **options: Any) -> None:
+        actions = {"list": self.list, "resend": self.resend, "cancel": self.cancel}
+        actions[action](options)
+
+    def list(self, options: dict[str, Any]) -> None:
+        items = _items(options["peer"]).order_by("-created_at", "-pk")
+        if options["state"]:
+            items = items.filter(state=options["state"])
+        found = items[: max(options["limit"], 0)]
+        if options["json"]:
+            self.stdout.write(as_json([_document(item) for item in found]))
+        elif not found:
+            self.stdout.write("There are none.")
+        else:
+            self.stdout.write(columns(map(_row, found)))
+
+    def resend(self, options: dict[str, Any]) -> None:
+        items = _items(options["peer"])
+        if options["dead"] == bool(options["numbers"]):
+            raise CommandError("Give the numbers of what to send again, or --dead for all.")
+        if options["dead"]:
+            chosen = list(items.filter(state=State.DEAD).order_by("pk"))
+        else:
+            chosen = _numbered(items, options["numbers"])
+        self._for_each(chosen, resending.resend, "sent_again", options["json"])
+
+    def cancel(self, options: dict[str, Any]) -> None:
+        if not options["numbers"]:
+            raise CommandError("Give the numbers of what to stop.")
+        chosen = _numbered(_items(None), options["numbers"])
+        self._for_each(chosen, resending.cancel, "stopped", options["json"])
+
+    def _for_each(self, items: Any, act: Any, done: str, json: bool) -> None:
+        numbers, refused = [], {}
+        for item in items:
+            try:
+                act(item)
+                numbers.append(item.pk)
+            except resending.NotPossible as error:
+                refused[item.pk] = str(error)
+        if json:
+            self.stdout.write(as_json({done: numbers, "refused": refused}))
+            return
+        self.stdout.write(f"{done.capitalize().replace('_', ' ')}: {len(numbers)}.")
+        for number, why in refused.items():
+            self.stderr.write(f"Number {number}: {why}")
+
+
+def _items(slug: str | None) -> QuerySet[OutboxItem]:
+    """:raises CommandError: there is no such peer."""
+    items = OutboxItem.objects.select_related("peer", "link__user")
+    if slug is None:
+        return items
+    if not Peer.objects.filter(slug=slug).exists():
+        raise CommandError(f"There is no peer “{printable(slug)}”.")
+    return items.filter(peer__slug=slug)
+
+
+def _numbered(items: QuerySet[OutboxItem], numbers: Any) -> Any:
+    """:raises CommandError: one of the numbers is none of a row."""
+    found = items.in_bulk(numbers)
+    if missing := [str(number) for number in numbers if number not in found]:
+        raise CommandError(f"There is no number {', '.join(missing)} here. Nothing was done.")
+    return [found[number] for number in dict.fromkeys(numbers)]
+
+
+def _row(item: OutboxItem) -> tuple[str, ...]:
+    user = item.link.user.get_username() if item.link else "(no link any more)"
+    return (
+        str(item.pk),
+        item.kind,
+        item.peer.slug,
+        shortened(user),
+        item.state + (f" ({item.reason})" if item.reason else ""),
+        f"{item.attempts} attempts",
+        for_people(item.next_attempt_at or item.finished_at or item.updated_at),
+        printable(item.last_error),
+    )
+
+
+def _document(item: OutboxItem) -> dict[str, Any]:
+    return {
+        "number": item.pk,
+        "kind": item.kind,
+        "peer": item.peer.slug,
+        "link": str(item.link_id) if item.link_id else None,
+        "state": item.state,
+        "reason": item.reason,
+        "attempts": item.attempts,
+        "resends": item.resends,
+        "last_error": item.last_error,
+        "next_attempt_at": iso(item.next_attempt_at),
+        "created_at": iso(item.created_at),
+        "finished_at": iso(item.finished_at),
+    }

@@ -1,0 +1,103 @@
+"""An administrator has a delivery that was given up tried again, or stops one."""
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from .. import lifecycle
+from ..delivery import pausing
+from ..delivery.dispatchers import get_dispatcher
+from ..models import Link, OutboxItem, Peer, QueueItem, Reason
+from ..transactions import atomic, on_commit
+
+State = QueueItem.State
+#: What a row must have come to, to be sent anew.
+RESENDABLE_STATES = (State.DEAD, State.CANCELLED)
+#: Why rows were given up that the pause of their peer explains.
+_REASONS_TO_PAUSE = (Reason.CREDENTIALS_REFUSED, Reason.GONE)
+
+
+class NotPossible(Exception):
+    """What was wanted makes no sense for this row; ``str()`` tells the administrator why."""
+
+
+def resend(item: OutboxItem) -> None:
+    """Begin anew with a row that was given up or cancelled: it has all its attempts again, and its
+    link says that the decision is on its way.
+
+    :raises NotPossible: the row is under way or done, or the link has moved on.
+    """
+    with atomic():
+        link, row = _lock(item)
+        if row.state not in RESENDABLE_STATES:
+            raise NotPossible(_("It was not given up."))
+        if row.kind == OutboxItem.Kind.REVOCATION and not row.token:
+            raise NotPossible(_("The token to revoke is no longer kept."))
+        if row.kind == OutboxItem.Kind.HANDOVER:
+            _send_anew(link, row)
+        row.state, row.finished_at, row.next_attempt_at = State.PENDING, None, timezone.now()
+        row.attempts = row.resends = 0
+        row.accepted_at, row.last_error, row.reason = None, "", ""
+        row.save()
+        on_commit(lambda: get_dispatcher().wake(link))
+    item.refresh_from_db()
+
+
+def _lock(item: OutboxItem) -> tuple[Link | None, OutboxItem]:
+    """The row and, before it as everywhere, its link."""
+    links = Link.objects.select_for_update()
+    link = links.filter(pk=item.link_id).first() if item.link_id else None
+    return link, OutboxItem.objects.select_for_update().get(pk=item.pk)
+
+
+def _send_anew(link: Link | None, row: OutboxItem) -> None:
+    if link is None or not link.is_active:
+        raise NotPossible(_("The link has ended."))
+    if row.generation != link.generation or link.incoming_state != Link.Incoming.BROKEN:
+        raise NotPossible(_("The person has decided anew since, or it has arrived after all."))
+    if link.outgoing_state != Link.Outgoing.ACTIVE:
+        raise NotPossible(
+            _(
+                "The access there no longer works, so nothing can be sent: the person has to "
+                "connect again."
+            )
+        )
+    if not link.peer.enabled or not link.user.is_active:
+        raise NotPossible(_("The peer or the user is switched off."))
+    row.live_key = OutboxItem.live_key_of(link.pk)
+    link.incoming_state, link.incoming_reason = Link.Incoming.GRANTED, ""
+    link.save(update_fields=["incoming_state", "incoming_reason", "updated_at"])
+
+
+def cancel(item: OutboxItem) -> None:
+    """Stop a row that is under way. What is in the air cannot be called back, but a code that
+    arrives is refused here.
+
+    :raises NotPossible: it has ended.
+    """
+    with atomic():
+        link, row = _lock(item)
+        if row.state not in QueueItem.LIVE_STATES:
+            raise NotPossible(_("It has ended already."))
+        ended = OutboxItem.finishing(State.CANCELLED, timezone.now(), reason=Reason.STOPPED)
+        # The token of a revocation is kept, so that it can still be sent.
+        OutboxItem.objects.filter(pk=row.pk).update(**ended, live_key=None)
+        if row.kind == OutboxItem.Kind.HANDOVER and link is not None:
+            lifecycle.stop_handover(link, Reason.STOPPED)
+    item.refresh_from_db()
+
+
+def resume(peer: Peer) -> int:
+    """End the pause of a peer, and begin anew with the rows that it was paused for.
+
+    :returns: how many rows were given up for the same reason and are sent anew.
+    """
+    pausing.resume(peer)
+    count = 0
+    for item in peer.outbox.filter(state=State.DEAD, reason__in=_REASONS_TO_PAUSE):
+        try:
+            resend(item)
+        except NotPossible:
+            continue  # Nobody waits for it any more.
+        count += 1
+    get_dispatcher().wake()
+    return count

@@ -1,0 +1,139 @@
+"""Hand-overs in the admin: sent again and stopped by those who may; peers that are paused."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.messages import get_messages
+from django.test import Client
+from django.utils import timezone
+
+from reciprocal_oauth.models import Link, OutboxItem, Peer
+from reciprocal_oauth.secret import Secret
+
+from .conftest import admin_url, text_of
+
+State = OutboxItem.State
+
+
+@pytest.fixture
+def rows(link_as_a: Link) -> list[OutboxItem]:
+    """One revocation that was given up, and one that is under way."""
+    return [
+        OutboxItem.objects.create(
+            kind=OutboxItem.Kind.REVOCATION,
+            peer=link_as_a.peer,
+            link=link_as_a,
+            token=Secret("canary-revoked-token"),
+            state=state,
+        )
+        for state in (State.DEAD, State.PENDING)
+    ]
+
+
+def _act(client: Client, action: str, *rows: Any) -> list[str]:
+    response = client.post(
+        admin_url(type(rows[0]), "changelist"),
+        {"action": action, "_selected_action": [row.pk for row in rows]},
+        follow=True,
+    )
+    text_of(response)
+    return [str(message) for message in get_messages(response.wsgi_request)]
+
+
+def _states(rows: list[OutboxItem]) -> list[str]:
+    return [OutboxItem.objects.get(pk=row.pk).state for row in rows]
+
+
+def test_what_was_given_up_is_sent_again_and_the_rest_is_named(
+    admin: Client, rows: list[OutboxItem]
+) -> None:
+    said = _act(admin, "resend", *rows)
+
+    assert _states(rows) == [State.PENDING, State.PENDING]
+    assert said == [
+        f"revocation there #{rows[1].pk}: It was not given up.",
+        "1 hand-over is sent again.",
+    ]
+    assert LogEntry.objects.get().get_change_message() == "Sent again."
+
+
+def test_what_is_under_way_is_stopped(admin: Client, rows: list[OutboxItem]) -> None:
+    said = _act(admin, "cancel", *rows)
+
+    assert _states(rows) == [State.DEAD, State.CANCELLED]
+    assert said[-1] == "1 hand-over was stopped."
+
+
+@pytest.mark.threat("W7")
+@pytest.mark.parametrize("action", ["resend", "cancel"])
+def test_both_need_the_permission_to_change(
+    action: str, staff: Callable[..., Client], rows: list[OutboxItem]
+) -> None:
+    looks_only = staff("view_outboxitem")
+
+    assert f'value="{action}"' not in text_of(looks_only.get(admin_url(OutboxItem, "changelist")))
+    _act(looks_only, action, *rows)
+
+    assert _states(rows) == [State.DEAD, State.PENDING]
+
+
+@pytest.mark.threat("W7")
+def test_nothing_is_sent_again_by_get(admin: Client, rows: list[OutboxItem]) -> None:
+    admin.get(
+        admin_url(OutboxItem, "changelist"),
+        {"action": "resend", "_selected_action": [rows[0].pk]},
+    )
+
+    assert _states(rows) == [State.DEAD, State.PENDING]
+
+
+class TestAPausedPeer:
+    @pytest.fixture(autouse=True)
+    def _paused(self, peer: Peer, rows: list[OutboxItem]) -> None:
+        peer.paused_at, peer.paused_reason = timezone.now(), Link.Reason.CREDENTIALS_REFUSED
+        peer.save()
+        OutboxItem.objects.filter(pk=rows[0].pk).update(reason=Link.Reason.CREDENTIALS_REFUSED)
+
+    def test_it_says_so_in_the_list_and_on_its_page(self, admin: Client, peer: Peer) -> None:
+        listed = text_of(admin.get(admin_url(Peer, "changelist")))
+        page = text_of(admin.get(admin_url(Peer, "change", peer.pk)))
+
+        assert "paused: the other site refused the credentials of this site" in listed
+        assert "Nothing is delivered to this peer: the other site refused" in page
+
+    def test_it_is_resumed_with_what_it_had_refused(
+        self, admin: Client, peer: Peer, rows: list[OutboxItem]
+    ) -> None:
+        said = _act(admin, "resume", peer)
+
+        peer.refresh_from_db()
+        assert peer.paused_at is None
+        assert _states(rows) == [State.PENDING, State.PENDING]
+        assert said == ["Delivery to Music goes on; 1 refused hand-over is sent again."]
+
+    def test_resuming_needs_the_permission_to_change(
+        self, staff: Callable[..., Client], peer: Peer
+    ) -> None:
+        _act(staff("view_peer"), "resume", peer)
+
+        peer.refresh_from_db()
+        assert peer.paused_at
+
+    @pytest.mark.parametrize(
+        ("changes", "goes_on"),
+        [({"client_secret": "a-new-one"}, True), ({"name": "Music!"}, False)],
+    )
+    def test_correcting_our_registration_there_resumes_it(
+        self, changes: dict[str, str], goes_on: bool, admin: Client, peer: Peer
+    ) -> None:
+        form = admin.get(admin_url(Peer, "change", peer.pk)).context["adminform"].form
+        values = {name: form.initial.get(name) or "" for name in form.fields}
+        values["enabled"] = "on"
+
+        response = admin.post(admin_url(Peer, "change", peer.pk), {**values, **changes})
+
+        assert response.status_code == 302
+        peer.refresh_from_db()
+        assert (peer.paused_at is None) == goes_on

@@ -1,0 +1,110 @@
+"""``reciprocal_handovers``: listed, sent again, stopped."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from reciprocal_oauth.models import Link, OutboxItem
+from reciprocal_oauth.secret import Secret
+
+State = OutboxItem.State
+
+
+def run(*arguments: str) -> tuple[str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    call_command("reciprocal_handovers", *arguments, stdout=out, stderr=err, no_color=True)
+    return out.getvalue(), err.getvalue()
+
+
+def make(link: Link, **values: Any) -> OutboxItem:
+    return OutboxItem.objects.create(
+        **{
+            "kind": OutboxItem.Kind.REVOCATION,
+            "peer": link.peer,
+            "link": link,
+            "token": Secret("canary-token"),
+            **values,
+        }
+    )
+
+
+def test_the_list_shows_what_became_of_each_and_no_token(link_as_a: Link) -> None:
+    dead = make(link_as_a, state=State.DEAD, reason="unreachable", last_error="HTTP 503")
+    OutboxItem.objects.create(kind=OutboxItem.Kind.REVOCATION, peer=link_as_a.peer)
+
+    text, _ = run("list")
+
+    first, second = text.splitlines()
+    assert "(no link any more)" in first
+    assert "pending" in first
+    assert second.startswith(f"{dead.pk} ")
+    for word in ("revocation", "music", "alice", "dead (unreachable)", "0 attempts", "HTTP 503"):
+        assert word in second
+    assert "canary" not in text
+
+
+def test_the_list_as_json_by_state_and_peer(link_as_a: Link) -> None:
+    dead = make(link_as_a, state=State.DEAD)
+    make(link_as_a)
+
+    text, _ = run("list", "--state", "dead", "--peer", "music", "--json")
+
+    (document,) = json.loads(text)
+    assert (document["number"], document["state"]) == (dead.pk, "dead")
+    assert document["link"] == str(link_as_a.pk)
+    assert "canary" not in text
+
+
+def test_an_empty_list_says_so(link_as_a: Link) -> None:
+    assert run("list")[0] == "There are none.\n"
+
+
+def test_what_was_given_up_is_sent_again_by_number_or_all_of_a_peer(link_as_a: Link) -> None:
+    first, second = (make(link_as_a, state=State.DEAD) for _ in range(2))
+
+    assert run("resend", str(first.pk))[0] == "Sent again: 1.\n"
+    second.refresh_from_db()
+    assert second.state == State.DEAD
+
+    text, _ = run("resend", "--dead", "--peer", "music", "--json")
+    assert json.loads(text) == {"sent_again": [second.pk], "refused": {}}
+    assert set(OutboxItem.objects.values_list("state", flat=True)) == {State.PENDING}
+
+
+def test_what_cannot_be_sent_again_is_named_with_the_reason(link_as_a: Link) -> None:
+    done = make(link_as_a, state=State.DONE)
+
+    text, complaint = run("resend", str(done.pk))
+
+    assert text == "Sent again: 0.\n"
+    assert complaint == f"Number {done.pk}: It was not given up.\n"
+
+
+def test_what_is_under_way_is_stopped(link_as_a: Link) -> None:
+    row = make(link_as_a)
+
+    assert run("cancel", str(row.pk))[0] == "Stopped: 1.\n"
+
+    row.refresh_from_db()
+    assert row.state == State.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("resend",), "or --dead for all"),
+        (("resend", "1", "--dead"), "or --dead for all"),
+        (("resend", "999999"), "There is no number 999999 here. Nothing was done."),
+        (("cancel",), "Give the numbers"),
+        (("list", "--peer", "nobody"), "There is no peer “nobody”"),
+        (("list", "--state", "odd"), "invalid choice"),
+    ],
+)
+def test_a_bad_request_says_what_was_expected(
+    arguments: tuple[str, ...], complaint: str, link_as_a: Link
+) -> None:
+    with pytest.raises(CommandError, match=complaint):
+        run(*arguments)
