@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from ..conf import settings
 from ..exceptions import LeaseLost
-from ..models import ClaimGate, InboxItem, OutboxItem, QueueItem
+from ..models import ClaimGate, InboxItem, OutboxItem, Peer, QueueItem
 from ..transactions import atomic, database
 
 Item = TypeVar("Item", bound=QueueItem)
@@ -43,17 +43,19 @@ def claim_one(model: type[Item], pk: Any) -> Item | None:
 def _claim(model: type[Item], limit: int, among: Q) -> Sequence[Item]:
     owner = secrets.token_hex(16)
     claimed: list[Any] = []
-    full: set[Any] = set()
-    while len(claimed) < limit:
-        candidates = _candidates(model, among, full, limit - len(claimed) + _SPARE)
+    passed_over = _paused_peers()
+    while wanted := limit - len(claimed):
+        candidates = _candidates(model, among, passed_over, wanted + _SPARE)
         if not candidates:
             break
         for peer, pks in candidates.items():
             taken = _claim_of(model, peer, pks, limit - len(claimed), owner)
+            claimed += taken
+            if len(claimed) == limit:
+                break
             if not taken:
                 # It has its share, or others were faster: they see to the rest.
-                full.add(peer)
-            claimed += taken
+                passed_over.add(peer)
     if not claimed:
         return []
     rows = _rows(model).filter(pk__in=claimed, lease_owner=owner)
@@ -61,16 +63,21 @@ def _claim(model: type[Item], limit: int, among: Q) -> Sequence[Item]:
 
 
 def _candidates(
-    model: type[QueueItem], among: Q, full: set[Any], limit: int
+    model: type[QueueItem], among: Q, passed_over: set[Any], limit: int
 ) -> dict[Any, list[Any]]:
     """The keys of due rows by peer, in the order in which they came due."""
-    rows = _rows(model).filter(among, peer__paused_at__isnull=True).exclude(peer__in=full)
+    rows = _rows(model).filter(among).exclude(peer__in=passed_over)
     found: dict[Any, list[Any]] = {}
     # Two queries: an index can serve each in its order, and none their union.
     for due in (_abandoned(), _waiting()):
         for pk, peer in rows.filter(due).order_by(*_ORDER).values_list("pk", "peer")[:limit]:
             found.setdefault(peer, []).append(pk)
     return found
+
+
+def _paused_peers() -> set[Any]:
+    # Not by a join: MariaDB would begin with the peers, and go through all rows of each.
+    return set(Peer.objects.filter(paused_at__isnull=False).values_list("pk", flat=True))
 
 
 def _claim_of(
@@ -144,11 +151,8 @@ def _held_rows(model: type[QueueItem], peer: Any) -> QuerySet[Any]:
 
 def next_due_at(model: type[QueueItem]) -> datetime | None:
     """When the next row of ``model`` comes due; ``None``: none waits."""
-    waiting = _rows(model).filter(
-        state__in=QueueItem.WAITING_STATES,
-        next_attempt_at__isnull=False,
-        peer__paused_at__isnull=True,
-    )
+    waiting = _rows(model).filter(state__in=QueueItem.WAITING_STATES, next_attempt_at__isnull=False)
+    waiting = waiting.exclude(peer__in=_paused_peers())
     return waiting.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
 
 
