@@ -1,6 +1,7 @@
 """Fixtures: a fake peer, its registration here, a person, and ways to get a link."""
 
 import base64
+import socket
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from reciprocal_oauth.provider import client_secrets
 from reciprocal_oauth.secret import Secret
 
 from .fakes import FakePeer, token_response
+from .names import Names
 
 #: The peer's secret at this site, and ours at the peer.
 PEER_SECRET = "secret-of-the-peer-here"
@@ -114,6 +116,15 @@ def fake_peer() -> Iterator[FakePeer]:
     peer.answers["/token/"] = token_response()
     yield peer
     peer.stop()
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
+    """What names resolve to."""
+    names = Names()
+    monkeypatch.setattr(socket, "getaddrinfo", names.getaddrinfo)
+    yield names
+    names.let_go()
 
 
 @pytest.fixture

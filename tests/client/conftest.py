@@ -1,4 +1,4 @@
-"""Servers that misbehave, names that resolve to whatever a test says, a peer without a database."""
+"""Servers that misbehave, connections that do not come about, a peer without a database."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -10,8 +10,6 @@ from reciprocal_oauth.models import Peer
 from reciprocal_oauth.secret import Secret
 
 from .servers import RawServer, Talk
-
-_getaddrinfo = socket.getaddrinfo
 
 
 @pytest.fixture
@@ -26,42 +24,6 @@ def serve() -> Iterator[Callable[..., RawServer]]:
     yield start
     for server in servers:
         server.stop()
-
-
-class Names:
-    """Stands in for DNS: ``resolve(name, answer, answer...)`` gives one answer per look-up, the
-    last of which stays; each is one address or a list. ``asked`` is what was looked up."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self._answers: dict[str, list[list[str]]] = {}
-
-    def resolve(self, name: str, *answers: str | list[str]) -> None:
-        self._answers[name] = [[each] if isinstance(each, str) else each for each in answers]
-
-    def getaddrinfo(self, host: str, port: int, *args: Any, **kwargs: Any) -> list[Any]:
-        if host not in self._answers:
-            return _getaddrinfo(host, port, *args, **kwargs)
-        self.asked.append(host)
-        answers = self._answers[host]
-        addresses = answers.pop(0) if len(answers) > 1 else answers[0]
-        return [
-            (
-                socket.AF_INET6 if ":" in address else socket.AF_INET,
-                socket.SOCK_STREAM,
-                6,
-                "",
-                (address, port, 0, 0) if ":" in address else (address, port),
-            )
-            for address in addresses
-        ]
-
-
-@pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Names:
-    names = Names()
-    monkeypatch.setattr(socket, "getaddrinfo", names.getaddrinfo)
-    return names
 
 
 @pytest.fixture

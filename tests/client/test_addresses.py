@@ -11,7 +11,7 @@ from reciprocal_oauth.client.addresses import resolve
 from reciprocal_oauth.exceptions import AddressRefused, PeerUnreachable
 
 from ..fakes import FakePeer
-from .conftest import Names
+from ..names import Names
 
 NEVER_CALLED = {
     "loopback": "127.0.0.1",

@@ -17,7 +17,7 @@ from reciprocal_oauth.client import http
 from reciprocal_oauth.exceptions import AddressRefused, PeerError, PeerUnreachable
 
 from ..fakes import FakePeer, Reply
-from .conftest import Names
+from ..names import Names
 from .servers import RawServer, answering, dripping, resetting
 
 SENT = {"code": "c0de-canary", "access_token": "t0ken-canary", "client_secret": "s3cret-canary"}

@@ -13,7 +13,7 @@ from pytest_django import Settings
 from reciprocal_oauth.client import http
 from reciprocal_oauth.exceptions import PeerUnreachable
 
-from .conftest import Names
+from ..names import Names
 from .servers import RawServer, answering, dripping
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"

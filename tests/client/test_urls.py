@@ -12,7 +12,7 @@ from reciprocal_oauth.exceptions import AddressRefused
 from reciprocal_oauth.models import Peer
 from reciprocal_oauth.urls_of_peers import url_problem
 
-from .conftest import Names
+from ..names import Names
 
 BAD = {
     "plain http": "http://peer.example/token/",
