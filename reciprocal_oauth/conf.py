@@ -140,12 +140,13 @@ class Settings:
 
     @property
     def HTTP_CONNECT_TIMEOUT_SECONDS(self) -> float:
-        """Time to connect to a peer, in seconds."""
+        """Time to look up a peer's name, and again to connect to it, in seconds."""
         return self._user.get("HTTP_CONNECT_TIMEOUT_SECONDS", 5.0)
 
     @property
     def HTTP_TOTAL_TIMEOUT_SECONDS(self) -> float:
-        """Time for a whole exchange with a peer, in seconds, from connecting to the last byte."""
+        """Time for a whole exchange with a peer, in seconds, from looking up its name to the last
+        byte of its answer."""
         return self._user.get("HTTP_TOTAL_TIMEOUT_SECONDS", 15.0)
 
     @property

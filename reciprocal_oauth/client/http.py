@@ -247,7 +247,8 @@ class _Pinned:
     def _connect_to_first(self, addresses: Sequence[str]) -> socket.socket:
         # One limit over all addresses: each with its own would let N addresses hold a worker for
         # N times as long.
-        end = time.monotonic() + settings.HTTP_CONNECT_TIMEOUT_SECONDS
+        limit = min(settings.HTTP_CONNECT_TIMEOUT_SECONDS, settings.HTTP_TOTAL_TIMEOUT_SECONDS)
+        end = time.monotonic() + limit
         last: OSError | None = None
         for address in addresses:
             remaining = end - time.monotonic()
