@@ -151,7 +151,8 @@ class Settings:
 
     @property
     def HTTP_MAX_RESPONSE_BYTES(self) -> int:
-        """Most bytes, after decoding, that are read of a peer's answer."""
+        """Most bytes, after decoding, that are read of the body of a peer's answer. The headers may
+        have 64 KiB together."""
         return self._user.get("HTTP_MAX_RESPONSE_BYTES", 64 * 1024)
 
     @property

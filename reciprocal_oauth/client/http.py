@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPResponse, LineTooLong
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,6 +36,8 @@ from .addresses import resolve
 
 USER_AGENT = f"reciprocal_oauth/{__version__}"
 _CHUNK_BYTES = 8 * 1024
+#: Longest head of an answer, from the status line to the empty line.
+_MAX_HEAD_BYTES = 64 * 1024
 _TOO_LATE = "The answer was not finished in time."
 
 
@@ -202,12 +205,45 @@ class _Deadline:
             self._duplicate.shutdown(socket.SHUT_RDWR)
 
 
+class _Response(HTTPResponse):
+    """An answer whose head is short. http.client has limits for a line and for the number of lines,
+    which let a peer fill 50 MB while they are parsed."""
+
+    def begin(self) -> None:
+        whole = self.fp
+        self.fp = _Head(whole)  # type: ignore[assignment]
+        try:
+            super().begin()
+        finally:
+            if self.fp:  # Else it was closed.
+                self.fp = whole
+
+
+class _Head:
+    """The file that an answer is read from, until its head is over."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._left = _MAX_HEAD_BYTES
+
+    def readline(self, limit: int) -> bytes:
+        line: bytes = self._file.readline(limit)
+        self._left -= len(line)
+        if self._left < 0:
+            raise LineTooLong("head")
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+
 class _Pinned:
     """Connection that goes to a checked address, and is cut at the deadline."""
 
     host: str
     port: int
     socket_options: Any
+    response_class: Any = _Response
     _deadline: _Deadline | None = None
     _is_reading_headers = False
 

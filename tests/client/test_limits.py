@@ -1,6 +1,7 @@
 """How much and how long a peer may talk: 64 KiB decoded, and a deadline for the whole exchange."""
 
 import gzip
+import socket
 import time
 import tracemalloc
 import zlib
@@ -171,12 +172,42 @@ def test_a_slow_answer_is_cut_at_the_deadline_and_not_taken_for_a_whole_one(
 
 
 @pytest.mark.threat("H8")
+@pytest.mark.usefixtures("_little_memory")
 def test_more_than_a_hundred_headers_fail_the_answer(serve: Serve) -> None:
     headers = b"".join(b"X-%d: y\r\n" % n for n in range(1000))
     server = serve(answering(OK + headers + b"\r\n"))
 
     with pytest.raises(PeerUnreachable):
         http.call("GET", server.url)
+
+
+@pytest.mark.threat("H8")
+@pytest.mark.usefixtures("_little_memory")
+@pytest.mark.parametrize(
+    ("count", "length"),
+    [(99, 65_000), (99, 700), (7, 10_000)],
+    ids=["all there can be", "many", "long"],
+)
+@pytest.mark.parametrize("name", [b"X-%d: ", b" %d"], ids=["", "folded"])
+def test_more_headers_than_64_kilobytes_fail_the_answer(
+    name: bytes, count: int, length: int, serve: Serve
+) -> None:
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(OK + b"X: y\r\n")
+        for n in range(count):
+            connection.sendall(name % n + b"y" * length + b"\r\n")
+        connection.sendall(b"\r\n")
+
+    with pytest.raises(PeerUnreachable, match="LineTooLong"):
+        http.call("GET", serve(talk).url)
+
+
+def test_headers_that_are_long_but_not_too_long_are_read(serve: Serve) -> None:
+    server = serve(answering(OK + b"X: " + b"y" * 60_000 + b"\r\nContent-Length: 2\r\n\r\n{}"))
+
+    answer = http.call("GET", server.url)
+
+    assert (len(answer.headers["X"]), answer.body) == (60_000, b"{}")
 
 
 @pytest.mark.threat("R7")
