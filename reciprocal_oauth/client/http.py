@@ -207,7 +207,11 @@ class _Deadline:
 
 class _Response(HTTPResponse):
     """An answer whose head is short. http.client has limits for a line and for the number of lines,
-    which let a peer fill 50 MB while they are parsed."""
+    which let a peer fill 50 MB while they are parsed.
+
+    What cannot be read of it is forgotten: urllib3 would log it as a warning, and it may be our own
+    request, sent back.
+    """
 
     def begin(self) -> None:
         whole = self.fp
@@ -217,6 +221,8 @@ class _Response(HTTPResponse):
         finally:
             if self.fp:  # Else it was closed.
                 self.fp = whole
+        self.headers.defects.clear()
+        self.headers.set_payload("")
 
 
 class _Head:

@@ -1,7 +1,9 @@
 """The one door: what goes out, what errors say, and what is left behind afterwards."""
 
 import contextlib
+import logging
 import os
+import socket
 import threading
 import time
 import traceback
@@ -106,6 +108,28 @@ def test_an_unexpected_fault_below_is_not_raised_with_what_it_holds(
 
     assert "canary" not in str(caught.value)
     assert "start" not in [frame.name for frame in traceback.extract_tb(caught.tb)]
+
+
+@pytest.mark.threat("X2")
+@pytest.mark.parametrize(
+    "before",
+    [b"X: y\r\n", b"Content-Type: multipart/mixed; boundary=x\r\n", b" "],
+    ids=["a line without a colon", "in an answer of parts", "a first line that goes on"],
+)
+def test_a_request_that_comes_back_among_the_headers_is_not_logged(
+    before: bytes, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    def echo(connection: socket.socket) -> None:
+        body = server.requests[0].partition(b"\r\n\r\n")[2]
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + before + body + b"\r\n\r\n")
+
+    server = serve(echo)
+    caplog.set_level(logging.DEBUG)
+
+    assert http.call("POST", f"{server.url}/token/", data=SENT).status == 200
+
+    assert b"c0de-canary" in server.requests[0]
+    assert "canary" not in caplog.text
 
 
 def _open_files() -> int:
