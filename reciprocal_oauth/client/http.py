@@ -38,6 +38,9 @@ USER_AGENT = f"reciprocal_oauth/{__version__}"
 _CHUNK_BYTES = 8 * 1024
 #: Longest head of an answer, from the status line to the empty line.
 _MAX_HEAD_BYTES = 64 * 1024
+#: What is asked for and read. Whether urllib3 reads others, and within which limits of memory,
+#: depends on what else is installed; without it, it would give the compressed bytes for the body.
+_CONTENT_CODINGS = ("gzip", "deflate")
 _TOO_LATE = "The answer was not finished in time."
 
 
@@ -113,6 +116,7 @@ class HardenedSession(requests.Session):
         super().__init__()
         self.trust_env = False
         self.headers["User-Agent"] = USER_AGENT
+        self.headers["Accept-Encoding"] = ", ".join(_CONTENT_CODINGS)
         # One adapter serves both schemes; whether plain http is acceptable is judged per URL.
         self.mount("https://", HardenedAdapter())
         self.mount("http://", HardenedAdapter())
@@ -341,6 +345,10 @@ def _read_capped(response: requests.Response, limit: int) -> tuple[bytes, str]:
     Read with ``read()``: that leaves chunked bodies to http.client, which limits the lines between
     the chunks; urllib3's ``stream()`` would keep one of any length in memory.
     """
+    undecodable = f"{_origin(response.url)} sent a body that cannot be decoded."
+    codings = response.headers.get("Content-Encoding", "").lower().split(",")
+    if not {coding.strip() for coding in codings} <= {*_CONTENT_CODINGS, "x-gzip", "identity", ""}:
+        return b"", undecodable
     content = bytearray()
     try:
         while chunk := response.raw.read(_CHUNK_BYTES, decode_content=True):
@@ -348,7 +356,7 @@ def _read_capped(response: requests.Response, limit: int) -> tuple[bytes, str]:
             if len(content) > limit:
                 return b"", f"{_origin(response.url)} sent more than {limit} bytes."
     except DecodeError:
-        return b"", f"{_origin(response.url)} sent a body that cannot be decoded."
+        return b"", undecodable
     return bytes(content), ""
 
 

@@ -126,9 +126,10 @@ def test_a_compressed_bomb_is_not_inflated(
     assert peak < FIVE_MEGABYTES
 
 
-def test_a_compressed_body_of_the_right_size_is_read(fake_peer: FakePeer) -> None:
+@pytest.mark.parametrize("encoding", ["gzip", "X-Gzip"])
+def test_a_compressed_body_of_the_right_size_is_read(encoding: str, fake_peer: FakePeer) -> None:
     body = gzip.compress(b"x" * 65536)
-    fake_peer.answers["/"] = Reply(200, body, {"Content-Encoding": "gzip"})
+    fake_peer.answers["/"] = Reply(200, body, {"Content-Encoding": encoding})
 
     assert http.call("GET", f"{fake_peer.url}/").body == b"x" * 65536
 
@@ -141,6 +142,21 @@ def test_a_body_that_cannot_be_decoded_is_an_error_for_those_who_want_it(
     answer = http.call("GET", f"{fake_peer.url}/")
 
     assert answer.status == 200
+    with pytest.raises(BadAnswer, match="decoded"):
+        _ = answer.body
+
+
+@pytest.mark.threat("H8")
+@pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, BR", "zstd,gzip", "x"])
+def test_what_is_encoded_in_a_way_that_was_not_asked_for_is_not_decoded(
+    encoding: str, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/"] = Reply(200, b"{}", {"Content-Encoding": encoding})
+
+    answer = http.call("GET", f"{fake_peer.url}/")
+
+    assert fake_peer.requests[0].headers["Accept-Encoding"] == "gzip, deflate"
+    assert (answer.status, answer.content) == (200, b"")
     with pytest.raises(BadAnswer, match="decoded"):
         _ = answer.body
 
