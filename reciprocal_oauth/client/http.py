@@ -31,7 +31,7 @@ from urllib3.util.retry import Retry
 from .. import __version__
 from ..conf import settings
 from ..exceptions import AddressRefused, BadAnswer, PeerUnreachable, ReciprocalError
-from ..urls_of_peers import url_problem
+from ..urls_of_peers import is_loopback_host, url_problem
 from .addresses import resolve
 
 USER_AGENT = f"reciprocal_oauth/{__version__}"
@@ -260,9 +260,12 @@ class _Pinned:
     def _new_conn(self) -> socket.socket:
         begun = time.monotonic()
         self._forget_deadline()
-        connected = self._connect_to_first(resolve(self.host, self.port))
+        connected = self._connect_to_first(self._addresses())
         self._deadline = _Deadline(connected, begun)
         return connected
+
+    def _addresses(self) -> Sequence[str]:
+        return resolve(self.host, self.port)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self._deadline:
@@ -310,7 +313,14 @@ class _Pinned:
 
 
 class _PinnedHTTPConnection(_Pinned, HTTPConnection):
-    pass
+    def _addresses(self) -> Sequence[str]:
+        # The URL was judged by its name, and not every resolver keeps *.localhost (RFC 6761,
+        # section 6.3) on this machine.
+        addresses = super()._addresses()
+        for address in addresses:
+            if not is_loopback_host(address):
+                raise AddressRefused(f"{self.host} is {address}, which is not called in clear.")
+        return addresses
 
 
 class _PinnedHTTPSConnection(_Pinned, HTTPSConnection):

@@ -116,6 +116,23 @@ def test_each_exchange_looks_the_name_up_anew(
     assert len(fake_peer.requests) == 1
 
 
+@pytest.mark.threat("H3", "R8")
+@pytest.mark.parametrize("address", ["93.184.216.34", "10.20.3.4", "2606:2800:220:1::1"])
+def test_what_goes_in_clear_stays_on_this_machine_wherever_its_name_leads(
+    address: str, names: Names, connected_to: list[Any], settings: Settings
+) -> None:
+    settings.RECIPROCAL_OAUTH = {
+        "HTTP_ALLOW_LOOPBACK": True,
+        "HTTP_ALLOWED_NETWORKS": ["10.20.0.0/16"],
+    }
+    names.resolve("peer.localhost", ["127.0.0.1", address])
+
+    with pytest.raises(AddressRefused, match="in clear"):
+        http.call("POST", "http://peer.localhost/token/", data={"code": "c0de"})
+
+    assert connected_to == []
+
+
 @pytest.mark.parametrize(
     "address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "::ffff:93.184.216.34"]
 )
