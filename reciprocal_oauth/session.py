@@ -14,7 +14,7 @@ import requests
 
 from .access_there import fresh_access_token
 from .client.http import HardenedSession
-from .exceptions import AddressRefused, NotLinked
+from .exceptions import AddressRefused, NotLinked, PeerUnreachable
 from .models import Link, Peer
 from .secret import Secret
 
@@ -61,7 +61,12 @@ class PeerSession(HardenedSession):
         self, request: requests.PreparedRequest, token: Secret, **kwargs: Any
     ) -> requests.Response:
         request.headers["Authorization"] = f"Bearer {token.reveal()}"
-        return super().send(request, **kwargs)
+        try:
+            return super().send(request, **kwargs)
+        except PeerUnreachable as error:
+            # The name does not resolve. For the caller this is one of the ways in which a call
+            # fails, and requests has an error for them.
+            raise requests.ConnectionError(str(error)) from None
 
 
 def _hosts_of(peer: Peer) -> set[str]:

@@ -1,5 +1,6 @@
 """Calling a peer as a user: what sites use."""
 
+import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from reciprocal_oauth.secret import Secret
 
 from .client.servers import RawServer, answering
 from .fakes import FakePeer, Reply, token_response
+from .names import Names
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -229,6 +231,17 @@ def test_an_error_of_requests_does_not_carry_the_token(link_as_a: Link) -> None:
 
     server.stop()
     assert "token-of-the-peer" not in f"{caught.value!r} {caught.getrepr(showlocals=True)}"
+
+
+@pytest.mark.threat("R9")
+def test_a_name_that_does_not_resolve_is_an_error_of_requests(
+    link_as_a: Link, names: Names
+) -> None:
+    names.resolve("music.example", socket.gaierror(socket.EAI_NONAME, "not known"))
+    session = reciprocal_oauth.get_session(link_as_a, allow_hosts=["music.example"])
+
+    with pytest.raises(requests.ConnectionError, match=r"music\.example does not resolve"):
+        session.get("https://music.example/api/")
 
 
 class TestWhichLink:
