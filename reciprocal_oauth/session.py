@@ -23,8 +23,9 @@ class PeerSession(HardenedSession):
     """A ``requests.Session`` that carries the link's access token and renews it.
 
     It goes through the hardened door: checked addresses, no redirects, no proxies or netrc from
-    the environment, one deadline for each exchange. A token that has expired is refreshed before
-    the call; one that the peer refuses with 401 is refreshed once and the call repeated.
+    the environment, no cookies kept, one deadline for each exchange. A token that has expired is
+    refreshed before the call; one that the peer refuses with 401 is refreshed once and the call
+    repeated.
 
     The token goes to the hosts that the peer is configured with (homepage, issuer, endpoints) and
     to those in ``allow_hosts``, and to no other: a URL that a peer or a person made up must not

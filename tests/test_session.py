@@ -163,6 +163,20 @@ def test_a_redirect_takes_the_token_nowhere(
 
 
 @pytest.mark.threat("H12")
+def test_a_cookie_of_the_peer_is_not_sent_with_the_next_call(
+    api: str, link_as_a: Link, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/api/"] = Reply(200, b"", {"Set-Cookie": "user=somebody-else; Path=/"})
+    session = reciprocal_oauth.get_session(link_as_a)
+
+    assert session.get(api).cookies["user"] == "somebody-else"
+    session.get(api)
+    session.get(api, cookies={"mine": "1"})
+
+    assert [each.headers.get("Cookie") for each in fake_peer.requests] == [None, None, "mine=1"]
+
+
+@pytest.mark.threat("H12")
 def test_a_proxy_of_the_environment_does_not_see_the_token(
     api: str, link_as_a: Link, elsewhere: FakePeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPResponse, LineTooLong
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -110,13 +111,16 @@ def call(
 
 
 class HardenedSession(requests.Session):
-    """A ``requests.Session`` that only has the hardened door, and ignores the environment."""
+    """A ``requests.Session`` that only has the hardened door, ignores the environment, and keeps no
+    cookies."""
 
     def __init__(self) -> None:
         super().__init__()
         self.trust_env = False
         self.headers["User-Agent"] = USER_AGENT
         self.headers["Accept-Encoding"] = ", ".join(_CONTENT_CODINGS)
+        # The token says who calls. A cookie that a peer sets could come to say something else.
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         # One adapter serves both schemes; whether plain http is acceptable is judged per URL.
         self.mount("https://", HardenedAdapter())
         self.mount("http://", HardenedAdapter())
