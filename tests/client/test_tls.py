@@ -4,8 +4,10 @@ import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 import trustme
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
@@ -18,6 +20,8 @@ from .servers import RawServer, answering, dripping
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 NAME = "peer.localhost"
+#: As an administrator writes it, and three times as it is sent.
+BOOKS = ("bücher.localhost", *["xn--bcher-kva.localhost"] * 3)
 
 Serve = Callable[..., RawServer]
 
@@ -58,16 +62,69 @@ def test_a_peer_with_a_certificate_of_a_trusted_authority_is_called(
 
 
 @pytest.mark.usefixtures("trusted")
-def test_the_server_is_told_the_name_although_an_address_is_connected_to(
-    serve: Serve, authority: trustme.CA
+@pytest.mark.parametrize(
+    ("host", "looked_up", "on_certificate", "told"),
+    [
+        pytest.param(NAME, NAME, NAME, NAME, id="a name"),
+        pytest.param(NAME.upper(), NAME, NAME, NAME, id="in capitals"),
+        pytest.param(*BOOKS, id="not in ASCII"),
+        pytest.param(BOOKS[1], *BOOKS[1:], id="not in ASCII, as it is sent"),
+        pytest.param("127.0.0.1", None, "127.0.0.1", None, id="an address"),
+        pytest.param("[::1]", None, "::1", None, id="an IPv6 address"),
+    ],
+)
+def test_the_certificate_is_checked_against_the_name_although_an_address_is_connected_to(
+    host: str,
+    looked_up: str | None,
+    on_certificate: str,
+    told: str | None,
+    serve: Serve,
+    authority: trustme.CA,
+    names: Names,
 ) -> None:
-    told = []
-    context = _context(authority.issue_cert(NAME))
-    context.sni_callback = lambda connection, name, context: told.append(name)
+    if looked_up:
+        names.resolve(looked_up, "127.0.0.1")
+    heard = []
+    context = _context(authority.issue_cert(on_certificate))
+    context.sni_callback = lambda connection, name, context: heard.append(name)
+    server = serve(
+        answering(OK), tls=context, host=host.strip("[]") if told is None else "127.0.0.1"
+    )
 
-    http.call("GET", _url(serve(answering(OK), tls=context)))
+    assert http.call("GET", f"https://{host}:{server.port}/token/").status == 200
 
-    assert told == [NAME]
+    assert heard == [told]
+    assert names.asked == ([looked_up] if looked_up else [])
+    shown = f"[{on_certificate}]" if ":" in on_certificate else on_certificate
+    assert f"\r\nHost: {shown}:{server.port}\r\n".encode() in server.requests[0]
+
+
+@pytest.mark.threat("H10")
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize(
+    ("host", "certificate"),
+    [
+        pytest.param(NAME, {"identities": ["127.0.0.1"]}, id="the address that it leads to"),
+        pytest.param("127.0.0.1", {"identities": [NAME]}, id="a name for an address"),
+        pytest.param(NAME, {"identities": ["*.peer.localhost"]}, id="names below it"),
+        pytest.param(
+            NAME, {"identities": ["other.localhost"], "common_name": NAME}, id="in the common name"
+        ),
+    ],
+)
+def test_a_certificate_for_something_else_is_none(
+    host: str, certificate: dict[str, Any], serve: Serve, authority: trustme.CA
+) -> None:
+    issued = authority.issue_cert(
+        *certificate["identities"], common_name=certificate.get("common_name")
+    )
+    server = serve(answering(OK), tls=_context(issued))
+
+    with pytest.raises(PeerUnreachable, match="SSL"):
+        http.call("POST", f"https://{host}:{server.port}/token/", data={"code": "c0de"})
+
+    assert server.connections == 1
+    assert server.requests == []
 
 
 @pytest.mark.draft("Reciprocal Authorization Code")
@@ -112,12 +169,20 @@ def test_a_private_authority_is_not_trusted_unless_the_settings_name_it(
 
 @pytest.mark.threat("H10")
 @pytest.mark.usefixtures("trusted")
-def test_a_caller_cannot_skip_the_certificate(serve: Serve) -> None:
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("values", [{"verify": False}, {}], ids=["in the call", "before"])
+def test_a_caller_cannot_skip_the_certificate(
+    values: dict[str, bool], debug: bool, serve: Serve, settings: Settings
+) -> None:
+    settings.DEBUG = debug
     server = serve(answering(OK), tls=_context(trustme.CA().issue_cert(NAME)))
 
-    with http.HardenedSession() as session, pytest.raises(Exception, match="CERTIFICATE_VERIFY"):
-        session.get(_url(server), verify=False)
+    with http.HardenedSession() as session:
+        session.verify = False
+        with pytest.raises(requests.exceptions.SSLError, match="CERTIFICATE_VERIFY"):
+            session.post(_url(server), data={"code": "c0de"}, **values)
 
+    assert server.connections == 1
     assert server.requests == []
 
 
