@@ -255,6 +255,7 @@ class _Pinned:
     """Connection that goes to a checked address, and is cut at the deadline."""
 
     host: str
+    _dns_host: str
     port: int
     socket_options: Any
     response_class: Any = _Response
@@ -269,7 +270,9 @@ class _Pinned:
         return connected
 
     def _addresses(self) -> Sequence[str]:
-        return resolve(self.host, self.port)
+        # Not ``host``, which has lost a dot at the end: with it, a resolver looks for this name
+        # alone, and not for one of its search domains too.
+        return resolve(self._dns_host, self.port)
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self._deadline:

@@ -67,6 +67,7 @@ def test_a_peer_with_a_certificate_of_a_trusted_authority_is_called(
     [
         pytest.param(NAME, NAME, NAME, NAME, id="a name"),
         pytest.param(NAME.upper(), NAME, NAME, NAME, id="in capitals"),
+        pytest.param(f"{NAME}.", f"{NAME}.", NAME, NAME, id="with a dot at the end"),
         pytest.param(*BOOKS, id="not in ASCII"),
         pytest.param(BOOKS[1], *BOOKS[1:], id="not in ASCII, as it is sent"),
         pytest.param("127.0.0.1", None, "127.0.0.1", None, id="an address"),
