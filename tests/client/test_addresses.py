@@ -1,5 +1,7 @@
 """Which addresses are called, and that no other is ever connected to."""
 
+import socket
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from reciprocal_oauth.exceptions import AddressRefused, PeerUnreachable
 
 from ..fakes import FakePeer
 from ..names import Names
+from .servers import RawServer, answering
 
 NEVER_CALLED = {
     "loopback": "127.0.0.1",
@@ -65,12 +68,77 @@ def test_a_name_that_leads_inside_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.threat("H1")
+@pytest.mark.allow_hosts(["127.0.0.1", "0.0.0.0", "::ffff:127.0.0.1", "::1", "::"])
+@pytest.mark.parametrize(
+    ("address", "listening"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("::ffff:127.0.0.1", "127.0.0.1"),
+        ("::1", "::1"),
+        ("::", "::1"),
+    ],
+)
+def test_a_server_on_this_machine_is_not_even_connected_to(
+    address: str, listening: str, names: Names, serve: Callable[..., RawServer]
+) -> None:
+    server = serve(answering(b"HTTP/1.1 200 OK\r\n\r\n"), host=listening)
+    names.resolve("peer.example", address)
+    # That it could be: each of these addresses leads to it.
+    with socket.create_connection((address, server.port)) as control:
+        control.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert control.recv(1)
+
+    for host in ("peer.example", f"[{address}]" if ":" in address else address):
+        with pytest.raises(AddressRefused):
+            http.call("POST", f"https://{host}:{server.port}/token/", data={"code": "c0de"})
+
+    assert server.connections == 1
+
+
+@pytest.mark.threat("H1")
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "2130706433", "0x7f.1", "0177.0.0.1", "127.1", "167772161", "[::ffff:a00:1]"],
+    [
+        "127.0.0.1",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "127.1",
+        "0",
+        "167772161",
+        "127%2e0%2e0%2e1",
+        "\uff11\uff12\uff17.0.0.1",
+        "LOCALHOST",
+        "[::ffff:a00:1]",
+        "[::ffff:7f00:1]",
+        "[::]",
+    ],
 )
 def test_an_address_is_refused_however_it_is_written(host: str, connected_to: list[Any]) -> None:
     with pytest.raises(AddressRefused):
+        http.call("POST", f"https://{host}/token/", data={"code": "c0de"})
+
+    assert connected_to == []
+
+
+@pytest.mark.threat("H1")
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1.",
+        "localhost.",
+        "[fe80::1%25lo]",
+        "[fe80::1%lo]",
+        "[::1%25lo]",
+        "[::1%251]",
+        "[::1%25]",
+    ],
+)
+def test_an_address_with_something_behind_it_is_refused_or_leads_nowhere(
+    host: str, connected_to: list[Any]
+) -> None:
+    with pytest.raises((AddressRefused, PeerUnreachable)):
         http.call("POST", f"https://{host}/token/", data={"code": "c0de"})
 
     assert connected_to == []
