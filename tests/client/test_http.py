@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import socket
 import threading
 import time
@@ -20,6 +19,7 @@ from reciprocal_oauth.exceptions import AddressRefused, PeerError, PeerUnreachab
 
 from ..fakes import FakePeer, Reply
 from ..names import Names
+from .leaks import nothing_left_behind
 from .servers import RawServer, answering, dripping, resetting
 
 SENT = {"code": "c0de-canary", "access_token": "t0ken-canary", "client_secret": "s3cret-canary"}
@@ -132,10 +132,6 @@ def test_a_request_that_comes_back_among_the_headers_is_not_logged(
     assert "canary" not in caplog.text
 
 
-def _open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
 @pytest.mark.threat("H8", "R26")
 def test_neither_threads_nor_files_are_left_behind(serve: Serve, fake_peer: FakePeer) -> None:
     targets = [f"{fake_peer.url}/token/", serve(answering(b"garbage\r\n\r\n")).url]
@@ -148,14 +144,9 @@ def test_neither_threads_nor_files_are_left_behind(serve: Serve, fake_peer: Fake
                 http.call("POST", url)
 
     call_each()
-    time.sleep(0.1)
-    threads, files = threading.active_count(), _open_files()
-    for _ in range(50):
-        call_each()
-    end = time.monotonic() + 5
-    while threading.active_count() > threads or _open_files() > files:
-        assert time.monotonic() < end, (threading.active_count(), threads, _open_files(), files)
-        time.sleep(0.02)
+    with nothing_left_behind():
+        for _ in range(250):
+            call_each()
 
 
 def test_each_exchange_on_a_kept_connection_has_its_own_deadline(

@@ -16,6 +16,7 @@ from reciprocal_oauth.client import http
 from reciprocal_oauth.exceptions import PeerUnreachable
 
 from ..names import Names
+from .leaks import nothing_left_behind
 from .servers import RawServer, answering, dripping
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -149,6 +150,20 @@ def test_nothing_is_said_to_a_peer_with_a_bad_certificate(
 
     assert server.connections == 1
     assert server.requests == []
+
+
+@pytest.mark.threat("H8", "R26")
+@pytest.mark.usefixtures("trusted")
+def test_neither_threads_nor_files_are_left_behind(serve: Serve, authority: trustme.CA) -> None:
+    good = serve(answering(OK), tls=_context(authority.issue_cert(NAME)))
+    bad = serve(answering(OK), tls=_context(trustme.CA().issue_cert(NAME)))
+
+    http.call("GET", _url(good))
+    with nothing_left_behind():
+        for _ in range(50):
+            http.call("GET", _url(good))
+            with pytest.raises(PeerUnreachable):
+                http.call("GET", _url(bad))
 
 
 @pytest.mark.threat("H10")
