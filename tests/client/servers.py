@@ -3,11 +3,15 @@
 import contextlib
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 Talk = Callable[[socket.socket], None]
+
+#: Has ``close`` reset a connection.
+_RESET = struct.pack("ii", 1, 0)
 
 
 class RawServer:
@@ -18,14 +22,19 @@ class RawServer:
     """
 
     def __init__(
-        self, talk: Talk, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+        self,
+        talk: Talk,
+        *,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self.connections = 0
         self.requests: list[bytes] = []
         self._talk = talk
         self._tls = tls
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listening = socket.create_server((host, 0), family=family)
+        self._listening = socket.create_server((host, port), family=family)
         self.port: int = self._listening.getsockname()[1]
         scheme = "https" if tls else "http"
         self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
@@ -54,6 +63,64 @@ class RawServer:
                 self._talk(connection)
 
 
+class Wire:
+    """A line to a server, from a port of its own, which is told where to break.
+
+    :ivar server: what it leads to now.
+    :ivar sent: for each connection, every byte that was sent over it to the server.
+    """
+
+    def __init__(self, server: RawServer) -> None:
+        self.server = server
+        self.sent: list[bytearray] = []
+        self._limits: tuple[int | None, int | None] = (None, None)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def break_next(self, *, there: int | None = None, back: int | None = None) -> None:
+        """Reset the next connection when more than so many bytes come in one of the directions."""
+        self._limits = (there, back)
+
+    def stop(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.server.port))
+            sent = bytearray()
+            self.sent.append(sent)
+            (there, back), self._limits = self._limits, (None, None)
+            for ends, limit, note in (
+                ((client, server), there, sent),
+                ((server, client), back, bytearray()),
+            ):
+                threading.Thread(target=_carry, args=(*ends, limit, note), daemon=True).start()
+
+
+def _carry(
+    source: socket.socket, target: socket.socket, limit: int | None, note: bytearray
+) -> None:
+    with contextlib.suppress(OSError):
+        while limit is None or len(note) <= limit:
+            data = source.recv(65536)
+            if not data:
+                target.shutdown(socket.SHUT_WR)
+                return
+            target.sendall(data if limit is None else data[: max(limit - len(note), 0)])
+            note += data
+        for end in (source, target):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            end.shutdown(socket.SHUT_RD)  # Wakes the other direction.
+            end.close()
+
+
 def _read_request(connection: socket.socket) -> bytes:
     received = b""
     while b"\r\n\r\n" not in received:
@@ -66,8 +133,8 @@ def _read_request(connection: socket.socket) -> bytes:
     for line in head.lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):
             length = int(line.partition(b":")[2])
-    while len(body) < length:
-        body += connection.recv(65536)
+    while len(body) < length and (more := connection.recv(65536)):
+        body += more
     return head + b"\r\n\r\n" + body
 
 
@@ -104,9 +171,7 @@ def resetting(part: bytes = b"") -> Talk:
 
     def talk(connection: socket.socket) -> None:
         connection.sendall(part)
-        connection.setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00"
-        )
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
     return talk
 
