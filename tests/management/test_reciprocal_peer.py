@@ -596,6 +596,35 @@ def test_discovery_fails(fake_peer: FakePeer) -> None:
     assert not Peer.objects.exists()
 
 
+BAD_METADATA: dict[str, dict[str, Any]] = {
+    "another issuer": {"issuer": "https://evil.example/o"},
+    "no issuer": {"issuer": None},
+    "no token endpoint": {"token_endpoint": None},
+    "no authorization endpoint": {"authorization_endpoint": ""},
+    "a token endpoint in clear": {"token_endpoint": "http://peer.example/o/token/"},
+    "an endpoint that is no text": {"authorization_endpoint": ["https://peer.example/"]},
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.rfc("8414", "3.3")
+@pytest.mark.threat("H4")
+@pytest.mark.parametrize("fault", BAD_METADATA)
+def test_of_metadata_that_cannot_be_used_nothing_is_stored(
+    fault: str, fake_peer: FakePeer, metadata: dict[str, Any], peer: Peer
+) -> None:
+    metadata |= BAD_METADATA[fault]
+    before = list(Peer.objects.values()), list(get_application_model().objects.values())
+    discover = ["--discover", f"{fake_peer.url}/o"]
+
+    with pytest.raises(CommandError, match="--discover: No metadata of"):
+        run("add", "tv", *discovery_flags(), *discover)
+    with pytest.raises(CommandError, match="--discover: No metadata of"):
+        run("add", "music", "--name", "Tunes", *discover)
+
+    assert before == (list(Peer.objects.values()), list(get_application_model().objects.values()))
+
+
 @override_settings(RECIPROCAL_OAUTH={"HTTP_ALLOW_LOOPBACK": False})
 @pytest.mark.django_db
 @pytest.mark.threat("H1")
