@@ -9,10 +9,12 @@ environment; one deadline for the whole exchange; a cap on what is read, after d
 import contextlib
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from http.client import HTTPResponse, LineTooLong
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -28,6 +30,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, DecodeError, NewConnectionError
 from urllib3.util.connection import create_connection
 from urllib3.util.retry import Retry
+from urllib3.util.ssl_ import create_urllib3_context
 
 from .. import __version__
 from ..conf import settings
@@ -172,6 +175,30 @@ class HardenedAdapter(HTTPAdapter):
             timeout=(settings.HTTP_CONNECT_TIMEOUT_SECONDS, settings.HTTP_TOTAL_TIMEOUT_SECONDS),
         )
         return super().send(request, **kwargs)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """As that of requests, without reading all certificate authorities for every connection,
+        which takes longer than the rest of an exchange."""
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        if authorities := conn.ca_certs or conn.ca_cert_dir:
+            conn.conn_kw["ssl_context"] = _tls_context(authorities)
+            conn.ca_certs = conn.ca_cert_dir = None
+
+
+def _tls_context(authorities: str) -> ssl.SSLContext:
+    return _make_tls_context(authorities, os.stat(authorities).st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _make_tls_context(authorities: str, changed: int) -> ssl.SSLContext:
+    """:param changed: when the authorities were last changed, so that a new file is read."""
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    context.check_hostname = True
+    if os.path.isdir(authorities):
+        context.load_verify_locations(capath=authorities)
+    else:
+        context.load_verify_locations(cafile=authorities)
+    return context
 
 
 class _Deadline:

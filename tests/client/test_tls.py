@@ -1,6 +1,8 @@
 """A peer proves who it is with its certificate, or nothing is said to it."""
 
+import shutil
 import ssl
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -150,6 +152,35 @@ def test_nothing_is_said_to_a_peer_with_a_bad_certificate(
 
     assert server.connections == 1
     assert server.requests == []
+
+
+def test_authorities_that_are_replaced_count_from_the_next_call(
+    serve: Serve, authority: trustme.CA, trusted: str
+) -> None:
+    server = serve(answering(OK), tls=_context(authority.issue_cert(NAME)))
+    assert http.call("GET", _url(server)).status == 200
+
+    trustme.CA().cert_pem.write_to_path(trusted)
+    with pytest.raises(PeerUnreachable, match="SSL"):
+        http.call("GET", _url(server))
+
+    authority.cert_pem.write_to_path(trusted)
+    assert http.call("GET", _url(server)).status == 200
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl names the files of a directory")
+def test_a_directory_of_authorities_is_read_as_well(
+    serve: Serve, authority: trustme.CA, trusted: str, settings: Settings
+) -> None:
+    command = ["openssl", "x509", "-hash", "-noout", "-in", trusted]
+    name = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    directory = Path(trusted).parent / "authorities"
+    directory.mkdir()
+    Path(trusted).rename(directory / f"{name}.0")
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_CA_BUNDLE": directory}
+    server = serve(answering(OK), tls=_context(authority.issue_cert(NAME)))
+
+    assert http.call("GET", _url(server)).status == 200
 
 
 @pytest.mark.threat("H8", "R26")
