@@ -27,9 +27,9 @@ class PeerSession(HardenedSession):
     refreshed before the call; one that the peer refuses with 401 is refreshed once and the call
     repeated.
 
-    The token goes to the hosts that the peer is configured with (homepage, issuer, endpoints) and
-    to those in ``allow_hosts``, and to no other: a URL that a peer or a person made up must not
-    carry it away.
+    The token goes to the hosts and ports that the peer is configured with (homepage, issuer,
+    endpoints) and to those in ``allow_hosts``, and to no other: a URL that a peer or a person made
+    up must not carry it away.
 
     Calls raise what requests raises, ``NotLinked`` where there is no working access,
     ``AddressRefused`` for a URL that is never called and ``PeerError`` where refreshing failed.
@@ -41,7 +41,7 @@ class PeerSession(HardenedSession):
         self.hosts = _hosts_of(link.peer) | {host.lower() for host in allow_hosts}
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        host = urlsplit(request.url or "").hostname
+        host = _host_of(request.url or "")
         if host not in self.hosts:
             raise AddressRefused(
                 f"{host} is not a host of peer {self.link.peer.slug}. If its API is there, pass "
@@ -79,7 +79,16 @@ def _hosts_of(peer: Peer) -> set[str]:
         peer.revocation_endpoint,
         peer.reciprocal_endpoint,
     )
-    return {host for url in urls if (host := urlsplit(url).hostname)}
+    return {host for url in urls if (host := _host_of(url))}
+
+
+def _host_of(url: str) -> str:
+    """Host, and port where it is not that of the scheme: behind another one is another service."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port
+    if port is None or port == {"https": 443, "http": 80}.get(parts.scheme):
+        return host
+    return f"{host}:{port}"
 
 
 def get_link(user: Any, peer: Peer | str) -> Link:
@@ -113,7 +122,7 @@ def get_session(link: Link, *, allow_hosts: Iterable[str] = ()) -> PeerSession:
     """A session that calls the link's peer as the link's user there.
 
     :param allow_hosts: hosts beside the peer's own that may be given the token: its API's, where
-        that is on another one.
+        that is on another one. With the port, unless it is that of https: ``api.example:8443``.
     """
     return PeerSession(link, allow_hosts)
 

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -106,9 +107,8 @@ def test_without_a_refresh_token_a_refusal_is_the_answer(
 def test_a_body_that_can_be_read_only_once_is_not_sent_twice(link_as_a: Link) -> None:
     server = RawServer(answering(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"))
 
-    response = reciprocal_oauth.get_session(link_as_a).post(
-        server.url, data=(piece for piece in (b"a", b"b"))
-    )
+    session = reciprocal_oauth.get_session(link_as_a, allow_hosts=[f"127.0.0.1:{server.port}"])
+    response = session.post(server.url, data=(piece for piece in (b"a", b"b")))
 
     server.stop()
     assert response.status_code == 401
@@ -199,6 +199,7 @@ class TestHosts:
             "https://music.example.evil.example/",
             "https://music.example@evil.example/",
             "http://localhost:9/api/",
+            "https://music.example:8443/",
         ],
     )
     def test_another_host_is_refused_before_anything_is_asked(
@@ -222,7 +223,9 @@ class TestHosts:
         self, api: str, user: Any, peer: Peer, fake_peer: FakePeer
     ) -> None:
         url = api.replace("127.0.0.1", "localhost")
-        session = reciprocal_oauth.get_session_for(user, peer, allow_hosts=["LOCALHOST"])
+        session = reciprocal_oauth.get_session_for(
+            user, peer, allow_hosts=[f"LOCALHOST:{urlsplit(url).port}"]
+        )
 
         assert session.get(url).status_code == 200
         assert len(_tokens(fake_peer)) == 1
@@ -239,9 +242,10 @@ class TestHosts:
 @pytest.mark.threat("X2")
 def test_an_error_of_requests_does_not_carry_the_token(link_as_a: Link) -> None:
     server = RawServer(answering(b"garbage\r\n\r\n"))
+    session = reciprocal_oauth.get_session(link_as_a, allow_hosts=[f"127.0.0.1:{server.port}"])
 
     with pytest.raises(requests.ConnectionError) as caught:
-        reciprocal_oauth.get_session(link_as_a).get(server.url)
+        session.get(server.url)
 
     server.stop()
     assert "token-of-the-peer" not in f"{caught.value!r} {caught.getrepr(showlocals=True)}"
