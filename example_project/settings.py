@@ -136,7 +136,8 @@ LOGGING = {
     "filters": {"without_query": {"()": "example_project.access_log.WithoutQuery"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
-        "django.server": {"filters": ["without_query"]},
+        # Django's own handler is gone with this entry, and nothing is handed on from here.
+        "django.server": {"handlers": ["stderr"], "filters": ["without_query"]},
         # At DEBUG, SQL is logged with its values, which are tokens as often as not.
         "django.db.backends": {"level": "INFO"},
     },
