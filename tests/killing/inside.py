@@ -21,6 +21,8 @@ from .moments import MOMENTS
 
 #: A process that is still there after so many seconds hangs.
 LIMIT_SECONDS = 120
+#: What a server writes into its log when it begins to think.
+THINKING = "A hand-over has come."
 
 # What a site can be asked to do. Each runs in a fork, which has its own connections.
 
@@ -31,18 +33,30 @@ def add_user(name: str) -> None:
     get_user_model().objects.create_user(name, password=name)
 
 
-def serve(port: int, grace: bool = True) -> None:
+def serve(port: int, grace: bool = True, thinks_for: float = 0) -> None:
     """The web server, in the foreground.
 
     :param grace: whether a client that has lost the answer to a refresh may ask again.
+    :param thinks_for: seconds that it takes over a hand-over.
     """
     from django.conf import settings
     from django.core.management import call_command
     from oauth2_provider.settings import oauth2_settings
 
+    from reciprocal_oauth.party_b import grant_type
+
     if not grace:
         settings.OAUTH2_PROVIDER["REFRESH_TOKEN_GRACE_PERIOD_SECONDS"] = 0
         oauth2_settings.reload()
+    receive = grant_type.receive
+
+    def think(*args: Any, **kwargs: Any) -> Any:
+        print(THINKING, flush=True)
+        time.sleep(thinks_for)
+        return receive(*args, **kwargs)
+
+    if thinks_for:
+        grant_type.receive = think
     call_command("runserver", f"127.0.0.1:{port}", "--noreload", "--skip-checks")
 
 

@@ -68,6 +68,22 @@ class Place:
         """Let a worker do what is due."""
         self.ask("deliver")
 
+    @contextlib.contextmanager
+    def delivering(self) -> Iterator[subprocess.Popen[bytes]]:
+        """A worker that goes on until it is told to stop, started as an administrator would."""
+        with self.site.log_path.open("ab") as log:
+            worker = subprocess.Popen(
+                [sys.executable, MANAGE_PY, "reciprocal_deliver", "--loop", "0.2"],
+                env={**self.site.env, "EXAMPLE_RECIPROCAL_OAUTH": "{}"},
+                stdout=log,
+                stderr=log,
+            )
+        with worker:
+            try:
+                yield worker
+            finally:
+                worker.kill()
+
     def serve(self, *, dies: str = "", **arguments: Any) -> None:
         """Start the server.
 
