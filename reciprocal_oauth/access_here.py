@@ -5,15 +5,16 @@ force. DOT's models are swappable, so they are looked up when used.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from oauth2_provider.models import (
     get_access_token_model,
     get_grant_model,
     get_refresh_token_model,
+    refresh_token_expire_timedelta,
 )
 
 from . import scopes
@@ -92,6 +93,11 @@ def revoke_family(link: Link, family: uuid.UUID | None) -> None:
         get_refresh_token_model().revoke_family(family)
 
 
+def revoke_access_tokens(keys: Iterable[Any]) -> None:
+    """Revoke the access tokens with these keys, where they are still there."""
+    get_access_token_model().objects.filter(pk__in=keys).delete()
+
+
 def kill_codes(link: Link) -> None:
     """End the unredeemed reciprocal codes of ``link``: the ledger rows and DOT's Grants."""
     live = list(link.codes.filter(state=ReciprocalCode.State.LIVE))
@@ -108,14 +114,68 @@ def kill_codes(link: Link) -> None:
 
 def has_live_tokens(link: Link) -> bool:
     """Whether the peer still holds tokens for ``link`` that work, or that it can renew."""
-    # A refresh token whose access token is gone is refused by DOT.
-    renewable = get_refresh_token_model().objects.filter(
-        revoked__isnull=True, access_token__isnull=False
-    )
+    renewable = _renewable()
     if link.incoming_family is not None:
         return renewable.filter(token_family=link.incoming_family).exists()
     alone = _access_tokens(link).exclude(pk__in=renewable.values("access_token_id"))
     return alone.filter(expires__gt=timezone.now()).exists()
+
+
+def is_let_in(link: Link) -> bool:
+    """Whether the peer holds any tokens that ``link`` stands behind: its own, or of a family that
+    no link of the user names (:func:`link_of`)."""
+    strays = _renewable().filter(user_id=link.user_id, application_id=link.peer.application_id)
+    foreign = _others(link).values("incoming_family")
+    return has_live_tokens(link) or strays.exclude(token_family__in=foreign).exists()
+
+
+def without_live_tokens(links: QuerySet[Link]) -> QuerySet[Link]:
+    """Those of ``links`` that have no live tokens of their own, found in one query. Ask each of
+    them again with its row locked."""
+    own = _renewable().filter(token_family=OuterRef("incoming_family"))
+    bound = get_refresh_token_model().objects.filter(access_token=OuterRef("pk"))
+    alone = get_access_token_model().objects.filter(
+        ~Exists(bound),
+        user_id=OuterRef("user_id"),
+        application_id=OuterRef("peer__application_id"),
+        expires__gt=timezone.now(),
+    )
+    return links.filter(
+        Q(~Exists(own), incoming_family__isnull=False)
+        | Q(~Exists(alone), incoming_family__isnull=True)
+    )
+
+
+def has_run_out(link: Link) -> bool:
+    """Whether the refresh token of ``link`` was never revoked, only not used for too long."""
+    unrevoked = get_refresh_token_model().objects.filter(
+        token_family=link.incoming_family, revoked__isnull=True
+    )
+    return bool(run_out(unrevoked.values("access_token_id")))
+
+
+def run_out(access_tokens: Any) -> set[Any]:
+    """Keys of those of ``access_tokens``, keys as well, that have been over for too long to be
+    renewed."""
+    life = refresh_token_expire_timedelta()
+    if life is None:
+        return set()
+    found = get_access_token_model().objects.filter(
+        pk__in=access_tokens, expires__lte=timezone.now() - life
+    )
+    return set(found.values_list("pk", flat=True))
+
+
+def _renewable() -> QuerySet[Any]:
+    """Refresh tokens that DOT takes: one whose access token is gone is refused, and so is one whose
+    access token has been over for ``REFRESH_TOKEN_EXPIRE_SECONDS``."""
+    tokens = get_refresh_token_model().objects.filter(
+        revoked__isnull=True, access_token__isnull=False
+    )
+    life = refresh_token_expire_timedelta()
+    if life is None:
+        return tokens
+    return tokens.filter(access_token__expires__gt=timezone.now() - life)
 
 
 def _access_tokens(link: Link) -> QuerySet[Any]:

@@ -61,6 +61,19 @@ def stop_handover(link: Link, reason: str) -> None:
     break_incoming(link, reason)
 
 
+def lose_incoming(link: Link, reason: str) -> None:
+    """The peer has lost the tokens that it held here, and nothing is on its way to it."""
+    _break(
+        link,
+        INCOMING,
+        reason,
+        "",
+        from_state=Link.Incoming.ACTIVE,
+        to_state=Link.Incoming.BROKEN,
+        linked_at=None,
+    )
+
+
 def _break(
     link: Link,
     direction: str,
@@ -184,6 +197,7 @@ __all__ = [
     "cancel_deliveries",
     "end",
     "lock",
+    "lose_incoming",
     "note_two_way",
     "queue_revocation",
     "stop_handover",

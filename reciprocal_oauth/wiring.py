@@ -6,9 +6,10 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_started
-from django.db.models.signals import pre_delete
+from django.db.models.signals import post_save, pre_delete
+from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
-from . import lifecycle, log_filter, signals
+from . import lifecycle, log_filter, noticing, signals
 from .conf import settings
 from .delivery import worker
 from .delivery.dispatchers import Dispatcher, get_dispatcher
@@ -49,6 +50,15 @@ def connect() -> None:
     for signal in (signals.access_granted, signals.handover_received, signals.link_ended):
         signal.connect(start_delivery, dispatch_uid="reciprocal_oauth.start_delivery")
     pre_delete.connect(link_deleted, sender=Link, dispatch_uid="reciprocal_oauth.link_deleted")
+    for model in (get_access_token_model(), get_refresh_token_model()):
+        pre_delete.connect(
+            token_deleted, sender=model, dispatch_uid=f"reciprocal_oauth.{model.__name__}_deleted"
+        )
+    post_save.connect(
+        refresh_token_saved,
+        sender=get_refresh_token_model(),
+        dispatch_uid="reciprocal_oauth.refresh_token_saved",
+    )
     request_started.connect(first_request, dispatch_uid="reciprocal_oauth.first_request")
 
 
@@ -68,6 +78,18 @@ def link_deleted(sender: type, instance: Link, origin: Any = None, **arguments: 
     with_its_peer = getattr(origin, "model", type(origin)) is Peer
     if lifecycle.before_deletion(instance, revoke_there=not with_its_peer):
         on_commit(_wake)
+
+
+def token_deleted(sender: type, instance: Any, **arguments: Any) -> None:
+    """A token of DOT's goes, of a peer or of another client: by a page of DOT's, the admin, a
+    logout, ``cleartokens``, or with its user."""
+    noticing.token_goes(instance)
+
+
+def refresh_token_saved(sender: type, instance: Any, raw: bool, **arguments: Any) -> None:
+    """DOT's ``revoke()`` keeps the row of a refresh token, with the time."""
+    if instance.revoked is not None and not raw:
+        noticing.token_goes(instance)
 
 
 def _wake(link: Link | None = None) -> None:

@@ -16,7 +16,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("secret", "scopes", "plugins", "signals", "urls_of_peers", "networks"),
     ("log_filter", "error_reports", "throttle"),
     ("models", "migrations"),
-    ("access_here", "key_rotation", "lifecycle", "registration", "retention"),
+    ("access_here", "key_rotation", "lifecycle", "noticing", "registration", "retention"),
     ("client",),
     ("dialects",),
     ("access_there", "session"),

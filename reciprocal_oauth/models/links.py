@@ -146,9 +146,13 @@ def key_of_subject(subject: str) -> str:
     return "sub:" + hashlib.sha256(subject.encode()).hexdigest()
 
 
+#: What the key of a link begins with that a login of the peer's users opened.
+FAMILY = "family:"
+
+
 def key_of_family(family: uuid.UUID | None) -> str:
     """Key where we were party B: the family of DOT tokens that the peer got here."""
-    return f"family:{family or uuid.uuid4()}"
+    return f"{FAMILY}{family or uuid.uuid4()}"
 
 
 #: Key where we were party A and the peer did not tell the subject: connecting again replaces.

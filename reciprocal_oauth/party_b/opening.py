@@ -10,10 +10,10 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from .. import access_here, scopes
+from .. import access_here, lifecycle, scopes
 from ..models import Link, Party, Peer, Step
 from ..models.events import record
-from ..models.links import key_of_family
+from ..models.links import FAMILY, key_of_family
 
 logger = logging.getLogger("reciprocal_oauth.party_b")
 
@@ -66,6 +66,8 @@ def _grant(link: Link, limit: str, scope: str, family: UUID | None) -> Link:
     _name(link, family)
     link.save()
     record(link, Step.D, party=Party.B, detail=f"scope: {scope}")
+    # The peer may have lost the access that it had here; ours there went on.
+    lifecycle.note_two_way(link)
     return link
 
 
@@ -97,4 +99,4 @@ def _active(peer: Peer, user_id: Any) -> QuerySet[Link]:
 
 def _opened_here(links: QuerySet[Link]) -> QuerySet[Link]:
     """Those that tokens issued here opened, the newest first."""
-    return links.filter(account_key__startswith="family:").order_by("-created_at")
+    return links.filter(account_key__startswith=FAMILY).order_by("-created_at")

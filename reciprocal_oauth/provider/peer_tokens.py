@@ -12,7 +12,7 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749 import errors
 
-from .. import access_here, lifecycle, scopes
+from .. import access_here, lifecycle, noticing, scopes
 from ..access_here import peer_of
 from ..models import Link, Peer
 from ..models.ledger import hash_of
@@ -162,6 +162,19 @@ def revoke(token: str, application: Any, go_on: Callable[[], None]) -> None:
         go_on()
         if not access_here.has_live_tokens(link):
             lifecycle.end(link, Link.Reason.REVOKED_THERE, revoke_there=False)
+
+
+def note_refusal(refresh_token: str, application: Any) -> None:
+    """A client was refused a new access token. Where a peer has no other token left, because the
+    refresh token ran out or its family was revoked, its link says so from now on."""
+    peer = peer_of(application)
+    if peer is None:
+        return
+    known = get_refresh_token_model().objects.filter(
+        token_checksum=hash_of(refresh_token), application_id=application.pk
+    )
+    links = Link.objects.filter(peer=peer, incoming_family__in=known.values("token_family"))
+    noticing.look_at(links)
 
 
 def _link_of(token: str, application: Any) -> Link | None:

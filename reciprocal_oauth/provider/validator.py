@@ -193,6 +193,7 @@ class ReciprocalValidatorMixin(_Validator):
         self, refresh_token: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
         if not super().validate_refresh_token(refresh_token, client, request, *args, **kwargs):
+            peer_tokens.note_refusal(refresh_token, client)
             return False
         return peer_tokens.may_be_used(client, request.user)
 

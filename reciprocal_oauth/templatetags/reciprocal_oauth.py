@@ -14,11 +14,14 @@ from django.utils.translation import gettext as _
 
 from .. import scopes
 from ..models import AuthorizationRequest, Link, LinkEvent, Party, Peer, Step
+from ..models.links import FAMILY
 from ..party_a import consent
 from ..protocol import OPENID
 
 register = template.Library()
 
+#: Why a peer has no access here although it could be given some again at once.
+_LOST_HERE = (Link.Reason.REVOKED_HERE, Link.Reason.EXPIRED)
 #: Tones: it works, it is on its way, the person is asked something, it does not work, it is over.
 GOOD, WAITING, ASKING, BAD, OFF = "good", "waiting", "asking", "bad", "off"
 
@@ -249,8 +252,9 @@ def _mend(link: Link) -> str:
         return "connect"
     if consent.can_answer(link):
         return "finish"
+    goes_on_there = link.account_key.startswith(FAMILY) and link.peer.homepage
     if link.incoming_state == Link.Incoming.BROKEN:
-        return "connect"
+        return "visit" if goes_on_there else "connect"
     if link.outgoing_state == Link.Outgoing.WAITING and link.peer.homepage:
         return "visit"
     return ""
@@ -262,6 +266,8 @@ def _mend_text(link: Link, mend: str) -> str:
             return _("Connect again")
         case "finish" if link.incoming_state == Link.Incoming.DENIED:
             return _("Allow it after all")
+        case "finish" if link.incoming_reason in _LOST_HERE:
+            return _("Allow it again")
         case "finish":
             return _("Finish")
         case "visit":
@@ -271,10 +277,13 @@ def _mend_text(link: Link, mend: str) -> str:
 
 def _advice(link: Link, mend: str) -> str:
     """What to do about a broken direction."""
+    name = {"name": link.peer.name}
     if link.outgoing_state == Link.Outgoing.BROKEN:
-        return _("Connect again: you will be asked at %(name)s once more.") % {
-            "name": link.peer.name
-        }
+        return _("Connect again: you will be asked at %(name)s once more.") % name
+    if mend == "visit":
+        return _("Go to %(name)s and connect again there.") % name
+    if link.incoming_reason in _LOST_HERE and mend == "finish":
+        return _("Allow it again, and %(name)s gets new access.") % name
     if mend == "finish":
         return _(
             "Finish to send it again. If that does not help, tell the people who run this site."

@@ -1,10 +1,11 @@
-"""Deletes what is over and past its time."""
+"""Deletes what is over and past its time, and notices what has ended unseen."""
 
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from reciprocal_oauth import retention
+from reciprocal_oauth import noticing, retention
+from reciprocal_oauth.models import Link
 
 from ._printing import as_json, columns
 
@@ -12,7 +13,8 @@ from ._printing import as_json, columns
 class Command(BaseCommand):
     help = (
         "Deletes finished hand-overs, codes of which no token lives any more, abandoned visits and "
-        "ended links once they are older than the RETENTION settings say. Run it daily."
+        "ended links once they are older than the RETENTION settings say. First marks links as "
+        "broken whose peer has lost its tokens here without anything saying so. Run it daily."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -23,14 +25,19 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         dry_run = options["dry_run"]
+        links = Link.objects.all()
+        broken = noticing.unnoticed(links).count() if dry_run else noticing.look_at(links)
         prunable = retention.prunable()
         counts = {
             name: rows.count() if dry_run else retention.delete(rows)
             for name, rows in prunable.items()
         }
         if options["json"]:
-            self.stdout.write(as_json({"dry_run": dry_run, **counts}))
+            self.stdout.write(as_json({"dry_run": dry_run, "broken": broken, **counts}))
             return
+        if broken:
+            what = "would be marked as broken" if dry_run else "marked as broken"
+            self.stdout.write(f"{broken} link{'' if broken == 1 else 's'} {what}.")
         if not any(counts.values()):
             self.stdout.write("There is nothing to delete.")
             return

@@ -1,0 +1,156 @@
+"""Notices that a peer has lost its tokens here, by whatever door they went.
+
+DOT has doors of its own: its page of authorized tokens, the actions of its admin, a logout, its
+reuse protection, ``cleartokens``; and any code may delete a row. Nobody asks who did it: after the
+commit the link is looked at, and where nothing of the peer's works any more and no new code is on
+its way, the incoming direction is broken. So what this app itself revokes, to put a new grant in
+the place of an old one or to end the link, breaks nothing.
+"""
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import DatabaseError
+from django.db.models import QuerySet
+from oauth2_provider.models import get_refresh_token_model
+
+from . import access_here, lifecycle
+from .models import Link, OutboxItem
+from .transactions import atomic, database, on_commit
+
+logger = logging.getLogger("reciprocal_oauth")
+
+#: Links that are looked at with one query; SQLite takes 999 parameters.
+BATCH_ROWS = 400
+
+
+class _Gone:
+    """What tokens went in a transaction."""
+
+    def __init__(self) -> None:
+        #: Whose they were: user and application.
+        self.owners: set[tuple[Any, Any]] = set()
+        #: Those whose access token went while it worked.
+        self.cut_off: set[tuple[Any, Any]] = set()
+        #: By family, the access tokens of refresh tokens that went without having been revoked.
+        self.left_over: dict[Any, set[Any]] = defaultdict(set)
+
+    def add(self, token: Any) -> None:
+        owner = (token.user_id, token.application_id)
+        self.owners.add(owner)
+        if isinstance(token, get_refresh_token_model()):
+            if token.revoked is None and token.access_token_id is not None:
+                self.left_over[token.token_family].add(token.access_token_id)
+        elif not token.is_expired():
+            self.cut_off.add(owner)
+
+    def run_out(self) -> set[Any]:
+        """Families of the refresh tokens that were deleted because they had not been used for too
+        long: ``cleartokens`` leaves their access tokens standing for a moment."""
+        found = access_here.run_out(set().union(*self.left_over.values()))
+        return {family for family, left in self.left_over.items() if left & found}
+
+
+class _Waiting(threading.local):
+    """What this thread's transaction has let go so far."""
+
+    def __init__(self) -> None:
+        self.gone = _Gone()
+
+    def take(self) -> _Gone:
+        gone, self.gone = self.gone, _Gone()
+        return gone
+
+
+_waiting = _Waiting()
+
+
+def token_goes(token: Any) -> None:
+    """A token of DOT's is being deleted or revoked: look at its owner's links after the commit."""
+    if token.user_id is None:
+        return
+    _waiting.gone.add(token)
+    # Once for each token, of which the first looks for all: one that a savepoint took back with it
+    # would not come.
+    on_commit(_look)
+
+
+def _look() -> None:
+    gone = _waiting.take()
+    if not gone.owners:
+        return
+    try:
+        owners = list(gone.owners)
+        for start in range(0, len(owners), BATCH_ROWS):
+            users, applications = zip(*owners[start : start + BATCH_ROWS], strict=True)
+            links = Link.objects.filter(
+                user_id__in=set(users), peer__application_id__in=set(applications)
+            )
+            look_at(links, gone)
+    except DatabaseError:
+        # Whoever revoked has done so; the next reciprocal_prune looks again.
+        logger.exception("It could not be seen which links the revoked tokens belonged to")
+
+
+def look_at(links: QuerySet[Link], gone: _Gone | None = None) -> int:
+    """Break the incoming direction of those of ``links`` whose peer can do nothing here any more.
+
+    :returns: how many there were.
+    """
+    gone = gone or _Gone()
+    noticed, run_out = 0, None
+    for pk in _suspects(links):
+        run_out = gone.run_out() if run_out is None else run_out
+        noticed += _notice(pk, gone, run_out)
+    return noticed
+
+
+def unnoticed(links: QuerySet[Link]) -> QuerySet[Link]:
+    """Those of ``links`` that say that the peer's access works, while their own tokens are gone."""
+    working = links.filter(status=Link.Status.ACTIVE, incoming_state=Link.Incoming.ACTIVE)
+    # The database that is written to: a replica may be behind.
+    return access_here.without_live_tokens(working.using(database()))
+
+
+def _suspects(links: QuerySet[Link]) -> Iterator[Any]:
+    """Read in batches, each with one query however many links there are."""
+    suspects = unnoticed(links).order_by("pk")
+    batch = list(suspects.values_list("pk", flat=True)[:BATCH_ROWS])
+    while batch:
+        yield from batch
+        batch = list(suspects.filter(pk__gt=batch[-1]).values_list("pk", flat=True)[:BATCH_ROWS])
+
+
+def _notice(pk: Any, gone: _Gone, run_out: set[Any]) -> bool:
+    with atomic():
+        try:
+            link = lifecycle.lock(pk)
+        except Link.DoesNotExist:
+            return False
+        if link.incoming_state != Link.Incoming.ACTIVE or _is_on_its_way(link):
+            return False
+        if access_here.is_let_in(link):
+            return False
+        lifecycle.lose_incoming(link, _reason(link, gone, run_out))
+        if link.incoming_family is not None:
+            # An access token whose refresh token went by itself: it was of the same grant
+            # (RFC 7009, section 2.1).
+            access_here.revoke_family(link, link.incoming_family)
+            access_here.revoke_access_tokens(gone.left_over.get(link.incoming_family, ()))
+    return True
+
+
+def _is_on_its_way(link: Link) -> bool:
+    handovers = link.outbox.filter(kind=OutboxItem.Kind.HANDOVER)
+    return handovers.filter(state__in=OutboxItem.LIVE_STATES).exists()
+
+
+def _reason(link: Link, gone: _Gone, run_out: set[Any]) -> str:
+    if link.incoming_family is None:
+        has_ended = (link.user_id, link.peer.application_id) in gone.cut_off
+    else:
+        has_ended = link.incoming_family not in run_out and not access_here.has_run_out(link)
+    return Link.Reason.REVOKED_HERE if has_ended else Link.Reason.EXPIRED

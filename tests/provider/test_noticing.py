@@ -1,0 +1,580 @@
+"""A peer loses its tokens here through a door of django-oauth-toolkit's own: the link says so, and
+says so of nothing else."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import DatabaseError, connection, connections, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+from oauth2_provider.models import get_access_token_model, get_refresh_token_model
+from pytest_django import Settings
+
+from reciprocal_oauth import access_here, lifecycle, noticing, signals
+from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Peer
+from reciprocal_oauth.party_a import consent, updates
+
+from ..fakes import FakePeer
+from ..party_a.visits import connect, link_both_ways
+from .authorization import log_in
+from .conftest import assert_token_is_dead, call_api
+
+# What is noticed is noticed after the commit.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.threat("T7")]
+
+Post = Callable[..., Any]
+Door = Callable[["Tokens"], None]
+
+REASON = Link.Reason
+
+
+class Tokens:
+    """What the peer holds for alice's link, and browsers that can take it away."""
+
+    def __init__(self, browser: Client, answer: dict[str, Any]) -> None:
+        self.browser = browser
+        self.raw, self.raw_refresh = answer["access_token"], answer["refresh_token"]
+
+    @property
+    def access(self) -> Any:
+        return get_access_token_model().objects.get()
+
+    @property
+    def refresh(self) -> Any:
+        return get_refresh_token_model().objects.get(revoked=None)
+
+
+@pytest.fixture
+def tokens(browser: Client, fake_peer: FakePeer, peer: Peer, application: Any) -> Tokens:
+    """Those of a link that works both ways."""
+    tokens = Tokens(browser, link_both_ways(browser, fake_peer, application))
+    assert Link.objects.get().is_two_way
+    return tokens
+
+
+@pytest.fixture
+def broken() -> Iterator[list[tuple[str, str]]]:
+    """The directions that were announced as broken, with the reason."""
+    heard: list[tuple[str, str]] = []
+
+    def note(sender: type, link: Link, direction: str, reason: str, **_arguments: Any) -> None:
+        heard.append((direction, reason))
+
+    signals.direction_broken.connect(note)
+    yield heard
+    signals.direction_broken.disconnect(note)
+
+
+def assert_noticed(broken: list[tuple[str, str]], reason: str = REASON.REVOKED_HERE) -> None:
+    link = Link.objects.get()
+    assert (link.incoming_state, link.incoming_reason) == (Link.Incoming.BROKEN, reason)
+    assert link.is_active
+    assert link.linked_at is None
+    assert broken == [("incoming", reason)]
+    assert link.events.filter(outcome=LinkEvent.Outcome.FAILED, detail=reason).count() == 1
+    assert not access_here.is_let_in(link)
+
+
+# The doors
+
+
+def page_of_authorized_tokens(tokens: Tokens) -> None:
+    page = reverse("oauth2_provider:authorized-token-delete", args=[tokens.access.pk])
+    assert tokens.browser.post(page).status_code == 302
+
+
+def run_admin_action(token: Any) -> None:
+    admin = Client()
+    admin.force_login(get_user_model().objects.create_superuser("admin", password="admin"))
+    meta = type(token)._meta
+    page = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
+    chosen = {"action": "revoke_tokens", "_selected_action": [token.pk]}
+    assert admin.post(page, chosen).status_code == 302
+
+
+def admin_of_access_tokens(tokens: Tokens) -> None:
+    run_admin_action(tokens.access)
+
+
+def admin_of_refresh_tokens(tokens: Tokens) -> None:
+    run_admin_action(tokens.refresh)
+
+
+def revoke_access_token(tokens: Tokens) -> None:
+    tokens.access.revoke()
+
+
+def revoke_refresh_token(tokens: Tokens) -> None:
+    tokens.refresh.revoke()
+
+
+def revoke_family(tokens: Tokens) -> None:
+    get_refresh_token_model().revoke_family(tokens.refresh.token_family)
+
+
+def delete_access_tokens(tokens: Tokens) -> None:
+    get_access_token_model().objects.all().delete()
+
+
+def delete_refresh_tokens(tokens: Tokens) -> None:
+    get_refresh_token_model().objects.all().delete()
+
+
+DOORS = [
+    page_of_authorized_tokens,
+    admin_of_access_tokens,
+    admin_of_refresh_tokens,
+    revoke_access_token,
+    revoke_refresh_token,
+    revoke_family,
+    delete_access_tokens,
+    delete_refresh_tokens,
+]
+
+
+@pytest.mark.rfc("7009", "2.1")
+@pytest.mark.parametrize("atomic_requests", [False, True])
+@pytest.mark.parametrize("door", DOORS)
+def test_it_is_noticed_that_the_access_was_ended_here(
+    tokens: Tokens,
+    broken: list[tuple[str, str]],
+    refresh: Post,
+    door: Door,
+    atomic_requests: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", atomic_requests)
+
+    door(tokens)
+
+    assert_noticed(broken)
+    assert_token_is_dead(tokens.raw)
+    assert refresh(tokens.raw_refresh).status_code == 400
+    assert broken == [("incoming", REASON.REVOKED_HERE)], "announced once"
+
+
+def test_a_logout_that_the_peer_began_is_noticed(
+    tokens: Tokens,
+    broken: list[tuple[str, str]],
+    openid_connect: None,
+    dot_settings: Callable[..., None],
+) -> None:
+    """OpenID Connect RP-Initiated Logout 1.0: DOT deletes all tokens of the user."""
+    dot_settings(OIDC_RP_INITIATED_LOGOUT_ENABLED=True)
+
+    response = tokens.browser.post("/o/logout/", {"allow": "true"})
+
+    assert response.status_code == 302
+    assert_noticed(broken)
+
+
+@pytest.mark.threat("F19")
+def test_a_refresh_token_that_was_used_twice_is_noticed(
+    tokens: Tokens,
+    broken: list[tuple[str, str]],
+    refresh: Post,
+    dot_settings: Callable[..., None],
+) -> None:
+    dot_settings(REFRESH_TOKEN_REUSE_PROTECTION=True)
+    renewed = refresh(tokens.raw_refresh).json()
+    assert broken == []
+
+    assert refresh(tokens.raw_refresh).status_code == 400
+
+    assert_noticed(broken)
+    assert_token_is_dead(renewed["access_token"])
+
+
+class TestRunOut:
+    """Nobody revoked anything: the peer was away for too long (REFRESH_TOKEN_EXPIRE_SECONDS)."""
+
+    DAY = 86400
+
+    @pytest.fixture(autouse=True)
+    def _a_day(self, dot_settings: Callable[..., None]) -> None:
+        dot_settings(REFRESH_TOKEN_EXPIRE_SECONDS=self.DAY)
+
+    def test_cleartokens_leaves_a_link_that_says_so(
+        self, tokens: Tokens, broken: list[tuple[str, str]]
+    ) -> None:
+        with time_machine.travel(timezone.now() + timedelta(days=1)):
+            call_command("cleartokens")
+            assert broken == [], "not yet: it counts from the end of the access token"
+        with time_machine.travel(timezone.now() + timedelta(days=2)):
+            call_command("cleartokens")
+
+        assert_noticed(broken, REASON.EXPIRED)
+
+    def test_it_is_noticed_when_the_peer_comes_back(
+        self, tokens: Tokens, broken: list[tuple[str, str]], refresh: Post
+    ) -> None:
+        with time_machine.travel(timezone.now() + timedelta(days=2)):
+            assert refresh(tokens.raw_refresh).status_code == 400
+
+        assert_noticed(broken, REASON.EXPIRED)
+
+    def test_it_is_noticed_once_a_day(self, tokens: Tokens, broken: list[tuple[str, str]]) -> None:
+        with time_machine.travel(timezone.now() + timedelta(days=2)):
+            call_command("reciprocal_prune")
+            call_command("reciprocal_prune")
+
+        assert_noticed(broken, REASON.EXPIRED)
+
+    def test_who_revoked_before_is_not_forgotten(
+        self, tokens: Tokens, broken: list[tuple[str, str]]
+    ) -> None:
+        tokens.refresh.revoke()
+        with time_machine.travel(timezone.now() + timedelta(days=2)):
+            call_command("cleartokens")
+            call_command("reciprocal_prune")
+
+        assert_noticed(broken, REASON.REVOKED_HERE)
+
+
+@pytest.mark.parametrize("reason", [REASON.REVOKED_HERE, REASON.EXPIRED])
+def test_an_access_token_that_nothing_renews_is_noticed(
+    peer: Peer,
+    user: Any,
+    make_token: Callable[..., Any],
+    broken: list[tuple[str, str]],
+    reason: str,
+) -> None:
+    """One of the implicit grant, of which ``cleartokens`` deletes what has expired."""
+    token = make_token(peer.application, user)
+    get_refresh_token_model().objects.all().delete()
+    Link.objects.create(
+        user=user, peer=peer, account_key="family:x", incoming_state="active", incoming_scope="x"
+    )
+    if reason == REASON.REVOKED_HERE:
+        token.revoke()
+    else:
+        with time_machine.travel(timezone.now() + timedelta(hours=2)):
+            call_command("cleartokens")
+
+    assert_noticed(broken, reason)
+
+
+# What sends no signal
+
+
+def test_what_only_the_tables_say_is_noticed_once_a_day(
+    tokens: Tokens, broken: list[tuple[str, str]]
+) -> None:
+    get_refresh_token_model().objects.update(revoked=timezone.now())
+    assert broken == []
+
+    call_command("reciprocal_prune", "--dry-run")
+    assert broken == []
+    call_command("reciprocal_prune")
+
+    assert_noticed(broken)
+    assert_token_is_dead(tokens.raw)
+
+
+def test_it_is_noticed_when_the_peer_is_refused(
+    tokens: Tokens, broken: list[tuple[str, str]], refresh: Post
+) -> None:
+    get_refresh_token_model().objects.update(revoked=timezone.now())
+
+    assert refresh(tokens.raw_refresh).status_code == 400
+
+    assert_noticed(broken)
+
+
+def test_to_look_for_it_takes_as_many_queries_for_many_links_as_for_one(
+    peer: Peer, user: Any, make_token: Callable[..., Any]
+) -> None:
+    def add(count: int) -> None:
+        for _ in range(count):
+            token = make_token(peer.application, user)
+            values = {"incoming_family": token.family, "incoming_state": "active"}
+            Link.objects.create(user=user, peer=peer, account_key=token.raw, **values)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert noticing.look_at(Link.objects.all()) == 0
+        return len(captured)
+
+    add(1)
+    few = queries()
+    add(30)
+
+    assert queries() == few == 1
+
+
+# What breaks nothing
+
+
+def renew(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> None:
+    for _ in range(3):
+        tokens.raw_refresh = refresh(tokens.raw_refresh).json()["refresh_token"]
+
+
+def change_scope(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> None:
+    for minute, scope in enumerate((["profile"], ["profile", "playback"]), start=1):
+        with time_machine.travel(timezone.now() + timedelta(minutes=minute)):
+            updates.change(Link.objects.get(), scope)
+            worker.drain()
+            assert redeem(fake_peer.to("/token/")[-1].form["code"]).status_code == 200
+
+
+def replay(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> None:
+    assert redeem(fake_peer.to("/token/")[-1].form["code"]).status_code == 400
+
+
+def connect_anew(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> None:
+    connect(tokens.browser, reciprocal="profile")
+
+
+def forbid(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> None:
+    consent.deny(Link.objects.get())
+
+
+def end(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> None:
+    lifecycle.end(Link.objects.get(), REASON.REVOKED_HERE, revoke_there=True)
+
+
+def delete_link(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> None:
+    Link.objects.all().delete()
+
+
+def delete_user(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> None:
+    get_user_model().objects.all().delete()
+
+
+def clean_up(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> None:
+    renew(tokens, refresh, redeem, fake_peer)
+    call_command("cleartokens")
+    call_command("reciprocal_prune")
+
+
+@pytest.mark.parametrize(
+    ("doing", "state"),
+    [
+        (renew, Link.Incoming.ACTIVE),
+        (change_scope, Link.Incoming.ACTIVE),
+        (replay, Link.Incoming.GRANTED),
+        (connect_anew, Link.Incoming.OFFERED),
+        (forbid, Link.Incoming.DENIED),
+        (end, Link.Incoming.ENDED),
+        (delete_link, None),
+        (delete_user, None),
+        (clean_up, Link.Incoming.ACTIVE),
+    ],
+)
+def test_what_the_app_itself_revokes_breaks_nothing(
+    tokens: Tokens,
+    broken: list[tuple[str, str]],
+    refresh: Post,
+    redeem: Post,
+    fake_peer: FakePeer,
+    doing: Callable[..., None],
+    state: str | None,
+) -> None:
+    doing(tokens, refresh, redeem, fake_peer)
+
+    assert broken == []
+    assert Link.objects.values_list("incoming_state", flat=True).first() == state
+
+
+@pytest.mark.parametrize("rotates", [True, False])
+def test_a_peer_that_renews_twice_with_one_token_keeps_its_access(
+    tokens: Tokens,
+    broken: list[tuple[str, str]],
+    refresh: Post,
+    dot_settings: Callable[..., None],
+    rotates: bool,
+) -> None:
+    dot_settings(ROTATE_REFRESH_TOKEN=rotates, REFRESH_TOKEN_GRACE_PERIOD_SECONDS=120)
+
+    refresh(tokens.raw_refresh)
+    renewed = refresh(tokens.raw_refresh).json()
+
+    assert broken == []
+    assert call_api(renewed["access_token"]).status_code == 200
+
+
+@pytest.mark.parametrize("state", [Link.Incoming.GRANTED, Link.Incoming.ACTIVE])
+def test_a_code_that_is_on_its_way_is_waited_for(
+    tokens: Tokens, broken: list[tuple[str, str]], state: str
+) -> None:
+    """It also is on its way to a peer whose user has signed in here meanwhile."""
+    updates.change(Link.objects.get(), ["profile"])
+    Link.objects.update(incoming_state=state)
+
+    tokens.refresh.revoke()
+    call_command("reciprocal_prune")
+
+    assert broken == []
+    assert Link.objects.get().incoming_state == state
+    assert OutboxItem.objects.filter(state=OutboxItem.State.PENDING).count() == 1
+
+
+def test_a_revocation_that_is_rolled_back_was_none(
+    tokens: Tokens, broken: list[tuple[str, str]]
+) -> None:
+    with suppress(DatabaseError), transaction.atomic():
+        tokens.refresh.revoke()
+        raise DatabaseError
+
+    assert broken == []
+    assert call_api(tokens.raw).status_code == 200
+
+
+def test_a_revocation_after_a_savepoint_that_was_rolled_back_is_noticed(
+    tokens: Tokens, broken: list[tuple[str, str]]
+) -> None:
+    with transaction.atomic():
+        with suppress(DatabaseError), transaction.atomic():
+            tokens.refresh.revoke()
+            raise DatabaseError
+        tokens.refresh.revoke()
+        assert broken == [], "not before the commit"
+
+    assert_noticed(broken)
+
+
+def test_tokens_of_others_do_not_matter(
+    tokens: Tokens,
+    broken: list[tuple[str, str]],
+    user: Any,
+    other_user: Any,
+    application: Any,
+    make_application: Callable[..., Any],
+    make_token: Callable[..., Any],
+) -> None:
+    for theirs in (
+        make_token(application, other_user),
+        make_token(make_application(), user),
+        make_token(make_application("machine"), None),
+    ):
+        theirs.revoke()
+    call_command("reciprocal_prune")
+
+    assert broken == []
+    assert call_api(tokens.raw).status_code == 200
+
+
+def test_a_second_account_at_the_peer_goes_on(
+    tokens: Tokens,
+    broken: list[tuple[str, str]],
+    browser: Client,
+    application: Any,
+    redeem: Post,
+) -> None:
+    at_login = log_in(browser, application)
+    assert Link.objects.count() == 2
+
+    get_refresh_token_model().objects.order_by("pk").last().revoke()
+
+    assert broken == [("incoming", REASON.REVOKED_HERE)]
+    assert_token_is_dead(at_login["access_token"])
+    assert call_api(tokens.raw).status_code == 200
+    states = Link.objects.order_by("created_at").values_list("incoming_state", flat=True)
+    assert list(states) == [Link.Incoming.ACTIVE, Link.Incoming.BROKEN]
+
+
+def test_a_peer_that_signed_in_twice_is_out_when_both_are_revoked(
+    browser: Client, application: Any, broken: list[tuple[str, str]]
+) -> None:
+    first, second = log_in(browser, application), log_in(browser, application)
+    assert Link.objects.count() == 1
+    of_first, of_second = get_refresh_token_model().objects.order_by("pk")
+
+    of_second.revoke()
+    assert broken == []
+    assert call_api(first["access_token"]).status_code == 200
+
+    of_first.revoke()
+    assert_noticed(broken)
+    assert_token_is_dead(second["access_token"])
+
+
+def test_a_fault_while_looking_does_not_undo_the_revocation(
+    tokens: Tokens, broken: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: Any) -> None:
+        raise DatabaseError("gone away")
+
+    monkeypatch.setattr(access_here, "without_live_tokens", fail)
+    page_of_authorized_tokens(tokens)
+    monkeypatch.undo()
+
+    assert_token_is_dead(tokens.raw)
+    call_command("reciprocal_prune")
+    assert_noticed(broken)
+
+
+# What mends it
+
+
+def test_a_person_who_began_here_allows_it_again(
+    tokens: Tokens, browser: Client, redeem: Post, fake_peer: FakePeer
+) -> None:
+    page_of_authorized_tokens(tokens)
+    link = Link.objects.get()
+
+    page = browser.get("/connections/").content.decode()
+    for words in ("Needs your attention", "It was ended here.", "Allow it again"):
+        assert words in page
+    browser.post(f"/connections/links/{link.pk}/consent/", {"answer": "allow", "scopes": "profile"})
+    worker.drain()
+    assert redeem(fake_peer.to("/token/")[-1].form["code"]).status_code == 200
+
+    link.refresh_from_db()
+    assert link.is_two_way
+    assert link.linked_at is not None
+
+
+@pytest.mark.parametrize("homepage", ["https://music.example/", ""])
+def test_a_person_who_began_at_the_peer_connects_again_there(
+    browser: Client, application: Any, homepage: str
+) -> None:
+    Peer.objects.update(homepage=homepage)
+    log_in(browser, application)
+    Link.objects.update(outgoing_state=Link.Outgoing.ACTIVE, linked_at=timezone.now())
+    get_refresh_token_model().objects.get().revoke()
+    link = Link.objects.get()
+
+    page = browser.get(f"/connections/links/{link.pk}/").content.decode()
+
+    assert "It was ended here." in page
+    if homepage:
+        assert "Go to Music and connect again there." in page
+        assert f'<a class="ro-button" href="{homepage}">Go to Music</a>' in page
+        assert "Connect again" not in page
+    else:
+        assert "/connections/music/connect/" in page
+
+    heard: list[Link] = []
+
+    def note(sender: type, link: Link, **_arguments: Any) -> None:
+        heard.append(link)
+
+    signals.linked_both_ways.connect(note)
+    log_in(browser, application)
+    signals.linked_both_ways.disconnect(note)
+    assert Link.objects.get() == link
+    link.refresh_from_db()
+    assert link.is_two_way
+    assert heard == [link]
+
+
+def test_times_without_a_time_zone(
+    settings: Settings, browser: Client, application: Any, broken: list[tuple[str, str]]
+) -> None:
+    settings.USE_TZ = False
+    log_in(browser, application)
+
+    get_access_token_model().objects.get().revoke()
+
+    assert_noticed(broken)
