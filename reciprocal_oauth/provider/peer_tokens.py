@@ -119,11 +119,24 @@ def _locked_link(
     active = links.select_for_update().filter(status=Link.Status.ACTIVE)
     link = active.filter(incoming_family=refreshed.token_family).first()
     link = link or active.filter(outgoing_state=Link.Outgoing.WAITING).first()
+    if not _is_still_good(refreshed):
+        raise errors.InvalidGrantError(request=request)
     if link is None and links.exists() and not active.exists():
         raise errors.InvalidGrantError(request=request)
     # Else the tokens are of another account there, whose link a later login took over, or from
     # before the client became a peer: they get a link of their own.
     return link
+
+
+def _is_still_good(refreshed: Any) -> bool:
+    """Whether a refresh token that DOT has found good was not revoked since: DOT would put a new
+    one in its place. One that another request renewed counts, DOT gives both the same."""
+    rows = get_refresh_token_model().objects.select_for_update().filter(pk=refreshed.pk)
+    now = rows.values_list("revoked", "access_token_id").first()
+    if now is not None and now[0] is None and now[1] is not None:
+        return True
+    renewed = get_access_token_model().objects.filter(source_refresh_token=refreshed.pk)
+    return renewed.exists()
 
 
 def _cut(token: Any, request: Request, limit: str, user: Any) -> None:

@@ -22,6 +22,7 @@ from reciprocal_oauth import access_here, lifecycle, noticing, signals
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Peer
 from reciprocal_oauth.party_a import consent, updates
+from reciprocal_oauth.provider import peer_tokens
 
 from ..fakes import FakePeer
 from ..party_a.visits import connect, link_both_ways
@@ -511,6 +512,46 @@ def test_a_fault_while_looking_does_not_undo_the_revocation(
 
     assert_token_is_dead(tokens.raw)
     call_command("reciprocal_prune")
+    assert_noticed(broken)
+
+
+def test_a_refresh_and_a_revocation_at_once_leave_a_link_that_says_what_is(
+    tokens: Tokens, refresh: Post, at_once: Callable[..., list[Any]]
+) -> None:
+    """Either the token was renewed before it was revoked, or the refresh is refused."""
+    used = tokens.refresh
+    todo = [lambda: refresh(tokens.raw_refresh), used.revoke]
+
+    answers = at_once(2, lambda: todo.pop()())
+
+    (renewed,) = [answer for answer in answers if answer is not None]
+    link = Link.objects.get()
+    lives = access_here.has_live_tokens(link)
+    assert lives is (renewed.status_code == 200)
+    assert (link.incoming_state == Link.Incoming.ACTIVE) is lives
+
+
+@pytest.mark.rfc("7009", "2.1")
+@pytest.mark.parametrize("door", [revoke_refresh_token, revoke_access_token, delete_refresh_tokens])
+def test_a_refresh_that_was_under_way_does_not_outlive_the_revocation(
+    tokens: Tokens,
+    broken: list[tuple[str, str]],
+    refresh: Post,
+    door: Door,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """DOT has found the refresh token good before it was revoked."""
+    allowed = peer_tokens.may_be_used
+
+    def meanwhile(*arguments: Any) -> bool:
+        monkeypatch.setattr(peer_tokens, "may_be_used", allowed)
+        door(tokens)
+        return allowed(*arguments)
+
+    monkeypatch.setattr(peer_tokens, "may_be_used", meanwhile)
+
+    assert refresh(tokens.raw_refresh).status_code == 400
+
     assert_noticed(broken)
 
 
