@@ -221,6 +221,14 @@ class Person:
         page = self.browser.open(f"{site.url}/accounts/login/")
         return self._sign_in_on(page)
 
+    def sign_out(self, site: Site) -> Page:
+        """Leave ``site`` to whoever has the browser next.
+
+        :raises PageError: nobody is signed in.
+        """
+        page = self.browser.open(f"{site.url}/")
+        return self.browser.submit(page.form(button="Sign out"))
+
     def connect(self, site: Site) -> Page:
         """Press “Connect” at ``site``. Gives the authorization page of the other site, where the
         person signs in if need be.
