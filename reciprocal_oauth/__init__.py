@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "get_link", "get_session", "get_session_for"]
+__all__ = ["__version__", "get_link", "get_links", "get_session", "get_session_for"]
 
 if TYPE_CHECKING:
-    from .session import get_link, get_session, get_session_for
+    from .session import get_link, get_links, get_session, get_session_for
 
 
 def __getattr__(name: str) -> Any:

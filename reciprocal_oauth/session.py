@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from django.db.models import QuerySet
 
 from .access_there import fresh_access_token
 from .client.http import HardenedSession
@@ -91,29 +92,34 @@ def _host_of(url: str) -> str:
     return f"{host}:{port}"
 
 
+def get_links(user: Any, peer: Peer | str) -> QuerySet[Link]:
+    """The user's links with ``peer`` (a ``Peer`` or its short name) that can be called with.
+
+    One for each account there, the one linked last first. ``account_name`` and ``subject`` say
+    which account it is, where the peer tells.
+    """
+    if not user.is_authenticated:
+        return Link.objects.none()
+    links = Link.objects.select_related("peer").filter(
+        user=user,
+        peer__slug=peer.slug if isinstance(peer, Peer) else peer,
+        peer__enabled=True,
+        status=Link.Status.ACTIVE,
+        outgoing_state=Link.Outgoing.ACTIVE,
+    )
+    return links.order_by("-created_at")
+
+
 def get_link(user: Any, peer: Peer | str) -> Link:
     """The user's link with ``peer`` (a ``Peer`` or its short name) that can be called with.
 
-    Where several accounts at the peer are linked, the one linked last.
+    Where several accounts at the peer are linked, the one linked last; :func:`get_links` gives all.
 
     :raises NotLinked: there is none.
     """
-    slug = peer.slug if isinstance(peer, Peer) else peer
-    if not user.is_authenticated:
-        raise NotLinked("Nobody is signed in.")
-    link = (
-        Link.objects.select_related("peer")
-        .filter(
-            user=user,
-            peer__slug=slug,
-            peer__enabled=True,
-            status=Link.Status.ACTIVE,
-            outgoing_state=Link.Outgoing.ACTIVE,
-        )
-        .order_by("-created_at")
-        .first()
-    )
+    link = get_links(user, peer).first()
     if link is None:
+        slug = peer.slug if isinstance(peer, Peer) else peer
         raise NotLinked(f"This user has no working link with “{slug}”.")
     return link
 
@@ -128,7 +134,8 @@ def get_session(link: Link, *, allow_hosts: Iterable[str] = ()) -> PeerSession:
 
 
 def get_session_for(user: Any, peer: Peer | str, *, allow_hosts: Iterable[str] = ()) -> PeerSession:
-    """A session that calls ``peer`` as ``user``; ``allow_hosts`` as in :func:`get_session`.
+    """A session that calls ``peer`` as ``user``, with the account there that was linked last;
+    ``allow_hosts`` as in :func:`get_session`.
 
     :raises NotLinked: the user has no working link with the peer.
     """

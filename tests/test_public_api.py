@@ -12,7 +12,7 @@ from django.dispatch import Signal
 import reciprocal_oauth
 from reciprocal_oauth import signals
 
-NAMES = {"__version__", "get_link", "get_session", "get_session_for"}
+NAMES = {"__version__", "get_link", "get_links", "get_session", "get_session_for"}
 
 
 def test_these_names_are_public_and_no_others() -> None:
@@ -30,7 +30,8 @@ def test_the_helpers_have_the_documented_arguments() -> None:
     session = inspect.signature(reciprocal_oauth.get_session)
     session_for = inspect.signature(reciprocal_oauth.get_session_for)
 
-    assert list(inspect.signature(reciprocal_oauth.get_link).parameters) == ["user", "peer"]
+    for helper in (reciprocal_oauth.get_link, reciprocal_oauth.get_links):
+        assert list(inspect.signature(helper).parameters) == ["user", "peer"]
     assert list(session.parameters) == ["link", "allow_hosts"]
     assert list(session_for.parameters) == ["user", "peer", "allow_hosts"]
     assert session.parameters["allow_hosts"].kind is inspect.Parameter.KEYWORD_ONLY

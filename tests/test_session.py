@@ -283,6 +283,10 @@ class TestWhichLink:
         )
 
         assert reciprocal_oauth.get_link(user, "music") == newer
+        assert list(reciprocal_oauth.get_links(user, peer)) == [newer, link_as_a]
+
+    def test_nobody_has_any(self, link_as_a: Link) -> None:
+        assert not reciprocal_oauth.get_links(AnonymousUser(), "music").exists()
 
     @pytest.mark.parametrize(
         "values",
