@@ -31,13 +31,15 @@ def mint(link: Link, generation: int) -> Secret:
 
     One transaction, the link's row locked. The code lives ``CODE_LIFETIME_SECONDS``.
 
-    :raises LinkMoved: the link has ended, has moved on, or has nothing to give.
+    :raises LinkMoved: the link has ended, has moved on, or has nothing to give; or its peer was
+        switched off.
     """
     with atomic():
         locked = lifecycle.lock(link.pk)
         # A link that a login at the peer opened may hold openid; no ID token can follow here.
         scope = scopes.without_openid(locked.incoming_limit)
-        if not locked.is_active or locked.generation != generation or not scope:
+        moved = not locked.is_active or locked.generation != generation
+        if moved or not locked.peer.enabled or not scope:
             raise LinkMoved(f"Link {link.pk} has moved on.")
         access_here.kill_codes(locked)
         code = secrets.token_urlsafe(CODE_BYTES)

@@ -22,7 +22,7 @@ from ..exceptions import (
     PeerError,
     PeerRefused,
 )
-from ..models import Link, LinkEvent, OutboxItem, Party, Step
+from ..models import Link, LinkEvent, OutboxItem, Party, Peer, Step
 from ..models.events import record
 from ..secret import Secret
 from ..transactions import atomic
@@ -43,6 +43,8 @@ def attempt(item: OutboxItem) -> Outcome:
         return _hand_over(item)
     except DecryptionError as error:
         return Retry(str(error), Reason.UNREADABLE)
+    except (Link.DoesNotExist, Peer.DoesNotExist):
+        return Cancelled()  # Deleted since the row was claimed.
 
 
 def finished_values(state: OutboxItem.State) -> dict[str, Any]:
@@ -85,6 +87,9 @@ def _hand_over(item: OutboxItem) -> Outcome:
     except LinkMoved:
         return _not_wanted(link, item)
     except NotLinked as error:
+        link.refresh_from_db()
+        if not _is_wanted(link, item):
+            return _not_wanted(link, item)
         return Dead(str(error), link.outgoing_reason or Reason.TOKEN_REFUSED)
     except PeerRefused as error:
         # Refreshing was refused, and not for the token's sake.
