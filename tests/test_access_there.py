@@ -15,7 +15,13 @@ from pytest_django import Settings
 
 from reciprocal_oauth import access_there, key_rotation, lifecycle, signals
 from reciprocal_oauth.access_there import fresh_access_token
-from reciprocal_oauth.exceptions import NotLinked, PeerError, PeerRefused, PeerUnreachable
+from reciprocal_oauth.exceptions import (
+    BadAnswer,
+    NotLinked,
+    PeerError,
+    PeerRefused,
+    PeerUnreachable,
+)
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.secret import Secret, derived_key
 
@@ -96,6 +102,36 @@ def test_without_a_new_refresh_token_the_old_one_is_kept(
     kept = _again(expired)
     assert kept.refresh_token.reveal() == "refresh-of-the-peer"
     assert (kept.outgoing_scope, kept.access_token_expires_at) == ("play", None)
+
+
+@pytest.mark.threat("T6")
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"access_token": ""},
+        {"token_type": "mac"},
+        {"access_token": "x" * 8193},
+        {"access_token": "new\ntoken"},
+        {"access_token": None},
+    ],
+    ids=["blank", "not Bearer", "over 8 KiB", "control character", "missing"],
+)
+def test_an_answer_that_cannot_be_used_leaves_what_we_have(
+    members: dict[str, Any], expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
+) -> None:
+    fake_peer.answers["/token/"] = [
+        token_response(**{"refresh_token": "new-refresh", **members}),
+        token_response(access_token="new-token"),
+    ]
+
+    with pytest.raises(BadAnswer):
+        fresh_access_token(expired)
+
+    kept = _again(expired)
+    assert kept.access_token.reveal() == "token-of-the-peer"
+    assert kept.refresh_token.reveal() == "refresh-of-the-peer"
+    assert broken == []
+    assert fresh_access_token(expired).reveal() == "new-token"
 
 
 def test_a_token_that_the_peer_refused_is_refreshed_although_it_has_not_run_out(

@@ -28,7 +28,7 @@ pytestmark = [
 PROCESSES, THREADS = 5, 2
 WORKERS = PROCESSES * THREADS
 
-#: Two workers, which begin together with those of the other processes.
+#: Some workers, which begin together with those of the other processes.
 SCRIPT = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -50,9 +50,10 @@ def work(number):
     finally:
         connections.close_all()
 
-with ThreadPoolExecutor(%d) as pool:
-    print(*pool.map(work, range(%d)))
-""" % (THREADS, THREADS)
+threads = int(sys.argv[2])
+with ThreadPoolExecutor(threads) as pool:
+    print(*pool.map(work, range(threads)))
+"""
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_workers_in_many_processes_refresh_it_once(expired: Link, fake_peer: Fak
     )
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, fake_peer.url],
+            [sys.executable, "-c", SCRIPT, fake_peer.url, str(THREADS)],
             env={
                 **os.environ,
                 "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE,
@@ -130,10 +131,10 @@ def test_the_link_can_be_written_while_the_peer_hangs(expired: Link, fake_peer: 
         with connection.cursor() as cursor:
             _give_up_soon(cursor)
             changed = Link.objects.filter(pk=expired.pk).update(account_name="meanwhile")
-        Link.objects.select_for_update().filter(pk=expired.pk)
     finally:
         go_on.set()
         worker.join()
+        connection.close()  # It would go on giving up soon.
 
     assert changed == 1
     assert found == ["new-token"]

@@ -1,17 +1,19 @@
 """Telling a peer that we no longer use a token (RFC 7009), until it has understood."""
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 import time_machine
 from django.utils import timezone
+from pytest_django import Settings
 
 from reciprocal_oauth import lifecycle
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 
-from ..fakes import FakePeer, Reply
+from ..fakes import FakePeer, Received, Reply
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.rfc("7009", "2.1")]
 
@@ -76,6 +78,29 @@ def test_it_is_tried_again_until_the_peer_says_200(
 
     assert OutboxItem.objects.get().state == State.DONE
     assert len(fake_peer.to("/revoke/")) == 3
+
+
+@pytest.mark.threat("T4")
+def test_a_peer_that_hangs_is_asked_again(
+    ended: Link, fake_peer: FakePeer, settings: Settings
+) -> None:
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_TOTAL_TIMEOUT_SECONDS": 0.2}
+    over = threading.Event()
+
+    def hang(received: Received) -> Reply:
+        over.wait(20)
+        return Reply()
+
+    fake_peer.answers["/revoke/"] = [hang, Reply()]
+
+    worker.drain()
+    over.set()
+
+    row = OutboxItem.objects.get()
+    assert (row.state, bool(row.token)) == (State.PENDING, True), "it may not have heard of it"
+    _drain_for(hours=2)
+    assert OutboxItem.objects.get().state == State.DONE
+    assert len(fake_peer.to("/revoke/")) == 2
 
 
 @pytest.mark.threat("T4")
