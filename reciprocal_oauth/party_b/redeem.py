@@ -7,6 +7,7 @@
 import logging
 from typing import Any
 
+from django.db import IntegrityError
 from django.utils import timezone
 
 from .. import access_there, lifecycle
@@ -28,8 +29,16 @@ SCHEDULE_SECONDS = (0, 2, 5, 15, 30, 60, 300)
 
 
 def attempt(item: InboxItem) -> Outcome:
-    """One attempt at an inbox row. Redemption goes to the endpoint stored for the peer that was
-    authenticated, whatever the request said."""
+    """One attempt at an inbox row."""
+    try:
+        return _redeem(item)
+    except (Link.DoesNotExist, Peer.DoesNotExist):
+        return Cancelled()  # Deleted since the row was claimed.
+
+
+def _redeem(item: InboxItem) -> Outcome:
+    """Redemption goes to the endpoint stored for the peer that was authenticated, whatever the
+    request said."""
     link = item.link
     peer = item.peer
     if not link.is_active or not peer.enabled or not link.user.is_active or not item.code:
@@ -118,11 +127,9 @@ def _give_back(item: InboxItem, link: Link | None, answer: TokenAnswer) -> None:
 
 
 def _failed(link: Link, sent_at: object, detail: str) -> None:
-    record(
-        link,
-        Step.F,
-        party=Party.B,
-        outcome=LinkEvent.Outcome.FAILED,
-        detail=detail,
-        at=sent_at,
-    )
+    failed = LinkEvent.Outcome.FAILED
+    try:
+        with atomic():
+            record(link, Step.F, party=Party.B, outcome=failed, detail=detail, at=sent_at)
+    except IntegrityError:
+        logger.info("Link %s was deleted while its code was redeemed", link.pk)

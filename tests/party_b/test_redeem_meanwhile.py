@@ -1,11 +1,13 @@
 """What happens to a received code when things change before, or while, it is redeemed."""
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import time_machine
 from django.contrib.auth import get_user_model
+from django.db import connections
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -125,6 +127,39 @@ def test_an_answer_that_comes_after_the_user_is_deleted_harms_nobody(
     assert given_back(fake_peer) == ["refresh-of-the-peer"]
     assert not Link.objects.exists()
     assert not InboxItem.objects.exists()
+
+
+def delete_peer() -> None:
+    Peer.objects.all().delete()
+
+
+@pytest.mark.threat("Y1", "Y3")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("event", [delete_user, delete_peer])
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_worker_whose_row_is_deleted_goes_on(
+    item: InboxItem,
+    fake_peer: FakePeer,
+    event: Callable[[], None],
+    asked: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It has claimed the row, or has asked the peer, which refuses."""
+
+    def refuse(received: Received) -> Reply:
+        event()
+        connections.close_all()
+        return Reply.json(400, error="invalid_grant")
+
+    fake_peer.answers["/token/"] = refuse
+    (claimed,) = worker.claim(1)
+    if not asked:
+        event()
+
+    worker.work(claimed)
+
+    assert len(fake_peer.to("/token/")) == (1 if asked else 0)
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
 
 
 @pytest.mark.draft("Authorization Update Flow")
