@@ -116,6 +116,24 @@ class Settings:
         return self._user.get("MAX_RESENDS", 3)
 
     @property
+    def MAX_REISSUES(self) -> int:
+        """How often a code that was redeemed a second time, which costs the tokens of the first, is
+        replaced by a new one at once; from then on once an hour."""
+        return self._user.get("MAX_REISSUES", 3)
+
+    @property
+    def REDEMPTION_WATCH_SECONDS(self) -> float:
+        """How long, in seconds, after the end of its life an accepted code is waited for before it
+        counts as never redeemed."""
+        return self._user.get("REDEMPTION_WATCH_SECONDS", 60.0)
+
+    @property
+    def REDEMPTION_SCHEDULE_SECONDS(self) -> Sequence[float]:
+        """Pause, in seconds, before each attempt to redeem a code that a peer handed over; its
+        length is the number of attempts. Short: the code dies soon, and the peer sends another."""
+        return self._user.get("REDEMPTION_SCHEDULE_SECONDS", (0, 2, 5, 15, 30, 60, 300))
+
+    @property
     def LEASE_SECONDS(self) -> float:
         """How long, in seconds, a claimed row belongs to its worker. More than twice
         ``HTTP_TOTAL_TIMEOUT_SECONDS``, or a slow delivery is done twice."""

@@ -15,7 +15,9 @@ _MAY_BE_ZERO = frozenset(
     {
         "CLIENT_AUTH_FAILURES_PER_MINUTE",
         "HANDOVERS_PER_MINUTE",
+        "MAX_REISSUES",
         "MAX_RESENDS",
+        "REDEMPTION_WATCH_SECONDS",
         "VERIFIED_SECRETS_KEPT",
     }
 )

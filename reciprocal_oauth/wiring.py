@@ -42,7 +42,7 @@ def connect() -> None:
         InboxItem,
         worker.Step(
             attempt=redeem.attempt,
-            policy=lambda: RetryPolicy(redeem.SCHEDULE_SECONDS),
+            policy=lambda: RetryPolicy(settings.REDEMPTION_SCHEDULE_SECONDS),
             finished=lambda state: redeem.finished_values(),
             given_up=redeem.given_up,
         ),

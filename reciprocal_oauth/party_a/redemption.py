@@ -16,6 +16,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from .. import access_here, lifecycle, signals
+from ..conf import settings
 from ..models import Link, LinkEvent, OutboxItem, Party, ReciprocalCode, Step
 from ..models.events import record
 from ..models.ledger import hash_of
@@ -25,8 +26,7 @@ from .consent import queue_handover
 logger = logging.getLogger("reciprocal_oauth.party_a")
 State = ReciprocalCode.State
 
-#: How often replays make us send a new code for the same consent at once; later ones wait.
-MAX_REISSUES = 3
+#: How long later codes wait once replays have cost ``MAX_REISSUES`` codes of one consent.
 REISSUE_PAUSE = timedelta(hours=1)
 
 
@@ -137,7 +137,7 @@ def _replayed(entry: ReciprocalCode) -> None:
         link.save()
         item = queue_handover(link)
         replayed = link.codes.filter(generation=entry.generation, replays__gt=0)
-        if replayed.count() > MAX_REISSUES:
+        if replayed.count() > settings.MAX_REISSUES:
             item.next_attempt_at = timezone.now() + REISSUE_PAUSE
             item.save(update_fields=["next_attempt_at"])
         signals.send_after_commit(signals.access_granted, Link, link=link)

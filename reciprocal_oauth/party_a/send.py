@@ -31,9 +31,6 @@ from .codes import LinkMoved, mint
 logger = logging.getLogger("reciprocal_oauth.party_a")
 Reason = Link.Reason
 
-#: Seconds after the end of a code's life at which an accepted code counts as not used.
-WATCH_MARGIN_SECONDS = 60
-
 
 def attempt(item: OutboxItem) -> Outcome:
     """One attempt at an outbox row."""
@@ -156,7 +153,7 @@ def _record(link: Link, outcome: LinkEvent.Outcome, detail: str, sent_at: dateti
 def _outcome(link: Link, answer: SendAnswer) -> Outcome:
     match answer.meaning:
         case Meaning.ACCEPTED:
-            return Accepted(settings.CODE_LIFETIME_SECONDS + WATCH_MARGIN_SECONDS)
+            return Accepted(settings.CODE_LIFETIME_SECONDS + settings.REDEMPTION_WATCH_SECONDS)
         case Meaning.RETRY:
             return Retry(answer.detail, Reason.UNREACHABLE, answer.retry_after)
         case Meaning.STALE:

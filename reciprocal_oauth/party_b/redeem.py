@@ -24,9 +24,6 @@ from ..transactions import atomic
 logger = logging.getLogger("reciprocal_oauth.party_b")
 Reason = Link.Reason
 
-#: Seconds before each attempt. Short: the code dies soon, and party A sends another.
-SCHEDULE_SECONDS = (0, 2, 5, 15, 30, 60, 300)
-
 
 def attempt(item: InboxItem) -> Outcome:
     """One attempt at an inbox row."""

@@ -91,6 +91,20 @@ def test_how_often_is_a_setting(
     assert len(arrived) == 1 + resends
 
 
+@pytest.mark.threat("R15")
+def test_how_long_is_waited_for_is_a_setting(
+    granted: Link, arrived: list[Received], settings: Settings
+) -> None:
+    short = {"CODE_LIFETIME_SECONDS": 5, "REDEMPTION_WATCH_SECONDS": 0}
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | short
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        worker.drain()
+        clock.shift(timedelta(seconds=5))
+        worker.drain()
+
+    assert len(arrived) == 2
+
+
 @pytest.mark.threat("R5")
 def test_a_redemption_at_last_ends_it_well(
     granted: Link, arrived: list[Received], redeem: Callable[[str], Any]

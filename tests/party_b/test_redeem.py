@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.utils import timezone
+from pytest_django import Settings
 
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import InboxItem, Link, LinkEvent, Peer, Step
@@ -253,6 +254,19 @@ def test_a_code_that_is_never_redeemed_is_given_up_and_forgotten(
 
     assert outcome(item) == (State.DEAD, False)
     assert len(fake_peer.requests) == item.attempts == 7
+
+
+@pytest.mark.threat("R3")
+def test_when_it_is_tried_is_a_setting(
+    item: InboxItem, fake_peer: FakePeer, settings: Settings
+) -> None:
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"REDEMPTION_SCHEDULE_SECONDS": [0, 0]}
+    fake_peer.answers["/token/"] = Reply(503)
+
+    worker.drain()
+
+    assert outcome(item) == (State.DEAD, False)
+    assert len(fake_peer.requests) == 2
 
 
 @pytest.mark.rfc("9110", "10.2.3")

@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
+from pytest_django import Settings
 
 from reciprocal_oauth import lifecycle
 from reciprocal_oauth.delivery import worker
@@ -126,6 +127,20 @@ def test_replays_are_answered_with_three_codes_at_once_and_then_one_an_hour(
             worker.drain()
             assert len(codes_sent(fake_peer)) == 5 + hours
             code = codes_sent(fake_peer)[-1]
+
+
+@pytest.mark.threat("C7")
+def test_how_many_at_once_is_a_setting(
+    reciprocal_code: CodeMaker, redeem: Post, fake_peer: FakePeer, settings: Settings
+) -> None:
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"MAX_REISSUES": 0}
+    code = reciprocal_code()
+
+    redeem(code)
+    assert_refused(redeem(code))
+    worker.drain()
+
+    assert len(codes_sent(fake_peer)) == 1
 
 
 @pytest.mark.threat("C7")
