@@ -47,8 +47,11 @@ def _redeem(item: InboxItem) -> Outcome:
         _failed(link, sent_at, str(error))
         return _again(item, _refused(error))
     except BadAnswer as error:
+        # The peer may have spent the code, and thinks us linked: something on the way has cut its
+        # answer off or put a page in its place. Asked again, it revokes what is lost and sends
+        # another code.
         _failed(link, sent_at, str(error))
-        return Dead(str(error), Reason.BAD_ANSWER)
+        return _again(item, Retry(str(error), Reason.BAD_ANSWER))
     except PeerError as error:
         _failed(link, sent_at, str(error))
         return _again(item, Retry(str(error), Reason.UNREACHABLE))

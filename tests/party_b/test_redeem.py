@@ -178,16 +178,16 @@ ANSWERS = [
     (Reply(500, b"<html>"), LATER, ""),
     (Reply(502), LATER, ""),
     (Reply(503), LATER, ""),
-    (Reply(200, b"<html>hello</html>"), NEVER, Link.Reason.BAD_ANSWER),
-    (Reply(200, b""), NEVER, Link.Reason.BAD_ANSWER),
-    (Reply(200, b'{"access_token": "half'), NEVER, Link.Reason.BAD_ANSWER),
-    (Reply(200, b"[" * 200_000), NEVER, Link.Reason.BAD_ANSWER),
-    (Reply(200, b"null"), NEVER, Link.Reason.BAD_ANSWER),
-    (token_response(access_token=""), NEVER, Link.Reason.BAD_ANSWER),
-    (token_response(access_token="a\nb"), NEVER, Link.Reason.BAD_ANSWER),
-    (token_response(access_token=["x"]), NEVER, Link.Reason.BAD_ANSWER),
-    (token_response(token_type="mac"), NEVER, Link.Reason.BAD_ANSWER),
-    (Reply(200, b"x" * 100_000), NEVER, Link.Reason.BAD_ANSWER),
+    (Reply(200, b"<html>hello</html>"), LATER, ""),
+    (Reply(200, b""), LATER, ""),
+    (Reply(200, b'{"access_token": "half'), LATER, ""),
+    (Reply(200, b"[" * 200_000), LATER, ""),
+    (Reply(200, b"null"), LATER, ""),
+    (token_response(access_token=""), LATER, ""),
+    (token_response(access_token="a\nb"), LATER, ""),
+    (token_response(access_token=["x"]), LATER, ""),
+    (token_response(token_type="mac"), LATER, ""),
+    (Reply(200, b"x" * 100_000), LATER, ""),
 ]  # fmt: skip
 
 
@@ -239,6 +239,49 @@ def test_a_peer_that_recovers_gets_its_code_back(item: InboxItem, fake_peer: Fak
 
     assert outcome(item) == (State.DONE, False)
     assert {request.form["code"] for request in fake_peer.requests} == {"code-of-party-a"}
+
+
+@pytest.mark.rfc("6749", "4.1.2")
+@pytest.mark.threat("R5", "R7")
+@pytest.mark.parametrize("answer", [b"<html>a page</html>", b'{"access_token": "hal', b""])
+def test_an_answer_that_was_spoilt_on_the_way_is_asked_for_again(
+    item: InboxItem,
+    fake_peer: FakePeer,
+    hand_over: Callable[..., Any],
+    answer: bytes,
+    token_of_a: Any,
+) -> None:
+    # The peer has issued tokens, and takes the second request for a replay.
+    replayed = Reply.json(400, error="invalid_grant")
+    fake_peer.answers["/token/"] = [Reply(200, answer), replayed, token_response()]
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        worker.drain()
+        clock.shift(timedelta(seconds=5))
+        worker.drain()
+
+        hand_over(code="another-code", access_token=token_of_a.raw)
+        worker.drain()
+
+    codes = [request.form["code"] for request in fake_peer.requests]
+    assert codes == ["code-of-party-a", "code-of-party-a", "another-code"]
+    assert Link.objects.get().is_two_way
+
+
+@pytest.mark.threat("R5")
+def test_a_peer_that_only_talks_nonsense_is_given_up(
+    item: InboxItem, fake_peer: FakePeer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING", "reciprocal_oauth.party_b")
+    fake_peer.answers["/token/"] = Reply(200, b"<html>hello</html>")
+    now = timezone.now()
+    for _ in range(20):
+        with time_machine.travel(now, tick=False):
+            worker.drain()
+        now += timedelta(hours=1)
+
+    assert outcome(item) == (State.DEAD, False)
+    assert len(fake_peer.requests) == 7
+    assert f"could not be redeemed ({Link.Reason.BAD_ANSWER})" in caplog.text
 
 
 @pytest.mark.threat("R3", "X1")
