@@ -35,13 +35,16 @@ class _ComposingSettings:
     """Mixed into the class of DOT's settings object."""
 
     def __getattr__(self, name: str) -> Any:
-        value = super().__getattr__(name)  # type: ignore[misc]
-        if name == "OAUTH2_VALIDATOR_CLASS":
-            # DOT has cached the site's class as an attribute; the composed one takes its place
-            # and is dropped with it when the settings change.
-            value = composed_validator(value)
-            setattr(self, name, value)
-        return value
+        return _composed(name, super().__getattr__(name))  # type: ignore[misc]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # DOT caches what it has read as an attribute. The site's own class must not stand there for
+        # a moment: a thread that found it would build its token endpoint with it, for good.
+        super().__setattr__(name, _composed(name, value))
+
+
+def _composed(name: str, value: Any) -> Any:
+    return composed_validator(value) if name == "OAUTH2_VALIDATOR_CLASS" else value
 
 
 def install() -> None:

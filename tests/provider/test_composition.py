@@ -1,6 +1,7 @@
 """The site's own validator and server classes stay in force, with ours over them, everywhere."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from oauth2_provider.models import get_application_model
 from oauth2_provider.oauth2_backends import get_oauthlib_core
 from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauth2_provider.scopes import SettingsScopes
-from oauth2_provider.settings import oauth2_settings
+from oauth2_provider.settings import OAuth2ProviderSettings, oauth2_settings
 from oauth2_provider.views.generic import ProtectedResourceView, ScopedProtectedResourceView
 from oauthlib.oauth2 import BackendApplicationServer, Server
 from rest_framework.response import Response
@@ -338,3 +339,21 @@ def test_the_scopes_backend_of_the_site_decides_what_a_peer_may_hold(
     assert redeem(code).json()["scope"] == "profile"
     link_as_a.refresh_from_db()
     assert [scope for scope, _text in updates.choices(link_as_a)] == ["profile"]
+
+
+@pytest.mark.threat("F25")
+def test_no_thread_ever_finds_the_class_of_the_site_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[type] = []
+
+    def store(self: Any, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name == "OAUTH2_VALIDATOR_CLASS":
+            with ThreadPoolExecutor(1) as others:
+                found.append(others.submit(TokenView.get_validator_class).result())
+
+    monkeypatch.setattr(OAuth2ProviderSettings, "__setattr__", store, raising=False)
+    oauth2_settings.reload()
+
+    found.append(TokenView.get_validator_class())
+    assert len(found) > 1
+    assert all(issubclass(each, ReciprocalValidatorMixin) for each in found)
