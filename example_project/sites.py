@@ -43,6 +43,8 @@ class Site:
     """One of the two sites: its process, its database, its log.
 
     :ivar other: the site that it is to be linked with.
+    :ivar reached_at: where the other site's server calls it: its own URL, or that of something
+        which stands before it. May be changed until the other site is prepared.
     :ivar client_id: its id at the other site.
     :ivar client_secret: its secret there.
     :ivar env: its environment variables, see ``settings``. May be changed until it is started.
@@ -61,7 +63,7 @@ class Site:
         self.role = role
         self.port = port or role.port
         self.data = data.resolve()
-        self.url = f"http://{HOST}:{self.port}"
+        self.url = self.reached_at = f"http://{HOST}:{self.port}"
         self.issuer = f"{self.url}/o"
         self.database_path = self.data / f"{role.slug}.sqlite3"
         self.log_path = self.data / f"{role.slug}.log"
@@ -141,8 +143,8 @@ class Site:
             "--homepage": f"{other.url}/",
             "--issuer": other.issuer,
             "--authorization-endpoint": f"{other.issuer}/authorize/",
-            "--token-endpoint": f"{other.issuer}/token/",
-            "--revocation-endpoint": f"{other.issuer}/revoke_token/",
+            "--token-endpoint": f"{other.reached_at}/o/token/",
+            "--revocation-endpoint": f"{other.reached_at}/o/revoke_token/",
             "--client-id": self.client_id,
             "--client-secret": self.client_secret,
             "--scope": " ".join([*openid, role.scope]),

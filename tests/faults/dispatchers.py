@@ -1,0 +1,51 @@
+"""Who delivers at a site, and so which processes are killed: one class for each dispatcher."""
+
+import sys
+from collections.abc import Sequence
+
+from example_project.sites import MANAGE_PY
+
+#: Pause of a worker that has found nothing due.
+PAUSE_SECONDS = 0.2
+THREADS = 4
+
+
+class Arrangement:
+    """The processes of a site for one dispatcher.
+
+    :ivar dispatcher: value of ``RECIPROCAL_OAUTH["DISPATCHER"]``.
+    :ivar web_processes: how many processes serve.
+    """
+
+    dispatcher: str
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self.web_processes = 2
+
+    def programs(self) -> Sequence[Sequence[str]]:
+        """Command lines of the processes that deliver beside those that serve."""
+        return ()
+
+
+class None_(Arrangement):
+    """Only ``reciprocal_deliver`` works on the rows."""
+
+    dispatcher = "none"
+
+    def programs(self) -> Sequence[Sequence[str]]:
+        deliver = [sys.executable, str(MANAGE_PY), "reciprocal_deliver", "--loop"]
+        return [[*deliver, str(PAUSE_SECONDS)]] * self.workers
+
+
+class Thread(Arrangement):
+    """The processes that serve deliver as well."""
+
+    dispatcher = "thread"
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+        self.web_processes = workers
+
+
+ARRANGEMENTS: dict[str, type[Arrangement]] = {each.dispatcher: each for each in (None_, Thread)}
