@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.db import connections
+
 from example_project.sites import Site, free_ports, prepare_all
 
 from .databases import created, set_up_django, urls
@@ -69,14 +71,14 @@ def run(options: Options, data: Path) -> Report:
     set_up_django(databases)
     *ports, proxy_a, proxy_b = free_ports(4)
     sites = make_sites(data, databases, arrangement, (ports[0], ports[1]), (proxy_a, proxy_b))
-    report = Report(
-        options.links,
-        options.seed,
-        _vendor(),
-        options.dispatcher,
-        options.workers,
-    )
     with created(databases), crew(options.seed) as processes:
+        report = Report(
+            options.links,
+            options.seed,
+            connections[STARTS].display_name,
+            options.dispatcher,
+            options.workers,
+        )
         running = Run(
             options,
             data,
@@ -98,12 +100,6 @@ def run(options: Options, data: Path) -> Report:
         _say(running, "checking")
         _check(running)
     return report
-
-
-def _vendor() -> str:
-    from django.db import connections
-
-    return connections[STARTS].display_name
 
 
 def _used_by_children() -> float:
