@@ -9,6 +9,11 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """Nothing is left to do, and the row has ended in the transaction that did it."""
+
+
+@dataclass(frozen=True)
 class Accepted:
     """The peer took it; look again after ``watch_seconds`` whether it has used it."""
 
@@ -48,4 +53,4 @@ class Cancelled:
     """It is no longer needed."""
 
 
-Outcome = Done | Accepted | Retry | Dead | Cancelled
+Outcome = Done | Recorded | Accepted | Retry | Dead | Cancelled

@@ -14,7 +14,7 @@ from ..exceptions import LeaseLost
 from ..models import InboxItem, Link, OutboxItem, QueueItem
 from ..transactions import atomic
 from . import pausing, queue
-from .outcomes import Accepted, Cancelled, Dead, Done, Outcome, Retry
+from .outcomes import Accepted, Cancelled, Dead, Done, Outcome, Recorded, Retry
 from .retry import RetryPolicy
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
@@ -119,6 +119,8 @@ def _record(item: Any, step: Step, outcome: Outcome) -> None:
         extra={"action": type(outcome).__name__.lower(), "attempts": item.attempts},
     )
     match outcome:
+        case Recorded():
+            pass
         case Done():
             _finish(item, step, QueueItem.State.DONE, last_error="")
         case Cancelled():

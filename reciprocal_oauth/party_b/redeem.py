@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from .. import access_there, lifecycle
 from ..client.token_endpoint import TokenAnswer
-from ..delivery import pausing
-from ..delivery.outcomes import Cancelled, Dead, Done, Outcome, Retry
+from ..delivery import pausing, queue
+from ..delivery.outcomes import Cancelled, Dead, Outcome, Recorded, Retry
 from ..dialects import dialect_of
-from ..exceptions import BadAnswer, DecryptionError, PeerError, PeerRefused
+from ..exceptions import BadAnswer, DecryptionError, LeaseLost, PeerError, PeerRefused
 from ..models import InboxItem, Link, LinkEvent, Party, Peer, Step
 from ..models.events import record
 from ..secret import Secret
@@ -88,13 +88,11 @@ def _refused(error: PeerRefused) -> Outcome:
 
 def _store(item: InboxItem, answer: TokenAnswer, sent_at: object) -> Outcome:
     """Keep the tokens for the user of the access token that came with the code: nothing else in
-    the answer says whose they are."""
+    the answer says whose they are. The row ends with it: a worker that died in between would have
+    the code redeemed again, and party A would take that for theft."""
     with atomic():
         link = Link.objects.select_for_update().filter(pk=item.link_id).first()
-        still_ours = InboxItem.objects.filter(
-            pk=item.pk, state=InboxItem.State.CLAIMED, lease_owner=item.lease_owner
-        )
-        if link is None or not link.is_active or not still_ours.exists():
+        if link is None or not link.is_active or not _finish(item):
             _give_back(item, link, answer)
             return Cancelled()
         link.refresh_token = Secret("")
@@ -108,7 +106,16 @@ def _store(item: InboxItem, answer: TokenAnswer, sent_at: object) -> Outcome:
         record(link, Step.F, party=Party.B, at=sent_at)
         record(link, Step.G, party=Party.B, detail=f"scope: {link.outgoing_scope or '–'}")
         lifecycle.note_two_way(link)
-    return Done()
+    return Recorded()
+
+
+def _finish(item: InboxItem) -> bool:
+    """:returns: whether the row was still ours."""
+    try:
+        queue.finish(item, InboxItem.State.DONE, last_error="", **finished_values())
+    except LeaseLost:
+        return False
+    return True
 
 
 def _give_back(item: InboxItem, link: Link | None, answer: TokenAnswer) -> None:
