@@ -30,7 +30,7 @@ class RecordingDispatcher(Dispatcher):
 
     woken: ClassVar[list[bool]] = []
 
-    def wake(self) -> None:
+    def wake(self, link: Link | None = None) -> None:
         self.woken.append(connection.in_atomic_block)
 
 
