@@ -40,6 +40,24 @@ def claim_one(model: type[Item], pk: Any) -> Item | None:
     return next(iter(_claim(model, 1, Q(pk=pk))), None)
 
 
+def due(model: type[QueueItem], limit: int, **among: Any) -> list[Any]:
+    """Keys of up to ``limit`` due rows of ``model``, the oldest first; of each peer no more than
+    may be worked on at once.
+
+    :param among: only rows with these column values.
+    """
+    found: list[Any] = []
+    seen: set[Any] = set()
+    while len(found) < limit:
+        candidates = _candidates(model, Q(**among), seen, limit)
+        if not candidates:
+            break
+        for peer, pks in candidates.items():
+            found += pks[: settings.DELIVERIES_PER_PEER]
+            seen.add(peer)
+    return found[:limit]
+
+
 def _claim(model: type[Item], limit: int, among: Q) -> Sequence[Item]:
     owner = secrets.token_hex(16)
     claimed: list[Any] = []

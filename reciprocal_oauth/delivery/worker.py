@@ -1,7 +1,8 @@
 """Carrying queue items through: claim, run the step that a party registered, record."""
 
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,11 @@ from .retry import RetryPolicy
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
 _ERROR_LENGTH = 500
+#: The queues by name, for messages to other processes. What the other side waits for comes first:
+#: its code dies.
+_QUEUES: Mapping[str, type[QueueItem]] = {"inbox": InboxItem, "outbox": OutboxItem}
+#: How many rows of one queue are named at once to whoever shares them out.
+_NAMED_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,8 @@ def register(model: type[QueueItem], step: Step) -> None:
 
 
 def models() -> Sequence[type[QueueItem]]:
-    """The queues that have a step. What the other side waits for comes first: its code dies."""
-    return [model for model in (InboxItem, OutboxItem) if model in _steps]
+    """The queues that have a step."""
+    return [model for model in _QUEUES.values() if model in _steps]
 
 
 def claim(limit: int) -> list[QueueItem]:
@@ -72,6 +78,34 @@ def drain() -> int:
         work(items[0])
         attempts += 1
     return attempts
+
+
+def due(link: Link | None = None) -> list[tuple[str, Any]]:
+    """Rows that may be claimed, for whoever shares them out: queue and key, for :func:`work_on`.
+    Of a backlog these are the first ones; the rest is for :func:`go_on`.
+
+    :param link: only its rows; ``None``: of all.
+    """
+    among = {} if link is None else {"link": link}
+    return [
+        (name, pk)
+        for name, model in _QUEUES.items()
+        for pk in queue.due(model, _NAMED_AT_ONCE, **among)
+    ]
+
+
+def work_on(queue_name: str, pk: Any) -> None:
+    """Work on the row ``pk`` of the queue ``inbox`` or ``outbox``, unless it is not due, another
+    worker has it, or its peer has its share."""
+    if item := queue.claim_one(_QUEUES[queue_name], pk):
+        work(item)
+
+
+def go_on(seconds: float) -> None:
+    """Work on due items, one after the other, until none is due; begin none after ``seconds``."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and (items := claim(1)):
+        work(items[0])
 
 
 def next_due_at() -> datetime | None:
