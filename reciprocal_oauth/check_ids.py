@@ -24,4 +24,5 @@ class Id(enum.StrEnum):
     SHORT_LEASE = "reciprocal_oauth.W004"  #: A lease may end before the delivery it covers.
     SQLITE_DEFERRED = "reciprocal_oauth.W006"  #: SQLite fails where it should wait.
     CACHED_INTROSPECTION = "reciprocal_oauth.W007"  #: Narrowed tokens are felt late.
+    NO_SWEEP = "reciprocal_oauth.W008"  #: Celery delivers, but beat sends no sweep.
     NO_PAGES = "reciprocal_oauth.W005"  #: The pages, and with them the callback, are not mounted.

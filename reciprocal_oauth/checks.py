@@ -4,6 +4,7 @@ No check opens a database connection, so peers are not checked here but when the
 """
 
 import difflib
+import importlib.util
 import inspect
 import ipaddress
 import os
@@ -246,6 +247,32 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     return problems
+
+
+@register("reciprocal_oauth")
+def check_sweep(**kwargs: Any) -> list[CheckMessage]:
+    """What is to be tried again later is found by the sweep alone, and so is a row whose message
+    was lost."""
+    if not isinstance(getattr(django_settings, "RECIPROCAL_OAUTH", {}), Mapping):
+        return []  # E001 says so.
+    if settings.DISPATCHER != "celery" or not importlib.util.find_spec("celery"):
+        return []
+    from celery import current_app
+
+    scheduled = current_app.conf.beat_schedule.values()
+    if any(entry.get("task") == "reciprocal_oauth.sweep" for entry in scheduled):
+        return []
+    return [
+        Warning(
+            "Celery's beat does not send reciprocal_oauth.sweep: what is to be tried again later "
+            "waits for ever.",
+            hint='Add {"task": "reciprocal_oauth.sweep", "schedule": 5.0} to the beat_schedule of '
+            "your Celery app, and import that app in the __init__.py of your project, so that "
+            "Django sees it. Silence this if the schedule is kept in a database, or if "
+            "reciprocal_deliver runs beside.",
+            id=Id.NO_SWEEP,
+        )
+    ]
 
 
 # How the app is put into the site

@@ -31,7 +31,8 @@ class Settings:
 
     @property
     def DISPATCHER(self) -> str:
-        """Who starts deliveries: ``thread``, ``eager``, ``none`` or a dotted path to a class."""
+        """Who starts deliveries: ``thread``, ``celery``, ``tasks``, ``eager``, ``none`` or a dotted
+        path to a class."""
         return self._user.get("DISPATCHER", "thread")
 
     @property
@@ -42,7 +43,8 @@ class Settings:
 
     @property
     def DISPATCHER_SWEEP_SECONDS(self) -> float:
-        """How often, in seconds, the ``thread`` dispatcher looks for rows that have come due."""
+        """How often, in seconds, the ``thread`` dispatcher looks for rows that have come due; how
+        long a task of ``celery`` and ``tasks`` goes on with rows that it was not sent for."""
         return self._user.get("DISPATCHER_SWEEP_SECONDS", 5.0)
 
     @property

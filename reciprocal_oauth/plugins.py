@@ -15,6 +15,8 @@ BUILT_IN_DISPATCHERS: Mapping[str, str] = {
     "thread": "reciprocal_oauth.delivery.dispatchers.ThreadDispatcher",
     "eager": "reciprocal_oauth.delivery.dispatchers.EagerDispatcher",
     "none": "reciprocal_oauth.delivery.dispatchers.NoDispatcher",
+    "celery": "reciprocal_oauth.contrib.celery.CeleryDispatcher",
+    "tasks": "reciprocal_oauth.contrib.django_tasks.TasksDispatcher",
 }
 
 

@@ -2,6 +2,7 @@
 receivers."""
 
 import logging
+from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -9,7 +10,7 @@ from django.core.signals import request_started
 from django.db.models.signals import post_save, pre_delete
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
-from . import lifecycle, log_filter, noticing, signals
+from . import lifecycle, log_filter, noticing, plugins, signals
 from .conf import settings
 from .delivery import worker
 from .delivery.dispatchers import Dispatcher, get_dispatcher
@@ -60,6 +61,10 @@ def connect() -> None:
         dispatch_uid="reciprocal_oauth.refresh_token_saved",
     )
     request_started.connect(first_request, dispatch_uid="reciprocal_oauth.first_request")
+    with suppress(ImproperlyConfigured):  # A system check says so.
+        if settings.DISPATCHER == "celery":
+            # In a worker nobody asks for the dispatcher, but its tasks must be known there.
+            plugins.dispatcher_class("celery")
 
 
 def start_delivery(sender: type, **arguments: Any) -> None:
