@@ -7,7 +7,8 @@
 ``DJANGO_SECRET_KEY``          required unless ``DJANGO_DEBUG`` is on
 ``DJANGO_ALLOWED_HOSTS``       comma-separated; default: this machine
 ``RECIPROCAL_DISPATCHER``      who starts deliveries; default ``thread``
-``CELERY_BROKER_URL``          broker of the ``celery`` dispatcher
+``CELERY_BROKER_URL``          broker of the ``celery`` dispatcher; then also run
+                               ``celery -A example_project worker --beat``
 ``EXAMPLE_LOG_LEVEL``          default ``INFO``
 ``EXAMPLE_ISSUER``             issuer identifier of this site; default: from the request's host
 ``EXAMPLE_DATA``               directory for files that the site makes; default: working directory
@@ -160,10 +161,19 @@ OAUTH2_PROVIDER: dict[str, Any] = {
 if issuer := os.environ.get("EXAMPLE_ISSUER"):
     OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] = issuer
 
-CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "")
 RECIPROCAL_OAUTH: dict[str, Any] = {
     "DISPATCHER": os.environ.get("RECIPROCAL_DISPATCHER") or "thread",
     **json.loads(os.environ.get("EXAMPLE_RECIPROCAL_OAUTH") or "{}"),
+}
+
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "")
+# Both sites may use one broker, and the ids in a message are those of one site's database.
+CELERY_TASK_DEFAULT_QUEUE = f"example-{SITE}"
+CELERY_BEAT_SCHEDULE = {
+    "reciprocal_oauth": {
+        "task": "reciprocal_oauth.sweep",
+        "schedule": RECIPROCAL_OAUTH.get("DISPATCHER_SWEEP_SECONDS", 5.0),
+    },
 }
 
 REST_FRAMEWORK = {
