@@ -6,14 +6,13 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
-from urllib.parse import quote
 
 import pytest
-from django.db import connection
 
 from reciprocal_oauth.models import OutboxItem, Peer
 
 from ..fakes import FakePeer, Reply
+from .processes import url_of_the_database
 
 pytestmark = pytest.mark.usefixtures("shared_database")
 
@@ -62,7 +61,7 @@ def run(peer: Peer, fake_peer: FakePeer) -> Run:
             env={
                 **os.environ,
                 "DJANGO_SETTINGS_MODULE": "tests.settings",
-                "TEST_DATABASE_URL": _url_of_the_database(),
+                "TEST_DATABASE_URL": url_of_the_database(),
             },
             capture_output=True,
             text=True,
@@ -73,15 +72,6 @@ def run(peer: Peer, fake_peer: FakePeer) -> Run:
         return ended.stdout
 
     return start
-
-
-def _url_of_the_database() -> str:
-    values = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{values['NAME']}"
-    scheme = {"postgresql": "postgres", "mysql": "mysql"}[connection.vendor]
-    user = f"{quote(values['USER'])}:{quote(values['PASSWORD'])}"
-    return f"{scheme}://{user}@{values['HOST']}:{values['PORT']}/{values['NAME']}"
 
 
 @pytest.mark.threat("R21")
