@@ -3,7 +3,6 @@
 import contextlib
 import json
 import resource
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import requests
 from django.db import connections
 
 from example_project.sites import Site, free_ports, prepare_all
@@ -28,6 +28,8 @@ from .sites import SHORT, access_log, make_sites, web_server
 DECIDERS = 2
 LOOK_SECONDS = 0.5
 SAY_SECONDS = 10.0
+START_SECONDS = 60
+PAGE_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -147,12 +149,24 @@ def _start_site(running: Run, site: Site) -> None:
 
 
 def _wait_until_ready(site: Site) -> None:
-    give_up = time.monotonic() + 60
-    while time.monotonic() < give_up:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", site.port), 1):
-            return
+    give_up = time.monotonic() + START_SECONDS
+    while not _visit(site):
+        if time.monotonic() > give_up:
+            raise RuntimeError(f"{site} does not answer.\n{site.log_tail()}")
         time.sleep(0.1)
-    raise RuntimeError(f"{site} does not answer.\n{site.log_tail()}")
+
+
+def _visit(site: Site) -> bool:
+    """Look at a page, as somebody does all the time: in a process that nobody asks for anything,
+    the ``thread`` dispatcher does not begin.
+
+    :returns: whether there was an answer.
+    """
+    with contextlib.suppress(requests.RequestException):
+        page = f"{site.url}/.well-known/oauth-authorization-server"
+        requests.get(page, headers={"Connection": "close"}, timeout=PAGE_SECONDS)
+        return True
+    return False
 
 
 def _decide_and_wait(running: Run) -> None:
@@ -168,6 +182,8 @@ def _decide_and_wait(running: Run) -> None:
         now = time.monotonic()
         processes.look_at_memory()
         processes.revive()
+        for site in running.sites:
+            _visit(site)
         if options.kill_every and now >= next_kill:
             processes.kill_one()
             next_kill += options.kill_every
