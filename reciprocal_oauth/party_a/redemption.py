@@ -98,6 +98,15 @@ def spend(redemption: Redemption) -> Link:
     return link
 
 
+def overtaken(redemption: Redemption) -> None:
+    """A request that was let through has come to nothing. Where another one has redeemed the code
+    meanwhile, it is a replay like any other: a client that gave up waiting for the first answer and
+    asked again has no tokens. Call it outside of the transaction that failed."""
+    entry = ReciprocalCode.objects.select_related("link").filter(pk=redemption.entry.pk).first()
+    if entry is not None and entry.state == State.REDEEMED:
+        _replayed(entry)
+
+
 def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
     """The tokens of ``family`` are saved: the hand-over is done. The tokens of the generation
     before die now. Same transaction as :func:`spend`, ``link`` locked."""

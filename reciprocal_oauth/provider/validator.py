@@ -84,6 +84,7 @@ class ReciprocalValidatorMixin(_Validator):
                 # Nobody was asked about any: the person allowed something here, no other server.
                 raise errors.CustomOAuth2Error("invalid_target", request=request)  # RFC 8707, 2.2
         if not super().validate_code(client_id, code, client, request, *args, **kwargs):
+            _overtaken(mark)
             return False
         request._reciprocal_redemption = mark
         request._valid_code = code
@@ -108,23 +109,36 @@ class ReciprocalValidatorMixin(_Validator):
             return mark.redirect_uri
         return super().get_default_redirect_uri(client_id, request, *args, **kwargs)
 
-    def confirm_redirect_uri(self, *args: Any, **kwargs: Any) -> bool:
+    # DOT looks for the Grant three times more, and another request may redeem the code meanwhile.
+
+    def confirm_redirect_uri(
+        self,
+        client_id: str,
+        code: str,
+        redirect_uri: str,
+        client: Any,
+        request: Request,
+        *args: Any,
+        **kwargs: Any,
+    ) -> bool:
         try:
-            return super().confirm_redirect_uri(*args, **kwargs)
+            return super().confirm_redirect_uri(
+                client_id, code, redirect_uri, client, request, *args, **kwargs
+            )
         except get_grant_model().DoesNotExist:
-            raise errors.InvalidGrantError from None  # Redeemed by another request meanwhile.
+            raise _gone(request) from None
 
     def get_code_challenge(self, code: str, request: Request) -> str | None:
         try:
             return super().get_code_challenge(code, request)
         except get_grant_model().DoesNotExist:
-            raise errors.InvalidGrantError(request=request) from None
+            raise _gone(request) from None
 
     def get_code_challenge_method(self, code: str, request: Request) -> str | None:
         try:
             return super().get_code_challenge_method(code, request)
         except get_grant_model().DoesNotExist:
-            raise errors.InvalidGrantError(request=request) from None
+            raise _gone(request) from None
 
     # Authorization: nobody is asked to consent to a disabled peer, or to more than it may hold
 
@@ -165,7 +179,11 @@ class ReciprocalValidatorMixin(_Validator):
     # Tokens
 
     def save_bearer_token(self, token: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
-        saved = super().save_bearer_token(token, request, *args, **kwargs)
+        try:
+            saved = super().save_bearer_token(token, request, *args, **kwargs)
+        except errors.InvalidGrantError:
+            _overtaken(redemption_of(request))  # DOT's transaction has ended.
+            raise
         # The response is made from the same dict. Not for refreshed tokens (the draft names
         # RFC 6749 sections 4.1.4, 4.2.2, 4.3.3 and 4.4.3), nor where the peer redeems the reverse.
         if request.grant_type != "refresh_token" and not redemption_of(request):
@@ -214,6 +232,16 @@ class ReciprocalValidatorMixin(_Validator):
         peer_tokens.revoke(
             token, request.client, lambda: revoke(token, token_type_hint, request, *a, **k)
         )
+
+
+def _gone(request: Request) -> errors.InvalidGrantError:
+    _overtaken(redemption_of(request))
+    return errors.InvalidGrantError(request=request)
+
+
+def _overtaken(mark: Redemption | None) -> None:
+    if mark is not None:
+        redemption.overtaken(mark)
 
 
 def _require_a_secret(client: Any, request: Request) -> None:

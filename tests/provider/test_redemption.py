@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
+from oauth2_provider.oauth2_validators import OAuth2Validator
 from pytest_django import Settings
 
 from reciprocal_oauth import lifecycle
@@ -18,6 +19,7 @@ from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Peer, Reciproca
 from reciprocal_oauth.party_a import consent, redemption
 from reciprocal_oauth.protocol import GRANT_TYPE
 from reciprocal_oauth.provider.token_view import TokenView
+from reciprocal_oauth.provider.validator import ReciprocalValidatorMixin
 
 from ..fakes import FakePeer
 from .conftest import assert_token_is_dead, call_api
@@ -98,6 +100,50 @@ def test_after_a_replay_the_consent_stands_and_a_new_code_is_sent(
     new = codes_sent(fake_peer)[-1]
     assert new != code
     assert redeem(new).json()["scope"] == "profile playback"
+    link_as_a.refresh_from_db()
+    assert link_as_a.is_two_way
+
+
+#: Where a request may be when another one redeems its code.
+MOMENTS = [
+    (OAuth2Validator, "validate_code"),
+    (OAuth2Validator, "confirm_redirect_uri"),
+    (OAuth2Validator, "get_code_challenge"),
+    (ReciprocalValidatorMixin, "save_bearer_token"),
+]
+
+
+@pytest.mark.rfc("6749", "4.1.2")
+@pytest.mark.threat("C7", "C10", "K8")
+@pytest.mark.parametrize(("owner", "method"), MOMENTS, ids=[name for _, name in MOMENTS])
+def test_a_replay_that_comes_while_the_first_request_is_answered_is_one_too(
+    link_as_a: Link,
+    reciprocal_code: CodeMaker,
+    redeem: Post,
+    fake_peer: FakePeer,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: type,
+    method: str,
+) -> None:
+    # The peer gave up waiting and asks again; the answer to its first request finds nobody.
+    code = reciprocal_code()
+    go_on = getattr(owner, method)
+    first: list[Any] = []
+
+    def while_the_first_is_answered(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not first:
+            first.append(None)
+            first.append(redeem(code))
+        return go_on(self, *args, **kwargs)
+
+    monkeypatch.setattr(owner, method, while_the_first_is_answered)
+
+    assert_refused(redeem(code))
+
+    assert first[1].status_code == 200
+    assert_token_is_dead(first[1].json()["access_token"])
+    worker.drain()
+    assert redeem(codes_sent(fake_peer)[-1]).status_code == 200
     link_as_a.refresh_from_db()
     assert link_as_a.is_two_way
 
