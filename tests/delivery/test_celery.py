@@ -34,7 +34,7 @@ State = OutboxItem.State
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Any]:
     """The site's Celery app, whose tasks run where they are sent."""
-    settings.RECIPROCAL_OAUTH |= {"DISPATCHER": "celery"}
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"DISPATCHER": "celery"}
     get_dispatcher()._rests_until = 0.0  # type: ignore[attr-defined]
     before = celery.current_app._get_current_object()
     app = celery.Celery("tests", broker="memory://", set_as_current=True)

@@ -38,7 +38,7 @@ StartWorker = Callable[..., AbstractContextManager[Process]]
 
 @pytest.fixture(params=BROKERS or ["none"], ids=lambda url: url.partition(":")[0])
 def app(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Any]:
-    settings.RECIPROCAL_OAUTH |= {"DISPATCHER": "celery"}
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"DISPATCHER": "celery"}
     with app_of_the_site(request.param) as app:
         yield app
 

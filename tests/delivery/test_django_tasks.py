@@ -31,7 +31,7 @@ def use(settings: Settings) -> Callable[[str], Any]:
         from django.tasks import default_task_backend
 
         settings.TASKS = {"default": {"BACKEND": name}}
-        settings.RECIPROCAL_OAUTH |= {"DISPATCHER": "tasks"}
+        settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"DISPATCHER": "tasks"}
         return default_task_backend
 
     return choose

@@ -71,7 +71,7 @@ def test_threads_command_and_celery_send_each_row_once(
         loop = stack.enter_context(running(command, env, tmp_path / "command.log"))
         soon(lambda: "Delivering" in loop.written())
         if broker:
-            settings.RECIPROCAL_OAUTH |= {"DISPATCHER": "celery"}
+            settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"DISPATCHER": "celery"}
             app = stack.enter_context(app_of_the_site(broker))
             worker = stack.enter_context(worker_beside(app, tmp_path, "--beat", LEASE_SECONDS=60.0))
             soon(lambda: " ready." in worker.written())
