@@ -5,15 +5,19 @@ with the user, the peer and the link; and a person who started at the peer gets 
 """
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
+from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749 import errors
 
 from .. import access_here, lifecycle, noticing, scopes
 from ..access_here import peer_of
+from ..compat import oauth2_settings
 from ..models import Link, Peer
 from ..models.ledger import hash_of
 from ..party_a import redemption
@@ -172,7 +176,10 @@ def revoke(token: str, application: Any, go_on: Callable[[], None]) -> None:
     with atomic():
         # First, as everywhere: a refresh that runs locks the link before the tokens.
         Link.objects.select_for_update().filter(pk=link.pk).first()
+        renews = _renews(token, application)
         go_on()
+        if renews:
+            access_here.revoke_family(link, link.incoming_family)
         if not access_here.has_live_tokens(link):
             lifecycle.end(link, Link.Reason.REVOKED_THERE, revoke_there=False)
 
@@ -188,6 +195,17 @@ def note_refusal(refresh_token: str, application: Any) -> None:
     )
     links = Link.objects.filter(peer=peer, incoming_family__in=known.values("token_family"))
     noticing.look_at(links)
+
+
+def _renews(token: str, application: Any) -> bool:
+    """Whether ``token`` is a refresh token that DOT would take. One that has been renewed is taken
+    for a while longer: the peer may have lost the answer, and knows of no other token to revoke."""
+    grace = timedelta(seconds=oauth2_settings.REFRESH_TOKEN_GRACE_PERIOD_SECONDS)
+    own = get_refresh_token_model().objects.filter(
+        token_checksum=hash_of(token), application_id=application.pk
+    )
+    taken = Q(revoked__isnull=True) | Q(revoked__gt=timezone.now() - grace)
+    return own.filter(taken, token_family__isnull=False).exists()
 
 
 def _link_of(token: str, application: Any) -> Link | None:

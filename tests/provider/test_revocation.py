@@ -66,6 +66,35 @@ def test_a_peer_that_revokes_a_token_it_has_renewed_ends_nothing(
 
 
 @pytest.mark.rfc("7009", "2.1")
+@pytest.mark.threat("T2", "K12")
+@pytest.mark.parametrize(("seconds", "status"), [(60, "ended"), (180, "active")])
+def test_a_peer_that_lost_the_answer_to_a_refresh_revokes_the_only_token_it_knows(
+    client: Client,
+    dot_settings: Callable[..., None],
+    token_of_a: Any,
+    application: Any,
+    refresh: Post,
+    seconds: int,
+    status: str,
+) -> None:
+    dot_settings(REFRESH_TOKEN_GRACE_PERIOD_SECONDS=120)
+    start = timezone.now()
+    with time_machine.travel(start, tick=False) as clock:
+        renewed = refresh(token_of_a.raw_refresh).json()
+        clock.shift(seconds)
+
+        client.post(
+            "/o/revoke_token/",
+            {"token": token_of_a.raw_refresh},
+            headers=basic(application.client_id, PEER_SECRET),
+        )
+
+        assert Link.objects.get().status == status
+        works = call_api(renewed["access_token"]).status_code == 200
+        assert works is (status == "active")
+
+
+@pytest.mark.rfc("7009", "2.1")
 @pytest.mark.threat("B6")
 def test_another_peer_cannot_revoke_the_token(
     client: Client, token_of_a: Any, make_peer: Callable[..., Peer]
