@@ -278,7 +278,7 @@ def test_a_peer_that_hangs_leaves_threads_for_the_others(
     make_row: MakeRow,
     make_peer: Callable[..., Peer],
 ) -> None:
-    settings.RECIPROCAL_OAUTH |= {"DISPATCHER_THREADS": 6}
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"DISPATCHER_THREADS": 6}
     over = threading.Event()
 
     def attempt(item: OutboxItem) -> Outcome:

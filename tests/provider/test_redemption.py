@@ -114,7 +114,7 @@ MOMENTS = [
 
 
 @pytest.mark.rfc("6749", "4.1.2")
-@pytest.mark.threat("C7", "C10", "K8")
+@pytest.mark.threat("C7", "C10")
 @pytest.mark.parametrize(("owner", "method"), MOMENTS, ids=[name for _, name in MOMENTS])
 def test_a_replay_that_comes_while_the_first_request_is_answered_is_one_too(
     link_as_a: Link,
