@@ -66,9 +66,11 @@ class Engine:
         end = time.monotonic() + STOP_SECONDS
         self._stopped = True
         self._wanted.set()
+        # The claimer first: until it has ended, it begins workers.
+        self._claimer.join(max(end - time.monotonic(), 0))
         for _worker in self._workers:
             self._claimed.put(None)
-        for thread in (self._claimer, *self._workers):
+        for thread in self._workers:
             thread.join(max(end - time.monotonic(), 0))
         for item in list(self._held):
             _give_back(item)
