@@ -132,8 +132,10 @@ class Settings:
     @property
     def REDEMPTION_SCHEDULE_SECONDS(self) -> Sequence[float]:
         """Pause, in seconds, before each attempt to redeem a code that a peer handed over; its
-        length is the number of attempts. Short: the code dies soon, and the peer sends another."""
-        return self._user.get("REDEMPTION_SCHEDULE_SECONDS", (0, 2, 5, 15, 30, 60, 300))
+        length is the number of attempts. The code dies soon, and the peer sends another: unless it
+        has spent the code, and fell over before its answer arrived."""
+        default = (0, 2, 5, 15, 30, 60, 300, 1800, 7200, 18000, 36000, 86400)
+        return self._user.get("REDEMPTION_SCHEDULE_SECONDS", default)
 
     @property
     def LEASE_SECONDS(self) -> float:

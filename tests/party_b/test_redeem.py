@@ -277,10 +277,10 @@ def test_a_peer_that_only_talks_nonsense_is_given_up(
     for _ in range(20):
         with time_machine.travel(now, tick=False):
             worker.drain()
-        now += timedelta(hours=1)
+        now += timedelta(days=2)
 
     assert outcome(item) == (State.DEAD, False)
-    assert len(fake_peer.requests) == 7
+    assert len(fake_peer.requests) == 12
     assert f"could not be redeemed ({Link.Reason.BAD_ANSWER})" in caplog.text
 
 
@@ -293,10 +293,30 @@ def test_a_code_that_is_never_redeemed_is_given_up_and_forgotten(
     for _ in range(20):
         with time_machine.travel(now, tick=False):
             worker.drain()
-        now += timedelta(hours=1)
+        now += timedelta(days=2)
 
     assert outcome(item) == (State.DEAD, False)
-    assert len(fake_peer.requests) == item.attempts == 7
+    assert len(fake_peer.requests) == item.attempts == 12
+
+
+@pytest.mark.threat("R1", "R7")
+def test_a_peer_that_spent_the_code_and_fell_over_is_asked_for_a_day(
+    item: InboxItem, fake_peer: FakePeer
+) -> None:
+    # Its answer got lost. To it the link is complete: only a replay tells it otherwise.
+    replayed = Reply.json(400, error="invalid_grant")
+    fake_peer.answers["/token/"] = Reply(503)
+    start = timezone.now()
+    with time_machine.travel(start, tick=False) as clock:
+        while timezone.now() < start + timedelta(hours=24):
+            worker.drain()
+            clock.shift(timedelta(minutes=10))
+        fake_peer.answers["/token/"] = replayed
+        clock.shift(timedelta(days=2))
+        worker.drain()
+
+    item.refresh_from_db()
+    assert (item.state, item.last_error) == (State.DEAD, "HTTP 400 invalid_grant")
 
 
 @pytest.mark.threat("R3")
