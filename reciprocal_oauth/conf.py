@@ -134,7 +134,7 @@ class Settings:
         """Pause, in seconds, before each attempt to redeem a code that a peer handed over; its
         length is the number of attempts. The code dies soon, and the peer sends another: unless it
         has spent the code, and fell over before its answer arrived."""
-        default = (0, 2, 5, 15, 30, 60, 300, 1800, 7200, 18000, 36000, 86400)
+        default = (0, 2, 5, 30, 60, 300, 1800, 7200, 36000, 86400)
         return self._user.get("REDEMPTION_SCHEDULE_SECONDS", default)
 
     @property

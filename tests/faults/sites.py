@@ -17,7 +17,7 @@ HTTP_SECONDS = 1.5
 #: cores can keep them, and room for one more fault than usual.
 SHORT = {
     "RETRY_SCHEDULE_SECONDS": (0, 0.1, 0.3, 0.5, 1, 1, 2, 2, 4, 4),
-    "REDEMPTION_SCHEDULE_SECONDS": (0, 0.1, 0.3, 0.5, 1, 1, 2),
+    "REDEMPTION_SCHEDULE_SECONDS": (0, 0.1, 0.3, 0.5, 1, 1, 2, 2, 2, 2, 4, 4),
     "HTTP_CONNECT_TIMEOUT_SECONDS": HTTP_SECONDS,
     "HTTP_TOTAL_TIMEOUT_SECONDS": HTTP_SECONDS,
     "LEASE_SECONDS": 2 * HTTP_SECONDS + 1,

@@ -280,7 +280,7 @@ def test_a_peer_that_only_talks_nonsense_is_given_up(
         now += timedelta(days=2)
 
     assert outcome(item) == (State.DEAD, False)
-    assert len(fake_peer.requests) == 12
+    assert len(fake_peer.requests) == 10
     assert f"could not be redeemed ({Link.Reason.BAD_ANSWER})" in caplog.text
 
 
@@ -296,7 +296,7 @@ def test_a_code_that_is_never_redeemed_is_given_up_and_forgotten(
         now += timedelta(days=2)
 
     assert outcome(item) == (State.DEAD, False)
-    assert len(fake_peer.requests) == item.attempts == 12
+    assert len(fake_peer.requests) == item.attempts == 10
 
 
 @pytest.mark.threat("R1", "R7")
