@@ -47,7 +47,7 @@ def due(model: type[QueueItem], limit: int, **among: Any) -> list[Any]:
     :param among: only rows with these column values.
     """
     found: list[Any] = []
-    seen: set[Any] = set()
+    seen = _paused_peers()
     while len(found) < limit:
         candidates = _candidates(model, Q(**among), seen, limit)
         if not candidates:

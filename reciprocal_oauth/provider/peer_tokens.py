@@ -190,11 +190,8 @@ def note_refusal(refresh_token: str, application: Any) -> None:
     peer = peer_of(application)
     if peer is None:
         return
-    known = get_refresh_token_model().objects.filter(
-        token_checksum=hash_of(refresh_token), application_id=application.pk
-    )
-    links = Link.objects.filter(peer=peer, incoming_family__in=known.values("token_family"))
-    noticing.look_at(links)
+    families = _families_of(refresh_token, application)
+    noticing.look_at(Link.objects.filter(peer=peer, incoming_family__in=families))
 
 
 def _renews(token: str, application: Any) -> bool:
@@ -222,5 +219,12 @@ def _link_of(token: str, application: Any) -> Link | None:
         # One of another family stands behind that link, but is not what the link consists of.
         families = set(access_here.families_of(access_token)) or {None}
         return link if link is not None and link.incoming_family in families else None
-    refresh_tokens = get_refresh_token_model().objects.filter(**own)
-    return active.filter(incoming_family__in=refresh_tokens.values("token_family")).first()
+    return active.filter(incoming_family__in=_families_of(token, application)).first()
+
+
+def _families_of(refresh_token: str, application: Any) -> list[UUID]:
+    # Not as a subquery: PostgreSQL that has not yet counted its rows would join all of them.
+    known = get_refresh_token_model().objects.filter(
+        token_checksum=hash_of(refresh_token), application_id=application.pk
+    )
+    return list(known.values_list("token_family", flat=True))
