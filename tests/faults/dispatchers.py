@@ -18,6 +18,8 @@ class Arrangement:
     """
 
     dispatcher: str
+    #: How many rows each process works on at once.
+    threads = THREADS
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
@@ -32,6 +34,8 @@ class None_(Arrangement):
     """Only ``reciprocal_deliver`` works on the rows."""
 
     dispatcher = "none"
+    # The machine is shared with both sites: more at once, and their answers come too late.
+    threads = 1
 
     def programs(self) -> Sequence[Sequence[str]]:
         deliver = [sys.executable, str(MANAGE_PY), "reciprocal_deliver", "--loop"]

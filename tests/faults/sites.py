@@ -26,7 +26,6 @@ SHORT = {
     "MAX_RESENDS": 10,
     "MAX_REISSUES": 10,
     "DISPATCHER_SWEEP_SECONDS": PAUSE_SECONDS,
-    "DISPATCHER_THREADS": THREADS,
     "HTTP_ALLOW_LOOPBACK": True,
 }
 
@@ -50,7 +49,13 @@ def make_sites(
             "DJANGO_DEBUG": "0",
             "DJANGO_SECRET_KEY": SECRET_KEY,
             "EXAMPLE_LOG_LEVEL": "INFO",
-            "EXAMPLE_RECIPROCAL_OAUTH": json.dumps({**SHORT, "DELIVERIES_PER_PEER": many}),
+            "EXAMPLE_RECIPROCAL_OAUTH": json.dumps(
+                {
+                    **SHORT,
+                    "DELIVERIES_PER_PEER": many,
+                    "DISPATCHER_THREADS": arrangement.threads,
+                }
+            ),
             "FAULTS_DATABASES": "",
             "RECIPROCAL_DISPATCHER": arrangement.dispatcher,
         },
