@@ -5,9 +5,9 @@ import logging
 import os
 import threading
 import time
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
-from django.db import close_old_connections, connections
+from django.db import connections
 from django.utils import timezone
 
 from ..conf import settings
@@ -22,6 +22,9 @@ STOP_SECONDS = 10.0
 #: How soon, in seconds, a row is looked at again that is due, but whose peer has its share.
 _HELD_UP_SECONDS = 1.0
 _SHORTEST_PAUSE_SECONDS = 0.05
+#: How long, in seconds, a thread with nothing to do keeps its database connection: to connect for
+#: each row would cost as much as to work on it.
+_IDLE_SECONDS = 1.0
 
 
 class Engine:
@@ -41,7 +44,8 @@ class Engine:
         self._wanted = threading.Event()
         self._stopped = False
         self._claimed: SimpleQueue[QueueItem | None] = SimpleQueue()
-        self._held: set[QueueItem] = set()
+        #: By identity: a row whose lease ran out may be claimed again while it is worked on.
+        self._held: dict[int, QueueItem] = {}
         self._workers: list[threading.Thread] = []
         self._claimer = threading.Thread(
             target=self._run, name="reciprocal-dispatcher", daemon=True
@@ -72,24 +76,29 @@ class Engine:
             self._claimed.put(None)
         for thread in self._workers:
             thread.join(max(end - time.monotonic(), 0))
-        for item in list(self._held):
-            _give_back(item)
+        self._give_back()
 
     def _run(self) -> None:
         while not self._stopped:
             self._wanted.clear()
             pause = self._sweep_pause
             try:
-                close_old_connections()
                 pause = min(pause, _HELD_UP_SECONDS) if self._hand_out() else self._pause()
             except _CannotWork:
-                return  # The leases of what was claimed run out.
+                logger.exception("There are no threads to deliver with")
+                self._give_back()
+                break
             except Exception:
                 logger.exception("The dispatcher could not look for due rows; it tries again")
-            finally:
                 connections.close_all()
-            if not self._stopped:
-                self._wanted.wait(pause)
+            self._rest(pause)
+        connections.close_all()
+
+    def _rest(self, seconds: float) -> None:
+        if self._stopped or self._wanted.wait(min(seconds, _IDLE_SECONDS)):
+            return
+        connections.close_all()
+        self._wanted.wait(max(seconds - _IDLE_SECONDS, 0))
 
     def _hand_out(self) -> bool:
         """Give the threads what can be claimed.
@@ -102,8 +111,8 @@ class Engine:
             if not items:
                 due = worker.next_due_at()
                 return due is not None and due <= timezone.now()
+            self._held |= {id(item): item for item in items}
             for item in items:
-                self._held.add(item)
                 self._claimed.put(item)
                 if len(self._workers) < min(len(self._held), self._slots):
                     self._begin_worker()
@@ -122,17 +131,32 @@ class Engine:
             self._workers.append(thread)
 
     def _work(self) -> None:
-        while (item := self._claimed.get()) is not None:
+        while (item := self._next()) is not None:
             try:
                 worker.work(item)
             except Exception:
                 logger.exception(
                     "The outcome of %s could not be recorded; its lease will run out", item
                 )
-            finally:
                 connections.close_all()
-                self._held.discard(item)
+            finally:
+                self._held.pop(id(item), None)
                 self._wanted.set()
+        connections.close_all()
+
+    def _next(self) -> QueueItem | None:
+        try:
+            return self._claimed.get(timeout=_IDLE_SECONDS)
+        except Empty:
+            connections.close_all()
+            return self._claimed.get()
+
+    def _give_back(self) -> None:
+        for item in list(self._held.values()):
+            try:
+                worker.give_back(item)
+            except Exception:
+                logger.exception("The lease of %s could not be given back; it will run out", item)
 
     @property
     def _sweep_pause(self) -> float:
@@ -150,10 +174,3 @@ class Engine:
 
 class _CannotWork(Exception):
     """There is no thread to work with."""
-
-
-def _give_back(item: QueueItem) -> None:
-    try:
-        worker.give_back(item)
-    except Exception:
-        logger.exception("The lease of %s could not be given back; it will run out", item)
