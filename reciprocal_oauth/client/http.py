@@ -180,7 +180,9 @@ class HardenedAdapter(HTTPAdapter):
         """As that of requests, without reading all certificate authorities for every connection,
         which takes longer than the rest of an exchange."""
         super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
-        if authorities := conn.ca_certs or conn.ca_cert_dir:
+        authorities = conn.ca_certs or conn.ca_cert_dir
+        # A context that is shared must not learn the certificate of one caller.
+        if authorities and not cert:
             conn.conn_kw["ssl_context"] = _tls_context(authorities)
             conn.ca_certs = conn.ca_cert_dir = None
 
