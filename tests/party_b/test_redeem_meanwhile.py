@@ -15,7 +15,7 @@ from reciprocal_oauth import lifecycle
 from reciprocal_oauth.client.token_endpoint import TokenAnswer
 from reciprocal_oauth.delivery import queue, worker
 from reciprocal_oauth.dialects.ietf import IETFDialect
-from reciprocal_oauth.models import InboxItem, Link, Peer
+from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.secret import Secret
 from reciprocal_oauth.signals import delivery_dead, linked_both_ways
 
@@ -227,13 +227,34 @@ def test_a_worker_that_lost_its_lease_does_not_overwrite_what_another_one_stored
     before_storing: Callable[..., None], fake_peer: FakePeer
 ) -> None:
     def another_worker_is_faster() -> None:
-        InboxItem.objects.update(lease_owner="another-worker")
+        InboxItem.objects.update(state=State.DONE, lease_owner=None)
         Link.objects.update(access_token=Secret("stored-by-the-other"))
 
     before_storing(another_worker_is_faster)
     worker.drain()
 
     assert Link.objects.get().access_token.reveal() == "stored-by-the-other"
+
+
+@pytest.mark.threat("K7", "K9")
+@pytest.mark.parametrize("state", [State.PENDING, State.CLAIMED])
+def test_a_worker_whose_row_was_given_to_another_one_keeps_what_it_got_for_the_code(
+    state: str, before_storing: Callable[..., None], fake_peer: FakePeer, item: InboxItem
+) -> None:
+    """The code is spent: whoever comes with it now gets nothing, and to revoke these tokens would
+    end the link at the peer."""
+
+    def it_was_given_back() -> None:
+        InboxItem.objects.update(state=state, lease_owner="another-worker")
+
+    before_storing(it_was_given_back)
+    worker.drain()
+
+    assert Link.objects.get().access_token.reveal() == "token-of-the-peer"
+    item.refresh_from_db()
+    assert (item.state, item.lease_owner) == (State.DONE, None)
+    assert len(fake_peer.to("/token/")) == 1
+    assert not OutboxItem.objects.exists()
 
 
 @pytest.mark.threat("X7")
