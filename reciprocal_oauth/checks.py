@@ -197,12 +197,12 @@ def _check_ca_bundle() -> Iterator[CheckMessage]:
 
 
 def _check_lease() -> Iterator[CheckMessage]:
-    lease, least = settings.LEASE_SECONDS, 2 * settings.HTTP_TOTAL_TIMEOUT_SECONDS
+    lease, least = settings.LEASE_SECONDS, 3 * settings.HTTP_TOTAL_TIMEOUT_SECONDS
     if lease <= least:
         yield Warning(
             f'RECIPROCAL_OAUTH["LEASE_SECONDS"] is {lease:g}: a delivery that is slow, but in '
             "time, may be done twice.",
-            hint=f'Set RECIPROCAL_OAUTH["LEASE_SECONDS"] above {least:g}, which is twice '
+            hint=f'Set RECIPROCAL_OAUTH["LEASE_SECONDS"] above {least:g}, which is three times '
             "HTTP_TOTAL_TIMEOUT_SECONDS.",
             id=Id.SHORT_LEASE,
         )

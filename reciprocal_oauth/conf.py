@@ -139,8 +139,9 @@ class Settings:
 
     @property
     def LEASE_SECONDS(self) -> float:
-        """How long, in seconds, a claimed row belongs to its worker. More than twice
-        ``HTTP_TOTAL_TIMEOUT_SECONDS``, or a slow delivery is done twice."""
+        """How long, in seconds, a claimed row belongs to its worker. More than three times
+        ``HTTP_TOTAL_TIMEOUT_SECONDS`` (to wait for another's refresh, to refresh, to send), or a
+        slow delivery is done twice."""
         return self._user.get("LEASE_SECONDS", 60.0)
 
     @property

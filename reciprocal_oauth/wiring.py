@@ -1,7 +1,6 @@
 """Connects the parts when Django starts: checks, log filter, DOT, the queues' steps, our own
 receivers."""
 
-import logging
 from contextlib import suppress
 from typing import Any
 
@@ -12,16 +11,13 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 
 from . import lifecycle, log_filter, noticing, plugins, signals
 from .conf import settings
-from .delivery import worker
-from .delivery.dispatchers import Dispatcher, get_dispatcher
+from .delivery import dispatchers, worker
 from .delivery.retry import RetryPolicy
 from .models import InboxItem, Link, OutboxItem, Peer
 from .party_a import send
 from .party_b import redeem
 from .provider import composition
 from .transactions import on_commit
-
-logger = logging.getLogger("reciprocal_oauth.delivery")
 
 
 def connect() -> None:
@@ -69,20 +65,19 @@ def connect() -> None:
 
 def start_delivery(sender: type, **arguments: Any) -> None:
     """Our own receiver: a row is waiting, begin with it. The signals come after commit."""
-    _wake(arguments["link"])
+    dispatchers.wake(arguments["link"])
 
 
 def first_request(sender: type, **arguments: Any) -> None:
     """A request is served in this process: rows left over from before can be worked on."""
-    if dispatcher := _dispatcher():
-        dispatcher.request_started()
+    dispatchers.request_started()
 
 
 def link_deleted(sender: type, instance: Link, origin: Any = None, **arguments: Any) -> None:
     """A link goes: by hand, with its user, or with its peer, which then cannot be told."""
     with_its_peer = getattr(origin, "model", type(origin)) is Peer
     if lifecycle.before_deletion(instance, revoke_there=not with_its_peer):
-        on_commit(_wake)
+        on_commit(dispatchers.wake)
 
 
 def token_deleted(sender: type, instance: Any, **arguments: Any) -> None:
@@ -95,17 +90,3 @@ def refresh_token_saved(sender: type, instance: Any, raw: bool, **arguments: Any
     """DOT's ``revoke()`` keeps the row of a refresh token, with the time."""
     if instance.revoked is not None and not raw:
         noticing.token_goes(instance)
-
-
-def _wake(link: Link | None = None) -> None:
-    if dispatcher := _dispatcher():
-        dispatcher.wake(link)
-
-
-def _dispatcher() -> Dispatcher | None:
-    try:
-        return get_dispatcher()
-    except ImproperlyConfigured:
-        # A system check says so at start. Nothing is lost: the rows wait.
-        logger.exception("Nothing is delivered")
-        return None

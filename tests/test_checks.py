@@ -278,7 +278,7 @@ def test_a_bundle_of_authorities(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lease", "total", "short"), [(30, 15, True), (31, 15, False), (9, 5, True)]
+    ("lease", "total", "short"), [(45, 15, True), (46, 15, False), (14, 5, True)]
 )
 def test_a_short_lease(lease: float, total: float, short: bool) -> None:
     messages = found(LEASE_SECONDS=lease, HTTP_TOTAL_TIMEOUT_SECONDS=total)

@@ -78,6 +78,7 @@ class OutboxItemAdmin(QueueItemAdmin):
         count = self._for_each(request, queryset, resending.resend, _("Sent again."))
         message = ngettext("%d hand-over is sent again.", "%d hand-overs are sent again.", count)
         if count:
+            resending.start()
             self.message_user(request, message % count)
 
     @admin.action(description=_("Stop what is under way"), permissions=["carry_on"])

@@ -22,6 +22,7 @@ from .. import registration
 from ..delivery import pausing
 from ..models import Link, Peer
 from ..party_a import resending
+from ..transactions import on_commit
 from .look_at_only import NoSecretLookupsMixin
 from .peer_form import PeerForm
 
@@ -192,7 +193,9 @@ class PeerAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Peer, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if obj.paused_at is not None and pausing.CAUSES & set(form.changed_data):
-            self._resume(request, obj)
+            # After the commit: the peer's row is locked until then, and those that hand over for it
+            # hold a link that is wanted here.
+            on_commit(lambda: self._resume(request, obj))
         if doubt := registration.doubt_about(obj):
             self.message_user(request, doubt, messages.WARNING)
 

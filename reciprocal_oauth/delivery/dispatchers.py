@@ -3,8 +3,10 @@
 A site may name its own class in ``RECIPROCAL_OAUTH["DISPATCHER"]``, by dotted path.
 """
 
+import logging
 import os
 import threading
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +15,8 @@ from ..models import Link
 from ..plugins import dispatcher_class
 from . import worker
 from .engine import Engine
+
+logger = logging.getLogger("reciprocal_oauth.delivery")
 
 
 class Dispatcher:
@@ -63,7 +67,12 @@ class ThreadDispatcher(Dispatcher):
     """
 
     def __init__(self) -> None:
-        self._pid = os.getpid()
+        self._forget()
+        if hasattr(os, "register_at_fork"):  # Not on Windows, which does not fork.
+            os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """In a child after a fork, too: a thread that has stayed behind may have held the lock."""
         self._lock = threading.Lock()
         self._engine: Engine | None = None
 
@@ -75,9 +84,6 @@ class ThreadDispatcher(Dispatcher):
 
     def start(self, sweep_seconds: float | None = None) -> Engine:
         """The engine of this process, which is begun unless it runs."""
-        if self._pid != os.getpid():
-            # A thread that did not survive the fork may have held the lock for ever.
-            self.__init__()  # type: ignore[misc]
         engine = self._engine
         if engine is not None and engine.is_alive():
             return engine
@@ -101,10 +107,32 @@ def get_dispatcher() -> Dispatcher:
     return _instance(settings.DISPATCHER)
 
 
+def wake(link: Link | None = None) -> None:
+    """Tell the dispatcher in force that something is due. Never raises: the rows wait."""
+    _tell(lambda dispatcher: dispatcher.wake(link))
+
+
+def request_started() -> None:
+    """Tell it that this process serves requests. Never raises."""
+    _tell(lambda dispatcher: dispatcher.request_started())
+
+
+def _tell(message: Callable[[Dispatcher], None]) -> None:
+    try:
+        message(get_dispatcher())
+    except Exception:
+        # No dispatcher of that name, as a system check says; or no threads to be had.
+        logger.exception("Nothing is delivered for now")
+
+
 @lru_cache(maxsize=8)
 def _instance(name: str) -> Dispatcher:
     dispatcher: Any = dispatcher_class(name)()
     return dispatcher
+
+
+#: How often the command sees whether its engine still runs.
+_LOOK_AFTER_SECONDS = 10.0
 
 
 def deliver_forever(seconds: float, stop: threading.Event) -> None:
@@ -112,8 +140,9 @@ def deliver_forever(seconds: float, stop: threading.Event) -> None:
     command. Afterwards, what has been begun is finished or given back, within ``STOP_SECONDS``."""
     configured = get_dispatcher()
     threads = configured if isinstance(configured, ThreadDispatcher) else ThreadDispatcher()
-    threads.start(seconds)
-    stop.wait()
+    while not stop.is_set():
+        threads.start(seconds)  # Once, unless the engine had to give up.
+        stop.wait(_LOOK_AFTER_SECONDS)
     threads.stop()
 
 

@@ -165,8 +165,10 @@ class Engine:
     def _pause(self) -> float:
         """Seconds until the next row comes due, at most the sweep interval. Where all threads are
         busy, the first that is done ends the pause."""
+        if len(self._held) >= self._slots:
+            return self._sweep_pause
         due = worker.next_due_at()
-        if due is None or len(self._held) >= self._slots:
+        if due is None:
             return self._sweep_pause
         seconds = (due - timezone.now()).total_seconds()
         return min(max(seconds, _SHORTEST_PAUSE_SECONDS), self._sweep_pause)

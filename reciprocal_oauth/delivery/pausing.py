@@ -14,7 +14,8 @@ from .outcomes import Dead
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
-_REASONS = {401: Reason.CREDENTIALS_REFUSED, 410: Reason.GONE}
+#: Why, by the status that the peer answers with.
+REASONS = {401: Reason.CREDENTIALS_REFUSED, 410: Reason.GONE}
 #: What may be the cause of a pause: whoever changes one of these may have mended it.
 CAUSES = frozenset(
     {
@@ -30,7 +31,7 @@ CAUSES = frozenset(
 
 def refuses_everything(error: PeerRefused) -> Dead | None:
     """What a refusal comes to that every other row would meet as well; ``None``: it is no such."""
-    reason = _REASONS.get(error.status)
+    reason = REASONS.get(error.status)
     return Dead(str(error), reason, pauses_peer=True) if reason else None
 
 

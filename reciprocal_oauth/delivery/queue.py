@@ -67,7 +67,10 @@ def _claim(model: type[Item], limit: int, among: Q) -> Sequence[Item]:
         if not candidates:
             break
         for peer, pks in candidates.items():
-            taken = _claim_of(model, peer, pks, limit - len(claimed), owner)
+            try:
+                taken = _claim_of(model, peer, pks, limit - len(claimed), owner)
+            except IntegrityError:
+                taken = []  # The peer has just been deleted, and its rows with it.
             claimed += taken
             if len(claimed) == limit:
                 break
@@ -112,10 +115,10 @@ def _claim_of(
     if not connections[database()].features.has_select_for_update:
         return _compare_and_set(model, peer, pks, limit, values)
     try:
-        _make_gate(peer)
         with atomic():
-            list(ClaimGate.objects.select_for_update().filter(pk=peer))
-            room = settings.DELIVERIES_PER_PEER - _held(InboxItem, peer) - _held(OutboxItem, peer)
+            if not ClaimGate.objects.select_for_update().filter(pk=peer):
+                raise _NoGate
+            room = settings.DELIVERIES_PER_PEER - _held(peer)
             if room <= 0:
                 return []
             due = _rows(model).filter(_abandoned() | _waiting(), pk__in=pks).order_by(*_ORDER)
@@ -123,15 +126,15 @@ def _claim_of(
             taken = list(free.values_list("pk", flat=True)[: min(room, limit)])
             _rows(model).filter(pk__in=taken).update(**values)
             return taken
-    except IntegrityError:
-        return []  # The peer has just been deleted, and its rows with it.
-
-
-def _make_gate(peer: Any) -> None:
-    # Before the transaction: who meets another's new gate holds a share of it, and two of them
-    # that then wanted it whole would be a deadlock on MariaDB.
-    if not ClaimGate.objects.filter(pk=peer).exists():
+    except _NoGate:
+        # Outside of that transaction: who meets another's new gate holds a share of it, and two of
+        # them that then wanted it whole would be a deadlock on MariaDB.
         ClaimGate.objects.bulk_create([ClaimGate(peer_id=peer)], ignore_conflicts=True)
+        return _claim_of(model, peer, pks, limit, owner)
+
+
+class _NoGate(Exception):
+    """Nobody has claimed a row of the peer yet."""
 
 
 def _can_skip_locked() -> bool:
@@ -153,9 +156,10 @@ def _compare_and_set(
     return taken
 
 
-def _held(model: type[QueueItem], peer: Any) -> int:
-    """How many rows of ``model`` are being worked on for ``peer``."""
-    return _held_rows(model, peer).count()
+def _held(peer: Any) -> int:
+    """How many rows of both queues are being worked on for ``peer``."""
+    incoming, outgoing = (_held_rows(each, peer).order_by() for each in (InboxItem, OutboxItem))
+    return incoming.values("pk").union(outgoing.values("pk"), all=True).count()
 
 
 def _held_in(model: type[QueueItem], peer: Any) -> Coalesce:
@@ -181,6 +185,14 @@ def finish(item: QueueItem, state: State, **values: Any) -> None:
     """
     now = timezone.now()
     _update(item, **type(item).finishing(state, now, **values))
+
+
+def renew(item: QueueItem) -> None:
+    """Hold a claimed row for the time of another lease.
+
+    :raises LeaseLost: it is no longer ours.
+    """
+    _update(item, lease_until=Now() + timedelta(seconds=settings.LEASE_SECONDS))
 
 
 def release(item: QueueItem, state: State, next_attempt_at: datetime, **values: Any) -> None:

@@ -13,7 +13,7 @@ from oauth2_provider.models import get_grant_model
 
 from .. import access_here, lifecycle, scopes
 from ..conf import settings
-from ..models import Link, ReciprocalCode
+from ..models import Link, Peer, ReciprocalCode
 from ..models.ledger import hash_of
 from ..secret import Secret
 from ..transactions import atomic
@@ -36,9 +36,15 @@ def mint(link: Link, generation: int) -> Secret:
     """
     with atomic():
         locked = lifecycle.lock(link.pk)
+        locked.peer = Peer.objects.select_related("application").get(pk=locked.peer_id)
         # A link that a login at the peer opened may hold openid; no ID token can follow here.
         scope = scopes.without_openid(locked.incoming_limit)
-        moved = not locked.is_active or locked.generation != generation
+        moved = (
+            not locked.is_active
+            or locked.generation != generation
+            # Redeemed, or stopped by an administrator, since the worker looked.
+            or locked.incoming_state != Link.Incoming.GRANTED
+        )
         if moved or not locked.peer.enabled or not scope:
             raise LinkMoved(f"Link {link.pk} has moved on.")
         access_here.kill_codes(locked)

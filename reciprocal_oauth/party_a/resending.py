@@ -4,16 +4,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .. import lifecycle
-from ..delivery import pausing
-from ..delivery.dispatchers import get_dispatcher
+from ..delivery import dispatchers, pausing
 from ..models import Link, OutboxItem, Peer, QueueItem, Reason
 from ..transactions import atomic, on_commit
 
 State = QueueItem.State
 #: What a row must have come to, to be sent anew.
 RESENDABLE_STATES = (State.DEAD, State.CANCELLED)
-#: Why rows were given up that the pause of their peer explains.
-_REASONS_TO_PAUSE = (Reason.CREDENTIALS_REFUSED, Reason.GONE)
 
 
 class NotPossible(Exception):
@@ -22,7 +19,7 @@ class NotPossible(Exception):
 
 def resend(item: OutboxItem) -> None:
     """Begin anew with a row that was given up or cancelled: it has all its attempts again, and its
-    link says that the decision is on its way.
+    link says that the decision is on its way. :func:`start` begins with it.
 
     :raises NotPossible: the row is under way or done, or the link has moved on.
     """
@@ -38,21 +35,30 @@ def resend(item: OutboxItem) -> None:
         row.attempts = row.resends = 0
         row.accepted_at, row.last_error, row.reason = None, "", ""
         row.save()
-        on_commit(lambda: get_dispatcher().wake(link))
     item.refresh_from_db()
+
+
+def start() -> None:
+    """Have workers begin with what is sent again, once that is committed."""
+    on_commit(dispatchers.wake)
 
 
 def _lock(item: OutboxItem) -> tuple[Link | None, OutboxItem]:
     """The row and, before it as everywhere, its link."""
     links = Link.objects.select_for_update()
     link = links.filter(pk=item.link_id).first() if item.link_id else None
-    return link, OutboxItem.objects.select_for_update().get(pk=item.pk)
+    row = OutboxItem.objects.select_for_update().filter(pk=item.pk).first()
+    if row is None:
+        raise NotPossible(_("It is no longer there."))
+    return link, row
 
 
 def _send_anew(link: Link | None, row: OutboxItem) -> None:
     if link is None or not link.is_active:
         raise NotPossible(_("The link has ended."))
-    if row.generation != link.generation or link.incoming_state != Link.Incoming.BROKEN:
+    # With another reason, something else has broken it since: a revocation by the person, say.
+    is_why = link.incoming_state == Link.Incoming.BROKEN and link.incoming_reason == row.reason
+    if row.generation != link.generation or not is_why:
         raise NotPossible(_("The person has decided anew since, or it has arrived after all."))
     if link.outgoing_state != Link.Outgoing.ACTIVE:
         raise NotPossible(
@@ -93,11 +99,11 @@ def resume(peer: Peer) -> int:
     """
     pausing.resume(peer)
     count = 0
-    for item in peer.outbox.filter(state=State.DEAD, reason__in=_REASONS_TO_PAUSE):
+    for item in peer.outbox.filter(state=State.DEAD, reason__in=pausing.REASONS.values()):
         try:
             resend(item)
         except NotPossible:
             continue  # Nobody waits for it any more.
         count += 1
-    get_dispatcher().wake()
+    start()
     return count

@@ -11,13 +11,14 @@ from django.utils import timezone
 from .. import lifecycle
 from ..access_there import fresh_access_token
 from ..conf import settings
-from ..delivery import pausing
+from ..delivery import pausing, queue
 from ..delivery.outcomes import Accepted, Cancelled, Dead, Done, Outcome, Retry
 from ..dialects import dialect_of
 from ..dialects.base import Dialect, Meaning, SendAnswer
 from ..exceptions import (
     BadAnswer,
     DecryptionError,
+    LeaseLost,
     NotLinked,
     PeerError,
     PeerRefused,
@@ -60,7 +61,8 @@ def given_up(item: OutboxItem, reason: str, error: str) -> None:
 
 
 def _hand_over(item: OutboxItem) -> Outcome:
-    link = item.link
+    links = Link.objects.select_related("user", "peer__application")
+    link = links.filter(pk=item.link_id).first() if item.link_id else None
     if link is None:
         return Cancelled()
     if not _is_wanted(link, item):
@@ -79,10 +81,13 @@ def _hand_over(item: OutboxItem) -> Outcome:
         token = fresh_access_token(link)
         answer = _send(item, link, dialect, token)
         if answer.meaning is Meaning.STALE and link.refresh_token:
+            queue.renew(item)  # The second half may take as long as the first.
             token = fresh_access_token(link, not_this=token)
             answer = _send(item, link, dialect, token)
     except LinkMoved:
         return _not_wanted(link, item)
+    except LeaseLost:
+        return Cancelled()
     except NotLinked as error:
         link.refresh_from_db()
         if not _is_wanted(link, item):
@@ -183,6 +188,6 @@ def _revoke(item: OutboxItem) -> Outcome:
         case Meaning.CREDENTIALS_REFUSED:
             return Dead(answer.detail, Reason.CREDENTIALS_REFUSED, pauses_peer=True)
         case Meaning.GONE:
-            return Dead(answer.detail, Reason.GONE, pauses_peer=True)
+            return Dead(answer.detail, Reason.GONE)  # This endpoint, not the token endpoint.
         case _:
             return Dead(answer.detail, Reason.TOKEN_REFUSED)

@@ -28,6 +28,8 @@ from .opening import link_of_token
 logger = logging.getLogger("reciprocal_oauth.party_b")
 
 _MINUTE = 60
+#: What a peer is asked to wait that is paused: an administrator has to see to it.
+_PAUSED_RETRY_SECONDS = 600
 #: How long codes that came earlier wait for a newer one of the same link to be redeemed.
 OLDER_CODES_WAIT_SECONDS = 5
 
@@ -72,6 +74,14 @@ def _check_peer(application: Any) -> Peer:
         raise HandoverRefused(
             protocol.UNAUTHORIZED_CLIENT, "the client is no peer, or the peer is disabled"
         )
+    if peer.paused_at is not None:
+        # Its code would be dead by the time that it can be redeemed.
+        raise HandoverRefused(
+            protocol.TEMPORARILY_UNAVAILABLE,
+            "the peer is paused",
+            status=503,
+            retry_after=_PAUSED_RETRY_SECONDS,
+        )
     return peer
 
 
@@ -90,7 +100,14 @@ def _find(access_token: Secret) -> Any:
             "source_refresh_token",
             *_columns("user", get_user_model(), "is_active"),
             *_columns("application", get_application_model(), "client_id"),
-            *_columns("application__reciprocal_peer", Peer, "enabled", "slug", "allowed_scope"),
+            *_columns(
+                "application__reciprocal_peer",
+                Peer,
+                "enabled",
+                "paused_at",
+                "slug",
+                "allowed_scope",
+            ),
         )
         .filter(token_checksum=hash_of(access_token.reveal()))
         .first()

@@ -121,6 +121,7 @@ class TestAPausedPeer:
         peer.refresh_from_db()
         assert peer.paused_at
 
+    @pytest.mark.django_db(transaction=True)
     @pytest.mark.parametrize(
         ("changes", "goes_on"),
         [({"client_secret": "a-new-one"}, True), ({"name": "Music!"}, False)],

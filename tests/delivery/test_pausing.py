@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reciprocal_oauth import signals
-from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.delivery import pausing, worker
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.models.ledger import hash_of
 from reciprocal_oauth.party_a import consent, resending
@@ -42,21 +42,24 @@ def announced() -> Iterator[list[tuple[Peer, str]]]:
 def test_the_row_dies_and_the_others_of_the_peer_wait(
     reply: Reply,
     reason: str,
+    link_as_a: Link,
     make_row: MakeRow,
     peer: Peer,
     fake_peer: FakePeer,
     announced: list[tuple[Peer, str]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    first, *others = [make_row() for _ in range(5)]
-    fake_peer.answers["/revoke/"] = reply
+    consent.allow(link_as_a, ["playback"])
+    first = OutboxItem.objects.get()
+    others = [make_row() for _ in range(4)]
+    fake_peer.answers["/token/"] = reply
 
     worker.drain()
 
     first.refresh_from_db()
     assert (first.state, first.reason) == (State.DEAD, reason)
     assert {OutboxItem.objects.get(pk=row.pk).state for row in others} == {State.PENDING}
-    assert len(fake_peer.to("/revoke/")) == 1
+    assert len(fake_peer.requests) == 1
     peer.refresh_from_db()
     assert peer.paused_at
     assert peer.paused_reason == reason
@@ -130,3 +133,32 @@ def test_what_was_refused_goes_on_once_the_peer_is_resumed(
     link_as_a.refresh_from_db()
     assert (link_as_a.incoming_state, link_as_a.incoming_reason) == (Link.Incoming.GRANTED, "")
     assert resending.resume(peer) == 0
+
+
+@pytest.mark.rfc("6749", "5.2")
+def test_a_code_that_a_paused_peer_hands_over_is_left_with_it(
+    peer: Peer, token_of_a: Any, hand_over: Callable[..., Any]
+) -> None:
+    """It would be dead by the time that it can be redeemed."""
+    pausing.pause(peer.pk, Link.Reason.CREDENTIALS_REFUSED)
+
+    refused = hand_over(access_token=token_of_a.raw)
+
+    assert (refused.status_code, refused["Retry-After"]) == (503, "600")
+    assert not InboxItem.objects.exists()
+    pausing.resume(peer)
+    assert hand_over(access_token=token_of_a.raw).status_code == 200
+
+
+def test_a_revocation_endpoint_that_is_gone_says_nothing_about_the_others(
+    make_row: MakeRow, peer: Peer, fake_peer: FakePeer
+) -> None:
+    row = make_row()
+    fake_peer.answers["/revoke/"] = Reply(410, b"")
+
+    worker.drain()
+
+    row.refresh_from_db()
+    peer.refresh_from_db()
+    assert (row.state, row.reason) == (State.DEAD, Link.Reason.GONE)
+    assert peer.paused_at is None

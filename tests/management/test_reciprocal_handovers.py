@@ -77,10 +77,18 @@ def test_what_was_given_up_is_sent_again_by_number_or_all_of_a_peer(link_as_a: L
 def test_what_cannot_be_sent_again_is_named_with_the_reason(link_as_a: Link) -> None:
     done = make(link_as_a, state=State.DONE)
 
-    text, complaint = run("resend", str(done.pk))
+    with pytest.raises(CommandError, match=rf"^Number {done.pk}: It was not given up\.$"):
+        run("resend", str(done.pk))
 
-    assert text == "Sent again: 0.\n"
-    assert complaint == f"Number {done.pk}: It was not given up.\n"
+
+def test_of_all_that_was_given_up_what_has_moved_on_is_left_and_named(link_as_a: Link) -> None:
+    make(link_as_a, state=State.DEAD)
+    moved_on = make(link_as_a, state=State.DEAD, kind=OutboxItem.Kind.HANDOVER)
+
+    text, complaint = run("resend", "--dead")
+
+    assert text == "Sent again: 1.\n"
+    assert complaint.startswith(f"Number {moved_on.pk}: The person has decided anew since")
 
 
 def test_what_is_under_way_is_stopped(link_as_a: Link) -> None:

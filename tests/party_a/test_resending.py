@@ -12,7 +12,7 @@ from reciprocal_oauth.party_a import consent, resending, updates
 from reciprocal_oauth.party_a.resending import NotPossible
 from reciprocal_oauth.secret import Secret
 
-from ..fakes import FakePeer, Reply
+from ..fakes import FakePeer, Reply, token_response
 
 State = OutboxItem.State
 Incoming = Link.Incoming
@@ -109,6 +109,22 @@ def test_a_hand_over_whose_link_has_moved_on_is_not_sent_again(
     assert dead.state == State.DEAD
 
 
+def test_a_decision_that_arrived_after_all_and_was_revoked_is_not_sent_again(
+    dead: OutboxItem, link_as_a: Link
+) -> None:
+    Link.objects.update(incoming_reason=Link.Reason.REVOKED_HERE)
+
+    with pytest.raises(NotPossible, match="has decided anew"):
+        resending.resend(dead)
+
+
+def test_a_row_that_was_deleted_meanwhile_is_not_sent_again(dead: OutboxItem) -> None:
+    OutboxItem.objects.all().delete()
+
+    with pytest.raises(NotPossible, match="no longer there"):
+        resending.resend(dead)
+
+
 @pytest.mark.parametrize("state", [State.PENDING, State.CLAIMED, State.ACCEPTED, State.DONE])
 def test_what_is_under_way_or_done_is_not_sent_again(state: str, dead: OutboxItem) -> None:
     OutboxItem.objects.update(state=state)
@@ -126,6 +142,7 @@ def test_a_revocation_whose_token_is_gone_is_not_sent_again(link_as_a: Link) -> 
         resending.resend(row)
 
 
+@pytest.mark.usefixtures("shared_database")
 class TestStopping:
     def test_nothing_is_sent_and_the_link_says_why(
         self, link_as_a: Link, fake_peer: FakePeer
@@ -157,6 +174,27 @@ class TestStopping:
 
         assert redeem(code=code).status_code == 400
         assert ReciprocalCode.objects.get().state == ReciprocalCode.State.DEAD
+
+    @pytest.mark.threat("S10")
+    def test_the_worker_that_is_sending_sends_no_second_code(
+        self, link_as_a: Link, fake_peer: FakePeer
+    ) -> None:
+        consent.allow(link_as_a, ["playback"])
+
+        def stopped_meanwhile(received: Any) -> Reply:
+            if "access_token" in received.form:
+                resending.cancel(OutboxItem.objects.get())
+                return Reply.json(400, error="invalid_grant")
+            return token_response(access_token="renewed")
+
+        fake_peer.answers["/token/"] = stopped_meanwhile
+        worker.drain()
+
+        handed_over = [each for each in fake_peer.requests if "access_token" in each.form]
+        assert len(handed_over) == 1
+        assert not ReciprocalCode.objects.filter(state=ReciprocalCode.State.LIVE).exists()
+        link_as_a.refresh_from_db()
+        assert link_as_a.incoming_reason == Link.Reason.STOPPED
 
     def test_it_can_be_sent_again(self, link_as_a: Link, fake_peer: FakePeer) -> None:
         consent.allow(link_as_a, ["playback"])

@@ -65,15 +65,19 @@ class Command(BaseCommand):
             chosen = list(items.filter(state=State.DEAD).order_by("pk"))
         else:
             chosen = _numbered(items, options["numbers"])
-        self._for_each(chosen, resending.resend, "sent_again", options["json"])
+        try:
+            self._for_each(chosen, resending.resend, "sent_again", options)
+        finally:
+            resending.start()
 
     def cancel(self, options: dict[str, Any]) -> None:
         if not options["numbers"]:
             raise CommandError("Give the numbers of what to stop.")
         chosen = _numbered(_items(None), options["numbers"])
-        self._for_each(chosen, resending.cancel, "stopped", options["json"])
+        self._for_each(chosen, resending.cancel, "stopped", options)
 
-    def _for_each(self, items: Any, act: Any, done: str, json: bool) -> None:
+    def _for_each(self, items: Any, act: Any, done: str, options: dict[str, Any]) -> None:
+        """:raises CommandError: something that was named by its number was refused."""
         numbers, refused = [], {}
         for item in items:
             try:
@@ -81,12 +85,15 @@ class Command(BaseCommand):
                 numbers.append(item.pk)
             except resending.NotPossible as error:
                 refused[item.pk] = str(error)
-        if json:
+        if options["json"]:
             self.stdout.write(as_json({done: numbers, "refused": refused}))
-            return
-        self.stdout.write(f"{done.capitalize().replace('_', ' ')}: {len(numbers)}.")
-        for number, why in refused.items():
-            self.stderr.write(f"Number {number}: {why}")
+        else:
+            self.stdout.write(f"{done.capitalize().replace('_', ' ')}: {len(numbers)}.")
+        complaint = "\n".join(f"Number {number}: {why}" for number, why in refused.items())
+        if complaint and options["numbers"]:
+            raise CommandError(complaint)
+        if complaint and not options["json"]:
+            self.stderr.write(complaint)
 
 
 def _items(slug: str | None) -> QuerySet[OutboxItem]:
