@@ -154,6 +154,32 @@ def test_nothing_is_said_to_a_peer_with_a_bad_certificate(
     assert server.requests == []
 
 
+@pytest.mark.threat("H12")
+@pytest.mark.usefixtures("trusted")
+def test_a_client_certificate_of_one_session_is_shown_to_no_other_peer(
+    serve: Serve, authority: trustme.CA, tmp_path: Path
+) -> None:
+    context = _context(authority.issue_cert(NAME))
+    context.verify_mode = ssl.CERT_OPTIONAL
+    authority.configure_trust(context)
+    shown = []
+
+    def answer(connection: Any) -> None:
+        shown.append(connection.getpeercert())
+        answering(OK)(connection)
+
+    server = serve(answer, tls=context)
+    own = tmp_path / "own.pem"
+    authority.issue_cert("us.localhost").private_key_and_cert_chain_pem.write_to_path(str(own))
+
+    session = http.HardenedSession()
+    session.cert = str(own)
+    session.get(_url(server))
+    http.call("GET", _url(server))
+
+    assert [bool(each) for each in shown] == [True, False]
+
+
 def test_authorities_that_are_replaced_count_from_the_next_call(
     serve: Serve, authority: trustme.CA, trusted: str
 ) -> None:
