@@ -1,6 +1,7 @@
 """``python -m tests.faults``: see the package, and docs/faults.rst."""
 
 import argparse
+import os
 import signal
 import sys
 import tempfile
@@ -32,6 +33,8 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="keep logs and calls in this directory")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     given = vars(parser.parse_args())
+    if given["dispatcher"] == "celery" and not os.environ.get("TEST_CELERY_BROKER_URL"):
+        parser.error("--dispatcher celery: set TEST_CELERY_BROKER_URL to the broker's URL")
     as_json, data = given.pop("json"), given.pop("data")
     # Whoever stops us wants no process left.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

@@ -52,4 +52,21 @@ class Thread(Arrangement):
         self.web_processes = workers
 
 
-ARRANGEMENTS: dict[str, type[Arrangement]] = {each.dispatcher: each for each in (None_, Thread)}
+class Celery(Arrangement):
+    """Workers of Celery, and a beat that sweeps. ``TEST_CELERY_BROKER_URL`` names the broker."""
+
+    dispatcher = "celery"
+    threads = 1
+
+    def programs(self) -> Sequence[Sequence[str]]:
+        celery = [sys.executable, "-m", "celery", "-A", "example_project"]
+        # Of one process each, so that it is that which is killed.
+        worker = [*celery, "worker", "--pool=solo", "--without-mingle", "--without-gossip"]
+        names = [f"--hostname=worker-{number}@%h" for number in range(self.workers)]
+        beat = [*celery, "beat", "--scheduler=celery.beat:Scheduler"]
+        return [*([*worker, name] for name in names), [*beat, "--pidfile="]]
+
+
+ARRANGEMENTS: dict[str, type[Arrangement]] = {
+    each.dispatcher: each for each in (None_, Thread, Celery)
+}

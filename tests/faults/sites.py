@@ -1,6 +1,7 @@
 """The two sites of a run: their settings and their command lines."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,6 +59,7 @@ def make_sites(
             ),
             "FAULTS_DATABASES": "",
             "RECIPROCAL_DISPATCHER": arrangement.dispatcher,
+            "CELERY_BROKER_URL": os.environ.get("TEST_CELERY_BROKER_URL", ""),
         },
     )
     for site, port in zip(sites, proxy_ports, strict=True):
