@@ -84,13 +84,23 @@ class Server(ABC):
             shutil.chown(directory, self.account)
 
     def run(self, *command: str) -> None:
-        subprocess.run(self._as_account(command), check=True, capture_output=True, cwd="/")
+        subprocess.run(
+            self._as_account(command), env=self._env(), check=True, capture_output=True, cwd="/"
+        )
 
     def start_process(self, *command: str) -> subprocess.Popen[bytes]:
         with (self.directory / "log").open("ab") as log:
             return subprocess.Popen(
-                self._as_account(command), stdout=log, stderr=subprocess.STDOUT, cwd="/"
+                self._as_account(command),
+                env=self._env(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd="/",
             )
+
+    def _env(self) -> dict[str, str]:
+        # Ours may be a directory that the account may not enter.
+        return {**os.environ, "TMPDIR": str(self.directory)}
 
     def _as_account(self, command: tuple[str, ...]) -> list[str]:
         prefix = ["setpriv", "--reuid", self.account, "--regid", self.account, "--clear-groups"]
