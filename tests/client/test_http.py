@@ -14,7 +14,7 @@ from django.views.debug import ExceptionReporter
 from pytest_django import Settings
 from requests.auth import HTTPBasicAuth
 
-from reciprocal_oauth.client import http
+from reciprocal_oauth.client import connection, http
 from reciprocal_oauth.exceptions import AddressRefused, PeerError, PeerUnreachable
 
 from ..fakes import FakePeer, Reply
@@ -202,7 +202,7 @@ def test_connecting_has_one_limit_over_all_addresses(
         time.sleep(min(timeout, 0.1))
         raise TimeoutError
 
-    monkeypatch.setattr(http, "create_connection", hang)
+    monkeypatch.setattr(connection, "create_connection", hang)
 
     with pytest.raises(PeerUnreachable):
         http.call("GET", "https://peer.example/")
