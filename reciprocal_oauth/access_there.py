@@ -70,7 +70,7 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
 def _read_again(link: Link) -> None:
     """:raises NotLinked: the link is gone, has ended, or has no working outgoing access."""
     try:
-        link.refresh_from_db()
+        link.refresh_from_db(from_queryset=Link.objects.select_related("peer"))
     except Link.DoesNotExist:
         raise NotLinked(f"Link {link.pk} is gone.") from None
     if not link.is_active or link.outgoing_state != Link.Outgoing.ACTIVE or not link.peer.enabled:

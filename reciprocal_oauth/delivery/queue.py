@@ -8,12 +8,13 @@ steals nothing. No transaction and no lock is open while a claimed row is worked
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, connections
 from django.db.models import Count, F, Q, QuerySet, Subquery, Value
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
@@ -30,14 +31,17 @@ _ORDER = ("next_attempt_at", "pk")
 _SPARE = 20
 
 
-def claim(model: type[Item], limit: int) -> Sequence[Item]:
-    """Claim up to ``limit`` due rows of ``model``; the attempt is counted at the claim."""
-    return _claim(model, limit, Q())
+def claim(model: type[Item], limit: int, *, paused: Set[Any] | None = None) -> Sequence[Item]:
+    """Claim up to ``limit`` due rows of ``model``; the attempt is counted at the claim.
+
+    :param paused: what :func:`paused_peers` has just said; else it is asked.
+    """
+    return _claim(model, limit, Q(), paused_peers() if paused is None else paused)
 
 
 def claim_one(model: type[Item], pk: Any) -> Item | None:
     """Claim the row ``pk`` of ``model``, if it is due and its peer has not had its share."""
-    return next(iter(_claim(model, 1, Q(pk=pk))), None)
+    return next(iter(_claim(model, 1, Q(pk=pk), paused_peers())), None)
 
 
 def due(model: type[QueueItem], limit: int, **among: Any) -> list[Any]:
@@ -47,7 +51,7 @@ def due(model: type[QueueItem], limit: int, **among: Any) -> list[Any]:
     :param among: only rows with these column values.
     """
     found: list[Any] = []
-    seen = _paused_peers()
+    seen = set(paused_peers())
     while len(found) < limit:
         candidates = _candidates(model, Q(**among), seen, limit)
         if not candidates:
@@ -58,10 +62,10 @@ def due(model: type[QueueItem], limit: int, **among: Any) -> list[Any]:
     return found[:limit]
 
 
-def _claim(model: type[Item], limit: int, among: Q) -> Sequence[Item]:
+def _claim(model: type[Item], limit: int, among: Q, paused: Set[Any]) -> Sequence[Item]:
     owner = secrets.token_hex(16)
     claimed: list[Any] = []
-    passed_over = _paused_peers()
+    passed_over = set(paused)
     while wanted := limit - len(claimed):
         candidates = _candidates(model, among, passed_over, wanted + _SPARE)
         if not candidates:
@@ -80,23 +84,22 @@ def _claim(model: type[Item], limit: int, among: Q) -> Sequence[Item]:
     if not claimed:
         return []
     rows = _rows(model).filter(pk__in=claimed, lease_owner=owner)
-    return list(rows.select_related("peer").order_by(*_ORDER))
+    return list(rows.order_by(*_ORDER))
 
 
 def _candidates(
     model: type[QueueItem], among: Q, passed_over: set[Any], limit: int
 ) -> dict[Any, list[Any]]:
     """The keys of due rows by peer, in the order in which they came due."""
-    rows = _rows(model).filter(among).exclude(peer__in=passed_over)
+    rows = _due(model).filter(among).exclude(peer__in=passed_over)
     found: dict[Any, list[Any]] = {}
-    # Two queries: an index can serve each in its order, and none their union.
-    for due in (_abandoned(), _waiting()):
-        for pk, peer in rows.filter(due).order_by(*_ORDER).values_list("pk", "peer")[:limit]:
-            found.setdefault(peer, []).append(pk)
+    for pk, peer in rows.values_list("pk", "peer")[:limit]:
+        found.setdefault(peer, []).append(pk)
     return found
 
 
-def _paused_peers() -> set[Any]:
+def paused_peers() -> Set[Any]:
+    """Keys of the peers whose rows wait for an administrator."""
     # Not by a join: MariaDB would begin with the peers, and go through all rows of each.
     return set(Peer.objects.filter(paused_at__isnull=False).values_list("pk", flat=True))
 
@@ -118,13 +121,13 @@ def _claim_of(
         with atomic():
             if not ClaimGate.objects.select_for_update().filter(pk=peer):
                 raise _NoGate
-            room = settings.DELIVERIES_PER_PEER - _held(peer)
-            if room <= 0:
-                return []
-            due = _rows(model).filter(_abandoned() | _waiting(), pk__in=pks).order_by(*_ORDER)
+            # Counted after the gate has opened: what was claimed meanwhile is among it.
+            due = _due(model).filter(pk__in=pks).annotate(held=_held(peer))
             free = due.select_for_update(skip_locked=_can_skip_locked())
-            taken = list(free.values_list("pk", flat=True)[: min(room, limit)])
-            _rows(model).filter(pk__in=taken).update(**values)
+            found = free.values_list("pk", "held")[:limit]
+            taken = [pk for n, (pk, held) in enumerate(found) if held + n < _share()]
+            if taken:
+                _rows(model).filter(pk__in=taken).update(**values)
             return taken
     except _NoGate:
         # Outside of that transaction: who meets another's new gate holds a share of it, and two of
@@ -146,35 +149,35 @@ def _compare_and_set(
 ) -> list[Any]:
     """SQLite runs one writing statement at a time, so each counts and takes in one step."""
     taken: list[Any] = []
-    held = _held_in(InboxItem, peer) + _held_in(OutboxItem, peer)
+    row = _rows(model).alias(held=_held(peer)).filter(_is_due(), held__lt=_share())
     for pk in pks:
         if len(taken) == limit:
             break
-        row = _rows(model).alias(held=held).filter(_abandoned() | _waiting(), pk=pk)
-        if row.filter(held__lt=settings.DELIVERIES_PER_PEER).update(**values):
+        if row.filter(pk=pk).update(**values):
             taken.append(pk)
     return taken
 
 
-def _held(peer: Any) -> int:
+def _share() -> int:
+    return settings.DELIVERIES_PER_PEER
+
+
+def _held(peer: Any) -> Combinable:
     """How many rows of both queues are being worked on for ``peer``."""
-    incoming, outgoing = (_held_rows(each, peer).order_by() for each in (InboxItem, OutboxItem))
-    return incoming.values("pk").union(outgoing.values("pk"), all=True).count()
+    return _held_in(InboxItem, peer) + _held_in(OutboxItem, peer)
 
 
 def _held_in(model: type[QueueItem], peer: Any) -> Coalesce:
-    counted = _held_rows(model, peer).order_by().values("peer").annotate(count=Count("pk"))
+    held = _rows(model).filter(state=State.CLAIMED, peer=peer, lease_until__gte=Now())
+    counted = held.order_by().values("peer").annotate(count=Count("pk"))
     return Coalesce(Subquery(counted.values("count")), Value(0))
 
 
-def _held_rows(model: type[QueueItem], peer: Any) -> QuerySet[Any]:
-    return _rows(model).filter(state=State.CLAIMED, peer=peer, lease_until__gte=Now())
-
-
-def next_due_at(model: type[QueueItem]) -> datetime | None:
-    """When the next row of ``model`` comes due; ``None``: none waits."""
+def next_due_at(model: type[QueueItem], *, paused: Set[Any]) -> datetime | None:
+    """When the next row of ``model`` comes due whose peer is not ``paused``; ``None``: none
+    waits."""
     waiting = _rows(model).filter(state__in=QueueItem.WAITING_STATES, next_attempt_at__isnull=False)
-    waiting = waiting.exclude(peer__in=_paused_peers())
+    waiting = waiting.exclude(peer__in=paused)
     return waiting.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
 
 
@@ -216,12 +219,16 @@ def _rows(model: type[QueueItem]) -> QuerySet[Any]:
     return model._default_manager.using(database())
 
 
-def _waiting() -> Q:
-    return Q(state__in=QueueItem.WAITING_STATES, next_attempt_at__lte=timezone.now())
+def _due(model: type[QueueItem]) -> QuerySet[Any]:
+    return _rows(model).filter(_is_due()).order_by(*_ORDER)
 
 
-def _abandoned() -> Q:
-    return Q(state=State.CLAIMED, lease_until__lt=Now())
+def _is_due() -> Q:
+    """It waits and its time has come, or whoever had it is gone. A claimed row keeps the time at
+    which it came due, so that one index leads to both, in their order."""
+    waiting = Q(state__in=QueueItem.WAITING_STATES)
+    abandoned = Q(state=State.CLAIMED, lease_until__lt=Now())
+    return Q(waiting | abandoned, next_attempt_at__lte=timezone.now())
 
 
 def _update(item: QueueItem, **values: Any) -> None:

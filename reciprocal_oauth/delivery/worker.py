@@ -61,8 +61,10 @@ def models() -> Sequence[type[QueueItem]]:
 def claim(limit: int) -> list[QueueItem]:
     """Claim up to ``limit`` due items of all queues."""
     items: list[QueueItem] = []
+    paused = queue.paused_peers()
     for model in models():
-        items += queue.claim(model, limit - len(items))
+        if len(items) < limit:
+            items += queue.claim(model, limit - len(items), paused=paused)
     return items
 
 
@@ -110,8 +112,9 @@ def go_on(seconds: float) -> None:
 
 def next_due_at() -> datetime | None:
     """When the next item of any queue comes due."""
-    times = [time for model in models() if (time := queue.next_due_at(model)) is not None]
-    return min(times, default=None)
+    paused = queue.paused_peers()
+    times = (queue.next_due_at(model, paused=paused) for model in models())
+    return min((time for time in times if time is not None), default=None)
 
 
 def work(item: QueueItem) -> None:

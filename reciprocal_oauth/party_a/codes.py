@@ -36,7 +36,7 @@ def mint(link: Link, generation: int) -> Secret:
     """
     with atomic():
         locked = lifecycle.lock(link.pk)
-        locked.peer = Peer.objects.select_related("application").get(pk=locked.peer_id)
+        locked.peer = Peer.objects.get(pk=locked.peer_id)
         # A link that a login at the peer opened may hold openid; no ID token can follow here.
         scope = scopes.without_openid(locked.incoming_limit)
         moved = (

@@ -61,7 +61,7 @@ def given_up(item: OutboxItem, reason: str, error: str) -> None:
 
 
 def _hand_over(item: OutboxItem) -> Outcome:
-    links = Link.objects.select_related("user", "peer__application")
+    links = Link.objects.select_related("user", "peer")
     link = links.filter(pk=item.link_id).first() if item.link_id else None
     if link is None:
         return Cancelled()

@@ -36,8 +36,8 @@ def attempt(item: InboxItem) -> Outcome:
 def _redeem(item: InboxItem) -> Outcome:
     """Redemption goes to the endpoint stored for the peer that was authenticated, whatever the
     request said."""
-    link = item.link = Link.objects.select_related("user").get(pk=item.link_id)
-    peer = item.peer
+    link = item.link = Link.objects.select_related("user", "peer").get(pk=item.link_id)
+    peer = link.peer
     if not link.is_active or not peer.enabled or not link.user.is_active or not item.code:
         return Cancelled()
     sent_at = timezone.now()
