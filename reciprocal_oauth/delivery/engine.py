@@ -83,7 +83,8 @@ class Engine:
             self._wanted.clear()
             pause = self._sweep_pause
             try:
-                pause = min(pause, _HELD_UP_SECONDS) if self._hand_out() else self._pause()
+                self._hand_out()
+                pause = self._pause()
             except _CannotWork:
                 logger.exception("There are no threads to deliver with")
                 self._give_back()
@@ -100,23 +101,17 @@ class Engine:
         connections.close_all()
         self._wanted.wait(max(seconds - _IDLE_SECONDS, 0))
 
-    def _hand_out(self) -> bool:
-        """Give the threads what can be claimed.
-
-        :returns: whether a row is due that cannot be claimed: others work for its peer as much as
-            is allowed, and there is nothing to do but wait.
-        """
+    def _hand_out(self) -> None:
+        """Give the threads what can be claimed."""
         while not self._stopped and (free := self._slots - len(self._held)):
             items = worker.claim(free)
             if not items:
-                due = worker.next_due_at()
-                return due is not None and due <= timezone.now()
+                return
             self._held |= {id(item): item for item in items}
             for item in items:
                 self._claimed.put(item)
                 if len(self._workers) < min(len(self._held), self._slots):
                     self._begin_worker()
-        return False
 
     def _begin_worker(self) -> None:
         name = f"reciprocal-delivery-{len(self._workers) + 1}"
@@ -164,14 +159,16 @@ class Engine:
 
     def _pause(self) -> float:
         """Seconds until the next row comes due, at most the sweep interval. Where all threads are
-        busy, the first that is done ends the pause."""
+        busy, the first that is done ends the pause. A row that is due although nothing could be
+        claimed is of a peer for which others work as much as is allowed."""
         if len(self._held) >= self._slots:
             return self._sweep_pause
         due = worker.next_due_at()
         if due is None:
             return self._sweep_pause
         seconds = (due - timezone.now()).total_seconds()
-        return min(max(seconds, _SHORTEST_PAUSE_SECONDS), self._sweep_pause)
+        shortest = _SHORTEST_PAUSE_SECONDS if seconds > 0 else _HELD_UP_SECONDS
+        return min(max(seconds, shortest), self._sweep_pause)
 
 
 class _CannotWork(Exception):

@@ -10,6 +10,7 @@ steals nothing. No transaction and no lock is open while a claimed row is worked
 import secrets
 from collections.abc import Sequence, Set
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, connections
@@ -64,7 +65,7 @@ def due(model: type[QueueItem], limit: int, **among: Any) -> list[Any]:
 
 def _claim(model: type[Item], limit: int, among: Q, paused: Set[Any]) -> Sequence[Item]:
     owner = secrets.token_hex(16)
-    claimed: list[Any] = []
+    claimed: list[Item] = []
     passed_over = set(paused)
     while wanted := limit - len(claimed):
         candidates = _candidates(model, among, passed_over, wanted + _SPARE)
@@ -81,10 +82,7 @@ def _claim(model: type[Item], limit: int, among: Q, paused: Set[Any]) -> Sequenc
             if not taken:
                 # It has its share, or others were faster: they see to the rest.
                 passed_over.add(peer)
-    if not claimed:
-        return []
-    rows = _rows(model).filter(pk__in=claimed, lease_owner=owner)
-    return list(rows.order_by(*_ORDER))
+    return sorted(claimed, key=attrgetter(*_ORDER))
 
 
 def _candidates(
@@ -105,8 +103,8 @@ def paused_peers() -> Set[Any]:
 
 
 def _claim_of(
-    model: type[QueueItem], peer: Any, pks: Sequence[Any], limit: int, owner: str
-) -> list[Any]:
+    model: type[Item], peer: Any, pks: Sequence[Any], limit: int, owner: str
+) -> Sequence[Item]:
     """Claim up to ``limit`` of the rows ``pks``, all of ``peer``, as far as it has room."""
     values = {
         "state": State.CLAIMED,
@@ -116,19 +114,22 @@ def _claim_of(
         "updated_at": timezone.now(),
     }
     if not connections[database()].features.has_select_for_update:
-        return _compare_and_set(model, peer, pks, limit, values)
+        taken = _compare_and_set(model, peer, pks, limit, values)
+        return list(_rows(model).filter(pk__in=taken, lease_owner=owner)) if taken else []
     try:
         with atomic():
             if not ClaimGate.objects.select_for_update().filter(pk=peer):
                 raise _NoGate
             # Counted after the gate has opened: what was claimed meanwhile is among it.
             due = _due(model).filter(pk__in=pks).annotate(held=_held(peer))
-            free = due.select_for_update(skip_locked=_can_skip_locked())
-            found = free.values_list("pk", "held")[:limit]
-            taken = [pk for n, (pk, held) in enumerate(found) if held + n < _share()]
-            if taken:
-                _rows(model).filter(pk__in=taken).update(**values)
-            return taken
+            found = due.select_for_update(skip_locked=_can_skip_locked())[:limit]
+            items = [item for n, item in enumerate(found) if item.held + n < _share()]
+            if items:
+                _rows(model).filter(pk__in=[item.pk for item in items]).update(**values)
+            for item in items:
+                item.state, item.lease_owner = State.CLAIMED, owner
+                item.attempts += 1
+            return items
     except _NoGate:
         # Outside of that transaction: who meets another's new gate holds a share of it, and two of
         # them that then wanted it whole would be a deadlock on MariaDB.

@@ -26,7 +26,7 @@ from .plan import Person, person  # noqa: E402
 AHEAD = 40
 #: After so many consents it is looked how many there are.
 LOOK_EVERY = 10
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.2
 
 
 class People:
