@@ -1,6 +1,7 @@
 """A peer that answers with the bytes a test tells it to, over real HTTP on loopback."""
 
 import json
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -42,6 +43,13 @@ class Reply:
 Script = Reply | Callable[[Received], Reply]
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # Whoever has given up no longer listens.
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class FakePeer:
     """``answers[path]`` is what it says there: one reply, or a list used up one by one, the last
     of which stays. ``requests`` is what it was asked."""
@@ -76,7 +84,7 @@ class FakePeer:
             def log_message(self, *args: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.01,), daemon=True
