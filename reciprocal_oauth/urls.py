@@ -5,6 +5,7 @@ from django.urls import path
 from .pages.connect import CallbackView, ConnectView
 from .pages.disconnect import DisconnectView
 from .pages.links import ConsentView, LinkListView, LinkView
+from .pages.scopes import ScopesView
 
 app_name = "reciprocal_oauth"
 
@@ -12,6 +13,7 @@ urlpatterns = [
     path("", LinkListView.as_view(), name="list"),
     path("links/<uuid:pk>/", LinkView.as_view(), name="link"),
     path("links/<uuid:pk>/consent/", ConsentView.as_view(), name="consent"),
+    path("links/<uuid:pk>/scopes/", ScopesView.as_view(), name="scopes"),
     path("links/<uuid:pk>/disconnect/", DisconnectView.as_view(), name="disconnect"),
     path("<slug:slug>/connect/", ConnectView.as_view(), name="connect"),
     path("<slug:slug>/callback/", CallbackView.as_view(), name="callback"),

@@ -1,5 +1,7 @@
 """Ending a connection, after a question that says what will stop."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -21,6 +23,10 @@ class DisconnectView(OwnLinksMixin, DetailView):
         if not (link := self.get_object()).is_active:
             return redirect("reciprocal_oauth:link", link.pk)
         return super().get(request, *args, **kwargs)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        nothing_ticked = "nothing-ticked" in self.request.GET
+        return {**super().get_context_data(**kwargs), "nothing_ticked": nothing_ticked}
 
     def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         link = self.get_object()

@@ -43,7 +43,7 @@ class OwnLinksMixin(ProtectedPageMixin, LoginRequiredMixin):
 
     def get_queryset(self) -> QuerySet[Link]:
         links = Link.objects.filter(user=self.request.user)  # type: ignore[attr-defined]
-        return links.select_related("peer")
+        return links.select_related("peer__application")
 
 
 class LinkListView(OwnLinksMixin, ListView):

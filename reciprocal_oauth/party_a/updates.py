@@ -38,6 +38,11 @@ def can_change(link: Link) -> bool:
     return link.is_active and link.incoming_state in _CHANGEABLE
 
 
+def is_changeable(link: Link) -> bool:
+    """Whether a person has anything to choose from."""
+    return can_change(link) and bool(choices(link))
+
+
 def change(link: Link, chosen: Sequence[str]) -> None:
     """Let the peer do what is ``chosen``, and nothing else. No scope chosen ends the link.
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from .. import scopes
 from ..models import AuthorizationRequest, Link, LinkEvent, Party, Peer, Step
 from ..models.links import FAMILY
-from ..party_a import consent
+from ..party_a import consent, updates
 from ..protocol import OPENID
 
 register = template.Library()
@@ -49,6 +49,7 @@ class LinkWords:
 
     :ivar mend: the one thing that helps: ``finish`` (the question), ``connect`` (start again),
         ``visit`` (go on at the peer) or empty.
+    :ivar can_change: whether the person can change what the peer may do here.
     """
 
     tone: str
@@ -57,6 +58,7 @@ class LinkWords:
     outgoing: Direction
     mend: str
     mend_text: str
+    can_change: bool
 
 
 @register.filter
@@ -71,6 +73,7 @@ def in_words(link: Link) -> LinkWords:
         outgoing=_outgoing(link, mend),
         mend=mend,
         mend_text=_mend_text(link, mend),
+        can_change=updates.is_changeable(link),
     )
 
 

@@ -1,0 +1,162 @@
+"""A person changes what the peer may do here."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from reciprocal_oauth.models import Link, OutboxItem, Peer
+
+from ..fakes import FakePeer
+from ..party_a.visits import call_api, link_both_ways
+from .looks import Tags
+
+
+@pytest.fixture
+def link(browser: Client, fake_peer: FakePeer, application: Any) -> Link:
+    """Works both ways; the peer may do all that it can be allowed."""
+    link_both_ways(browser, fake_peer, application)
+    return Link.objects.get()
+
+
+def page_of(link: Link) -> str:
+    return f"/connections/links/{link.pk}/scopes/"
+
+
+def boxes(response: Any) -> dict[str | None, bool]:
+    """Each checkbox, and whether it is ticked."""
+    inputs = Tags(response).named("input")
+    return {i["value"]: "checked" in i for i in inputs if i["type"] == "checkbox"}
+
+
+def test_all_that_the_peer_may_hold_is_shown_and_ticked_as_it_is_now(
+    browser: Client, link: Link
+) -> None:
+    Link.objects.update(incoming_scope="profile")
+
+    response = browser.get(page_of(link))
+
+    assert boxes(response) == {"profile": True, "playback": False}
+    assert "Control what is playing" in response.content.decode()
+
+
+@pytest.mark.draft("Authorization Update Flow")
+@pytest.mark.threat("S4")
+def test_what_is_unticked_is_gone_and_the_peer_is_told(browser: Client, link: Link) -> None:
+    response = browser.post(page_of(link), {"scopes": ["profile"]})
+
+    assert response["Location"] == f"/connections/links/{link.pk}/"
+    link.refresh_from_db()
+    assert (link.incoming_scope, link.incoming_state) == ("profile", Link.Incoming.GRANTED)
+    assert link.outbox.filter(state=OutboxItem.State.PENDING).count() == 1
+
+
+@pytest.mark.draft("Authorization Update Flow")
+@pytest.mark.threat("S8")
+def test_nothing_ticked_asks_before_the_connection_ends(
+    browser: Client, fake_peer: FakePeer, application: Any
+) -> None:
+    token = link_both_ways(browser, fake_peer, application)["access_token"]
+    link = Link.objects.get()
+
+    question = browser.post(page_of(link))["Location"]
+
+    assert call_api(token) == 200
+    assert "Nothing has been changed yet." in browser.get(question).content.decode()
+    browser.post(question)
+    assert call_api(token) == 403  # As DOT says "no valid token".
+    link.refresh_from_db()
+    assert not link.is_active
+
+
+@pytest.mark.threat("L10")
+@pytest.mark.parametrize("sent", [["history"], ["profile", "unknown"], ["profile", "profile"]])
+def test_what_was_not_on_the_page_is_refused_and_the_error_has_the_focus(
+    browser: Client, link: Link, sent: list[str]
+) -> None:
+    before = Link.objects.values().get()
+
+    response = browser.post(page_of(link), {"scopes": sent})
+
+    assert response.status_code == 400
+    [error] = [tag for tag in Tags(response).named("div") if tag.get("role") == "alert"]
+    assert "autofocus" in error
+    assert error["tabindex"] == "-1"
+    assert Link.objects.values().get() == before
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"status": "ended", "incoming_state": "ended"},
+        {"incoming_state": "offered"},
+        {"incoming_state": "denied"},
+    ],
+)
+def test_where_nothing_can_be_changed_the_page_leads_back_and_nothing_leads_to_it(
+    browser: Client, link: Link, values: dict[str, str]
+) -> None:
+    Link.objects.update(**values)
+    shown = f"/connections/links/{link.pk}/"
+
+    for response in (browser.get(page_of(link)), browser.post(page_of(link))):
+        assert response["Location"] == shown
+    for page in (shown, "/connections/"):
+        assert page_of(link) not in browser.get(page).content.decode()
+
+
+def test_list_and_link_lead_to_the_page(browser: Client, link: Link) -> None:
+    for page in ("/connections/", f"/connections/links/{link.pk}/"):
+        assert page_of(link) in browser.get(page).content.decode()
+
+
+@pytest.mark.threat("L9")
+def test_the_page_of_another_person_does_not_exist(link: Link, other_user: Any) -> None:
+    stranger = Client()
+    stranger.force_login(other_user)
+
+    assert stranger.get(page_of(link)).status_code == 404
+    assert stranger.post(page_of(link), {"scopes": ["profile"]}).status_code == 404
+    link.refresh_from_db()
+    assert set(link.incoming_scope.split()) == {"profile", "playback"}
+
+
+@pytest.mark.threat("L13")
+@pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete"])
+def test_only_a_post_from_the_page_changes_anything(user: Any, link: Link, method: str) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(user)
+    before = Link.objects.values().get()
+
+    getattr(strict, method)(f"{page_of(link)}?scopes=profile")
+    assert strict.post(page_of(link), {"scopes": ["profile"]}).status_code == 403
+
+    assert Link.objects.values().get() == before
+
+
+def test_the_list_makes_as_many_queries_for_ten_links_as_for_one(
+    browser: Client,
+    link: Link,
+    user: Any,
+    make_peer: Callable[..., Peer],
+    django_assert_num_queries: Any,
+) -> None:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    with CaptureQueriesContext(connection) as one:
+        browser.get("/connections/")
+    for number in range(9):
+        peer = make_peer(f"peer-{number}")
+        Link.objects.create(
+            user=user,
+            peer=peer,
+            account_key="x",
+            outgoing_state="active",
+            incoming_state=["offered", "active", "broken"][number % 3],
+            offered_scope="profile",
+            incoming_scope="profile",
+        )
+    with django_assert_num_queries(len(one)):
+        browser.get("/connections/")
