@@ -9,6 +9,7 @@
     ├── PeerError                  calling a peer did not work
     │   ├── AddressRefused         the address is one that we never call
     │   ├── PeerUnreachable        no answer: DNS, TLS, reset, timeout
+    │   │   └── TLSFailed          no encrypted connection, or a certificate that does not hold
     │   ├── PeerRefused            the peer answered with an error
     │   └── BadAnswer              the peer answered something that cannot be used
     ├── NotLinked                  there is no outgoing access to use
@@ -70,6 +71,10 @@ class AddressRefused(PeerError):
 
 class PeerUnreachable(PeerError):
     """The peer gave no whole answer: DNS, TLS, connection or deadline."""
+
+
+class TLSFailed(PeerUnreachable):
+    """No encrypted connection came about, or the peer's certificate does not hold."""
 
 
 class PeerRefused(PeerError):

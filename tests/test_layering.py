@@ -19,7 +19,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("access_here", "key_rotation", "lifecycle", "noticing", "registration", "retention"),
     ("client",),
     ("dialects",),
-    ("access_there", "session"),
+    ("access_there", "peer_test", "session"),
     ("delivery",),
     ("party_a", "party_b"),
     ("provider", "pages", "admin", "api", "templatetags", "contrib", "testing"),

@@ -25,6 +25,7 @@ from ..party_a import resending
 from ..transactions import on_commit
 from .look_at_only import NoSecretLookupsMixin
 from .peer_form import PeerForm
+from .peer_test_page import PeerTestMixin
 
 
 def _given(name: str, label: Any) -> Callable[[Any, Peer], str]:
@@ -38,7 +39,7 @@ def _given(name: str, label: Any) -> Callable[[Any, Peer], str]:
 
 
 @admin.register(Peer)
-class PeerAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
+class PeerAdmin(PeerTestMixin, NoSecretLookupsMixin, admin.ModelAdmin):
     form = PeerForm
     list_display = ("name", "slug", "enabled", "delivery", "dialect", "issuer", "link_count")
     list_filter = ("enabled", "dialect")

@@ -27,7 +27,13 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from .. import __version__
 from ..conf import settings
-from ..exceptions import AddressRefused, BadAnswer, PeerUnreachable, ReciprocalError
+from ..exceptions import (
+    AddressRefused,
+    BadAnswer,
+    PeerUnreachable,
+    ReciprocalError,
+    TLSFailed,
+)
 from ..urls_of_peers import url_problem
 from .connection import PinnedHTTPPool, PinnedHTTPSPool
 
@@ -245,7 +251,8 @@ def translated(error: Exception, url: str) -> ReciprocalError:
     cause: BaseException = error
     while (inner := cause.__cause__ or cause.__context__) is not None:
         cause = inner
-    return PeerUnreachable(f"{_origin(url)}: {type(error).__name__} ({type(cause).__name__})")
+    kind = TLSFailed if isinstance(error, requests.exceptions.SSLError) else PeerUnreachable
+    return kind(f"{_origin(url)}: {type(error).__name__} ({type(cause).__name__})")
 
 
 def _origin(url: str) -> str:

@@ -1,5 +1,6 @@
 """Sets up peers from the command line."""
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -7,6 +8,7 @@ from urllib.parse import urlsplit
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count, Q, QuerySet
 
+from reciprocal_oauth import peer_test
 from reciprocal_oauth.client.discovery import Metadata, discover
 from reciprocal_oauth.delivery import pausing
 from reciprocal_oauth.exceptions import PeerError
@@ -51,8 +53,14 @@ class Command(BaseCommand):
             description="Ends the pause of a peer that had refused the credentials of this site or "
             "said that it was gone, and sends again what was given up for that.",
         )
+        test = actions.add_parser(
+            "test",
+            help="test the connection to a peer",
+            description="Asks the peer with made-up values, which it has to refuse. Ends with 1 "
+            "when something fails.",
+        )
         add_flags(add)
-        for action in (add, show, resume):
+        for action in (add, show, resume, test):
             action.add_argument(
                 "slug", metavar="SLUG", help="its short name, which is part of the redirect URI"
             )
@@ -62,12 +70,18 @@ class Command(BaseCommand):
                 metavar="URL",
                 help="where this site is, to print whole URLs in place of paths",
             )
-        for action in (add, show, listing, resume):
+        for action in (add, show, listing, resume, test):
             action.add_argument("--json", action="store_true", help="print one JSON document")
             add_django_flags(action)
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
-        actions = {"add": self.add, "show": self.show, "list": self.list, "resume": self.resume}
+        actions = {
+            "add": self.add,
+            "show": self.show,
+            "list": self.list,
+            "resume": self.resume,
+            "test": self.test,
+        }
         actions[action](options)
 
     def add(self, options: dict[str, Any]) -> None:
@@ -126,6 +140,16 @@ class Command(BaseCommand):
             return
         done = "Delivery goes on" if was_paused else "Delivery was not paused"
         self.stdout.write(f"{done}. Hand-overs that are sent again: {count}.")
+
+    def test(self, options: dict[str, Any]) -> None:
+        findings = peer_test.run(_named(options["slug"]))
+        if options["json"]:
+            self.stdout.write(as_json([finding.as_dict() for finding in findings]))
+        else:
+            rows = [(each.state.label, each.check.label, each.reason) for each in findings]
+            self.stdout.write(columns(rows))
+        if peer_test.has_failed(findings):
+            sys.exit(1)
 
     def _values(self, options: dict[str, Any]) -> dict[str, Any]:
         """The fields of the peer that are given: by discovery, else by flag, which wins."""

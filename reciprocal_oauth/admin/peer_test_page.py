@@ -1,0 +1,47 @@
+"""“Test the connection” on a peer's page."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils.translation import gettext
+
+from .. import peer_test
+
+
+class PeerTestMixin(admin.ModelAdmin):
+    """Adds the button and the page with the findings."""
+
+    change_form_template = "reciprocal_oauth/admin/peer_change_form.html"
+
+    def get_urls(self) -> list[Any]:
+        # No transaction is open while the peer is waited for.
+        view = transaction.non_atomic_requests(self.admin_site.admin_view(self.test_view))
+        name = f"{self.opts.app_label}_{self.opts.model_name}_test"
+        return [path("<path:object_id>/test/", view, name=name), *super().get_urls()]
+
+    def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """POST only: it sends our credentials to the peer."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        peer = self.get_object(request, unquote(object_id))
+        if not self.has_change_permission(request, peer):
+            raise PermissionDenied
+        if peer is None:
+            raise Http404
+        findings = peer_test.run(peer)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Test of the connection to %s") % peer,
+            "opts": self.opts,
+            "original": peer,
+            "findings": findings,
+            "has_failed": peer_test.has_failed(findings),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "reciprocal_oauth/admin/peer_test.html", context)

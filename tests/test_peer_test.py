@@ -1,0 +1,184 @@
+"""Testing the connection to a peer: on the command line, and with the button in the admin."""
+
+import io
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+
+from reciprocal_oauth.models import Peer
+from reciprocal_oauth.protocol import GRANT_TYPE
+from tests.conftest import OUR_SECRET
+from tests.fakes import FakePeer, Received, Reply, token_response
+
+METADATA = "/.well-known/oauth-authorization-server/o"
+ALL = ["name", "tls", "metadata", "token_endpoint", "credentials", "grant"]
+
+
+def answering(code: Reply, handover: Reply) -> Callable[[Received], Reply]:
+    """A token endpoint that says one thing to codes, and another to hand-overs."""
+    return lambda received: handover if received.form["grant_type"] == GRANT_TYPE else code
+
+
+def refusing(error: str, status: int = 400) -> Reply:
+    return Reply.json(status, error=error)
+
+
+@pytest.fixture
+def well(fake_peer: FakePeer, peer: Peer) -> FakePeer:
+    """A peer that is set up well: it refuses what was made up, and nothing else."""
+    fake_peer.answers["/token/"] = refusing("invalid_grant")
+    fake_peer.answers[METADATA] = Reply.json(
+        issuer=peer.issuer,
+        authorization_endpoint=peer.authorization_endpoint,
+        token_endpoint=peer.token_endpoint,
+        revocation_endpoint=peer.revocation_endpoint,
+        grant_types_supported=["authorization_code", GRANT_TYPE],
+    )
+    return fake_peer
+
+
+def states(code: int = 0) -> dict[str, str]:
+    """What the command finds; it ends with ``code``."""
+    out = io.StringIO()
+    if code:
+        with pytest.raises(SystemExit) as ended:
+            call_command("reciprocal_peer", "test", "music", "--json", stdout=out)
+        assert ended.value.code == code
+    else:
+        call_command("reciprocal_peer", "test", "music", "--json", stdout=out)
+    assert OUR_SECRET not in out.getvalue()
+    findings = json.loads(out.getvalue())
+    assert [finding["check"] for finding in findings] == ALL
+    assert all(finding["reason"] for finding in findings)
+    return {finding["check"]: finding["state"] for finding in findings}
+
+
+def test_a_peer_that_refuses_only_what_was_made_up_passes(well: FakePeer) -> None:
+    found = states()
+
+    # On loopback, nothing is encrypted.
+    assert found == {**dict.fromkeys(ALL, "passed"), "tls": "unknown"}
+    assert all(received.form["code"] for received in well.to("/token/"))
+
+
+@pytest.mark.rfc("RFC 6749", "5.2")
+@pytest.mark.parametrize("reply", [refusing("invalid_client", 401), refusing("invalid_client")])
+def test_credentials_that_the_peer_refuses_fail(well: FakePeer, reply: Reply) -> None:
+    well.answers["/token/"] = reply
+
+    found = states(1)
+
+    assert (found["token_endpoint"], found["credentials"]) == ("passed", "failed")
+    assert found["grant"] == "unknown"
+    assert len(well.to("/token/")) == 1
+
+
+@pytest.mark.rfc("RFC 6749", "5.2")
+@pytest.mark.parametrize("error", ["unsupported_grant_type", "unauthorized_client"])
+def test_a_peer_without_the_grant_fails(well: FakePeer, error: str) -> None:
+    well.answers["/token/"] = answering(refusing("invalid_grant"), refusing(error))
+
+    found = states(1)
+
+    assert (found["credentials"], found["grant"]) == ("passed", "failed")
+
+
+def test_an_answer_that_does_not_tell_is_not_taken_for_the_grant(well: FakePeer) -> None:
+    del well.answers[METADATA]
+    well.answers["/token/"] = answering(refusing("invalid_grant"), refusing("invalid_request"))
+
+    found = states(1)
+
+    assert (found["metadata"], found["grant"]) == ("failed", "unknown")
+
+
+def test_metadata_with_another_address_fails(well: FakePeer, peer: Peer) -> None:
+    Peer.objects.filter(pk=peer.pk).update(revocation_endpoint=f"{well.url}/elsewhere/")
+
+    assert states(1)["metadata"] == "failed"
+
+
+def test_a_peer_without_issuer_has_no_metadata_to_read(well: FakePeer, peer: Peer) -> None:
+    Peer.objects.filter(pk=peer.pk).update(issuer="")
+
+    assert states()["metadata"] == "unknown"
+
+
+def test_a_peer_that_takes_what_was_made_up_fails(well: FakePeer) -> None:
+    well.answers["/token/"] = token_response()
+
+    assert states(1)["token_endpoint"] == "failed"
+
+
+def test_a_peer_that_is_down_fails_without_a_word_about_credentials(
+    fake_peer: FakePeer, peer: Peer
+) -> None:
+    fake_peer.stop()
+
+    found = states(1)
+
+    assert found["token_endpoint"] == "failed"
+    assert found["credentials"] == found["grant"] == "unknown"
+
+
+def test_a_name_that_leads_into_a_private_network_is_not_called(well: FakePeer, peer: Peer) -> None:
+    Peer.objects.filter(pk=peer.pk).update(token_endpoint="https://10.0.0.1/token/")
+
+    assert states(1)["name"] == "failed"
+    assert well.requests == []
+
+
+def page_of(browser: Client, peer: Peer, method: str = "post") -> Any:
+    url = reverse("admin:reciprocal_oauth_peer_test", args=[peer.pk])
+    return getattr(browser, method)(url)
+
+
+def test_the_button_on_the_peers_page_shows_the_findings(
+    admin_client: Client, well: FakePeer, peer: Peer
+) -> None:
+    well.answers["/token/"] = refusing("invalid_client", 401)
+    change = reverse("admin:reciprocal_oauth_peer_change", args=[peer.pk])
+    action = reverse("admin:reciprocal_oauth_peer_test", args=[peer.pk])
+    assert f'action="{action}"' in admin_client.get(change).content.decode()
+
+    text = page_of(admin_client, peer).content.decode()
+
+    assert "It refuses them." in text
+    assert len(re.findall('<th scope="row">', text)) == len(ALL)
+    assert OUR_SECRET not in text
+
+
+def test_looking_at_the_address_of_the_test_sends_nothing(
+    admin_client: Client, well: FakePeer, peer: Peer
+) -> None:
+    assert page_of(admin_client, peer, "get").status_code == 405
+    assert well.requests == []
+
+
+def test_who_may_only_look_at_peers_cannot_test_them(
+    client: Client, well: FakePeer, peer: Peer
+) -> None:
+    user = get_user_model().objects.create_user("clerk", password="clerk", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_peer"))
+    client.force_login(user)
+
+    assert page_of(client, peer).status_code == 403
+    assert well.requests == []
+
+
+def test_the_button_needs_the_token_against_forged_requests(
+    well: FakePeer, peer: Peer, admin_user: Any
+) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(admin_user)
+
+    assert page_of(browser, peer).status_code == 403
+    assert well.requests == []
