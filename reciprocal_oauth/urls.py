@@ -6,12 +6,14 @@ from .pages.connect import CallbackView, ConnectView
 from .pages.disconnect import DisconnectView
 from .pages.links import ConsentView, LinkListView, LinkView
 from .pages.scopes import ScopesView
+from .pages.links import ConsentView, LinkListView, LinkView, StatusView
 
 app_name = "reciprocal_oauth"
 
 urlpatterns = [
     path("", LinkListView.as_view(), name="list"),
     path("links/<uuid:pk>/", LinkView.as_view(), name="link"),
+    path("links/<uuid:pk>/status/", StatusView.as_view(), name="status"),
     path("links/<uuid:pk>/consent/", ConsentView.as_view(), name="consent"),
     path("links/<uuid:pk>/scopes/", ScopesView.as_view(), name="scopes"),
     path("links/<uuid:pk>/disconnect/", DisconnectView.as_view(), name="disconnect"),

@@ -4,9 +4,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.translation import get_language_bidi
 from django.utils.translation import gettext_lazy as _
 
+from .. import diagram
 from ..models import Link, LinkEvent
 from .look_at_only import (
     USERNAME_FIELD,
@@ -82,9 +85,10 @@ class LinkAdmin(LookAtOnlyAdmin):
                 )
             },
         ),
+        (_("Steps"), {"fields": ("steps",)}),
         (_("Times"), {"fields": ("created_at", "updated_at", "linked_at", "ended_at")}),
     )
-    readonly_fields = ("outgoing", "incoming", "has_access_token", "has_refresh_token")
+    readonly_fields = ("outgoing", "incoming", "has_access_token", "has_refresh_token", "steps")
     inlines = (LinkEventInline,)
 
     def render_change_form(
@@ -112,6 +116,13 @@ class LinkAdmin(LookAtOnlyAdmin):
         return _with_reason(
             link.get_incoming_state_display(),
             link.incoming_reason and link.get_incoming_reason_display(),
+        )
+
+    @admin.display(description=_("newest flow"))
+    def steps(self, link: Link) -> str:
+        drawn = diagram.of_link(link, mirrored=get_language_bidi())
+        return (
+            render_to_string("reciprocal_oauth/_diagram.html", {"diagram": drawn}) if drawn else "–"
         )
 
     @admin.display(description=_("access token"))

@@ -13,10 +13,11 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.utils.functional import cached_property
+from django.utils.translation import get_language_bidi
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import DetailView, FormView, ListView
 
-from .. import scopes
+from .. import diagram, scopes
 from ..models import AuthorizationRequest, Link, Peer
 from ..party_a import consent
 from .protection import ProtectedPageMixin
@@ -117,8 +118,17 @@ class LinkView(OwnLinksMixin, DetailView):
             described.get(token, token) for token in scopes.split(self.object.incoming_scope)
         ]
         context["outgoing_scopes"] = scopes.split(self.object.outgoing_scope)
-        context["events"] = self.object.events.all()
+        events = self.object.events.all()
+        context["events"] = events
+        context["diagram"] = diagram.of_link(self.object, events, mirrored=get_language_bidi())
         return context
+
+
+class StatusView(LinkView):
+    """The content of the same page alone, for the script that follows what is under way."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(base_template="reciprocal_oauth/_fragment.html", **kwargs)
 
 
 class ConsentForm(forms.Form):

@@ -1,6 +1,6 @@
 """A person links the two sites with a browser."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urljoin
 
@@ -94,6 +94,82 @@ def test_linking_both_ways(
     check("home-assistant")
     page.goto(f"{music.url}/")
     check("home-music")
+
+
+def watch_reloads(page: Any) -> Callable[[], bool]:
+    """Tells later whether the page is still the one that was loaded when this was called."""
+    page.evaluate("window.stillHere = true")
+    return lambda: bool(page.evaluate("window.stillHere === true"))
+
+
+@pytest.fixture
+def page_of_a_link_under_way(
+    sites: tuple[Site, Site], new_page: Callable[..., Any]
+) -> Iterator[Callable[..., Any]]:
+    """Opens the page of a link whose hand-over waits, since the music service is down."""
+    assistant, music = sites
+
+    def open_page(**options: Any) -> Any:
+        page = new_page(**options)
+        go_to_consent(page, assistant, music)
+        music.stop()
+        page.get_by_role("button", name="Allow", exact=True).click()
+        page.wait_for_url(f"{assistant.url}/connections/links/*/")
+        page.locator("[data-drawn=E][data-state=running]").wait_for()
+        return page
+
+    yield open_page
+    if not music.is_running:
+        music.start()
+        music.wait_until_ready()
+
+
+def test_the_status_moves_by_itself_until_both_ways_work(
+    sites: tuple[Site, Site],
+    page_of_a_link_under_way: Callable[..., Any],
+    picture: Callable[[Any, str], None],
+) -> None:
+    assistant, music = sites
+    page = page_of_a_link_under_way(**PHONE)
+    is_same_page = watch_reloads(page)
+    picture(page, "status-under-way")
+    assert faults_of(page) == []
+
+    music.start()
+    music.wait_until_ready()
+    program = (
+        "from django.utils import timezone; from reciprocal_oauth.models import OutboxItem; "
+        "OutboxItem.objects.filter(state='pending').update(next_attempt_at=timezone.now())"
+    )
+    assistant.manage("shell", "--verbosity=0", "-c", program)
+    assistant.manage("reciprocal_deliver", "--once")
+
+    page.locator("[data-drawn=G][data-state=done]").wait_for()
+    assert page.locator("[data-live=head]").get_by_text("Connected both ways").count()
+    assert "Connected both ways" in page.locator("#ro-voice").inner_text()
+    assert is_same_page()
+    assert faults_of(page) == []
+
+
+def test_a_hand_over_that_fails_is_said_without_a_reload(
+    sites: tuple[Site, Site],
+    page_of_a_link_under_way: Callable[..., Any],
+    picture: Callable[[Any, str], None],
+) -> None:
+    assistant, _music = sites
+    page = page_of_a_link_under_way(**DESKTOP, color_scheme="dark")
+    is_same_page = watch_reloads(page)
+    program = (
+        "from reciprocal_oauth import lifecycle; from reciprocal_oauth.models import Link; "
+        "lifecycle.break_incoming(Link.objects.get(), Link.Reason.HANDOVER_REFUSED)"
+    )
+    assistant.manage("shell", "--verbosity=0", "-c", program)
+
+    page.locator("[data-drawn=E][data-state=failed]").wait_for()
+    assert "The other site refused the code." in page.locator("#ro-voice").inner_text()
+    assert is_same_page()
+    picture(page, "status-failed")
+    assert faults_of(page) == []
 
 
 def test_denying_and_finishing_later_with_the_keyboard_alone(

@@ -1,0 +1,298 @@
+"""The newest flow of a link as a sequence diagram: figure 1 of draft-ietf-oauth-reciprocal-04,
+with what came of each step.
+
+Computed here and drawn by a template, so that pages and admin show the same.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+
+from .models import InboxItem, Link, LinkEvent, Party, Step
+from .models.reasons import Reason
+
+#: States of a step.
+DONE, RUNNING, FAILED, REFUSED, AHEAD = "done", "running", "failed", "refused", "ahead"
+
+_ORDER = (Step.A, Step.B, Step.C, Step.D, Step.CONSENT, Step.E, Step.F, Step.G)
+_FROM_A_TO_B = (Step.A, Step.C, Step.E, Step.G)
+_REVERSE = (Step.E, Step.F, Step.G)
+
+#: Pixels, and letters of a line that fit between the two parties on a screen of 360 pixels.
+_TOP, _LABEL, _LINE, _PADDING, _LETTERS = 56, 20, 18, 14, 32
+_NAME_LETTERS = 14
+#: Where the two parties stand, in percent of the width.
+_LEFT, _RIGHT = 3, 97
+
+
+@dataclass(frozen=True)
+class Row:
+    """One step.
+
+    :ivar letter: of the draft's figure; empty for the consent.
+    :ivar at: when it happened; ``None`` where that is not known here, or not yet.
+    :ivar label: what the step is; ``why`` says what went wrong. Both in lines, each with its
+        height in pixels.
+    :ivar start: where the arrow begins, in percent of the width; ``end`` is its point.
+    """
+
+    step: str
+    letter: str
+    state: str
+    said: str
+    at: datetime | None
+    text: str
+    explanation: str
+    label: list[tuple[int, str]]
+    why: list[tuple[int, str]]
+    top: int
+    height: int
+    arrow_y: int
+    said_y: int
+    start: int
+    end: int
+
+    @property
+    def points_right(self) -> bool:
+        return self.end > self.start
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """:ivar near: the name of party A, and ``far`` that of party B, short enough for the drawing.
+    :ivar near_x: where party A stands, in percent of the width, and ``far_x`` party B.
+    :ivar height: in pixels.
+    :ivar is_under_way: whether it moves on without the person who looks at it.
+    """
+
+    party: str
+    near: str
+    far: str
+    near_x: int
+    far_x: int
+    rows: list[Row]
+    height: int
+    is_under_way: bool
+
+
+@dataclass
+class _Flow:
+    """One run through the figure; ``party`` is the part that this site plays in it."""
+
+    party: str
+    events: dict[str, LinkEvent] = field(default_factory=dict)
+
+    def take(self, event: LinkEvent, link: Link) -> None:
+        failed = event.outcome == LinkEvent.Outcome.FAILED
+        if event.step == Step.F and failed and self.party == Party.A:
+            # A replay. What the code gave is revoked and a new one is sent, unless that is history.
+            if link.incoming_state != Link.Incoming.ACTIVE:
+                self._begin_reverse()
+            return
+        if event.step == Step.CONSENT or (event.step == Step.E and Step.F in self.events):
+            self._begin_reverse()
+        self.events[event.step] = event
+
+    def _begin_reverse(self) -> None:
+        for step in _REVERSE:
+            self.events.pop(step, None)
+
+
+def of_link(
+    link: Link, events: Iterable[LinkEvent] | None = None, *, mirrored: bool = False
+) -> Diagram | None:
+    """The diagram of ``link``, with one query more for its inbox, and one for ``events``, its
+    history in the order of time, where the caller does not have it."""
+    inbox = link.inbox.order_by("-pk").only("state", "reason").first()
+    dead = inbox is not None and inbox.state == InboxItem.State.DEAD
+    given_up = (inbox.reason or Reason.CODE_REFUSED) if inbox is not None and dead else ""
+    history = link.events.all() if events is None else events
+    return draw(link, history, given_up=given_up, mirrored=mirrored)
+
+
+def draw(
+    link: Link, events: Iterable[LinkEvent], *, given_up: str = "", mirrored: bool = False
+) -> Diagram | None:
+    """The newest flow in ``events``, which are in the order of time; ``None`` without any.
+
+    :param given_up: the ``Reason`` for which the newest code of the peer was given up.
+    :param mirrored: party A stands on the right, as for who reads from right to left.
+    """
+    flow = _newest_flow(link, events)
+    if flow is None:
+        return None
+    here, there = _("This site"), link.peer.name
+    near, far = (here, there) if flow.party == Party.A else (there, here)
+    near_x, far_x = (_RIGHT, _LEFT) if mirrored else (_LEFT, _RIGHT)
+    rows, y = [], _TOP
+    for step, state, why in _states(link, flow, given_up):
+        ends = (near_x, far_x) if step in _FROM_A_TO_B else (far_x, near_x)
+        if step == Step.CONSENT:
+            ends = (near_x, near_x)
+        row = _row(step, state, why, flow.events.get(step), _label(step, near, far), y, ends)
+        rows.append(row)
+        y += row.height
+    return Diagram(
+        party=flow.party,
+        near=Truncator(near).chars(_NAME_LETTERS),
+        far=Truncator(far).chars(_NAME_LETTERS),
+        near_x=near_x,
+        far_x=far_x,
+        rows=rows,
+        height=y + _PADDING,
+        is_under_way=any(
+            row.state == RUNNING and (row.step != Step.CONSENT or flow.party == Party.B)
+            for row in rows
+        ),
+    )
+
+
+def _newest_flow(link: Link, events: Iterable[LinkEvent]) -> _Flow | None:
+    """A visit to the other site begins one; a later decision or code only its second half."""
+    flow: _Flow | None = None
+    for event in events:
+        if event.step == Step.NONE:
+            continue
+        begins = event.step == Step.A or (event.step == Step.D and event.party == Party.B)
+        if flow is None or begins or flow.party != event.party:
+            flow = _Flow(event.party or Party.A)
+        flow.take(event, link)
+    return flow
+
+
+def _states(link: Link, flow: _Flow, given_up: str) -> Iterator[tuple[Step, str, str]]:
+    """Each step with its state and what is to be explained."""
+    good = [place for place, step in enumerate(_ORDER) if _is_ok(flow.events.get(step))]
+    # What has no line of its own, such as (A) to (C) at party B, came before what has one.
+    current = good[-1] + 1 if good else 0
+    for place, step in enumerate(_ORDER):
+        if place < current:
+            yield step, DONE, ""
+        elif place > current:
+            yield step, AHEAD, ""
+        else:
+            yield step, *_state_of_next(link, flow, step, given_up)
+
+
+def _is_ok(event: LinkEvent | None) -> bool:
+    return event is not None and event.outcome == LinkEvent.Outcome.OK and not event.is_refusal
+
+
+def _state_of_next(link: Link, flow: _Flow, step: Step, given_up: str) -> tuple[str, str]:
+    event = flow.events.get(step)
+    if event is not None and event.is_refusal:
+        return REFUSED, ""
+    if not link.is_active or not link.peer.enabled:
+        return AHEAD, ""
+    last = event.detail if event is not None else ""
+    if flow.party == Party.B:
+        return _next_at_b(link, step, given_up, last)
+    match link.incoming_state:
+        case Link.Incoming.GRANTED:
+            return RUNNING, last
+        case Link.Incoming.OFFERED if step == Step.CONSENT:
+            return RUNNING, ""
+        case Link.Incoming.BROKEN:
+            return FAILED, _why(link.incoming_reason, last)
+    return AHEAD, ""
+
+
+def _next_at_b(link: Link, step: Step, given_up: str, last: str) -> tuple[str, str]:
+    if step in (Step.F, Step.G):
+        return (FAILED, _why(given_up, last)) if given_up else (RUNNING, last)
+    return (RUNNING, "") if link.outgoing_state == Link.Outgoing.WAITING else (AHEAD, "")
+
+
+def _why(reason: str, last: str) -> str:
+    label = str(Reason(reason).label) if reason in Reason.values and reason else reason
+    sentence = f"{label[:1].upper()}{label[1:]}." if label else ""
+    return f"{sentence} {last}".strip()
+
+
+def _label(step: Step, near: str, far: str) -> str:
+    match step:
+        case Step.A:
+            return _("asks for access, through the browser")
+        case Step.B:
+            return _("sends the browser back with a code")
+        case Step.C:
+            return _("hands in that code")
+        case Step.D:
+            return _("gives an access token")
+        case Step.CONSENT:
+            return _("Consent: what may %(name)s do at the other side?") % {
+                "name": Truncator(far).chars(_NAME_LETTERS)
+            }
+        case Step.E:
+            return _("hands over a code for the way back")
+        case Step.F:
+            return _("redeems the code for the way back")
+    return _("gives an access token for the way back")
+
+
+def _said(step: Step, state: str) -> str:
+    match state:
+        case "done":
+            return _("done")
+        case "running" if step == Step.CONSENT:
+            return _("waiting for an answer")
+        case "running":
+            return _("under way")
+        case "failed":
+            return _("failed")
+        case "refused":
+            return _("not allowed")
+    return _("not yet")
+
+
+def _row(
+    step: Step,
+    state: str,
+    why: str,
+    event: LinkEvent | None,
+    text: str,
+    top: int,
+    ends: tuple[int, int],
+) -> Row:
+    letter = "" if step == Step.CONSENT else str(step)
+    lines = _wrapped(f"({letter}) {text}" if letter else text)
+    label = [(top + _PADDING + _LABEL * number, line) for number, line in enumerate(lines, 1)]
+    arrow_y = label[-1][0] + 9
+    said_y = arrow_y + _LINE
+    reasons = [(said_y + _LINE * number, line) for number, line in enumerate(_wrapped(why), 1)]
+    return Row(
+        step=step,
+        letter=letter,
+        state=state,
+        said=_said(step, state),
+        at=event.at if event is not None and state != AHEAD else None,
+        text=text,
+        explanation=why,
+        label=label,
+        why=reasons,
+        top=top,
+        height=said_y + _LINE * len(reasons) + _PADDING // 2 - top,
+        arrow_y=arrow_y,
+        said_y=said_y,
+        start=ends[0],
+        end=ends[1],
+    )
+
+
+def _wrapped(text: str) -> list[str]:
+    """``text`` in lines that fit: SVG breaks none. East Asian letters are twice as wide and need
+    no space to break at."""
+    lines, line, width = [], "", 0
+    for letter in text:
+        size = 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        if width + size > _LETTERS:
+            kept, space, rest = line.rpartition(" ")
+            full, line = (kept, rest) if space and letter != " " else (line, "")
+            lines.append(full)
+            width = len(line)
+        line, width = line + letter, width + size
+    return [each.strip() for each in (*lines, line) if each.strip()]

@@ -1,0 +1,158 @@
+"""The steps of a link, drawn, and the page that follows what is under way."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import translation
+
+from reciprocal_oauth import lifecycle
+from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.models import Link, LinkEvent, Party, Peer, Step
+from reciprocal_oauth.models.events import record
+
+from ..fakes import FakePeer
+from ..party_a.visits import ALLOW_ALL, connect, link_both_ways
+from .looks import Tags
+
+
+def states(browser: Client, page: str = "") -> dict[str, str]:
+    """The state of each step that the page of the only link draws."""
+    tags = Tags(browser.get(f"/connections/links/{Link.objects.get().pk}/{page}"))
+    drawn = [group for group in tags.named("g") if "data-drawn" in group]
+    return {str(group["data-drawn"]): str(group["data-state"]) for group in drawn}
+
+
+def test_every_step_of_a_finished_link_is_done(
+    browser: Client, fake_peer: FakePeer, application: Any
+) -> None:
+    link_both_ways(browser, fake_peer, application)
+
+    assert states(browser) == dict.fromkeys(["A", "B", "C", "D", "consent", "E", "F", "G"], "done")
+
+
+def test_the_step_under_way_is_marked(browser: Client, peer: Peer) -> None:
+    question = connect(browser)["Location"]
+    assert states(browser)["consent"] == "running"
+
+    browser.post(question, {"scopes": ["profile"]})
+    assert states(browser)["E"] == "running"
+
+    worker.drain()
+    assert states(browser) | {"E": "done", "F": "running", "G": "ahead"} == states(browser)
+
+
+def test_a_step_that_failed_is_explained(browser: Client, link_as_a: Link) -> None:
+    record(link_as_a, Step.CONSENT, party=Party.A)
+    failed = LinkEvent.Outcome.FAILED
+    record(link_as_a, Step.E, party=Party.A, outcome=failed, detail="attempt 1: HTTP 400")
+    Link.objects.update(incoming_state=Link.Incoming.GRANTED)
+    lifecycle.break_incoming(link_as_a, Link.Reason.HANDOVER_REFUSED)
+
+    page = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
+
+    assert states(browser)["E"] == "failed"
+    assert "The other site refused the code. attempt 1: HTTP 400." in page
+    assert 'data-under-way="no"' in page
+
+
+def test_a_refusal_is_no_failure(browser: Client, peer: Peer) -> None:
+    browser.post(connect(browser)["Location"], {"answer": "deny"})
+
+    assert states(browser)["consent"] == "refused"
+    assert states(browser)["E"] == "ahead"
+
+
+def test_a_change_draws_its_own_code_on_top_of_the_first_visit(
+    browser: Client, fake_peer: FakePeer, application: Any
+) -> None:
+    link_both_ways(browser, fake_peer, application)
+    Link.objects.update(incoming_state=Link.Incoming.GRANTED)
+    record(Link.objects.get(), Step.CONSENT, party=Party.A, detail="changed to scope: profile")
+
+    assert states(browser) == {
+        **dict.fromkeys(["A", "B", "C", "D", "consent"], "done"),
+        "E": "running",
+        "F": "ahead",
+        "G": "ahead",
+    }
+
+
+def test_as_party_b_what_the_other_site_did_counts_as_done(
+    browser: Client, token_of_a: Any, hand_over: Any
+) -> None:
+    assert states(browser) | {"A": "done", "D": "done", "consent": "running"} == states(browser)
+
+    hand_over(access_token=token_of_a.raw)
+    assert states(browser) | {"consent": "done", "E": "done", "F": "running"} == states(browser)
+
+
+def test_as_party_b_a_code_that_was_given_up_has_failed(
+    browser: Client, token_of_a: Any, hand_over: Any, fake_peer: FakePeer
+) -> None:
+    hand_over(access_token=token_of_a.raw)
+    Link.objects.get().inbox.update(state="dead", reason=Link.Reason.CODE_REFUSED)
+
+    assert states(browser)["F"] == "failed"
+
+
+def test_an_ended_link_waits_for_nothing(browser: Client, peer: Peer) -> None:
+    browser.post(connect(browser)["Location"], {"scopes": ["profile"]})
+    lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_there=False)
+
+    assert "running" not in states(browser).values()
+
+
+def test_party_a_stands_where_reading_begins(browser: Client, peer: Peer) -> None:
+    connect(browser)
+    path = f"/connections/links/{Link.objects.get().pk}/"
+    places = []
+    for language in ("en", "ar"):
+        with translation.override(language):
+            tags = Tags(browser.get(path, headers={"accept-language": language}))
+        places.append(tags.named("text")[0]["x"])
+
+    assert places == ["3%", "97%"]
+
+
+@pytest.mark.threat("W3")
+def test_only_a_page_with_something_under_way_carries_the_script(
+    browser: Client, fake_peer: FakePeer, application: Any
+) -> None:
+    question = connect(browser, reciprocal="profile playback")["Location"]
+    path = f"/connections/links/{Link.objects.get().pk}/"
+    assert not Tags(browser.get(path)).named("script")
+
+    browser.post(question, ALLOW_ALL)
+    [script] = Tags(browser.get(path)).named("script")
+
+    assert script == {"src": "/static/reciprocal_oauth/live.js", "defer": None}
+    assert "Reload this page" in browser.get(path).content.decode()
+
+
+def test_the_status_is_the_content_of_the_page_alone(browser: Client, peer: Peer) -> None:
+    browser.post(connect(browser)["Location"], {"scopes": ["profile"]})
+
+    response = browser.get(f"/connections/links/{Link.objects.get().pk}/status/")
+
+    assert "no-store" in response["Cache-Control"]
+    assert "<html" not in response.content.decode()
+    assert states(browser, "status/") == states(browser)
+    assert Tags(response).named("div")[0]["data-under-way"] == "yes"
+
+
+@pytest.mark.threat("L9")
+def test_the_status_is_told_to_nobody_else(
+    client: Client, link_as_a: Link, other_user: Any
+) -> None:
+    path = f"/connections/links/{link_as_a.pk}/status/"
+    assert client.get(path)["Location"] == f"/accounts/login/?next={path}"
+
+    client.force_login(other_user)
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.threat("L13")
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+def test_the_status_takes_nothing(browser: Client, link_as_a: Link, method: str) -> None:
+    assert getattr(browser, method)(f"/connections/links/{link_as_a.pk}/status/").status_code == 405
