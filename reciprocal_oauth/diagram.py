@@ -224,7 +224,7 @@ def _label(step: Step, near: str, far: str) -> str:
         case Step.D:
             return _("gives an access token")
         case Step.CONSENT:
-            return _("Consent: what may %(name)s do at the other side?") % {
+            return _("The person decides what %(name)s may do") % {
                 "name": Truncator(far).chars(_NAME_LETTERS)
             }
         case Step.E:

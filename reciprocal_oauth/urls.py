@@ -4,9 +4,8 @@ from django.urls import path
 
 from .pages.connect import CallbackView, ConnectView
 from .pages.disconnect import DisconnectView
-from .pages.links import ConsentView, LinkListView, LinkView
-from .pages.scopes import ScopesView
 from .pages.links import ConsentView, LinkListView, LinkView, StatusView
+from .pages.scopes import ScopesView
 
 app_name = "reciprocal_oauth"
 

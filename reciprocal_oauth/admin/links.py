@@ -1,6 +1,6 @@
 """Links and their history."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -90,6 +90,9 @@ class LinkAdmin(LookAtOnlyAdmin):
     )
     readonly_fields = ("outgoing", "incoming", "has_access_token", "has_refresh_token", "steps")
     inlines = (LinkEventInline,)
+
+    class Media:
+        css: ClassVar = {"all": ["reciprocal_oauth/diagram.css"]}
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
