@@ -48,6 +48,9 @@ class ScopesView(OwnLinksMixin, FormView):
         if not chosen:
             page = reverse("reciprocal_oauth:disconnect", args=[self.link.pk])
             return redirect(f"{page}?nothing-ticked")
+        if set(chosen) == self._ticked():
+            # The link may hold more than is asked about: openid, or what the site has withdrawn.
+            return redirect("reciprocal_oauth:link", self.link.pk)
         try:
             updates.change(self.link, chosen)
         except updates.CannotChange:
@@ -58,6 +61,11 @@ class ScopesView(OwnLinksMixin, FormView):
             form.add_error(None, _("This has changed meanwhile. Please look again."))
             return self.form_invalid(form)
         return redirect("reciprocal_oauth:link", self.link.pk)
+
+    def _ticked(self) -> set[str]:
+        """What a person sees ticked who has changed nothing."""
+        offered = {token for token, _described in updates.choices(self.link)}
+        return offered & set(scopes.split(self.link.incoming_scope))
 
     def form_invalid(self, form: ConsentForm) -> HttpResponse:
         return self.render_to_response(self.get_context_data(form=form), status=400)

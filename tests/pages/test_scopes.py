@@ -52,6 +52,17 @@ def test_what_is_unticked_is_gone_and_the_peer_is_told(browser: Client, link: Li
     assert link.outbox.filter(state=OutboxItem.State.PENDING).count() == 1
 
 
+def test_saving_without_a_change_changes_nothing(browser: Client, link: Link) -> None:
+    """Also not what the page does not ask about."""
+    Link.objects.update(incoming_scope="openid profile")
+    before = Link.objects.get().generation
+
+    browser.post(page_of(link), {"scopes": ["profile"]})
+
+    link.refresh_from_db()
+    assert (link.incoming_scope, link.generation) == ("openid profile", before)
+
+
 @pytest.mark.draft("Authorization Update Flow")
 @pytest.mark.threat("S8")
 def test_nothing_ticked_asks_before_the_connection_ends(
