@@ -134,6 +134,8 @@ def _claim_of(
         # Outside of that transaction: who meets another's new gate holds a share of it, and two of
         # them that then wanted it whole would be a deadlock on MariaDB.
         ClaimGate.objects.bulk_create([ClaimGate(peer_id=peer)], ignore_conflicts=True)
+        if not ClaimGate.objects.filter(pk=peer).exists():
+            return []  # MariaDB also ignores that the peer has just been deleted.
         return _claim_of(model, peer, pks, limit, owner)
 
 
