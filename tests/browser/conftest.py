@@ -33,7 +33,8 @@ def missing(what: str) -> None:
     pytest.skip(f"needs {what}; see CONTRIBUTING.md")
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright runs, no other test can start an event loop of its own.
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
     try:
         from playwright.sync_api import sync_playwright
@@ -48,7 +49,7 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_sites(
     chromium: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Site, Site]]:
