@@ -135,9 +135,9 @@ def _metadata(peer: Peer) -> tuple[Metadata | None, Finding]:
 
 def _differing(peer: Peer, metadata: Metadata) -> Iterator[str]:
     for field in Peer._meta.fields:
-        if field.name in _IN_METADATA and getattr(peer, field.name) != getattr(
-            metadata, field.name
-        ):
+        # What is left out here is not used: to offer it is no fault.
+        here = getattr(peer, field.name) if field.name in _IN_METADATA else ""
+        if here and here != getattr(metadata, field.name):
             yield str(field.verbose_name)
 
 
@@ -155,12 +155,13 @@ def _endpoint(asked: PeerError | None) -> Finding:
 
 
 def _credentials(refused: PeerRefused) -> Finding:
-    if refused.status == 401 or refused.error == INVALID_CLIENT:
-        reason = gettext("It refuses them. Compare client ID, client secret and method with it.")
-        return Finding(Check.CREDENTIALS, State.FAILED, reason)
+    # Before the status: there are servers that answer an unknown code with 401.
     if refused.error == INVALID_GRANT:
         reason = gettext("It refused the made-up code only.")
         return Finding(Check.CREDENTIALS, State.PASSED, reason)
+    if refused.status == 401 or refused.error == INVALID_CLIENT:
+        reason = gettext("It refuses them. Compare client ID, client secret and method with it.")
+        return Finding(Check.CREDENTIALS, State.FAILED, reason)
     if refused.error in ("unauthorized_client", "unsupported_grant_type"):
         reason = gettext("It does not let this site use authorization codes.")
         return Finding(Check.CREDENTIALS, State.FAILED, reason)

@@ -106,6 +106,19 @@ def test_metadata_with_another_address_fails(well: FakePeer, peer: Peer) -> None
     assert states(1)["metadata"] == "failed"
 
 
+def test_an_address_that_is_left_out_here_is_no_fault(well: FakePeer, peer: Peer) -> None:
+    Peer.objects.filter(pk=peer.pk).update(revocation_endpoint="")
+
+    assert states()["metadata"] == "passed"
+
+
+def test_an_unknown_code_may_be_refused_with_401(well: FakePeer) -> None:
+    """Some servers do."""
+    well.answers["/token/"] = refusing("invalid_grant", 401)
+
+    assert states(1)["credentials"] == "passed"
+
+
 def test_a_peer_without_issuer_has_no_metadata_to_read(well: FakePeer, peer: Peer) -> None:
     Peer.objects.filter(pk=peer.pk).update(issuer="")
 

@@ -5,13 +5,13 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.translation import gettext
 
 from .. import peer_test
+from ..transactions import outside_transactions
 
 
 class PeerTestMixin(admin.ModelAdmin):
@@ -21,7 +21,7 @@ class PeerTestMixin(admin.ModelAdmin):
 
     def get_urls(self) -> list[Any]:
         # No transaction is open while the peer is waited for.
-        view = transaction.non_atomic_requests(self.admin_site.admin_view(self.test_view))
+        view = outside_transactions(self.admin_site.admin_view(self.test_view))
         name = f"{self.opts.app_label}_{self.opts.model_name}_test"
         return [path("<path:object_id>/test/", view, name=name), *super().get_urls()]
 

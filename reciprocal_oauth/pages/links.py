@@ -128,7 +128,9 @@ class StatusView(LinkView):
     """The content of the same page alone, for the script that follows what is under way."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(base_template="reciprocal_oauth/_fragment.html", **kwargs)
+        return super().get_context_data(
+            reciprocal_oauth_base="reciprocal_oauth/_fragment.html", **kwargs
+        )
 
 
 class ConsentForm(forms.Form):
