@@ -121,7 +121,10 @@ def _claim_of(
             if not ClaimGate.objects.select_for_update().filter(pk=peer):
                 raise _NoGate
             # Counted after the gate has opened: what was claimed meanwhile is among it.
-            due = _due(model).filter(pk__in=pks).annotate(held=_held(peer))
+            # By their keys: MariaDB would lock on the way through the index of what is due, against
+            # the order of those who give rows back.
+            due = _rows(model).filter(_is_due(), pk__in=pks).order_by(*_ORDER)
+            due = due.annotate(held=_held(peer))
             found = due.select_for_update(skip_locked=_can_skip_locked())[:limit]
             items = [item for n, item in enumerate(found) if item.held + n < _share()]
             if items:
@@ -223,15 +226,15 @@ def _rows(model: type[QueueItem]) -> QuerySet[Any]:
 
 
 def _due(model: type[QueueItem]) -> QuerySet[Any]:
-    return _rows(model).filter(_is_due()).order_by(*_ORDER)
+    """A claimed row keeps the time at which it came due, so that one index leads to those that wait
+    and to those whose worker is gone, in their order."""
+    rows = _rows(model).filter(_is_due(), next_attempt_at__lte=timezone.now())
+    return rows.order_by(*_ORDER)
 
 
 def _is_due() -> Q:
-    """It waits and its time has come, or whoever had it is gone. A claimed row keeps the time at
-    which it came due, so that one index leads to both, in their order."""
-    waiting = Q(state__in=QueueItem.WAITING_STATES)
-    abandoned = Q(state=State.CLAIMED, lease_until__lt=Now())
-    return Q(waiting | abandoned, next_attempt_at__lte=timezone.now())
+    waiting = Q(state__in=QueueItem.WAITING_STATES, next_attempt_at__lte=timezone.now())
+    return waiting | Q(state=State.CLAIMED, lease_until__lt=Now())
 
 
 def _update(item: QueueItem, **values: Any) -> None:
