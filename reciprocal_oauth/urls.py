@@ -3,8 +3,9 @@
 from django.urls import path
 
 from .pages.connect import CallbackView, ConnectView
+from .pages.consent import ConsentView
 from .pages.disconnect import DisconnectView
-from .pages.links import ConsentView, LinkListView, LinkView, StatusView
+from .pages.links import LinkListView, LinkView, StatusView
 from .pages.scopes import ScopesView
 
 app_name = "reciprocal_oauth"

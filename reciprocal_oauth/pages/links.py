@@ -1,4 +1,4 @@
-"""The list of connections, one connection, and the question whether to allow the reverse."""
+"""The list of connections, and one connection."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,16 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.db.models import QuerySet
-from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
-from django.utils.functional import cached_property
 from django.utils.translation import get_language_bidi
-from django.utils.translation import gettext_lazy as _
-from django.views.generic import DetailView, FormView, ListView
+from django.views.generic import DetailView, ListView
 
 from .. import diagram, scopes
 from ..models import AuthorizationRequest, Link, Peer
@@ -131,69 +126,3 @@ class StatusView(LinkView):
         return super().get_context_data(
             reciprocal_oauth_base="reciprocal_oauth/_fragment.html", **kwargs
         )
-
-
-class ConsentForm(forms.Form):
-    """The scopes that the peer asks for; each can be unticked."""
-
-    scopes = forms.MultipleChoiceField(
-        label=_("What it may do"), widget=forms.CheckboxSelectMultiple, required=False
-    )
-
-    def __init__(self, *args: Any, choices: list[tuple[str, str]], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["scopes"].choices = choices  # type: ignore[attr-defined]
-        self.fields["scopes"].initial = [value for value, _label in choices]
-
-    def clean_scopes(self) -> list[str]:
-        chosen = self.cleaned_data["scopes"]
-        if len(chosen) != len(set(chosen)):
-            raise forms.ValidationError(_("A permission was sent twice."), code="repeated")
-        return chosen
-
-
-class ConsentView(OwnLinksMixin, FormView):
-    """The question: may the peer have this scope here?"""
-
-    # PUT, which Django would take for a form without fields, is not an answer.
-    http_method_names = ["get", "head", "options", "post"]
-    template_name = "reciprocal_oauth/consent.html"
-    form_class = ConsentForm
-
-    def get(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not consent.can_answer(self.link):
-            return redirect("reciprocal_oauth:link", self.link.pk)
-        return super().get(request, *args, **kwargs)
-
-    def post(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not consent.can_answer(self.link):
-            return redirect("reciprocal_oauth:link", self.link.pk)
-        if request.POST.get("answer") == "deny":
-            consent.deny(self.link)
-            return redirect("reciprocal_oauth:link", self.link.pk)
-        return super().post(request, *args, **kwargs)
-
-    @cached_property
-    def link(self) -> Link:
-        return get_object_or_404(self.get_queryset(), pk=self.kwargs["pk"])
-
-    def get_form_kwargs(self) -> dict[str, Any]:
-        return {**super().get_form_kwargs(), "choices": consent.choices(self.link)}
-
-    def form_valid(self, form: ConsentForm) -> HttpResponse:
-        try:
-            consent.allow(self.link, form.cleaned_data["scopes"])
-        except consent.NothingToAllow:
-            self.link.refresh_from_db()
-            if not consent.can_answer(self.link):  # Answered in another tab meanwhile.
-                return redirect("reciprocal_oauth:link", self.link.pk)
-            form = self.get_form()  # With what may be asked for now.
-            form.add_error(None, _("This has changed meanwhile. Please look again."))
-            return self.form_invalid(form)
-        return redirect("reciprocal_oauth:link", self.link.pk)
-
-    def form_invalid(self, form: ConsentForm) -> HttpResponse:
-        return self.render_to_response(self.get_context_data(form=form), status=400)
-
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return {**super().get_context_data(**kwargs), "link": self.link, "peer": self.link.peer}

@@ -1,0 +1,31 @@
+"""The question whether to allow the reverse, between steps (D) and (E)."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from ..party_a import consent
+from .choosing import ChoosingView
+
+
+class ConsentView(ChoosingView):
+    """The question: may the peer have this scope here?"""
+
+    template_name = "reciprocal_oauth/consent.html"
+    refused = consent.NothingToAllow
+
+    def is_open(self) -> bool:
+        return consent.can_answer(self.link)
+
+    def choices(self) -> list[tuple[str, str]]:
+        return consent.choices(self.link)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.POST.get("answer") == "deny" and self.is_open():
+            consent.deny(self.link)
+            return self.to_link()
+        return super().post(request, *args, **kwargs)
+
+    def decide(self, chosen: list[str]) -> HttpResponse:
+        consent.allow(self.link, chosen)
+        return self.to_link()
