@@ -120,10 +120,10 @@ def _claim_of(
         with atomic():
             if not ClaimGate.objects.select_for_update().filter(pk=peer):
                 raise _NoGate
-            # Counted after the gate has opened: what was claimed meanwhile is among it.
             # By their keys: MariaDB would lock on the way through the index of what is due, against
             # the order of those who give rows back.
             due = _rows(model).filter(_is_due(), pk__in=pks).order_by(*_ORDER)
+            # Counted after the gate has opened: what was claimed meanwhile is among it.
             due = due.annotate(held=_held(peer))
             found = due.select_for_update(skip_locked=_can_skip_locked())[:limit]
             items = [item for n, item in enumerate(found) if item.held + n < _share()]
@@ -137,7 +137,7 @@ def _claim_of(
         # Outside of that transaction: who meets another's new gate holds a share of it, and two of
         # them that then wanted it whole would be a deadlock on MariaDB.
         ClaimGate.objects.bulk_create([ClaimGate(peer_id=peer)], ignore_conflicts=True)
-        if not ClaimGate.objects.filter(pk=peer).exists():
+        if not ClaimGate.objects.using(database()).filter(pk=peer).exists():
             return []  # MariaDB also ignores that the peer has just been deleted.
         return _claim_of(model, peer, pks, limit, owner)
 
