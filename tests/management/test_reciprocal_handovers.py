@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from reciprocal_oauth.models import Link, OutboxItem
+from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.secret import Secret
 
 State = OutboxItem.State
@@ -72,6 +73,18 @@ def test_what_was_given_up_is_sent_again_by_number_or_all_of_a_peer(link_as_a: L
     text, _ = run("resend", "--dead", "--peer", "music", "--json")
     assert json.loads(text) == {"sent_again": [second.pk], "refused": {}}
     assert set(OutboxItem.objects.values_list("state", flat=True)) == {State.PENDING}
+
+
+def test_what_is_sent_again_to_a_paused_peer_is_said_to_wait(link_as_a: Link) -> None:
+    dead = make(link_as_a, state=State.DEAD)
+    Peer.objects.update(paused_at=timezone.now(), paused_reason="credentials_refused")
+
+    text, _ = run("resend", str(dead.pk))
+
+    assert text.splitlines() == [
+        "Sent again: 1.",
+        "1 of them will wait: “music” is paused. See to it, then run: reciprocal_peer resume music",
+    ]
 
 
 def test_what_cannot_be_sent_again_is_named_with_the_reason(link_as_a: Link) -> None:
