@@ -133,18 +133,18 @@ def test_codes_that_overtook_each_other_end_with_the_one_that_party_a_still_take
 
 
 @pytest.mark.threat("D3")
-def test_a_thousand_codes_in_a_minute_cost_party_a_ten_redemptions(
+def test_hundreds_of_codes_in_a_minute_cost_party_a_ten_redemptions(
     hand_over: HandOver, token_of_a: Any, fake_peer: FakePeer
 ) -> None:
     statuses = []
     with time_machine.travel(timezone.now(), tick=False) as clock:
-        for number in range(1000):
-            clock.shift(0.05)
+        for number in range(300):
+            clock.shift(0.15)
             response = hand_over(access_token=token_of_a.raw, code=f"code-{number}")
             statuses.append(response.status_code)
             worker.drain()
 
-    assert statuses == [200] * 10 + [429] * 990
+    assert statuses == [200] * 10 + [429] * 290
     assert len(fake_peer.to("/token/")) == 10
     assert response.json() == {"error": "temporarily_unavailable"}
     assert 1 <= int(response["Retry-After"]) <= 60
