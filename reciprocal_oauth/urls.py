@@ -6,6 +6,7 @@ from .pages.connect import CallbackView, ConnectView
 from .pages.consent import ConsentView
 from .pages.disconnect import DisconnectView
 from .pages.links import LinkListView, LinkView, StatusView
+from .pages.retry import RetryView
 from .pages.scopes import ScopesView
 
 app_name = "reciprocal_oauth"
@@ -16,6 +17,7 @@ urlpatterns = [
     path("links/<uuid:pk>/status/", StatusView.as_view(), name="status"),
     path("links/<uuid:pk>/consent/", ConsentView.as_view(), name="consent"),
     path("links/<uuid:pk>/scopes/", ScopesView.as_view(), name="scopes"),
+    path("links/<uuid:pk>/retry/", RetryView.as_view(), name="retry"),
     path("links/<uuid:pk>/disconnect/", DisconnectView.as_view(), name="disconnect"),
     path("<slug:slug>/connect/", ConnectView.as_view(), name="connect"),
     path("<slug:slug>/callback/", CallbackView.as_view(), name="callback"),

@@ -8,7 +8,7 @@ The steps of draft-ietf-oauth-reciprocal-04, figure 1, in their order:
 - ``scope_hint``: what party B asks for (draft, "Reciprocal Scope Request")
 - ``consent``: the person allows or denies (draft, "User Consent")
 - (E) ``codes`` mints, ``send`` hands over (draft, "Reciprocal Authorization Code")
-- ``resending``: an administrator has a hand-over sent anew, or stops it
+- ``resending``: a hand-over that was given up is sent anew, or an administrator stops one
 - ``updates``: the person changes it later (draft, "Authorization Update Flow")
 - (F), (G) ``redemption``: party B redeems the code at our token endpoint
 """

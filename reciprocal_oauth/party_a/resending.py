@@ -1,20 +1,81 @@
-"""An administrator has a delivery that was given up tried again, or stops one."""
+"""What was given up is tried again, by an administrator or by the person whose link it is; and an
+administrator stops what is under way."""
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .. import lifecycle
+from .. import lifecycle, scopes
 from ..delivery import dispatchers, pausing
 from ..models import Link, OutboxItem, Peer, QueueItem, Reason
 from ..transactions import atomic, on_commit
+from .consent import queue_handover
+from .updates import keep_apart
 
 State = QueueItem.State
 #: What a row must have come to, to be sent anew.
 RESENDABLE_STATES = (State.DEAD, State.CANCELLED)
+#: Why a hand-over was given up that may go through another time. Not among them: what an
+#: administrator has stopped, and what would meet the same again.
+_MAY_PASS = (
+    Reason.UNREACHABLE,
+    Reason.UNCONFIRMED,
+    Reason.BAD_ANSWER,
+    Reason.HANDOVER_REFUSED,
+    Reason.CREDENTIALS_REFUSED,
+    Reason.GONE,
+    Reason.PEER_DISABLED,
+    Reason.USER_INACTIVE,
+)
 
 
 class NotPossible(Exception):
     """What was wanted makes no sense for this row; ``str()`` tells the administrator why."""
+
+
+def can_try_again(link: Link) -> bool:
+    """Whether the person may have what they allowed sent once more: it was given up for a reason
+    that may have passed, and nothing else is in its way."""
+    return (
+        link.is_active
+        and link.peer.enabled
+        and link.peer.paused_at is None
+        and link.outgoing_state == Link.Outgoing.ACTIVE
+        and link.incoming_state == Link.Incoming.BROKEN
+        and link.incoming_reason in _MAY_PASS
+        and link.confirmed_generation < link.generation
+        and bool(scopes.without_openid(link.incoming_limit))
+    )
+
+
+def try_again(link: Link) -> None:
+    """Send what the person allowed once more, after it was given up; the decision stays the same.
+
+    Where it is on its way already, nothing happens: who presses twice sends one code. Two codes
+    are ``updates.PAUSE_SECONDS`` apart, so that nobody can have a peer called in a loop.
+
+    :raises NotPossible: see :func:`can_try_again`.
+    """
+    with atomic():
+        locked = lifecycle.lock(link.pk)
+        if locked.is_active and locked.incoming_state == Link.Incoming.GRANTED:
+            return
+        if not can_try_again(locked) or not locked.user.is_active:
+            raise NotPossible(_("There is nothing to try again."))
+        given_up = locked.outbox.filter(
+            kind=OutboxItem.Kind.HANDOVER,
+            generation=locked.generation,
+            state=State.DEAD,
+            reason=locked.incoming_reason,
+        )
+        row = given_up.order_by("-pk").first()
+        if row is not None:
+            resend(row)
+        else:  # Cancelled while the peer was switched off, or pruned since.
+            _put_on_its_way(locked)
+            row = queue_handover(locked)
+        keep_apart(locked, row)
+        on_commit(lambda: dispatchers.wake(locked))
+    link.refresh_from_db()
 
 
 def resend(item: OutboxItem) -> None:
@@ -70,6 +131,10 @@ def _send_anew(link: Link | None, row: OutboxItem) -> None:
     if not link.peer.enabled or not link.user.is_active:
         raise NotPossible(_("The peer or the user is switched off."))
     row.live_key = OutboxItem.live_key_of(link.pk)
+    _put_on_its_way(link)
+
+
+def _put_on_its_way(link: Link) -> None:
     link.incoming_state, link.incoming_reason = Link.Incoming.GRANTED, ""
     link.save(update_fields=["incoming_state", "incoming_reason", "updated_at"])
 

@@ -69,7 +69,8 @@ def change(link: Link, chosen: Sequence[str]) -> None:
         access_here.narrow(locked)
         record(locked, Step.CONSENT, party=Party.A, detail=f"changed to scope: {granted}")
         if deliverable:
-            _send_soon(locked)
+            keep_apart(locked, queue_handover(locked))
+            signals.send_after_commit(signals.access_granted, Link, link=locked)
     link.refresh_from_db()
 
 
@@ -82,11 +83,10 @@ def _can_deliver(link: Link) -> bool:
     return link.outgoing_state == Link.Outgoing.ACTIVE and link.peer.enabled
 
 
-def _send_soon(link: Link) -> None:
-    item = queue_handover(link)
+def keep_apart(link: Link, item: OutboxItem) -> None:
+    """Let ``item`` wait until :data:`PAUSE_SECONDS` have passed since the last code of ``link``."""
     last = link.codes.order_by("-created_at").values_list("created_at", flat=True).first()
     if last is not None:
         due = last + timedelta(seconds=PAUSE_SECONDS)
         if due > timezone.now():
             OutboxItem.objects.filter(pk=item.pk).update(next_attempt_at=due)
-    signals.send_after_commit(signals.access_granted, Link, link=link)
