@@ -53,6 +53,12 @@ class Settings:
         return self._user.get("DIALECTS", {})
 
     @property
+    def PEER_SCOPES(self) -> Mapping[str, Mapping[str, str]]:
+        """What scopes at peers are called on the pages of people: short name of a peer to scope
+        token to text, which may be lazily translated. A scope without one is shown as its name."""
+        return self._user.get("PEER_SCOPES", {})
+
+    @property
     def ENCRYPTION_KEYS(self) -> Sequence[str]:
         """Fernet keys for codes, tokens and client secrets at rest.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from oauth2_provider.scopes import get_scopes_backend
 
+from .conf import settings
 from .protocol import OPENID
 
 #: RFC 6749, section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
@@ -55,6 +56,11 @@ def without_openid(value: str) -> str:
 def described() -> Mapping[str, str]:
     """Every scope of this site with its description, from the site's DOT scopes backend."""
     return get_scopes_backend().get_all_scopes()
+
+
+def described_at(slug: str) -> Mapping[str, str]:
+    """What scopes at the peer ``slug`` are called, as far as the site has words for them."""
+    return settings.PEER_SCOPES.get(slug, {})
 
 
 def available(application: Any) -> Iterable[str]:

@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_origin, get_type_hints
 
+from django.utils.functional import Promise
+
 from .conf import Settings
 
 #: Numbers that may be 0. All others have to be above it.
@@ -36,12 +38,21 @@ def expected_of(name: str, value: Any) -> str | None:
         return None if fits else f"a whole number, {least}"
     if wanted is float:
         return None if _is_number(value, name in _MAY_BE_ZERO) else f"a number, {least}"
-    if get_origin(wanted) is Mapping:
+    if get_origin(wanted) is Mapping and get_origin(get_args(wanted)[1]) is Mapping:
         fits = isinstance(value, Mapping) and all(
-            isinstance(each, str) for item in value.items() for each in item
+            isinstance(name, str) and _is_dict_of_texts(each) for name, each in value.items()
         )
-        return None if fits else "a dict of texts"
+        return None if fits else "a dict of dicts of texts"
+    if get_origin(wanted) is Mapping:
+        return None if _is_dict_of_texts(value) else "a dict of texts"
     return _expected_list(get_args(wanted)[0], value)
+
+
+def _is_dict_of_texts(value: Any) -> bool:
+    # A text may be translated when it is shown.
+    return isinstance(value, Mapping) and all(
+        isinstance(each, str | Promise) for item in value.items() for each in item
+    )
 
 
 def _expected_list(wanted: type, value: Any) -> str | None:

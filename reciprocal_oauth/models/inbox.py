@@ -1,6 +1,7 @@
 """Codes that peers handed over to this site, as party B."""
 
 from django.db import models
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext_lazy as _
 
 from .fields import EncryptedField
@@ -28,3 +29,20 @@ class InboxItem(QueueItem):
 
     def __str__(self) -> str:
         return f"Hand-over #{self.pk}"
+
+
+def with_newest_code(links: QuerySet[Link]) -> QuerySet[Link]:
+    """``links``, each with what :func:`newest_code` gives, in the same query."""
+    newest = InboxItem.objects.filter(link=OuterRef("pk")).order_by("-pk")
+    return links.annotate(
+        newest_code_state=Subquery(newest.values("state")[:1]),
+        newest_code_reason=Subquery(newest.values("reason")[:1]),
+    )
+
+
+def newest_code(link: Link) -> tuple[str, str]:
+    """State and reason of the newest code that the peer has handed over for ``link``; empty without
+    one. One query, unless the link comes from :func:`with_newest_code`."""
+    if "newest_code_state" in vars(link):
+        return vars(link)["newest_code_state"] or "", vars(link)["newest_code_reason"] or ""
+    return link.inbox.order_by("-pk").values_list("state", "reason").first() or ("", "")

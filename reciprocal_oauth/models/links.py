@@ -140,10 +140,14 @@ class Link(models.Model):
         return scopes.cut(self.incoming_scope, self.peer.limit)
 
 
+#: What the key of a link begins with whose account at the peer is known.
+SUBJECT = "sub:"
+
+
 def key_of_subject(subject: str) -> str:
     """Key of the account with this ``subject`` at the peer. Hashed: MariaDB compares text without
     regard to case, subjects are told apart by it (OpenID Connect Core 1.0, section 2)."""
-    return "sub:" + hashlib.sha256(subject.encode()).hexdigest()
+    return SUBJECT + hashlib.sha256(subject.encode()).hexdigest()
 
 
 #: What the key of a link begins with that a login of the peer's users opened.

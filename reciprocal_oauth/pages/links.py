@@ -12,9 +12,10 @@ from django.utils import timezone
 from django.utils.translation import get_language_bidi
 from django.views.generic import DetailView, ListView
 
-from .. import diagram, scopes
+from .. import access_here, diagram
 from ..models import AuthorizationRequest, Link, Peer
-from ..party_a import consent
+from ..models.inbox import with_newest_code
+from ..party_a.mending import knows_accounts
 from .protection import ProtectedPageMixin
 
 #: How long the list tells that the other side has ended a connection.
@@ -39,7 +40,8 @@ class OwnLinksMixin(ProtectedPageMixin, LoginRequiredMixin):
 
     def get_queryset(self) -> QuerySet[Link]:
         links = Link.objects.filter(user=self.request.user)  # type: ignore[attr-defined]
-        return links.select_related("peer__application")
+        links = links.select_related("peer__application")
+        return access_here.with_renewal(with_newest_code(links))
 
 
 class LinkListView(OwnLinksMixin, ListView):
@@ -49,7 +51,12 @@ class LinkListView(OwnLinksMixin, ListView):
     context_object_name = "links"
 
     def get_queryset(self) -> QuerySet[Link]:
-        return super().get_queryset().filter(status=Link.Status.ACTIVE).order_by("peer__name")
+        return (
+            super()
+            .get_queryset()
+            .filter(status=Link.Status.ACTIVE)
+            .order_by("peer__name", "created_at")
+        )
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
@@ -58,6 +65,8 @@ class LinkListView(OwnLinksMixin, ListView):
         context["linked_peers"] = linked
         context["any_linked"] = any(offer.is_linked for offer in context["offers"])
         context["all_linked"] = all(offer.is_linked for offer in context["offers"])
+        context["only_accounts"] = all(knows_accounts(offer.peer) for offer in context["offers"])
+        context["starts_over"] = "start-over" in self.request.GET
         context["failed_attempt"] = self._failed_attempt()
         context["just_ended"] = self._just_ended()
         return context
@@ -107,12 +116,6 @@ class LinkView(OwnLinksMixin, DetailView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
-        described = scopes.described()
-        context["can_answer"] = consent.can_answer(self.object)
-        context["incoming_scopes"] = [
-            described.get(token, token) for token in scopes.split(self.object.incoming_scope)
-        ]
-        context["outgoing_scopes"] = scopes.split(self.object.outgoing_scope)
         events = self.object.events.all()
         context["events"] = events
         context["diagram"] = diagram.of_link(self.object, events, mirrored=get_language_bidi())

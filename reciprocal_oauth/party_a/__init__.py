@@ -9,6 +9,7 @@ The steps of draft-ietf-oauth-reciprocal-04, figure 1, in their order:
 - ``consent``: the person allows or denies (draft, "User Consent")
 - (E) ``codes`` mints, ``send`` hands over (draft, "Reciprocal Authorization Code")
 - ``resending``: a hand-over that was given up is sent anew, or an administrator stops one
+- ``mending``: what mends a link that does not work, or only one way
 - ``updates``: the person changes it later (draft, "Authorization Update Flow")
 - (F), (G) ``redemption``: party B redeems the code at our token endpoint
 """

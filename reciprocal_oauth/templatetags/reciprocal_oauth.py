@@ -1,10 +1,5 @@
-"""A connection in words: what each side may do, whether it works, and what mends it.
+"""What the pages say: a connection, an attempt at one and its history in words."""
 
-Colours and symbols on the pages follow ``tone``; the same is always said in words as well.
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from django import template
@@ -12,69 +7,13 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from .. import scopes
-from ..models import AuthorizationRequest, Link, LinkEvent, Party, Peer, Step
-from ..models.links import FAMILY
-from ..party_a import consent, updates
-from ..protocol import OPENID
+from ..models import AuthorizationRequest, Link, LinkEvent, Party, Step
+from ..pages.words import link_in_words, reason_in_words
+from ..party_a.mending import knows_accounts
 
 register = template.Library()
-
-#: Why a peer has no access here although it could be given some again at once.
-_LOST_HERE = (Link.Reason.REVOKED_HERE, Link.Reason.EXPIRED)
-#: Tones: it works, it is on its way, the person is asked something, it does not work, it is over.
-GOOD, WAITING, ASKING, BAD, OFF = "good", "waiting", "asking", "bad", "off"
-
-
-@dataclass(frozen=True)
-class Direction:
-    """One direction of a link.
-
-    :ivar may: what the side in question may do, one entry each; empty: nothing.
-    :ivar state: how it stands, in a few words.
-    :ivar reason: why it does not work; may be empty.
-    :ivar advice: what the person can do about it; may be empty.
-    """
-
-    may: Sequence[str]
-    tone: str
-    state: str
-    reason: str = ""
-    advice: str = ""
-
-
-@dataclass(frozen=True)
-class LinkWords:
-    """A whole link.
-
-    :ivar mend: the one thing that helps: ``finish`` (the question), ``connect`` (start again),
-        ``visit`` (go on at the peer) or empty.
-    :ivar can_change: whether the person can change what the peer may do here.
-    """
-
-    tone: str
-    state: str
-    incoming: Direction
-    outgoing: Direction
-    mend: str
-    mend_text: str
-    can_change: bool
-
-
-@register.filter
-def in_words(link: Link) -> LinkWords:
-    """``{% with said=link|in_words %}``"""
-    mend = _mend(link)
-    tone, state = _overall(link)
-    return LinkWords(
-        tone=tone,
-        state=state,
-        incoming=_incoming(link, mend),
-        outgoing=_outgoing(link, mend),
-        mend=mend,
-        mend_text=_mend_text(link, mend),
-        can_change=updates.is_changeable(link),
-    )
+register.filter("in_words", link_in_words)
+register.filter(knows_accounts)
 
 
 @register.filter
@@ -165,7 +104,7 @@ def details(event: LinkEvent) -> str:
     """What a line of the history says beside what happened; may be empty."""
     if event.is_refusal:
         return ""
-    return _reason(event.detail) if event.detail in Link.Reason.values else event.detail
+    return reason_in_words(event.detail) if event.detail in Link.Reason.values else event.detail
 
 
 @register.filter
@@ -173,134 +112,3 @@ def clock(moment: datetime) -> str:
     """Time of day with milliseconds: the steps follow each other within a second."""
     local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
     return f"{date_format(local, 'H:i:s')}.{local.microsecond // 1000:03d}"
-
-
-@register.filter
-def knows_accounts(peer: Peer) -> bool:
-    """Whether accounts at ``peer`` can be told apart, so that another one can be connected beside
-    the first. Where they cannot, connecting again replaces the link."""
-    return OPENID in scopes.split(peer.scope)
-
-
-def _overall(link: Link) -> tuple[str, str]:
-    incoming, outgoing = link.incoming_state, link.outgoing_state
-    name = {"name": link.peer.name}
-    if not link.is_active:
-        return OFF, _("Ended")
-    if not link.peer.enabled:
-        return OFF, _("Switched off at this site")
-    if link.is_two_way:
-        return GOOD, _("Connected both ways")
-    if outgoing == Link.Outgoing.BROKEN or incoming == Link.Incoming.BROKEN:
-        return BAD, _("Needs your attention")
-    if outgoing == Link.Outgoing.WAITING:
-        return WAITING, _("One way, waiting for your approval at %(name)s") % name
-    if incoming == Link.Incoming.OFFERED:
-        return ASKING, _("Waiting for your answer")
-    if incoming == Link.Incoming.GRANTED:
-        return WAITING, _("Allowed, on its way to %(name)s") % name
-    return GOOD, _("Connected one way")
-
-
-def _incoming(link: Link, mend: str) -> Direction:
-    name = {"name": link.peer.name}
-    may = _described(link.incoming_scope)
-    if link.is_active and not link.peer.enabled:
-        return Direction(may, OFF, _("Switched off"))
-    match link.incoming_state:
-        case Link.Incoming.ACTIVE:
-            return Direction(may, GOOD, _("Working"))
-        case Link.Incoming.GRANTED:
-            return Direction(may, WAITING, _("Allowed, on its way to %(name)s") % name)
-        case Link.Incoming.OFFERED:
-            asked = _described(link.offered_scope)
-            return Direction(asked, ASKING, _("Not allowed yet: waiting for your answer"))
-        case Link.Incoming.DENIED:
-            return Direction([], OFF, _("Nothing: you did not allow it"))
-        case Link.Incoming.BROKEN:
-            reason, advice = _reason(link.incoming_reason), _advice(link, mend)
-            return Direction(may, BAD, _("Not working"), reason, advice)
-        case Link.Incoming.ENDED:
-            return Direction([], OFF, _("Ended"), _reason(link.incoming_reason))
-    return Direction([], OFF, _("Nothing"), _reason(link.incoming_reason))
-
-
-def _outgoing(link: Link, mend: str) -> Direction:
-    name = {"name": link.peer.name}
-    may = scopes.split(scopes.without_openid(link.outgoing_scope))
-    if link.is_active and not link.peer.enabled:
-        return Direction(may, OFF, _("Switched off"))
-    match link.outgoing_state:
-        case Link.Outgoing.ACTIVE:
-            return Direction(may, GOOD, _("Working"))
-        case Link.Outgoing.BROKEN:
-            reason, advice = _reason(link.outgoing_reason), _advice(link, mend)
-            return Direction(may, BAD, _("Not working"), reason, advice)
-        case Link.Outgoing.ENDED:
-            return Direction([], OFF, _("Ended"), _reason(link.outgoing_reason))
-    return Direction(
-        [],
-        WAITING,
-        _("Nothing yet: waiting for your approval at %(name)s") % name,
-        advice=_("Go back to %(name)s and allow it there.") % name,
-    )
-
-
-def _mend(link: Link) -> str:
-    if not link.peer.enabled:
-        return ""
-    if not link.is_active:
-        return "connect"
-    if link.outgoing_state == Link.Outgoing.BROKEN:
-        return "connect"
-    if consent.can_answer(link):
-        return "finish"
-    goes_on_there = link.account_key.startswith(FAMILY) and link.peer.homepage
-    if link.incoming_state == Link.Incoming.BROKEN:
-        return "visit" if goes_on_there else "connect"
-    if link.outgoing_state == Link.Outgoing.WAITING and link.peer.homepage:
-        return "visit"
-    return ""
-
-
-def _mend_text(link: Link, mend: str) -> str:
-    match mend:
-        case "connect":
-            return _("Connect again")
-        case "finish" if link.incoming_state == Link.Incoming.DENIED:
-            return _("Allow it after all")
-        case "finish" if link.incoming_reason in _LOST_HERE:
-            return _("Allow it again")
-        case "finish":
-            return _("Finish")
-        case "visit":
-            return _("Go to %(name)s") % {"name": link.peer.name}
-    return ""
-
-
-def _advice(link: Link, mend: str) -> str:
-    """What to do about a broken direction."""
-    name = {"name": link.peer.name}
-    if link.outgoing_state == Link.Outgoing.BROKEN:
-        return _("Connect again: you will be asked at %(name)s once more.") % name
-    if mend == "visit":
-        return _("Go to %(name)s and connect again there.") % name
-    if link.incoming_reason in _LOST_HERE and mend == "finish":
-        return _("Allow it again, and %(name)s gets new access.") % name
-    if mend == "finish":
-        return _(
-            "Finish to send it again. If that does not help, tell the people who run this site."
-        )
-    return _("Connect again. If that does not help, tell the people who run this site.")
-
-
-def _reason(value: str) -> str:
-    if not value:
-        return ""
-    text = str(Link.Reason(value).label) if value in Link.Reason.values else value
-    return text[:1].upper() + text[1:] + "."
-
-
-def _described(scope: str) -> list[str]:
-    known = scopes.described()
-    return [str(known.get(token, token)) for token in scopes.split(scope)]

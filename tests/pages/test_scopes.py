@@ -1,12 +1,11 @@
 """A person changes what the peer may do here."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from reciprocal_oauth.models import Link, OutboxItem, Peer
+from reciprocal_oauth.models import Link, OutboxItem
 
 from ..fakes import FakePeer
 from ..party_a.visits import call_api, link_both_ways
@@ -144,30 +143,3 @@ def test_only_a_post_from_the_page_changes_anything(user: Any, link: Link, metho
     assert strict.post(page_of(link), {"scopes": ["profile"]}).status_code == 403
 
     assert Link.objects.values().get() == before
-
-
-def test_the_list_makes_as_many_queries_for_ten_links_as_for_one(
-    browser: Client,
-    link: Link,
-    user: Any,
-    make_peer: Callable[..., Peer],
-    django_assert_num_queries: Any,
-) -> None:
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
-    with CaptureQueriesContext(connection) as one:
-        browser.get("/connections/")
-    for number in range(9):
-        peer = make_peer(f"peer-{number}")
-        Link.objects.create(
-            user=user,
-            peer=peer,
-            account_key="x",
-            outgoing_state="active",
-            incoming_state=["offered", "active", "broken"][number % 3],
-            offered_scope="profile",
-            incoming_scope="profile",
-        )
-    with django_assert_num_queries(len(one)):
-        browser.get("/connections/")

@@ -1,0 +1,251 @@
+"""A connection in words: what each side may do, whether it works, and what mends it.
+
+Colours and symbols on the pages follow ``tone``; the same is always said in words as well.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from .. import scopes
+from ..models import InboxItem, Link
+from ..models.inbox import newest_code
+from ..party_a import consent, updates
+from ..party_a.mending import Mend, is_being_redeemed, is_held_up, mend_of
+
+#: Why a peer has no access here although it could be given some again at once.
+_LOST_HERE = (Link.Reason.REVOKED_HERE, Link.Reason.EXPIRED)
+#: Tones: it works, it is on its way, the person is asked something, it does not work, it is over.
+GOOD, WAITING, ASKING, BAD, OFF = "good", "waiting", "asking", "bad", "off"
+
+
+@dataclass(frozen=True)
+class Permission:
+    """One thing that a side may do.
+
+    :ivar is_name: there are no words for it: ``text`` is the scope's name.
+    """
+
+    text: str
+    is_name: bool
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One direction of a link.
+
+    :ivar may: what the side in question may do, one entry each; empty: nothing.
+    :ivar state: how it stands, in a few words.
+    :ivar reason: why it does not work; may be empty.
+    :ivar advice: what the person can do about it; may be empty.
+    """
+
+    may: Sequence[Permission]
+    tone: str
+    state: str
+    reason: str = ""
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class LinkWords:
+    """A whole link.
+
+    :ivar note: what only the people who run this site can do about it; may be empty.
+    :ivar mend: the one thing that helps, see :class:`~reciprocal_oauth.party_a.mending.Mend`.
+    :ivar can_change: whether the person can change what the peer may do here.
+    """
+
+    tone: str
+    state: str
+    note: str
+    incoming: Direction
+    outgoing: Direction
+    mend: str
+    mend_text: str
+    can_change: bool
+
+
+def link_in_words(link: Link) -> LinkWords:
+    """``{% with said=link|in_words %}``"""
+    mend = mend_of(link)
+    tone, state = _overall(link)
+    return LinkWords(
+        tone=tone,
+        state=state,
+        note=_note(link),
+        incoming=_incoming(link, mend),
+        outgoing=_outgoing(link, mend),
+        mend=mend,
+        mend_text=_mend_text(link, mend),
+        can_change=updates.is_changeable(link),
+    )
+
+
+def reason_in_words(value: str) -> str:
+    """A ``Reason`` as a sentence; one that was stored by another release as it is."""
+    if not value:
+        return ""
+    text = str(Link.Reason(value).label) if value in Link.Reason.values else value
+    return text[:1].upper() + text[1:] + "."
+
+
+def in_scope_words(scope: str, described: Mapping[str, str]) -> list[Permission]:
+    """The tokens of ``scope``, each as it is ``described`` or, for want of that, by its name."""
+    return [
+        Permission(str(described.get(token, token)), is_name=token not in described)
+        for token in scopes.split(scope)
+    ]
+
+
+def _overall(link: Link) -> tuple[str, str]:
+    incoming, outgoing = link.incoming_state, link.outgoing_state
+    name = {"name": link.peer.name}
+    if not link.is_active:
+        return OFF, _("Ended")
+    if not link.peer.enabled:
+        return OFF, _("Switched off at this site")
+    if link.is_two_way:
+        return GOOD, _("Connected both ways")
+    if is_held_up(link):
+        return OFF, _("Held up")
+    if outgoing == Link.Outgoing.BROKEN or incoming == Link.Incoming.BROKEN or _is_refused(link):
+        return BAD, _("Needs your attention")
+    if is_being_redeemed(link):
+        return WAITING, _("Allowed at %(name)s, on its way to this site") % name
+    if outgoing == Link.Outgoing.WAITING:
+        return WAITING, _("One way, waiting for your approval at %(name)s") % name
+    if incoming == Link.Incoming.OFFERED and consent.can_answer(link):
+        return ASKING, _("Waiting for your answer")
+    if incoming == Link.Incoming.GRANTED:
+        return WAITING, _("Allowed, on its way to %(name)s") % name
+    return GOOD, _("Connected one way")
+
+
+def _note(link: Link) -> str:
+    name = {"name": link.peer.name}
+    if not link.is_active:
+        return ""
+    if not link.peer.enabled:
+        return (
+            _(
+                "The people who run this site have switched off %(name)s. Neither side can do "
+                "anything until they switch it on again."
+            )
+            % name
+        )
+    if is_held_up(link):
+        return (
+            _(
+                "This site and %(name)s do not understand each other at the moment. The people who "
+                "run this site have to see to it; there is nothing that you can do. What waits is "
+                "kept, and goes on by itself."
+            )
+            % name
+        )
+    return ""
+
+
+def _is_refused(link: Link) -> bool:
+    """Whether this site has given up to fetch its access there with what the peer handed over."""
+    waits = link.outgoing_state == Link.Outgoing.WAITING
+    return waits and newest_code(link)[0] == InboxItem.State.DEAD
+
+
+def _incoming(link: Link, mend: Mend) -> Direction:
+    name = {"name": link.peer.name}
+    may = in_scope_words(link.incoming_scope, scopes.described())
+    if link.is_active and not link.peer.enabled:
+        return Direction(may, OFF, _("Switched off"))
+    match link.incoming_state:
+        case Link.Incoming.ACTIVE:
+            now = in_scope_words(link.incoming_limit, scopes.described())
+            if not now:
+                return Direction([], OFF, _("Nothing: this site no longer offers what you allowed"))
+            return Direction(now, GOOD, _("Working"))
+        case Link.Incoming.GRANTED if is_held_up(link):
+            return Direction(may, OFF, _("Allowed, and held up on its way to %(name)s") % name)
+        case Link.Incoming.GRANTED:
+            return Direction(may, WAITING, _("Allowed, on its way to %(name)s") % name)
+        case Link.Incoming.OFFERED if consent.can_answer(link):
+            asked = in_scope_words(link.offered_scope, scopes.described())
+            return Direction(asked, ASKING, _("Not allowed yet: waiting for your answer"))
+        case Link.Incoming.OFFERED | Link.Incoming.NONE:
+            return Direction([], OFF, _("Nothing: it asks for nothing that it could be given here"))
+        case Link.Incoming.DENIED:
+            return Direction([], OFF, _("Nothing: you did not allow it"))
+        case Link.Incoming.BROKEN:
+            reason, advice = reason_in_words(link.incoming_reason), _advice(link, mend)
+            return Direction(may, BAD, _("Not working"), reason, advice)
+    return Direction([], OFF, _("Ended"), reason_in_words(link.incoming_reason))
+
+
+def _outgoing(link: Link, mend: Mend) -> Direction:
+    name = {"name": link.peer.name}
+    scope = scopes.without_openid(link.outgoing_scope)
+    may = in_scope_words(scope, scopes.described_at(link.peer.slug))
+    if link.is_active and not link.peer.enabled:
+        return Direction(may, OFF, _("Switched off"))
+    match link.outgoing_state:
+        case Link.Outgoing.ACTIVE:
+            return Direction(may, GOOD, _("Working"))
+        case Link.Outgoing.BROKEN:
+            reason, advice = reason_in_words(link.outgoing_reason), _advice(link, mend)
+            return Direction(may, BAD, _("Not working"), reason, advice)
+        case Link.Outgoing.ENDED:
+            return Direction([], OFF, _("Ended"), reason_in_words(link.outgoing_reason))
+    return _not_there_yet(link, mend, name)
+
+
+def _not_there_yet(link: Link, mend: Mend, name: dict[str, str]) -> Direction:
+    if is_being_redeemed(link):
+        if is_held_up(link):
+            return Direction([], OFF, _("Nothing yet: held up on its way to this site"))
+        return Direction([], WAITING, _("Nothing yet: allowed, and on its way to this site"))
+    if _is_refused(link):
+        reason = reason_in_words(newest_code(link)[1])
+        return Direction([], BAD, _("Not working"), reason, _advice(link, mend))
+    state = _("Nothing yet: waiting for your approval at %(name)s") % name
+    advice = _("Go back to %(name)s and allow it there.") % name
+    return Direction([], WAITING, state, advice="" if is_held_up(link) else advice)
+
+
+def _mend_text(link: Link, mend: Mend) -> str:
+    match mend:
+        case Mend.CONNECT:
+            return _("Connect again")
+        case Mend.REMOVE:
+            return _("Remove and start over")
+        case Mend.AGAIN:
+            return _("Try again")
+        case Mend.VISIT:
+            return _("Go to %(name)s") % {"name": link.peer.name}
+        case Mend.FINISH if link.incoming_state == Link.Incoming.DENIED:
+            return _("Allow it after all")
+        case Mend.FINISH if link.incoming_state == Link.Incoming.BROKEN:
+            return _("Allow it again")
+        case Mend.FINISH:
+            return _("Finish")
+    return ""
+
+
+def _advice(link: Link, mend: Mend) -> str:
+    """What to do about a direction that does not work."""
+    name = {"name": link.peer.name}
+    match mend:
+        case Mend.AGAIN:
+            return _("Try again. If that does not help, tell the people who run this site.")
+        case Mend.VISIT:
+            return _("Go to %(name)s and connect again there.") % name
+        case Mend.REMOVE:
+            return _("Remove this connection, then connect %(name)s anew.") % name
+        case Mend.CONNECT if link.outgoing_state == Link.Outgoing.BROKEN:
+            return _("Connect again: you will be asked at %(name)s once more.") % name
+        case Mend.CONNECT:
+            return _("Connect again. If that does not help, tell the people who run this site.")
+        case Mend.FINISH if link.incoming_reason in _LOST_HERE:
+            return _("Allow it again, and %(name)s gets new access.") % name
+        case Mend.FINISH:
+            return _("Allow it again. If that does not help, tell the people who run this site.")
+    return ""

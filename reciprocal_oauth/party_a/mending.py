@@ -1,0 +1,85 @@
+"""What mends a link that does not work, or only one way: the one thing that the person can do."""
+
+from enum import StrEnum
+
+from ..models import InboxItem, Link, Peer
+from ..models.inbox import newest_code
+from ..models.links import FAMILY, SUBJECT
+from ..protocol import OPENID
+from ..scopes import split
+from . import consent, resending
+
+
+class Mend(StrEnum):
+    NOTHING = ""
+    FINISH = "finish"  #: Answer what the peer may do here.
+    AGAIN = "again"  #: Send what was allowed once more (:func:`.resending.try_again`).
+    CONNECT = "connect"  #: Connect again, which renews this link.
+    VISIT = "visit"  #: Go on at the peer's homepage.
+    REMOVE = "remove"  #: End the link and connect anew: connecting alone would leave it as it is.
+
+
+def mend_of(link: Link) -> Mend:
+    """What helps. One query, unless ``link`` comes from ``with_newest_code``."""
+    if not link.peer.enabled:
+        return Mend.NOTHING
+    # An answer is kept until things go on, even now.
+    if consent.can_answer(link) and link.incoming_state != Link.Incoming.BROKEN:
+        return Mend.FINISH
+    if link.peer.paused_at is not None:
+        return Mend.NOTHING
+    if not link.is_active:
+        return Mend.CONNECT
+    if link.outgoing_state == Link.Outgoing.BROKEN:
+        return _anew(link)
+    if link.incoming_state == Link.Incoming.BROKEN:
+        return _mend_incoming(link)
+    if link.outgoing_state == Link.Outgoing.WAITING and not is_being_redeemed(link):
+        return _there(link) or Mend.REMOVE
+    return Mend.NOTHING
+
+
+def is_held_up(link: Link) -> bool:
+    """Whether something waits, or does not work, until an administrator of this site has seen to
+    the peer: nothing is delivered to it."""
+    is_complete = link.outgoing_state == Link.Outgoing.ACTIVE and link.incoming_state not in (
+        Link.Incoming.GRANTED,
+        Link.Incoming.BROKEN,
+    )
+    return (
+        link.is_active and link.peer.enabled and link.peer.paused_at is not None and not is_complete
+    )
+
+
+def is_being_redeemed(link: Link) -> bool:
+    """Whether the peer has handed over a code, and this site fetches its access there."""
+    waits = link.outgoing_state == Link.Outgoing.WAITING
+    return waits and newest_code(link)[0] in InboxItem.LIVE_STATES
+
+
+def knows_accounts(peer: Peer) -> bool:
+    """Whether accounts at ``peer`` can be told apart, so that another one can be connected beside
+    the first. Where they cannot, connecting again replaces the link."""
+    return OPENID in split(peer.scope)
+
+
+def _mend_incoming(link: Link) -> Mend:
+    if link.incoming_reason == Link.Reason.UNREADABLE:
+        return _anew(link)  # Our access there is what cannot be read.
+    if resending.can_try_again(link):
+        return Mend.AGAIN
+    if consent.can_answer(link):
+        return Mend.FINISH
+    return _there(link) or _anew(link)
+
+
+def _there(link: Link) -> Mend:
+    """Who began there goes on there."""
+    began_there = link.account_key.startswith(FAMILY)
+    return Mend.VISIT if began_there and link.peer.homepage else Mend.NOTHING
+
+
+def _anew(link: Link) -> Mend:
+    """Connecting renews a link only where it finds it again: by the account, or for want of one."""
+    is_found = link.account_key.startswith(SUBJECT) == knows_accounts(link.peer)
+    return Mend.CONNECT if is_found else Mend.REMOVE

@@ -1,0 +1,457 @@
+"""Every state that a link can be in: what the list says of it, and the one button that mends it."""
+
+import re
+from dataclasses import dataclass, field
+from html import unescape
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from reciprocal_oauth.models import InboxItem, Link, Peer
+from reciprocal_oauth.models.links import KEY_UNKNOWN, key_of_family, key_of_subject
+from reciprocal_oauth.party_a.mending import Mend
+
+from .looks import Tags
+
+Reason, Incoming, Outgoing = Link.Reason, Link.Incoming, Link.Outgoing
+
+HOME = "https://music.example/"
+ADMINISTRATORS = "The people who run this site have to see to it"
+
+
+@dataclass
+class Case:
+    """A state, and what is to be seen of it. Without more, a link works both ways.
+
+    :ivar code: state and reason of the newest code that the peer handed over.
+    """
+
+    state: str
+    mend: Mend
+    button: str = ""
+    says: list[str] = field(default_factory=list)
+    link: dict[str, Any] = field(default_factory=dict)
+    peer: dict[str, Any] = field(default_factory=dict)
+    code: tuple[str, str] | None = None
+
+
+BOTH = {
+    "account_key": KEY_UNKNOWN,
+    "outgoing_state": Outgoing.ACTIVE,
+    "outgoing_scope": "play",
+    "incoming_state": Incoming.ACTIVE,
+    "incoming_scope": "profile",
+    "offered_scope": "profile playback",
+    "generation": 1,
+    "confirmed_generation": 1,
+}
+THERE = {"account_key": key_of_family(None), "offered_scope": "", "generation": 0}
+THERE |= {"confirmed_generation": 0}
+WAITING = {**THERE, "outgoing_state": Outgoing.WAITING, "outgoing_scope": ""}
+HAS_ACCOUNT = {"account_key": key_of_subject("alice"), "subject": "alice"}
+PAUSED = {"paused_at": timezone.now(), "paused_reason": Reason.CREDENTIALS_REFUSED}
+OPENID = {"scope": "openid play"}
+REGARDS = "If that does not help, tell the people who run this site."
+
+
+def lost(reason: str, **values: Any) -> dict[str, Any]:
+    """The peer has lost its tokens."""
+    return {"incoming_state": Incoming.BROKEN, "incoming_reason": reason, **values}
+
+
+def undelivered(reason: str, **values: Any) -> dict[str, Any]:
+    """What was allowed last was given up."""
+    return {**lost(reason), "generation": 2, **values}
+
+
+def cut_off(reason: str, **values: Any) -> dict[str, Any]:
+    """Our access there is gone."""
+    return {"outgoing_state": Outgoing.BROKEN, "outgoing_reason": reason, **values}
+
+
+CASES = {
+    "both ways": Case("Connected both ways", Mend.NOTHING, says=["See your name", "play"]),
+    "both ways, the site has withdrawn the scope": Case(
+        "Connected both ways",
+        Mend.NOTHING,
+        says=["Nothing: this site no longer offers what you allowed"],
+        link={"incoming_scope": "history"},
+    ),
+    "asked": Case(
+        "Waiting for your answer",
+        Mend.FINISH,
+        "Finish",
+        ["Not allowed yet: waiting for your answer", "Control what is playing"],
+        {"incoming_state": Incoming.OFFERED, "incoming_scope": ""},
+    ),
+    "asked, while the peer is paused": Case(
+        "Waiting for your answer",
+        Mend.FINISH,
+        "Finish",
+        link={"incoming_state": Incoming.OFFERED, "incoming_scope": ""},
+        peer=PAUSED,
+    ),
+    "asked for what it may not hold": Case(
+        "Connected one way",
+        Mend.NOTHING,
+        says=["Nothing: it asks for nothing that it could be given here"],
+        link={"incoming_state": Incoming.OFFERED, "offered_scope": "history"},
+    ),
+    "asked for nothing": Case(
+        "Connected one way",
+        Mend.NOTHING,
+        says=["Nothing: it asks for nothing that it could be given here"],
+        link={"incoming_state": Incoming.NONE, "incoming_reason": Reason.NOTHING_LEFT},
+    ),
+    "denied": Case(
+        "Connected one way",
+        Mend.FINISH,
+        "Allow it after all",
+        ["Nothing: you did not allow it"],
+        {"incoming_state": Incoming.DENIED, "incoming_scope": ""},
+    ),
+    "on its way": Case(
+        "Allowed, on its way to Music",
+        Mend.NOTHING,
+        link={"incoming_state": Incoming.GRANTED, "generation": 2},
+    ),
+    "on its way, the peer is paused": Case(
+        "Held up",
+        Mend.NOTHING,
+        says=[ADMINISTRATORS, "Allowed, and held up on its way to Music"],
+        link={"incoming_state": Incoming.GRANTED, "generation": 2},
+        peer=PAUSED,
+    ),
+    "works, the peer is paused": Case("Connected both ways", Mend.NOTHING, peer=PAUSED),
+    "peer down for too long": Case(
+        "Needs your attention",
+        Mend.AGAIN,
+        "Try again",
+        ["The other site could not be reached.", f"Try again. {REGARDS}"],
+        undelivered(Reason.UNREACHABLE),
+    ),
+    "code taken, never used": Case(
+        "Needs your attention", Mend.AGAIN, "Try again", link=undelivered(Reason.UNCONFIRMED)
+    ),
+    "code refused": Case(
+        "Needs your attention", Mend.AGAIN, "Try again", link=undelivered(Reason.HANDOVER_REFUSED)
+    ),
+    "unusable answer": Case(
+        "Needs your attention", Mend.AGAIN, "Try again", link=undelivered(Reason.BAD_ANSWER)
+    ),
+    "peer switched off and on again": Case(
+        "Needs your attention", Mend.AGAIN, "Try again", link=undelivered(Reason.PEER_DISABLED)
+    ),
+    "began there, a change was not delivered": Case(
+        "Needs your attention",
+        Mend.AGAIN,
+        "Try again",
+        link={**THERE, **undelivered(Reason.UNREACHABLE, generation=1)},
+        peer={"homepage": HOME},
+    ),
+    "credentials refused, the peer is paused": Case(
+        "Held up",
+        Mend.NOTHING,
+        says=[ADMINISTRATORS],
+        link=undelivered(Reason.CREDENTIALS_REFUSED),
+        peer=PAUSED,
+    ),
+    "credentials refused, and mended since": Case(
+        "Needs your attention",
+        Mend.AGAIN,
+        "Try again",
+        link=undelivered(Reason.CREDENTIALS_REFUSED),
+    ),
+    "endpoint gone, and mended since": Case(
+        "Needs your attention", Mend.AGAIN, "Try again", link=undelivered(Reason.GONE)
+    ),
+    "stopped by an administrator": Case(
+        "Needs your attention",
+        Mend.FINISH,
+        "Allow it again",
+        [f"Allow it again. {REGARDS}"],
+        undelivered(Reason.STOPPED),
+    ),
+    "not delivered, and nothing is left of it": Case(
+        "Needs your attention",
+        Mend.FINISH,
+        "Allow it again",
+        link=undelivered(Reason.UNREACHABLE, incoming_scope="history"),
+    ),
+    "our access there is unreadable": Case(
+        "Needs your attention",
+        Mend.CONNECT,
+        "Connect again",
+        ["Connect again."],
+        undelivered(Reason.UNREADABLE),
+    ),
+    "revoked in DOT's pages": Case(
+        "Needs your attention",
+        Mend.FINISH,
+        "Allow it again",
+        ["It was ended here.", "Allow it again, and Music gets new access."],
+        lost(Reason.REVOKED_HERE),
+    ),
+    "run out": Case(
+        "Needs your attention", Mend.FINISH, "Allow it again", link=lost(Reason.EXPIRED)
+    ),
+    "lost, and began there": Case(
+        "Needs your attention",
+        Mend.VISIT,
+        "Go to Music",
+        ["Go to Music and connect again there."],
+        {**THERE, **lost(Reason.REVOKED_THERE)},
+        {"homepage": HOME},
+    ),
+    "lost, began there, which has no homepage": Case(
+        "Needs your attention",
+        Mend.CONNECT,
+        "Connect again",
+        link={**THERE, **lost(Reason.REVOKED_THERE)},
+    ),
+    "lost, began there, and connecting would add another": Case(
+        "Needs your attention",
+        Mend.REMOVE,
+        "Remove and start over",
+        ["Remove this connection, then connect Music anew."],
+        {**THERE, **lost(Reason.REVOKED_THERE)},
+        OPENID,
+    ),
+    "cut off": Case(
+        "Needs your attention",
+        Mend.CONNECT,
+        "Connect again",
+        [
+            "The other site no longer renews the access.",
+            "Connect again: you will be asked at Music once more.",
+        ],
+        cut_off(Reason.REFRESH_REFUSED),
+    ),
+    "cut off, the account is known": Case(
+        "Needs your attention",
+        Mend.CONNECT,
+        "Connect again",
+        ["Account there: alice"],
+        cut_off(Reason.EXPIRED, **HAS_ACCOUNT),
+        OPENID,
+    ),
+    "cut off, accounts have been told apart since": Case(
+        "Needs your attention",
+        Mend.REMOVE,
+        "Remove and start over",
+        link=cut_off(Reason.EXPIRED),
+        peer=OPENID,
+    ),
+    "cut off, accounts are no longer told apart": Case(
+        "Needs your attention",
+        Mend.REMOVE,
+        "Remove and start over",
+        link=cut_off(Reason.TOKEN_REFUSED, **HAS_ACCOUNT),
+    ),
+    "cut off before the question was answered": Case(
+        "Needs your attention",
+        Mend.CONNECT,
+        "Connect again",
+        link=cut_off(Reason.EXPIRED, incoming_state=Incoming.OFFERED, incoming_scope=""),
+    ),
+    "cut off, and the peer is paused": Case(
+        "Held up", Mend.NOTHING, says=[ADMINISTRATORS], link=cut_off(Reason.EXPIRED), peer=PAUSED
+    ),
+    "began there": Case(
+        "One way, waiting for your approval at Music",
+        Mend.VISIT,
+        "Go to Music",
+        ["Go back to Music and allow it there."],
+        WAITING,
+        {"homepage": HOME},
+    ),
+    "began there, which has no homepage": Case(
+        "One way, waiting for your approval at Music",
+        Mend.REMOVE,
+        "Remove and start over",
+        link=WAITING,
+    ),
+    "its code is being redeemed": Case(
+        "Allowed at Music, on its way to this site",
+        Mend.NOTHING,
+        link=WAITING,
+        peer={"homepage": HOME},
+        code=(InboxItem.State.PENDING, ""),
+    ),
+    "its code waits for the paused peer": Case(
+        "Held up",
+        Mend.NOTHING,
+        says=[ADMINISTRATORS],
+        link=WAITING,
+        peer=PAUSED,
+        code=(InboxItem.State.PENDING, ""),
+    ),
+    "its code was given up": Case(
+        "Needs your attention",
+        Mend.VISIT,
+        "Go to Music",
+        ["The other site refused to redeem its own code.", "Go to Music and connect again there."],
+        WAITING,
+        {"homepage": HOME},
+        (InboxItem.State.DEAD, Reason.CODE_REFUSED),
+    ),
+    "switched off": Case(
+        "Switched off at this site",
+        Mend.NOTHING,
+        says=["The people who run this site have switched off Music."],
+        peer={"enabled": False},
+    ),
+    "broken and switched off": Case(
+        "Switched off at this site",
+        Mend.NOTHING,
+        link=cut_off(Reason.EXPIRED),
+        peer={"enabled": False},
+    ),
+}
+
+
+def make(case: Case, user: Any, peer: Peer) -> Link:
+    Peer.objects.filter(pk=peer.pk).update(**case.peer)
+    link = Link.objects.create(user=user, peer=peer, **{**BOTH, **case.link})
+    if case.code is not None:
+        state, reason = case.code
+        InboxItem.objects.create(peer=peer, link=link, code_hash="x", state=state, reason=reason)
+    return link
+
+
+def buttons(response: Any, link: Link) -> dict[str, str]:
+    """Each button or link with the look of one in the card of ``link``: its text, where to."""
+    end = r'</li>\s*(?=<li class="ro-card"|</ul>\s*</section>)'
+    start = rf'<li class="ro-card" data-link="{link.pk}">'
+    card = re.search(f"{start}.*?{end}", response.content.decode(), re.DOTALL)
+    assert card
+    found = re.findall(r'<a class="ro-button" href="([^"]+)">([^<]+)</a>', card[0])
+    found += re.findall(
+        r'<form method="post" action="([^"]+)"[^>]*>.*?<button class="ro-button">([^<]+)</button>',
+        card[0],
+        re.DOTALL,
+    )
+    return {unescape(text): target for target, text in found}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_list_says_how_a_link_stands_and_offers_the_one_button_that_mends_it(
+    browser: Client, user: Any, peer: Peer, name: str
+) -> None:
+    case = CASES[name]
+    link = make(case, user, peer)
+    own = f"/connections/links/{link.pk}"
+    target = {
+        Mend.FINISH: f"{own}/consent/",
+        Mend.AGAIN: f"{own}/retry/",
+        Mend.CONNECT: "/connections/music/connect/",
+        Mend.VISIT: HOME,
+        Mend.REMOVE: f"{own}/disconnect/?start-over",
+    }
+
+    for address in ("/connections/", f"{own}/"):
+        response = browser.get(address)
+        page = unescape(response.content.decode())
+        for words in (case.state, *case.says):
+            assert words in page, address
+    response = browser.get("/connections/")
+    expected = {case.button: target[case.mend]} if case.button else {}
+    assert buttons(response, link) == expected
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.mend == Mend.FINISH])
+def test_where_the_button_leads_there_is_a_question(
+    browser: Client, user: Any, peer: Peer, name: str
+) -> None:
+    link = make(CASES[name], user, peer)
+
+    assert browser.get(f"/connections/links/{link.pk}/consent/").status_code == 200
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason.values if reason])
+@pytest.mark.parametrize("direction", ["incoming", "outgoing"])
+def test_every_reason_is_said_with_something_that_helps(
+    browser: Client, user: Any, peer: Peer, direction: str, reason: str
+) -> None:
+    broken = undelivered(reason) if direction == "incoming" else cut_off(reason)
+    link = make(Case("", Mend.NOTHING, link=broken), user, peer)
+
+    response = browser.get("/connections/")
+
+    page = unescape(response.content.decode())
+    assert str(Reason(reason).label)[1:] in page
+    assert reason not in page or "_" not in reason
+    assert len(buttons(response, link)) == 1
+
+
+def test_the_words_for_what_this_site_may_do_there_are_the_sites_own(
+    browser: Client, user: Any, peer: Peer, settings: Settings
+) -> None:
+    settings.RECIPROCAL_OAUTH = {"PEER_SCOPES": {"music": {"play": "Play what you like"}}}
+    make(Case("", Mend.NOTHING, link={"outgoing_scope": "play volume"}), user, peer)
+
+    page = browser.get("/connections/").content.decode()
+
+    assert "<li>Play what you like</li>" in page
+    assert "<li><code>volume</code></li>" in page
+
+
+@pytest.mark.parametrize("reason", [Reason.CREDENTIALS_REFUSED, Reason.GONE])
+def test_nobody_is_sent_to_a_paused_peer(browser: Client, peer: Peer, reason: str) -> None:
+    Peer.objects.update(paused_at=timezone.now(), paused_reason=reason)
+
+    response = browser.get("/connections/")
+
+    assert "Music cannot be connected at the moment" in response.content.decode()
+    assert not Tags(response).named("button")
+
+
+def test_two_accounts_are_both_shown_and_another_can_be_connected(
+    browser: Client, user: Any, peer: Peer
+) -> None:
+    for name in ("alice", "alice-at-work"):
+        account = {"account_key": key_of_subject(name), "subject": name, "account_name": name}
+        make(Case("", Mend.NOTHING, link=account, peer=OPENID), user, peer)
+
+    page = browser.get("/connections/").content.decode()
+
+    assert "Account there: alice<" in page
+    assert "Account there: alice-at-work<" in page
+    assert page.count("Connect another account") == 2  # The heading, and one button.
+
+
+def test_of_a_link_is_told_since_when_it_works_and_when_it_was_last_renewed(
+    browser: Client, token_of_a: Any
+) -> None:
+    page = browser.get("/connections/").content.decode()
+    assert "Begun" in page
+    assert "Access last renewed by Music" in page
+
+    Link.objects.update(outgoing_state=Outgoing.ACTIVE, linked_at=timezone.now())
+    assert "Connected both ways since" in browser.get("/connections/").content.decode()
+
+
+def test_where_there_is_nothing_the_list_says_so(browser: Client) -> None:
+    page = browser.get("/connections/").content.decode()
+
+    assert "There is no site to connect yet." in page
+    assert "Your connections" not in page
+
+
+def test_the_list_makes_as_many_queries_for_many_links_in_all_states_as_for_one(
+    browser: Client, user: Any, peer: Peer, make_peer: Any, django_assert_num_queries: Any
+) -> None:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    make(CASES["both ways"], user, peer)
+    with CaptureQueriesContext(connection) as one:
+        browser.get("/connections/")
+    for number, case in enumerate(CASES.values()):
+        make(case, user, make_peer(f"peer-{number}"))
+
+    with django_assert_num_queries(len(one)):
+        browser.get("/connections/")
