@@ -1,6 +1,7 @@
 """Ending a connection, after a question that says what will stop."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -10,6 +11,10 @@ from django.views.generic import DetailView
 from .. import lifecycle
 from ..models import Link
 from .links import OwnLinksMixin
+from .words import link_in_words
+
+#: States in which the peer may do something here, or is about to.
+_HELD = (Link.Incoming.GRANTED, Link.Incoming.ACTIVE, Link.Incoming.BROKEN)
 
 
 class DisconnectView(OwnLinksMixin, DetailView):
@@ -25,10 +30,17 @@ class DisconnectView(OwnLinksMixin, DetailView):
         return super().get(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        nothing_ticked = "nothing-ticked" in self.request.GET
-        return {**super().get_context_data(**kwargs), "nothing_ticked": nothing_ticked}
+        said = link_in_words(self.object)
+        return {
+            **super().get_context_data(**kwargs),
+            "said": said,
+            "loses": said.incoming.may if self.object.incoming_state in _HELD else [],
+            "nothing_ticked": "nothing-ticked" in self.request.GET,
+            "starts_over": "start-over" in self.request.GET,
+        }
 
     def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         link = self.get_object()
         lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_there=True)
-        return redirect(f"{reverse('reciprocal_oauth:list')}?ended={link.pk}")
+        query = {"ended": link.pk, **({"start-over": ""} if "start-over" in request.GET else {})}
+        return redirect(f"{reverse('reciprocal_oauth:list')}?{urlencode(query)}")

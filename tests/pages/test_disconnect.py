@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
+from pytest_django import Settings
 
 from reciprocal_oauth import lifecycle
 from reciprocal_oauth.delivery import worker
@@ -33,6 +34,42 @@ def test_the_page_asks_first(browser: Client, link: Link) -> None:
     assert "Disconnect Music?" in page.content.decode()
     link.refresh_from_db()
     assert link.is_active
+
+
+def test_the_page_says_what_each_side_may_no_longer_do(
+    browser: Client, link: Link, settings: Settings
+) -> None:
+    settings.RECIPROCAL_OAUTH = {"PEER_SCOPES": {"music": {"play": "Play what you like"}}}
+    Link.objects.update(outgoing_scope="openid play volume")
+
+    page = browser.get(f"/connections/links/{link.pk}/disconnect/").content.decode()
+
+    here, there = page.split("This site may no longer, at Music:")
+    assert "<li>Control what is playing</li>" in here.split("Music may no longer, here:")[1]
+    assert "<li>Play what you like</li><li><code>volume</code></li>" in there
+    assert "openid" not in page
+
+
+@pytest.mark.parametrize("state", [Link.Incoming.OFFERED, Link.Incoming.DENIED])
+def test_what_was_only_asked_for_does_not_stop(browser: Client, link: Link, state: str) -> None:
+    Link.objects.update(incoming_state=state, incoming_scope="", offered_scope="profile")
+
+    page = browser.get(f"/connections/links/{link.pk}/disconnect/").content.decode()
+
+    assert "It may do nothing here now." in page
+    assert "See your name" not in page
+
+
+def test_who_starts_over_is_led_to_connecting_anew(browser: Client, link: Link) -> None:
+    question = f"/connections/links/{link.pk}/disconnect/?start-over"
+    assert "Disconnect and start over" in browser.get(question).content.decode()
+
+    page = browser.get(browser.post(question)["Location"]).content.decode()
+
+    assert "Connect Music anew" in page
+    assert (
+        "Connect Music anew" not in browser.get(f"/connections/?ended={link.pk}").content.decode()
+    )
 
 
 def test_of_a_link_that_has_ended_the_page_asks_nothing(browser: Client, link: Link) -> None:
