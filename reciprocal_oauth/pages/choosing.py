@@ -78,9 +78,13 @@ class ChoosingView(OwnLinksMixin, FormView):
             self.link.refresh_from_db()
             if not self.is_open():  # Decided in another tab meanwhile.
                 return self.to_link()
-            form = self.get_form()  # With what may be chosen now.
+            form = self.form_again()
             form.add_error(None, _("This has changed meanwhile. Please look again."))
             return self.form_invalid(form)
+
+    def form_again(self) -> ScopesForm:
+        """The form for another try, with what may be chosen now."""
+        return self.get_form()
 
     def form_invalid(self, form: ScopesForm) -> HttpResponse:
         return self.render_to_response(self.get_context_data(form=form), status=400)

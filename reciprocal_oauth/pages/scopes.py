@@ -2,13 +2,21 @@
 
 from typing import Any
 
+from django import forms
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
 from .. import scopes
 from ..party_a import updates
-from .choosing import ChoosingView
+from .choosing import ChoosingView, ScopesForm
+from .words import in_scope_words
+
+
+class ChangeForm(ScopesForm):
+    """:cvar seen: what the peer might do when the page was made, for :func:`updates.change`."""
+
+    seen = forms.CharField(widget=forms.HiddenInput, required=False)
 
 
 class ScopesView(ChoosingView):
@@ -16,6 +24,7 @@ class ScopesView(ChoosingView):
     disconnect, since that is what it comes to."""
 
     template_name = "reciprocal_oauth/scopes.html"
+    form_class = ChangeForm
     refused = updates.CannotChange
 
     def is_open(self) -> bool:
@@ -25,7 +34,14 @@ class ScopesView(ChoosingView):
         return updates.choices(self.link)
 
     def get_initial(self) -> dict[str, Any]:
-        return {"scopes": scopes.split(self.link.incoming_scope)}
+        held = self.link.incoming_scope
+        return {"scopes": scopes.split(held), "seen": held}
+
+    def form_again(self) -> ScopesForm:
+        """As it is now, not as it was sent: that was an answer to another page."""
+        held = self.link.incoming_scope
+        data = {"scopes": sorted(self._ticked()), "seen": held}
+        return ChangeForm(data=data, choices=self.choices())
 
     def decide(self, chosen: list[str]) -> HttpResponse:
         if not chosen:
@@ -33,8 +49,16 @@ class ScopesView(ChoosingView):
             return redirect(f"{page}?nothing-ticked")
         # The link may hold more than is asked about: openid, or what the site has withdrawn.
         if set(chosen) != self._ticked():
-            updates.change(self.link, chosen)
+            seen = self.request.POST.get("seen", "")
+            updates.change(self.link, chosen, seen=scopes.split(seen))
         return self.to_link()
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        asked_about = {token for token, _described in self.choices()}
+        works = scopes.split(self.link.incoming_limit)
+        lost = scopes.join(token for token in works if token not in asked_about)
+        lost_in_words = in_scope_words(lost, scopes.described())
+        return {**super().get_context_data(**kwargs), "lost": lost_in_words}
 
     def _ticked(self) -> set[str]:
         """What a person sees ticked who has changed nothing."""

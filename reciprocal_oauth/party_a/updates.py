@@ -4,7 +4,7 @@ Less takes effect at once, on the tokens that exist; more only with the new code
 peer is sent a code for the whole of what it may do now, as after a consent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from django.utils import timezone
@@ -23,7 +23,8 @@ _CHANGEABLE = (Link.Incoming.GRANTED, Link.Incoming.ACTIVE, Link.Incoming.BROKEN
 
 
 class CannotChange(Exception):
-    """The link has ended, gives the peer nothing, or cannot give it what was chosen."""
+    """The link has ended, gives the peer nothing, cannot give it what was chosen, or has changed
+    since the person saw it."""
 
 
 def choices(link: Link) -> list[tuple[str, str]]:
@@ -43,11 +44,12 @@ def is_changeable(link: Link) -> bool:
     return can_change(link) and bool(choices(link))
 
 
-def change(link: Link, chosen: Sequence[str]) -> None:
+def change(link: Link, chosen: Sequence[str], *, seen: Iterable[str] | None = None) -> None:
     """Let the peer do what is ``chosen``, and nothing else. No scope chosen ends the link.
 
     One transaction: scope, live tokens, unredeemed codes, generation and outbox row.
 
+    :param seen: what the peer might do as the person was shown it; ``None``: not checked.
     :raises CannotChange: nothing is changed then.
     """
     if not chosen:
@@ -58,8 +60,12 @@ def change(link: Link, chosen: Sequence[str]) -> None:
         granted, deliverable = scopes.join(chosen), _can_deliver(locked)
         if not can_change(locked) or scopes.cut(granted, _limit(locked)) != granted:
             raise CannotChange(f"Link {link.pk} cannot be given this scope.")
-        if set(scopes.split(locked.incoming_scope)) == set(chosen):
+        current = set(scopes.split(locked.incoming_scope))
+        if current == set(chosen):
             return
+        # Else an old page would allow again what has been taken away since.
+        if seen is not None and set(seen) != current:
+            raise CannotChange(f"Link {link.pk} is no longer what the person was shown.")
         if deliverable:
             decide_anew(locked, granted)
         else:

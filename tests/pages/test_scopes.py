@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
-from reciprocal_oauth.models import Link, OutboxItem
+from reciprocal_oauth.models import Link, OutboxItem, Peer
 
 from ..fakes import FakePeer
 from ..party_a.visits import call_api, link_both_ways
@@ -29,6 +30,17 @@ def boxes(response: Any) -> dict[str | None, bool]:
     return {i["value"]: "checked" in i for i in inputs if i["type"] == "checkbox"}
 
 
+def form_of(browser: Client, link: Link) -> dict[str, Any]:
+    """What the form of the page carries beside its boxes."""
+    inputs = Tags(browser.get(page_of(link))).named("input")
+    return {str(i["name"]): i["value"] for i in inputs if i["type"] == "hidden"}
+
+
+def save(browser: Client, link: Link, *ticked: str) -> Any:
+    """Open the page, tick these boxes alone, and save."""
+    return browser.post(page_of(link), {**form_of(browser, link), "scopes": ticked})
+
+
 def test_all_that_the_peer_may_hold_is_shown_and_ticked_as_it_is_now(
     browser: Client, link: Link
 ) -> None:
@@ -43,7 +55,7 @@ def test_all_that_the_peer_may_hold_is_shown_and_ticked_as_it_is_now(
 @pytest.mark.draft("Authorization Update Flow")
 @pytest.mark.threat("S4")
 def test_what_is_unticked_is_gone_and_the_peer_is_told(browser: Client, link: Link) -> None:
-    response = browser.post(page_of(link), {"scopes": ["profile"]})
+    response = save(browser, link, "profile")
 
     assert response["Location"] == f"/connections/links/{link.pk}/"
     link.refresh_from_db()
@@ -56,7 +68,7 @@ def test_saving_without_a_change_changes_nothing(browser: Client, link: Link) ->
     Link.objects.update(incoming_scope="openid profile")
     before = Link.objects.get().generation
 
-    browser.post(page_of(link), {"scopes": ["profile"]})
+    save(browser, link, "profile")
 
     link.refresh_from_db()
     assert (link.incoming_scope, link.generation) == ("openid profile", before)
@@ -94,6 +106,56 @@ def test_what_was_not_on_the_page_is_refused_and_the_error_has_the_focus(
     assert "autofocus" in error
     assert error["tabindex"] == "-1"
     assert Link.objects.values().get() == before
+
+
+@pytest.mark.threat("S4")
+def test_a_page_that_is_out_of_date_allows_nothing_again(browser: Client, link: Link) -> None:
+    old = form_of(browser, link)
+    Link.objects.update(incoming_scope="profile")
+    old_again = form_of(browser, link) | old
+    before = Link.objects.values().get()
+
+    response = browser.post(page_of(link), {**old_again, "scopes": ["profile", "playback"]})
+
+    assert response.status_code == 400
+    assert "This has changed meanwhile. Please look again." in response.content.decode()
+    assert boxes(response) == {"profile": True, "playback": False}
+    assert Link.objects.values().get() == before
+    hidden = {i["name"]: i["value"] for i in Tags(response).named("input") if i["type"] == "hidden"}
+    assert browser.post(page_of(link), {**hidden, "scopes": ["playback"]}).status_code == 302
+    link.refresh_from_db()
+    assert link.incoming_scope == "playback"
+
+
+@pytest.mark.threat("S4")
+@pytest.mark.parametrize("seen", [{}, {"seen": "profile"}, {"seen": "playback profile history"}])
+def test_what_was_shown_is_not_for_the_browser_to_make_up(
+    browser: Client, link: Link, seen: dict[str, str]
+) -> None:
+    response = browser.post(page_of(link), {**seen, "scopes": ["profile"]})
+
+    assert response.status_code == 400
+    link.refresh_from_db()
+    assert set(link.incoming_scope.split()) == {"profile", "playback"}
+
+
+def test_what_a_change_cannot_keep_is_said_before(
+    browser: Client, link: Link, settings: Settings
+) -> None:
+    scopes = {**settings.OAUTH2_PROVIDER["SCOPES"], "openid": "Know which account this is"}
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "SCOPES": scopes}
+    words = "It cannot be part of a change, and ends with the first one that you save"
+    assert words not in browser.get(page_of(link)).content.decode()
+    Peer.objects.update(allowed_scope="openid profile playback")
+    Link.objects.update(incoming_scope="openid profile")
+
+    page = browser.get(page_of(link)).content.decode()
+
+    assert words in page
+    assert "<li>Know which account this is</li>" in page
+    save(browser, link, "profile", "playback")
+    link.refresh_from_db()
+    assert "openid" not in link.incoming_scope
 
 
 @pytest.mark.parametrize(
