@@ -13,10 +13,11 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from .models import InboxItem, Link, LinkEvent, Party, Step
-from .models.reasons import Reason
+from .models.reasons import Reason, for_people
 
 #: States of a step.
-DONE, RUNNING, FAILED, REFUSED, AHEAD = "done", "running", "failed", "refused", "ahead"
+DONE, RUNNING, HELD, FAILED = "done", "running", "held", "failed"
+REFUSED, AHEAD = "refused", "ahead"
 
 _ORDER = (Step.A, Step.B, Step.C, Step.D, Step.CONSENT, Step.E, Step.F, Step.G)
 _FROM_A_TO_B = (Step.A, Step.C, Step.E, Step.G)
@@ -103,7 +104,11 @@ class _Flow:
 
 
 def of_link(
-    link: Link, events: Iterable[LinkEvent] | None = None, *, mirrored: bool = False
+    link: Link,
+    events: Iterable[LinkEvent] | None = None,
+    *,
+    mirrored: bool = False,
+    technical: bool = True,
 ) -> Diagram | None:
     """The diagram of ``link``, with one query more for its inbox, and one for ``events``, its
     history in the order of time, where the caller does not have it."""
@@ -111,16 +116,22 @@ def of_link(
     dead = inbox is not None and inbox.state == InboxItem.State.DEAD
     given_up = (inbox.reason or Reason.CODE_REFUSED) if inbox is not None and dead else ""
     history = link.events.all() if events is None else events
-    return draw(link, history, given_up=given_up, mirrored=mirrored)
+    return draw(link, history, given_up=given_up, mirrored=mirrored, technical=technical)
 
 
 def draw(
-    link: Link, events: Iterable[LinkEvent], *, given_up: str = "", mirrored: bool = False
+    link: Link,
+    events: Iterable[LinkEvent],
+    *,
+    given_up: str = "",
+    mirrored: bool = False,
+    technical: bool = True,
 ) -> Diagram | None:
     """The newest flow in ``events``, which are in the order of time; ``None`` without any.
 
     :param given_up: the ``Reason`` for which the newest code of the peer was given up.
     :param mirrored: party A stands on the right, as for who reads from right to left.
+    :param technical: say what the other site answered, which is of use to administrators only.
     """
     flow = _newest_flow(link, events)
     if flow is None:
@@ -129,7 +140,8 @@ def draw(
     near, far = (here, there) if flow.party == Party.A else (there, here)
     near_x, far_x = (_RIGHT, _LEFT) if mirrored else (_LEFT, _RIGHT)
     rows, y = [], _TOP
-    for step, state, why in _states(link, flow, given_up):
+    for step, state, reason, last in _states(link, flow, given_up):
+        why = _why(reason, last) if technical else _why_for_people(link, state, reason, last)
         ends = (near_x, far_x) if step in _FROM_A_TO_B else (far_x, near_x)
         if step == Step.CONSENT:
             ends = (near_x, near_x)
@@ -164,18 +176,21 @@ def _newest_flow(link: Link, events: Iterable[LinkEvent]) -> _Flow | None:
     return flow
 
 
-def _states(link: Link, flow: _Flow, given_up: str) -> Iterator[tuple[Step, str, str]]:
-    """Each step with its state and what is to be explained."""
+def _states(link: Link, flow: _Flow, given_up: str) -> Iterator[tuple[Step, str, str, str]]:
+    """Each step with its state, the ``Reason`` for that, and what its last attempt came to."""
     good = [place for place, step in enumerate(_ORDER) if _is_ok(flow.events.get(step))]
     # What has no line of its own, such as (A) to (C) at party B, came before what has one.
     current = good[-1] + 1 if good else 0
     for place, step in enumerate(_ORDER):
         if place < current:
-            yield step, DONE, ""
+            yield step, DONE, "", ""
         elif place > current:
-            yield step, AHEAD, ""
+            yield step, AHEAD, "", ""
         else:
-            yield step, *_state_of_next(link, flow, step, given_up)
+            state, reason = _state_of_next(link, flow, step, given_up)
+            event = flow.events.get(step)
+            tried = event is not None and state in (RUNNING, HELD, FAILED)
+            yield step, state, reason, event.detail if event is not None and tried else ""
 
 
 def _is_ok(event: LinkEvent | None) -> bool:
@@ -188,29 +203,41 @@ def _state_of_next(link: Link, flow: _Flow, step: Step, given_up: str) -> tuple[
         return REFUSED, ""
     if not link.is_active or not link.peer.enabled:
         return AHEAD, ""
-    last = event.detail if event is not None else ""
     if flow.party == Party.B:
-        return _next_at_b(link, step, given_up, last)
+        return _next_at_b(link, step, given_up)
     match link.incoming_state:
         case Link.Incoming.GRANTED:
-            return RUNNING, last
+            return _running(link)
         case Link.Incoming.OFFERED if step == Step.CONSENT:
             return RUNNING, ""
         case Link.Incoming.BROKEN:
-            return FAILED, _why(link.incoming_reason, last)
+            return FAILED, link.incoming_reason
     return AHEAD, ""
 
 
-def _next_at_b(link: Link, step: Step, given_up: str, last: str) -> tuple[str, str]:
+def _next_at_b(link: Link, step: Step, given_up: str) -> tuple[str, str]:
     if step in (Step.F, Step.G):
-        return (FAILED, _why(given_up, last)) if given_up else (RUNNING, last)
+        return (FAILED, given_up) if given_up else _running(link)
     return (RUNNING, "") if link.outgoing_state == Link.Outgoing.WAITING else (AHEAD, "")
+
+
+def _running(link: Link) -> tuple[str, str]:
+    """Nothing moves while the peer is paused."""
+    return (HELD, link.peer.paused_reason) if link.peer.paused_at else (RUNNING, "")
 
 
 def _why(reason: str, last: str) -> str:
     label = str(Reason(reason).label) if reason in Reason.values and reason else reason
     sentence = f"{label[:1].upper()}{label[1:]}." if label else ""
     return f"{sentence} {last}".strip()
+
+
+def _why_for_people(link: Link, state: str, reason: str, last: str) -> str:
+    if state == HELD:
+        return _("The people who run this site have to see to it first.")
+    if state == RUNNING and last:
+        return _("The last attempt failed. It is tried again by itself.")
+    return for_people(reason, link.peer.name)
 
 
 def _label(step: Step, near: str, far: str) -> str:
@@ -242,6 +269,8 @@ def _said(step: Step, state: str) -> str:
             return _("waiting for an answer")
         case "running":
             return _("under way")
+        case "held":
+            return _("held up")
         case "failed":
             return _("failed")
         case "refused":

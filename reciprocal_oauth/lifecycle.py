@@ -136,7 +136,7 @@ def end(link: Link, reason: str, *, revoke_there: bool) -> bool:
         locked.linked_at = None
         locked.save()
         cancel_deliveries(locked)
-        record(locked, Step.NONE, detail=str(Reason(reason).label))
+        record(locked, Step.NONE, detail=str(reason))
         signals.send_after_commit(signals.link_ended, Link, link=locked, reason=reason)
     link.refresh_from_db()
     return True

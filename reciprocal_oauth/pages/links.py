@@ -118,7 +118,9 @@ class LinkView(OwnLinksMixin, DetailView):
         context = super().get_context_data(**kwargs)
         events = self.object.events.all()
         context["events"] = events
-        context["diagram"] = diagram.of_link(self.object, events, mirrored=get_language_bidi())
+        context["diagram"] = diagram.of_link(
+            self.object, events, mirrored=get_language_bidi(), technical=False
+        )
         return context
 
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from .. import scopes
 from ..models import InboxItem, Link
 from ..models.inbox import newest_code
+from ..models.reasons import for_people
 from ..party_a import consent, updates
 from ..party_a.mending import Mend, is_being_redeemed, is_held_up, mend_of
 
@@ -81,14 +82,6 @@ def link_in_words(link: Link) -> LinkWords:
         mend_text=_mend_text(link, mend),
         can_change=updates.is_changeable(link),
     )
-
-
-def reason_in_words(value: str) -> str:
-    """A ``Reason`` as a sentence; one that was stored by another release as it is."""
-    if not value:
-        return ""
-    text = str(Link.Reason(value).label) if value in Link.Reason.values else value
-    return text[:1].upper() + text[1:] + "."
 
 
 def in_scope_words(scope: str, described: Mapping[str, str]) -> list[Permission]:
@@ -176,9 +169,9 @@ def _incoming(link: Link, mend: Mend) -> Direction:
         case Link.Incoming.DENIED:
             return Direction([], OFF, _("Nothing: you did not allow it"))
         case Link.Incoming.BROKEN:
-            reason, advice = reason_in_words(link.incoming_reason), _advice(link, mend)
+            reason, advice = for_people(link.incoming_reason, link.peer.name), _advice(link, mend)
             return Direction(may, BAD, _("Not working"), reason, advice)
-    return Direction([], OFF, _("Ended"), reason_in_words(link.incoming_reason))
+    return Direction([], OFF, _("Ended"), for_people(link.incoming_reason, link.peer.name))
 
 
 def _outgoing(link: Link, mend: Mend) -> Direction:
@@ -191,10 +184,10 @@ def _outgoing(link: Link, mend: Mend) -> Direction:
         case Link.Outgoing.ACTIVE:
             return Direction(may, GOOD, _("Working"))
         case Link.Outgoing.BROKEN:
-            reason, advice = reason_in_words(link.outgoing_reason), _advice(link, mend)
+            reason, advice = for_people(link.outgoing_reason, link.peer.name), _advice(link, mend)
             return Direction(may, BAD, _("Not working"), reason, advice)
         case Link.Outgoing.ENDED:
-            return Direction([], OFF, _("Ended"), reason_in_words(link.outgoing_reason))
+            return Direction([], OFF, _("Ended"), for_people(link.outgoing_reason, link.peer.name))
     return _not_there_yet(link, mend, name)
 
 
@@ -204,7 +197,7 @@ def _not_there_yet(link: Link, mend: Mend, name: dict[str, str]) -> Direction:
             return Direction([], OFF, _("Nothing yet: held up on its way to this site"))
         return Direction([], WAITING, _("Nothing yet: allowed, and on its way to this site"))
     if _is_refused(link):
-        reason = reason_in_words(newest_code(link)[1])
+        reason = for_people(newest_code(link)[1], link.peer.name)
         return Direction([], BAD, _("Not working"), reason, _advice(link, mend))
     state = _("Nothing yet: waiting for your approval at %(name)s") % name
     advice = _("Go back to %(name)s and allow it there.") % name

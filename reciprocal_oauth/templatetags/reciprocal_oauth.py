@@ -7,8 +7,10 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from .. import scopes
 from ..models import AuthorizationRequest, Link, LinkEvent, Party, Step
-from ..pages.words import link_in_words, reason_in_words
+from ..models.reasons import for_people
+from ..pages.words import in_scope_words, link_in_words
 from ..party_a.mending import knows_accounts
 
 register = template.Library()
@@ -74,6 +76,8 @@ def happened(event: LinkEvent) -> str:
             return _("%(name)s gave this site an access token.") % name
         case (Step.CONSENT, _party) if event.is_refusal:
             return _("You did not allow %(name)s to do anything here.") % name
+        case (Step.CONSENT, _party) if event.detail.startswith("changed"):
+            return _("You changed what %(name)s may do here.") % name
         case (Step.CONSENT, _party):
             return _("You allowed %(name)s to do something here.") % name
         case (Step.E, Party.B):
@@ -101,10 +105,16 @@ def happened(event: LinkEvent) -> str:
 
 @register.filter
 def details(event: LinkEvent) -> str:
-    """What a line of the history says beside what happened; may be empty."""
-    if event.is_refusal:
-        return ""
-    return reason_in_words(event.detail) if event.detail in Link.Reason.values else event.detail
+    """What a line of the history says beside what happened: a reason, or scopes in words. Empty for
+    what only an administrator can use, such as the status of an answer."""
+    peer = event.link.peer
+    if event.detail in Link.Reason.values:
+        return for_people(event.detail, peer.name)
+    _changed, _found, scope = event.detail.partition("scope: ")
+    is_there = event.step == Step.D and event.party == Party.A
+    described = scopes.described_at(peer.slug) if is_there else scopes.described()
+    may = in_scope_words(scopes.without_openid(scope).replace("–", ""), described)
+    return ", ".join(permission.text for permission in may)
 
 
 @register.filter

@@ -166,7 +166,7 @@ def test_a_hand_over_that_fails_is_said_without_a_reload(
     assistant.manage("shell", "--verbosity=0", "-c", program)
 
     page.locator("[data-drawn=E][data-state=failed]").wait_for()
-    assert "The other site refused the code." in page.locator("#ro-voice").inner_text()
+    assert "Music refused what this site sent." in page.locator("#ro-voice").inner_text()
     assert is_same_page()
     picture(page, "status-failed")
     assert faults_of(page) == []

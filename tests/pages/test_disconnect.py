@@ -39,7 +39,8 @@ def test_the_page_asks_first(browser: Client, link: Link) -> None:
 def test_the_page_says_what_each_side_may_no_longer_do(
     browser: Client, link: Link, settings: Settings
 ) -> None:
-    settings.RECIPROCAL_OAUTH = {"PEER_SCOPES": {"music": {"play": "Play what you like"}}}
+    words = {"music": {"play": "Play what you like"}}
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "PEER_SCOPES": words}
     Link.objects.update(outgoing_scope="openid play volume")
 
     page = browser.get(f"/connections/links/{link.pk}/disconnect/").content.decode()

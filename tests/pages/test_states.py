@@ -12,6 +12,7 @@ from pytest_django import Settings
 
 from reciprocal_oauth.models import InboxItem, Link, Peer
 from reciprocal_oauth.models.links import KEY_UNKNOWN, key_of_family, key_of_subject
+from reciprocal_oauth.models.reasons import for_people
 from reciprocal_oauth.party_a.mending import Mend
 
 from .looks import Tags
@@ -130,7 +131,7 @@ CASES = {
         "Needs your attention",
         Mend.AGAIN,
         "Try again",
-        ["The other site could not be reached.", f"Try again. {REGARDS}"],
+        ["Music could not be reached.", f"Try again. {REGARDS}"],
         undelivered(Reason.UNREACHABLE),
     ),
     "code taken, never used": Case(
@@ -225,7 +226,7 @@ CASES = {
         Mend.CONNECT,
         "Connect again",
         [
-            "The other site no longer renews the access.",
+            "Music no longer renews the access.",
             "Connect again: you will be asked at Music once more.",
         ],
         cut_off(Reason.REFRESH_REFUSED),
@@ -293,7 +294,10 @@ CASES = {
         "Needs your attention",
         Mend.VISIT,
         "Go to Music",
-        ["The other site refused to redeem its own code.", "Go to Music and connect again there."],
+        [
+            "Music did not give the access that it had offered.",
+            "Go to Music and connect again there.",
+        ],
         WAITING,
         {"homepage": HOME},
         (InboxItem.State.DEAD, Reason.CODE_REFUSED),
@@ -382,7 +386,8 @@ def test_every_reason_is_said_with_something_that_helps(
     response = browser.get("/connections/")
 
     page = unescape(response.content.decode())
-    assert str(Reason(reason).label)[1:] in page
+    assert for_people(reason, "Music")
+    assert for_people(reason, "Music") in page
     assert reason not in page or "_" not in reason
     assert len(buttons(response, link)) == 1
 
@@ -390,7 +395,8 @@ def test_every_reason_is_said_with_something_that_helps(
 def test_the_words_for_what_this_site_may_do_there_are_the_sites_own(
     browser: Client, user: Any, peer: Peer, settings: Settings
 ) -> None:
-    settings.RECIPROCAL_OAUTH = {"PEER_SCOPES": {"music": {"play": "Play what you like"}}}
+    words = {"music": {"play": "Play what you like"}}
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "PEER_SCOPES": words}
     make(Case("", Mend.NOTHING, link={"outgoing_scope": "play volume"}), user, peer)
 
     page = browser.get("/connections/").content.decode()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from django.utils import translation
+from django.utils import timezone, translation
 
 from reciprocal_oauth import lifecycle
 from reciprocal_oauth.delivery import worker
@@ -52,8 +52,42 @@ def test_a_step_that_failed_is_explained(browser: Client, link_as_a: Link) -> No
     page = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
 
     assert states(browser)["E"] == "failed"
-    assert "The other site refused the code. attempt 1: HTTP 400." in page
+    assert page.count("Music refused what this site sent.") == 4  # Also in words, and in the table.
+    assert "HTTP 400" not in page
     assert 'data-under-way="no"' in page
+
+
+def test_an_attempt_that_failed_is_said_in_plain_words(browser: Client, link_as_a: Link) -> None:
+    record(link_as_a, Step.CONSENT, party=Party.A)
+    failed = LinkEvent.Outcome.FAILED
+    record(link_as_a, Step.E, party=Party.A, outcome=failed, detail="attempt 1: HTTP 503")
+    Link.objects.update(incoming_state=Link.Incoming.GRANTED)
+
+    page = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
+
+    assert states(browser)["E"] == "running"
+    assert "The last attempt failed. It is tried again by itself." in page
+    assert "503" not in page
+
+
+def test_nothing_is_under_way_to_a_peer_that_is_paused(browser: Client, peer: Peer) -> None:
+    browser.post(connect(browser)["Location"], {"scopes": ["profile"]})
+    Peer.objects.update(paused_at=timezone.now(), paused_reason=Link.Reason.GONE)
+
+    page = browser.get(f"/connections/links/{Link.objects.get().pk}/").content.decode()
+
+    assert states(browser)["E"] == "held"
+    assert "The people who run this site have to see to it first." in page
+    assert 'data-under-way="no"' in page
+
+
+def test_as_party_b_nothing_is_under_way_from_a_peer_that_is_paused(
+    browser: Client, token_of_a: Any, hand_over: Any
+) -> None:
+    hand_over(access_token=token_of_a.raw)
+    Peer.objects.update(paused_at=timezone.now(), paused_reason=Link.Reason.GONE)
+
+    assert states(browser)["F"] == "held"
 
 
 def test_a_refusal_is_no_failure(browser: Client, peer: Peer) -> None:
