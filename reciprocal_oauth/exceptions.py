@@ -12,6 +12,7 @@
     │   │   └── TLSFailed          no encrypted connection, or a certificate that does not hold
     │   ├── PeerRefused            the peer answered with an error
     │   └── BadAnswer              the peer answered something that cannot be used
+    │       └── NoMetadata         it has no metadata that can be used
     ├── NotLinked                  there is no outgoing access to use
     └── LeaseLost                  another worker has taken the row over
 
@@ -20,6 +21,8 @@
 A configuration fault must never look like "the peer was down, try later", so
 ``DecryptionError`` is deliberately not a ``ReciprocalError``.
 """
+
+from collections.abc import Mapping, Sequence
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -96,6 +99,29 @@ class PeerRefused(PeerError):
 
 class BadAnswer(PeerError):
     """The peer answered, but not with what the protocol says."""
+
+
+class NoMetadata(BadAnswer):
+    """The peer has no metadata of the issuer asked for that can be used.
+
+    :param issuers: other issuers, of which it has some.
+    :param endpoints: what can be used of a document that is of the issuer asked for, by the names
+        of RFC 8414, section 2.
+    :param problems: why the rest of that document cannot, by the same names.
+    """
+
+    def __init__(
+        self,
+        log: str,
+        *,
+        issuers: Sequence[str] = (),
+        endpoints: Mapping[str, str] | None = None,
+        problems: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(log)
+        self.issuers = tuple(issuers)
+        self.endpoints = dict(endpoints or {})
+        self.problems = dict(problems or {})
 
 
 class NotLinked(ReciprocalError):

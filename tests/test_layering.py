@@ -27,7 +27,7 @@ LAYERS: list[tuple[str, ...]] = [
     ),
     ("client",),
     ("dialects",),
-    ("access_there", "peer_test", "session"),
+    ("access_there", "peer_discovery", "peer_test", "session"),
     ("delivery",),
     ("party_a", "party_b"),
     ("provider", "pages", "admin", "api", "templatetags", "contrib", "testing"),

@@ -1,9 +1,12 @@
 """The form of a peer. ``Peer.clean`` gives the reasons; this adds what a form needs beside them."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
 from django.db.models import Q
+from django.forms.utils import ErrorDict
+from django.utils.html import format_html
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -44,6 +47,12 @@ class ApplicationChoiceField(forms.ModelChoiceField):
     def label_from_instance(self, application: Any) -> str:
         name = application.name or "–"
         return f"{name} ({application.client_id})"
+
+
+class AddressInput(forms.TextInput):
+    """With the button that looks the address up."""
+
+    template_name = "reciprocal_oauth/admin/address_input.html"
 
 
 class PeerForm(forms.ModelForm):
@@ -101,3 +110,57 @@ class PeerForm(forms.ModelForm):
                 "The peer has links, and their tokens belong to this application: it stays as it "
                 "is until they are ended."
             )
+
+
+class NewPeerForm(PeerForm):
+    """With the address that a peer is looked up at."""
+
+    address = forms.CharField(
+        label=_("Its address"),
+        required=False,
+        max_length=500,
+        widget=AddressInput(attrs={"class": "vLargeTextField"}),
+        help_text=_("Such as https://peer.example. What it says of itself fills in what is below."),
+    )
+
+    def clean_address(self) -> str:
+        given: str = self.cleaned_data["address"]
+        if given:
+            raise forms.ValidationError(_("Look it up before you save, or leave this blank."))
+        return given
+
+
+class LookedUpForm(NewPeerForm):
+    """What was typed, together with what was found. Nothing else is judged yet.
+
+    :param problems: by field, why something was not found.
+    :param hints: by field, what was found beside the values.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        problems: Mapping[str, Sequence[str]],
+        hints: Mapping[str, str],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._problems = problems
+        for name, hint in hints.items():
+            field = self.fields[name]
+            field.help_text = format_html(
+                '<strong class="ro-found">{}</strong> {}', hint, field.help_text
+            )
+
+    def full_clean(self) -> None:
+        self._errors, self.cleaned_data = ErrorDict(), {}
+        for name, reasons in self._problems.items():
+            self.add_error(name, list(reasons))
+
+    def missing(self) -> list[str]:
+        """The labels of what has to be filled in by hand."""
+        return [
+            str(field.label)
+            for name, field in self.fields.items()
+            if field.required and not self.data.get(self.add_prefix(name))
+        ]

@@ -25,6 +25,7 @@ from ..party_a import resending
 from ..transactions import on_commit
 from .look_at_only import NoSecretLookupsMixin
 from .peer_form import PeerForm
+from .peer_look_up import PeerLookUpMixin
 from .peer_test_page import PeerTestMixin
 
 
@@ -39,7 +40,7 @@ def _given(name: str, label: Any) -> Callable[[Any, Peer], str]:
 
 
 @admin.register(Peer)
-class PeerAdmin(PeerTestMixin, NoSecretLookupsMixin, admin.ModelAdmin):
+class PeerAdmin(PeerLookUpMixin, PeerTestMixin, NoSecretLookupsMixin, admin.ModelAdmin):
     form = PeerForm
     list_display = ("name", "slug", "enabled", "delivery", "dialect", "issuer", "link_count")
     list_filter = ("enabled", "dialect")
@@ -86,6 +87,9 @@ class PeerAdmin(PeerTestMixin, NoSecretLookupsMixin, admin.ModelAdmin):
     our_token_endpoint = _given("token_endpoint", _("token endpoint"))
     our_revocation_endpoint = _given("revocation_endpoint", _("revocation endpoint"))
 
+    class Media:
+        css: ClassVar = {"all": ["reciprocal_oauth/admin.css"]}
+
     # What the pages show
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Peer]:
@@ -108,7 +112,8 @@ class PeerAdmin(PeerTestMixin, NoSecretLookupsMixin, admin.ModelAdmin):
             ),
         }
         if obj is None:
-            return [self._told_first(request), *self.fields_to_fill]
+            looked_up = (_("What it says of itself"), {"fields": ("address",)})
+            return [self._told_first(request), looked_up, *self.fields_to_fill]
         return [*self.fields_to_fill, (_("What to give to the other site"), to_give)]
 
     def _told_first(self, request: HttpRequest) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from ..conf import settings
-from ..exceptions import AddressRefused, BadAnswer
+from ..exceptions import AddressRefused, BadAnswer, NoMetadata
 from ..protocol import GRANT_TYPE
 from ..urls_of_peers import url_problem
 from . import http
@@ -24,6 +24,10 @@ from . import http
 _WELL_KNOWN = "/.well-known/"
 _OAUTH = f"{_WELL_KNOWN}oauth-authorization-server"
 _OPENID = f"{_WELL_KNOWN}openid-configuration"
+
+#: The endpoints that are read, and those that a peer can do without.
+_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "revocation_endpoint")
+_OPTIONAL = ("revocation_endpoint",)
 
 #: Most entries that are kept of each list in the document.
 _MAX_ENTRIES = 200
@@ -64,7 +68,7 @@ def discover(issuer: str) -> Metadata:
     :raises AddressRefused: ``issuer``, or an address behind it, is one that we never call.
     :raises PeerUnreachable: the peer gave no whole answer; the other addresses are on the same
         host, so they are not tried.
-    :raises BadAnswer: no address has a document that can be used; says what was wrong with each.
+    :raises NoMetadata: no address has a document that can be used; says what was wrong with each.
     """
     problem = url_problem(issuer, allow_loopback=settings.HTTP_ALLOW_LOOPBACK)
     if problem is None and _WELL_KNOWN in issuer:
@@ -73,13 +77,31 @@ def discover(issuer: str) -> Metadata:
         problem = "An issuer's URL has no query (RFC 8414, section 2)."
     if problem:
         raise AddressRefused(problem)
-    faults = []
+    lines, faults = [f"No metadata of {issuer} can be used."], []
     for address in addresses_of(issuer):
         try:
             return _read(http.call("GET", address, headers={"Accept": "application/json"}), issuer)
         except BadAnswer as error:
-            faults.append(f"{address}: {error}")
-    raise BadAnswer("\n".join([f"No metadata of {issuer} can be used.", *faults]))
+            lines.append(f"{address}: {error}")
+            if isinstance(error, NoMetadata):
+                faults.append(error)
+    of_issuer = next((fault for fault in faults if fault.problems), NoMetadata(""))
+    raise NoMetadata(
+        "\n".join(lines),
+        issuers=[other for fault in faults for other in fault.issuers],
+        endpoints=of_issuer.endpoints,
+        problems=of_issuer.problems,
+    )
+
+
+def issuer_in(address: str) -> str:
+    """The issuer whose metadata stands at ``address``, one of :func:`addresses_of`; what is none
+    of them is given back."""
+    for name in (_OAUTH, _OPENID):
+        before, found, after = address.partition(name)
+        if found:
+            return before + after
+    return address
 
 
 def addresses_of(issuer: str) -> list[str]:
@@ -100,17 +122,14 @@ def _read(answer: http.Answer, issuer: str) -> Metadata:
         raise BadAnswer(f"HTTP {answer.status}")
     document = _document(answer.body)
     named = document.get("issuer")
+    if not isinstance(named, str):
+        raise BadAnswer("it names no issuer")
     if named != issuer:
-        raise BadAnswer(
-            f"it is the metadata of another issuer, {ascii(named)[:200]}"
-            if isinstance(named, str)
-            else "it names no issuer"
-        )
+        text = f"it is the metadata of another issuer, {ascii(named)[:200]}"
+        raise NoMetadata(text, issuers=[named])
     return Metadata(
         issuer=issuer,
-        authorization_endpoint=_endpoint(document, "authorization_endpoint", required=True),
-        token_endpoint=_endpoint(document, "token_endpoint", required=True),
-        revocation_endpoint=_endpoint(document, "revocation_endpoint", required=False),
+        **_endpoints(document),
         # RFC 8414, section 2: what a document means that leaves the list out.
         grant_types=_strings(document, "grant_types_supported", "authorization_code", "implicit"),
         auth_methods=_strings(
@@ -131,9 +150,22 @@ def _document(body: bytes) -> Mapping[str, Any]:
     return document
 
 
-def _endpoint(document: Mapping[str, Any], name: str, *, required: bool) -> str:
+def _endpoints(document: Mapping[str, Any]) -> dict[str, str]:
+    """:raises NoMetadata: with all that is wrong with them."""
+    found, problems = {}, {}
+    for name in _ENDPOINTS:
+        try:
+            found[name] = _endpoint(document, name)
+        except BadAnswer as error:
+            problems[name] = str(error)
+    if problems:
+        raise NoMetadata("; ".join(problems.values()), endpoints=found, problems=problems)
+    return found
+
+
+def _endpoint(document: Mapping[str, Any], name: str) -> str:
     url = document.get(name)
-    if not url and not required:
+    if not url and name in _OPTIONAL:
         return ""
     if not isinstance(url, str) or not url:
         raise BadAnswer(f"it names no {name}")

@@ -76,8 +76,8 @@ def add_flags(parser: CommandParser) -> None:
     peer.add_argument(
         "--discover",
         metavar="URL",
-        help="read issuer and endpoints from the metadata of this issuer (RFC 8414, or OpenID "
-        "Connect Discovery); what a flag gives wins",
+        help="read issuer and endpoints from the metadata of the peer at this address (RFC 8414, "
+        "or OpenID Connect Discovery); what a flag gives wins",
     )
     switch = peer.add_mutually_exclusive_group()
     switch.add_argument(

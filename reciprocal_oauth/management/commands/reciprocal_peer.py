@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count, Q, QuerySet
 
-from reciprocal_oauth import peer_test
-from reciprocal_oauth.client.discovery import Metadata, discover
+from reciprocal_oauth import peer_discovery, peer_test
 from reciprocal_oauth.delivery import pausing
 from reciprocal_oauth.exceptions import PeerError
 from reciprocal_oauth.models import Link, Peer
@@ -163,34 +162,18 @@ class Command(BaseCommand):
             values["enabled"] = options["enabled"]
         return values
 
-    def _discovered(self, issuer: str) -> dict[str, str]:
+    def _discovered(self, address: str) -> dict[str, str]:
         try:
-            metadata = discover(issuer)
+            metadata = peer_discovery.find(address)
         except PeerError as error:
             reasons = "\n  ".join(map(printable, str(error).splitlines()))
             raise CommandError(f"--discover: {reasons}") from error
-        if not metadata.takes_handovers:
-            self._warn(
-                f"The metadata of {issuer} does not list the reciprocal grant among "
-                "grant_types_supported. The peer may not take the codes of this site."
-            )
-        return _values_of(metadata)
+        for doubt in peer_discovery.doubts_about(metadata).values():
+            self._warn(printable(doubt))
+        return peer_discovery.values_of(metadata)
 
     def _warn(self, text: str) -> None:
         self.stderr.write(self.style.WARNING(f"Warning: {text}"))
-
-
-def _values_of(metadata: Metadata) -> dict[str, str]:
-    values = {
-        "issuer": metadata.issuer,
-        "authorization_endpoint": metadata.authorization_endpoint,
-        "token_endpoint": metadata.token_endpoint,
-        "revocation_endpoint": metadata.revocation_endpoint,
-    }
-    basic, post = Peer.AuthMethod.BASIC, Peer.AuthMethod.POST
-    if post in metadata.auth_methods and basic not in metadata.auth_methods:
-        values["token_endpoint_auth_method"] = post
-    return values
 
 
 def _absolute(base_url: str | None) -> Callable[[str], str]:

@@ -1,0 +1,139 @@
+"""“Look it up” on the page that adds a peer: its metadata fills in the form."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin import helpers
+from django.contrib.admin.utils import flatten_fieldsets
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.urls import path
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+
+from .. import peer_discovery
+from ..exceptions import NoMetadata, PeerError
+from ..transactions import outside_transactions
+from .peer_form import LookedUpForm, NewPeerForm
+
+_BUTTON = "_look_up"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a look-up came to, by the fields of the form."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    problems: Mapping[str, list[str]] = field(default_factory=dict)
+    hints: Mapping[str, str] = field(default_factory=dict)
+
+
+class PeerLookUpMixin(admin.ModelAdmin):
+    """Adds the address with its button, and the page with what was found."""
+
+    add_form_template = "reciprocal_oauth/admin/peer_add_form.html"
+
+    def get_urls(self) -> list[Any]:
+        # No transaction is open while the peer is waited for; Django's own view has one of its own.
+        view = outside_transactions(self.admin_site.admin_view(self.add_view))
+        name = f"{self.opts.app_label}_{self.opts.model_name}_add"
+        return [path("add/", view, name=name), *super().get_urls()]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any):  # type: ignore[no-untyped-def]
+        if obj is None:
+            kwargs.setdefault("form", NewPeerForm)
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    @method_decorator(sensitive_variables())
+    @method_decorator(sensitive_post_parameters("client_secret"))
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        if request.method != "POST" or _BUTTON not in request.POST:
+            return super().add_view(request, form_url, extra_context)
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return self._looked_up(request, _look_up(request.POST.get("address", "")), extra_context)
+
+    @sensitive_variables()
+    def _looked_up(self, request: HttpRequest, found: Found, extra: Any) -> HttpResponse:
+        fieldsets: Any = list(self.get_fieldsets(request))
+        form_class = self.get_form(
+            request, None, form=LookedUpForm, fields=flatten_fieldsets(fieldsets)
+        )
+        data, hints = _merged(request.POST, found)
+        form = form_class(data, problems=found.problems, hints=hints)
+        self._say(request, form, found)
+        admin_form = helpers.AdminForm(
+            form,
+            fieldsets,
+            self.get_prepopulated_fields(request),
+            self.get_readonly_fields(request),
+            model_admin=self,
+        )
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Add %s") % self.opts.verbose_name,
+            "adminform": admin_form,
+            "errors": helpers.AdminErrorList(form, []),
+            "inline_admin_formsets": [],
+            "is_popup": False,
+            "media": self.media + admin_form.media,
+            "preserved_filters": self.get_preserved_filters(request),
+            **(extra or {}),
+        }
+        return self.render_change_form(request, context, add=True)
+
+    def _say(self, request: HttpRequest, form: LookedUpForm, found: Found) -> None:
+        if not found.values:
+            return
+        labels = ", ".join(str(form.fields[name].label) for name in found.values)
+        text = gettext("Found: %s.") % labels
+        if missing := form.missing():
+            text += " " + gettext("Still to be filled in: %s.") % ", ".join(missing)
+        self.message_user(request, text, messages.SUCCESS)
+
+
+def _look_up(address: str) -> Found:
+    if not address.strip():
+        return Found(problems={"address": [gettext("Enter the address of the other site.")]})
+    try:
+        metadata = peer_discovery.find(address)
+    except PeerError as error:
+        reasons = str(error).splitlines()
+        if not isinstance(error, NoMetadata):
+            return Found(problems={"address": reasons})
+        by_field = {name: [_by_itself(why)] for name, why in error.problems.items()}
+        values = {name: url for name, url in error.endpoints.items() if url}
+        return Found(values, {"address": reasons, **by_field})
+    values = {name: value for name, value in peer_discovery.values_of(metadata).items() if value}
+    hints = peer_discovery.doubts_about(metadata)
+    if not metadata.revocation_endpoint:
+        hints["revocation_endpoint"] = gettext(
+            "Its metadata names none: when a connection ends, our access there is not revoked."
+        )
+    if metadata.scopes:
+        hints["scope"] = gettext("Its metadata lists: %s.") % " ".join(metadata.scopes)
+    return Found(values, hints=hints)
+
+
+def _by_itself(reason: str) -> str:
+    """A reason that went on after the address, as a sentence."""
+    return gettext("Not found: %s.") % reason.rstrip(".")
+
+
+def _merged(typed: QueryDict, found: Found) -> tuple[QueryDict, dict[str, str]]:
+    """What was typed wins, as with the flags of the command; and what to say about it."""
+    data, hints = typed.copy(), dict(found.hints)
+    for name, value in found.values.items():
+        before = data.get(name, "")
+        if name != "token_endpoint_auth_method" and before not in ("", value):
+            hints[name] = gettext("Its metadata says %s. What stood here was kept.") % value
+        else:
+            data[name] = value
+    if "issuer" in found.values:
+        data["address"] = ""
+    return data, hints

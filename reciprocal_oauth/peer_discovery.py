@@ -1,0 +1,69 @@
+"""What a peer says of itself, as values for the fields of its row.
+
+Shared by the admin and the ``reciprocal_peer`` command.
+"""
+
+from urllib.parse import urlsplit
+
+from django.utils.translation import gettext as _
+
+from .client.discovery import Metadata, discover, issuer_in
+from .exceptions import NoMetadata
+from .models import Peer
+
+
+def find(address: str) -> Metadata:
+    """The metadata of the peer at ``address``.
+
+    That is its issuer identifier, or what people take for it: without https://, with a slash at the
+    end too many or too few, the host alone, or the address of the metadata itself. Whatever it is,
+    the issuer that is believed in is the one under which its own metadata is found
+    (RFC 8414, section 3.3).
+
+    :raises PeerError: as :func:`~reciprocal_oauth.client.discovery.discover`.
+    """
+    address = issuer_in(address.strip())
+    issuer = address if "://" in address else f"https://{address}"
+    try:
+        return discover(issuer)
+    except NoMetadata as error:
+        meant = next((other for other in error.issuers if _may_be_meant(issuer, other)), None)
+        if meant is None:
+            raise
+    return discover(meant)
+
+
+def _may_be_meant(address: str, issuer: str) -> bool:
+    """Not another host, nor another tenant of one."""
+    root = address.rstrip("/")
+    is_host = not urlsplit(root).path
+    return issuer.rstrip("/") == root or (is_host and issuer.startswith(f"{root}/"))
+
+
+def values_of(metadata: Metadata) -> dict[str, str]:
+    """What ``metadata`` says, by the fields of a :class:`~reciprocal_oauth.models.Peer`."""
+    values = {
+        "issuer": metadata.issuer,
+        "authorization_endpoint": metadata.authorization_endpoint,
+        "token_endpoint": metadata.token_endpoint,
+        "revocation_endpoint": metadata.revocation_endpoint,
+    }
+    basic, post = Peer.AuthMethod.BASIC, Peer.AuthMethod.POST
+    if post in metadata.auth_methods and basic not in metadata.auth_methods:
+        values["token_endpoint_auth_method"] = post
+    return values
+
+
+def doubts_about(metadata: Metadata) -> dict[str, str]:
+    """What may not work with a peer that says this of itself, by the field that it concerns."""
+    doubts = {}
+    if not metadata.takes_handovers:
+        doubts["reciprocal_endpoint"] = _(
+            "The metadata of %(issuer)s does not list the reciprocal grant among "
+            "grant_types_supported. The peer may not take the codes of this site."
+        ) % {"issuer": metadata.issuer}
+    if not set(Peer.AuthMethod.values) & set(metadata.auth_methods):
+        doubts["token_endpoint_auth_method"] = _(
+            "The metadata of %(issuer)s lists no method that this site knows, only: %(methods)s."
+        ) % {"issuer": metadata.issuer, "methods": ", ".join(metadata.auth_methods) or "–"}
+    return doubts
