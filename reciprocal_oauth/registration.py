@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.urls import NoReverseMatch, reverse
+from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
+from oauth2_provider.generators import generate_client_secret
 from oauth2_provider.models import get_application_model
 
+from . import scopes
 from .compat import oauth2_settings
+from .conf import settings
 from .models import Link, Peer
+from .secret import Secret
+from .transactions import atomic
 
 
 @dataclass(frozen=True)
@@ -23,14 +30,22 @@ class Sheet:
 
     :ivar client_id: the other site's own id here.
     :ivar redirect_uri: our callback, to be registered there.
+    :ivar metadata: where the rest of this can be read (RFC 8414, section 3).
+    :ivar reciprocal_endpoint: where its codes are handed over.
+    :ivar scope_here: the most that it may hold here.
+    :ivar scope_there: what this site asks of it, whoever starts.
     """
 
     client_id: str
     redirect_uri: str
     issuer: str
+    metadata: str
     authorization_endpoint: str
     token_endpoint: str
     revocation_endpoint: str
+    reciprocal_endpoint: str
+    scope_here: str
+    scope_there: str
 
 
 def sheet_for(peer: Peer, absolute: Callable[[str], str] = str) -> Sheet:
@@ -43,15 +58,51 @@ def sheet_for(peer: Peer, absolute: Callable[[str], str] = str) -> Sheet:
         return absolute(path) if (path := _path(route, *args)) else ""
 
     metadata = url("oauth2_provider:oauth-server-metadata")
+    token_endpoint = url("oauth2_provider:token")
+    asked = dict.fromkeys(scopes.split(f"{peer.scope} {peer.reciprocal_scope}"))
     return Sheet(
         client_id=peer.application.client_id if peer.application_id is not None else "",
         redirect_uri=url("reciprocal_oauth:callback", peer.slug),
         # As DOT derives the issuer of its authorization responses (RFC 9207) and its metadata.
         issuer=oauth2_settings.OIDC_ISS_ENDPOINT or metadata.partition("/.well-known/")[0],
+        metadata=metadata,
         authorization_endpoint=url("oauth2_provider:authorize"),
-        token_endpoint=url("oauth2_provider:token"),
+        token_endpoint=token_endpoint,
         revocation_endpoint=url("oauth2_provider:revoke-token"),
+        reciprocal_endpoint=token_endpoint if settings.ACCEPT_HANDOVERS else "",
+        scope_here=peer.allowed_scope,
+        scope_there=" ".join(asked),
     )
+
+
+def mark_of_secret(peer: Peer) -> str:
+    """Tells one client secret of the peer here from the next, and nothing about either."""
+    return _mark(peer.application)
+
+
+def _mark(application: Any) -> str:
+    salt, stored = "reciprocal_oauth.registration", application.client_secret
+    return salted_hmac(salt, stored, algorithm="sha256").hexdigest()
+
+
+@sensitive_variables()
+def replace_secret(peer: Peer, mark: str) -> Secret | None:
+    """Give the peer a new client secret here; the one before stops working at once.
+
+    :param mark: the :func:`mark_of_secret` of the one to be replaced.
+    :returns: the new one, which is stored as DOT stores them, by default as a hash; ``None``: the
+        secret is no longer the one with that mark, and stays.
+    """
+    with atomic():
+        applications = get_application_model()._default_manager.select_for_update()
+        application = applications.get(pk=peer.application_id)
+        if not constant_time_compare(_mark(application), mark):
+            return None
+        made = generate_client_secret()
+        application.client_secret = made
+        application.save(update_fields=["client_secret", "updated"])
+    peer.application = application
+    return Secret(made)
 
 
 def doubt_about(peer: Peer) -> str:

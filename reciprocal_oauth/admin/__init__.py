@@ -1,7 +1,7 @@
 """The admin: peers are set up here; what the protocol writes can be looked at.
 
-- ``peers``: a peer, and what to give to the other site; ``peer_form`` its form, ``peer_look_up``
-  and ``peer_test_page`` what is asked of the other site
+- ``peers``: a peer; ``peer_form`` its form, ``peer_look_up`` and ``peer_test_page`` what is asked
+  of the other site, ``peer_sheet`` what to give to it
 - ``links``: links and their history
 - ``deliveries``: both queues and the ledger of codes
 - ``look_at_only``: what they have in common

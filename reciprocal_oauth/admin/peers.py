@@ -1,6 +1,6 @@
-"""Peers: where the other site is, what each side knows of the other, and what to give to it."""
+"""Peers: where the other site is, and what each side knows of the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -26,21 +26,14 @@ from ..transactions import on_commit
 from .look_at_only import NoSecretLookupsMixin
 from .peer_form import PeerForm
 from .peer_look_up import PeerLookUpMixin
+from .peer_sheet import PeerSheetMixin
 from .peer_test_page import PeerTestMixin
 
 
-def _given(name: str, label: Any) -> Callable[[Any, Peer], str]:
-    """A read-only field with one line of the sheet for the other site."""
-
-    @admin.display(description=label)
-    def field(self: "PeerAdmin", peer: Any) -> str:
-        return getattr(peer.sheet, name) or "–"
-
-    return field
-
-
 @admin.register(Peer)
-class PeerAdmin(PeerLookUpMixin, PeerTestMixin, NoSecretLookupsMixin, admin.ModelAdmin):
+class PeerAdmin(
+    PeerLookUpMixin, PeerSheetMixin, PeerTestMixin, NoSecretLookupsMixin, admin.ModelAdmin
+):
     form = PeerForm
     list_display = ("name", "slug", "enabled", "delivery", "dialect", "issuer", "link_count")
     list_filter = ("enabled", "dialect")
@@ -72,20 +65,6 @@ class PeerAdmin(PeerLookUpMixin, PeerTestMixin, NoSecretLookupsMixin, admin.Mode
             {"fields": ("scope", "reciprocal_scope", "allowed_scope", "preconfigured_scope")},
         ),
     )
-    fields_to_give = (
-        "our_redirect_uri",
-        "its_client_id",
-        "our_issuer",
-        "our_authorization_endpoint",
-        "our_token_endpoint",
-        "our_revocation_endpoint",
-    )
-    our_redirect_uri = _given("redirect_uri", _("redirect URI of this site"))
-    its_client_id = _given("client_id", _("its client ID here"))
-    our_issuer = _given("issuer", _("issuer"))
-    our_authorization_endpoint = _given("authorization_endpoint", _("authorization endpoint"))
-    our_token_endpoint = _given("token_endpoint", _("token endpoint"))
-    our_revocation_endpoint = _given("revocation_endpoint", _("revocation endpoint"))
 
     class Media:
         css: ClassVar = {"all": ["reciprocal_oauth/admin.css"]}
@@ -96,25 +75,11 @@ class PeerAdmin(PeerLookUpMixin, PeerTestMixin, NoSecretLookupsMixin, admin.Mode
         active = Count("links", filter=Q(links__status=Link.Status.ACTIVE))
         return super().get_queryset(request).annotate(active_links=active)
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
-        peer: Any = super().get_object(request, object_id, from_field)
-        if peer is not None:
-            # Read-only fields are given the peer alone, and URLs need the request.
-            peer.sheet = registration.sheet_for(peer, request.build_absolute_uri)
-        return peer
-
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        to_give = {
-            "fields": self.fields_to_give,
-            "description": _(
-                "The peer's client secret here is not shown: if it is lost, set a new one in the "
-                "application."
-            ),
-        }
-        if obj is None:
-            looked_up = (_("What it says of itself"), {"fields": ("address",)})
-            return [self._told_first(request), looked_up, *self.fields_to_fill]
-        return [*self.fields_to_fill, (_("What to give to the other site"), to_give)]
+        if obj is not None:
+            return self.fields_to_fill
+        looked_up = (_("What it says of itself"), {"fields": ("address",)})
+        return [self._told_first(request), looked_up, *self.fields_to_fill]
 
     def _told_first(self, request: HttpRequest) -> Any:
         """What a person has to do at the other site before there is anything to fill in."""
@@ -132,7 +97,7 @@ class PeerAdmin(PeerLookUpMixin, PeerTestMixin, NoSecretLookupsMixin, admin.Mode
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         # The short name stands in the redirect URI that is registered at the peer.
-        return self.fields_to_give if obj is None else ("slug", *self.fields_to_give)
+        return () if obj is None else ("slug",)
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return super().get_prepopulated_fields(request, obj) if obj is None else {}

@@ -1,14 +1,17 @@
 """An administrator's browser, and rows full of canaries."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.core.signals import got_request_exception
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.views.debug import ExceptionReporter
 
 from reciprocal_oauth.models import (
     InboxItem,
@@ -117,3 +120,17 @@ def make_full_link(peer: Peer) -> Callable[..., Link]:
         return link
 
     return make
+
+
+@pytest.fixture
+def reports() -> Iterator[list[str]]:
+    """What the error reports of this test say."""
+    made: list[str] = []
+
+    def report(sender: Any, request: Any, **kwargs: Any) -> None:
+        reporter = ExceptionReporter(request, *sys.exc_info())
+        made.append(reporter.get_traceback_html() + reporter.get_traceback_text())
+
+    got_request_exception.connect(report)
+    yield made
+    got_request_exception.disconnect(report)

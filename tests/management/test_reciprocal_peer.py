@@ -640,9 +640,13 @@ SHEET = {
     "client_id": "music-here",
     "redirect_uri": "/connections/music/callback/",
     "issuer": "/o",
+    "metadata": "/o/.well-known/oauth-authorization-server",
     "authorization_endpoint": "/o/authorize/",
     "token_endpoint": "/o/token/",
     "revocation_endpoint": "/o/revoke_token/",
+    "reciprocal_endpoint": "/o/token/",
+    "scope_here": "profile playback",
+    "scope_there": "play ask-back",
 }
 
 
@@ -674,7 +678,7 @@ def test_whole_urls(peer: Peer, base: str) -> None:
     document = json.loads(run("show", "music", "--json", "--base-url", base))
 
     assert document["give_to_peer"] == {
-        name: value if name == "client_id" else f"https://us.example{value}"
+        name: f"https://us.example{value}" if value.startswith("/") else value
         for name, value in SHEET.items()
     }
     assert "https://us.example/connections/music/callback/" in run(

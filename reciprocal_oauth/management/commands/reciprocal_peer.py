@@ -27,9 +27,13 @@ _LABELS: Mapping[str, str] = {
     "client_id": "its client ID here",
     "redirect_uri": "our redirect URI",
     "issuer": "our issuer",
+    "metadata": "our metadata",
     "authorization_endpoint": "our authorization endpoint",
     "token_endpoint": "our token endpoint",
     "revocation_endpoint": "our revocation endpoint",
+    "reciprocal_endpoint": "our reciprocal endpoint",
+    "scope_here": "most it may hold here",
+    "scope_there": "what we ask of it",
 }
 
 
@@ -243,7 +247,10 @@ def _peer_text(peer: Any) -> str:
 
 
 def _sheet_text(sheet: Sheet, made_up_secret: str = "") -> str:
-    rows = [(_LABELS[name], value or "(not served here)") for name, value in vars(sheet).items()]
+    rows = [
+        (_LABELS[name], value or ("(none)" if "scope" in name else "(not served here)"))
+        for name, value in vars(sheet).items()
+    ]
     if made_up_secret:
         rows.insert(1, ("its client secret here", made_up_secret))
     text = "Give this to the other side:\n" + columns(rows, indent="  ")
