@@ -1,17 +1,24 @@
 """Both queues, and the ledger of codes."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from ..models import InboxItem, OutboxItem, ReciprocalCode
 from ..party_a import resending
-from .look_at_only import USERNAME_FIELD, LookAtOnlyAdmin, OfLinkAdmin, stored_or_none
+from .look_at_only import (
+    USERNAME_FIELD,
+    LookAtOnlyAdmin,
+    OfLinkAdmin,
+    stored_or_none,
+    with_reason,
+)
 
 _PROGRESS = (
     "state",
@@ -38,6 +45,10 @@ class QueueItemAdmin(LookAtOnlyAdmin):
         # A revocation outlives its link.
         return str(item.link.user) if item.link else "–"
 
+    @admin.display(description=_("state"), ordering="state")
+    def progress(self, item: Any) -> str:
+        return with_reason(item.get_state_display(), item.reason and item.get_reason_display())
+
 
 @admin.register(OutboxItem)
 class OutboxItemAdmin(QueueItemAdmin):
@@ -46,8 +57,9 @@ class OutboxItemAdmin(QueueItemAdmin):
         "kind",
         "peer",
         "user",
-        "state",
+        "progress",
         "attempts",
+        "created_at",
         "next_attempt_at",
         "last_error",
     )
@@ -75,18 +87,22 @@ class OutboxItemAdmin(QueueItemAdmin):
 
     @admin.action(description=_("Send again what was given up"), permissions=["carry_on"])
     def resend(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> None:
-        count = self._for_each(request, queryset, resending.resend, _("Sent again."))
-        message = ngettext("%d hand-over is sent again.", "%d hand-overs are sent again.", count)
-        if count:
-            resending.start()
-            self.message_user(request, message % count)
+        done = self._for_each(request, queryset, resending.resend, _("Sent again."))
+        resending.start()
+        paused = resending.paused_among(done)
+        if count := Counter(item.kind for item in done if item.peer_id not in paused):
+            self.message_user(request, gettext("Sent again: %s.") % resending.in_words(count))
+        for peer in paused.values():
+            count = Counter(item.kind for item in done if item.peer_id == peer.pk)
+            text = gettext("Sent once the peer is resumed: %s.") % resending.in_words(count)
+            text += " " + resending.why_it_waits(peer)
+            self.message_user(request, text, messages.WARNING)
 
     @admin.action(description=_("Stop what is under way"), permissions=["carry_on"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> None:
-        count = self._for_each(request, queryset, resending.cancel, _("Stopped."))
-        message = ngettext("%d hand-over was stopped.", "%d hand-overs were stopped.", count)
-        if count:
-            self.message_user(request, message % count)
+        done = self._for_each(request, queryset, resending.cancel, _("Stopped."))
+        if count := Counter(item.kind for item in done):
+            self.message_user(request, gettext("Stopped: %s.") % resending.in_words(count))
 
     def _for_each(
         self,
@@ -94,8 +110,9 @@ class OutboxItemAdmin(QueueItemAdmin):
         queryset: QuerySet[OutboxItem],
         act: Callable[[OutboxItem], None],
         entry: Any,
-    ) -> int:
-        count = 0
+    ) -> list[OutboxItem]:
+        """Those that it could be done with; of the others, the reason is said."""
+        done = []
         for item in queryset:
             try:
                 act(item)
@@ -103,8 +120,8 @@ class OutboxItemAdmin(QueueItemAdmin):
                 self.message_user(request, f"{item}: {refused}", messages.WARNING)
             else:
                 self.log_change(request, item, str(entry))
-                count += 1
-        return count
+                done.append(item)
+        return done
 
 
 @admin.register(InboxItem)
@@ -113,12 +130,13 @@ class InboxItemAdmin(QueueItemAdmin):
         "id",
         "peer",
         "user",
-        "state",
+        "progress",
         "attempts",
+        "created_at",
         "next_attempt_at",
         "last_error",
     )
-    list_filter = ("state", "peer")
+    list_filter = ("state", "reason", "peer")
     fields = ("peer", "link", "has_code", *_PROGRESS)
     readonly_fields = ("has_code", "lease_until")
 

@@ -2,14 +2,17 @@
 
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.translation import get_language_bidi
+from django.utils.translation import get_language_bidi, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from .. import diagram
+from .. import diagram, lifecycle
 from ..models import Link, LinkEvent
 from .look_at_only import (
     USERNAME_FIELD,
@@ -17,7 +20,11 @@ from .look_at_only import (
     LookAtOnlyInline,
     OfLinkAdmin,
     stored_or_none,
+    with_reason,
 )
+
+#: So many links are ended by one request: for each, a peer has to be told.
+MOST_AT_ONCE = 200
 
 
 class ToTheSecondMixin:
@@ -47,6 +54,7 @@ class LinkAdmin(LookAtOnlyAdmin):
         "incoming",
         "status",
         "created_at",
+        "linked_at",
     )
     list_select_related = ("peer", "user")
     list_filter = ("status", "outgoing_state", "incoming_state", "peer")
@@ -90,6 +98,8 @@ class LinkAdmin(LookAtOnlyAdmin):
     )
     readonly_fields = ("outgoing", "incoming", "has_access_token", "has_refresh_token", "steps")
     inlines = (LinkEventInline,)
+    actions = ("disconnect",)
+    change_form_template = "reciprocal_oauth/admin/link_change_form.html"
 
     class Media:
         css: ClassVar = {"all": ["reciprocal_oauth/diagram.css"]}
@@ -98,10 +108,51 @@ class LinkAdmin(LookAtOnlyAdmin):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         if (link := kwargs.get("obj")) is not None:
+            context["may_disconnect"] = link.is_active and self.has_disconnect_permission(request)
             # Not in __str__: a list of links would ask for the user and the peer of each.
             context["subtitle"] = f"{link.user} – {link.peer}"
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
+
+    def has_disconnect_permission(self, request: HttpRequest) -> bool:
+        """Whether somebody may end links: who may change them elsewhere."""
+        return request.user.has_perm("reciprocal_oauth.change_link")
+
+    @admin.action(description=_("Disconnect"), permissions=["disconnect"])
+    def disconnect(self, request: HttpRequest, queryset: QuerySet[Link]) -> HttpResponse | None:
+        """Asks first; the answer comes as the same action."""
+        links = list(queryset.filter(status=Link.Status.ACTIVE)[: MOST_AT_ONCE + 1])
+        if not links:
+            self.message_user(request, gettext("These have ended already."), messages.WARNING)
+        elif len(links) > MOST_AT_ONCE:
+            text = gettext("Disconnect at most %d at once.") % MOST_AT_ONCE
+            self.message_user(request, text, messages.ERROR)
+        elif "sure" not in request.POST:
+            return self._ask(request, links)
+        else:
+            self._end(request, links)
+        return None
+
+    def _ask(self, request: HttpRequest, links: list[Link]) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Disconnect"),
+            "opts": self.opts,
+            "links": links,
+            "media": self.media,
+            "checkbox_name": ACTION_CHECKBOX_NAME,
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "reciprocal_oauth/admin/disconnect.html", context)
+
+    def _end(self, request: HttpRequest, links: list[Link]) -> None:
+        count = 0
+        for link in links:
+            if lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_there=True):
+                self.log_change(request, link, gettext("Disconnected."))
+                count += 1
+        message = ngettext("%d link was ended.", "%d links were ended.", count)
+        self.message_user(request, message % count)
 
     @admin.display(description=_("account there"), ordering="account_name")
     def account(self, link: Link) -> str:
@@ -109,14 +160,14 @@ class LinkAdmin(LookAtOnlyAdmin):
 
     @admin.display(description=_("outgoing access"), ordering="outgoing_state")
     def outgoing(self, link: Link) -> str:
-        return _with_reason(
+        return with_reason(
             link.get_outgoing_state_display(),
             link.outgoing_reason and link.get_outgoing_reason_display(),
         )
 
     @admin.display(description=_("incoming access"), ordering="incoming_state")
     def incoming(self, link: Link) -> str:
-        return _with_reason(
+        return with_reason(
             link.get_incoming_state_display(),
             link.incoming_reason and link.get_incoming_reason_display(),
         )
@@ -135,10 +186,6 @@ class LinkAdmin(LookAtOnlyAdmin):
     @admin.display(description=_("refresh token"))
     def has_refresh_token(self, link: Link) -> str:
         return stored_or_none(link.refresh_token)
-
-
-def _with_reason(state: str, reason: str) -> str:
-    return f"{state}: {reason}" if reason else state
 
 
 @admin.register(LinkEvent)

@@ -32,6 +32,9 @@ class NoSecretLookupsMixin:
 class LookAtOnlyAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
     """Base of the admin classes for such rows. Sub-classes name the fields that are shown."""
 
+    # Counting all rows, only to say beside a search how many there are, takes as long again.
+    show_full_result_count = False
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -93,3 +96,8 @@ class LookAtOnlyInline(admin.TabularInline):
 def stored_or_none(value: Secret | None) -> str:
     """What is shown in place of a secret."""
     return str(_("stored")) if value else str(_("none"))
+
+
+def with_reason(state: str, reason: str) -> str:
+    """A state, and why it is that."""
+    return f"{state}: {reason}" if reason else state

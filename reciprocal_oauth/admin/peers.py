@@ -192,12 +192,10 @@ class PeerAdmin(
 
     def _resume(self, request: HttpRequest, peer: Peer) -> None:
         count = resending.resume(peer)
-        message = ngettext(
-            "Delivery to %(peer)s goes on; %(count)d refused hand-over is sent again.",
-            "Delivery to %(peer)s goes on; %(count)d refused hand-overs are sent again.",
-            count,
-        )
-        self.message_user(request, message % {"peer": peer, "count": count})
+        message = gettext("Delivery to %s goes on.") % peer
+        if count:
+            message += " " + gettext("Sent again: %s.") % resending.in_words(count)
+        self.message_user(request, message)
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[Peer], on: bool) -> None:
         count = 0

@@ -1,8 +1,13 @@
 """What was given up is tried again, by an administrator or by the person whose link it is; and an
 administrator stops what is under way."""
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from .. import lifecycle, scopes
 from ..delivery import dispatchers, pausing
@@ -157,18 +162,43 @@ def cancel(item: OutboxItem) -> None:
     item.refresh_from_db()
 
 
-def resume(peer: Peer) -> int:
+def resume(peer: Peer) -> Counter[str]:
     """End the pause of a peer, and begin anew with the rows that it was paused for.
 
-    :returns: how many rows were given up for the same reason and are sent anew.
+    :returns: how many rows of each kind were given up for the same reason and are sent anew.
     """
     pausing.resume(peer)
-    count = 0
+    count: Counter[str] = Counter()
     for item in peer.outbox.filter(state=State.DEAD, reason__in=pausing.REASONS.values()):
         try:
             resend(item)
         except NotPossible:
             continue  # Nobody waits for it any more.
-        count += 1
+        count[item.kind] += 1
     start()
     return count
+
+
+def in_words(count: Mapping[str, int]) -> str:
+    """So many rows of each kind, such as “2 hand-overs and 1 revocation”."""
+    handovers = count.get(OutboxItem.Kind.HANDOVER, 0)
+    revocations = count.get(OutboxItem.Kind.REVOCATION, 0)
+    first = ngettext("%d hand-over", "%d hand-overs", handovers) % handovers
+    second = ngettext("%d revocation", "%d revocations", revocations) % revocations
+    if handovers and revocations:
+        return _("%(first)s and %(second)s") % {"first": first, "second": second}
+    return second if revocations else first
+
+
+def paused_among(items: Iterable[OutboxItem]) -> dict[Any, Peer]:
+    """The peers of ``items`` that nothing is delivered to until they are resumed, by their key."""
+    of_items = Peer.objects.filter(pk__in={item.peer_id for item in items})
+    return of_items.filter(paused_at__isnull=False).in_bulk()
+
+
+def why_it_waits(peer: Peer) -> str:
+    """What keeps all that is due from going to a ``peer`` that is paused."""
+    return _("Nothing is delivered to %(peer)s until it is resumed: %(reason)s.") % {
+        "peer": peer,
+        "reason": peer.get_paused_reason_display(),
+    }

@@ -54,7 +54,7 @@ def test_what_was_given_up_is_sent_again_and_the_rest_is_named(
     assert _states(rows) == [State.PENDING, State.PENDING]
     assert said == [
         f"revocation there #{rows[1].pk}: It was not given up.",
-        "1 hand-over is sent again.",
+        "Sent again: 1 revocation.",
     ]
     assert LogEntry.objects.get().get_change_message() == "Sent again."
 
@@ -63,7 +63,7 @@ def test_what_is_under_way_is_stopped(admin: Client, rows: list[OutboxItem]) -> 
     said = _act(admin, "cancel", *rows)
 
     assert _states(rows) == [State.DEAD, State.CANCELLED]
-    assert said[-1] == "1 hand-over was stopped."
+    assert said[-1] == "Stopped: 1 revocation."
 
 
 @pytest.mark.threat("W7")
@@ -111,7 +111,17 @@ class TestAPausedPeer:
         peer.refresh_from_db()
         assert peer.paused_at is None
         assert _states(rows) == [State.PENDING, State.PENDING]
-        assert said == ["Delivery to Music goes on; 1 refused hand-over is sent again."]
+        assert said == ["Delivery to Music goes on. Sent again: 1 revocation."]
+
+    def test_what_is_sent_again_to_it_goes_once_it_is_resumed(
+        self, admin: Client, rows: list[OutboxItem]
+    ) -> None:
+        said = _act(admin, "resend", rows[0])
+
+        assert said == [
+            "Sent once the peer is resumed: 1 revocation. Nothing is delivered to Music until it "
+            "is resumed: the other site refused the credentials of this site."
+        ]
 
     def test_resuming_needs_the_permission_to_change(
         self, staff: Callable[..., Client], peer: Peer

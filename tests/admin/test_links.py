@@ -1,10 +1,16 @@
-"""The page of a link in the admin."""
+"""Links in the admin: the page of one, and how they are ended."""
 
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from reciprocal_oauth.models import Link
+from reciprocal_oauth.models import Link, OutboxItem
 
 from .conftest import admin_url, text_of
+from .test_peers import messages_of
 
 
 def test_it_draws_the_steps_of_the_link(admin: Client, full_link: Link) -> None:
@@ -13,3 +19,69 @@ def test_it_draws_the_steps_of_the_link(admin: Client, full_link: Link) -> None:
     assert 'data-drawn="E" data-state="done"' in page
     assert 'data-drawn="F" data-state="failed"' in page
     assert "reciprocal_oauth/admin.css" in page
+
+
+# Ending them
+
+
+def disconnect(client: Client, *links: Link, **sent: str) -> Any:
+    chosen = {"action": "disconnect", "_selected_action": [link.pk for link in links]}
+    return client.post(admin_url(Link, "changelist"), {**chosen, **sent}, follow=True)
+
+
+def is_active(link: Link) -> bool:
+    return Link.objects.get(pk=link.pk).is_active
+
+
+def test_a_link_is_ended_after_a_question(admin: Client, full_link: Link) -> None:
+    question = disconnect(admin, full_link)
+
+    assert "alice – Music" in text_of(question)
+    assert is_active(full_link)
+
+    assert messages_of(disconnect(admin, full_link, sure="yes")) == ["1 link was ended."]
+    assert not is_active(full_link)
+    assert LogEntry.objects.get().get_change_message() == "Disconnected."
+    assert OutboxItem.objects.filter(kind=OutboxItem.Kind.REVOCATION, link=full_link).count() == 2
+
+
+def test_the_page_of_a_link_offers_it_until_it_has_ended(admin: Client, full_link: Link) -> None:
+    page = admin_url(Link, "change", full_link.pk)
+    assert "Disconnect</button>" in text_of(admin.get(page))
+
+    disconnect(admin, full_link, sure="yes")
+
+    assert "Disconnect</button>" not in text_of(admin.get(page))
+    assert messages_of(disconnect(admin, full_link)) == ["These have ended already."]
+
+
+@pytest.mark.threat("W7")
+def test_ending_needs_the_permission_and_post(
+    staff: Callable[..., Client], admin: Client, full_link: Link
+) -> None:
+    looks_only = staff("view_link")
+    page = admin_url(Link, "change", full_link.pk)
+
+    assert "Disconnect</button>" not in text_of(looks_only.get(page))
+    disconnect(looks_only, full_link, sure="yes")
+    asked = {"action": "disconnect", "_selected_action": full_link.pk, "sure": "yes"}
+    admin.get(admin_url(Link, "changelist"), asked)
+
+    assert is_active(full_link)
+
+
+def test_who_may_change_links_may_end_them(staff: Callable[..., Client], full_link: Link) -> None:
+    disconnect(staff("view_link", "change_link"), full_link, sure="yes")
+
+    assert not is_active(full_link)
+
+
+def test_only_so_many_at_once(
+    admin: Client, full_link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reciprocal_oauth.admin.links.MOST_AT_ONCE", 0)
+
+    assert messages_of(disconnect(admin, full_link, sure="yes")) == [
+        "Disconnect at most 0 at once."
+    ]
+    assert is_active(full_link)

@@ -124,7 +124,7 @@ def test_what_was_refused_goes_on_once_the_peer_is_resumed(
     fake_peer.answers["/token/"] = token_response()
     fake_peer.answers["/revoke/"] = Reply()
     peer.refresh_from_db()
-    assert resending.resume(peer) == 1
+    assert resending.resume(peer).total() == 1
     worker.drain()
 
     waiting.refresh_from_db()
@@ -132,7 +132,7 @@ def test_what_was_refused_goes_on_once_the_peer_is_resumed(
     assert link_as_a.outbox.get(kind=OutboxItem.Kind.HANDOVER).state == State.ACCEPTED
     link_as_a.refresh_from_db()
     assert (link_as_a.incoming_state, link_as_a.incoming_reason) == (Link.Incoming.GRANTED, "")
-    assert resending.resume(peer) == 0
+    assert not resending.resume(peer)
 
 
 @pytest.mark.rfc("6749", "5.2")

@@ -75,16 +75,14 @@ def test_what_was_given_up_is_sent_again_by_number_or_all_of_a_peer(link_as_a: L
     assert set(OutboxItem.objects.values_list("state", flat=True)) == {State.PENDING}
 
 
-def test_what_is_sent_again_to_a_paused_peer_is_said_to_wait(link_as_a: Link) -> None:
-    dead = make(link_as_a, state=State.DEAD)
-    Peer.objects.update(paused_at=timezone.now(), paused_reason="credentials_refused")
+def test_what_is_sent_again_to_a_paused_peer_goes_once_it_is_resumed(link_as_a: Link) -> None:
+    Peer.objects.update(paused_at=timezone.now(), paused_reason="gone")
+    make(link_as_a, state=State.DEAD)
 
-    text, _ = run("resend", str(dead.pk))
+    text, warning = run("resend", "--dead")
 
-    assert text.splitlines() == [
-        "Sent again: 1.",
-        "1 of them will wait: “music” is paused. See to it, then run: reciprocal_peer resume music",
-    ]
+    assert text == "Sent again: 1.\n"
+    assert "Nothing is delivered to Music until it is resumed" in warning
 
 
 def test_what_cannot_be_sent_again_is_named_with_the_reason(link_as_a: Link) -> None:

@@ -752,7 +752,7 @@ class TestAPausedPeer:
     def test_it_is_resumed(self) -> None:
         text = run("resume", "music")
 
-        assert text == "Delivery goes on. Hand-overs that are sent again: 0.\n"
+        assert text == "Delivery goes on. Sent again: 0 hand-overs.\n"
         assert Peer.objects.get().paused_at is None
         assert json.loads(run("resume", "music", "--json")) == {"resumed": False, "sent_again": 0}
 

@@ -1,6 +1,5 @@
 """Lists what was or is to be handed over, sends it again, or stops it."""
 
-from collections import Counter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -70,6 +69,9 @@ class Command(BaseCommand):
             self._for_each(chosen, resending.resend, "sent_again", options)
         finally:
             resending.start()
+        if not options["json"]:
+            for peer in resending.paused_among(chosen).values():
+                self.stderr.write(self.style.WARNING(printable(resending.why_it_waits(peer))))
 
     def cancel(self, options: dict[str, Any]) -> None:
         if not options["numbers"]:
@@ -79,36 +81,22 @@ class Command(BaseCommand):
 
     def _for_each(self, items: Any, act: Any, done: str, options: dict[str, Any]) -> None:
         """:raises CommandError: something that was named by its number was refused."""
-        changed, refused = [], {}
+        numbers, refused = [], {}
         for item in items:
             try:
                 act(item)
-                changed.append(item)
+                numbers.append(item.pk)
             except resending.NotPossible as error:
                 refused[item.pk] = str(error)
         if options["json"]:
-            numbers = [item.pk for item in changed]
             self.stdout.write(as_json({done: numbers, "refused": refused}))
         else:
-            self.stdout.write(f"{done.capitalize().replace('_', ' ')}: {len(changed)}.")
-            self._tell_of_pauses(changed)
+            self.stdout.write(f"{done.capitalize().replace('_', ' ')}: {len(numbers)}.")
         complaint = "\n".join(f"Number {number}: {why}" for number, why in refused.items())
         if complaint and options["numbers"]:
             raise CommandError(complaint)
         if complaint and not options["json"]:
             self.stderr.write(complaint)
-
-    def _tell_of_pauses(self, changed: Any) -> None:
-        waiting = Counter(item.peer.slug for item in changed if _waits_for_resume(item))
-        for slug, count in sorted(waiting.items()):
-            self.stdout.write(
-                f"{count} of them will wait: “{printable(slug)}” is paused. "
-                f"See to it, then run: reciprocal_peer resume {printable(slug)}"
-            )
-
-
-def _waits_for_resume(item: OutboxItem) -> bool:
-    return item.state in OutboxItem.LIVE_STATES and item.peer.paused_at is not None
 
 
 def _items(slug: str | None) -> QuerySet[OutboxItem]:

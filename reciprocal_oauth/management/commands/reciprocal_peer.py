@@ -139,10 +139,10 @@ class Command(BaseCommand):
         was_paused = peer.paused_at is not None
         count = resending.resume(peer)
         if options["json"]:
-            self.stdout.write(as_json({"resumed": was_paused, "sent_again": count}))
+            self.stdout.write(as_json({"resumed": was_paused, "sent_again": count.total()}))
             return
         done = "Delivery goes on" if was_paused else "Delivery was not paused"
-        self.stdout.write(f"{done}. Hand-overs that are sent again: {count}.")
+        self.stdout.write(f"{done}. Sent again: {resending.in_words(count)}.")
 
     def test(self, options: dict[str, Any]) -> None:
         findings = peer_test.run(_named(options["slug"]))
