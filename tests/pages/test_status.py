@@ -67,7 +67,7 @@ def test_an_attempt_that_failed_is_said_in_plain_words(browser: Client, link_as_
 
     assert states(browser)["E"] == "running"
     assert "The last attempt failed. It is tried again by itself." in page
-    assert "503" not in page
+    assert "HTTP 503" not in page
 
 
 def test_nothing_is_under_way_to_a_peer_that_is_paused(browser: Client, peer: Peer) -> None:
