@@ -103,7 +103,7 @@ def _ask(peer: Peer, url: str, parameters: Mapping[str, str]) -> PeerError | Non
         answer = token_endpoint.post(peer, url, {**made_up, **parameters})
     except PeerError as error:
         return error
-    return None if answer.status == 200 else token_endpoint.refusal(answer)
+    return None if 200 <= answer.status < 300 else token_endpoint.refusal(answer)
 
 
 def _tls(peer: Peer, asked: PeerError | None) -> Finding:
@@ -143,7 +143,7 @@ def _differing(peer: Peer, metadata: Metadata) -> Iterator[str]:
 
 def _endpoint(asked: PeerError | None) -> Finding:
     if asked is None:
-        reason = gettext("It accepted a code that was made up. It must not.")
+        reason = gettext("It takes a code that was made up: it checks nothing, or is another page.")
         return Finding(Check.ENDPOINT, State.FAILED, reason)
     if not isinstance(asked, PeerRefused):
         return Finding(Check.ENDPOINT, State.FAILED, str(asked))
@@ -179,7 +179,9 @@ def _grant(peer: Peer, metadata: Metadata | None) -> Finding:
     }
     answer = _ask(peer, peer.handover_endpoint, bogus)
     if answer is None:
-        reason = gettext("It accepted a hand-over that was made up. It must not.")
+        reason = gettext(
+            "It takes a hand-over that was made up: it checks nothing, or is another page."
+        )
         return Finding(Check.GRANT, State.FAILED, reason)
     if not isinstance(answer, PeerRefused):
         return Finding(Check.GRANT, State.FAILED, str(answer))

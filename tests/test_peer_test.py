@@ -125,10 +125,20 @@ def test_a_peer_without_issuer_has_no_metadata_to_read(well: FakePeer, peer: Pee
     assert states()["metadata"] == "unknown"
 
 
-def test_a_peer_that_takes_what_was_made_up_fails(well: FakePeer) -> None:
-    well.answers["/token/"] = token_response()
+@pytest.mark.parametrize("reply", [token_response(), Reply(204), Reply(200, b"<h1>Hello</h1>")])
+def test_a_peer_that_takes_what_was_made_up_fails(well: FakePeer, reply: Reply) -> None:
+    well.answers["/token/"] = reply
 
     assert states(1)["token_endpoint"] == "failed"
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_a_peer_that_takes_a_hand_over_that_was_made_up_fails(well: FakePeer, status: int) -> None:
+    well.answers["/token/"] = answering(refusing("invalid_grant"), Reply(status))
+
+    found = states(1)
+
+    assert (found["credentials"], found["grant"]) == ("passed", "failed")
 
 
 def test_a_peer_that_is_down_fails_without_a_word_about_credentials(
