@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.checks import CheckMessage, Error, Warning, run_checks
@@ -481,7 +482,7 @@ def test_what_is_kept_about_tokens_of_another_server(
 
 
 def test_without_the_toolkit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks.apps, "is_installed", lambda name: name != "oauth2_provider")
+    monkeypatch.setattr(apps, "is_installed", lambda name: name != "oauth2_provider")
 
     with pytest.raises(ImproperlyConfigured, match="'oauth2_provider' to INSTALLED_APPS"):
         checks.require_toolkit()

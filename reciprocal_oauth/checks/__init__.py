@@ -1,0 +1,26 @@
+"""System checks: what can be seen to be wrong before the first request.
+
+No check opens a database connection, so peers are not checked here but when they are saved.
+"""
+
+from ..check_ids import Id
+from .of_settings import check_deployment, check_settings, check_sweep
+from .of_site import (
+    check_databases,
+    check_introspection,
+    check_sqlite,
+    check_urls,
+    require_toolkit,
+)
+
+__all__ = [
+    "Id",
+    "check_databases",
+    "check_deployment",
+    "check_introspection",
+    "check_settings",
+    "check_sqlite",
+    "check_sweep",
+    "check_urls",
+    "require_toolkit",
+]
