@@ -228,7 +228,7 @@ def _running(link: Link) -> tuple[str, str]:
 
 def _why(reason: str, last: str) -> str:
     label = str(Reason(reason).label) if reason in Reason.values and reason else reason
-    sentence = f"{label[:1].upper()}{label[1:]}." if label else ""
+    sentence = _("%s.") % f"{label[:1].upper()}{label[1:]}" if label else ""
     return f"{sentence} {last}".strip()
 
 

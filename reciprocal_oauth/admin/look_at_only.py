@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db import models
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..models.fields import EncryptedField
@@ -100,4 +101,6 @@ def stored_or_none(value: Secret | None) -> str:
 
 def with_reason(state: str, reason: str) -> str:
     """A state, and why it is that."""
-    return f"{state}: {reason}" if reason else state
+    if not reason:
+        return state
+    return gettext("%(state)s: %(reason)s") % {"state": state, "reason": reason}

@@ -77,7 +77,7 @@ class PeerForm(forms.ModelForm):
         if "dialect" in self.fields:
             field = self.fields["dialect"]
             known = ", ".join(sorted(plugins.dialects()))
-            field.help_text = format_lazy("{} {}: {}.", field.help_text, _("Known"), known)
+            field.help_text = format_lazy("{} {}", field.help_text, _("Known: %s.") % known)
 
     def clean_client_secret(self) -> Secret:
         given: str = self.cleaned_data["client_secret"]

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import OuterRef, QuerySet, Subquery
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .fields import EncryptedField
@@ -28,7 +29,7 @@ class InboxItem(QueueItem):
         ]
 
     def __str__(self) -> str:
-        return f"Hand-over #{self.pk}"
+        return gettext("Hand-over #%s") % self.pk
 
 
 def with_newest_code(links: QuerySet[Link]) -> QuerySet[Link]:

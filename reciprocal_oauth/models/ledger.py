@@ -8,6 +8,7 @@ import uuid
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .links import Link
@@ -45,7 +46,7 @@ class ReciprocalCode(models.Model):
         indexes = [models.Index(fields=["link", "state"], name="reciprocal_code_of_link")]
 
     def __str__(self) -> str:
-        return f"Code {self.id}"
+        return gettext("Code %s") % self.id
 
     @property
     def redirect_uri(self) -> str:
