@@ -15,7 +15,7 @@ from django.views.generic import DetailView, ListView
 from .. import access_here, diagram
 from ..models import AuthorizationRequest, Link, Peer
 from ..models.inbox import with_newest_code
-from ..party_a.mending import knows_accounts
+from ..party_a.mending import Mend, knows_accounts, mend_of
 from .protection import ProtectedPageMixin
 
 #: How long the list tells that the other side has ended a connection.
@@ -61,7 +61,13 @@ class LinkListView(OwnLinksMixin, ListView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         linked = {link.peer_id for link in context["links"]}
-        context["offers"] = list(self._offers(linked))
+        mended_so = {x.peer_id for x in context["links"] if mend_of(x) == Mend.CONNECT}
+        # The button that mends such a link is the same, and stands on its card.
+        context["offers"] = [
+            offer
+            for offer in self._offers(linked)
+            if offer.peer.pk not in mended_so or knows_accounts(offer.peer)
+        ]
         context["linked_peers"] = linked
         context["any_linked"] = any(offer.is_linked for offer in context["offers"])
         context["all_linked"] = all(offer.is_linked for offer in context["offers"])

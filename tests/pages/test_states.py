@@ -437,7 +437,7 @@ def test_of_a_link_is_told_since_when_it_works_and_when_it_was_last_renewed(
     assert "Access last renewed by Music" in page
 
     Link.objects.update(outgoing_state=Outgoing.ACTIVE, linked_at=timezone.now())
-    assert "Connected both ways since" in browser.get("/connections/").content.decode()
+    assert "Connected since" in browser.get("/connections/").content.decode()
 
 
 def test_where_there_is_nothing_the_list_says_so(browser: Client) -> None:
