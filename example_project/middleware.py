@@ -25,8 +25,8 @@ class ContentSecurityPolicy:
         response = self.get_response(request)
         if settings.DEBUG and response.status_code in (404, 500):
             return response  # Django's own debug pages have their style inline.
-        present = response.get("Content-Security-Policy")
-        response["Content-Security-Policy"] = (
-            f"{self.policy}; {present}" if present else self.policy
-        )
+        present = response.get("Content-Security-Policy", "")
+        report = f"report-uri {settings.CSP_REPORT_URI}" if settings.CSP_REPORT_URI else ""
+        lines = [line for line in (self.policy, present, report) if line]
+        response["Content-Security-Policy"] = "; ".join(lines)
         return response

@@ -18,6 +18,7 @@
 ``EXAMPLE_USER_MODEL``         ``uuid``: users with UUID keys
 ``EXAMPLE_HASHED_TOKENS``      ``1``: DOT stores tokens as hashes
 ``EXAMPLE_LOGIN_REQUIRED``     ``1``: Django's ``LoginRequiredMiddleware``
+``EXAMPLE_REPORT_URI``         where browsers report what the content security policy keeps out
 ``EXAMPLE_FAST_PASSWORDS``     ``1``: passwords are hashed in no time, for users like alice/alice
 =============================  ===================================================================
 """
@@ -63,6 +64,15 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
+LANGUAGES = [
+    ("ar", "العربية"),
+    ("de", "Deutsch"),
+    ("en", "English"),
+    ("es", "Español"),
+    ("fr", "Français"),
+    ("ja", "日本語"),
+]
+CSP_REPORT_URI = os.environ.get("EXAMPLE_REPORT_URI", "")
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -81,6 +91,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "example_project.middleware.ContentSecurityPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

@@ -5,7 +5,9 @@ Where there is no Chromium the tests are skipped; with ``REQUIRE_BROWSER`` set t
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +51,72 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+class Collector:
+    """Where browsers report what the content security policy of a site has kept out.
+
+    :ivar reports: the reports so far, as JSON.
+    """
+
+    def __init__(self) -> None:
+        self.reports: list[str] = []
+        reports = self.reports
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                reports.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/reports/"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture(scope="package")
+def report_collector() -> Iterator[Collector]:
+    collector = Collector()
+    yield collector
+    collector.stop()
+
+
+@pytest.fixture
+def reports(report_collector: Collector) -> list[str]:
+    """What browsers report during the test."""
+    report_collector.reports.clear()
+    return report_collector.reports
+
+
 @pytest.fixture(scope="package")
 def running_sites(
-    chromium: Any, tmp_path_factory: pytest.TempPathFactory
+    chromium: Any, report_collector: Collector, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Site, Site]]:
     first, second = free_ports()
-    assistant, music = two_sites(tmp_path_factory.mktemp("sites"), ports=(first, second))
+    assistant, music = two_sites(
+        tmp_path_factory.mktemp("sites"),
+        ports=(first, second),
+        env={"EXAMPLE_REPORT_URI": report_collector.url},
+    )
+    with running(assistant, music, prepare=True):
+        yield assistant, music
+
+
+@pytest.fixture(scope="package")
+def sites_with_accounts(
+    chromium: Any, report_collector: Collector, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Site, Site]]:
+    """Two sites that tell each other which account it is (OpenID Connect)."""
+    first, second = free_ports()
+    env = {"EXAMPLE_REPORT_URI": report_collector.url, "EXAMPLE_OIDC": "1"}
+    assistant, music = two_sites(
+        tmp_path_factory.mktemp("sites-with-accounts"), ports=(first, second), env=env
+    )
     with running(assistant, music, prepare=True):
         yield assistant, music
 
@@ -62,14 +124,24 @@ def running_sites(
 @pytest.fixture
 def sites(running_sites: tuple[Site, Site]) -> tuple[Site, Site]:
     """The assistant and the music service, running, nobody connected."""
-    forget = "from reciprocal_oauth.models import Link; Link.objects.all().delete()"
-    for site in running_sites:
-        site.manage("shell", "--verbosity=0", "-c", forget)
-    return running_sites
+    return forget_links(running_sites)
 
 
 @pytest.fixture
-def new_page(chromium: Any) -> Iterator[Callable[..., Any]]:
+def sites_that_know_accounts(sites_with_accounts: tuple[Site, Site]) -> tuple[Site, Site]:
+    """The same, where accounts at the other site can be told apart."""
+    return forget_links(sites_with_accounts)
+
+
+def forget_links(sites: tuple[Site, Site]) -> tuple[Site, Site]:
+    forget = "from reciprocal_oauth.models import Link; Link.objects.all().delete()"
+    for site in sites:
+        site.manage("shell", "--verbosity=0", "-c", forget)
+    return sites
+
+
+@pytest.fixture
+def new_page(chromium: Any, reports: list[str]) -> Iterator[Callable[..., Any]]:
     """Opens a page in a browser of its own; keyword arguments are those of Playwright's
     ``new_context``. In the end, none may have broken its site's content security policy."""
     contexts: list[Any] = []
@@ -88,6 +160,7 @@ def new_page(chromium: Any) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert [text for text in complaints if "Content Security Policy" in text] == []
+    assert reports == []
 
 
 @pytest.fixture
@@ -99,3 +172,28 @@ def picture() -> Callable[[Any, str], None]:
         page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
 
     return take
+
+
+@pytest.fixture
+def examine(picture: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
+    """Looks at a page on a phone and on a desktop, in both colour schemes: keeps a picture of each,
+    axe finds nothing, and nothing scrolls sideways."""
+    from .test_linking import faults_of
+
+    def look(page: Any, name: str) -> None:
+        before = page.viewport_size
+        for width, height in ((390, 844), (1280, 900)):
+            page.set_viewport_size({"width": width, "height": height})
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                where = f"{name}-{width}-{scheme}"
+                picture(page, where)
+                if (width < 1000) is (scheme == "light"):
+                    continue  # Two of the four show axe every width and every colour.
+                assert faults_of(page) == [], where
+                fits = "document.documentElement.scrollWidth <= window.innerWidth"
+                assert page.evaluate(fits), f"{where} scrolls sideways"
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size(before)
+
+    return look
