@@ -18,10 +18,12 @@ LAYERS: list[tuple[str, ...]] = [
     ("models", "migrations"),
     (
         "access_here",
+        "charts",
         "diagram",
         "key_rotation",
         "lifecycle",
         "noticing",
+        "overview",
         "registration",
         "retention",
     ),

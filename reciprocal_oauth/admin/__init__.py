@@ -4,6 +4,7 @@
   of the other site, ``peer_sheet`` what to give to it
 - ``links``: links and their history
 - ``deliveries``: both queues and the ledger of codes
+- ``overview_page``: how links and hand-overs are doing
 - ``look_at_only``: what they have in common
 
 Visits under way (``AuthorizationRequest``) are nobody's business and are not registered.

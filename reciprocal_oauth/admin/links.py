@@ -102,7 +102,7 @@ class LinkAdmin(LookAtOnlyAdmin):
     change_form_template = "reciprocal_oauth/admin/link_change_form.html"
 
     class Media:
-        css: ClassVar = {"all": ["reciprocal_oauth/diagram.css"]}
+        css: ClassVar = {"all": ["reciprocal_oauth/admin.css", "reciprocal_oauth/diagram.css"]}
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -24,6 +24,7 @@ from ..models import Link, Peer
 from ..party_a import resending
 from ..transactions import on_commit
 from .look_at_only import NoSecretLookupsMixin
+from .overview_page import OverviewMixin
 from .peer_form import PeerForm
 from .peer_look_up import PeerLookUpMixin
 from .peer_sheet import PeerSheetMixin
@@ -32,7 +33,12 @@ from .peer_test_page import PeerTestMixin
 
 @admin.register(Peer)
 class PeerAdmin(
-    PeerLookUpMixin, PeerSheetMixin, PeerTestMixin, NoSecretLookupsMixin, admin.ModelAdmin
+    OverviewMixin,
+    PeerLookUpMixin,
+    PeerSheetMixin,
+    PeerTestMixin,
+    NoSecretLookupsMixin,
+    admin.ModelAdmin,
 ):
     form = PeerForm
     list_display = ("name", "slug", "enabled", "delivery", "dialect", "issuer", "link_count")

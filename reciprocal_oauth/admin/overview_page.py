@@ -1,0 +1,126 @@
+"""The overview: charts of links and hand-overs, each with its numbers as a table."""
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils.formats import date_format, number_format
+from django.utils.translation import get_language_bidi, gettext
+
+from .. import charts, overview
+from ..charts import Chart
+from ..overview import DURATIONS, OfPeer, Overview
+
+#: So many peers are drawn, those with the most to be done; the table has all.
+_DRAWN = 10
+
+
+class OverviewMixin(admin.ModelAdmin):
+    """Adds the page, and the way to it from the list."""
+
+    change_list_template = "reciprocal_oauth/admin/peer_change_list.html"
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.overview_view)
+        name = f"{self.opts.app_label}_{self.opts.model_name}_overview"
+        return [path("overview/", view, name=name), *super().get_urls()]
+
+    def has_overview_permission(self, request: HttpRequest) -> bool:
+        """Who may look at peers and at links may look at how many there are."""
+        return self.has_view_permission(request) and request.user.has_perm(
+            "reciprocal_oauth.view_link"
+        )
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        may_see = {"has_overview_permission": self.has_overview_permission(request)}
+        response: HttpResponse = super().changelist_view(
+            request, {**may_see, **(extra_context or {})}
+        )
+        return response
+
+    def overview_view(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_overview_permission(request):
+            raise PermissionDenied
+        found = overview.of_site()
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Overview"),
+            "opts": self.opts,
+            "media": self.media,
+            "overview": found,
+            "count_of_days": overview.DAYS,
+            "success": _percent(found.success),
+            "median": _in_words(found.median),
+            "p95": _in_words(found.p95),
+            "durations": list(zip(_classes(), found.durations, strict=True)),
+            **_charts(found),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "reciprocal_oauth/admin/overview.html", context)
+
+
+def _charts(found: Overview) -> dict[str, Chart | None]:
+    mirrored = get_language_bidi()
+    dates = [date_format(day.date, "SHORT_DATE_FORMAT") for day in found.days]
+    done, dead = gettext("redeemed"), gettext("given up")
+    handovers = [
+        (done, [day.done for day in found.days]),
+        (dead, [day.dead for day in found.days]),
+    ]
+    links = [("", [day.active for day in found.days])]
+    peers = sorted(found.peers, key=_to_be_done, reverse=True)[:_DRAWN]
+    queues = [
+        (gettext("waiting"), [each.sent_waiting + each.received_waiting for each in peers]),
+        (dead, [each.sent_dead + each.received_dead for each in peers]),
+    ]
+    return {
+        "links_chart": charts.columns(dates, links, mirrored=mirrored),
+        "handovers_chart": charts.columns(dates, handovers, mirrored=mirrored),
+        "durations_chart": charts.rows(_classes(), [("", found.durations)], mirrored=mirrored),
+        "peers_chart": charts.rows([str(each.peer) for each in peers], queues, mirrored=mirrored),
+    }
+
+
+def _to_be_done(each: OfPeer) -> int:
+    return each.sent_waiting + each.sent_dead + each.received_waiting + each.received_dead
+
+
+def _classes() -> list[str]:
+    """The classes of duration in words."""
+    bounds = [_in_words(bound) for bound in DURATIONS]
+    between = [
+        gettext("%(from)s to %(to)s") % {"from": start, "to": end}
+        for start, end in pairwise(bounds)
+    ]
+    first, last = gettext("less than %s") % bounds[0], gettext("%s or longer") % bounds[-1]
+    return [first, *between, last]
+
+
+def _percent(value: float | None) -> str:
+    if value is None:
+        return "–"
+    # Not rounded up to 100 while something has failed.
+    return gettext("%s %%") % number_format(int(value * 10) / 10, 1)
+
+
+def _in_words(duration: timedelta | None) -> str:
+    """To two digits or so, in the largest unit that is not too large."""
+    if duration is None:
+        return "–"
+    seconds = duration.total_seconds()
+    for size, unit in (
+        (86400, gettext("%s d")),
+        (3600, gettext("%s h")),
+        (60, gettext("%s min")),
+        (1, gettext("%s s")),
+    ):
+        if seconds >= size or size == 1:
+            value = seconds / size
+            is_whole = value >= 10 or value == int(value)
+            return unit % number_format(value, 0 if is_whole else 1)
+    raise AssertionError("unreachable")

@@ -1,0 +1,230 @@
+"""The overview: what it counts, who may see it, and what it costs."""
+
+import html
+import re
+from collections.abc import Callable
+from datetime import datetime, time, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from reciprocal_oauth import overview
+from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
+
+from .conftest import admin_url, text_of
+
+State = OutboxItem.State
+
+
+@pytest.fixture
+def make_links(user: Any) -> Callable[..., None]:
+    """Links of a peer that began, and perhaps ended, so many days ago; at noon."""
+
+    def make(peer: Peer, *spans: tuple[int, int | None]) -> None:
+        for begun, ended in spans:
+            link = Link.objects.create(
+                user=user,
+                peer=peer,
+                account_key=f"key-{Link.objects.count()}",
+                status=Link.Status.ACTIVE if ended is None else Link.Status.ENDED,
+                ended_at=None if ended is None else noon(ended),
+            )
+            Link.objects.filter(pk=link.pk).update(created_at=noon(begun))
+
+    return make
+
+
+def noon(days_ago: int) -> datetime:
+    today = timezone.localdate() - timedelta(days=days_ago)
+    return timezone.make_aware(datetime.combine(today, time(12)))
+
+
+def hand_over(peer: Peer, state: str, days_ago: int = 1, seconds: float = 5, **values: Any) -> None:
+    ended = state in (State.DONE, State.DEAD)
+    finished = noon(days_ago)
+    OutboxItem.objects.create(
+        peer=peer,
+        state=state,
+        created_at=finished - timedelta(seconds=seconds),
+        finished_at=finished if ended else None,
+        **values,
+    )
+
+
+def page(client: Client) -> str:
+    return html.unescape(text_of(client.get(admin_url(Peer, "overview"))))
+
+
+def numbers(text: str) -> list[str]:
+    return re.findall(r"<dd>(.*?)</dd>", text)
+
+
+def test_links_over_time(peer: Peer, make_links: Callable[..., None]) -> None:
+    make_links(peer, (100, None), (100, 50), (3, None), (3, 2), (0, None))
+
+    days = overview.of_site().days
+
+    assert len(days) == overview.DAYS
+    assert days[-1].date == timezone.localdate()
+    assert [day.active for day in days[-5:]] == [1, 3, 2, 2, 3]
+    assert [day.begun for day in days[-5:]] == [0, 2, 0, 0, 1]
+    assert [day.ended for day in days[-5:]] == [0, 0, 1, 0, 0]
+    assert days[0].active == 1
+
+
+def test_a_day_begins_at_midnight_of_the_time_zone(
+    peer: Peer, make_links: Callable[..., None]
+) -> None:
+    make_links(peer, (1, None))
+    midnight = noon(0) - timedelta(hours=12)
+
+    for moment, expected in ((midnight - timedelta(seconds=1), [1, 0]), (midnight, [0, 1])):
+        Link.objects.update(created_at=moment)
+        assert [day.begun for day in overview.of_site().days[-2:]] == expected
+
+
+def test_hand_overs_that_have_ended(peer: Peer) -> None:
+    for state, count in ((State.DONE, 3), (State.DEAD, 1), (State.CANCELLED, 1)):
+        for _ in range(count):
+            hand_over(peer, state)
+    hand_over(peer, State.DONE, days_ago=overview.DAYS)
+    hand_over(peer, State.DEAD, kind=OutboxItem.Kind.REVOCATION)
+
+    found = overview.of_site()
+
+    assert (found.done, found.dead, found.success) == (3, 1, 75)
+    assert (found.days[-2].done, found.days[-2].dead) == (3, 1)
+
+
+def test_how_long_it_takes(peer: Peer) -> None:
+    for seconds in range(1, 101):
+        hand_over(peer, State.DONE, seconds=seconds)
+    hand_over(peer, State.DEAD, seconds=10_000)
+
+    found = overview.of_site()
+
+    assert found.median == timedelta(seconds=50)
+    assert found.p95 == timedelta(seconds=95)
+    assert found.durations == [0, 9, 50, 41, 0, 0, 0]
+
+
+def test_what_waits_and_what_was_given_up(
+    peer: Peer, link_as_a: Link, make_peer: Callable[..., Peer]
+) -> None:
+    other = make_peer("tv")
+    for state in (State.PENDING, State.CLAIMED, State.ACCEPTED, State.DEAD, State.DONE):
+        hand_over(peer, state)
+    hand_over(peer, State.PENDING, kind=OutboxItem.Kind.REVOCATION)
+    for number, state in enumerate((State.PENDING, State.DEAD, State.DEAD)):
+        InboxItem.objects.create(peer=peer, link=link_as_a, code_hash=str(number), state=state)
+
+    of_music, of_other = overview.of_site().peers
+
+    assert of_music == overview.OfPeer(peer, 1, 3, 1, 1, 2)
+    assert of_other == overview.OfPeer(other, 0, 0, 0, 0, 0)
+
+
+def test_the_page(admin: Client, peer: Peer, make_links: Callable[..., None]) -> None:
+    make_links(peer, (3, None), (0, None))
+    for state in (State.DONE, State.DONE, State.DEAD):
+        hand_over(peer, state, seconds=90)
+
+    text = page(admin)
+
+    assert numbers(text) == ["2", "66.6 %", "1.5 min", "1.5 min"]
+    assert text.count('<svg class="ro-chart" role="img" aria-labelledby=') == 4
+    yesterday = f"{timezone.localdate() - timedelta(days=1):%m/%d/%Y}"
+    assert f"<title>{yesterday}: 2 redeemed, 1 given up</title>" in text
+    assert "1 min to 10 min: 2. " in text  # What is drawn, for those who do not see it.
+    assert "Music: 0 waiting, 1 given up. " in text
+    given_up = f"?peer__id__exact={peer.pk}&kind__exact=handover&state__exact=dead"
+    assert f'{given_up}">1</a>' in text
+
+
+def test_what_the_numbers_lead_to(admin: Client, peer: Peer, link_as_a: Link) -> None:
+    hand_over(peer, State.DEAD)
+    hand_over(peer, State.ACCEPTED)
+
+    for link in re.findall(r'href="([^"]+handover[^"]+)"', page(admin)):
+        assert admin.get(link).context["cl"].result_count == 1
+
+
+def test_nothing_yet(admin: Client, db: None) -> None:
+    text = page(admin)
+
+    assert "nobody has connected anything" in text
+    assert "ro-chart" not in text
+
+
+def test_links_without_any_hand_over(admin: Client, peer: Peer, link_as_a: Link) -> None:
+    text = page(admin)
+
+    assert numbers(text) == ["1", "–", "–", "–"]
+    assert "This site has handed over no code in this time." in text
+    assert "None waits, and none was given up." in text
+
+
+def test_from_right_to_left(admin: Client, peer: Peer, link_as_a: Link, settings: Any) -> None:
+    settings.LANGUAGE_CODE = "ar"
+
+    assert '<text class="ro-chart-text" x="100%"' in page(admin)
+
+
+@pytest.mark.threat("W3")
+def test_markup_in_the_name_of_a_peer(admin: Client, peer: Peer, link_as_a: Link) -> None:
+    Peer.objects.update(name="<script>alert(1)</script>")
+    hand_over(peer, State.DEAD)
+
+    assert "<script>alert(1)" not in text_of(admin.get(admin_url(Peer, "overview")))
+
+
+@pytest.mark.threat("W7")
+@pytest.mark.parametrize("permission", ["view_peer", "view_link"])
+def test_it_needs_both_permissions_to_look(
+    staff: Callable[..., Client], peer: Peer, permission: str
+) -> None:
+    client = staff(permission)
+
+    assert client.get(admin_url(Peer, "overview")).status_code == 403
+    pages = [reverse("admin:app_list", args=["reciprocal_oauth"])]
+    if permission == "view_peer":
+        pages.append(admin_url(Peer, "changelist"))
+    for url in pages:
+        assert admin_url(Peer, "overview") not in text_of(client.get(url))
+
+
+def test_the_list_of_peers_and_the_index_lead_to_it(
+    staff: Callable[..., Client], peer: Peer
+) -> None:
+    client = staff("view_peer", "view_link")
+
+    for url in (
+        admin_url(Peer, "changelist"),
+        reverse("admin:app_list", args=["reciprocal_oauth"]),
+    ):
+        assert f'href="{admin_url(Peer, "overview")}"' in text_of(client.get(url))
+
+
+def test_the_number_of_queries_is_fixed(
+    peer: Peer,
+    make_peer: Callable[..., Peer],
+    make_links: Callable[..., None],
+    django_assert_num_queries: Any,
+) -> None:
+    for number in range(3):
+        other = make_peer(f"peer-{number}")
+        make_links(other, (number, None))
+        hand_over(other, State.DONE, days_ago=number)
+        hand_over(other, State.DEAD, days_ago=number)
+
+    with django_assert_num_queries(11):
+        overview.of_site()
+
+
+def test_without_time_zones(admin: Client, peer: Peer, link_as_a: Link, settings: Any) -> None:
+    settings.USE_TZ = False
+
+    assert admin.get(admin_url(Peer, "overview")).status_code == 200
