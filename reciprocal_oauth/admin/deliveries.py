@@ -36,9 +36,10 @@ _PROGRESS = (
 class QueueItemAdmin(LookAtOnlyAdmin):
     """What outbox and inbox have in common."""
 
-    list_select_related = ("peer", "link__user")
-    search_fields = ("link__id", f"link__user__{USERNAME_FIELD}", "peer__name", "peer__slug")
-    search_help_text = _("Link ID, user name, peer")
+    shown_with = ("peer", "link__user")
+    to_peer = "peer"
+    # In the order in which they were made, along the key's own index.
+    ordering = ("-pk",)
 
     @admin.display(description=_("user"), ordering=f"link__user__{USERNAME_FIELD}")
     def user(self, item: Any) -> str:

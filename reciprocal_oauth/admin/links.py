@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -15,7 +15,6 @@ from django.utils.translation import gettext_lazy as _
 from .. import diagram, lifecycle
 from ..models import Link, LinkEvent
 from .look_at_only import (
-    USERNAME_FIELD,
     LookAtOnlyAdmin,
     LookAtOnlyInline,
     OfLinkAdmin,
@@ -56,16 +55,9 @@ class LinkAdmin(LookAtOnlyAdmin):
         "created_at",
         "linked_at",
     )
-    list_select_related = ("peer", "user")
     list_filter = ("status", "outgoing_state", "incoming_state", "peer")
-    search_fields = (
-        "id",
-        f"user__{USERNAME_FIELD}",
-        "peer__name",
-        "peer__slug",
-        "subject",
-        "account_name",
-    )
+    shown_with = ("peer", "user")
+    to_link, to_user, to_peer = "pk", "user", "peer"
     search_help_text = _("Link ID, user name, peer, account there")
     fieldsets = (
         (None, {"fields": ("id", "user", "peer", "account_name", "subject", "status")}),
@@ -113,6 +105,9 @@ class LinkAdmin(LookAtOnlyAdmin):
             context["subtitle"] = f"{link.user} – {link.peer}"
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
+
+    def matching(self, word: str) -> Q:
+        return super().matching(word) | Q(subject=word) | Q(account_name__icontains=word)
 
     def has_disconnect_permission(self, request: HttpRequest) -> bool:
         """Whether somebody may end links: who may change them elsewhere."""
@@ -192,6 +187,7 @@ class LinkAdmin(LookAtOnlyAdmin):
 class LinkEventAdmin(ToTheSecondMixin, OfLinkAdmin):
     list_display = ("time", "peer", "user", "party", "step", "outcome", "detail")
     list_filter = ("outcome", "step", "party", "link__peer")
-    ordering = ("-at", "-pk")
+    # As they were written, along the key's own index; there are many for each link.
+    ordering = ("-pk",)
     fields = ("time", "link", "party", "step", "outcome", "generation", "detail")
     readonly_fields = ("time",)

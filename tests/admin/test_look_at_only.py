@@ -210,3 +210,27 @@ def test_without_time_zones(admin: Client, full_link: Link, model: Any, settings
 
     assert admin.get(admin_url(model, "changelist")).status_code == 200
     assert admin.get(admin_url(model, "change", model.objects.first().pk)).status_code == 200
+
+
+@ALL
+def test_a_search_for_several_words_finds_what_matches_all(
+    admin: Client, full_link: Link, model: Any
+) -> None:
+    def found(query: str) -> int:
+        count: int = (
+            admin.get(admin_url(model, "changelist"), {"q": query}).context["cl"].result_count
+        )
+        return count
+
+    assert found("alice Music")
+    assert not found("alice Television")
+
+
+def test_a_search_among_more_people_than_are_put_into_a_query(
+    admin: Client, full_link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reciprocal_oauth.admin.look_at_only._FEW", 0)
+
+    response = admin.get(admin_url(LinkEvent, "changelist"), {"q": "alice"})
+
+    assert response.context["cl"].result_count == LinkEvent.objects.count() > 0

@@ -1,0 +1,170 @@
+"""An administrator sets a peer up in the admin, and has what was given up sent again."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from example_project.sites import Site
+
+from .test_linking import DESKTOP, PHONE, go_to_consent, sign_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.two_process]
+
+PEERS = "/admin/reciprocal_oauth/peer/"
+
+
+def faults_of(page: Any) -> list[str]:
+    """What axe finds against WCAG 2.2 AA in what stands between Django's own header and footer."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    options = {"runOnly": {"type": "tag", "values": tags}}
+    results = Axe().run(page, context="#content", options=options)
+    return [
+        f"{each['id']}: {node['html']}"
+        for each in results.response["violations"]
+        for node in each["nodes"]
+    ]
+
+
+@pytest.fixture
+def check(picture: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
+    """Looks at a page: a picture, axe, and whether it fits."""
+
+    def look(page: Any, name: str) -> None:
+        width = page.viewport_size["width"]
+        picture(page, f"admin-{name}-{width}")
+        assert faults_of(page) == [], name
+        fits = "document.documentElement.scrollWidth <= window.innerWidth"
+        assert page.evaluate(fits), f"{name} scrolls sideways"
+
+    return look
+
+
+@pytest.fixture
+def application(sites: tuple[Site, Site]) -> Iterator[str]:
+    """What the assistant's form offers as the application of a second peer, which goes again."""
+    assistant, _music = sites
+    assistant.manage(
+        "shell",
+        "--verbosity=0",
+        "-c",
+        "from oauth2_provider.models import Application; Application.objects.create("
+        "name='Tunes', client_id='tunes-here', client_type='confidential', "
+        "authorization_grant_type='authorization-code', "
+        "redirect_uris='https://tunes.example/callback/')",
+    )
+    yield "Tunes (tunes-here)"
+    assistant.manage(
+        "shell",
+        "--verbosity=0",
+        "-c",
+        "from reciprocal_oauth.models import Peer; from oauth2_provider.models import Application; "
+        "Peer.objects.filter(slug='tunes').delete(); "
+        "Application.objects.filter(client_id='tunes-here').delete()",
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "scheme"),
+    [
+        pytest.param(DESKTOP, "light", id="desktop"),
+        pytest.param(PHONE, "dark", id="phone dark"),
+    ],
+)
+def test_a_peer_is_added_by_its_address_tested_and_given_a_secret(
+    sites: tuple[Site, Site],
+    application: str,
+    new_page: Callable[..., Any],
+    check: Callable[[Any, str], None],
+    options: dict[str, Any],
+    scheme: str,
+) -> None:
+    assistant, music = sites
+    page = new_page(**options, color_scheme=scheme)
+    sign_in(page, assistant, "admin")
+    page.goto(f"{assistant.url}{PEERS}add/")
+    page.fill("input[name=name]", "Tunes")
+    page.fill("input[name=address]", music.url)
+    page.get_by_role("button", name="Look it up").click()
+    page.get_by_text("Found: Issuer").wait_for()
+    check(page, "looked-up")
+    assert page.input_value("input[name=issuer]") == music.issuer
+    assert page.input_value("input[name=name]") == "Tunes"
+
+    page.fill("input[name=slug]", "tunes")
+    page.fill("input[name=client_id]", assistant.client_id)
+    page.fill("input[name=client_secret]", assistant.client_secret)
+    page.fill("input[name=scope]", "playback")
+    page.select_option("select[name=application]", label=application)
+    page.press("input[name=scope]", "Enter")
+    page.get_by_role("link", name="Next, give the other site").wait_for()
+
+    page.get_by_role("link", name="Tunes", exact=True).first.click()
+    page.get_by_role("button", name="Test the connection").click()
+    page.get_by_text("Nothing failed.").wait_for()
+    check(page, "tested")
+
+    page.get_by_role("link", name="Back to the peer").click()
+    page.get_by_role("link", name="Give this to the other site").click()
+    page.get_by_text("tunes-here").wait_for()
+    check(page, "sheet")
+    page.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Make a new secret").click()
+    shown = page.get_by_label("Client secret of your site here")
+    secret = shown.input_value()
+    assert len(secret) >= 32
+    assert secret not in page.url
+    check(page, "secret")
+    page.get_by_role("link", name="Back to the peer").click()
+    page.go_back()
+    assert secret not in page.content()
+
+
+def test_a_hand_over_that_was_given_up_is_sent_again(
+    sites: tuple[Site, Site],
+    new_page: Callable[..., Any],
+    check: Callable[[Any, str], None],
+) -> None:
+    assistant, music = sites
+    person = new_page(**DESKTOP)
+    go_to_consent(person, assistant, music)
+    music.stop()
+    try:
+        person.get_by_role("button", name="Allow", exact=True).click()
+        person.wait_for_url(f"{assistant.url}/connections/links/*/")
+        person.locator("[data-drawn=E][data-state=running]").wait_for()
+        assistant.manage(
+            "shell",
+            "--verbosity=0",
+            "-c",
+            "from django.utils import timezone; from reciprocal_oauth import lifecycle; "
+            "from reciprocal_oauth.models import Link, OutboxItem; "
+            "OutboxItem.objects.update(live_key=None, "
+            "**OutboxItem.finishing('dead', timezone.now(), reason='unreachable')); "
+            "lifecycle.break_incoming(Link.objects.get(), 'unreachable')",
+        )
+    finally:
+        music.start()
+        music.wait_until_ready()
+
+    page = new_page(**DESKTOP, color_scheme="dark")
+    sign_in(page, assistant, "admin")
+    page.goto(f"{assistant.url}{PEERS}overview/")
+    check(page, "overview")
+    page.goto(f"{assistant.url}/admin/reciprocal_oauth/outboxitem/?state__exact=dead")
+    page.locator("#result_list tbody input[type=checkbox]").check()
+    page.select_option("select[name=action]", "resend")
+    page.get_by_role("button", name="Run").or_(page.get_by_role("button", name="Go")).click()
+    page.get_by_text("Sent again: 1 hand-over.").wait_for()
+
+    person.locator("[data-drawn=G][data-state=done]").wait_for()
+    page.goto(f"{assistant.url}/admin/reciprocal_oauth/link/")
+    page.locator("#result_list tbody th a").first.click()
+    check(page, "link")
+    page.get_by_role("button", name="Disconnect").click()
+    page.get_by_text("End this link?").wait_for()
+    check(page, "disconnect")
+    page.get_by_role("button", name="Yes, disconnect").click()
+    page.get_by_text("1 link was ended.").wait_for()
