@@ -11,6 +11,7 @@ class WhoAmIView(APIView):
 
     permission_classes = [TokenHasScope]
     required_scopes: list[str] = []
+    schema = None
 
     def get(self, request: Request) -> Response:
         token = request.auth

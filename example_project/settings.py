@@ -23,6 +23,7 @@
 =============================  ===================================================================
 """
 
+import importlib.util
 import json
 import os
 from pathlib import Path
@@ -159,7 +160,13 @@ LOGGING = {
 # OAuth
 
 OAUTH2_PROVIDER: dict[str, Any] = {
-    "SCOPES": dict(ROLE.scopes),
+    "SCOPES": {
+        **ROLE.scopes,
+        "reciprocal:read": "See your connections with other sites",
+        "reciprocal:write": "Change and end your connections with other sites",
+    },
+    # What an app gets that asks for nothing in particular.
+    "DEFAULT_SCOPES": list(ROLE.scopes),
     "CLIENT_SECRET_HASHER": "pbkdf2_sha256_few_rounds",
     "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
     "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
@@ -199,6 +206,19 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
 }
+
+# The schema of the API and its pages, which are drf-spectacular's: the extra [demo] brings it.
+HAS_API_DOCS = bool(importlib.util.find_spec("drf_spectacular_sidecar"))
+if HAS_API_DOCS:
+    INSTALLED_APPS += ["drf_spectacular", "drf_spectacular_sidecar"]
+    REST_FRAMEWORK["DEFAULT_SCHEMA_CLASS"] = "drf_spectacular.openapi.AutoSchema"
+    SPECTACULAR_SETTINGS = {
+        "TITLE": f"Connections of {ROLE.name}",
+        "VERSION": "1",
+        "OAS_VERSION": "3.1.0",
+        "SWAGGER_UI_DIST": "SIDECAR",
+        "SWAGGER_UI_FAVICON_HREF": f"{STATIC_URL}example/{SITE}.svg",
+    }
 
 # Variants
 

@@ -14,6 +14,7 @@ urlpatterns = [
     path("", include(f"example_project.{settings.SITE}.urls")),
     path("check/", CheckView.as_view(), name="check"),
     path("api/whoami/", WhoAmIView.as_view()),
+    path("api/reciprocal/", include("reciprocal_oauth.api.urls")),
     path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
@@ -22,3 +23,11 @@ urlpatterns = [
     # RFC 8414: clients look for the metadata at the root of the host.
     *metadata_urlpatterns,
 ]
+if settings.HAS_API_DOCS:
+    from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+    open_to_all = {"authentication_classes": [], "permission_classes": []}
+    urlpatterns += [
+        path("api/schema/", SpectacularAPIView.as_view(**open_to_all), name="schema"),
+        path("api/docs/", SpectacularSwaggerSplitView.as_view(**open_to_all), name="api-docs"),
+    ]

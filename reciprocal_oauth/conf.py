@@ -202,5 +202,23 @@ class Settings:
         ``certifi``), so it must hold every one that is needed. Empty: the public ones."""
         return str(self._user.get("HTTP_CA_BUNDLE", ""))
 
+    @property
+    def API_READ_SCOPE(self) -> str:
+        """The scope with which an access token may read its person's links through the API. Empty:
+        none may."""
+        return self._user.get("API_READ_SCOPE", "reciprocal:read")
+
+    @property
+    def API_WRITE_SCOPE(self) -> str:
+        """The scope with which an access token may change and end its person's links through the
+        API. Empty: none may."""
+        return self._user.get("API_WRITE_SCOPE", "reciprocal:write")
+
+    @property
+    def API_RETURN_TO(self) -> Sequence[str]:
+        """Where the API may have people sent after a visit to a peer: URLs, and origins such as
+        ``https://app.example`` for all that is below them."""
+        return self._user.get("API_RETURN_TO", ())
+
 
 settings = Settings()

@@ -23,6 +23,7 @@ from .transactions import on_commit
 def connect() -> None:
     """Called once, by the app's ``ready()``."""
     from . import checks  # noqa: F401  Registers the system checks.
+    from .api import checks as api_checks  # noqa: F401
 
     log_filter.install()
     composition.install()

@@ -25,6 +25,7 @@ class PlaybackView(APIView):
     permission_classes = [TokenHasScope]
     renderer_classes = [JSONRenderer]
     required_scopes = ["playback"]
+    schema = None
 
     def get(self, request: Request) -> Response:
         return Response({"playing": True})

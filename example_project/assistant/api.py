@@ -17,6 +17,7 @@ class NowPlayingView(APIView):
     """``POST`` tells the person's assistant what is playing; ``GET`` gives what it knows."""
 
     required_scopes = ["now-playing"]
+    schema = None
 
     def get(self, request: Request) -> Response:
         known = NowPlaying.objects.filter(user=request.user).first()
@@ -36,6 +37,7 @@ class ProfileView(APIView):
     """The person's name."""
 
     required_scopes = ["profile"]
+    schema = None
 
     def get(self, request: Request) -> Response:
         return Response({"name": request.user.get_full_name() or request.user.get_username()})

@@ -23,6 +23,7 @@ class PlayerView(APIView):
     """``POST`` plays something, ``GET`` tells what is playing."""
 
     required_scopes = ["playback"]
+    schema = None
 
     def get(self, request: Request) -> Response:
         playing = request.user.plays.first()
@@ -41,6 +42,7 @@ class HistoryView(APIView):
     """What the person has listened to, the newest first."""
 
     required_scopes = ["history"]
+    schema = None
 
     def get(self, request: Request) -> Response:
         return Response({"played": PlaySerializer(request.user.plays.all()[:20], many=True).data})

@@ -15,7 +15,7 @@ from ..compat import login_not_required
 from ..error_reports import take_query
 from ..exceptions import AuthorizationFailed
 from ..models import AuthorizationRequest, Peer
-from ..party_a import authorization, callback, consent
+from ..party_a import authorization, callback, consent, returning
 from ..party_a.exchange import exchange
 from ..transactions import outside_transactions
 from .protection import ProtectedPageMixin
@@ -86,7 +86,7 @@ class CallbackView(ProtectedPageMixin, View):
                 logger.warning("Connecting to peer %s failed: %s", peer.slug, failed)
                 visit.problem = failed.reason
                 visit.save(update_fields=["problem"])
-        return SeeOther(_page_after(visit))
+        return SeeOther(returning.address(request.session, visit) or _page_after(visit))
 
 
 def _page_after(visit: AuthorizationRequest) -> str:

@@ -15,6 +15,7 @@ from ..models import AuthorizationRequest, Peer
 from ..models.ledger import hash_of
 from ..protocol import OPENID
 from ..secret import Secret
+from . import returning
 
 logger = logging.getLogger("reciprocal_oauth.party_a")
 
@@ -24,7 +25,9 @@ MAX_STATES = 10
 
 
 @sensitive_variables()
-def begin(peer: Peer, user: Any, session: SessionBase, redirect_uri: str) -> str:
+def begin(
+    peer: Peer, user: Any, session: SessionBase, redirect_uri: str, *, return_to: str = ""
+) -> str:
     """Begin a visit to the peer and give the URL to send the person to.
 
     ``state`` has 256 bits. Its hash goes into the session, which ties the answer to this browser,
@@ -32,6 +35,8 @@ def begin(peer: Peer, user: Any, session: SessionBase, redirect_uri: str) -> str
 
     :param redirect_uri: absolute URL of our callback for this peer: one URL per peer, so that an
         answer that another peer provoked does not pass (RFC 9700, section 4.4.2).
+    :param return_to: URL at which the person goes on afterwards, one that
+        :func:`returning.is_allowed` allows. Empty: at the pages.
     """
     state = secrets.token_urlsafe(32)
     verifier = generate_token(64)
@@ -44,7 +49,10 @@ def begin(peer: Peer, user: Any, session: SessionBase, redirect_uri: str) -> str
         nonce=nonce,
         redirect_uri=redirect_uri,
     )
-    session[SESSION_KEY] = [*session.get(SESSION_KEY, []), hash_of(state)][-MAX_STATES:]
+    states = [*session.get(SESSION_KEY, []), hash_of(state)][-MAX_STATES:]
+    session[SESSION_KEY] = states
+    if return_to:
+        returning.remember(session, hash_of(state), return_to, states)
     parameters = {
         "response_type": "code",
         "client_id": peer.client_id,

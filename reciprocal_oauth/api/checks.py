@@ -1,0 +1,77 @@
+"""System checks of the API's settings."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.urls import URLResolver, get_resolver
+from oauth2_provider.scopes import SettingsScopes
+
+from ..check_ids import Id
+from ..compat import oauth2_settings
+from ..conf import settings
+from ..party_a import returning
+from ..setting_types import expected_of
+
+APP_NAME = "reciprocal_oauth_api"
+
+
+@register("reciprocal_oauth")
+def check_return_to(**kwargs: Any) -> list[CheckMessage]:
+    """What ``API_RETURN_TO`` lists."""
+    if not _is_sound("API_RETURN_TO"):
+        return []
+    return [
+        Error(
+            f'RECIPROCAL_OAUTH["API_RETURN_TO"] has {entry!r}, which is neither an origin nor a '
+            "URL to return to, so nobody is sent there.",
+            hint='Write it like "https://app.example", for all that is below it, or like '
+            '"https://app.example/connected"; in small letters up to the path, without user name '
+            "or fragment. http is for this machine only.",
+            id=Id.API_RETURN_TO,
+        )
+        for entry in settings.API_RETURN_TO
+        if not returning.is_entry(entry)
+    ]
+
+
+@register(Tags.urls)
+def check_scopes(**kwargs: Any) -> list[CheckMessage]:
+    """Whether a token can carry what the API asks of it. Scopes that a backend of the site's own
+    knows are not looked at: it may ask the database."""
+    if not getattr(django_settings, "ROOT_URLCONF", None) or not (
+        issubclass(oauth2_settings.SCOPES_BACKEND_CLASS, SettingsScopes)
+    ):
+        return []
+    return list(_missing_scopes()) if _is_mounted(get_resolver().url_patterns) else []
+
+
+def _missing_scopes() -> Iterator[CheckMessage]:
+    for name in ("API_READ_SCOPE", "API_WRITE_SCOPE"):
+        scope = getattr(settings, name) if _is_sound(name) else ""
+        if scope and scope not in oauth2_settings.SCOPES:
+            yield Error(
+                f'RECIPROCAL_OAUTH["{name}"] is {scope!r}, which is no scope of this site: no '
+                "access token can be used with the API.",
+                hint=f'Add "{scope}" with a description to OAUTH2_PROVIDER["SCOPES"] (and leave it '
+                'out of "DEFAULT_SCOPES"), or set '
+                f'RECIPROCAL_OAUTH["{name}"] = "" to take no access tokens.',
+                id=Id.API_SCOPES,
+            )
+
+
+def _is_sound(name: str) -> bool:
+    """Whether the setting has the type that it needs. Where not, E001 or E003 says so."""
+    given = getattr(django_settings, "RECIPROCAL_OAUTH", {})
+    return isinstance(given, Mapping) and (
+        name not in given or expected_of(name, given[name]) is None
+    )
+
+
+def _is_mounted(patterns: Iterable[Any]) -> bool:
+    return any(
+        isinstance(entry, URLResolver)
+        and (entry.app_name == APP_NAME or _is_mounted(entry.url_patterns))
+        for entry in patterns
+    )

@@ -1,0 +1,98 @@
+"""Errors as problem details (RFC 9457), of one form for all of them.
+
+::
+
+    HTTP/1.1 409 Conflict
+    Content-Type: application/problem+json
+
+    {"type": "about:blank", "title": "Conflict", "status": 409,
+     "code": "not_offered", "detail": "These cannot be chosen: history."}
+
+``code`` tells the errors of one status apart; ``errors`` says which fields are wrong.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework import status
+from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Forbidden(APIException):
+    """403, with a ``code`` of its own."""
+
+    status_code = status.HTTP_403_FORBIDDEN
+
+    def __init__(self, code: str, detail: Any) -> None:
+        super().__init__(detail, code)
+
+
+class MissingScope(Forbidden):
+    """The token lacks the scope that the request needs (RFC 6750, section 3.1)."""
+
+    def __init__(self, scope: str) -> None:
+        if not scope:
+            super().__init__("no_tokens", _("This is not open to access tokens."))
+            return
+        super().__init__(
+            "insufficient_scope",
+            _("The access token lacks the scope “%(scope)s”.") % {"scope": scope},
+        )
+        self.auth_header = f'Bearer error="insufficient_scope", scope="{scope}"'
+
+
+class Conflict(APIException):
+    """409: the link is not in a state to do that."""
+
+    status_code = status.HTTP_409_CONFLICT
+
+    def __init__(self, code: str, detail: Any) -> None:
+        super().__init__(detail, code)
+
+
+class BodyTooLarge(APIException):
+    status_code = 413  # Its name differs between releases of Django REST framework.
+    default_detail = _("The body is too large.")
+    default_code = "too_large"
+
+
+def as_problem(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The answer to ``error``; ``None`` for what is no answer of ours but a fault of the server."""
+    response = exception_handler(error, context)
+    if response is not None:
+        response.data = _problem(error, response)
+        response.content_type = MEDIA_TYPE
+    return response
+
+
+def _problem(error: Exception, response: Response) -> dict[str, Any]:
+    problem = {
+        "type": "about:blank",
+        "title": response.reason_phrase,
+        "status": response.status_code,
+        "code": "invalid",
+        "detail": str(_("The request is not valid.")),
+    }
+    if isinstance(error, ValidationError):
+        return {**problem, "errors": list(_errors_in(error.detail))}
+    # Django's own Http404 and PermissionDenied have come out as Django REST framework's.
+    detail = response.data["detail"]
+    return {**problem, "code": detail.code, "detail": str(detail)}
+
+
+def _errors_in(detail: Any, field: str = "") -> Iterator[dict[str, str]]:
+    """The errors in a nested ``detail``, each with the path to its field."""
+    if isinstance(detail, ErrorDetail):
+        yield {"field": field, "code": str(detail.code), "detail": str(detail)}
+    elif isinstance(detail, dict):
+        for name, inner in detail.items():
+            path = field if name == "non_field_errors" else f"{field}.{name}".strip(".")
+            yield from _errors_in(inner, path)
+    else:
+        for inner in detail:
+            yield from _errors_in(inner, field)

@@ -1,0 +1,308 @@
+"""What is answered, and what may be sent. Nothing here reads a token, a code or a secret."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.core.validators import RegexValidator
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+from rest_framework.reverse import reverse
+
+from .. import diagram, scopes
+from ..models import Link, Party, Peer, Step
+from ..models.reasons import Reason
+from ..party_a import consent, returning, updates
+from ..templatetags.reciprocal_oauth import LinkWords, in_words, knows_accounts
+
+_STEP_STATES = (
+    diagram.DONE,
+    diagram.RUNNING,
+    diagram.FAILED,
+    diagram.REFUSED,
+    diagram.AHEAD,
+)
+#: The characters of a scope token (RFC 6749, section 3.3).
+_SCOPE_CHARACTERS = r"[\x21\x23-\x5b\x5d-\x7e]+"
+_MENDS = ("finish", "connect", "visit")
+_REASONS = [(value, label) for value, label in Reason.choices if value]
+
+
+# What is sent
+
+
+class Text(serializers.CharField):
+    """A JSON text of these characters. Django REST framework would take numbers for texts.
+
+    :param characters: regular expression for the whole of it.
+    """
+
+    def __init__(self, characters: str, **kwargs: Any) -> None:
+        check = RegexValidator(rf"^{characters}\Z", _("It has characters that cannot be there."))
+        super().__init__(trim_whitespace=False, min_length=1, validators=[check], **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class ConnectSerializer(serializers.Serializer):
+    return_to = Text(
+        returning.CHARACTERS,
+        required=False,
+        max_length=returning.MAX_LENGTH,
+        help_text=_(
+            "Where the browser is sent after the visit: a URL that API_RETURN_TO allows. Without "
+            "it, the person goes on at the pages of this site."
+        ),
+    )
+
+
+class AnswerSerializer(serializers.Serializer):
+    scopes = serializers.ListField(
+        child=Text(_SCOPE_CHARACTERS, max_length=255),
+        max_length=100,
+        help_text=_("What the peer may do here, out of what it asks for; none: nothing."),
+    )
+
+
+class ScopesSerializer(serializers.Serializer):
+    scopes = serializers.ListField(
+        child=Text(_SCOPE_CHARACTERS, max_length=255),
+        min_length=1,
+        max_length=100,
+        help_text=_("All that the peer may do here from now on, out of the choices."),
+    )
+
+
+class FilterSerializer(serializers.Serializer):
+    status = serializers.ChoiceField(Link.Status.choices, default=Link.Status.ACTIVE)
+
+
+# What is answered
+
+
+class AuthorizationSerializer(serializers.Serializer):
+    authorization_url = serializers.URLField(
+        help_text=_("Where to send the browser, once. Keep it to yourself.")
+    )
+    expires_in = serializers.IntegerField(help_text=_("Seconds that the person may stay there."))
+
+
+class PeerSerializer(serializers.ModelSerializer):
+    homepage = serializers.CharField(help_text=_("May be empty."))
+
+    class Meta:
+        model = Peer
+        fields = ["slug", "name", "homepage"]
+
+
+class OfferSerializer(PeerSerializer):
+    """A peer that can be connected."""
+
+    is_linked = serializers.BooleanField(help_text=_("Whether it is connected already."))
+    several_accounts = serializers.SerializerMethodField(
+        help_text=_("Whether another account can be connected beside the first.")
+    )
+    asks_for = serializers.SerializerMethodField(
+        help_text=_("The scopes that this site asks for there.")
+    )
+    connect_url = serializers.SerializerMethodField(help_text=_("Where to begin a connection."))
+
+    class Meta(PeerSerializer.Meta):
+        fields = [
+            *PeerSerializer.Meta.fields,
+            "is_linked",
+            "several_accounts",
+            "asks_for",
+            "connect_url",
+        ]
+
+    def get_several_accounts(self, peer: Peer) -> bool:
+        return knows_accounts(peer)
+
+    def get_asks_for(self, peer: Peer) -> list[str]:
+        return scopes.split(peer.scope)
+
+    def get_connect_url(self, peer: Peer) -> str:
+        return self.url_of("connect", peer.slug)
+
+    def url_of(self, name: str, key: Any) -> str:
+        return reverse(
+            f"reciprocal_oauth_api:{name}", args=[key], request=self.context.get("request")
+        )
+
+
+class AccountSerializer(serializers.Serializer):
+    id = serializers.CharField(help_text=_("As the peer tells it apart from others."))
+    name = serializers.CharField(help_text=_("As people know it; may be empty."))
+
+
+class ScopeSerializer(serializers.Serializer):
+    name = serializers.CharField()
+    description = serializers.CharField(help_text=_("In words; empty for scopes of the peer."))
+
+
+class IncomingSerializer(serializers.Serializer):
+    """What the peer may do here."""
+
+    state = serializers.ChoiceField(Link.Incoming.choices)
+    reason = serializers.ChoiceField(_REASONS, allow_null=True)
+    text = serializers.CharField(help_text=_("The state in words."))
+    explanation = serializers.CharField(help_text=_("The reason in words; may be empty."))
+    advice = serializers.CharField(help_text=_("What the person can do; may be empty."))
+    scopes = ScopeSerializer(many=True)
+
+
+class OutgoingSerializer(IncomingSerializer):
+    """What this site may do at the peer."""
+
+    state = serializers.ChoiceField(Link.Outgoing.choices)
+
+
+class QuestionSerializer(serializers.Serializer):
+    """What the person is asked: may the peer do this here?"""
+
+    scopes = ScopeSerializer(many=True)
+    page = serializers.URLField(help_text=_("The page of this site that asks it."))
+
+
+class LinkSerializer(serializers.Serializer):
+    """One connection."""
+
+    id = serializers.UUIDField(source="link.id")
+    url = serializers.URLField()
+    peer = PeerSerializer(source="link.peer")
+    account = AccountSerializer(allow_null=True, help_text=_("The account there, if it is known."))
+    status = serializers.ChoiceField(Link.Status.choices, source="link.status")
+    is_two_way = serializers.BooleanField(
+        source="link.is_two_way", help_text=_("Whether both directions work.")
+    )
+    text = serializers.CharField(help_text=_("How it stands, in words."))
+    mend = serializers.ChoiceField(
+        _MENDS,
+        allow_null=True,
+        help_text=_(
+            "The one thing that helps: finish (answer the question), connect (begin again) or "
+            "visit (go on at the peer)."
+        ),
+    )
+    incoming = IncomingSerializer(help_text=_("What the peer may do here."))
+    outgoing = OutgoingSerializer(help_text=_("What this site may do there."))
+    question = QuestionSerializer(allow_null=True, help_text=_("What waits for an answer."))
+    choices = ScopeSerializer(
+        many=True, help_text=_("What the peer may be allowed; empty: nothing can be changed.")
+    )
+    created_at = serializers.DateTimeField(source="link.created_at")
+    linked_at = serializers.DateTimeField(
+        source="link.linked_at", allow_null=True, help_text=_("Since when both directions work.")
+    )
+    ended_at = serializers.DateTimeField(source="link.ended_at", allow_null=True)
+
+    def to_representation(self, link: Link) -> Any:
+        return super().to_representation(ShownLink(link, self.context["request"]))
+
+
+class StepSerializer(serializers.Serializer):
+    """One step of the protocol, as in the figure of draft-ietf-oauth-reciprocal-04."""
+
+    step = serializers.ChoiceField([(value, label) for value, label in Step.choices if value])
+    state = serializers.ChoiceField(_STEP_STATES)
+    at = serializers.DateTimeField(allow_null=True)
+    text = serializers.CharField()
+    explanation = serializers.CharField(help_text=_("What went wrong; may be empty."))
+
+
+class FlowSerializer(serializers.Serializer):
+    """The newest run through the protocol."""
+
+    party = serializers.ChoiceField(Party.choices, help_text=_("The part that this site plays."))
+    is_under_way = serializers.BooleanField(help_text=_("Whether it moves on by itself."))
+    steps = StepSerializer(many=True, source="rows")
+
+
+class LinkDetailSerializer(LinkSerializer):
+    """One connection, with the steps that led to it."""
+
+    flow = FlowSerializer(allow_null=True)
+
+
+@dataclass(frozen=True)
+class ShownLink:
+    """A link as it is shown: the attributes are those of the serializers above."""
+
+    link: Link
+    request: Any
+
+    @cached_property
+    def words(self) -> LinkWords:
+        return in_words(self.link)
+
+    @property
+    def url(self) -> str:
+        return reverse("reciprocal_oauth_api:link", args=[self.link.pk], request=self.request)
+
+    @property
+    def account(self) -> Mapping[str, str] | None:
+        if not self.link.subject and not self.link.account_name:
+            return None
+        return {"id": self.link.subject, "name": self.link.account_name}
+
+    @property
+    def text(self) -> str:
+        return self.words.state
+
+    @property
+    def mend(self) -> str | None:
+        return self.words.mend or None
+
+    @property
+    def incoming(self) -> Mapping[str, Any]:
+        return {
+            "state": self.link.incoming_state,
+            "reason": self.link.incoming_reason or None,
+            "text": self.words.incoming.state,
+            "explanation": self.words.incoming.reason,
+            "advice": self.words.incoming.advice,
+            "scopes": _described(scopes.split(self.link.incoming_scope)),
+        }
+
+    @property
+    def outgoing(self) -> Mapping[str, Any]:
+        return {
+            "state": self.link.outgoing_state,
+            "reason": self.link.outgoing_reason or None,
+            "text": self.words.outgoing.state,
+            "explanation": self.words.outgoing.reason,
+            "advice": self.words.outgoing.advice,
+            "scopes": [
+                {"name": token, "description": ""}
+                for token in scopes.split(scopes.without_openid(self.link.outgoing_scope))
+            ],
+        }
+
+    @property
+    def question(self) -> Mapping[str, Any] | None:
+        if not consent.can_answer(self.link):
+            return None
+        page = reverse("reciprocal_oauth:consent", args=[self.link.pk], request=self.request)
+        return {"scopes": _named(consent.choices(self.link)), "page": page}
+
+    @property
+    def choices(self) -> list[Mapping[str, str]]:
+        return _named(updates.choices(self.link)) if updates.can_change(self.link) else []
+
+    @property
+    def flow(self) -> diagram.Diagram | None:
+        return diagram.of_link(self.link)
+
+
+def _described(tokens: list[str]) -> list[Mapping[str, str]]:
+    described = scopes.described()
+    return _named([(token, str(described.get(token, ""))) for token in tokens])
+
+
+def _named(choices: list[tuple[str, str]]) -> list[Mapping[str, str]]:
+    return [{"name": name, "description": description} for name, description in choices]

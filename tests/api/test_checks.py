@@ -1,0 +1,127 @@
+"""System checks of the API's settings."""
+
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, run_checks
+from oauth2_provider.scopes import SettingsScopes
+from pytest_django import Settings
+
+from reciprocal_oauth.check_ids import Id
+
+
+class OwnScopes(SettingsScopes):
+    pass
+
+
+class ScopesOfADatabase:
+    """Derived from nothing of django-oauth-toolkit's, and not to be asked here."""
+
+
+@pytest.fixture(autouse=True)
+def without_the_rest(site: Settings) -> None:
+    site.RECIPROCAL_OAUTH = {}
+
+
+def found() -> list[CheckMessage]:
+    messages = run_checks(databases=[])
+    return [each for each in messages if each.id in (Id.API_SCOPES, Id.API_RETURN_TO)]
+
+
+def test_a_sound_site() -> None:
+    assert found() == []
+
+
+@pytest.mark.parametrize("backend", [None, OwnScopes])
+def test_scopes_that_the_site_does_not_have(site: Settings, backend: Any) -> None:
+    provider = {**site.OAUTH2_PROVIDER, "SCOPES": {"profile": "See your name"}}
+    if backend:
+        provider["SCOPES_BACKEND_CLASS"] = backend
+    site.OAUTH2_PROVIDER = provider
+
+    read, write = found()
+
+    assert (read.id, write.id) == (Id.API_SCOPES, Id.API_SCOPES)
+    assert "API_READ_SCOPE" in read.msg
+    assert "reciprocal:read" in read.msg
+    assert 'OAUTH2_PROVIDER["SCOPES"]' in str(write.hint)
+    assert 'RECIPROCAL_OAUTH["API_WRITE_SCOPE"] = ""' in str(write.hint)
+
+
+def test_a_site_that_takes_no_tokens_needs_no_scopes(site: Settings) -> None:
+    site.OAUTH2_PROVIDER = {"SCOPES": {"profile": "See your name"}}
+    site.RECIPROCAL_OAUTH = {"API_READ_SCOPE": "", "API_WRITE_SCOPE": ""}
+
+    assert found() == []
+
+
+def test_a_site_without_the_api_needs_no_scopes(site: Settings) -> None:
+    site.ROOT_URLCONF = "tests.urls"
+    site.OAUTH2_PROVIDER = {"SCOPES": {"profile": "See your name"}}
+
+    assert found() == []
+
+
+def test_a_backend_that_may_ask_the_database_is_left_alone(site: Settings) -> None:
+    site.OAUTH2_PROVIDER = {"SCOPES": {}, "SCOPES_BACKEND_CLASS": ScopesOfADatabase}
+
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "https://app.example",
+        "https://app.example:8443",
+        "https://app.example/done?from=site",
+        "http://localhost:3000",
+        "http://127.0.0.1/done",
+        "http://[::1]:3000",
+    ],
+)
+def test_places_to_return_to(site: Settings, entry: str) -> None:
+    site.RECIPROCAL_OAUTH = {"API_RETURN_TO": [entry]}
+
+    assert found() == []
+
+
+@pytest.mark.threat("A6")
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "app.example",
+        "*",
+        "https://",
+        "https://*.app.example/#",
+        "http://app.example",
+        "https://App.example",
+        "HTTPS://app.example",
+        "https://user@app.example",
+        "https://app.example/#done",
+        "https://app.example:port",
+        "https://app.example:0",
+        "https://[::1",
+        "com.example.app:/done",
+        "javascript:alert(1)",
+        "/connections/",
+        "//app.example",
+        "https://app.example\\",
+        " https://app.example",
+        "",
+    ],
+)
+def test_a_place_that_is_none(site: Settings, entry: str) -> None:
+    site.RECIPROCAL_OAUTH = {"API_RETURN_TO": [entry, "https://app.example"]}
+
+    (message,) = found()
+
+    assert message.id == Id.API_RETURN_TO
+    assert repr(entry) in message.msg
+
+
+@pytest.mark.parametrize("value", ["https://app.example", 3, [1], None])
+def test_what_is_no_list_is_said_by_the_check_of_the_settings(site: Settings, value: Any) -> None:
+    site.RECIPROCAL_OAUTH = {"API_RETURN_TO": value}
+
+    assert found() == []
+    assert Id.WRONG_VALUE in [each.id for each in run_checks(databases=[])]

@@ -1,0 +1,419 @@
+"""The person's links: seen, changed, ended, sent again."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from reciprocal_oauth.models import Link, OutboxItem, Peer
+from reciprocal_oauth.party_a.updates import change
+
+from ..fakes import FakePeer
+from ..party_a.visits import call_api, connect, link_both_ways
+from .conftest import Api, problem
+
+SECRETS = ("token-of-the-peer", "refresh-of-the-peer", "our-secret", "secret-of-the-peer")
+
+
+def named(scopes: list[dict[str, str]]) -> set[str]:
+    return {scope["name"] for scope in scopes}
+
+
+# Seen
+
+
+def test_a_link_says_what_each_side_may_do(api: Api, link: Link) -> None:
+    response = api.get(f"/links/{link.pk}/")
+
+    assert response.status_code == 200
+    said = response.said
+    assert said["url"] == f"http://testserver/api/reciprocal/links/{link.pk}/"
+    assert said["peer"] == {"slug": "music", "name": "Music", "homepage": ""}
+    assert (said["status"], said["is_two_way"], said["mend"]) == ("active", True, None)
+    assert said["text"] == "Connected both ways"
+    assert said["incoming"]["state"] == said["outgoing"]["state"] == "active"
+    assert {"name": "playback", "description": "Control what is playing"} in (
+        said["incoming"]["scopes"]
+    )
+    assert said["outgoing"]["scopes"] == [{"name": "play", "description": ""}]
+    assert said["question"] is None
+    assert named(said["choices"]) == {"profile", "playback"}
+    assert response["Cache-Control"] == "no-store"
+
+
+def test_a_link_says_which_steps_led_to_it(api: Api, link: Link) -> None:
+    flow = api.get(f"/links/{link.pk}/").said["flow"]
+
+    assert (flow["party"], flow["is_under_way"]) == ("A", False)
+    assert [step["step"] for step in flow["steps"]] == [*"ABCD", "consent", *"EFG"]
+    assert {step["state"] for step in flow["steps"]} == {"done"}
+    assert all(step["at"] for step in flow["steps"])
+
+
+def test_a_broken_direction_says_why_and_what_helps(api: Api, link: Link) -> None:
+    Link.objects.update(outgoing_state="broken", outgoing_reason="refresh_refused")
+
+    said = api.get(f"/links/{link.pk}/").said
+
+    assert (said["outgoing"]["state"], said["outgoing"]["reason"]) == ("broken", "refresh_refused")
+    assert said["outgoing"]["explanation"] == "The other site no longer renews the access."
+    assert said["outgoing"]["advice"]
+    assert said["incoming"]["reason"] is None
+    assert said["mend"] == "connect"
+
+
+def test_the_account_there_is_named_if_it_is_known(api: Api, link: Link) -> None:
+    assert api.get(f"/links/{link.pk}/").said["account"] is None
+
+    Link.objects.update(subject="42", account_name="alice@music")
+
+    assert api.get(f"/links/{link.pk}/").said["account"] == {"id": "42", "name": "alice@music"}
+
+
+def test_the_list_has_the_links_in_force_unless_it_is_asked_for_the_others(
+    api: Api, link: Link, make_peer: Callable[..., Peer]
+) -> None:
+    ended = Link.objects.create(
+        user=link.user, peer=make_peer("heating"), account_key="x", status="ended"
+    )
+
+    assert [each["id"] for each in api.get("/links/").said["results"]] == [str(link.pk)]
+    assert [each["id"] for each in api.get("/links/?status=ended").said["results"]] == [
+        str(ended.pk)
+    ]
+    assert problem(api.get("/links/?status=gone")) == (400, "invalid")
+
+
+def test_a_list_comes_in_pages_that_lead_to_each_other(
+    api: Api, peer: Peer, user: Any, other_user: Any
+) -> None:
+    for number in range(25):
+        Link.objects.create(user=user, peer=peer, account_key=str(number))
+    Link.objects.create(user=other_user, peer=peer, account_key="x")
+
+    first = api.get("/links/").said
+    second = api.get(first["next"].partition("/api/reciprocal")[2]).said
+
+    assert [len(page["results"]) for page in (first, second)] == [20, 5]
+    assert (first["previous"], second["next"]) == (None, None)
+    ids = [each["id"] for page in (first, second) for each in page["results"]]
+    assert len(set(ids)) == 25
+    newest_first = [str(pk) for pk in user.reciprocal_links.values_list("pk", flat=True)]
+    assert ids == newest_first
+
+
+@pytest.mark.threat("A8")
+@pytest.mark.parametrize("size", ["0", "101", "-1", "1000000", "many", "", "1.5", "²"])
+def test_a_page_has_a_size_within_bounds(api: Api, size: str) -> None:
+    response = api.get(f"/links/?page_size={size}")
+
+    assert problem(response) == (400, "invalid")
+    assert [error["field"] for error in response.said["errors"]] == ["page_size"]
+
+
+@pytest.mark.parametrize(
+    "cursor", ["x", "cD1tYWRlLXVw", "cD0lMDA=", "bz05OTk5OTk5OTk5OTk5", "cD0yMDI2LTk5LTk5"]
+)
+def test_a_cursor_that_is_made_up_leads_nowhere(api: Api, link: Link, cursor: str) -> None:
+    """``p=made-up``, ``p=%00``, an offset of a million million, and a day that is none."""
+    for path in ("/links/", "/peers/"):
+        response = api.get(f"{path}?cursor={cursor}")
+        assert response.status_code in (200, 404)
+        if response.status_code == 404:
+            assert problem(response) == (404, "not_found")
+
+
+def test_the_list_makes_as_many_queries_for_ten_links_as_for_one(
+    api: Api,
+    link: Link,
+    user: Any,
+    make_peer: Callable[..., Peer],
+    django_assert_num_queries: Any,
+) -> None:
+    with CaptureQueriesContext(connection) as one:
+        api.get("/links/")
+    for number in range(9):
+        Link.objects.create(
+            user=user,
+            peer=make_peer(f"peer-{number}"),
+            account_key="x",
+            outgoing_state="active",
+            incoming_state=["offered", "active", "broken"][number % 3],
+            offered_scope="profile",
+            incoming_scope="profile",
+        )
+
+    with django_assert_num_queries(len(one)):
+        assert len(api.get("/links/").said["results"]) == 10
+
+
+@pytest.mark.threat("A7")
+def test_no_answer_has_a_token_a_code_or_a_secret(api: Api, link: Link) -> None:
+    answers = [
+        api.get("/peers/"),
+        api.get("/links/"),
+        api.get(f"/links/{link.pk}/"),
+        api.put(f"/links/{link.pk}/scopes/", {"scopes": ["profile"]}),
+        api.delete(f"/links/{link.pk}/"),
+        api.get(f"/links/{link.pk}/"),
+    ]
+
+    said = b"".join(answer.content for answer in answers).decode()
+    assert not [secret for secret in SECRETS if secret in said]
+
+
+# Another's
+
+
+@pytest.mark.threat("A1")
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("get", "", None),
+        ("delete", "", None),
+        ("post", "consent/", {"scopes": ["profile"]}),
+        ("put", "scopes/", {"scopes": ["profile"]}),
+        ("post", "retry/", None),
+    ],
+)
+def test_the_link_of_another_person_does_not_exist(
+    method: str,
+    path: str,
+    body: Any,
+    link: Link,
+    other_user: Any,
+    api_with: Callable[..., Api],
+) -> None:
+    """The same answer as for one that there is not, whatever the token."""
+    other_user.is_staff = other_user.is_superuser = True
+    other_user.save()
+    before = Link.objects.values().get()
+    bobs = api_with(of=other_user)
+    made_up = "00000000-0000-4000-8000-000000000000"
+
+    for pk in (link.pk, made_up):
+        response = bobs.call(method, f"/links/{pk}/{path}", body)
+        assert problem(response) == (404, "not_found")
+    assert bobs.get("/links/").said["results"] == []
+    assert Link.objects.values().get() == before
+
+
+# Changed
+
+
+def test_less_takes_effect_at_once_and_the_peer_is_told(
+    browser: Client, fake_peer: FakePeer, application: Any, api: Api
+) -> None:
+    link_both_ways(browser, fake_peer, application)
+    link = Link.objects.get()
+
+    response = api.put(f"/links/{link.pk}/scopes/", {"scopes": ["profile"]})
+
+    assert response.status_code == 200
+    assert named(response.said["incoming"]["scopes"]) == {"profile"}
+    assert response.said["incoming"]["state"] == "granted"
+    assert response.said["flow"]["is_under_way"] is True
+    assert link.outbox.filter(state=OutboxItem.State.PENDING).count() == 1
+
+
+def test_what_is_chosen_twice_counts_once(api: Api, link: Link) -> None:
+    response = api.put(f"/links/{link.pk}/scopes/", {"scopes": ["profile", "profile"]})
+
+    assert response.status_code == 200
+    assert Link.objects.get().incoming_scope == "profile"
+
+
+def test_the_same_choice_again_changes_nothing(api: Api, link: Link) -> None:
+    """Also not what cannot be chosen."""
+    Link.objects.update(incoming_scope="openid profile")
+    before = Link.objects.values().get()
+
+    response = api.put(f"/links/{link.pk}/scopes/", {"scopes": ["profile"]})
+
+    assert response.status_code == 200
+    assert Link.objects.values().get() == before
+
+
+@pytest.mark.threat("A9")
+@pytest.mark.parametrize("path", ["scopes", "consent"])
+def test_what_is_not_offered_cannot_be_chosen(api: Api, link: Link, path: str) -> None:
+    if path == "consent":
+        Link.objects.update(incoming_state="offered", offered_scope="profile")
+    before = Link.objects.values().get()
+    method = "put" if path == "scopes" else "post"
+
+    response = api.call(method, f"/links/{link.pk}/{path}/", {"scopes": ["profile", "history"]})
+
+    assert problem(response) == (409, "not_offered")
+    assert "history" in response.said["detail"]
+    assert Link.objects.values().get() == before
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"scopes": []}, ["scopes"]),
+        ({}, ["scopes"]),
+        ({"scopes": "profile"}, ["scopes"]),
+        ({"scopes": None}, ["scopes"]),
+        ({"scopes": ["profile", 1, None]}, ["scopes.1", "scopes.2"]),
+        ({"scopes": ["a" * 256]}, ["scopes.0"]),
+        ({"scopes": ["a b"]}, ["scopes.0"]),
+        ({"scopes": [""]}, ["scopes.0"]),
+        ({"scopes": ["profile\n"]}, ["scopes.0"]),
+        ({"scopes": ["profile"] * 101}, ["scopes"]),
+        ([], [""]),
+        ("profile", [""]),
+    ],
+)
+def test_a_body_that_is_wrong_is_refused_and_says_where(
+    api: Api, link: Link, body: Any, fields: list[str]
+) -> None:
+    before = Link.objects.values().get()
+
+    response = api.put(f"/links/{link.pk}/scopes/", body)
+
+    assert problem(response) == (400, "invalid")
+    assert [error["field"] for error in response.said["errors"]] == fields
+    assert all(error["detail"] and error["code"] for error in response.said["errors"])
+    assert Link.objects.values().get() == before
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"status": "ended", "incoming_state": "ended"}, {"incoming_state": "denied"}],
+)
+def test_where_nothing_can_be_changed_it_says_so(
+    api: Api, link: Link, values: dict[str, str]
+) -> None:
+    Link.objects.update(**values)
+
+    response = api.put(f"/links/{link.pk}/scopes/", {"scopes": ["profile"]})
+
+    assert problem(response) == (409, "not_changeable")
+    assert api.get(f"/links/{link.pk}/").said["choices"] == []
+
+
+# Answered
+
+
+def test_the_question_of_a_link_is_seen_and_answered(browser: Client, peer: Peer, api: Api) -> None:
+    connect(browser)
+    link = Link.objects.get()
+    question = api.get(f"/links/{link.pk}/").said["question"]
+
+    assert question["page"] == f"http://testserver/connections/links/{link.pk}/consent/"
+    response = api.post(
+        f"/links/{link.pk}/consent/", {"scopes": [each["name"] for each in question["scopes"]]}
+    )
+
+    assert response.status_code == 200
+    assert response.said["incoming"]["state"] == "granted"
+    assert response.said["question"] is None
+    assert link.outbox.get().state == OutboxItem.State.PENDING
+
+
+def test_no_scope_is_a_no(browser: Client, peer: Peer, api: Api) -> None:
+    connect(browser)
+    link = Link.objects.get()
+
+    response = api.post(f"/links/{link.pk}/consent/", {"scopes": []})
+
+    assert response.said["incoming"]["state"] == "denied"
+    assert response.said["mend"] == "finish"
+    assert not link.outbox.exists()
+
+
+def test_where_nothing_is_asked_nothing_can_be_answered(api: Api, link: Link) -> None:
+    response = api.post(f"/links/{link.pk}/consent/", {"scopes": ["profile"]})
+
+    assert problem(response) == (409, "no_question")
+
+
+# Ended
+
+
+def test_a_link_that_is_ended_ends_here_at_once_and_there_soon(
+    browser: Client, fake_peer: FakePeer, application: Any, api: Api
+) -> None:
+    token = link_both_ways(browser, fake_peer, application)["access_token"]
+    link = Link.objects.get()
+    assert call_api(token) == 200
+
+    response = api.delete(f"/links/{link.pk}/")
+
+    assert (response.status_code, response.content) == (204, b"")
+    assert call_api(token) != 200
+    assert link.outbox.filter(kind=OutboxItem.Kind.REVOCATION).count() == 1
+    said = api.get(f"/links/{link.pk}/").said
+    assert (said["status"], said["incoming"]["reason"]) == ("ended", "revoked_here")
+
+
+def test_ending_it_twice_is_no_error(api: Api, link: Link) -> None:
+    assert [api.delete(f"/links/{link.pk}/").status_code for _ in "ab"] == [204, 204]
+    assert link.outbox.filter(kind=OutboxItem.Kind.REVOCATION).count() == 1
+
+
+# Sent again
+
+
+@pytest.fixture
+def given_up(link: Link) -> OutboxItem:
+    """A change that could not be carried to the peer."""
+    change(link, ["profile"])
+    item = link.outbox.get(state=OutboxItem.State.PENDING)
+    OutboxItem.objects.filter(pk=item.pk).update(
+        state="dead", reason="unreachable", live_key=None, next_attempt_at=None
+    )
+    Link.objects.update(incoming_state="broken", incoming_reason="unreachable")
+    return item
+
+
+def test_what_was_given_up_is_sent_again(api: Api, link: Link, given_up: OutboxItem) -> None:
+    response = api.post(f"/links/{link.pk}/retry/")
+
+    assert response.status_code == 202
+    assert (response.said["incoming"]["state"], response.said["incoming"]["reason"]) == (
+        "granted",
+        None,
+    )
+    given_up.refresh_from_db()
+    assert (given_up.state, given_up.attempts) == ("pending", 0)
+
+
+def test_where_nothing_was_given_up_there_is_nothing_to_send(api: Api, link: Link) -> None:
+    assert problem(api.post(f"/links/{link.pk}/retry/")) == (409, "nothing_to_retry")
+
+
+def test_what_an_administrator_stopped_stays_stopped(
+    api: Api, link: Link, given_up: OutboxItem
+) -> None:
+    OutboxItem.objects.filter(pk=given_up.pk).update(state="cancelled", reason="stopped")
+
+    assert problem(api.post(f"/links/{link.pk}/retry/")) == (409, "nothing_to_retry")
+
+
+def test_what_cannot_be_sent_again_says_why(api: Api, link: Link, given_up: OutboxItem) -> None:
+    Link.objects.update(outgoing_state="broken")
+
+    response = api.post(f"/links/{link.pk}/retry/")
+
+    assert problem(response) == (409, "not_possible")
+    assert "connect again" in response.said["detail"]
+
+
+def test_what_the_person_has_decided_anew_since_is_not_sent_again(
+    api: Api, link: Link, given_up: OutboxItem
+) -> None:
+    Link.objects.update(generation=99)
+
+    assert problem(api.post(f"/links/{link.pk}/retry/")) == (409, "nothing_to_retry")
+
+
+@pytest.mark.threat("A8")
+@pytest.mark.parametrize("scope", ["a\0b", "\ud800", "\ufffe", "🎵"])
+def test_characters_that_no_scope_has_are_refused(api: Api, link: Link, scope: str) -> None:
+    assert problem(api.put(f"/links/{link.pk}/scopes/", {"scopes": [scope]})) == (400, "invalid")
