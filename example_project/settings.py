@@ -217,7 +217,7 @@ if HAS_API_DOCS:
         "VERSION": "1",
         "OAS_VERSION": "3.1.0",
         "SWAGGER_UI_DIST": "SIDECAR",
-        "SWAGGER_UI_FAVICON_HREF": f"{STATIC_URL}example/{SITE}.svg",
+        "SWAGGER_UI_FAVICON_HREF": f"/{STATIC_URL}example/{SITE}.svg",
     }
 
 # Variants
