@@ -127,11 +127,8 @@ class OfferSerializer(PeerSerializer):
         return scopes.split(peer.scope)
 
     def get_connect_url(self, peer: Peer) -> str:
-        return self.url_of("connect", peer.slug)
-
-    def url_of(self, name: str, key: Any) -> str:
         return reverse(
-            f"reciprocal_oauth_api:{name}", args=[key], request=self.context.get("request")
+            "reciprocal_oauth_api:connect", args=[peer.slug], request=self.context["request"]
         )
 
 

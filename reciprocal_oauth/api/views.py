@@ -171,7 +171,8 @@ class LinksView(OwnLinksView, ListAPIView):
     ordering = ("-created_at",)
 
     def get_queryset(self) -> QuerySet[Link]:
-        wanted = FilterSerializer(data=self.request.query_params)
+        # As a dict: of a form's fields, a blank one would count as left out.
+        wanted = FilterSerializer(data=self.request.query_params.dict())
         wanted.is_valid(raise_exception=True)
         return super().get_queryset().filter(status=wanted.validated_data["status"])
 

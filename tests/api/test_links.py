@@ -84,7 +84,8 @@ def test_the_list_has_the_links_in_force_unless_it_is_asked_for_the_others(
     assert [each["id"] for each in api.get("/links/?status=ended").said["results"]] == [
         str(ended.pk)
     ]
-    assert problem(api.get("/links/?status=gone")) == (400, "invalid")
+    for wrong in ("gone", ""):
+        assert problem(api.get(f"/links/?status={wrong}")) == (400, "invalid")
 
 
 def test_a_list_comes_in_pages_that_lead_to_each_other(

@@ -71,8 +71,10 @@ def api_schema(raw_schema: Any, links: list[Link], site: Settings) -> Any:
     site.RECIPROCAL_OAUTH = {**site.RECIPROCAL_OAUTH, "API_RETURN_TO": ["https://front.example"]}
     schema = schemathesis.openapi.from_dict(raw_schema)
     schema.app = WSGIHandler()
-    # The test sends those that are good; what bad ones do stands in test_authentication.
+    # The test puts good credentials into each request, also into those that are to have none:
+    # what comes of bad ones is in test_authentication.
     schema.config.generation.with_security_parameters = False
+    schema.config.checks.ignored_auth.enabled = False
     return schema
 
 
