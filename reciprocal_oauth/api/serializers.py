@@ -13,19 +13,21 @@ from rest_framework.reverse import reverse
 from .. import diagram, scopes
 from ..models import Link, Party, Peer, Step
 from ..models.reasons import Reason
+from ..pages.words import LinkWords, link_in_words
 from ..party_a import consent, returning, updates
-from ..templatetags.reciprocal_oauth import LinkWords, in_words, knows_accounts
+from ..party_a.mending import Mend, knows_accounts
 
 _STEP_STATES = (
     diagram.DONE,
     diagram.RUNNING,
+    diagram.HELD,
     diagram.FAILED,
     diagram.REFUSED,
     diagram.AHEAD,
 )
 #: The characters of a scope token (RFC 6749, section 3.3).
 _SCOPE_CHARACTERS = r"[\x21\x23-\x5b\x5d-\x7e]+"
-_MENDS = ("finish", "connect", "visit")
+_MENDS = [mend.value for mend in Mend if mend]
 _REASONS = [(value, label) for value, label in Reason.choices if value]
 
 
@@ -139,7 +141,7 @@ class AccountSerializer(serializers.Serializer):
 
 class ScopeSerializer(serializers.Serializer):
     name = serializers.CharField()
-    description = serializers.CharField(help_text=_("In words; empty for scopes of the peer."))
+    description = serializers.CharField(help_text=_("In words; empty where there are none."))
 
 
 class IncomingSerializer(serializers.Serializer):
@@ -182,8 +184,8 @@ class LinkSerializer(serializers.Serializer):
         _MENDS,
         allow_null=True,
         help_text=_(
-            "The one thing that helps: finish (answer the question), connect (begin again) or "
-            "visit (go on at the peer)."
+            "The one thing that helps: finish (answer the question), again (retry), connect (begin "
+            "again), visit (go on at the peer) or remove (delete the link, then begin again)."
         ),
     )
     incoming = IncomingSerializer(help_text=_("What the peer may do here."))
@@ -235,7 +237,7 @@ class ShownLink:
 
     @cached_property
     def words(self) -> LinkWords:
-        return in_words(self.link)
+        return link_in_words(self.link)
 
     @property
     def url(self) -> str:
@@ -263,7 +265,7 @@ class ShownLink:
             "text": self.words.incoming.state,
             "explanation": self.words.incoming.reason,
             "advice": self.words.incoming.advice,
-            "scopes": _described(scopes.split(self.link.incoming_scope)),
+            "scopes": _described(self.link.incoming_scope, scopes.described()),
         }
 
     @property
@@ -274,10 +276,10 @@ class ShownLink:
             "text": self.words.outgoing.state,
             "explanation": self.words.outgoing.reason,
             "advice": self.words.outgoing.advice,
-            "scopes": [
-                {"name": token, "description": ""}
-                for token in scopes.split(scopes.without_openid(self.link.outgoing_scope))
-            ],
+            "scopes": _described(
+                scopes.without_openid(self.link.outgoing_scope),
+                scopes.described_at(self.link.peer.slug),
+            ),
         }
 
     @property
@@ -296,9 +298,8 @@ class ShownLink:
         return diagram.of_link(self.link)
 
 
-def _described(tokens: list[str]) -> list[Mapping[str, str]]:
-    described = scopes.described()
-    return _named([(token, str(described.get(token, ""))) for token in tokens])
+def _described(scope: str, described: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    return _named([(token, str(described.get(token, ""))) for token in scopes.split(scope)])
 
 
 def _named(choices: list[tuple[str, str]]) -> list[Mapping[str, str]]:

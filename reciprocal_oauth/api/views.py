@@ -18,7 +18,8 @@ from rest_framework.response import Response
 from .. import lifecycle, scopes
 from ..conf import settings
 from ..error_reports import holding_secrets
-from ..models import Link, OutboxItem, Peer
+from ..models import Link, Peer
+from ..models.inbox import with_newest_code
 from ..party_a import authorization, consent, resending, returning, updates
 from .authentication import BearerAuthentication
 from .pagination import Pages
@@ -146,7 +147,7 @@ class OwnLinksView(ApiView):
 
     def get_queryset(self) -> QuerySet[Link]:
         links = Link.objects.filter(user=self.request.user)  # type: ignore[misc]
-        return links.select_related("peer__application")
+        return with_newest_code(links.select_related("peer__application"))
 
     def shown(self, link: Link, status: int = status.HTTP_200_OK) -> Response:
         """The link as it is now."""
@@ -229,18 +230,10 @@ class RetryView(OwnLinksView):
 
     def post(self, request: Request, pk: Any) -> Response:
         link = self.get_object()
-        given_up = link.outbox.filter(
-            kind=OutboxItem.Kind.HANDOVER,
-            state=OutboxItem.State.DEAD,
-            generation=link.generation,
-        ).first()
-        if given_up is None:
-            raise Conflict("nothing_to_retry", _("Nothing was given up."))
         try:
-            resending.resend(given_up)
+            resending.try_again(link)
         except resending.NotPossible as why:
-            raise Conflict("not_possible", str(why)) from why
-        resending.start()
+            raise Conflict("nothing_to_retry", str(why)) from why
         return self.shown(link, status.HTTP_202_ACCEPTED)
 
 

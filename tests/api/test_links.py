@@ -59,7 +59,7 @@ def test_a_broken_direction_says_why_and_what_helps(api: Api, link: Link) -> Non
     said = api.get(f"/links/{link.pk}/").said
 
     assert (said["outgoing"]["state"], said["outgoing"]["reason"]) == ("broken", "refresh_refused")
-    assert said["outgoing"]["explanation"] == "The other site no longer renews the access."
+    assert said["outgoing"]["explanation"] == "Music no longer renews the access."
     assert said["outgoing"]["advice"]
     assert said["incoming"]["reason"] is None
     assert said["mend"] == "connect"
@@ -393,25 +393,24 @@ def test_what_an_administrator_stopped_stays_stopped(
     api: Api, link: Link, given_up: OutboxItem
 ) -> None:
     OutboxItem.objects.filter(pk=given_up.pk).update(state="cancelled", reason="stopped")
+    Link.objects.update(incoming_reason="stopped")
 
     assert problem(api.post(f"/links/{link.pk}/retry/")) == (409, "nothing_to_retry")
 
 
-def test_what_cannot_be_sent_again_says_why(api: Api, link: Link, given_up: OutboxItem) -> None:
-    Link.objects.update(outgoing_state="broken")
-
-    response = api.post(f"/links/{link.pk}/retry/")
-
-    assert problem(response) == (409, "not_possible")
-    assert "connect again" in response.said["detail"]
-
-
-def test_what_the_person_has_decided_anew_since_is_not_sent_again(
+def test_without_access_there_nothing_can_be_sent(
     api: Api, link: Link, given_up: OutboxItem
 ) -> None:
-    Link.objects.update(generation=99)
+    Link.objects.update(outgoing_state="broken")
 
     assert problem(api.post(f"/links/{link.pk}/retry/")) == (409, "nothing_to_retry")
+
+
+def test_who_asks_twice_has_one_code_sent(api: Api, link: Link, given_up: OutboxItem) -> None:
+    statuses = [api.post(f"/links/{link.pk}/retry/").status_code for _ in "ab"]
+
+    assert statuses == [202, 202]
+    assert link.outbox.filter(state=OutboxItem.State.PENDING).count() == 1
 
 
 @pytest.mark.threat("A8")

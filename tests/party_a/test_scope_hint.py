@@ -185,7 +185,10 @@ def test_where_nothing_is_left_there_is_no_question_and_the_link_stays_one_way(
     page = f"/connections/links/{link.pk}/"
     assert response["Location"] == page
     assert (link.incoming_state, link.offered_scope) == (Link.Incoming.NONE, "")
-    assert "nothing is left that it may be given" in browser.get(page).content.decode().lower()
+    assert (
+        "it asks for nothing that it could be given here"
+        in browser.get(page).content.decode().lower()
+    )
     for answer in (
         browser.get(f"{page}consent/"),
         browser.post(f"{page}consent/", {"answer": "allow", "scopes": ["history"]}),
