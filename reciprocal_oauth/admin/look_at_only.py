@@ -49,6 +49,8 @@ class LookAtOnlyAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
     #: What each row of the list needs beside itself. Fetched for the rows of one page: a join would
     #: be made for all rows, before they are sorted.
     shown_with: Sequence[str] = ()
+    # Not ``False``, with which Django joins all that is listed.
+    list_select_related = ()
     #: The ways from a row to its link, its user and its peer.
     to_link, to_user, to_peer = "link", "link__user", "link__peer"
     #: Only for the search field to be there, see :meth:`get_search_results`.
