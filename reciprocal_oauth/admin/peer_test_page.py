@@ -42,6 +42,7 @@ class PeerTestMixin(admin.ModelAdmin):
             "original": peer,
             "findings": findings,
             "has_failed": peer_test.has_failed(findings),
+            "media": self.media,
         }
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "reciprocal_oauth/admin/peer_test.html", context)
