@@ -7,7 +7,7 @@ import pytest
 
 from example_project.sites import Site
 
-from .test_linking import DESKTOP, PHONE, go_to_consent, sign_in
+from .test_linking import DESKTOP, PHONE, go_to_consent, sign_in, wait_for_both_ways
 
 pytestmark = [pytest.mark.browser, pytest.mark.two_process]
 
@@ -112,13 +112,14 @@ def test_a_peer_is_added_by_its_address_tested_and_given_a_secret(
     check(page, "sheet")
     page.get_by_role("checkbox").check()
     page.get_by_role("button", name="Make a new secret").click()
-    shown = page.get_by_label("Client secret of your site here")
+    shown = page.get_by_role("textbox", name="Client secret of your site here")
     secret = shown.input_value()
     assert len(secret) >= 32
     assert secret not in page.url
     check(page, "secret")
     page.get_by_role("link", name="Back to the peer").click()
-    page.go_back()
+    page.get_by_role("link", name="Give this to the other site").click()
+    page.get_by_role("button", name="Make a new secret").wait_for()
     assert secret not in page.content()
 
 
@@ -159,7 +160,7 @@ def test_a_hand_over_that_was_given_up_is_sent_again(
     page.get_by_role("button", name="Run").or_(page.get_by_role("button", name="Go")).click()
     page.get_by_text("Sent again: 1 hand-over.").wait_for()
 
-    person.locator("[data-drawn=G][data-state=done]").wait_for()
+    wait_for_both_ways(person)
     page.goto(f"{assistant.url}/admin/reciprocal_oauth/link/")
     page.locator("#result_list tbody th a").first.click()
     check(page, "link")
