@@ -140,7 +140,7 @@ def test_the_heading_fits_what_stands_below_it(
     ("scope", "words"),
     [
         ("play", "Connected. Connecting again replaces the connection."),
-        ("openid play", "You can connect more than one account at Music"),
+        ("openid play", "You can connect another account at Music beside it"),
     ],
 )
 def test_it_is_said_what_connecting_again_does(
