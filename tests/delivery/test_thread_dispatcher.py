@@ -22,6 +22,7 @@ from reciprocal_oauth.party_a import consent
 
 from ..fakes import FakePeer, Received, Reply, token_response
 from .conftest import ScriptedStep
+from .processes import soon
 
 pytestmark = pytest.mark.usefixtures("shared_database")
 
@@ -43,13 +44,6 @@ def dispatcher(shared_database: None, settings: Settings) -> Iterator[ThreadDisp
     dispatcher.stop()
 
 
-def _soon(is_true: Callable[[], Any]) -> None:
-    end = time.monotonic() + 10
-    while not is_true():
-        assert time.monotonic() < end, "It has not happened."
-        time.sleep(0.01)
-
-
 def _our_threads() -> list[str]:
     return [each.name for each in threading.enumerate() if each.name.startswith("reciprocal-")]
 
@@ -58,7 +52,7 @@ def _our_threads() -> list[str]:
 def test_a_grant_is_handed_over_soon_after_commit(link_as_a: Link, fake_peer: FakePeer) -> None:
     consent.allow(link_as_a, ["playback"])
 
-    _soon(lambda: OutboxItem.objects.get().state == State.ACCEPTED)
+    soon(lambda: OutboxItem.objects.get().state == State.ACCEPTED)
     assert len(fake_peer.to("/token/")) == 1
 
 
@@ -71,7 +65,7 @@ def test_rows_left_from_before_start_with_the_first_request(
 
     client.get("/no-such-page/")
 
-    _soon(lambda: OutboxItem.objects.get().state == State.DONE)
+    soon(lambda: OutboxItem.objects.get().state == State.DONE)
 
 
 @pytest.mark.threat("R21")
@@ -98,7 +92,7 @@ def test_waking_many_times_works_on_a_row_once(
     for _ in range(50):
         dispatcher.wake()
 
-    _soon(lambda: OutboxItem.objects.get().state == State.DONE)
+    soon(lambda: OutboxItem.objects.get().state == State.DONE)
     dispatcher.stop()
     assert len(step.attempted) == 1
 
@@ -113,7 +107,7 @@ def test_two_web_processes_work_on_a_row_once(
     dispatcher.wake()
     other.wake()
 
-    _soon(lambda: OutboxItem.objects.filter(state=State.DONE).count() == len(rows))
+    soon(lambda: OutboxItem.objects.filter(state=State.DONE).count() == len(rows))
     other.stop()
     assert len(step.attempted) == len(rows)
 
@@ -126,7 +120,7 @@ def test_a_row_that_comes_due_later_is_started_then(
 
     dispatcher.request_started()
 
-    _soon(lambda: OutboxItem.objects.get().state == State.DONE)
+    soon(lambda: OutboxItem.objects.get().state == State.DONE)
     assert timezone.now() >= due
 
 
@@ -144,13 +138,13 @@ def test_a_full_pool_claims_no_more_than_it_can_work_on(
 
     step.outcomes = [wait]
     dispatcher.wake()
-    _soon(lambda: len(step.attempted) == 2)
+    soon(lambda: len(step.attempted) == 2)
     dispatcher.wake()
     time.sleep(0.2)
 
     assert OutboxItem.objects.filter(state=State.CLAIMED).count() == 2
     may_go_on.set()
-    _soon(lambda: OutboxItem.objects.filter(state=State.DONE).count() == 5)
+    soon(lambda: OutboxItem.objects.filter(state=State.DONE).count() == 5)
     assert len(step.attempted) == 5
 
 
@@ -167,7 +161,7 @@ def test_no_thread_keeps_a_database_connection(
     connection_created.connect(note)
     make_row()
     dispatcher.wake()
-    _soon(lambda: OutboxItem.objects.get().state == State.DONE)
+    soon(lambda: OutboxItem.objects.get().state == State.DONE)
     dispatcher.stop()
     connection_created.disconnect(note)
 
@@ -198,7 +192,7 @@ def test_a_database_that_is_away_for_a_moment_does_not_end_it(
 
     dispatcher.wake()
 
-    _soon(lambda: OutboxItem.objects.get().state == State.DONE)
+    soon(lambda: OutboxItem.objects.get().state == State.DONE)
     assert [each.levelno for each in caplog.records].count(logging.ERROR) == 2
 
 
@@ -220,7 +214,7 @@ def test_an_outcome_that_cannot_be_recorded_is_logged_and_the_next_row_worked_on
     monkeypatch.setattr(worker, "work", sometimes)
     dispatcher.wake()
 
-    _soon(lambda: OutboxItem.objects.get(pk=lucky.pk).state == State.DONE)
+    soon(lambda: OutboxItem.objects.get(pk=lucky.pk).state == State.DONE)
     assert OutboxItem.objects.get(pk=unlucky.pk).state == State.CLAIMED
     assert "its lease will run out" in caplog.text
 
@@ -235,14 +229,14 @@ def test_stopping_finishes_what_has_been_begun_and_waking_begins_again(
     step.outcomes = [slow]
     make_row()
     dispatcher.wake()
-    _soon(lambda: step.attempted)
+    soon(lambda: step.attempted)
 
     dispatcher.stop()
     assert OutboxItem.objects.get().state == State.DONE
 
     make_row()
     dispatcher.wake()
-    _soon(lambda: OutboxItem.objects.filter(state=State.DONE).count() == 2)
+    soon(lambda: OutboxItem.objects.filter(state=State.DONE).count() == 2)
 
 
 @pytest.mark.draft("Reciprocal Authorization Code")
@@ -267,7 +261,7 @@ def test_party_b_answers_while_party_a_keeps_it_waiting_for_the_tokens(
     assert not Link.objects.get().access_token, "the redemption is still in the air"
     answered.set()
 
-    _soon(lambda: Link.objects.get().is_two_way)
+    soon(lambda: Link.objects.get().is_two_way)
 
 
 @pytest.mark.threat("R2", "D3")
@@ -294,8 +288,8 @@ def test_a_peer_that_hangs_leaves_threads_for_the_others(
     try:
         dispatcher.wake()
 
-        _soon(lambda: OutboxItem.objects.get(pk=healthy.pk).state == OutboxItem.State.DONE)
+        soon(lambda: OutboxItem.objects.get(pk=healthy.pk).state == OutboxItem.State.DONE)
         assert len([item for item in step.attempted if item.peer.slug != "healthy"]) == 4
     finally:
         over.set()
-    _soon(lambda: not OutboxItem.objects.exclude(state=OutboxItem.State.DONE).exists())
+    soon(lambda: not OutboxItem.objects.exclude(state=OutboxItem.State.DONE).exists())
