@@ -295,7 +295,7 @@ class ShownLink:
 
     @property
     def flow(self) -> diagram.Diagram | None:
-        return diagram.of_link(self.link)
+        return diagram.of_link(self.link, technical=False)
 
 
 def _described(scope: str, described: Mapping[str, Any]) -> list[Mapping[str, str]]:

@@ -8,7 +8,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from reciprocal_oauth.models import Link, OutboxItem, Peer
+from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Party, Peer, Step
+from reciprocal_oauth.models.events import record
 from reciprocal_oauth.party_a.updates import change
 
 from ..fakes import FakePeer
@@ -51,6 +52,20 @@ def test_a_link_says_which_steps_led_to_it(api: Api, link: Link) -> None:
     assert [step["step"] for step in flow["steps"]] == [*"ABCD", "consent", *"EFG"]
     assert {step["state"] for step in flow["steps"]} == {"done"}
     assert all(step["at"] for step in flow["steps"])
+
+
+def test_the_steps_say_nothing_of_what_only_an_administrator_can_use(api: Api, link: Link) -> None:
+    change(link, ["profile"])
+    failed = LinkEvent.Outcome.FAILED
+    record(link, Step.E, party=Party.A, outcome=failed, detail="attempt 1: HTTP 503")
+
+    steps = api.get(f"/links/{link.pk}/").said["flow"]["steps"]
+
+    (step,) = [step for step in steps if step["state"] == "running"]
+    assert (step["step"], step["explanation"]) == (
+        "E",
+        "The last attempt failed. It is tried again by itself.",
+    )
 
 
 def test_a_broken_direction_says_why_and_what_helps(api: Api, link: Link) -> None:
