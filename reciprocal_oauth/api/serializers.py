@@ -259,27 +259,28 @@ class ShownLink:
 
     @property
     def incoming(self) -> Mapping[str, Any]:
+        works = self.link.incoming_state == Link.Incoming.ACTIVE
+        may = self.link.incoming_limit if works else self.link.incoming_scope
         return {
             "state": self.link.incoming_state,
             "reason": self.link.incoming_reason or None,
             "text": self.words.incoming.state,
             "explanation": self.words.incoming.reason,
             "advice": self.words.incoming.advice,
-            "scopes": _described(self.link.incoming_scope, scopes.described()),
+            "scopes": _described(may, scopes.described()),
         }
 
     @property
     def outgoing(self) -> Mapping[str, Any]:
+        has_ended = self.link.outgoing_state == Link.Outgoing.ENDED
+        may = "" if has_ended else scopes.without_openid(self.link.outgoing_scope)
         return {
             "state": self.link.outgoing_state,
             "reason": self.link.outgoing_reason or None,
             "text": self.words.outgoing.state,
             "explanation": self.words.outgoing.reason,
             "advice": self.words.outgoing.advice,
-            "scopes": _described(
-                scopes.without_openid(self.link.outgoing_scope),
-                scopes.described_at(self.link.peer.slug),
-            ),
+            "scopes": _described(may, scopes.described_at(self.link.peer.slug)),
         }
 
     @property

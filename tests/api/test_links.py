@@ -80,6 +80,16 @@ def test_a_broken_direction_says_why_and_what_helps(api: Api, link: Link) -> Non
     assert said["mend"] == "connect"
 
 
+def test_a_side_may_do_only_what_it_may_do_now(api: Api, link: Link) -> None:
+    Peer.objects.update(allowed_scope="profile")
+    assert named(api.get(f"/links/{link.pk}/").said["incoming"]["scopes"]) == {"profile"}
+
+    api.delete(f"/links/{link.pk}/")
+
+    said = api.get(f"/links/{link.pk}/").said
+    assert said["incoming"]["scopes"] == said["outgoing"]["scopes"] == []
+
+
 def test_the_account_there_is_named_if_it_is_known(api: Api, link: Link) -> None:
     assert api.get(f"/links/{link.pk}/").said["account"] is None
 
