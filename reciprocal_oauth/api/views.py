@@ -161,7 +161,10 @@ class OwnLinksView(ApiView):
         token: Any = self.request.auth
         if token is None or token.application_id != link.peer.application_id:
             return
-        if not set(chosen) <= set(scopes.split(link.incoming_scope)):
+        # The scope is kept for the person, who may allow it again; the peer may not.
+        taken_back = link.incoming_reason == Link.Reason.REVOKED_HERE
+        given = set() if taken_back else set(scopes.split(link.incoming_scope))
+        if not set(chosen) <= given:
             raise Forbidden("own_access", _("An application cannot give itself more access."))
 
 

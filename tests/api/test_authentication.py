@@ -172,6 +172,30 @@ def test_a_peer_cannot_answer_its_own_question(
     assert problem(response) == (403, "own_access")
 
 
+@pytest.mark.threat("A3")
+@pytest.mark.parametrize(("method", "path"), [("post", "consent"), ("put", "scopes")])
+def test_a_peer_cannot_give_itself_again_what_the_person_has_taken_back(
+    link: Link, application: Any, make_token: Callable[..., Any], method: str, path: str
+) -> None:
+    """With the token of another account of the person's at the same peer."""
+    peer = link.peer
+    peer.allowed_scope = f"profile playback {BOTH_SCOPES}"
+    peer.save()
+    Link.objects.update(
+        incoming_scope=f"profile playback {BOTH_SCOPES}",
+        offered_scope="profile playback",
+        incoming_state="broken",
+        incoming_reason="revoked_here",
+    )
+    token = make_token(application, link.user, BOTH_SCOPES)
+    peers_own = Api(Client(), {"Authorization": f"Bearer {token.raw}"})
+
+    response = peers_own.call(method, f"/links/{link.pk}/{path}/", {"scopes": ["profile"]})
+
+    assert problem(response) == (403, "own_access")
+    assert Link.objects.get().incoming_state == Link.Incoming.BROKEN
+
+
 def test_a_token_of_nobody_is_refused(app: Any, api_with: Callable[..., Api]) -> None:
     """Such as the client credentials grant gives."""
     of_nobody = api_with(of=None)
