@@ -1,5 +1,6 @@
 """Errors have one form (RFC 9457), and nothing that is sent makes the server fail."""
 
+import bz2
 import json
 from typing import Any
 
@@ -64,6 +65,8 @@ def test_a_body_in_another_form(front_end: Api, peer: Peer, content_type: str) -
     [
         (b"{", "application/json", 400, "parse_error"),
         (b"\xff\xfe", "application/json", 400, "parse_error"),
+        (b'{"scopes": ["\xe9"]}', "application/json; charset=latin-1", 400, "parse_error"),
+        (bz2.compress(b'{"scopes": []}'), "application/json; charset=bz2", 400, "parse_error"),
         (b'{"scopes": [NaN]}', "application/json", 400, "parse_error"),
         (b"[" * 60_000, "application/json", 400, "parse_error"),
         (b'{"scopes": [' + b"9" * 5_000 + b"]}", "application/json", 400, None),
