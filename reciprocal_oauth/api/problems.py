@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import status
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 MEDIA_TYPE = "application/problem+json"
@@ -91,8 +92,8 @@ def _errors_in(detail: Any, field: str = "") -> Iterator[dict[str, str]]:
         yield {"field": field, "code": str(detail.code), "detail": str(detail)}
     elif isinstance(detail, dict):
         for name, inner in detail.items():
-            path = field if name == "non_field_errors" else f"{field}.{name}".strip(".")
-            yield from _errors_in(inner, path)
+            is_of_all = name == api_settings.NON_FIELD_ERRORS_KEY
+            yield from _errors_in(inner, field if is_of_all else f"{field}.{name}".strip("."))
     else:
         for inner in detail:
             yield from _errors_in(inner, field)

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
-from rest_framework import serializers
+from rest_framework import ISO_8601, serializers
 from rest_framework.reverse import reverse
 
 from .. import diagram, scopes
@@ -84,6 +84,13 @@ class FilterSerializer(serializers.Serializer):
 
 
 # What is answered
+
+
+class Moment(serializers.DateTimeField):
+    """A time in ISO 8601, whatever the site's ``DATETIME_FORMAT``."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(format=ISO_8601, **kwargs)
 
 
 class AuthorizationSerializer(serializers.Serializer):
@@ -194,11 +201,11 @@ class LinkSerializer(serializers.Serializer):
     choices = ScopeSerializer(
         many=True, help_text=_("What the peer may be allowed; empty: nothing can be changed.")
     )
-    created_at = serializers.DateTimeField(source="link.created_at")
-    linked_at = serializers.DateTimeField(
+    created_at = Moment(source="link.created_at")
+    linked_at = Moment(
         source="link.linked_at", allow_null=True, help_text=_("Since when both directions work.")
     )
-    ended_at = serializers.DateTimeField(source="link.ended_at", allow_null=True)
+    ended_at = Moment(source="link.ended_at", allow_null=True)
 
     def to_representation(self, link: Link) -> Any:
         return super().to_representation(ShownLink(link, self.context["request"]))
@@ -209,7 +216,7 @@ class StepSerializer(serializers.Serializer):
 
     step = serializers.ChoiceField([(value, label) for value, label in Step.choices if value])
     state = serializers.ChoiceField(_STEP_STATES)
-    at = serializers.DateTimeField(allow_null=True)
+    at = Moment(allow_null=True)
     text = serializers.CharField()
     explanation = serializers.CharField(help_text=_("What went wrong; may be empty."))
 

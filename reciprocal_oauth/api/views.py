@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from rest_framework import status
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.generics import GenericAPIView, ListAPIView
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -50,6 +51,8 @@ class ApiView(GenericAPIView):
     renderer_classes = [JSONRenderer]
     pagination_class = Pages
     filter_backends = []
+    content_negotiation_class = DefaultContentNegotiation
+    metadata_class = None
     versioning_class = None
     http_method_names = ["get", "head", "post", "put", "delete"]
 

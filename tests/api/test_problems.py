@@ -2,12 +2,15 @@
 
 import bz2
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
 from django.test import Client
 from pytest_django import Settings
+from rest_framework.views import APIView
 
+from reciprocal_oauth.api.views import ApiView
 from reciprocal_oauth.models import Link, Peer
 
 from .conftest import Api, problem
@@ -159,6 +162,24 @@ def test_the_sites_own_defaults_are_not_taken(site: Settings, link: Link) -> Non
     }
 
     assert problem(Api(Client()).get("/links/")) == (401, "not_authenticated")
+
+
+def test_no_policy_is_left_to_the_site() -> None:
+    policies = {name for name in vars(APIView) if name.endswith(("_class", "_classes"))}
+
+    assert policies - set(vars(ApiView)) == set()
+
+
+def test_times_and_errors_have_the_form_that_the_schema_says(
+    api: Api, site: Settings, link: Link
+) -> None:
+    site.REST_FRAMEWORK = {"DATETIME_FORMAT": "%d.%m.%Y", "NON_FIELD_ERRORS_KEY": "all"}
+
+    created = api.get(f"/links/{link.pk}/").said["created_at"]
+    refused = api.put(f"/links/{link.pk}/scopes/", ["profile"])
+
+    assert datetime.fromisoformat(created) == link.created_at
+    assert [error["field"] for error in refused.said["errors"]] == [""]
 
 
 @pytest.mark.threat("A7")
