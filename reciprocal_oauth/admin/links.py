@@ -13,7 +13,7 @@ from django.utils.translation import get_language_bidi, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import diagram, lifecycle
-from ..models import Link, LinkEvent
+from ..models import Link, LinkEvent, Reason
 from .look_at_only import (
     LookAtOnlyAdmin,
     LookAtOnlyInline,
@@ -26,7 +26,7 @@ from .look_at_only import (
 MOST_AT_ONCE = 200
 
 
-class ToTheSecondMixin:
+class EventMixin:
     """The steps of a flow are seconds apart; the formats of the locales stop at minutes."""
 
     @admin.display(description=_("time"), ordering="at")
@@ -34,11 +34,17 @@ class ToTheSecondMixin:
         at = timezone.localtime(event.at) if timezone.is_aware(event.at) else event.at
         return f"{at:%Y-%m-%d %H:%M:%S}"
 
+    @admin.display(description=_("detail"))
+    def details(self, event: LinkEvent) -> str:
+        """What is kept of an end is its reason."""
+        is_reason = event.detail and event.detail in Reason.values
+        return str(Reason(event.detail).label) if is_reason else event.detail
 
-class LinkEventInline(ToTheSecondMixin, LookAtOnlyInline):
+
+class LinkEventInline(EventMixin, LookAtOnlyInline):
     model = LinkEvent
     verbose_name_plural = _("history")
-    fields = ("time", "party", "step", "outcome", "generation", "detail")
+    fields = ("time", "party", "step", "outcome", "generation", "details")
     readonly_fields = fields
     ordering = ("at", "pk")
 
@@ -184,10 +190,10 @@ class LinkAdmin(LookAtOnlyAdmin):
 
 
 @admin.register(LinkEvent)
-class LinkEventAdmin(ToTheSecondMixin, OfLinkAdmin):
-    list_display = ("time", "peer", "user", "party", "step", "outcome", "detail")
+class LinkEventAdmin(EventMixin, OfLinkAdmin):
+    list_display = ("time", "peer", "user", "party", "step", "outcome", "details")
     list_filter = ("outcome", "step", "party", "link__peer")
     # As they were written, along the key's own index; there are many for each link.
     ordering = ("-pk",)
-    fields = ("time", "link", "party", "step", "outcome", "generation", "detail")
-    readonly_fields = ("time",)
+    fields = ("time", "link", "party", "step", "outcome", "generation", "details")
+    readonly_fields = ("time", "details")

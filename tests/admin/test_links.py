@@ -7,6 +7,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
+from reciprocal_oauth import lifecycle
 from reciprocal_oauth.models import Link, OutboxItem
 
 from .conftest import admin_url, text_of
@@ -85,3 +86,12 @@ def test_only_so_many_at_once(
         "Disconnect at most 0 at once."
     ]
     assert is_active(full_link)
+
+
+def test_the_history_says_in_words_how_a_link_ended(admin: Client, full_link: Link) -> None:
+    lifecycle.end(full_link, Link.Reason.REVOKED_HERE, revoke_there=False)
+
+    page = admin.get(admin_url(Link, "change", full_link.pk)).content.decode()
+
+    assert str(Link.Reason.REVOKED_HERE.label) in page
+    assert "revoked_here" not in page
