@@ -20,6 +20,8 @@ from ..transactions import outside_transactions
 from .peer_form import LookedUpForm, NewPeerForm
 
 _BUTTON = "_look_up"
+#: The button that the key Enter presses.
+_ENTER = "_enter"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class PeerLookUpMixin(admin.ModelAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        if request.method != "POST" or _BUTTON not in request.POST:
+        if request.method != "POST" or not _asks_for_look_up(request.POST):
             return super().add_view(request, form_url, extra_context)
         if not self.has_add_permission(request):
             raise PermissionDenied
@@ -95,6 +97,11 @@ class PeerLookUpMixin(admin.ModelAdmin):
         if missing := form.missing():
             text += " " + gettext("Still to be filled in: %s.") % ", ".join(missing)
         self.message_user(request, text, messages.SUCCESS)
+
+
+def _asks_for_look_up(typed: QueryDict) -> bool:
+    """Whether its button was pressed, or Enter while an address waits for it."""
+    return _BUTTON in typed or (_ENTER in typed and bool(typed.get("address", "").strip()))
 
 
 def _look_up(address: str) -> Found:

@@ -295,9 +295,30 @@ def test_no_transaction_is_open_while_the_peer_is_asked(
     assert found == [False]
 
 
-def test_enter_saves_as_on_every_page_of_the_admin(admin: Client) -> None:
-    buttons = re.findall(
-        r'type="submit"[^>]*name="(\w+)"', text_of(admin.get(admin_url(Peer, "add")))
-    )
+def press_enter(client: Client, **typed: str) -> Any:
+    """With the first button of the form, which is what browsers do."""
+    page = text_of(client.get(admin_url(Peer, "add")))
+    buttons = re.findall(r'type="submit"[^>]*name="(\w+)"', page)
+    return client.post(admin_url(Peer, "add"), {buttons[0]: "", **typed})
 
-    assert buttons[:2] == ["_save", "_look_up"]
+
+def test_enter_looks_up_the_address_that_was_typed(
+    admin: Client, fake_peer: FakePeer, answer: Callable[..., None]
+) -> None:
+    answer()
+
+    response = press_enter(admin, address=f"{fake_peer.url}/o")
+
+    assert values(response)["issuer"] == f"{fake_peer.url}/o"
+    assert errors(response) == {}
+
+
+def test_enter_saves_as_on_every_page_of_the_admin(
+    admin: Client, make_peer: Callable[..., Peer]
+) -> None:
+    application = make_peer("tv").application
+    Peer.objects.all().delete()
+
+    press_enter(admin, **filled_in(application), address=" ")
+
+    assert Peer.objects.get().slug == "tv"
