@@ -14,6 +14,9 @@ from .. import plugins, registration
 from ..models import Peer
 from ..secret import Secret
 
+#: What is read from left to right in every language: an address would be drawn with its last slash
+#: before its scheme.
+_CODE = {"dir": "ltr"}
 _LONG = (
     "homepage",
     "issuer",
@@ -61,9 +64,11 @@ class PeerForm(forms.ModelForm):
         exclude = ()  # noqa: DJ006  The admin names the fields.
         field_classes = {"application": ApplicationChoiceField, "client_secret": SecretField}
         widgets = {
-            **{name: forms.TextInput(attrs={"class": "vLargeTextField"}) for name in _LONG},
+            **{
+                name: forms.TextInput(attrs={"class": "vLargeTextField", **_CODE}) for name in _LONG
+            },
             "client_secret": forms.PasswordInput(
-                attrs={"class": "vLargeTextField", "autocomplete": "new-password"}
+                attrs={"class": "vLargeTextField", "autocomplete": "new-password", **_CODE}
             ),
         }
 
@@ -119,7 +124,7 @@ class NewPeerForm(PeerForm):
         label=_("Its address"),
         required=False,
         max_length=500,
-        widget=AddressInput(attrs={"class": "vLargeTextField"}),
+        widget=AddressInput(attrs={"class": "vLargeTextField", **_CODE}),
         help_text=_("Such as https://peer.example. What it says of itself fills in what is below."),
     )
 

@@ -136,6 +136,16 @@ def test_the_heading_fits_what_stands_below_it(
     assert f'<h2 id="ro-peers">{heading}</h2>' in page
 
 
+def test_an_address_keeps_its_order_where_the_page_runs_from_right_to_left(
+    browser: Client, peer: Peer
+) -> None:
+    Peer.objects.update(homepage="https://music.example/")
+
+    page = browser.get("/connections/").content.decode()
+
+    assert "<bdi>https://music.example/</bdi>" in page
+
+
 @pytest.mark.parametrize(
     ("scope", "words"),
     [
