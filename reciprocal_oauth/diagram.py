@@ -313,14 +313,15 @@ def _row(
 
 
 def _wrapped(text: str) -> list[str]:
-    """``text`` in lines that fit: SVG breaks none. East Asian letters are twice as wide and need
-    no space to break at."""
-    lines, line, width = [], "", 0
+    """``text`` in lines that fit: SVG breaks none. East Asian letters are wider, 14 pixels to about
+    8 of others, and need no space to break at."""
+    lines, line, width = [], "", 0.0
     for letter in text:
-        size = 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        is_wide = unicodedata.east_asian_width(letter) in "WF"
+        size = 1.75 if is_wide else 1
         if width + size > _LETTERS:
             kept, space, rest = line.rpartition(" ")
-            full, line = (kept, rest) if space and letter != " " else (line, "")
+            full, line = (kept, rest) if space and letter != " " and not is_wide else (line, "")
             lines.append(full)
             width = len(line)
         line, width = line + letter, width + size

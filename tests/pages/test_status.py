@@ -1,5 +1,6 @@
 """The steps of a link, drawn, and the page that follows what is under way."""
 
+import re
 from typing import Any
 
 import pytest
@@ -147,6 +148,19 @@ def test_party_a_stands_where_reading_begins(browser: Client, peer: Peer) -> Non
         places.append(tags.named("text")[0]["x"])
 
     assert places == ["3%", "97%"]
+
+
+def test_the_letter_of_a_step_stands_with_its_words_also_where_these_have_no_spaces(
+    browser: Client, peer: Peer
+) -> None:
+    connect(browser)
+    path = f"/connections/links/{Link.objects.get().pk}/"
+
+    page = browser.get(path, headers={"accept-language": "ja"}).content.decode()
+
+    lines = re.findall(r'class="ro-diagram-label"[^>]*>([^<]*)<', page)
+    assert any(line.startswith("(A) ") for line in lines)
+    assert not [line for line in lines if re.fullmatch(r"\(.\)", line)]
 
 
 @pytest.mark.threat("W3")
