@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -40,6 +40,9 @@ class QueueItemAdmin(LookAtOnlyAdmin):
     to_peer = "peer"
     # In the order in which they were made, along the key's own index.
     ordering = ("-pk",)
+
+    class Media:
+        css: ClassVar = {"all": ["reciprocal_oauth/admin.css"]}
 
     @admin.display(description=_("user"), ordering=f"link__user__{USERNAME_FIELD}")
     def user(self, item: Any) -> str:
