@@ -149,7 +149,7 @@ def test_an_address_keeps_its_order_where_the_page_runs_from_right_to_left(
 @pytest.mark.parametrize(
     ("scope", "words"),
     [
-        ("play", "Connected. Connecting again replaces the connection."),
+        ("play", "Connecting again replaces the connection."),
         ("openid play", "You can connect another account at Music beside it"),
     ],
 )
