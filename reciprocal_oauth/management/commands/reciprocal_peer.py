@@ -48,7 +48,7 @@ class Command(BaseCommand):
             description="Adds a peer, or updates it: only what is given changes.",
             epilog=EPILOG,
         )
-        show = actions.add_parser("show", help="show a peer, and what to give to the other side")
+        show = actions.add_parser("show", help="show a peer, and what to give to the other site")
         listing = actions.add_parser("list", help="list the peers")
         resume = actions.add_parser(
             "resume",
@@ -253,7 +253,7 @@ def _sheet_text(sheet: Sheet, made_up_secret: str = "") -> str:
     ]
     if made_up_secret:
         rows.insert(1, ("its client secret here", made_up_secret))
-    text = "Give this to the other side:\n" + columns(rows, indent="  ")
+    text = "Give this to the other site:\n" + columns(rows, indent="  ")
     if made_up_secret:
         text += "\n\nThe secret was made up just now. It is not shown again."
     return text
