@@ -73,7 +73,8 @@ def _charts(found: Overview) -> dict[str, Chart | None]:
         (dead, [day.dead for day in found.days]),
     ]
     links = [("", [day.active for day in found.days])]
-    peers = sorted(found.peers, key=_to_be_done, reverse=True)[:_DRAWN]
+    busy = [each for each in found.peers if _to_be_done(each)]
+    peers = sorted(busy, key=_to_be_done, reverse=True)[:_DRAWN]
     queues = [
         (gettext("waiting"), [each.sent_waiting + each.received_waiting for each in peers]),
         (dead, [each.sent_dead + each.received_dead for each in peers]),

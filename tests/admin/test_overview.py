@@ -144,6 +144,18 @@ def test_the_page(admin: Client, peer: Peer, make_links: Callable[..., None]) ->
     assert f'{given_up}">1</a>' in text
 
 
+def test_a_peer_for_which_nothing_waits_is_not_drawn_among_those_for_which_something_does(
+    admin: Client, peer: Peer, make_peer: Callable[..., Peer], link_as_a: Link
+) -> None:
+    make_peer("tv")
+    hand_over(peer, State.DEAD)
+
+    text = page(admin)
+
+    assert "Music: 0 waiting, 1 given up. " in text
+    assert ": 0 waiting, 0 given up" not in text
+
+
 def test_what_the_numbers_lead_to(admin: Client, peer: Peer, link_as_a: Link) -> None:
     hand_over(peer, State.DEAD)
     hand_over(peer, State.ACCEPTED)
