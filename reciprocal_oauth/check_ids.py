@@ -18,8 +18,9 @@ class Id(enum.StrEnum):
     MIDDLEWARE = "reciprocal_oauth.E009"  #: The pages need a middleware that is missing.
     DATABASES = "reciprocal_oauth.E010"  #: Our tables and DOT's go to different databases.
     CA_BUNDLE = "reciprocal_oauth.E011"  #: ``HTTP_CA_BUNDLE`` names a file that is not there.
-    API_SCOPES = "reciprocal_oauth.E020"  #: A scope of the API is none of the site's.
-    API_RETURN_TO = "reciprocal_oauth.E021"  #: ``API_RETURN_TO`` has an entry that is none.
+    API_SCOPES = "reciprocal_oauth.E012"  #: A scope of the API is none of the site's.
+    API_RETURN_TO = "reciprocal_oauth.E013"  #: ``API_RETURN_TO`` has an entry that is none.
+    API_WITHOUT_PAGES = "reciprocal_oauth.E014"  #: The API is mounted, the pages are not.
     NO_ENDPOINT = "reciprocal_oauth.W001"  #: No token view is mounted.
     DERIVED_KEYS = "reciprocal_oauth.W002"  #: (deploy) no encryption keys of their own.
     LOOPBACK = "reciprocal_oauth.W003"  #: (deploy) peers on this machine may be called.

@@ -1,4 +1,4 @@
-"""System checks of the API's settings."""
+"""System checks of the API."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -15,6 +15,7 @@ from ..party_a import returning
 from ..setting_types import expected_of
 
 APP_NAME = "reciprocal_oauth_api"
+_PAGES = "reciprocal_oauth"
 
 
 @register("reciprocal_oauth")
@@ -44,7 +45,24 @@ def check_scopes(**kwargs: Any) -> list[CheckMessage]:
         issubclass(oauth2_settings.SCOPES_BACKEND_CLASS, SettingsScopes)
     ):
         return []
-    return list(_missing_scopes()) if _is_mounted(get_resolver().url_patterns) else []
+    return list(_missing_scopes()) if _is_mounted(APP_NAME) else []
+
+
+@register(Tags.urls)
+def check_pages(**kwargs: Any) -> list[CheckMessage]:
+    """Whether a visit to a peer that begins with the API can come back."""
+    if not getattr(django_settings, "ROOT_URLCONF", None):
+        return []
+    if not _is_mounted(APP_NAME) or _is_mounted(_PAGES):
+        return []
+    return [
+        Error(
+            "The API is mounted without the pages: who has been at a peer has nowhere to come back "
+            "to.",
+            hint='Add path("connections/", include("reciprocal_oauth.urls")) to the URLconf.',
+            id=Id.API_WITHOUT_PAGES,
+        )
+    ]
 
 
 def _missing_scopes() -> Iterator[CheckMessage]:
@@ -69,9 +87,13 @@ def _is_sound(name: str) -> bool:
     )
 
 
-def _is_mounted(patterns: Iterable[Any]) -> bool:
+def _is_mounted(app_name: str) -> bool:
+    return _is_among(app_name, get_resolver().url_patterns)
+
+
+def _is_among(app_name: str, patterns: Iterable[Any]) -> bool:
     return any(
         isinstance(entry, URLResolver)
-        and (entry.app_name == APP_NAME or _is_mounted(entry.url_patterns))
+        and (entry.app_name == app_name or _is_among(app_name, entry.url_patterns))
         for entry in patterns
     )

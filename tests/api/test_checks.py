@@ -1,4 +1,4 @@
-"""System checks of the API's settings."""
+"""System checks of the API."""
 
 from typing import Any
 
@@ -25,7 +25,8 @@ def without_the_rest(site: Settings) -> None:
 
 def found() -> list[CheckMessage]:
     messages = run_checks(databases=[])
-    return [each for each in messages if each.id in (Id.API_SCOPES, Id.API_RETURN_TO)]
+    ids = (Id.API_SCOPES, Id.API_RETURN_TO, Id.API_WITHOUT_PAGES)
+    return [each for each in messages if each.id in ids]
 
 
 def test_a_sound_site() -> None:
@@ -60,6 +61,15 @@ def test_a_site_without_the_api_needs_no_scopes(site: Settings) -> None:
     site.OAUTH2_PROVIDER = {"SCOPES": {"profile": "See your name"}}
 
     assert found() == []
+
+
+def test_without_the_pages_a_visit_to_a_peer_cannot_come_back(site: Settings) -> None:
+    site.ROOT_URLCONF = "tests.api.urls_without_pages"
+
+    (message,) = found()
+
+    assert message.id == Id.API_WITHOUT_PAGES
+    assert 'include("reciprocal_oauth.urls")' in str(message.hint)
 
 
 def test_a_backend_that_may_ask_the_database_is_left_alone(site: Settings) -> None:
