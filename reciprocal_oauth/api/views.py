@@ -218,12 +218,9 @@ class ScopesView(OwnLinksView):
         link, chosen = self.get_object(), list(dict.fromkeys(self.read(ScopesSerializer)["scopes"]))
         if not updates.is_changeable(link):
             raise Conflict("not_changeable", _("There is nothing that could be changed."))
-        choices = updates.choices(link)
-        _require_offered(chosen, choices)
+        _require_offered(chosen, updates.choices(link))
         self.forbid_to_itself(link, chosen)
-        # The link may hold more than can be chosen: openid, or what the site has withdrawn.
-        held = {name for name, _words in choices} & set(scopes.split(link.incoming_scope))
-        if set(chosen) != held:
+        if set(chosen) != updates.chosen_now(link):
             try:
                 updates.change(link, chosen)
             except updates.CannotChange as changed:

@@ -40,15 +40,14 @@ class ScopesView(ChoosingView):
     def form_again(self) -> ScopesForm:
         """As it is now, not as it was sent: that was an answer to another page."""
         held = self.link.incoming_scope
-        data = {"scopes": sorted(self._ticked()), "seen": held}
+        data = {"scopes": sorted(updates.chosen_now(self.link)), "seen": held}
         return ChangeForm(data=data, choices=self.choices())
 
     def decide(self, chosen: list[str]) -> HttpResponse:
         if not chosen:
             page = reverse("reciprocal_oauth:disconnect", args=[self.link.pk])
             return redirect(f"{page}?nothing-ticked")
-        # The link may hold more than is asked about: openid, or what the site has withdrawn.
-        if set(chosen) != self._ticked():
+        if set(chosen) != updates.chosen_now(self.link):
             seen = self.request.POST.get("seen", "")
             updates.change(self.link, chosen, seen=scopes.split(seen))
         return self.to_link()
@@ -59,8 +58,3 @@ class ScopesView(ChoosingView):
         lost = scopes.join(token for token in works if token not in asked_about)
         lost_in_words = in_scope_words(lost, scopes.described())
         return {**super().get_context_data(**kwargs), "lost": lost_in_words}
-
-    def _ticked(self) -> set[str]:
-        """What a person sees ticked who has changed nothing."""
-        offered = {token for token, _described in self.choices()}
-        return offered & set(scopes.split(self.link.incoming_scope))

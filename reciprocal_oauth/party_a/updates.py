@@ -34,6 +34,12 @@ def choices(link: Link) -> list[tuple[str, str]]:
     return [(token, str(described[token])) for token in scopes.split(_limit(link))]
 
 
+def chosen_now(link: Link) -> set[str]:
+    """Those of the :func:`choices` that the peer has. It may have more: ``openid``, or what the
+    site has withdrawn."""
+    return {token for token, _described in choices(link)} & set(scopes.split(link.incoming_scope))
+
+
 def can_change(link: Link) -> bool:
     """Whether there is something to change."""
     return link.is_active and link.incoming_state in _CHANGEABLE
