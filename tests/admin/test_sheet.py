@@ -18,7 +18,8 @@ from tests.conftest import PEER_SECRET, basic, post_form
 from .conftest import admin_url, text_of
 from .test_peers import filled_in, messages_of
 
-MAY_GIVE = ("view_peer", "change_peer", "change_application")
+APPLICATION = get_application_model()._meta.model_name
+MAY_GIVE = ("view_peer", "change_peer", f"change_{APPLICATION}")
 
 
 def sheet(peer: Peer) -> str:
@@ -118,7 +119,7 @@ def test_a_new_secret_is_kept_nowhere(
     entries = LogEntry.objects.all()
     assert secret not in str(list(entries.values()))
     assert {entry.get_change_message() for entry in entries} == {"Made a new client secret."}
-    assert {entry.content_type.model for entry in entries} == {"peer", "application"}
+    assert {entry.content_type.model for entry in entries} == {"peer", APPLICATION}
 
 
 def test_a_reload_does_not_make_another_one(admin: Client, peer: Peer) -> None:
