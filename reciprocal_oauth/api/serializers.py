@@ -112,6 +112,9 @@ class OfferSerializer(PeerSerializer):
     """A peer that can be connected."""
 
     is_linked = serializers.BooleanField(help_text=_("Whether it is connected already."))
+    is_paused = serializers.SerializerMethodField(
+        help_text=_("Whether the people who run this site have to see to it first.")
+    )
     several_accounts = serializers.SerializerMethodField(
         help_text=_("Whether another account can be connected beside the first.")
     )
@@ -124,10 +127,14 @@ class OfferSerializer(PeerSerializer):
         fields = [
             *PeerSerializer.Meta.fields,
             "is_linked",
+            "is_paused",
             "several_accounts",
             "asks_for",
             "connect_url",
         ]
+
+    def get_is_paused(self, peer: Peer) -> bool:
+        return peer.paused_at is not None
 
     def get_several_accounts(self, peer: Peer) -> bool:
         return knows_accounts(peer)

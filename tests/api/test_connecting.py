@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django import Settings
 
 from reciprocal_oauth.models import AuthorizationRequest, Link, Peer
@@ -41,6 +42,7 @@ def test_the_peers_that_can_be_connected(
 ) -> None:
     make_peer("heating", homepage="https://heating.example/", scope="openid warmth")
     make_peer("off", enabled=False)
+    Peer.objects.filter(pk=peer.pk).update(paused_at=timezone.now(), paused_reason="gone")
 
     assert api.get("/peers/").said == {
         "next": None,
@@ -51,6 +53,7 @@ def test_the_peers_that_can_be_connected(
                 "name": "Heating",
                 "homepage": "https://heating.example/",
                 "is_linked": False,
+                "is_paused": False,
                 "several_accounts": True,
                 "asks_for": ["openid", "warmth"],
                 "connect_url": "http://testserver/api/reciprocal/peers/heating/connect/",
@@ -60,6 +63,7 @@ def test_the_peers_that_can_be_connected(
                 "name": "Music",
                 "homepage": "",
                 "is_linked": False,
+                "is_paused": True,
                 "several_accounts": False,
                 "asks_for": ["play"],
                 "connect_url": "http://testserver/api/reciprocal/peers/music/connect/",
