@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
 
 
 @dataclass(frozen=True)
@@ -10,7 +13,8 @@ class Role:
 
     :ivar slug: value of ``EXAMPLE_SITE``; also the other site's short name for this peer.
     :ivar port: where the demo starts it.
-    :ivar scopes: what other sites may be allowed here, in words.
+    :ivar scopes: what other sites may be allowed here, in words that are translated when they are
+        shown.
     :ivar scope: what it asks of the other site when a person starts here.
     :ivar reciprocal_scope: what it asks in return when the person started at the other site.
     :ivar preconfigured_scope: what people here are asked for when the other site names nothing.
@@ -20,7 +24,7 @@ class Role:
     name: str
     what: str
     port: int
-    scopes: Mapping[str, str]
+    scopes: Mapping[str, Any]
     scope: str
     reciprocal_scope: str
     preconfigured_scope: str
@@ -36,8 +40,8 @@ ASSISTANT = Role(
     what="an example voice assistant",
     port=8001,
     scopes={
-        "now-playing": "Tell your assistant what is playing",
-        "profile": "See your name at the assistant",
+        "now-playing": _("Tell your assistant what is playing"),
+        "profile": _("See your name at the assistant"),
     },
     scope="playback history",
     reciprocal_scope="playback history",
@@ -49,8 +53,8 @@ MUSIC = Role(
     what="an example music service",
     port=8002,
     scopes={
-        "playback": "Control what is playing",
-        "history": "See what you have listened to",
+        "playback": _("Control what is playing"),
+        "history": _("See what you have listened to"),
     },
     scope="now-playing",
     reciprocal_scope="now-playing",

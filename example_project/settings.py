@@ -31,6 +31,7 @@ from typing import Any
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
 
 from example_project.roles import ROLES
 
@@ -73,6 +74,7 @@ LANGUAGES = [
     ("fr", "Français"),
     ("ja", "日本語"),
 ]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 CSP_REPORT_URI = os.environ.get("EXAMPLE_REPORT_URI", "")
 
 INSTALLED_APPS = [
@@ -162,8 +164,8 @@ LOGGING = {
 OAUTH2_PROVIDER: dict[str, Any] = {
     "SCOPES": {
         **ROLE.scopes,
-        "reciprocal:read": "See your connections with other sites",
-        "reciprocal:write": "Change and end your connections with other sites",
+        "reciprocal:read": _("See your connections with other sites"),
+        "reciprocal:write": _("Change and end your connections with other sites"),
     },
     # What an app gets that asks for nothing in particular.
     "DEFAULT_SCOPES": list(ROLE.scopes),
@@ -231,7 +233,7 @@ if _is_on("EXAMPLE_OIDC"):
         or oidc_key(DATA / f"{SITE}-oidc-key.pem"),
         "OAUTH2_VALIDATOR_CLASS": "example_project.oidc.Validator",
     }
-    OAUTH2_PROVIDER["SCOPES"]["openid"] = "Know which account this is"
+    OAUTH2_PROVIDER["SCOPES"]["openid"] = _("Know which account this is")
 
 if os.environ.get("EXAMPLE_USER_MODEL") == "uuid":
     INSTALLED_APPS.append("example_project.uuid_users")
