@@ -3,6 +3,7 @@
 import base64
 import socket
 import sqlite3
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -58,6 +59,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _threats(item: pytest.Item) -> set[str]:
     return {threat for mark in item.iter_markers("threat") for threat in mark.args}
+
+
+@pytest.fixture(autouse=True)
+def no_dispatcher_is_left() -> Iterator[None]:
+    """One that goes on would claim the rows of the tests that follow, now and then."""
+    yield
+    left = [each for each in threading.enumerate() if each.name == "reciprocal-dispatcher"]
+    assert left == []
 
 
 @pytest.fixture(autouse=True)

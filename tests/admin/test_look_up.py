@@ -234,7 +234,7 @@ def test_nobody_is_at_the_address(admin: Client, fake_peer: FakePeer) -> None:
 
 
 @pytest.mark.threat("H1")
-@override_settings(RECIPROCAL_OAUTH={"HTTP_ALLOW_LOOPBACK": False})
+@override_settings(RECIPROCAL_OAUTH={"DISPATCHER": "none", "HTTP_ALLOW_LOOPBACK": False})
 def test_an_address_that_is_never_called(admin: Client, fake_peer: FakePeer) -> None:
     response = look_up(admin, fake_peer.url.replace("http:", "https:"))
 
