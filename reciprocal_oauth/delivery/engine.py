@@ -5,6 +5,7 @@ import logging
 import os
 import threading
 import time
+from datetime import datetime
 from queue import Empty, SimpleQueue
 
 from django.db import connections
@@ -82,9 +83,10 @@ class Engine:
         while not self._stopped:
             self._wanted.clear()
             pause = self._sweep_pause
+            looked_at = timezone.now()
             try:
                 self._hand_out()
-                pause = self._pause()
+                pause = self._pause(looked_at)
             except _CannotWork:
                 logger.exception("There are no threads to deliver with")
                 self._give_back()
@@ -103,15 +105,13 @@ class Engine:
 
     def _hand_out(self) -> None:
         """Give the threads what can be claimed."""
-        while not self._stopped and (free := self._slots - len(self._held)):
-            items = worker.claim(free)
-            if not items:
-                return
-            self._held |= {id(item): item for item in items}
-            for item in items:
-                self._claimed.put(item)
-                if len(self._workers) < min(len(self._held), self._slots):
-                    self._begin_worker()
+        free = self._slots - len(self._held)
+        items = worker.claim(free) if free else []
+        self._held |= {id(item): item for item in items}
+        for item in items:
+            self._claimed.put(item)
+            if len(self._workers) < min(len(self._held), self._slots):
+                self._begin_worker()
 
     def _begin_worker(self) -> None:
         name = f"reciprocal-delivery-{len(self._workers) + 1}"
@@ -157,18 +157,23 @@ class Engine:
     def _sweep_pause(self) -> float:
         return self._sweep_seconds or settings.DISPATCHER_SWEEP_SECONDS
 
-    def _pause(self) -> float:
+    def _pause(self, looked_at: datetime) -> float:
         """Seconds until the next row comes due, at most the sweep interval. Where all threads are
-        busy, the first that is done ends the pause. A row that is due although nothing could be
-        claimed is of a peer for which others work as much as is allowed."""
+        busy, the first that is done ends the pause.
+
+        :param looked_at: a row that was due by then is of a peer for which others work as much as
+            is allowed; it must not keep those that come due later waiting.
+        """
         if len(self._held) >= self._slots:
             return self._sweep_pause
-        due = worker.next_due_at()
+        longest, due = self._sweep_pause, worker.next_due_at()
+        if due is not None and due <= looked_at:
+            longest = min(longest, _HELD_UP_SECONDS)
+            due = worker.next_due_at(after=looked_at)
         if due is None:
-            return self._sweep_pause
+            return longest
         seconds = (due - timezone.now()).total_seconds()
-        shortest = _SHORTEST_PAUSE_SECONDS if seconds > 0 else _HELD_UP_SECONDS
-        return min(max(seconds, shortest), self._sweep_pause)
+        return min(max(seconds, _SHORTEST_PAUSE_SECONDS), longest)
 
 
 class _CannotWork(Exception):

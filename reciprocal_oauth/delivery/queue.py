@@ -179,11 +179,15 @@ def _held_in(model: type[QueueItem], peer: Any) -> Coalesce:
     return Coalesce(Subquery(counted.values("count")), Value(0))
 
 
-def next_due_at(model: type[QueueItem], *, paused: Set[Any]) -> datetime | None:
-    """When the next row of ``model`` comes due whose peer is not ``paused``; ``None``: none
-    waits."""
+def next_due_at(
+    model: type[QueueItem], *, paused: Set[Any], after: datetime | None = None
+) -> datetime | None:
+    """When the next row of ``model`` comes due whose peer is not ``paused``, of all or of those
+    that come due ``after``; ``None``: none waits."""
     waiting = _rows(model).filter(state__in=QueueItem.WAITING_STATES, next_attempt_at__isnull=False)
     waiting = waiting.exclude(peer__in=paused)
+    if after is not None:
+        waiting = waiting.filter(next_attempt_at__gt=after)
     return waiting.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
 
 

@@ -110,10 +110,11 @@ def go_on(seconds: float) -> None:
         work(items[0])
 
 
-def next_due_at() -> datetime | None:
-    """When the next item of any queue comes due."""
+def next_due_at(after: datetime | None = None) -> datetime | None:
+    """When the next item of any queue comes due: of all that wait, or of those that come due
+    ``after``."""
     paused = queue.paused_peers()
-    times = (queue.next_due_at(model, paused=paused) for model in models())
+    times = (queue.next_due_at(model, paused=paused, after=after) for model in models())
     return min((time for time in times if time is not None), default=None)
 
 

@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.delivery import engine, worker
 from reciprocal_oauth.delivery.dispatchers import ThreadDispatcher, get_dispatcher
 from reciprocal_oauth.delivery.outcomes import Done, Outcome
 from reciprocal_oauth.models import Link, OutboxItem, Peer
@@ -122,6 +122,29 @@ def test_a_row_that_comes_due_later_is_started_then(
 
     soon(lambda: OutboxItem.objects.get().state == State.DONE)
     assert timezone.now() >= due
+
+
+def test_a_row_that_comes_due_right_after_a_look_is_not_left_for_the_next_sweep(
+    dispatcher: ThreadDispatcher,
+    make_row: MakeRow,
+    step: ScriptedStep,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "_HELD_UP_SECONDS", 60.0)
+    claim = worker.claim
+
+    def claim_too_early(limit: int) -> Any:
+        found = claim(limit)
+        if not OutboxItem.objects.exists():
+            make_row()
+        return found
+
+    monkeypatch.setattr(worker, "claim", claim_too_early)
+
+    dispatcher.wake()
+
+    soon(lambda: OutboxItem.objects.filter(state=State.DONE).exists())
+    assert len(step.attempted) == 1
 
 
 @pytest.mark.threat("R2")
@@ -293,3 +316,37 @@ def test_a_peer_that_hangs_leaves_threads_for_the_others(
     finally:
         over.set()
     soon(lambda: not OutboxItem.objects.exclude(state=OutboxItem.State.DONE).exists())
+
+
+@pytest.mark.threat("R2")
+def test_a_peer_that_hangs_does_not_delay_what_comes_due_for_the_others(
+    dispatcher: ThreadDispatcher,
+    settings: Settings,
+    step: ScriptedStep,
+    make_row: MakeRow,
+    make_peer: Callable[..., Peer],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"DISPATCHER_THREADS": 6}
+    monkeypatch.setattr(engine, "_HELD_UP_SECONDS", 60.0)
+    over = threading.Event()
+
+    def attempt(item: OutboxItem) -> Outcome:
+        if item.peer.slug != "healthy":
+            over.wait(10)
+        return Done()
+
+    step.outcomes = [attempt]
+    for _row in range(12):
+        make_row()
+    due = timezone.now() + timedelta(seconds=0.5)
+    healthy = make_row(peer=make_peer("healthy"), next_attempt_at=due)
+
+    try:
+        dispatcher.wake()
+
+        soon(lambda: OutboxItem.objects.get(pk=healthy.pk).state == State.DONE)
+        assert len(step.attempted) == 5
+    finally:
+        over.set()
+    soon(lambda: not OutboxItem.objects.exclude(state=State.DONE).exists())
