@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from oauth2_provider.models import (
     get_access_token_model,
@@ -127,17 +127,6 @@ def is_let_in(link: Link) -> bool:
     strays = _renewable().filter(user_id=link.user_id, application_id=link.peer.application_id)
     foreign = _others(link).values("incoming_family")
     return has_live_tokens(link) or strays.exclude(token_family__in=foreign).exists()
-
-
-def with_renewal(links: QuerySet[Link]) -> QuerySet[Link]:
-    """``links``, each with ``renewed_at``: when the peer last got or renewed the tokens that it
-    holds here; ``None`` where it holds none that can be renewed. In the same query."""
-    tokens = get_refresh_token_model().objects.filter(
-        token_family=OuterRef("incoming_family"), access_token__isnull=False
-    )
-    # Where DOT does not rotate refresh tokens, it writes the new access token into the old row.
-    renewed = tokens.order_by("-access_token__updated").values("access_token__updated")[:1]
-    return links.annotate(renewed_at=Subquery(renewed))
 
 
 def without_live_tokens(links: QuerySet[Link]) -> QuerySet[Link]:

@@ -92,7 +92,10 @@ class LinkAdmin(LookAtOnlyAdmin):
             },
         ),
         (_("Steps"), {"fields": ("steps",)}),
-        (_("Times"), {"fields": ("created_at", "updated_at", "linked_at", "ended_at")}),
+        (
+            _("Times"),
+            {"fields": ("created_at", "updated_at", "linked_at", "last_used_at", "ended_at")},
+        ),
     )
     readonly_fields = ("outgoing", "incoming", "has_access_token", "has_refresh_token", "steps")
     inlines = (LinkEventInline,)

@@ -212,6 +212,11 @@ class LinkSerializer(serializers.Serializer):
     linked_at = Moment(
         source="link.linked_at", allow_null=True, help_text=_("Since when both directions work.")
     )
+    last_used_at = Moment(
+        source="link.last_used_at",
+        allow_null=True,
+        help_text=_("When the peer last used its access here, to the hour."),
+    )
     ended_at = Moment(source="link.ended_at", allow_null=True)
 
     def to_representation(self, link: Link) -> Any:

@@ -104,6 +104,10 @@ class Link(models.Model):
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
     linked_at = models.DateTimeField(_("linked both ways"), null=True, blank=True)
+    #: When the peer last presented a token of this link, to the hour.
+    last_used_at = models.DateTimeField(
+        _("last used by the peer"), null=True, blank=True, editable=False
+    )
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
 
     class Meta:

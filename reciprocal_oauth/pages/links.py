@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import get_language_bidi
 from django.views.generic import DetailView, ListView
 
-from .. import access_here, diagram
+from .. import diagram
 from ..models import AuthorizationRequest, Link, Peer
 from ..models.inbox import with_newest_code
 from ..party_a.mending import Mend, knows_accounts, mend_of
@@ -41,7 +41,7 @@ class OwnLinksMixin(ProtectedPageMixin, LoginRequiredMixin):
     def get_queryset(self) -> QuerySet[Link]:
         links = Link.objects.filter(user=self.request.user)  # type: ignore[attr-defined]
         links = links.select_related("peer__application")
-        return access_here.with_renewal(with_newest_code(links))
+        return with_newest_code(links)
 
 
 class LinkListView(OwnLinksMixin, ListView):

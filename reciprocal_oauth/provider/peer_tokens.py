@@ -23,7 +23,10 @@ from ..models.ledger import hash_of
 from ..party_a import redemption
 from ..party_a.redemption import Redemption, Refused
 from ..party_b.opening import open_link
-from ..transactions import atomic
+from ..transactions import atomic, on_commit
+
+#: A peer that calls all the time costs one write in this time.
+USE_IS_NOTED_AFTER = timedelta(hours=1)
 
 
 def may_ask_for(application: Any, asked: Iterable[str]) -> bool:
@@ -71,10 +74,25 @@ def limit_to_what_is_allowed_now(access_token: Any) -> bool:
             link = access_here.link_of(access_token, links)
             if link is None:
                 return False
+            _note_use(link)
             link.peer = peer
             limit = link.incoming_limit
     access_token.scope = scopes.cut(access_token.scope, limit)
     return True
+
+
+def _note_use(link: Link) -> None:
+    """Have the link say that the peer has just used it.
+
+    After the caller's transaction: with ``ATOMIC_REQUESTS`` it may last, and what is delivered for
+    the link would wait for its row. A call is not refused because this could not be written.
+    """
+    now = timezone.now()
+    if link.last_used_at is None or link.last_used_at <= now - USE_IS_NOTED_AFTER:
+        on_commit(
+            lambda: Link.objects.filter(pk=link.pk).update(last_used_at=now),
+            robust=True,
+        )
 
 
 # No context managers, though they look like it: Django learns what is sensitive by walking back

@@ -429,15 +429,18 @@ def test_two_accounts_are_both_shown_and_another_can_be_connected(
     assert page.count("Connect another account") == 2  # The heading, and one button.
 
 
-def test_of_a_link_is_told_since_when_it_works_and_when_it_was_last_renewed(
+def test_of_a_link_is_told_since_when_it_works_and_when_it_was_last_used(
     browser: Client, token_of_a: Any
 ) -> None:
     page = browser.get("/connections/").content.decode()
     assert "Begun" in page
-    assert "Access last renewed by Music" in page
+    assert "Last used" not in page
 
-    Link.objects.update(outgoing_state=Outgoing.ACTIVE, linked_at=timezone.now())
-    assert "Connected since" in browser.get("/connections/").content.decode()
+    now = timezone.now()
+    Link.objects.update(outgoing_state=Outgoing.ACTIVE, linked_at=now, last_used_at=now)
+    page = browser.get("/connections/").content.decode()
+    assert "Connected since" in page
+    assert "Last used by Music" in page
 
 
 def test_where_there_is_nothing_the_list_says_so(browser: Client) -> None:

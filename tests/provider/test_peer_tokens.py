@@ -1,11 +1,15 @@
 """What tokens of a peer may carry, whatever grant they came from, and when they end."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import time_machine
+from django.db import OperationalError, connection
 from django.test import Client
+from django.utils import timezone
 from oauth2_provider.models import (
     get_access_token_model,
     get_application_model,
@@ -284,3 +288,73 @@ def test_an_implicit_grant_that_poses_as_a_refresh_is_an_implicit_grant(
 
     assert "access_token" in parse_qs(urlsplit(location).fragment)
     assert Link.objects.get().incoming_scope == "playback"
+
+
+# Use
+
+
+Captured = Callable[..., Any]
+
+
+@pytest.fixture
+def use(token_of_a: Any, django_capture_on_commit_callbacks: Captured) -> Callable[[], Any]:
+    """Calls a resource here as the peer does; gives the status."""
+
+    def call() -> Any:
+        with django_capture_on_commit_callbacks(execute=True):
+            return call_api(token_of_a.raw).status_code
+
+    return call
+
+
+def last_used_at() -> str | None:
+    at = Link.objects.get().last_used_at
+    return at and f"{at:%H:%M}"
+
+
+def test_a_link_says_to_the_hour_when_its_peer_last_used_it(use: Callable[[], Any]) -> None:
+    assert last_used_at() is None
+
+    for at, noted in [("10:00", "10:00"), ("10:59", "10:00"), ("11:00", "11:00")]:
+        with time_machine.travel(f"2026-11-27T{at}Z", tick=False):
+            get_access_token_model().objects.update(expires=timezone.now() + timedelta(hours=1))
+            assert use() == 200
+        assert last_used_at() == noted
+
+
+@pytest.mark.rfc("7662", "2.1")
+def test_a_resource_server_that_asks_about_a_token_uses_it(
+    token_of_a: Any, application: Any, django_capture_on_commit_callbacks: Captured
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        response = Client().post(
+            "/o/introspect/",
+            {"token": token_of_a.raw},
+            headers=basic(application.client_id, PEER_SECRET),
+        )
+
+    assert response.json()["active"]
+    assert last_used_at()
+
+
+def test_a_token_that_is_refused_is_not_used(use: Callable[[], Any]) -> None:
+    Link.objects.update(status=Link.Status.ENDED)
+
+    assert use() == 401
+    assert last_used_at() is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_call_is_answered_where_its_use_cannot_be_noted(
+    token_of_a: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(execute: Any, sql: str, *args: Any) -> Any:
+        if sql.startswith("UPDATE"):
+            raise OperationalError("read only")
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(refuse):
+        assert call_api(token_of_a.raw).status_code == 200
+
+    assert last_used_at() is None
+    assert "read only" in caplog.text
