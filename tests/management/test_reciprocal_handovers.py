@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from reciprocal_oauth.models import Link, OutboxItem, Peer
+from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.secret import Secret
 
 State = OutboxItem.State
@@ -57,6 +57,27 @@ def test_the_list_as_json_by_state_and_peer(link_as_a: Link) -> None:
     assert (document["number"], document["state"]) == (dead.pk, "dead")
     assert document["link"] == str(link_as_a.pk)
     assert "canary" not in text
+
+
+def test_what_peers_handed_over_here_has_a_list_of_its_own(link_as_a: Link) -> None:
+    make(link_as_a)
+    incoming = InboxItem.objects.create(
+        peer=link_as_a.peer,
+        link=link_as_a,
+        code=Secret("canary-code"),
+        state=State.DEAD,
+        reason="code_refused",
+    )
+
+    text, _ = run("list", "--incoming")
+    (document,) = json.loads(run("list", "--incoming", "--state", "dead", "--json")[0])
+
+    assert text.startswith(f"{incoming.pk} ")
+    for word in ("redemption", "music", "alice", "dead (code_refused)"):
+        assert word in text
+    assert "canary" not in text
+    assert (document["number"], document["reason"]) == (incoming.pk, "code_refused")
+    assert not {"kind", "code", "code_hash"} & set(document)
 
 
 def test_an_empty_list_says_so(link_as_a: Link) -> None:

@@ -1,17 +1,18 @@
 """Lists what was or is to be handed over, sends it again, or stops it."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import QuerySet
 
-from reciprocal_oauth.models import OutboxItem, Peer
+from reciprocal_oauth.models import InboxItem, OutboxItem, Peer, QueueItem
 from reciprocal_oauth.party_a import resending
 
 from ._peer_flags import add_django_flags
 from ._printing import as_json, columns, for_people, iso, printable, shortened
 
-State = OutboxItem.State
+Item = TypeVar("Item", bound=QueueItem)
+State = QueueItem.State
 
 
 class Command(BaseCommand):
@@ -20,6 +21,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         listing = actions.add_parser("list", help="list them, the newest first")
+        listing.add_argument(
+            "--incoming",
+            action="store_true",
+            help="what peers have handed over here, instead of what is sent to them",
+        )
         listing.add_argument(
             "--state", choices=State.values, help="only those in this state, such as dead"
         )
@@ -46,7 +52,8 @@ class Command(BaseCommand):
         actions[action](options)
 
     def list(self, options: dict[str, Any]) -> None:
-        items = _items(options["peer"]).order_by("-created_at", "-pk")
+        model: type[QueueItem] = InboxItem if options["incoming"] else OutboxItem
+        items = _items(model, options["peer"]).order_by("-created_at", "-pk")
         if options["state"]:
             items = items.filter(state=options["state"])
         found = items[: max(options["limit"], 0)]
@@ -58,7 +65,7 @@ class Command(BaseCommand):
             self.stdout.write(columns(map(_row, found)))
 
     def resend(self, options: dict[str, Any]) -> None:
-        items = _items(options["peer"])
+        items = _items(OutboxItem, options["peer"])
         if options["dead"] == bool(options["numbers"]):
             raise CommandError("Give the numbers of what to send again, or --dead for all.")
         if options["dead"]:
@@ -76,7 +83,7 @@ class Command(BaseCommand):
     def cancel(self, options: dict[str, Any]) -> None:
         if not options["numbers"]:
             raise CommandError("Give the numbers of what to stop.")
-        chosen = _numbered(_items(None), options["numbers"])
+        chosen = _numbered(_items(OutboxItem, None), options["numbers"])
         self._for_each(chosen, resending.cancel, "stopped", options)
 
     def _for_each(self, items: Any, act: Any, done: str, options: dict[str, Any]) -> None:
@@ -99,9 +106,9 @@ class Command(BaseCommand):
             self.stderr.write(complaint)
 
 
-def _items(slug: str | None) -> QuerySet[OutboxItem]:
+def _items(model: type[Item], slug: str | None) -> QuerySet[Item]:
     """:raises CommandError: there is no such peer."""
-    items = OutboxItem.objects.select_related("peer", "link__user")
+    items = model._default_manager.select_related("peer", "link__user")
     if slug is None:
         return items
     if not Peer.objects.filter(slug=slug).exists():
@@ -117,11 +124,11 @@ def _numbered(items: QuerySet[OutboxItem], numbers: Any) -> Any:
     return [found[number] for number in dict.fromkeys(numbers)]
 
 
-def _row(item: OutboxItem) -> tuple[str, ...]:
+def _row(item: Any) -> tuple[str, ...]:
     user = item.link.user.get_username() if item.link else "(no link any more)"
     return (
         str(item.pk),
-        item.kind,
+        item.kind if isinstance(item, OutboxItem) else "redemption",
         item.peer.slug,
         shortened(user),
         item.state + (f" ({item.reason})" if item.reason else ""),
@@ -131,16 +138,18 @@ def _row(item: OutboxItem) -> tuple[str, ...]:
     )
 
 
-def _document(item: OutboxItem) -> dict[str, Any]:
+def _document(item: Any) -> dict[str, Any]:
+    of_outbox = {}
+    if isinstance(item, OutboxItem):
+        of_outbox = {"kind": item.kind, "resends": item.resends}
     return {
         "number": item.pk,
-        "kind": item.kind,
+        **of_outbox,
         "peer": item.peer.slug,
         "link": str(item.link_id) if item.link_id else None,
         "state": item.state,
         "reason": item.reason,
         "attempts": item.attempts,
-        "resends": item.resends,
         "last_error": item.last_error,
         "next_attempt_at": iso(item.next_attempt_at),
         "created_at": iso(item.created_at),
