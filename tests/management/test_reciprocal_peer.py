@@ -265,6 +265,22 @@ def test_an_application_that_cannot_be_used(changes: dict[str, str], why: str) -
     assert why in "".join(reasons["--application-client-id"])
 
 
+@pytest.mark.django_db
+def test_a_redirect_uri_that_is_missing_is_asked_for() -> None:
+    assert refusal("add", "music", *flags(redirect_uri=None)) == {
+        "--redirect-uri": [
+            "Enter where the peer is called back; what it gives you names its redirect URI."
+        ]
+    }
+
+
+def test_the_sheet_says_how_its_paths_become_whole_urls(peer: Peer) -> None:
+    said = "With --base-url URL"
+
+    assert said in run("show", "music")
+    assert said not in run("show", "music", "--base-url", "https://assistant.example")
+
+
 def test_the_application_of_another_peer(peer: Peer) -> None:
     given = flags(application_client_id="music-here", application_client_secret=CANARY_HERE)
 

@@ -49,6 +49,11 @@ def save(
         problems = _problems_of_choice(peer, application, application_before)
         if not problems and (is_new or is_changed):
             problems = _problems_of(application, APPLICATION_FLAGS, "its application")
+            if not application.redirect_uris and APPLICATION_FLAGS["redirect_uris"] in problems:
+                # DOT's own reason is written for those who know its field.
+                problems[APPLICATION_FLAGS["redirect_uris"]] = [
+                    "Enter where the peer is called back; what it gives you names its redirect URI."
+                ]
             if client_secret == "":
                 _add(problems, APPLICATION_FLAGS["client_secret"], "The peer has to authenticate.")
             if not problems:

@@ -113,7 +113,7 @@ class Command(BaseCommand):
             return
         done = "added" if is_new else "updated"
         self.stdout.write(f"Peer {peer.slug} ({printable(peer.name)}) {done}.\n\n")
-        self.stdout.write(_sheet_text(sheet, made_up))
+        self.stdout.write(_sheet_text(sheet, made_up, has_paths=options["base_url"] is None))
 
     def show(self, options: dict[str, Any]) -> None:
         absolute = _absolute(options["base_url"])
@@ -123,7 +123,7 @@ class Command(BaseCommand):
             self.stdout.write(as_json(_document(peer, sheet)))
             return
         self.stdout.write(_peer_text(peer) + "\n\n")
-        self.stdout.write(_sheet_text(sheet))
+        self.stdout.write(_sheet_text(sheet, has_paths=options["base_url"] is None))
 
     def list(self, options: dict[str, Any]) -> None:
         peers = _peers()
@@ -246,7 +246,7 @@ def _peer_text(peer: Any) -> str:
     )
 
 
-def _sheet_text(sheet: Sheet, made_up_secret: str = "") -> str:
+def _sheet_text(sheet: Sheet, made_up_secret: str = "", *, has_paths: bool) -> str:
     rows = [
         (_LABELS[name], value or ("(none)" if "scope" in name else "(not served here)"))
         for name, value in vars(sheet).items()
@@ -254,6 +254,8 @@ def _sheet_text(sheet: Sheet, made_up_secret: str = "") -> str:
     if made_up_secret:
         rows.insert(1, ("its client secret here", made_up_secret))
     text = "Give this to the other site:\n" + columns(rows, indent="  ")
+    if has_paths:
+        text += "\n\nWith --base-url URL, which says where this site is, the paths are whole URLs."
     if made_up_secret:
         text += "\n\nThe secret was made up just now. It is not shown again."
     return text
