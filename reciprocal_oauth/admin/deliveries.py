@@ -21,11 +21,10 @@ from .look_at_only import (
 )
 
 _PROGRESS = (
-    "state",
+    "progress",
     "attempts",
     "next_attempt_at",
     "last_error",
-    "reason",
     "lease_until",
     "created_at",
     "updated_at",
@@ -79,7 +78,7 @@ class OutboxItemAdmin(QueueItemAdmin):
         "accepted_at",
         *_PROGRESS,
     )
-    readonly_fields = ("has_token", "lease_until")
+    readonly_fields = ("progress", "has_token", "lease_until")
 
     @admin.display(description=_("token to revoke"))
     def has_token(self, item: OutboxItem) -> str:
@@ -142,7 +141,7 @@ class InboxItemAdmin(QueueItemAdmin):
     )
     list_filter = ("state", "reason", "peer")
     fields = ("peer", "link", "has_code", *_PROGRESS)
-    readonly_fields = ("has_code", "lease_until")
+    readonly_fields = ("progress", "has_code", "lease_until")
 
     @admin.display(description=_("code"))
     def has_code(self, item: InboxItem) -> str:

@@ -6,6 +6,7 @@ import uuid
 from django.conf import settings as django_settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import scopes
@@ -122,7 +123,7 @@ class Link(models.Model):
         indexes = [models.Index(fields=["user", "status"], name="reciprocal_link_of_user")]
 
     def __str__(self) -> str:
-        return f"{self.peer_id}/{self.id}"
+        return gettext("Link %s") % self.id
 
     @property
     def is_active(self) -> bool:

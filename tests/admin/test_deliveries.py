@@ -148,3 +148,14 @@ class TestAPausedPeer:
         assert response.status_code == 302
         peer.refresh_from_db()
         assert (peer.paused_at is None) == goes_on
+
+
+def test_the_page_of_one_says_how_it_stands_and_a_reason_only_where_there_is_one(
+    admin: Client, rows: list[OutboxItem]
+) -> None:
+    dead, pending = rows
+    OutboxItem.objects.filter(pk=dead.pk).update(reason="unreachable")
+
+    page = text_of(admin.get(admin_url(OutboxItem, "change", dead.pk)))
+    assert "given up: the other site could not be reached" in page
+    assert "no reason" not in text_of(admin.get(admin_url(OutboxItem, "change", pending.pk)))

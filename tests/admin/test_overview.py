@@ -220,6 +220,19 @@ def test_the_list_of_peers_and_the_index_lead_to_it(
         assert f'href="{admin_url(Peer, "overview")}"' in text_of(client.get(url))
 
 
+@pytest.mark.parametrize("queue", ["outboxitem", "inboxitem"])
+def test_its_numbers_lead_to_the_lists_that_one_may_see(
+    staff: Callable[..., Client], peer: Peer, queue: str
+) -> None:
+    page = text_of(
+        staff("view_peer", "view_link", f"view_{queue}").get(admin_url(Peer, "overview"))
+    )
+
+    for each in ("outboxitem", "inboxitem"):
+        listed = reverse(f"admin:reciprocal_oauth_{each}_changelist")
+        assert (f'<td><a href="{listed}?' in page) == (each == queue)
+
+
 def test_the_number_of_queries_is_fixed(
     peer: Peer,
     make_peer: Callable[..., Peer],
