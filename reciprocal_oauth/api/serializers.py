@@ -77,6 +77,15 @@ class ScopesSerializer(serializers.Serializer):
         max_length=100,
         help_text=_("All that the peer may do here from now on, out of the choices."),
     )
+    seen = serializers.ListField(
+        child=Text(_SCOPE_CHARACTERS, max_length=255),
+        required=False,
+        max_length=100,
+        help_text=_(
+            "What incoming.scopes named when the person chose. Where that is no longer so, nothing "
+            "is changed: a page left open must not allow again what was taken back elsewhere."
+        ),
+    )
 
 
 class FilterSerializer(serializers.Serializer):
@@ -277,16 +286,24 @@ class ShownLink:
         return self.words.mend or None
 
     @property
-    def incoming(self) -> Mapping[str, Any]:
+    def incoming_names(self) -> set[str]:
+        """The scopes that :attr:`incoming` names."""
+        return set(scopes.split(self._incoming_scope))
+
+    @property
+    def _incoming_scope(self) -> str:
         works = self.link.incoming_state == Link.Incoming.ACTIVE
-        may = self.link.incoming_limit if works else self.link.incoming_scope
+        return self.link.incoming_limit if works else self.link.incoming_scope
+
+    @property
+    def incoming(self) -> Mapping[str, Any]:
         return {
             "state": self.link.incoming_state,
             "reason": self.link.incoming_reason or None,
             "text": self.words.incoming.state,
             "explanation": self.words.incoming.reason,
             "advice": self.words.incoming.advice,
-            "scopes": _described(may, scopes.described()),
+            "scopes": _described(self._incoming_scope, scopes.described()),
         }
 
     @property

@@ -1,4 +1,4 @@
-"""How often one person may ask, in three budgets: reading, changing and connecting.
+"""How often one person may ask by one application: budgets to read, to change and to connect.
 
 A site that sets a rate for one of the scopes in Django REST framework's ``DEFAULT_THROTTLE_RATES``
 has that one; ``None`` there is no limit.
@@ -18,8 +18,10 @@ DEFAULT_RATES = {READING: "120/min", CHANGING: "30/min", CONNECTING: "10/min"}
 
 
 class PersonThrottle(SimpleRateThrottle):
-    """Counts per person, whichever tokens and sessions the requests come with. Counted like
-    everything here: in one step of the cache, and with no limit where the cache is down."""
+    """Counts per person and application, whichever tokens and sessions the requests come with: an
+    application that asks too much does not lock the person out of another, nor out of the site's
+    own pages. Counted like everything here: in one step of the cache, and with no limit where the
+    cache is down."""
 
     def __init__(self) -> None:
         """The rate depends on the request, see :meth:`allow_request`."""
@@ -32,7 +34,9 @@ class PersonThrottle(SimpleRateThrottle):
         limit, self.seconds = self.parse_rate(rates[scope])
         if limit is None or self.seconds is None:
             return True
-        return Throttle(scope, limit, self.seconds).take(str(request.user.pk))
+        token: Any = request.auth
+        application = "session" if token is None else token.application_id
+        return Throttle(scope, limit, self.seconds).take(f"{request.user.pk}:{application}")
 
     def wait(self) -> float | None:
         """Seconds after which it is certain that the next request is let through."""

@@ -36,6 +36,7 @@ from .serializers import (
     LinkSerializer,
     OfferSerializer,
     ScopesSerializer,
+    ShownLink,
 )
 from .throttling import CONNECTING, PersonThrottle
 
@@ -215,14 +216,18 @@ class ScopesView(OwnLinksView):
     """What the peer may do here, changed (draft, "Authorization Update Flow")."""
 
     def put(self, request: Request, pk: Any) -> Response:
-        link, chosen = self.get_object(), list(dict.fromkeys(self.read(ScopesSerializer)["scopes"]))
+        link, sent = self.get_object(), self.read(ScopesSerializer)
+        chosen, seen = list(dict.fromkeys(sent["scopes"])), sent.get("seen")
+        if seen is not None and set(seen) != ShownLink(link, request).incoming_names:
+            raise _changed_meanwhile()
         if not updates.is_changeable(link):
             raise Conflict("not_changeable", _("There is nothing that could be changed."))
         _require_offered(chosen, updates.choices(link))
         self.forbid_to_itself(link, chosen)
         if set(chosen) != updates.chosen_now(link):
             try:
-                updates.change(link, chosen)
+                unchanged = None if seen is None else scopes.split(link.incoming_scope)
+                updates.change(link, chosen, seen=unchanged)
             except updates.CannotChange as changed:
                 raise _changed_meanwhile() from changed
         return self.shown(link)

@@ -264,6 +264,24 @@ def test_the_same_choice_again_changes_nothing(api: Api, link: Link) -> None:
 
 
 @pytest.mark.threat("A9")
+def test_a_page_that_was_left_open_allows_nothing_again(
+    api: Api, front_end: Api, link: Link
+) -> None:
+    url = f"/links/{link.pk}/scopes/"
+    seen = sorted(named(api.get(f"/links/{link.pk}/").said["incoming"]["scopes"]))
+    front_end.put(url, {"scopes": ["profile"]})
+    before = Link.objects.values().get()
+
+    response = api.put(url, {"scopes": seen, "seen": seen})
+
+    assert problem(response) == (409, "changed")
+    assert Link.objects.values().get() == before
+    response = api.put(url, {"scopes": seen, "seen": ["profile"]})
+    assert response.status_code == 200
+    assert named(response.said["incoming"]["scopes"]) == set(seen)
+
+
+@pytest.mark.threat("A9")
 @pytest.mark.parametrize("path", ["scopes", "consent"])
 def test_what_is_not_offered_cannot_be_chosen(api: Api, link: Link, path: str) -> None:
     if path == "consent":
@@ -291,6 +309,7 @@ def test_what_is_not_offered_cannot_be_chosen(api: Api, link: Link, path: str) -
         ({"scopes": [""]}, ["scopes.0"]),
         ({"scopes": ["profile\n"]}, ["scopes.0"]),
         ({"scopes": ["profile"] * 101}, ["scopes"]),
+        ({"scopes": ["profile"], "seen": "profile"}, ["seen"]),
         ([], [""]),
         ("profile", [""]),
     ],

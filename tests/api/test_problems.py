@@ -2,6 +2,7 @@
 
 import bz2
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -104,14 +105,28 @@ def rates(site: Settings) -> Any:
 
 
 @pytest.mark.threat("A8")
-def test_who_asks_too_often_is_told_when_to_come_back(api: Api, front_end: Api, rates: Any) -> None:
+def test_who_asks_too_often_is_told_when_to_come_back(
+    api_with: Callable[..., Api], rates: Any
+) -> None:
     rates(read="3/min")
+    first, second = api_with(), api_with()
 
-    answers = [client.get("/links/") for client in (api, front_end, api, front_end)]
+    answers = [client.get("/links/") for client in (first, second, first, second)]
 
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert problem(answers[-1]) == (429, "throttled")
     assert 0 < int(answers[-1]["Retry-After"]) <= 60
+
+
+@pytest.mark.threat("A8")
+def test_an_application_that_asks_too_often_leaves_the_person_to_others(
+    api: Api, front_end: Api, rates: Any
+) -> None:
+    rates(read="1/min")
+    api.get("/links/")
+
+    assert api.get("/links/").status_code == 429
+    assert front_end.get("/links/").status_code == 200
 
 
 @pytest.mark.threat("A8")
