@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from .. import scopes
-from ..models import InboxItem, Link
-from ..models.inbox import newest_code
-from ..models.reasons import for_people
-from ..party_a import consent, updates
-from ..party_a.mending import Mend, is_being_redeemed, is_held_up, mend_of
+from . import scopes
+from .models import InboxItem, Link
+from .models.inbox import newest_code
+from .models.reasons import for_people
+from .party_a import consent, updates
+from .party_a.mending import Mend, is_being_redeemed, is_held_up, mend_of
 
 #: Why a peer has no access here although it could be given some again at once.
 _LOST_HERE = (Link.Reason.REVOKED_HERE, Link.Reason.EXPIRED)

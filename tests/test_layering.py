@@ -32,6 +32,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("access_there", "peer_discovery", "peer_test", "session"),
     ("delivery",),
     ("party_a", "party_b"),
+    ("words",),
     ("provider", "pages", "admin", "api", "templatetags", "contrib", "testing"),
     ("urls", "oauth2_urls", "wiring", "checks", "management"),
     ("apps",),

@@ -13,9 +13,9 @@ from rest_framework.reverse import reverse
 from .. import diagram, scopes
 from ..models import Link, Party, Peer, Step
 from ..models.reasons import Reason
-from ..pages.words import LinkWords, link_in_words
 from ..party_a import consent, returning, updates
 from ..party_a.mending import Mend, knows_accounts
+from ..words import LinkWords, link_in_words
 
 _STEP_STATES = (
     diagram.DONE,

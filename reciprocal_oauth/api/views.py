@@ -6,7 +6,6 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404
 from django.middleware.csrf import get_token
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from rest_framework import status
 from rest_framework.authentication import SessionAuthentication
@@ -129,14 +128,7 @@ class ConnectView(ApiView):
             raise Forbidden(
                 "return_to_not_allowed", _("API_RETURN_TO does not allow this URL to return to.")
             )
-        callback = reverse("reciprocal_oauth:callback", args=[peer.slug])
-        url = authorization.begin(
-            peer,
-            request.user,
-            request.session,
-            request.build_absolute_uri(callback),
-            return_to=return_to,
-        )
+        url = authorization.begin(request._request, peer, return_to=return_to)
         answer = {
             "authorization_url": url,
             "expires_in": settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS,

@@ -49,8 +49,7 @@ class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
     @method_decorator(sensitive_variables())
     def post(self, request: HttpRequest, slug: str) -> HttpResponse:
         peer = get_object_or_404(Peer, slug=slug, enabled=True)
-        url = authorization.begin(peer, request.user, request.session, _callback_url(request, peer))
-        return SeeOther(url)
+        return SeeOther(authorization.begin(request, peer))
 
 
 # No transaction is open while a peer is asked, and a state that was spent stays spent.
@@ -97,7 +96,3 @@ def _page_after(visit: AuthorizationRequest) -> str:
         return reverse(f"reciprocal_oauth:{name}", args=[visit.link.pk])
     page = reverse("reciprocal_oauth:list")
     return f"{page}?attempt={visit.pk}" if visit.problem else page
-
-
-def _callback_url(request: HttpRequest, peer: Peer) -> str:
-    return request.build_absolute_uri(reverse("reciprocal_oauth:callback", args=[peer.slug]))

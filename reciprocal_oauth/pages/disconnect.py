@@ -10,8 +10,8 @@ from django.views.generic import DetailView
 
 from .. import lifecycle
 from ..models import Link
+from ..words import link_in_words
 from .links import OwnLinksMixin
-from .words import link_in_words
 
 #: States in which the peer may do something here, or is about to.
 _HELD = (Link.Incoming.GRANTED, Link.Incoming.ACTIVE, Link.Incoming.BROKEN)

@@ -9,8 +9,8 @@ from django.urls import reverse
 
 from .. import scopes
 from ..party_a import updates
+from ..words import in_scope_words
 from .choosing import ChoosingView, ScopesForm
-from .words import in_scope_words
 
 
 class ChangeForm(ScopesForm):

@@ -2,10 +2,10 @@
 
 import logging
 import secrets
-from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
+from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 from oauthlib.common import generate_token
 from oauthlib.oauth2 import WebApplicationClient
@@ -25,30 +25,30 @@ MAX_STATES = 10
 
 
 @sensitive_variables()
-def begin(
-    peer: Peer, user: Any, session: SessionBase, redirect_uri: str, *, return_to: str = ""
-) -> str:
-    """Begin a visit to the peer and give the URL to send the person to.
+def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> str:
+    """Begin a visit to the peer and give the URL to send the person to, who makes ``request``.
 
     ``state`` has 256 bits. Its hash goes into the session, which ties the answer to this browser,
-    and into a row, which makes it single-use.
+    and into a row, which makes it single-use. Each peer has a redirect URI of its own, so that an
+    answer that another peer provoked does not pass (RFC 9700, section 4.4.2).
 
-    :param redirect_uri: absolute URL of our callback for this peer: one URL per peer, so that an
-        answer that another peer provoked does not pass (RFC 9700, section 4.4.2).
     :param return_to: URL at which the person goes on afterwards, one that
         :func:`returning.is_allowed` allows. Empty: at the pages.
     """
     state = secrets.token_urlsafe(32)
     verifier = generate_token(64)
     nonce = secrets.token_urlsafe(24) if OPENID in scopes.split(peer.scope) else ""
+    callback = reverse("reciprocal_oauth:callback", args=[peer.slug])
+    redirect_uri = request.build_absolute_uri(callback)
     AuthorizationRequest.objects.create(
-        user=user,
+        user=request.user,  # type: ignore[misc]
         peer=peer,
         state_hash=hash_of(state),
         code_verifier=Secret(verifier),
         nonce=nonce,
         redirect_uri=redirect_uri,
     )
+    session = request.session
     states = [*session.get(SESSION_KEY, []), hash_of(state)][-MAX_STATES:]
     session[SESSION_KEY] = states
     if return_to:

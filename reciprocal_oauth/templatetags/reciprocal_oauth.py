@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 from .. import scopes
 from ..models import AuthorizationRequest, Link, LinkEvent, Party, Step
 from ..models.reasons import for_people
-from ..pages.words import in_scope_words, link_in_words
 from ..party_a.mending import knows_accounts
+from ..words import in_scope_words, link_in_words
 
 register = template.Library()
 register.filter("in_words", link_in_words)
