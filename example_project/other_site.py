@@ -4,14 +4,49 @@ from typing import Any
 
 import requests
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 import reciprocal_oauth
 from reciprocal_oauth.exceptions import NotLinked, ReciprocalError
 from reciprocal_oauth.models import Peer
 
+#: Why a call failed, and what to do.
+_REASONS = {
+    "switched off": _("%(site)s has switched %(other)s off for now."),
+    "not let in": _(
+        "%(other)s does not let this site in at the moment. Have a look at your connections."
+    ),
+    "no sense": _("%(other)s answered something that makes no sense."),
+    "not reached": _("%(other)s cannot be reached at the moment. Try again in a little while."),
+    "not accepted": _(
+        "%(other)s no longer accepts this connection. Connect again under Connections."
+    ),
+    "not allowed": _("%(other)s answered that this site is not allowed to do that."),
+    "error": _("%(other)s answered with an error (HTTP %(status)s)."),
+}
+
 
 class CallFailed(Exception):
-    """The other site did not do it. ``str()`` tells the person why, and what to do."""
+    """The other site did not do it. ``str()`` tells the person why, and what to do.
+
+    :ivar reason: what :func:`in_words` says that from, to whoever reads it later.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return in_words(self.reason)
+
+
+def in_words(reason: str) -> str:
+    """A ``reason`` of :class:`CallFailed` in the reader's language; any other text as it is."""
+    name, _colon, status = reason.partition(":")
+    if name not in _REASONS:
+        return reason
+    names = {"site": settings.ROLE.name, "other": settings.ROLE.other.name, "status": status}
+    return str(_REASONS[name]) % names
 
 
 def call(user: Any, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
@@ -20,7 +55,6 @@ def call(user: Any, method: str, path: str, body: dict[str, str] | None = None) 
     :returns: the JSON object that it answered.
     :raises CallFailed: there is no access, the site is not there, or it refused.
     """
-    other = settings.ROLE.other.name
     try:
         session = reciprocal_oauth.get_session_for(user, settings.ROLE.other.slug)
         url = session.link.peer.homepage.rstrip("/") + "/" + path
@@ -28,22 +62,16 @@ def call(user: Any, method: str, path: str, body: dict[str, str] | None = None) 
         content = answer.json() if answer.ok else {}
     except NotLinked:
         if Peer.objects.filter(slug=settings.ROLE.other.slug, enabled=False).exists():
-            raise CallFailed(f"{settings.ROLE.name} has switched {other} off for now.") from None
-        raise CallFailed(
-            f"{other} does not let this site in at the moment. Have a look at your connections."
-        ) from None
+            raise CallFailed("switched off") from None
+        raise CallFailed("not let in") from None
     except requests.JSONDecodeError:
-        raise CallFailed(f"{other} answered something that makes no sense.") from None
+        raise CallFailed("no sense") from None
     except (requests.RequestException, ReciprocalError):
-        raise CallFailed(
-            f"{other} cannot be reached at the moment. Try again in a little while."
-        ) from None
+        raise CallFailed("not reached") from None
     if answer.status_code == requests.codes.unauthorized:
-        raise CallFailed(
-            f"{other} no longer accepts this connection. Connect again under Connections."
-        )
+        raise CallFailed("not accepted")
     if answer.status_code == requests.codes.forbidden:
-        raise CallFailed(f"{other} answered that this site is not allowed to do that.")
+        raise CallFailed("not allowed")
     if not answer.ok or not isinstance(content, dict):
-        raise CallFailed(f"{other} answered with an error (HTTP {answer.status_code}).")
+        raise CallFailed(f"error:{answer.status_code}")
     return content

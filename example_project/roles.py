@@ -12,6 +12,9 @@ class Role:
     """One of the two sites.
 
     :ivar slug: value of ``EXAMPLE_SITE``; also the other site's short name for this peer.
+    :ivar what: what it is, for commands to say.
+    :ivar about: the same at the foot of its pages, in words that are translated when they are
+        shown.
     :ivar port: where the demo starts it.
     :ivar scopes: what other sites may be allowed here, in words that are translated when they are
         shown.
@@ -23,6 +26,7 @@ class Role:
     slug: str
     name: str
     what: str
+    about: Any
     port: int
     scopes: Mapping[str, Any]
     scope: str
@@ -38,6 +42,9 @@ ASSISTANT = Role(
     slug="assistant",
     name="Assistant",
     what="an example voice assistant",
+    about=_(
+        "Assistant is an example voice assistant, half of a demonstration of reciprocal OAuth."
+    ),
     port=8001,
     scopes={
         "now-playing": _("Tell your assistant what is playing"),
@@ -51,6 +58,7 @@ MUSIC = Role(
     slug="music",
     name="Music",
     what="an example music service",
+    about=_("Music is an example music service, half of a demonstration of reciprocal OAuth."),
     port=8002,
     scopes={
         "playback": _("Control what is playing"),

@@ -31,6 +31,7 @@ from typing import Any
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from example_project.roles import ROLES
@@ -215,7 +216,7 @@ if HAS_API_DOCS:
     INSTALLED_APPS += ["drf_spectacular", "drf_spectacular_sidecar"]
     REST_FRAMEWORK["DEFAULT_SCHEMA_CLASS"] = "drf_spectacular.openapi.AutoSchema"
     SPECTACULAR_SETTINGS = {
-        "TITLE": f"Connections of {ROLE.name}",
+        "TITLE": format_lazy(_("Connections of {site}"), site=ROLE.name),
         "VERSION": "1",
         "OAS_VERSION": "3.1.0",
         "SWAGGER_UI_DIST": "SIDECAR",

@@ -7,15 +7,22 @@ from django.contrib.auth.mixins import LoginRequiredMixin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.generic import View
 
 from ..other_site import CallFailed, call
 from ..views import SiteHomeView
 from .models import NowPlaying
 
-#: What a person can ask for: the word that the music service understands, and how one says it.
-MOODS = {"calm": "something calm", "lively": "something lively", "any": "anything you like"}
-SESSION_KEY = "last_request"
+#: What a person can ask for: the word that the music service understands, how the choice is named,
+#: and how one says it.
+MOODS = {
+    "calm": (_("something calm"), _("“Play something calm.”")),
+    "lively": (_("something lively"), _("“Play something lively.”")),
+    "any": (_("anything you like"), _("“Play anything you like.”")),
+}
+SESSION_KEY = "last_wish"
 
 
 class HomeView(SiteHomeView):
@@ -24,8 +31,9 @@ class HomeView(SiteHomeView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         if self.request.user.is_authenticated:
-            context["moods"] = MOODS
-            context["last"] = self.request.session.get(SESSION_KEY)
+            context["moods"] = {mood: name for mood, (name, _said) in MOODS.items()}
+            if last := self.request.session.get(SESSION_KEY):
+                context["last"] = {**last, "said": MOODS[last["mood"]][1]}
             context["heard"] = NowPlaying.objects.filter(user=self.request.user).first()
         return context
 
@@ -37,20 +45,23 @@ class PlayView(LoginRequiredMixin, View):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         mood = request.POST.get("mood", "any")
-        said = MOODS.get(mood, MOODS["any"])
+        if mood not in MOODS:
+            mood = "any"
         try:
             answer = call(request.user, "POST", "api/player/", {"mood": mood})
             playing = answer["playing"]
-            text = f"Playing “{playing['title']}” by {playing['artist']}."
+            track = {"title": playing["title"], "artist": playing["artist"]}
         except CallFailed as failed:
             messages.error(request, str(failed))
             return redirect("home")
         except (KeyError, TypeError):
-            messages.error(request, "The music service answered something that makes no sense.")
+            messages.error(
+                request, gettext("The music service answered something that makes no sense.")
+            )
             return redirect("home")
         request.session[SESSION_KEY] = {
-            "said": said,
-            "answer": text,
+            "mood": mood,
+            **track,
             "at": timezone.now().isoformat(),
         }
         return redirect("home")

@@ -1,6 +1,9 @@
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from ..other_site import in_words
 
 
 class Play(models.Model):
@@ -11,9 +14,10 @@ class Play(models.Model):
     )
     title = models.CharField(max_length=200)
     artist = models.CharField(max_length=200)
+    #: The site that did; empty if the person did it here.
     asked_by = models.CharField(max_length=200)
     at = models.DateTimeField(default=timezone.now)
-    #: What came of telling the assistant, in words.
+    #: Why the assistant was not told, see ``CallFailed.reason``.
     report = models.CharField(max_length=300, blank=True)
     was_reported = models.BooleanField(default=False)
 
@@ -22,3 +26,11 @@ class Play(models.Model):
 
     def __str__(self) -> str:
         return f"“{self.title}” by {self.artist}"
+
+    @property
+    def report_in_words(self) -> str:
+        """What came of telling the assistant, in the reader's language."""
+        if not self.was_reported:
+            return in_words(self.report)
+        track = {"title": self.title, "artist": self.artist}
+        return _("The assistant heard: “%(title)s” by %(artist)s.") % track

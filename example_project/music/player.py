@@ -20,7 +20,10 @@ TRACKS = {
 
 
 def play(user: Any, mood: str, *, asked_by: str) -> Play:
-    """Play the next track of a mood for ``user``; any other word means any mood."""
+    """Play the next track of a mood for ``user``; any other word means any mood.
+
+    :param asked_by: the site that wants it; empty if the person does.
+    """
     tracks = TRACKS.get(mood) or [track for tracks in TRACKS.values() for track in tracks]
     title, artist = tracks[Play.objects.filter(user=user).count() % len(tracks)]
     played = Play.objects.create(user=user, title=title, artist=artist, asked_by=asked_by)
@@ -32,8 +35,8 @@ def _tell_assistant(user: Any, played: Play) -> None:
     """Call the assistant with the person's access there. Playing goes on where that fails."""
     track = {"title": played.title, "artist": played.artist}
     try:
-        answer = call(user, "POST", "api/now-playing/", track)
-        played.report, played.was_reported = f"The assistant heard: {answer.get('heard')}.", True
+        call(user, "POST", "api/now-playing/", track)
+        played.was_reported = True
     except CallFailed as failed:
-        played.report = str(failed)[:300]
+        played.report = failed.reason
     played.save(update_fields=["report", "was_reported"])

@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 from django.views.generic import View
 
 from ..views import SiteHomeView
@@ -29,7 +30,8 @@ class NextView(LoginRequiredMixin, View):
     http_method_names = ["post", "options"]
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        played = play(request.user, "any", asked_by="you")
+        played = play(request.user, "any", asked_by="")
         if not played.was_reported:
-            messages.warning(request, f"Playing {played}, but the assistant was not told.")
+            said = _("Playing “%(title)s” by %(artist)s, but the assistant was not told.")
+            messages.warning(request, said % {"title": played.title, "artist": played.artist})
         return redirect("home")

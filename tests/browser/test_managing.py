@@ -341,6 +341,7 @@ def test_pages_are_read_from_right_to_left(
     arabic = {"name": "django_language", "value": "ar", "url": assistant.url}
     page.context.add_cookies([arabic])
     for name, address in {
+        "home": f"{assistant.url}/",
         "list": f"{assistant.url}/connections/",
         "link": link,
         "scopes": f"{link}scopes/",
