@@ -18,12 +18,9 @@ def atomic() -> Atomic:
     return transaction.atomic(using=database())
 
 
-def on_commit(function: Callable[[], object], *, robust: bool = False) -> None:
-    """Run ``function`` once the transaction on that database is committed.
-
-    :param robust: what it raises is logged, and keeps nothing from going on.
-    """
-    transaction.on_commit(function, using=database(), robust=robust)
+def on_commit(function: Callable[[], object]) -> None:
+    """Run ``function`` once the transaction on that database is committed."""
+    transaction.on_commit(function, using=database())
 
 
 def require_no_transaction(what: str) -> None:

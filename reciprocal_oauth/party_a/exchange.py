@@ -116,7 +116,7 @@ def _clear(link: Link, answer: TokenAnswer) -> None:
     access_here.revoke(link)
     lifecycle.cancel_deliveries(link)
     link.status = Link.Status.ACTIVE
-    link.ended_at = link.linked_at = link.incoming_family = None
+    link.ended_at = link.linked_at = link.last_used_at = link.incoming_family = None
     link.incoming_scope = ""
     link.refresh_token = Secret("")
 

@@ -4,11 +4,13 @@ A peer's token never carries more than the user granted, the peer may hold and t
 with the user, the peer and the link; and a person who started at the peer gets a link with it.
 """
 
+import logging
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import Error, connections
 from django.db.models import Q
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
@@ -23,7 +25,10 @@ from ..models.ledger import hash_of
 from ..party_a import redemption
 from ..party_a.redemption import Redemption, Refused
 from ..party_b.opening import open_link
-from ..transactions import atomic, on_commit
+from ..throttle import Throttle
+from ..transactions import atomic, database, on_commit
+
+logger = logging.getLogger("reciprocal_oauth.provider")
 
 #: A peer that calls all the time costs one write in this time.
 USE_IS_NOTED_AFTER = timedelta(hours=1)
@@ -82,17 +87,25 @@ def limit_to_what_is_allowed_now(access_token: Any) -> bool:
 
 
 def _note_use(link: Link) -> None:
-    """Have the link say that the peer has just used it.
+    """Have the link say that the peer has just used it, once the caller's transaction is over: with
+    ``ATOMIC_REQUESTS`` it may last, and deliveries for the link would wait for its row."""
+    before, now = link.last_used_at, timezone.now()
+    if before is None or before <= now - USE_IS_NOTED_AFTER:
+        on_commit(lambda: _write_use(link.pk, before, now))
 
-    After the caller's transaction: with ``ATOMIC_REQUESTS`` it may last, and what is delivered for
-    the link would wait for its row. A call is not refused because this could not be written.
-    """
-    now = timezone.now()
-    if link.last_used_at is None or link.last_used_at <= now - USE_IS_NOTED_AFTER:
-        on_commit(
-            lambda: Link.objects.filter(pk=link.pk).update(last_used_at=now),
-            robust=True,
-        )
+
+def _write_use(pk: UUID, before: datetime | None, now: datetime) -> None:
+    """The call waits for nobody who works on the link, and is not refused because this could not be
+    written: the next one tries again."""
+    can_skip = connections[database()].features.has_select_for_update_skip_locked
+    try:
+        with atomic():
+            unnoted = Link.objects.filter(pk=pk, last_used_at=before)
+            if unnoted.select_for_update(skip_locked=can_skip).values_list("pk").first():
+                Link.objects.filter(pk=pk).update(last_used_at=now)
+    except Error as error:
+        if Throttle("use-not-noted", limit=1).take(""):
+            logger.warning("The use of links cannot be noted: %s", type(error).__name__)
 
 
 # No context managers, though they look like it: Django learns what is sensitive by walking back

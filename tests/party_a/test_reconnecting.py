@@ -117,6 +117,7 @@ def test_what_the_peer_held_here_dies_at_once(
     tokens_here: dict[str, Any], application: Any, connect_again: Callable[..., Any]
 ) -> None:
     assert call_api(tokens_here["access_token"]) == 200
+    Link.objects.update(last_used_at=timezone.now())
 
     connect_again()
 
@@ -125,6 +126,7 @@ def test_what_the_peer_held_here_dies_at_once(
     link = Link.objects.get()
     assert not link.is_two_way
     assert link.linked_at is None
+    assert link.last_used_at is None
     assert link.incoming_scope == ""
 
 
