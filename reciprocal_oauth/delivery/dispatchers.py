@@ -84,19 +84,27 @@ class ThreadDispatcher(Dispatcher):
 
     def start(self, sweep_seconds: float | None = None) -> Engine:
         """The engine of this process, which is begun unless it runs."""
-        engine = self._engine
-        if engine is not None and engine.is_alive():
+        if engine := self._running():
             return engine
         with self._lock:
-            if self._engine is None or not self._engine.is_alive():
-                self._engine = Engine(sweep_seconds)
-            return self._engine
+            engine = self._running()
+            if engine is None:
+                engine = self._engine = Engine(sweep_seconds)
+            return engine
+
+    def _running(self) -> Engine | None:
+        engine = self._engine
+        # What is still worked on while it stops may wake it: another one would begin what this one
+        # gives back.
+        if engine is not None and (engine.is_alive() or engine.is_stopping):
+            return engine
+        return None
 
     def stop(self) -> None:
         """Finish what has been begun, begin nothing more. ``wake()`` begins again."""
-        with self._lock:
-            if self._engine is not None:
-                self._engine.stop()
+        # Without the lock, for which a worker would wait that wakes while it is waited for.
+        if (engine := self._engine) is not None:
+            engine.stop()
 
 
 def get_dispatcher() -> Dispatcher:

@@ -5,7 +5,6 @@ import logging
 import os
 import threading
 import time
-from datetime import datetime
 from queue import Empty, SimpleQueue
 
 from django.db import connections
@@ -14,6 +13,7 @@ from django.utils import timezone
 from ..conf import settings
 from ..models import QueueItem
 from . import worker
+from .queue import Look
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
@@ -40,6 +40,7 @@ class Engine:
 
     def __init__(self, sweep_seconds: float | None = None) -> None:
         self._pid = os.getpid()
+        self.is_stopping = False
         self._sweep_seconds = sweep_seconds
         self._slots = settings.DISPATCHER_THREADS
         self._wanted = threading.Event()
@@ -69,7 +70,7 @@ class Engine:
         if self._pid != os.getpid():
             return
         end = time.monotonic() + STOP_SECONDS
-        self._stopped = True
+        self._stopped = self.is_stopping = True
         self._wanted.set()
         # The claimer first: until it has ended, it begins workers.
         self._claimer.join(max(end - time.monotonic(), 0))
@@ -78,15 +79,14 @@ class Engine:
         for thread in self._workers:
             thread.join(max(end - time.monotonic(), 0))
         self._give_back()
+        self.is_stopping = False
 
     def _run(self) -> None:
         while not self._stopped:
             self._wanted.clear()
             pause = self._sweep_pause
-            looked_at = timezone.now()
             try:
-                self._hand_out()
-                pause = self._pause(looked_at)
+                pause = self._pause(self._hand_out())
             except _CannotWork:
                 logger.exception("There are no threads to deliver with")
                 self._give_back()
@@ -100,18 +100,26 @@ class Engine:
     def _rest(self, seconds: float) -> None:
         if self._stopped or self._wanted.wait(min(seconds, _IDLE_SECONDS)):
             return
-        connections.close_all()
-        self._wanted.wait(max(seconds - _IDLE_SECONDS, 0))
+        if seconds > _IDLE_SECONDS:
+            connections.close_all()
+            self._wanted.wait(seconds - _IDLE_SECONDS)
 
-    def _hand_out(self) -> None:
-        """Give the threads what can be claimed."""
+    def _hand_out(self) -> Look | None:
+        """Give the threads what can be claimed.
+
+        :returns: the look for it; ``None``: all threads are busy.
+        """
         free = self._slots - len(self._held)
-        items = worker.claim(free) if free else []
+        if not free:
+            return None
+        look = Look()
+        items = worker.claim(free, look)
         self._held |= {id(item): item for item in items}
         for item in items:
             self._claimed.put(item)
             if len(self._workers) < min(len(self._held), self._slots):
                 self._begin_worker()
+        return look
 
     def _begin_worker(self) -> None:
         name = f"reciprocal-delivery-{len(self._workers) + 1}"
@@ -157,19 +165,15 @@ class Engine:
     def _sweep_pause(self) -> float:
         return self._sweep_seconds or settings.DISPATCHER_SWEEP_SECONDS
 
-    def _pause(self, looked_at: datetime) -> float:
+    def _pause(self, look: Look | None) -> float:
         """Seconds until the next row comes due, at most the sweep interval. Where all threads are
-        busy, the first that is done ends the pause.
-
-        :param looked_at: a row that was due by then is of a peer for which others work as much as
-            is allowed; it must not keep those that come due later waiting.
-        """
-        if len(self._held) >= self._slots:
+        busy, the first that is done ends the pause. Rows of a peer that has its share do not keep
+        those of the others waiting."""
+        if look is None or len(self._held) >= self._slots:
             return self._sweep_pause
-        longest, due = self._sweep_pause, worker.next_due_at()
-        if due is not None and due <= looked_at:
+        longest, due = self._sweep_pause, worker.next_due_at(look)
+        if look.held_up:
             longest = min(longest, _HELD_UP_SECONDS)
-            due = worker.next_due_at(after=looked_at)
         if due is None:
             return longest
         seconds = (due - timezone.now()).total_seconds()

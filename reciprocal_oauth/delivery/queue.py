@@ -7,13 +7,15 @@ LOCKED``, or, where there are no row locks (SQLite), by one conditional UPDATE e
 steals nothing. No transaction and no lock is open while a claimed row is worked on.
 """
 
+import logging
 import secrets
 from collections.abc import Sequence, Set
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from django.db import IntegrityError, connections
+from django.db import Error, IntegrityError, connections
 from django.db.models import Count, F, Q, QuerySet, Subquery, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Now
@@ -24,6 +26,8 @@ from ..exceptions import LeaseLost
 from ..models import ClaimGate, InboxItem, OutboxItem, Peer, QueueItem
 from ..transactions import atomic, database
 
+logger = logging.getLogger("reciprocal_oauth.delivery")
+
 Item = TypeVar("Item", bound=QueueItem)
 State = QueueItem.State
 
@@ -32,17 +36,51 @@ _ORDER = ("next_attempt_at", "pk")
 _SPARE = 20
 
 
-def claim(model: type[Item], limit: int, *, paused: Set[Any] | None = None) -> Sequence[Item]:
-    """Claim up to ``limit`` due rows of ``model``; the attempt is counted at the claim.
+def paused_peers() -> Set[Any]:
+    """Keys of the peers whose rows wait for an administrator."""
+    # Not by a join: MariaDB would begin with the peers, and go through all rows of each.
+    peers = Peer.objects.using(database()).filter(paused_at__isnull=False)
+    return set(peers.values_list("pk", flat=True))
 
-    :param paused: what :func:`paused_peers` has just said; else it is asked.
+
+@dataclass(frozen=True)
+class Look:
+    """One look of a worker for due rows, through one queue after the other.
+
+    :ivar owner: marks what it claims.
+    :ivar paused: what :func:`paused_peers` said when it began.
+    :ivar held_up: keys of the peers of which due rows were left, because they have their share.
     """
-    return _claim(model, limit, Q(), paused_peers() if paused is None else paused)
+
+    owner: str = field(default_factory=lambda: secrets.token_hex(16))
+    paused: Set[Any] = field(default_factory=paused_peers)
+    held_up: set[Any] = field(default_factory=set)
+
+
+def claim(model: type[Item], limit: int, look: Look | None = None) -> Sequence[Item]:
+    """Claim up to ``limit`` due rows of ``model``; the attempt is counted at the claim."""
+    return _claim(model, limit, Q(), look or Look())
 
 
 def claim_one(model: type[Item], pk: Any) -> Item | None:
     """Claim the row ``pk`` of ``model``, if it is due and its peer has not had its share."""
-    return next(iter(_claim(model, 1, Q(pk=pk), paused_peers())), None)
+    return next(iter(_claim(model, 1, Q(pk=pk), Look())), None)
+
+
+def disown(look: Look) -> None:
+    """Give back what a look has claimed that failed before anybody worked on it.
+
+    Never raises: what cannot be given back is free when its lease has run out.
+    """
+    try:
+        connections[database()].close_if_unusable_or_obsolete()
+        for model in (InboxItem, OutboxItem):
+            mine: QuerySet[Any] = _rows(model).filter(state=State.CLAIMED, lease_owner=look.owner)
+            mine.update(
+                state=State.PENDING, attempts=F("attempts") - 1, lease_owner=None, lease_until=None
+            )
+    except Error:
+        logger.warning("What was claimed could not be given back; its lease will run out")
 
 
 def due(model: type[QueueItem], limit: int, **among: Any) -> list[Any]:
@@ -63,24 +101,26 @@ def due(model: type[QueueItem], limit: int, **among: Any) -> list[Any]:
     return found[:limit]
 
 
-def _claim(model: type[Item], limit: int, among: Q, paused: Set[Any]) -> Sequence[Item]:
-    owner = secrets.token_hex(16)
+def _claim(model: type[Item], limit: int, among: Q, look: Look) -> Sequence[Item]:
     claimed: list[Item] = []
-    passed_over = set(paused)
+    passed_over = set(look.paused)
     while wanted := limit - len(claimed):
         candidates = _candidates(model, among, passed_over, wanted + _SPARE)
         if not candidates:
             break
         for peer, pks in candidates.items():
             try:
-                taken = _claim_of(model, peer, pks, limit - len(claimed), owner)
+                taken = _claim_of(model, peer, pks, limit - len(claimed), look.owner)
+            except _HasItsShare:
+                taken = []
+                look.held_up.add(peer)
             except IntegrityError:
                 taken = []  # The peer has just been deleted, and its rows with it.
             claimed += taken
             if len(claimed) == limit:
                 break
             if not taken:
-                # It has its share, or others were faster: they see to the rest.
+                # Where others were faster, they see to the rest.
                 passed_over.add(peer)
     return sorted(claimed, key=attrgetter(*_ORDER))
 
@@ -96,16 +136,13 @@ def _candidates(
     return found
 
 
-def paused_peers() -> Set[Any]:
-    """Keys of the peers whose rows wait for an administrator."""
-    # Not by a join: MariaDB would begin with the peers, and go through all rows of each.
-    return set(Peer.objects.filter(paused_at__isnull=False).values_list("pk", flat=True))
-
-
 def _claim_of(
     model: type[Item], peer: Any, pks: Sequence[Any], limit: int, owner: str
 ) -> Sequence[Item]:
-    """Claim up to ``limit`` of the rows ``pks``, all of ``peer``, as far as it has room."""
+    """Claim up to ``limit`` of the rows ``pks``, all of ``peer``, as far as it has room.
+
+    :raises _HasItsShare: it has none.
+    """
     values = {
         "state": State.CLAIMED,
         "attempts": F("attempts") + 1,
@@ -129,6 +166,8 @@ def _claim_of(
             items = [item for n, item in enumerate(found) if item.held + n < _share()]
             if items:
                 _rows(model).filter(pk__in=[item.pk for item in items]).update(**values)
+            elif found:
+                raise _HasItsShare
             for item in items:
                 item.state, item.lease_owner = State.CLAIMED, owner
                 item.attempts += 1
@@ -146,6 +185,10 @@ class _NoGate(Exception):
     """Nobody has claimed a row of the peer yet."""
 
 
+class _HasItsShare(Exception):
+    """As many rows of the peer are being worked on as may be at once."""
+
+
 def _can_skip_locked() -> bool:
     return connections[database()].features.has_select_for_update_skip_locked
 
@@ -153,11 +196,19 @@ def _can_skip_locked() -> bool:
 def _compare_and_set(
     model: type[QueueItem], peer: Any, pks: Sequence[Any], limit: int, values: dict[str, Any]
 ) -> list[Any]:
-    """SQLite runs one writing statement at a time, so each counts and takes in one step."""
+    """SQLite runs one writing statement at a time, so each counts and takes in one step.
+
+    :raises _HasItsShare: the peer has no room.
+    """
+    # First without writing, for which web requests wait: how many rows there is room for.
+    counted = Peer.objects.using(database()).filter(pk=peer).annotate(held=_held(peer))
+    room = _share() - sum(counted.values_list("held", flat=True))
+    if room <= 0:
+        raise _HasItsShare
     taken: list[Any] = []
     row = _rows(model).alias(held=_held(peer)).filter(_is_due(), held__lt=_share())
     for pk in pks:
-        if len(taken) == limit:
+        if len(taken) == min(limit, room):
             break
         if row.filter(pk=pk).update(**values):
             taken.append(pk)
@@ -179,15 +230,11 @@ def _held_in(model: type[QueueItem], peer: Any) -> Coalesce:
     return Coalesce(Subquery(counted.values("count")), Value(0))
 
 
-def next_due_at(
-    model: type[QueueItem], *, paused: Set[Any], after: datetime | None = None
-) -> datetime | None:
-    """When the next row of ``model`` comes due whose peer is not ``paused``, of all or of those
-    that come due ``after``; ``None``: none waits."""
+def next_due_at(model: type[QueueItem], *, without: Set[Any]) -> datetime | None:
+    """When the next row of ``model`` comes due of a peer that is not among the keys ``without``;
+    ``None``: none waits."""
     waiting = _rows(model).filter(state__in=QueueItem.WAITING_STATES, next_attempt_at__isnull=False)
-    waiting = waiting.exclude(peer__in=paused)
-    if after is not None:
-        waiting = waiting.filter(next_attempt_at__gt=after)
+    waiting = waiting.exclude(peer__in=without)
     return waiting.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
 
 

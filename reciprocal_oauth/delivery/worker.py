@@ -16,6 +16,7 @@ from ..models import InboxItem, Link, OutboxItem, QueueItem
 from ..transactions import atomic
 from . import pausing, queue
 from .outcomes import Accepted, Cancelled, Dead, Done, Outcome, Recorded, Retry
+from .queue import Look
 from .retry import RetryPolicy
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
@@ -58,13 +59,19 @@ def models() -> Sequence[type[QueueItem]]:
     return [model for model in _QUEUES.values() if model in _steps]
 
 
-def claim(limit: int) -> list[QueueItem]:
-    """Claim up to ``limit`` due items of all queues."""
-    items: list[QueueItem] = []
-    paused = queue.paused_peers()
-    for model in models():
-        if len(items) < limit:
-            items += queue.claim(model, limit - len(items), paused=paused)
+def claim(limit: int, look: Look | None = None) -> list[QueueItem]:
+    """Claim up to ``limit`` due items of all queues.
+
+    :param look: is told whose rows were left because their peers have their share.
+    """
+    look, items = look or Look(), list[QueueItem]()
+    try:
+        for model in models():
+            if len(items) < limit:
+                items += queue.claim(model, limit - len(items), look)
+    except Exception:
+        queue.disown(look)
+        raise
     return items
 
 
@@ -110,11 +117,11 @@ def go_on(seconds: float) -> None:
         work(items[0])
 
 
-def next_due_at(after: datetime | None = None) -> datetime | None:
-    """When the next item of any queue comes due: of all that wait, or of those that come due
-    ``after``."""
-    paused = queue.paused_peers()
-    times = (queue.next_due_at(model, paused=paused, after=after) for model in models())
+def next_due_at(look: Look | None = None) -> datetime | None:
+    """When the next item of any queue comes due that can be claimed then, as far as ``look`` has
+    found out."""
+    without = look.paused | look.held_up if look else queue.paused_peers()
+    times = (queue.next_due_at(model, without=without) for model in models())
     return min((time for time in times if time is not None), default=None)
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.db.models import F
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -282,6 +283,51 @@ def test_a_row_that_is_deleted_meanwhile_is_nobodys(make_row: MakeRow) -> None:
 
     with connection.execute_wrapper(_once_deep(delete_after_claim)):
         assert _claim() == [stays]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.threat("R10")
+def test_what_was_claimed_before_the_database_failed_waits_for_no_lease(
+    make_row: MakeRow, peer: Peer, link_as_a: Link
+) -> None:
+    InboxItem.objects.create(peer=peer, link=link_as_a, code_hash="x")
+    make_row()
+
+    def fail_at_the_outbox(execute: Any, sql: str, *args: Any) -> Any:
+        claims_outbox = OutboxItem._meta.db_table in sql and sql.startswith("SELECT")
+        if claims_outbox and InboxItem.objects.filter(state=State.CLAIMED).exists():
+            raise OperationalError("database is locked")
+        return execute(sql, *args)
+
+    with (
+        pytest.raises(OperationalError),
+        connection.execute_wrapper(_once_deep(fail_at_the_outbox)),
+    ):
+        worker.claim(10)
+
+    item = InboxItem.objects.get()
+    assert (item.state, item.attempts, item.lease_owner) == (State.PENDING, 0, None)
+    assert len(worker.claim(10)) == 2
+
+
+@pytest.mark.threat("D3", "R2")
+def test_a_peer_that_has_its_share_is_named_and_nothing_is_written_for_it(
+    make_row: MakeRow, make_peer: Callable[..., Peer], peer: Peer
+) -> None:
+    other = make_row(peer=make_peer("healthy"), next_attempt_at=timezone.now())
+    for _ in range(10):
+        make_row(next_attempt_at=timezone.now() - timedelta(hours=1))
+    assert len(_claim(4)) == 4
+    look = queue.Look()
+
+    with CaptureQueriesContext(connection) as captured:
+        assert queue.claim(OutboxItem, 10, look) == [other]
+
+    assert look.held_up == {peer.pk}
+    updates = [each["sql"] for each in captured if each["sql"].startswith("UPDATE")]
+    assert len(updates) == 1
+    assert worker.next_due_at(look) is None
+    assert worker.next_due_at() is not None
 
 
 def _once_deep(wrapper: Callable[..., Any]) -> Callable[..., Any]:

@@ -133,8 +133,8 @@ def test_a_row_that_comes_due_right_after_a_look_is_not_left_for_the_next_sweep(
     monkeypatch.setattr(engine, "_HELD_UP_SECONDS", 60.0)
     claim = worker.claim
 
-    def claim_too_early(limit: int) -> Any:
-        found = claim(limit)
+    def claim_too_early(*args: Any) -> Any:
+        found = claim(*args)
         if not OutboxItem.objects.exists():
             make_row()
         return found
@@ -205,10 +205,10 @@ def test_a_database_that_is_away_for_a_moment_does_not_end_it(
     failures = [OperationalError("gone"), RuntimeError("odd")]
     claim = worker.claim
 
-    def sometimes(limit: int) -> Any:
+    def sometimes(*args: Any) -> Any:
         if failures:
             raise failures.pop()
-        return claim(limit)
+        return claim(*args)
 
     monkeypatch.setattr(worker, "claim", sometimes)
     make_row()
@@ -260,6 +260,58 @@ def test_stopping_finishes_what_has_been_begun_and_waking_begins_again(
     make_row()
     dispatcher.wake()
     soon(lambda: OutboxItem.objects.filter(state=State.DONE).count() == 2)
+
+
+@pytest.mark.threat("R21")
+def test_a_step_that_wakes_while_the_dispatcher_stops_is_waited_for_and_begins_nothing(
+    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep
+) -> None:
+    """A receiver of ours or of the site's that ends a link, say."""
+    begun, stopping = threading.Event(), threading.Event()
+
+    def attempt(item: OutboxItem) -> Outcome:
+        begun.set()
+        assert stopping.wait(10)
+        dispatcher.wake()
+        return Done()
+
+    step.outcomes = [attempt]
+    make_row()
+    dispatcher.wake()
+    assert begun.wait(10)
+    stopper = threading.Thread(target=dispatcher.stop)
+    stopper.start()
+    soon(lambda: dispatcher.start().is_stopping and not dispatcher.start().is_alive())
+    make_row()
+    stopping.set()
+    stopper.join(10)
+
+    assert _our_threads() == []
+    states = sorted(OutboxItem.objects.values_list("state", "attempts"))
+    assert states == [(State.DONE, 1), (State.PENDING, 0)]
+
+
+@pytest.mark.threat("R2", "R11")
+def test_a_dispatcher_that_looks_often_keeps_its_connection(
+    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep, settings: Settings
+) -> None:
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "DISPATCHER_SWEEP_SECONDS": 0.05}
+    opened: list[str] = []
+
+    def note(connection: Any, **kwargs: Any) -> None:
+        opened.append(threading.current_thread().name)
+
+    connection_created.connect(note)
+    try:
+        for _ in range(5):
+            done = OutboxItem.objects.filter(state=State.DONE).count()
+            make_row(next_attempt_at=timezone.now() + timedelta(seconds=0.15))
+            dispatcher.start()
+            soon(lambda done=done: OutboxItem.objects.filter(state=State.DONE).count() > done)
+    finally:
+        connection_created.disconnect(note)
+
+    assert opened.count("reciprocal-dispatcher") == 1
 
 
 @pytest.mark.draft("Reciprocal Authorization Code")
