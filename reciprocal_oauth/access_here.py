@@ -19,6 +19,7 @@ from oauth2_provider.models import (
 
 from . import scopes
 from .models import Link, Peer, ReciprocalCode
+from .models.ledger import CODE_URI
 
 
 def peer_of(application: Any) -> Peer | None:
@@ -81,7 +82,7 @@ def revoke(link: Link) -> None:
         # that are left belong to other links.
         get_grant_model().objects.filter(
             user_id=link.user_id, application_id=link.peer.application_id
-        ).exclude(redirect_uri__startswith="urn:uuid:").delete()
+        ).exclude(redirect_uri__startswith=CODE_URI).delete()
 
 
 def revoke_family(link: Link, family: uuid.UUID | None) -> None:

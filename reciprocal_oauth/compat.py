@@ -1,4 +1,5 @@
-"""The only module that imports names of django-oauth-toolkit that move between releases."""
+"""The only module that imports names of django-oauth-toolkit and Django that move between
+releases."""
 
 from django.contrib.auth.decorators import login_not_required
 from oauth2_provider.settings import oauth2_settings

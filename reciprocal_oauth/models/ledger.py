@@ -13,6 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from .links import Link
 
+#: How the redirect URI of the Grant of a reciprocal code begins, and of no other.
+CODE_URI = "urn:uuid:"
+
 
 class ReciprocalCode(models.Model):
     """A code by the SHA-256 of its exact bytes. The code itself stands only in DOT's Grant.
@@ -52,7 +55,7 @@ class ReciprocalCode(models.Model):
     def redirect_uri(self) -> str:
         """What stands as redirect URI in the DOT Grant: there was no redirect, and a value that
         nobody can send keeps the code out of every other door (RFC 6749, section 4.1.3)."""
-        return f"urn:uuid:{self.id}"
+        return f"{CODE_URI}{self.id}"
 
 
 def hash_of(value: str) -> str:

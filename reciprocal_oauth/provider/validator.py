@@ -262,6 +262,8 @@ def is_in_force(validator: Any, scopes: Any, request: Request) -> bool:
     access_token = request.__dict__.get("access_token")
     if not isinstance(access_token, get_access_token_model()):
         return True  # A validator of the site's own knows tokens that have no row.
+    if request.__dict__.get("_is_in_force") is access_token:
+        return True  # The stock class and the composed one both ask, for the same request.
     if not peer_tokens.limit_to_what_is_allowed_now(access_token):
         validator._set_oauth2_error_on_request(request, None, scopes)
         return False
@@ -269,6 +271,7 @@ def is_in_force(validator: Any, scopes: Any, request: Request) -> bool:
         validator._set_oauth2_error_on_request(request, access_token, scopes)
         return False
     request.scopes = list(access_token.scopes)
+    request._is_in_force = access_token
     return True
 
 

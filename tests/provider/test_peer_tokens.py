@@ -10,6 +10,7 @@ import pytest
 import time_machine
 from django.db import OperationalError, connection, connections, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from oauth2_provider.models import (
     get_access_token_model,
@@ -381,3 +382,15 @@ def test_a_call_does_not_wait_for_those_who_work_on_its_link(token_of_a: Any) ->
         caller.join(10)
         assert statuses == [200]
     assert last_used_at() is None
+
+
+def test_a_call_asks_once_what_its_token_may_do(token_of_a: Any) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        assert call_api(token_of_a.raw).status_code == 200
+
+    table = Link._meta.db_table
+    assert len([each for each in captured if f"FROM {quoted(table)}" in each["sql"]]) == 1
+
+
+def quoted(name: str) -> str:
+    return connection.ops.quote_name(name)
