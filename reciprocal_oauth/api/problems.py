@@ -14,9 +14,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.http import Http404
 from django.utils.translation import gettext_lazy as _
 from rest_framework import status
-from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.exceptions import APIException, ErrorDetail, NotFound, ValidationError
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
@@ -64,6 +65,9 @@ class BodyTooLarge(APIException):
 
 def as_problem(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to ``error``; ``None`` for what is no answer of ours but a fault of the server."""
+    if isinstance(error, Http404):
+        # Django's own text names the model, in English.
+        error = NotFound(_("There is no such thing, or it is not yours."))
     response = exception_handler(error, context)
     if response is not None:
         response.data = _problem(error, response)
@@ -81,7 +85,7 @@ def _problem(error: Exception, response: Response) -> dict[str, Any]:
     }
     if isinstance(error, ValidationError):
         return {**problem, "errors": list(_errors_in(error.detail))}
-    # Django's own Http404 and PermissionDenied have come out as Django REST framework's.
+    # Django's own PermissionDenied has come out as Django REST framework's.
     detail = response.data["detail"]
     return {**problem, "code": detail.code, "detail": str(detail)}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import translation
 from pytest_django import Settings
 from rest_framework.views import APIView
 
@@ -225,3 +226,18 @@ def _addresses_are_texts() -> bool:
     import django
 
     return django.VERSION >= (6, 0)
+
+
+def test_what_is_not_there_is_said_in_the_persons_language(api: Api, peer: Peer) -> None:
+    with translation.override("de"):
+        response = api.get("/links/00000000-0000-4000-8000-000000000000/")
+
+    assert problem(response) == (404, "not_found")
+    assert response.said["detail"] == "So etwas gibt es nicht, oder es gehört Ihnen nicht."
+
+
+def test_a_slash_that_was_forgotten_is_named(api: Api) -> None:
+    response = api.get("/links")
+
+    assert problem(response) == (404, "not_found")
+    assert response.said["detail"] == "The addresses of this API end with a slash."
