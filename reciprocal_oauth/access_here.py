@@ -20,6 +20,7 @@ from oauth2_provider.models import (
 from . import scopes
 from .models import Link, Peer, ReciprocalCode
 from .models.ledger import CODE_URI
+from .transactions import rows_of
 
 
 def peer_of(application: Any) -> Peer | None:
@@ -37,7 +38,7 @@ def families_of(access_token: Any) -> QuerySet[Any, uuid.UUID | None]:
     The refresh token bound to it names the family; after a rotation without one, the refresh token
     that it was made from does.
     """
-    refresh_tokens = get_refresh_token_model().objects
+    refresh_tokens = rows_of(get_refresh_token_model())
     bound = Q(access_token=access_token.pk)
     if access_token.source_refresh_token_id is not None:
         bound |= Q(pk=access_token.source_refresh_token_id)
@@ -68,7 +69,7 @@ def narrow(link: Link) -> None:
     for token in _access_tokens(link).only("pk", "scope"):
         kept = scopes.cut(token.scope, limit)
         if kept != token.scope:
-            get_access_token_model().objects.filter(pk=token.pk).update(scope=kept)
+            rows_of(get_access_token_model()).filter(pk=token.pk).update(scope=kept)
 
 
 def revoke(link: Link) -> None:
@@ -80,7 +81,7 @@ def revoke(link: Link) -> None:
     if not _others(link).exists():
         # A normal code that is still unredeemed would open the link again. The reciprocal codes
         # that are left belong to other links.
-        get_grant_model().objects.filter(
+        rows_of(get_grant_model()).filter(
             user_id=link.user_id, application_id=link.peer.application_id
         ).exclude(redirect_uri__startswith=CODE_URI).delete()
 
@@ -96,7 +97,7 @@ def revoke_family(link: Link, family: uuid.UUID | None) -> None:
 
 def revoke_access_tokens(keys: Iterable[Any]) -> None:
     """Revoke the access tokens with these keys, where they are still there."""
-    get_access_token_model().objects.filter(pk__in=keys).delete()
+    rows_of(get_access_token_model()).filter(pk__in=keys).delete()
 
 
 def kill_codes(link: Link) -> None:
@@ -107,7 +108,7 @@ def kill_codes(link: Link) -> None:
     link.codes.filter(pk__in=[code.pk for code in live], state=ReciprocalCode.State.LIVE).update(
         state=ReciprocalCode.State.DEAD
     )
-    get_grant_model().objects.filter(
+    rows_of(get_grant_model()).filter(
         application_id=link.peer.application_id,
         redirect_uri__in=[code.redirect_uri for code in live],
     ).delete()
@@ -134,8 +135,8 @@ def without_live_tokens(links: QuerySet[Link]) -> QuerySet[Link]:
     """Those of ``links`` that have no live tokens of their own, found in one query. Ask each of
     them again with its row locked."""
     own = _renewable().filter(token_family=OuterRef("incoming_family"))
-    bound = get_refresh_token_model().objects.filter(access_token=OuterRef("pk"))
-    alone = get_access_token_model().objects.filter(
+    bound = rows_of(get_refresh_token_model()).filter(access_token=OuterRef("pk"))
+    alone = rows_of(get_access_token_model()).filter(
         ~Exists(bound),
         user_id=OuterRef("user_id"),
         application_id=OuterRef("peer__application_id"),
@@ -149,7 +150,7 @@ def without_live_tokens(links: QuerySet[Link]) -> QuerySet[Link]:
 
 def has_run_out(link: Link) -> bool:
     """Whether the refresh token of ``link`` was never revoked, only not used for too long."""
-    unrevoked = get_refresh_token_model().objects.filter(
+    unrevoked = rows_of(get_refresh_token_model()).filter(
         token_family=link.incoming_family, revoked__isnull=True
     )
     return bool(run_out(unrevoked.values("access_token_id")))
@@ -161,7 +162,7 @@ def run_out(access_tokens: Any) -> set[Any]:
     life = refresh_token_expire_timedelta()
     if life is None:
         return set()
-    found = get_access_token_model().objects.filter(
+    found = rows_of(get_access_token_model()).filter(
         pk__in=access_tokens, expires__lte=timezone.now() - life
     )
     return set(found.values_list("pk", flat=True))
@@ -170,7 +171,7 @@ def run_out(access_tokens: Any) -> set[Any]:
 def _renewable() -> QuerySet[Any]:
     """Refresh tokens that DOT takes: one whose access token is gone is refused, and so is one whose
     access token has been over for ``REFRESH_TOKEN_EXPIRE_SECONDS``."""
-    tokens = get_refresh_token_model().objects.filter(
+    tokens = rows_of(get_refresh_token_model()).filter(
         revoked__isnull=True, access_token__isnull=False
     )
     life = refresh_token_expire_timedelta()
@@ -181,30 +182,25 @@ def _renewable() -> QuerySet[Any]:
 
 def _access_tokens(link: Link) -> QuerySet[Any]:
     """Access tokens of the user and the peer that belong to no other link of theirs."""
-    foreign = get_refresh_token_model().objects.filter(
+    foreign = rows_of(get_refresh_token_model()).filter(
         token_family__in=_others(link).values("incoming_family"), access_token__isnull=False
     )
-    return (
-        get_access_token_model()
-        .objects.filter(user_id=link.user_id, application_id=link.peer.application_id)
-        .exclude(pk__in=foreign.values("access_token_id"))
+    own = rows_of(get_access_token_model()).filter(
+        user_id=link.user_id, application_id=link.peer.application_id
     )
+    return own.exclude(pk__in=foreign.values("access_token_id"))
 
 
 def _families(link: Link) -> set[uuid.UUID]:
     """Families of the user's tokens at the peer, without those of other links."""
     foreign = _others(link).values("incoming_family")
-    found = (
-        get_refresh_token_model()
-        .objects.filter(
-            user_id=link.user_id,
-            application_id=link.peer.application_id,
-            revoked__isnull=True,
-            token_family__isnull=False,
-        )
-        .exclude(token_family__in=foreign)
+    found = rows_of(get_refresh_token_model()).filter(
+        user_id=link.user_id,
+        application_id=link.peer.application_id,
+        revoked__isnull=True,
+        token_family__isnull=False,
     )
-    return set(found.values_list("token_family", flat=True))
+    return set(found.exclude(token_family__in=foreign).values_list("token_family", flat=True))
 
 
 def _others(link: Link) -> QuerySet[Link]:

@@ -21,7 +21,7 @@ from .exceptions import DecryptionError, NotLinked, PeerRefused, PeerUnreachable
 from .models import Link
 from .protocol import INVALID_GRANT
 from .secret import Secret
-from .transactions import database, require_no_transaction
+from .transactions import require_no_transaction
 
 _POLL_SECONDS = 0.05
 
@@ -70,9 +70,7 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
 def _read_again(link: Link) -> None:
     """:raises NotLinked: the link is gone, has ended, or has no working outgoing access."""
     try:
-        # Where it is written: a replica that lags would show a token that was exchanged.
-        links = Link.objects.using(database()).select_related("peer")
-        link.refresh_from_db(from_queryset=links)
+        link.refresh_from_db(from_queryset=Link.objects.select_related("peer"))
     except Link.DoesNotExist:
         raise NotLinked(f"Link {link.pk} is gone.") from None
     if not link.is_active or link.outgoing_state != Link.Outgoing.ACTIVE or not link.peer.enabled:

@@ -15,7 +15,6 @@ from django.db.models import Model, QuerySet
 from .exceptions import DecryptionError
 from .models.fields import EncryptedField
 from .secret import Secret, is_under_first_key, reencrypted
-from .transactions import database
 
 #: Rows that are read at once.
 BATCH_ROWS = 500
@@ -42,8 +41,7 @@ def rotate(model: type[Model], name: str, *, dry_run: bool = False) -> Counter[O
 
     No transaction spans two rows: one that waits for a row of this column never waits long.
     """
-    # Not from a replica, which may be behind: it would give texts that no longer stand there.
-    rows = model._base_manager.using(database())
+    rows = model._base_manager.all()
     counts: Counter[Outcome] = Counter()
     for pk, secret in _stored(rows, name):
         outcome = _rotate(rows, pk, name, secret, dry_run)

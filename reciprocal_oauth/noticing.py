@@ -19,7 +19,7 @@ from oauth2_provider.models import get_refresh_token_model
 
 from . import access_here, lifecycle
 from .models import Link, OutboxItem
-from .transactions import atomic, database, on_commit
+from .transactions import atomic, on_commit
 
 logger = logging.getLogger("reciprocal_oauth")
 
@@ -111,8 +111,7 @@ def look_at(links: QuerySet[Link], gone: _Gone | None = None) -> int:
 def unnoticed(links: QuerySet[Link]) -> QuerySet[Link]:
     """Those of ``links`` that say that the peer's access works, while their own tokens are gone."""
     working = links.filter(status=Link.Status.ACTIVE, incoming_state=Link.Incoming.ACTIVE)
-    # The database that is written to: a replica may be behind.
-    return access_here.without_live_tokens(working.using(database()))
+    return access_here.without_live_tokens(working)
 
 
 def _suspects(links: QuerySet[Link]) -> Iterator[Any]:

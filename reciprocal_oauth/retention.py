@@ -22,7 +22,7 @@ from .models import (
     QueueItem,
     ReciprocalCode,
 )
-from .transactions import atomic, database
+from .transactions import atomic
 
 #: Rows that one transaction deletes: it is over in milliseconds, and SQLite takes 999 parameters.
 BATCH_ROWS = 500
@@ -43,14 +43,14 @@ def prunable() -> dict[str, QuerySet[Any]]:
     ended = Q(status=Link.Status.ENDED, ended_at__lt=_before(now, settings.RETENTION_HISTORY_DAYS))
     lifetime = timedelta(seconds=settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS)
     return {
-        "outbox": _rows(OutboxItem).filter(finished),
-        "inbox": _rows(InboxItem).filter(finished),
-        "codes": _rows(ReciprocalCode).filter(code),
-        "authorization_requests": _rows(AuthorizationRequest).filter(
+        "outbox": OutboxItem.objects.filter(finished),
+        "inbox": InboxItem.objects.filter(finished),
+        "codes": ReciprocalCode.objects.filter(code),
+        "authorization_requests": AuthorizationRequest.objects.filter(
             created_at__lt=now - lifetime - VISIT_MARGIN
         ),
-        "events": _rows(LinkEvent).filter(event),
-        "links": _rows(Link).filter(
+        "events": LinkEvent.objects.filter(event),
+        "links": Link.objects.filter(
             ended,
             ~_any_of_link(OutboxItem, ~finished),
             ~_any_of_link(InboxItem, ~finished),
@@ -90,11 +90,6 @@ def _delete_batch(batch: QuerySet[Any]) -> int:
             list(batch.select_for_update().values_list("pk"))
         _, counts = batch.delete()
     return counts.get(batch.model._meta.label, 0)
-
-
-def _rows(model: type[Model]) -> QuerySet[Any]:
-    # The database that is written to: a replica may be behind.
-    return model._base_manager.using(database())
 
 
 def _before(now: datetime, days: float) -> datetime:

@@ -5,12 +5,19 @@ from typing import Any
 
 from django.apps import apps
 from django.db import connections, router, transaction
+from django.db.models import QuerySet
 from django.db.transaction import Atomic, TransactionManagementError
 
 
 def database() -> str:
     """Alias of the database that this app's tables are written to."""
     return router.db_for_write(apps.get_model("reciprocal_oauth", "Link"))
+
+
+def rows_of(model: Any) -> QuerySet[Any]:
+    """The rows of a model of DOT's, read where they are written: a replica may be behind. Ours are
+    read so without it (:class:`~reciprocal_oauth.models.rows.Row`)."""
+    return model.objects.using(database())
 
 
 def atomic() -> Atomic:

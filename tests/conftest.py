@@ -22,6 +22,7 @@ from oauth2_provider.models import (
     get_application_model,
     get_refresh_token_model,
 )
+from pytest_django import Settings
 
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.models.links import KEY_UNKNOWN
@@ -32,6 +33,7 @@ from reciprocal_oauth.secret import Secret
 
 from .fakes import FakePeer, token_response
 from .names import Names
+from .replica import Replica, Router
 
 #: The peer's secret at this site, and ours at the peer.
 PEER_SECRET = "secret-of-the-peer-here"
@@ -117,6 +119,26 @@ def shared_database(transactional_db: None, tmp_path: Path) -> Iterator[None]:
         connections["default"].close()
         configured.update(before)
         connections["default"] = in_memory
+
+
+@pytest.fixture
+def replica_falls_behind(
+    shared_database: None, settings: Settings, tmp_path: Path
+) -> Iterator[Callable[..., None]]:
+    """From the call on, all models but those named are read from a replica that gets nothing new.
+    It makes no difference what database it is."""
+    if connection.vendor != "sqlite":
+        pytest.skip("A copy is made of a file.")
+
+    def begin(*not_read_there: str) -> None:
+        connections["replica"] = Replica(tmp_path / "replica.sqlite3")
+        settings.DATABASE_ROUTERS = [Router(not_read_there)]
+
+    yield begin
+    settings.DATABASE_ROUTERS = []
+    if hasattr(connections._connections, "replica"):
+        connections["replica"].close()
+        del connections["replica"]
 
 
 @pytest.fixture

@@ -39,8 +39,7 @@ _SPARE = 20
 def paused_peers() -> Set[Any]:
     """Keys of the peers whose rows wait for an administrator."""
     # Not by a join: MariaDB would begin with the peers, and go through all rows of each.
-    peers = Peer.objects.using(database()).filter(paused_at__isnull=False)
-    return set(peers.values_list("pk", flat=True))
+    return set(Peer.objects.filter(paused_at__isnull=False).values_list("pk", flat=True))
 
 
 @dataclass(frozen=True)
@@ -201,7 +200,7 @@ def _compare_and_set(
     :raises _HasItsShare: the peer has no room.
     """
     # First without writing, for which web requests wait: how many rows there is room for.
-    counted = Peer.objects.using(database()).filter(pk=peer).annotate(held=_held(peer))
+    counted = Peer.objects.filter(pk=peer).annotate(held=_held(peer))
     room = _share() - sum(counted.values_list("held", flat=True))
     if room <= 0:
         raise _HasItsShare
@@ -272,8 +271,7 @@ def release(item: QueueItem, state: State, next_attempt_at: datetime, **values: 
 
 
 def _rows(model: type[QueueItem]) -> QuerySet[Any]:
-    # Where it is written: a replica that lags would show rows that others have.
-    return model._default_manager.using(database())
+    return model._default_manager.all()
 
 
 def _due(model: type[QueueItem]) -> QuerySet[Any]:

@@ -5,6 +5,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .links import Link
+from .rows import Row
 
 
 class Party(models.TextChoices):
@@ -32,7 +33,7 @@ class Step(models.TextChoices):
 NOT_ALLOWED = "not allowed"
 
 
-class LinkEvent(models.Model):
+class LinkEvent(Row):
     """One line of the history. Append-only; it never holds a code, token or secret."""
 
     class Outcome(models.TextChoices):

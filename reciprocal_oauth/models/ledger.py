@@ -12,12 +12,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .links import Link
+from .rows import Row
 
 #: How the redirect URI of the Grant of a reciprocal code begins, and of no other.
 CODE_URI = "urn:uuid:"
 
 
-class ReciprocalCode(models.Model):
+class ReciprocalCode(Row):
     """A code by the SHA-256 of its exact bytes. The code itself stands only in DOT's Grant.
 
     Looked up by hash because MariaDB compares text without regard to case, accents and trailing

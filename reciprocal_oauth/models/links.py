@@ -13,9 +13,10 @@ from .. import scopes
 from .fields import EncryptedField
 from .peers import Peer
 from .reasons import Reason
+from .rows import Row
 
 
-class Link(models.Model):
+class Link(Row):
     """A user, an account at a peer, and what each side may do at the other.
 
     *Outgoing* access is ours at the peer: the stored tokens. *Incoming* access is the peer's here:
@@ -168,7 +169,7 @@ def key_of_family(family: uuid.UUID | None) -> str:
 KEY_UNKNOWN = "unknown"
 
 
-class AuthorizationRequest(models.Model):
+class AuthorizationRequest(Row):
     """A visit to the peer's authorization endpoint that a person began here (steps A and B).
 
     The row makes ``state`` single-use in one database step; the person's session holds the state

@@ -1,5 +1,7 @@
 """The other site, as an administrator configured it."""
 
+from typing import ClassVar
+
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import models
@@ -20,14 +22,15 @@ from .peer_rules import (
     check_scope_here,
 )
 from .reasons import Reason
+from .rows import Row, RowManager
 
 
-class PeerManager(models.Manager["Peer"]):
+class PeerManager(RowManager["Peer"]):
     def get_by_natural_key(self, slug: str) -> "Peer":
         return self.get(slug=slug)
 
 
-class Peer(models.Model):
+class Peer(Row):
     """The other party: its endpoints, our registration there and its registration here."""
 
     class AuthMethod(models.TextChoices):
@@ -155,7 +158,7 @@ class Peer(models.Model):
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
-    objects = PeerManager()
+    objects: ClassVar[PeerManager] = PeerManager()
 
     class Meta:
         verbose_name = _("peer")

@@ -9,9 +9,10 @@ from django.utils.translation import gettext_lazy as _
 
 from .peers import Peer
 from .reasons import Reason
+from .rows import Row
 
 
-class QueueItem(models.Model):
+class QueueItem(Row):
     """A piece of work that survives everything but the deletion of its row."""
 
     class State(models.TextChoices):

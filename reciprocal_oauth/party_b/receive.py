@@ -22,7 +22,7 @@ from ..models import InboxItem, Link, Party, Peer, Step
 from ..models.events import record
 from ..models.ledger import hash_of
 from ..secret import Secret
-from ..transactions import atomic
+from ..transactions import atomic, rows_of
 from .opening import link_of_token
 
 logger = logging.getLogger("reciprocal_oauth.party_b")
@@ -91,7 +91,7 @@ def _find(access_token: Secret) -> Any:
     With its user, its application and that one's peer, of which only what is decided on is read:
     all their columns would cost more than everything else together.
     """
-    tokens = get_access_token_model().objects
+    tokens = rows_of(get_access_token_model())
     return (
         tokens.select_related("user", "application__reciprocal_peer")
         .only(

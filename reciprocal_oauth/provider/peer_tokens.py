@@ -26,7 +26,7 @@ from ..party_a import redemption
 from ..party_a.redemption import Redemption, Refused
 from ..party_b.opening import open_link
 from ..throttle import Throttle
-from ..transactions import atomic, database, on_commit
+from ..transactions import atomic, database, on_commit, rows_of
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
@@ -166,11 +166,11 @@ def _locked_link(
 def _is_still_good(refreshed: Any) -> bool:
     """Whether a refresh token that DOT has found good was not revoked since: DOT would put a new
     one in its place. One that another request renewed counts, DOT gives both the same."""
-    rows = get_refresh_token_model().objects.select_for_update().filter(pk=refreshed.pk)
+    rows = rows_of(get_refresh_token_model()).select_for_update().filter(pk=refreshed.pk)
     now = rows.values_list("revoked", "access_token_id").first()
     if now is not None and now[0] is None and now[1] is not None:
         return True
-    renewed = get_access_token_model().objects.filter(source_refresh_token=refreshed.pk)
+    renewed = rows_of(get_access_token_model()).filter(source_refresh_token=refreshed.pk)
     return renewed.exists()
 
 
@@ -189,12 +189,10 @@ def _family_of(token: Any) -> UUID | None:
     refresh_token = token.get("refresh_token")
     if not refresh_token:
         return None
-    return (
-        get_refresh_token_model()
-        .objects.filter(token_checksum=hash_of(refresh_token), revoked__isnull=True)
-        .values_list("token_family", flat=True)
-        .first()
+    saved = rows_of(get_refresh_token_model()).filter(
+        token_checksum=hash_of(refresh_token), revoked__isnull=True
     )
+    return saved.values_list("token_family", flat=True).first()
 
 
 def revoke(token: str, application: Any, go_on: Callable[[], None]) -> None:
@@ -229,7 +227,7 @@ def _renews(token: str, application: Any) -> bool:
     """Whether ``token`` is a refresh token that DOT would take. One that has been renewed is taken
     for a while longer: the peer may have lost the answer, and knows of no other token to revoke."""
     grace = timedelta(seconds=oauth2_settings.REFRESH_TOKEN_GRACE_PERIOD_SECONDS)
-    own = get_refresh_token_model().objects.filter(
+    own = rows_of(get_refresh_token_model()).filter(
         token_checksum=hash_of(token), application_id=application.pk
     )
     taken = Q(revoked__isnull=True) | Q(revoked__gt=timezone.now() - grace)
@@ -243,7 +241,7 @@ def _link_of(token: str, application: Any) -> Link | None:
         return None
     own = {"token_checksum": hash_of(token), "application_id": application.pk}
     active = Link.objects.filter(peer=peer, status=Link.Status.ACTIVE)
-    access_token = get_access_token_model().objects.filter(**own).first()
+    access_token = rows_of(get_access_token_model()).filter(**own).first()
     if access_token is not None:
         links = active.filter(user_id=access_token.user_id).order_by("-created_at")
         link = access_here.link_of(access_token, list(links))
@@ -255,7 +253,7 @@ def _link_of(token: str, application: Any) -> Link | None:
 
 def _families_of(refresh_token: str, application: Any) -> list[UUID]:
     # Not as a subquery: PostgreSQL that has not yet counted its rows would join all of them.
-    known = get_refresh_token_model().objects.filter(
+    known = rows_of(get_refresh_token_model()).filter(
         token_checksum=hash_of(refresh_token), application_id=application.pk
     )
     return list(known.values_list("token_family", flat=True))

@@ -10,6 +10,7 @@ from oauth2_provider.models import get_grant_model
 
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, ReciprocalCode, Step
+from reciprocal_oauth.party_a import consent
 from reciprocal_oauth.protocol import GRANT_TYPE
 
 from ..client.servers import RawServer, answering, resetting
@@ -316,3 +317,18 @@ def test_the_history_has_a_line_for_each_attempt(granted: Link, party_b: Answers
         ("failed", "attempt 1: HTTP 503 without a readable error"),
         ("ok", "attempt 2: HTTP 200"),
     ]
+
+
+@pytest.mark.threat("R27")
+def test_a_consent_that_has_not_reached_a_replica_is_handed_over(
+    link_as_a: Link, party_b: Answers, replica_falls_behind: Callable[..., None]
+) -> None:
+    arrived = party_b(Reply())
+    replica_falls_behind()
+    consent.allow(link_as_a, ["playback"])
+
+    worker.drain()
+
+    row = _row(link_as_a)
+    assert (row.state, link_as_a.incoming_state) == (State.ACCEPTED, Incoming.GRANTED)
+    assert len(arrived) == 1

@@ -354,3 +354,21 @@ def test_a_peer_that_is_not_there_is_tried_again(item: InboxItem, fake_peer: Fak
     assert outcome(item) == (State.PENDING, True)
     item.refresh_from_db()
     assert "code-of-party-a" not in item.last_error
+
+
+@pytest.mark.threat("R27")
+def test_a_code_whose_link_has_not_reached_a_replica_is_kept_and_redeemed(
+    hand_over: HandOver,
+    peer: Peer,
+    user: Any,
+    make_token: Callable[..., Any],
+    replica_falls_behind: Callable[..., None],
+) -> None:
+    replica_falls_behind()
+    token = make_token(peer.application, user)
+
+    assert hand_over(access_token=token.raw).status_code == 200
+    worker.drain()
+
+    item = InboxItem.objects.get()
+    assert (item.state, item.link.outgoing_state) == (State.DONE, Link.Outgoing.ACTIVE)

@@ -61,6 +61,26 @@ def test_the_redemption_completes_the_hand_over(
     assert steps == [Step.CONSENT, Step.E, Step.F, Step.G]
 
 
+@pytest.mark.threat("R27")
+def test_a_code_that_has_not_reached_a_replica_is_redeemed_and_its_replay_noticed(
+    link_as_a: Link,
+    reciprocal_code: CodeMaker,
+    redeem: Post,
+    replica_falls_behind: Callable[..., None],
+) -> None:
+    # DOT itself cannot do without these two.
+    replica_falls_behind("grant", "accesstoken")
+    code = reciprocal_code()
+
+    assert redeem(code).status_code == 200
+
+    link_as_a.refresh_from_db()
+    assert link_as_a.is_two_way
+    assert link_as_a.incoming_family is not None
+    assert_refused(redeem(code))
+    assert not get_access_token_model().objects.using("default").exists()
+
+
 @pytest.mark.rfc("6749", "4.1.2")
 @pytest.mark.threat("C7", "F12")
 @pytest.mark.parametrize("atomic_requests", [False, True])

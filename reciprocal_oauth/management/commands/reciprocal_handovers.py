@@ -108,7 +108,8 @@ class Command(BaseCommand):
 
 def _items(model: type[Item], slug: str | None) -> QuerySet[Item]:
     """:raises CommandError: there is no such peer."""
-    items = model._default_manager.select_related("peer", "link__user")
+    rows: QuerySet[Any] = model._default_manager.all()
+    items = rows.select_related("peer", "link__user")
     if slug is None:
         return items
     if not Peer.objects.filter(slug=slug).exists():
