@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from .. import access_here, lifecycle, signals
@@ -120,9 +120,11 @@ def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
     link.incoming_reason = ""
     link.confirmed_generation = entry.generation
     link.save()
-    # Whatever the worker that sent it is doing: redeemed is done.
-    link.outbox.filter(kind=OutboxItem.Kind.HANDOVER, state__in=OutboxItem.LIVE_STATES).update(
-        **OutboxItem.finishing(OutboxItem.State.DONE, now), live_key=None
+    # Whatever the worker that sent it is doing, or has made of the answer: redeemed is done.
+    given_up = Q(state=OutboxItem.State.DEAD, generation=entry.generation)
+    handovers = link.outbox.filter(kind=OutboxItem.Kind.HANDOVER)
+    handovers.filter(Q(state__in=OutboxItem.LIVE_STATES) | given_up).update(
+        **OutboxItem.finishing(OutboxItem.State.DONE, now), live_key=None, reason=""
     )
     record(link, Step.F, party=Party.A)
     record(link, Step.G, party=Party.A, detail=f"scope: {link.incoming_scope}")

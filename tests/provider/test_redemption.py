@@ -21,7 +21,7 @@ from reciprocal_oauth.protocol import GRANT_TYPE
 from reciprocal_oauth.provider.token_view import TokenView
 from reciprocal_oauth.provider.validator import ReciprocalValidatorMixin
 
-from ..fakes import FakePeer
+from ..fakes import FakePeer, Reply
 from .conftest import assert_token_is_dead, call_api
 
 pytestmark = pytest.mark.django_db
@@ -59,6 +59,35 @@ def test_the_redemption_completes_the_hand_over(
     assert link_as_a.incoming_family == refresh_token.token_family
     steps = [event.step for event in LinkEvent.objects.all()]
     assert steps == [Step.CONSENT, Step.E, Step.F, Step.G]
+
+
+@pytest.mark.threat("R3")
+def test_a_code_that_is_redeemed_after_all_ends_the_hand_over_that_was_given_up(
+    link_as_a: Link, reciprocal_code: CodeMaker, redeem: Post, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/token/"] = Reply(403, b"")  # Of something between the two sites, say.
+    code = reciprocal_code()
+    assert link_as_a.outbox.get().state == OutboxItem.State.DEAD
+
+    assert redeem(code).status_code == 200
+
+    link_as_a.refresh_from_db()
+    assert link_as_a.is_two_way
+    row = link_as_a.outbox.get()
+    assert (row.state, row.reason) == (OutboxItem.State.DONE, "")
+
+
+def test_one_of_an_older_decision_stays_given_up(
+    link_as_a: Link, reciprocal_code: CodeMaker, redeem: Post, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/token/"] = [Reply(403, b""), Reply()]
+    reciprocal_code("playback")
+    link_as_a.refresh_from_db()
+
+    assert redeem(reciprocal_code("profile")).status_code == 200
+
+    states = link_as_a.outbox.order_by("generation").values_list("state", flat=True)
+    assert list(states) == [OutboxItem.State.DEAD, OutboxItem.State.DONE]
 
 
 @pytest.mark.threat("R27")
