@@ -39,7 +39,7 @@ class PeerSession(HardenedSession):
     def __init__(self, link: Link, allow_hosts: Iterable[str] = ()) -> None:
         super().__init__()
         self.link = link
-        self.hosts = _hosts_of(link.peer) | {host.lower() for host in allow_hosts}
+        self.hosts = _hosts_of(link.peer) | {_ascii(host.lower()) for host in allow_hosts}
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         host = _host_of(request.url or "")
@@ -86,10 +86,21 @@ def _hosts_of(peer: Peer) -> set[str]:
 def _host_of(url: str) -> str:
     """Host, and port where it is not that of the scheme: behind another one is another service."""
     parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port
+    host, port = _ascii(parts.hostname or ""), parts.port
     if port is None or port == {"https": 443, "http": 80}.get(parts.scheme):
         return host
     return f"{host}:{port}"
+
+
+def _ascii(host: str) -> str:
+    """``host``, and its port, as requests writes an international name in what it calls."""
+    if host.isascii():
+        return host
+    try:
+        prepared = requests.Request("GET", f"https://{host}/").prepare()
+    except requests.RequestException:
+        return host  # Nobody can call it.
+    return urlsplit(prepared.url or "").netloc
 
 
 def get_links(user: Any, peer: Peer | str) -> QuerySet[Link]:

@@ -230,6 +230,27 @@ class TestHosts:
         assert session.get(url).status_code == 200
         assert len(_tokens(fake_peer)) == 1
 
+    @pytest.mark.parametrize("is_the_peers_own", [True, False])
+    def test_an_international_name_is_called_as_it_is_written(
+        self, is_the_peers_own: bool, api: str, link_as_a: Link, fake_peer: FakePeer, names: Names
+    ) -> None:
+        names.resolve("xn--bcher-kva.localhost", "127.0.0.1")
+        url = api.replace("127.0.0.1", "Bücher.localhost")
+        if is_the_peers_own:
+            Peer.objects.update(homepage=url)
+        allow = [] if is_the_peers_own else [urlsplit(url).netloc]
+        session = reciprocal_oauth.get_session(Link.objects.get(), allow_hosts=allow)
+
+        assert session.get(url).status_code == 200
+        assert len(_tokens(fake_peer)) == 1
+
+    def test_a_name_of_the_peer_that_nobody_can_call_is_in_nobodys_way(
+        self, api: str, link_as_a: Link
+    ) -> None:
+        Peer.objects.update(homepage="https://*ü.example/")
+
+        assert reciprocal_oauth.get_session(Link.objects.get()).get(api).status_code == 200
+
     def test_plain_http_to_a_host_elsewhere_is_refused_even_if_it_is_named(
         self, link_as_a: Link
     ) -> None:
