@@ -56,7 +56,9 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
         if _is_usable(link, not_this):
             return link.access_token
         if not link.refresh_token:
-            lifecycle.break_outgoing(link, Link.Reason.EXPIRED)
+            unchanged = Q(access_token=link.access_token, refresh_token="")
+            if not lifecycle.break_outgoing(link, Link.Reason.EXPIRED, still=unchanged):
+                continue
             raise NotLinked(f"The access of link {link.pk} ran out and cannot be renewed.")
         if owner := _take_lease(link):
             if (token := _refresh(link, owner, not_this)) is not None:
@@ -65,6 +67,21 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
             raise PeerUnreachable(f"Link {link.pk} is being refreshed elsewhere for too long.")
         else:
             time.sleep(_POLL_SECONDS)
+
+
+def give_up(link: Link, token: Secret, detail: str) -> bool:
+    """The peer refuses the access token ``token``, and it cannot be renewed.
+
+    :returns: whether our access there has ended with it. Else it had a newer one by then, from a
+        refresh or a new connection, or no longer worked.
+    :raises DecryptionError: nobody can tell whether it is the one that is stored.
+    """
+    now = Link.objects.using(database()).filter(pk=link.pk).first()
+    if now is None or now.access_token != token:
+        return False
+    # Somebody may be faster between that look and this step.
+    unchanged = Q(access_token=now.access_token)
+    return lifecycle.break_outgoing(link, Link.Reason.TOKEN_REFUSED, detail, still=unchanged)
 
 
 def _read_again(link: Link) -> None:
@@ -116,10 +133,10 @@ def _refresh(link: Link, owner: str, not_this: Secret | None) -> Secret | None:
     except PeerRefused as error:
         if error.status != 400 or error.error != INVALID_GRANT:
             raise
-        if not _with_token(link, used).exists():
-            return None
         # Final: asking again would only look like an attack there.
-        lifecycle.break_outgoing(link, Link.Reason.REFRESH_REFUSED)
+        unchanged = Q(refresh_token=used)
+        if not lifecycle.break_outgoing(link, Link.Reason.REFRESH_REFUSED, still=unchanged):
+            return None
         raise NotLinked(f"The peer no longer renews the access of link {link.pk}.") from error
     finally:
         _give_lease_back(link, owner)

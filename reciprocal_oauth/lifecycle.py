@@ -6,6 +6,7 @@ once. The callers hold no lock; where they do, the row they hold is brought up t
 
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from . import access_here, signals
@@ -28,13 +29,19 @@ def lock(pk: Any) -> Link:
     return Link.objects.select_for_update().get(pk=pk)
 
 
-def break_outgoing(link: Link, reason: str, detail: str = "") -> None:
-    """Our access at the peer no longer works; its tokens are worthless and forgotten."""
-    _break(
+def break_outgoing(link: Link, reason: str, detail: str = "", *, still: Q) -> bool:
+    """Our access at the peer no longer works; its tokens are worthless and forgotten.
+
+    :param still: what must still be stored: the tokens that do not work. The person may have
+        connected anew while the peer was asked, and newer ones are not to blame.
+    :returns: whether it was so, and the access had worked until now.
+    """
+    return _break(
         link,
         OUTGOING,
         reason,
         detail,
+        still,
         from_state=Link.Outgoing.ACTIVE,
         to_state=Link.Outgoing.BROKEN,
         access_token=Secret(""),
@@ -50,6 +57,7 @@ def break_incoming(link: Link, reason: str, detail: str = "") -> None:
         INCOMING,
         reason,
         detail,
+        Q(),
         from_state=Link.Incoming.GRANTED,
         to_state=Link.Incoming.BROKEN,
     )
@@ -68,6 +76,7 @@ def lose_incoming(link: Link, reason: str) -> None:
         INCOMING,
         reason,
         "",
+        Q(),
         from_state=Link.Incoming.ACTIVE,
         to_state=Link.Incoming.BROKEN,
         linked_at=None,
@@ -79,23 +88,25 @@ def _break(
     direction: str,
     reason: str,
     detail: str,
+    still: Q,
     *,
     from_state: str,
     to_state: str,
     **values: Any,
-) -> None:
+) -> bool:
     state, why = f"{direction}_state", f"{direction}_reason"
     with atomic():
         changed = Link.objects.filter(
-            pk=link.pk, status=Link.Status.ACTIVE, **{state: from_state}
+            still, pk=link.pk, status=Link.Status.ACTIVE, **{state: from_state}
         ).update(**{state: to_state, why: reason}, updated_at=timezone.now(), **values)
         if not changed:
-            return
+            return False
         link.refresh_from_db()
         record(link, Step.NONE, outcome=LinkEvent.Outcome.FAILED, detail=detail or str(reason))
         signals.send_after_commit(
             signals.direction_broken, Link, link=link, direction=direction, reason=reason
         )
+    return True
 
 
 def note_two_way(link: Link) -> None:

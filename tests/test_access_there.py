@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.db import connections
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from pytest_django import Settings
@@ -365,6 +366,30 @@ class TestChangedMeanwhile:
         assert fresh_access_token(expired).reveal() == "newest-token"
         assert broken == []
 
+    @pytest.mark.threat("T2")
+    @pytest.mark.parametrize("renewable", [True, False])
+    def test_nor_does_it_when_the_person_connects_at_the_last_moment(
+        self,
+        renewable: bool,
+        expired: Link,
+        fake_peer: FakePeer,
+        broken: list[tuple[str, str]],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        if not renewable:
+            Link.objects.update(refresh_token="")
+        fake_peer.answers["/token/"] = INVALID_GRANT
+        break_outgoing = lifecycle.break_outgoing
+
+        def too_late(link: Link, *reason: str, **options: Any) -> bool:
+            self._connect_anew(link)
+            return break_outgoing(link, *reason, **options)
+
+        monkeypatch.setattr(lifecycle, "break_outgoing", too_late)
+
+        assert fresh_access_token(expired).reveal() == "newest-token"
+        assert broken == []
+
     def test_a_link_that_was_deleted_with_its_user_is_no_link(
         self, expired: Link, renews: FakePeer
     ) -> None:
@@ -395,7 +420,7 @@ def _end(link: Link) -> None:
 
 
 def _break(link: Link) -> None:
-    lifecycle.break_outgoing(link, Link.Reason.TOKEN_REFUSED)
+    lifecycle.break_outgoing(link, Link.Reason.TOKEN_REFUSED, still=Q())
 
 
 def _disable(link: Link) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import IntegrityError
 from django.utils import timezone
 
-from .. import lifecycle
+from .. import access_there, lifecycle
 from ..access_there import fresh_access_token
 from ..conf import settings
 from ..delivery import pausing, queue
@@ -101,7 +101,7 @@ def _hand_over(item: OutboxItem) -> Outcome:
         return Retry(str(error), Reason.BAD_ANSWER)
     except PeerError as error:
         return Retry(str(error), Reason.UNREACHABLE)
-    return _outcome(link, answer)
+    return _outcome(link, token, answer)
 
 
 def _is_wanted(link: Link, item: OutboxItem) -> bool:
@@ -155,15 +155,17 @@ def _record(link: Link, outcome: LinkEvent.Outcome, detail: str, sent_at: dateti
         logger.info("Link %s was deleted while its code was sent", link.pk)
 
 
-def _outcome(link: Link, answer: SendAnswer) -> Outcome:
+def _outcome(link: Link, token: Secret, answer: SendAnswer) -> Outcome:
     match answer.meaning:
         case Meaning.ACCEPTED:
             return Accepted(settings.CODE_LIFETIME_SECONDS + settings.REDEMPTION_WATCH_SECONDS)
         case Meaning.RETRY:
             return Retry(answer.detail, Reason.UNREACHABLE, answer.retry_after)
         case Meaning.STALE:
-            lifecycle.break_outgoing(link, Reason.TOKEN_REFUSED, answer.detail)
-            return Dead(answer.detail, Reason.TOKEN_REFUSED)
+            if access_there.give_up(link, token, answer.detail):
+                return Dead(answer.detail, Reason.TOKEN_REFUSED)
+            # The next attempt carries the newer token, if it is still wanted.
+            return Retry(answer.detail, Reason.HANDOVER_REFUSED)
         case Meaning.CREDENTIALS_REFUSED:
             return Dead(answer.detail, Reason.CREDENTIALS_REFUSED, pauses_peer=True)
         case Meaning.GONE:

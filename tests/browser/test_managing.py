@@ -33,7 +33,8 @@ lifecycle.break_incoming(row.link, Link.Reason.UNREACHABLE)
 CUT_OFF = """
 from reciprocal_oauth.models import Link
 from reciprocal_oauth import lifecycle
-lifecycle.break_outgoing(Link.objects.get(), Link.Reason.REFRESH_REFUSED)
+from django.db.models import Q
+lifecycle.break_outgoing(Link.objects.get(), Link.Reason.REFRESH_REFUSED, still=Q())
 """
 PAUSE = """
 from reciprocal_oauth.models import Link, Peer

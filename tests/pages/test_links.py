@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db.models import Q
 from django.test import Client
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -261,7 +262,7 @@ def test_the_history_says_what_failed_and_what_came_of_it(browser: Client, link_
     failed = LinkEvent.Outcome.FAILED
     record(link_as_a, Step.E, party=Party.A, outcome=failed, detail="attempt 1: HTTP 503")
     record(link_as_a, Step.F, party=Party.B, outcome=failed)
-    lifecycle.break_outgoing(link_as_a, Link.Reason.REFRESH_REFUSED)
+    lifecycle.break_outgoing(link_as_a, Link.Reason.REFRESH_REFUSED, still=Q())
     lifecycle.break_incoming(link_as_a, Link.Reason.HANDOVER_REFUSED, "HTTP 400 invalid_grant")
     lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_there=False)
 
