@@ -18,10 +18,10 @@ from .client.token_endpoint import TokenAnswer
 from .conf import settings
 from .dialects import dialect_of
 from .exceptions import DecryptionError, NotLinked, PeerRefused, PeerUnreachable
-from .models import Link
+from .models import Link, Peer
 from .protocol import INVALID_GRANT
 from .secret import Secret
-from .transactions import require_no_transaction
+from .transactions import atomic, require_no_transaction
 
 _POLL_SECONDS = 0.05
 
@@ -156,9 +156,7 @@ def _keep(link: Link, used: Secret, answer: TokenAnswer) -> Secret | None:
         reencrypted = _with_token(link, now.refresh_token)
         if reencrypted.update(**values, updated_at=timezone.now()):
             return answer.access_token
-    # It was ended or connected anew: nobody will use these tokens, so they must not live on there.
-    if now is not None and not holds_token_of(now, answer, used):
-        revoke_there(link, replaced=now.is_active)
+    give_back(link, answer, used=used)
     return None
 
 
@@ -169,16 +167,38 @@ def _holds(link: Link, access_token: Secret, refresh_token: Secret) -> bool:
         return False
 
 
+def give_back(link: Link, answer: TokenAnswer, *, used: Secret | None = None) -> None:
+    """Have the tokens in ``answer`` revoked at the peer: ``link`` has been deleted, ended or given
+    newer ones since it was asked, so nobody will use them, and they must not live on there.
+
+    :param used: the refresh token that they were got with, which stays good where the peer does
+        not give another.
+    """
+    with atomic():
+        now = Link.objects.select_for_update().filter(pk=link.pk).first()
+        if now is not None and holds_token_of(now, answer, used):
+            return
+        if not Peer.objects.filter(pk=link.peer_id).exists():
+            return  # Its address went with it.
+        if now is None or _may_revoke(link, replaced=now.is_active):
+            token = answer.refresh_token or used or answer.access_token
+            lifecycle.queue_revocation(link, token, keep_link=now is not None)
+
+
 def revoke_there(link: Link, *, replaced: bool) -> None:
     """Have the tokens that ``link`` carries revoked at the peer.
 
     :param replaced: there are newer ones, which some vendors would revoke with them.
     """
-    if not replaced or dialect_of(link.peer).revokes_replaced_tokens:
+    if _may_revoke(link, replaced=replaced):
         lifecycle.queue_revocation(link)
 
 
-def holds_token_of(link: Link, answer: TokenAnswer, *others: Secret) -> bool:
+def _may_revoke(link: Link, *, replaced: bool) -> bool:
+    return not replaced or dialect_of(link.peer).revokes_replaced_tokens
+
+
+def holds_token_of(link: Link, answer: TokenAnswer, *others: Secret | None) -> bool:
     """Whether ``link`` holds one of the tokens in ``answer``, or of ``others``: some peers give the
     same one again, and to revoke it would end the connection in force."""
     held = link.refresh_token or link.access_token

@@ -179,14 +179,14 @@ def cancel_deliveries(link: Link) -> None:
     )
 
 
-def queue_revocation(link: Link, *, keep_link: bool = True) -> bool:
+def queue_revocation(link: Link, token: Secret | None = None, *, keep_link: bool = True) -> bool:
     """Put the revocation of our token at the peer into the outbox, if it offers RFC 7009.
 
-    The refresh token where there is one: with it the peer ends the whole grant (section 2.1).
-
+    :param token: default: the one of ``link``, the refresh token where there is one: with it the
+        peer ends the whole grant (section 2.1).
     :returns: whether there is one to be revoked.
     """
-    token = link.refresh_token or link.access_token
+    token = token or link.refresh_token or link.access_token
     if not token or not link.peer.revocation_endpoint:
         return False
     OutboxItem.objects.create(

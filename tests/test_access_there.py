@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from django.contrib.auth import get_user_model
 from django.db import connections
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -390,13 +391,26 @@ class TestChangedMeanwhile:
         assert fresh_access_token(expired).reveal() == "newest-token"
         assert broken == []
 
-    def test_a_link_that_was_deleted_with_its_user_is_no_link(
+    @pytest.mark.threat("Y1")
+    def test_a_link_that_was_deleted_with_its_user_is_no_link_and_the_new_tokens_are_revoked_there(
         self, expired: Link, renews: FakePeer
     ) -> None:
-        self._while_asked(renews, lambda: Link.objects.all().delete())
+        self._while_asked(renews, lambda: get_user_model().objects.get().delete())
 
         with pytest.raises(NotLinked):
             fresh_access_token(expired)
+
+        rows = OutboxItem.objects.order_by("pk")
+        assert [row.token.reveal() for row in rows] == ["refresh-of-the-peer", "new-refresh"]
+
+    @pytest.mark.threat("Y3")
+    def test_a_peer_that_was_deleted_is_told_nothing(self, expired: Link, renews: FakePeer) -> None:
+        self._while_asked(renews, lambda: Peer.objects.get().delete())
+
+        with pytest.raises(NotLinked):
+            fresh_access_token(expired)
+
+        assert not OutboxItem.objects.exists()
 
     def _while_asked(self, peer: FakePeer, event: Callable[[], Any]) -> None:
         reply = peer.answers["/token/"]

@@ -93,7 +93,7 @@ def _store(item: InboxItem, answer: TokenAnswer, sent_at: object) -> Outcome:
     with atomic():
         link = Link.objects.select_for_update().filter(pk=item.link_id).first()
         if link is None or not link.is_active or not _finish(item):
-            _give_back(item, link, answer)
+            access_there.give_back(item.link, answer)
             return Cancelled()
         link.refresh_token = Secret("")
         access_there.store(link, answer, asked_scope="")
@@ -117,21 +117,6 @@ def _finish(item: InboxItem) -> bool:
     done = InboxItem.finishing(InboxItem.State.DONE, timezone.now(), last_error="")
     rows = InboxItem.objects.filter(pk=item.pk, state__in=InboxItem.LIVE_STATES)
     return bool(rows.update(**done, **finished_values()))
-
-
-def _give_back(item: InboxItem, link: Link | None, answer: TokenAnswer) -> None:
-    """The link is gone or has ended, or a newer code was faster: nobody will use these tokens."""
-    if link is not None and access_there.holds_token_of(link, answer):
-        return
-    if not Peer.objects.filter(pk=item.peer_id).exists():
-        return  # Its address went with it.
-    carrier = link or item.link
-    carrier.refresh_token = Secret("")  # That of the newer code, which stays.
-    access_there.store(carrier, answer, asked_scope="")
-    if link is None:
-        lifecycle.queue_revocation(carrier, keep_link=False)
-    else:
-        access_there.revoke_there(link, replaced=link.is_active)
 
 
 def _failed(link: Link, sent_at: object, detail: str) -> None:
