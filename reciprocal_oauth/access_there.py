@@ -7,7 +7,7 @@ get it waits and reads again.
 
 import secrets
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
@@ -24,6 +24,8 @@ from .secret import Secret
 from .transactions import atomic, require_no_transaction
 
 _POLL_SECONDS = 0.05
+#: By how much the clocks of the machines that write links may differ.
+_CLOCKS_DIFFER = timedelta(hours=1)
 
 
 def store(link: Link, answer: TokenAnswer, *, asked_scope: str) -> None:
@@ -206,6 +208,27 @@ def holds_token_of(link: Link, answer: TokenAnswer, *others: Secret | None) -> b
         return bool(held) and held in (answer.refresh_token, answer.access_token, *others)
     except DecryptionError:
         return False  # Connecting again is what mends a link whose tokens nobody can read.
+
+
+def is_in_use(peer: Peer, token: Secret, *, since: datetime) -> bool:
+    """Whether a link that was connected after ``since`` holds ``token``: ``peer`` gave it again.
+
+    :raises DecryptionError: nobody can read ``token``.
+    """
+    token.reveal()
+    # Each encryption gives another text, so they are read one by one; not those of all links.
+    connected = Link.objects.using(database()).filter(
+        peer=peer, status=Link.Status.ACTIVE, updated_at__gte=since - _CLOCKS_DIFFER
+    )
+    held = connected.values_list("access_token", "refresh_token")
+    return any(_is_same(stored, token) for pair in held for stored in pair)
+
+
+def _is_same(stored: Secret, token: Secret) -> bool:
+    try:
+        return stored == token
+    except DecryptionError:
+        return False
 
 
 def _with_token(link: Link, used: Secret) -> QuerySet[Link]:

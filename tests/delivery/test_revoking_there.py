@@ -3,17 +3,23 @@
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
+from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
 from reciprocal_oauth import lifecycle
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, OutboxItem, Peer
+from reciprocal_oauth.models.links import KEY_UNKNOWN
+from reciprocal_oauth.party_a import resending
+from reciprocal_oauth.secret import Secret
 
-from ..fakes import FakePeer, Received, Reply
+from ..fakes import FakePeer, Received, Reply, token_response
+from ..party_a.visits import connect
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.rfc("7009", "2.1")]
 
@@ -144,6 +150,71 @@ def test_it_is_sent_although_the_user_is_deleted_by_then(ended: Link, fake_peer:
     worker.drain()
 
     assert len(fake_peer.to("/revoke/")) == 1
+
+
+@pytest.mark.threat("T4")
+@pytest.mark.parametrize("refresh_token", ["refresh-of-the-peer", None])
+def test_a_token_that_the_peer_gives_again_to_the_next_connection_is_not_revoked_late(
+    refresh_token: str | None, link_as_a: Link, browser: Client, fake_peer: FakePeer
+) -> None:
+    Link.objects.update(refresh_token=refresh_token or "")
+    lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_there=True)
+    fake_peer.answers["/revoke/"] = [Reply(503, b""), Reply()]
+    worker.drain()
+    fake_peer.answers["/token/"] = token_response(refresh_token=refresh_token)
+
+    connect(browser)
+    _drain_for(hours=2)
+
+    assert len(fake_peer.to("/revoke/")) == 1, "the one before"
+    row = OutboxItem.objects.get()
+    assert (row.state, bool(row.token)) == (State.CANCELLED, False)
+    assert Link.objects.get().access_token.reveal() == "token-of-the-peer"
+
+
+@pytest.mark.threat("T4")
+def test_nor_is_it_when_an_administrator_has_the_revocation_tried_again(
+    ended: Link, browser: Client, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/revoke/"] = [Reply(403, b""), Reply()]
+    worker.drain()
+    connect(browser)
+
+    resending.resend(OutboxItem.objects.get())
+    worker.drain()
+
+    assert len(fake_peer.to("/revoke/")) == 1
+    assert OutboxItem.objects.get().state == State.CANCELLED
+
+
+@pytest.mark.threat("T4")
+def test_the_next_connection_with_tokens_of_its_own_keeps_no_old_one_alive(
+    ended: Link, browser: Client, fake_peer: FakePeer, make_peer: Callable[..., Peer]
+) -> None:
+    fake_peer.answers["/revoke/"] = Reply()
+    make_peer("heating", fake_peer.url)
+    connect(browser, "heating")  # Which happens to give the same.
+    fake_peer.answers["/token/"] = token_response(access_token="other", refresh_token="other")
+    connect(browser)
+
+    worker.drain()
+
+    assert [sent.form["token"] for sent in fake_peer.to("/revoke/")] == ["refresh-of-the-peer"]
+
+
+@pytest.mark.threat("T4", "X7")
+def test_links_whose_tokens_nobody_can_read_are_in_nobody_s_way(
+    ended: Link, other_user: Any, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/revoke/"] = Reply()
+    lost = Secret(ciphertext="fernet1:written-with-a-key-that-is-lost")
+    Link.objects.create(
+        user=other_user, peer=ended.peer, account_key=KEY_UNKNOWN, access_token=lost
+    )
+
+    worker.drain()
+
+    assert OutboxItem.objects.get().state == State.DONE
 
 
 def test_it_does_not_hold_up_the_hand_over_of_a_new_link(
