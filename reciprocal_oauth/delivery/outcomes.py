@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ..models import Peer
+
 
 @dataclass(frozen=True)
 class Done:
@@ -40,12 +42,12 @@ class Dead:
 
     :ivar error: for our log and the administrator; no secrets.
     :ivar reason: a ``Link.Reason``.
-    :ivar pauses_peer: the peer would refuse every other row as well.
+    :ivar pauses: the peer, as it was called, that would refuse every other row as well.
     """
 
     error: str
     reason: str
-    pauses_peer: bool = False
+    pauses: Peer | None = None
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 from django.utils import timezone
 
 from .. import signals
-from ..exceptions import PeerRefused
+from ..exceptions import DecryptionError, PeerRefused
 from ..models import Peer, Reason
-from ..transactions import atomic
+from ..transactions import atomic, database
 from .outcomes import Dead
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
@@ -29,31 +29,51 @@ CAUSES = frozenset(
 )
 
 
-def refuses_everything(error: PeerRefused) -> Dead | None:
-    """What a refusal comes to that every other row would meet as well; ``None``: it is no such."""
+def refuses_everything(error: PeerRefused, peer: Peer) -> Dead | None:
+    """What a refusal comes to that every other row would meet as well; ``None``: it is no such.
+
+    :param peer: as it was called.
+    """
     reason = REASONS.get(error.status)
-    return Dead(str(error), reason, pauses_peer=True) if reason else None
+    return Dead(str(error), reason, pauses=peer) if reason else None
 
 
-def pause(peer_id: Any, reason: str) -> None:
+def pause(peer: Peer, reason: str) -> bool:
     """Let the rows of a peer wait, in both queues. Announced once, after commit.
 
+    :param peer: as it was called when it refused.
     :param reason: a :class:`~reciprocal_oauth.models.Reason`.
+    :returns: whether it is paused now. Else one of :data:`CAUSES` has been changed while the
+        refusal was in the air, which says nothing about what is stored now.
     """
+    stored = Peer.objects.using(database()).filter(pk=peer.pk).first()
+    if stored is None or not _would_be_called_alike(stored, peer):
+        return False
+    alike = Peer.objects.using(database()).filter(pk=peer.pk, **_causes(stored))
+    values = {"paused_at": timezone.now(), "paused_reason": reason}
     with atomic():
-        paused = Peer.objects.filter(pk=peer_id, paused_at__isnull=True).update(
-            paused_at=timezone.now(), paused_reason=reason
-        )
-        if not paused:
-            return
-        peer = Peer.objects.get(pk=peer_id)
-        signals.send_after_commit(signals.peer_paused, Peer, peer=peer, reason=reason)
+        if not alike.filter(paused_at__isnull=True).update(**values):
+            return alike.exists()
+        paused = alike.get()
+        signals.send_after_commit(signals.peer_paused, Peer, peer=paused, reason=reason)
     logger.error(
         "Nothing is delivered to peer %s any more: %s. Correct what is wrong, then resume it.",
-        peer.slug,
+        paused.slug,
         Reason(reason).label,
         extra={"action": "peer_paused"},
     )
+    return True
+
+
+def _causes(peer: Peer) -> dict[str, Any]:
+    return {name: getattr(peer, name) for name in CAUSES}
+
+
+def _would_be_called_alike(stored: Peer, called: Peer) -> bool:
+    try:
+        return _causes(stored) == _causes(called)
+    except DecryptionError:
+        return False  # It was written with a key that came later than what was sent.
 
 
 def resume(peer: Peer) -> bool:

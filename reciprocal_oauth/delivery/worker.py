@@ -170,10 +170,11 @@ def _record(item: Any, step: Step, outcome: Outcome) -> None:
             _finish(item, step, QueueItem.State.DONE, last_error="")
         case Cancelled():
             _finish(item, step, QueueItem.State.CANCELLED)
-        case Dead(error=error, reason=reason, pauses_peer=pauses_peer):
-            if pauses_peer:
-                pausing.pause(item.peer_id, reason)
-            _give_up(item, step, error, reason)
+        case Dead(error=error, reason=reason, pauses=peer):
+            if peer is None or pausing.pause(peer, reason):
+                _give_up(item, step, error, reason)
+            else:
+                _try_again(item, step, Retry(error, reason))
         case Accepted(watch_seconds=seconds):
             queue.release(
                 item,
@@ -182,14 +183,17 @@ def _record(item: Any, step: Step, outcome: Outcome) -> None:
                 last_error="",
                 accepted_at=timezone.now(),
             )
-        case Retry(error=error, reason=reason, after=after):
-            wait = step.policy().pause_after(item.attempts, after)
-            if wait is None:
-                _give_up(item, step, error, reason)
-            else:
-                queue.release(
-                    item, QueueItem.State.PENDING, _in(wait), last_error=error[:_ERROR_LENGTH]
-                )
+        case Retry():
+            _try_again(item, step, outcome)
+
+
+def _try_again(item: QueueItem, step: Step, retry: Retry) -> None:
+    wait = step.policy().pause_after(item.attempts, retry.after)
+    if wait is None:
+        _give_up(item, step, retry.error, retry.reason)
+        return
+    last_error = retry.error[:_ERROR_LENGTH]
+    queue.release(item, QueueItem.State.PENDING, _in(wait), last_error=last_error)
 
 
 def _give_up(item: Any, step: Step, error: str, reason: str) -> None:

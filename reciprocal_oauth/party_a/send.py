@@ -96,7 +96,7 @@ def _hand_over(item: OutboxItem) -> Outcome:
     except PeerRefused as error:
         # Refreshing was refused, and not for the token's sake.
         again = Retry(str(error), Reason.UNREACHABLE, error.retry_after)
-        return pausing.refuses_everything(error) or again
+        return pausing.refuses_everything(error, link.peer) or again
     except BadAnswer as error:
         return Retry(str(error), Reason.BAD_ANSWER)
     except PeerError as error:
@@ -167,9 +167,9 @@ def _outcome(link: Link, token: Secret, answer: SendAnswer) -> Outcome:
             # The next attempt carries the newer token, if it is still wanted.
             return Retry(answer.detail, Reason.HANDOVER_REFUSED)
         case Meaning.CREDENTIALS_REFUSED:
-            return Dead(answer.detail, Reason.CREDENTIALS_REFUSED, pauses_peer=True)
+            return Dead(answer.detail, Reason.CREDENTIALS_REFUSED, pauses=link.peer)
         case Meaning.GONE:
-            return Dead(answer.detail, Reason.GONE, pauses_peer=True)
+            return Dead(answer.detail, Reason.GONE, pauses=link.peer)
         case Meaning.REFUSED:
             return Dead(answer.detail, Reason.HANDOVER_REFUSED)
 
@@ -190,7 +190,7 @@ def _revoke(item: OutboxItem) -> Outcome:
         case Meaning.RETRY:
             return Retry(answer.detail, Reason.UNREACHABLE, answer.retry_after)
         case Meaning.CREDENTIALS_REFUSED:
-            return Dead(answer.detail, Reason.CREDENTIALS_REFUSED, pauses_peer=True)
+            return Dead(answer.detail, Reason.CREDENTIALS_REFUSED, pauses=peer)
         case Meaning.GONE:
             return Dead(answer.detail, Reason.GONE)  # This endpoint, not the token endpoint.
         case _:

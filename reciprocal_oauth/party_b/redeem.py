@@ -45,7 +45,7 @@ def _redeem(item: InboxItem) -> Outcome:
         answer = dialect_of(peer).redeem(peer, item.code)
     except PeerRefused as error:
         _failed(link, sent_at, str(error))
-        return _again(item, _refused(error))
+        return _again(item, _refused(error, peer))
     except BadAnswer as error:
         # The peer may have spent the code, and thinks us linked: something on the way has cut its
         # answer off or put a page in its place. Asked again, it revokes what is lost and sends
@@ -80,10 +80,10 @@ def given_up(item: InboxItem, reason: str, error: str) -> None:
     logger.warning("Hand-over %s could not be redeemed (%s)", item.pk, reason)
 
 
-def _refused(error: PeerRefused) -> Outcome:
+def _refused(error: PeerRefused, peer: Peer) -> Outcome:
     if error.status in (408, 425, 429) or error.status >= 500:
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
-    return pausing.refuses_everything(error) or Dead(str(error), Reason.CODE_REFUSED)
+    return pausing.refuses_everything(error, peer) or Dead(str(error), Reason.CODE_REFUSED)
 
 
 def _store(item: InboxItem, answer: TokenAnswer, sent_at: object) -> Outcome:

@@ -39,7 +39,7 @@ lifecycle.break_outgoing(Link.objects.get(), Link.Reason.REFRESH_REFUSED, still=
 PAUSE = """
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.delivery import pausing
-pausing.pause(Peer.objects.get().pk, Link.Reason.CREDENTIALS_REFUSED)
+pausing.pause(Peer.objects.get(), Link.Reason.CREDENTIALS_REFUSED)
 """
 RESUME = """
 from reciprocal_oauth.models import Peer

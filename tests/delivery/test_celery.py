@@ -151,7 +151,7 @@ def test_a_sweep_names_the_first_rows_of_each_peer(
     make_row(next_attempt_at=timezone.now() + timedelta(minutes=1))
     make_row(state=State.DONE, next_attempt_at=None)
     paused = make_row(peer=make_peer("paused"))
-    pausing.pause(paused.peer_id, Reason.GONE)
+    pausing.pause(paused.peer, Reason.GONE)
 
     sweep.apply(throw=True)
 

@@ -2,18 +2,22 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
+from django.db import connections
+from django.utils import timezone
 
-from reciprocal_oauth import signals
+from reciprocal_oauth import lifecycle, signals
 from reciprocal_oauth.delivery import pausing, worker
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.models.ledger import hash_of
 from reciprocal_oauth.party_a import consent, resending
 from reciprocal_oauth.secret import Secret
 
-from ..fakes import FakePeer, Reply, token_response
+from ..fakes import FakePeer, Received, Reply, token_response
 
 MakeRow = Callable[..., OutboxItem]
 State = OutboxItem.State
@@ -98,6 +102,102 @@ def test_a_refusal_of_a_redemption_or_a_refresh_counts_as_well(
     assert link_as_a.outgoing_state == Link.Outgoing.ACTIVE, "the token is not to blame"
 
 
+@pytest.fixture
+def while_refusing(fake_peer: FakePeer) -> Callable[[Reply, Callable[[], Any]], None]:
+    """Has something happen at this site while the peer's first refusal is in the air; later it
+    takes everything."""
+
+    def arrange(reply: Reply, event: Callable[[], Any]) -> None:
+        def refuse(received: Received) -> Reply:
+            event()
+            connections.close_all()
+            return reply
+
+        fake_peer.answers["/token/"] = [refuse, token_response()]
+        fake_peer.answers["/revoke/"] = [refuse, Reply()]
+
+    return arrange
+
+
+def _correct_and_resume() -> None:
+    peer = Peer.objects.get()
+    peer.client_secret = Secret("corrected")
+    peer.save()
+    resending.resume(peer)
+
+
+def _hand_over(link: Link) -> None:
+    consent.allow(link, ["playback"])
+
+
+def _revoke(link: Link) -> None:
+    lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_there=True)
+
+
+def _redeem(link: Link) -> None:
+    InboxItem.objects.create(
+        peer=link.peer, link=link, code=Secret("code"), code_hash=hash_of("code")
+    )
+
+
+@pytest.mark.threat("R3")
+@pytest.mark.usefixtures("shared_database")
+@pytest.mark.parametrize("what", [_hand_over, _revoke, _redeem])
+def test_a_refusal_of_what_has_been_corrected_meanwhile_pauses_nothing(
+    what: Callable[[Link], None],
+    link_as_a: Link,
+    fake_peer: FakePeer,
+    while_refusing: Callable[..., None],
+    announced: list[tuple[Peer, str]],
+) -> None:
+    what(link_as_a)
+    while_refusing(Reply.json(401, error="invalid_client"), _correct_and_resume)
+
+    worker.drain()
+
+    assert Peer.objects.get().paused_at is None
+    assert announced == []
+    with time_machine.travel(timezone.now() + timedelta(minutes=1)):
+        worker.drain()
+    first, second = [each.headers["Authorization"] for each in fake_peer.requests]
+    assert first != second
+    states = [*OutboxItem.objects.values_list("state"), *InboxItem.objects.values_list("state")]
+    assert states in ([(State.ACCEPTED,)], [(State.DONE,)])
+
+
+@pytest.mark.threat("R3", "X6")
+@pytest.mark.usefixtures("shared_database")
+def test_a_secret_that_is_only_encrypted_anew_is_refused_like_before(
+    link_as_a: Link, while_refusing: Callable[..., None]
+) -> None:
+    def encrypt_anew() -> None:
+        peer = Peer.objects.get()
+        Peer.objects.update(client_secret=Secret(peer.client_secret.reveal()))
+
+    _hand_over(link_as_a)
+    while_refusing(Reply(401, b""), encrypt_anew)
+
+    worker.drain()
+
+    assert Peer.objects.get().paused_at
+    assert OutboxItem.objects.get().state == State.DEAD
+
+
+@pytest.mark.threat("R3")
+def test_rows_that_are_refused_at_once_are_sent_again_together(
+    make_row: MakeRow, peer: Peer, fake_peer: FakePeer
+) -> None:
+    make_row()
+    make_row()
+    fake_peer.answers["/revoke/"] = Reply(401, b"")
+
+    for item in worker.claim(2):
+        worker.work(item)
+
+    assert set(OutboxItem.objects.values_list("state", flat=True)) == {State.DEAD}
+    assert resending.resume(peer).total() == 2
+
+
 def test_other_peers_go_on(
     make_row: MakeRow, make_peer: Callable[..., Peer], fake_peer: FakePeer
 ) -> None:
@@ -140,7 +240,7 @@ def test_a_code_that_a_paused_peer_hands_over_is_left_with_it(
     peer: Peer, token_of_a: Any, hand_over: Callable[..., Any]
 ) -> None:
     """It would be dead by the time that it can be redeemed."""
-    pausing.pause(peer.pk, Link.Reason.CREDENTIALS_REFUSED)
+    pausing.pause(peer, Link.Reason.CREDENTIALS_REFUSED)
 
     refused = hand_over(access_token=token_of_a.raw)
 
