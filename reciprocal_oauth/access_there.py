@@ -78,7 +78,7 @@ def give_up(link: Link, token: Secret, detail: str) -> bool:
         refresh or a new connection, or no longer worked.
     :raises DecryptionError: nobody can tell whether it is the one that is stored.
     """
-    now = Link.objects.using(database()).filter(pk=link.pk).first()
+    now = Link.objects.filter(pk=link.pk).first()
     if now is None or now.access_token != token:
         return False
     # Somebody may be faster between that look and this step.
@@ -217,7 +217,7 @@ def is_in_use(peer: Peer, token: Secret, *, since: datetime) -> bool:
     """
     token.reveal()
     # Each encryption gives another text, so they are read one by one; not those of all links.
-    connected = Link.objects.using(database()).filter(
+    connected = Link.objects.filter(
         peer=peer, status=Link.Status.ACTIVE, updated_at__gte=since - _CLOCKS_DIFFER
     )
     held = connected.values_list("access_token", "refresh_token")

@@ -9,7 +9,7 @@ from django.utils import timezone
 from .. import signals
 from ..exceptions import DecryptionError, PeerRefused
 from ..models import Peer, Reason
-from ..transactions import atomic, database
+from ..transactions import atomic
 from .outcomes import Dead
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
@@ -46,10 +46,10 @@ def pause(peer: Peer, reason: str) -> bool:
     :returns: whether it is paused now. Else one of :data:`CAUSES` has been changed while the
         refusal was in the air, which says nothing about what is stored now.
     """
-    stored = Peer.objects.using(database()).filter(pk=peer.pk).first()
+    stored = Peer.objects.filter(pk=peer.pk).first()
     if stored is None or not _would_be_called_alike(stored, peer):
         return False
-    alike = Peer.objects.using(database()).filter(pk=peer.pk, **_causes(stored))
+    alike = Peer.objects.filter(pk=peer.pk, **_causes(stored))
     values = {"paused_at": timezone.now(), "paused_reason": reason}
     with atomic():
         if not alike.filter(paused_at__isnull=True).update(**values):
