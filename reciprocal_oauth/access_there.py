@@ -7,7 +7,7 @@ get it waits and reads again.
 
 import secrets
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
@@ -18,14 +18,12 @@ from .client.token_endpoint import TokenAnswer
 from .conf import settings
 from .dialects import dialect_of
 from .exceptions import DecryptionError, NotLinked, PeerRefused, PeerUnreachable
-from .models import Link, Peer
+from .models import Link, OutboxItem, Peer
 from .protocol import INVALID_GRANT
 from .secret import Secret
 from .transactions import atomic, require_no_transaction
 
 _POLL_SECONDS = 0.05
-#: By how much the clocks of the machines that write links may differ.
-_CLOCKS_DIFFER = timedelta(hours=1)
 
 
 def store(link: Link, answer: TokenAnswer, *, asked_scope: str) -> None:
@@ -210,18 +208,20 @@ def holds_token_of(link: Link, answer: TokenAnswer, *others: Secret | None) -> b
         return False  # Connecting again is what mends a link whose tokens nobody can read.
 
 
-def is_in_use(peer: Peer, token: Secret, *, since: datetime) -> bool:
-    """Whether a link that was connected after ``since`` holds ``token``: ``peer`` gave it again.
+def is_in_use(item: OutboxItem) -> bool:
+    """Whether the person of ``item``, a revocation, has connected again since, and the peer gave
+    them the same token once more.
 
-    :raises DecryptionError: nobody can read ``token``.
+    :raises DecryptionError: nobody can read the token.
     """
-    token.reveal()
-    # Each encryption gives another text, so they are read one by one; not those of all links.
-    connected = Link.objects.filter(
-        peer=peer, status=Link.Status.ACTIVE, updated_at__gte=since - _CLOCKS_DIFFER
-    )
-    held = connected.values_list("access_token", "refresh_token")
-    return any(_is_same(stored, token) for pair in held for stored in pair)
+    item.token.reveal()
+    if item.link is None:
+        return False  # The person is gone.
+    own = Link.objects.filter(
+        peer=item.peer_id, user=item.link.user_id, status=Link.Status.ACTIVE
+    ).values_list("access_token", "refresh_token")
+    # Each encryption gives another text, so they are read one by one.
+    return any(_is_same(stored, item.token) for pair in own for stored in pair)
 
 
 def _is_same(stored: Secret, token: Secret) -> bool:

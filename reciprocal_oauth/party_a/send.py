@@ -178,7 +178,7 @@ def _revoke(item: OutboxItem) -> Outcome:
     peer = item.peer
     if not peer.revocation_endpoint or not item.token:
         return Cancelled()
-    if access_there.is_in_use(peer, item.token, since=item.created_at):
+    if access_there.is_in_use(item):
         return Cancelled()  # It would end the connection that has been made since.
     try:
         answer = dialect_of(peer).revoke(peer, item.token)

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import time_machine
@@ -14,7 +13,6 @@ from pytest_django import Settings
 from reciprocal_oauth import lifecycle
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, OutboxItem, Peer
-from reciprocal_oauth.models.links import KEY_UNKNOWN
 from reciprocal_oauth.party_a import resending
 from reciprocal_oauth.secret import Secret
 
@@ -204,13 +202,11 @@ def test_the_next_connection_with_tokens_of_its_own_keeps_no_old_one_alive(
 
 @pytest.mark.threat("T4", "X7")
 def test_links_whose_tokens_nobody_can_read_are_in_nobody_s_way(
-    ended: Link, other_user: Any, fake_peer: FakePeer
+    ended: Link, fake_peer: FakePeer
 ) -> None:
     fake_peer.answers["/revoke/"] = Reply()
     lost = Secret(ciphertext="fernet1:written-with-a-key-that-is-lost")
-    Link.objects.create(
-        user=other_user, peer=ended.peer, account_key=KEY_UNKNOWN, access_token=lost
-    )
+    Link.objects.create(user=ended.user, peer=ended.peer, account_key="another", access_token=lost)
 
     worker.drain()
 
