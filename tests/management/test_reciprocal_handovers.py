@@ -47,6 +47,15 @@ def test_the_list_shows_what_became_of_each_and_no_token(link_as_a: Link) -> Non
     assert "canary" not in text
 
 
+@pytest.mark.parametrize(
+    ("attempts", "words"), [(0, " 0 attempts "), (1, " 1 attempt "), (2, " 2 attempts ")]
+)
+def test_the_list_counts_the_attempts(link_as_a: Link, attempts: int, words: str) -> None:
+    make(link_as_a, attempts=attempts)
+
+    assert words in run("list")[0]
+
+
 def test_the_list_as_json_by_state_and_peer(link_as_a: Link) -> None:
     dead = make(link_as_a, state=State.DEAD)
     make(link_as_a)

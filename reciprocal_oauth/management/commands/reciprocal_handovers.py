@@ -133,7 +133,7 @@ def _row(item: Any) -> tuple[str, ...]:
         item.peer.slug,
         shortened(user),
         item.state + (f" ({item.reason})" if item.reason else ""),
-        f"{item.attempts} attempts",
+        f"{item.attempts} attempt{'' if item.attempts == 1 else 's'}",
         for_people(item.next_attempt_at or item.finished_at or item.updated_at),
         printable(item.last_error),
     )
