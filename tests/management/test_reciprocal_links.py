@@ -65,6 +65,17 @@ def test_ended_ones_too(links: list[Link]) -> None:
     assert "(unknown account)" in run("--all")
 
 
+def test_of_an_ended_one_it_says_when_it_ended(links: list[Link], settings: Any) -> None:
+    settings.TIME_ZONE = "UTC"
+    ended_at = datetime(2026, 11, 23, 8, 30, 5, tzinfo=UTC)
+    Link.objects.filter(pk=links[2].pk).update(ended_at=ended_at)
+
+    (active, ended) = run("--all", "--user", "alice").splitlines()
+
+    assert "since" in active
+    assert ended.endswith("  ended 2026-11-23 08:30:05")
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -101,6 +112,7 @@ def test_as_json(link_as_a: Link, user: Any) -> None:
     linked_at = datetime(2026, 11, 23, 8, 30, 5, tzinfo=UTC)
     Link.objects.update(
         linked_at=linked_at,
+        last_used_at=datetime(2026, 11, 24, 17, 0, tzinfo=UTC),
         incoming_state=Link.Incoming.ACTIVE,
         incoming_scope="playback",
         generation=3,
@@ -110,6 +122,7 @@ def test_as_json(link_as_a: Link, user: Any) -> None:
     (document,) = json.loads(run("--json"))
 
     assert document.pop("linked_at") == "2026-11-23T08:30:05+00:00"
+    assert document.pop("last_used_at") == "2026-11-24T17:00:00+00:00"
     for name in ("created_at", "updated_at", "access_token_expires_at"):
         assert datetime.fromisoformat(document.pop(name)).tzinfo is not None
     assert document == {

@@ -77,8 +77,14 @@ def _row(link: Link) -> tuple[str, ...]:
             link.incoming_state,
             link.incoming_reason and link.get_incoming_reason_display(),
         ),
-        f"since {for_people(link.linked_at or link.created_at)}",
+        _since_or_until(link),
     )
+
+
+def _since_or_until(link: Link) -> str:
+    if link.is_active:
+        return f"since {for_people(link.linked_at or link.created_at)}"
+    return f"ended {for_people(link.ended_at or link.updated_at)}"
 
 
 def _direction(name: str, state: str, reason: str) -> str:
@@ -113,6 +119,7 @@ def _document(link: Link, with_events: bool) -> dict[str, Any]:
         "created_at": iso(link.created_at),
         "updated_at": iso(link.updated_at),
         "linked_at": iso(link.linked_at),
+        "last_used_at": iso(link.last_used_at),
         "ended_at": iso(link.ended_at),
     }
     if with_events:
