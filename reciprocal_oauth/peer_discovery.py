@@ -29,6 +29,8 @@ def find(address: str) -> Metadata:
     except NoMetadata as error:
         meant = next((other for other in error.issuers if _may_be_meant(issuer, other)), None)
         if meant is None:
+            if _is_host(issuer) and not (error.issuers or error.problems):
+                error.args = (f"{error}\n{_likely_issuer(issuer)}",)
             raise
     return discover(meant)
 
@@ -36,8 +38,19 @@ def find(address: str) -> Metadata:
 def _may_be_meant(address: str, issuer: str) -> bool:
     """Not another host, nor another tenant of one."""
     root = address.rstrip("/")
-    is_host = not urlsplit(root).path
-    return issuer.rstrip("/") == root or (is_host and issuer.startswith(f"{root}/"))
+    return issuer.rstrip("/") == root or (_is_host(address) and issuer.startswith(f"{root}/"))
+
+
+def _is_host(address: str) -> bool:
+    return not urlsplit(address).path.rstrip("/")
+
+
+def _likely_issuer(host: str) -> str:
+    """Most sites with DOT serve their metadata below the path of their URLs only."""
+    return (
+        "An issuer may have a path: with django-oauth-toolkit it is often "
+        f"{host.rstrip('/')}/o. Ask the other site, or try that."
+    )
 
 
 def values_of(metadata: Metadata) -> dict[str, str]:

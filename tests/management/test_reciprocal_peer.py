@@ -612,6 +612,37 @@ def test_discovery_fails(fake_peer: FakePeer) -> None:
     assert not Peer.objects.exists()
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_of_a_host_without_metadata_the_likely_issuer_is_named(
+    fake_peer: FakePeer, slash: str
+) -> None:
+    with pytest.raises(CommandError, match=f"often {fake_peer.url}/o\\. Ask the other site"):
+        run("add", "music", "--discover", fake_peer.url + slash)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("address", "document"),
+    [
+        ("/o", {}),
+        ("", {"issuer": "https://evil.example/o"}),
+        ("", {"issuer": "{url}", "token_endpoint": 7}),
+    ],
+)
+def test_no_issuer_is_guessed_where_one_was_given_or_found(
+    fake_peer: FakePeer, address: str, document: dict[str, Any]
+) -> None:
+    if document:
+        named = {**document, "issuer": document["issuer"].format(url=fake_peer.url)}
+        fake_peer.answers["/.well-known/oauth-authorization-server"] = Reply.json(**named)
+
+    with pytest.raises(CommandError) as raised:
+        run("add", "music", "--discover", fake_peer.url + address)
+
+    assert "often" not in str(raised.value)
+
+
 BAD_METADATA: dict[str, dict[str, Any]] = {
     "another issuer": {"issuer": "https://evil.example/o"},
     "no issuer": {"issuer": None},
