@@ -27,7 +27,10 @@ from reciprocal_oauth.delivery.dispatchers import Dispatcher
 from reciprocal_oauth.dialects.ietf import IETFDialect
 from reciprocal_oauth.provider.token_view import TokenView
 
+from .reading import ROOT, rows_of
+
 CANARY = "canary-key"
+PAGE = ROOT / "docs" / "checks.rst"
 
 
 def found(*, deploy: bool = False, **reciprocal: Any) -> list[CheckMessage]:
@@ -35,6 +38,15 @@ def found(*, deploy: bool = False, **reciprocal: Any) -> list[CheckMessage]:
     with override_settings(RECIPROCAL_OAUTH=reciprocal or {}):
         messages = run_checks(include_deployment_checks=deploy, databases=[])
     return [each for each in messages if str(each.id).startswith("reciprocal_oauth.")]
+
+
+def test_the_documentation_says_of_every_id_what_it_means_and_what_to_do() -> None:
+    rows = [row.cells for row in rows_of(PAGE.read_text())]
+
+    assert [id_.strip("`") for id_, *_ in rows] == sorted(
+        id_.removeprefix("reciprocal_oauth.") for id_ in Id
+    )
+    assert [cells for cells in rows if len(cells) != 3 or not all(cells)] == []
 
 
 def ids(messages: list[CheckMessage]) -> list[str]:
