@@ -32,8 +32,22 @@ class PeerSession(HardenedSession):
     endpoints) and to those in ``allow_hosts``, and to no other: a URL that a peer or a person made
     up must not carry it away.
 
-    Calls raise what requests raises, ``NotLinked`` where there is no working access,
-    ``AddressRefused`` for a URL that is never called and ``PeerError`` where refreshing failed.
+    An answer with an error status is an answer; a 401 is one where no new token could be had, or
+    where the body of the request was a stream, which cannot be sent twice.
+
+    For one thread, as every ``requests.Session``. ``timeout``, ``verify`` and ``proxies`` of a call
+    change nothing.
+
+    :ivar link: read anew for each call, so that one that has ended is used no more.
+    :ivar hosts: those that are given the token.
+
+    Calls raise, beside what requests raises where there was no answer:
+
+    :raises NotLinked: there is no working access (any more).
+    :raises AddressRefused: the URL is of another host, or one that is never called.
+    :raises PeerError: the token had to be refreshed, which failed this time.
+    :raises DecryptionError: no key reads the stored token.
+    :raises TransactionManagementError: the caller has a transaction open.
     """
 
     def __init__(self, link: Link, allow_hosts: Iterable[str] = ()) -> None:

@@ -10,7 +10,7 @@ import pytest
 from django.dispatch import Signal
 
 import reciprocal_oauth
-from reciprocal_oauth import signals
+from reciprocal_oauth import exceptions, signals
 
 NAMES = {"__version__", "get_link", "get_links", "get_session", "get_session_for"}
 
@@ -18,6 +18,22 @@ NAMES = {"__version__", "get_link", "get_links", "get_session", "get_session_for
 def test_these_names_are_public_and_no_others() -> None:
     assert set(reciprocal_oauth.__all__) == NAMES
     assert all(getattr(reciprocal_oauth, name) for name in NAMES)
+
+
+def test_the_documentation_names_them_and_every_error_that_a_call_raises() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "calling.rst").read_text()
+    errors = {
+        error.__name__
+        for error in vars(exceptions).values()
+        if inspect.isclass(error) and issubclass(error, exceptions.PeerError)
+    } - {"NoMetadata"}  # Of looking a peer up.
+
+    assert [name for name in NAMES if f"* - ``{name}" not in page] == []
+    assert [
+        name
+        for name in sorted(errors | {"NotLinked", "DecryptionError"})
+        if f"``{name}``" not in page
+    ] == []
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
