@@ -11,7 +11,8 @@ from .transactions import on_commit
 
 logger = logging.getLogger("reciprocal_oauth")
 
-#: A user allowed a peer a scope here, or changed what it may do. Arguments: ``link``.
+#: As party A, there is a code to hand over: a user allowed a peer a scope here, or changed what it
+#: may do, or a code that was redeemed twice is replaced. Arguments: ``link``.
 access_granted = Signal()
 
 #: A peer handed a code over to us, and we keep it. Arguments: ``link``.
