@@ -21,7 +21,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from .client import addresses, token_endpoint
 from .client.discovery import Metadata, discover
-from .exceptions import PeerError, PeerRefused, TLSFailed
+from .exceptions import DecryptionError, PeerError, PeerRefused, TLSFailed
 from .models import Peer
 from .protocol import GRANT_TYPE, INVALID_CLIENT, INVALID_GRANT
 
@@ -79,8 +79,11 @@ def run(peer: Peer) -> list[Finding]:
         first = Finding(Check.NAME, State.FAILED, str(error))
         return [first, *_not_asked(list(Check)[1:])]
     name = Finding(Check.NAME, State.PASSED, ", ".join(found))
-    asked = _ask(peer, peer.token_endpoint, {"grant_type": "authorization_code"})
     metadata, about_metadata = _metadata(peer)
+    try:
+        asked = _ask(peer, peer.token_endpoint, {"grant_type": "authorization_code"})
+    except DecryptionError:
+        return _without_credentials(name, about_metadata)
     findings = [name, _tls(peer, asked), about_metadata, _endpoint(asked)]
     if not isinstance(asked, PeerRefused):
         return [*findings, *_not_asked((Check.CREDENTIALS, Check.GRANT))]
@@ -88,6 +91,14 @@ def run(peer: Peer) -> list[Finding]:
     if credentials.state == State.FAILED:
         return [*findings, credentials, *_not_asked((Check.GRANT,))]
     return [*findings, credentials, _grant(peer, metadata)]
+
+
+def _without_credentials(name: Finding, metadata: Finding) -> list[Finding]:
+    """What is left to say where no key of this site reads the secret for the peer."""
+    tls, endpoint, grant = _not_asked((Check.TLS, Check.ENDPOINT, Check.GRANT))
+    reason = gettext("The stored secret cannot be read with the keys of this site.")
+    credentials = Finding(Check.CREDENTIALS, State.FAILED, reason)
+    return [name, tls, metadata, endpoint, credentials, grant]
 
 
 def _resolved(url: str) -> Sequence[str]:
@@ -212,5 +223,5 @@ def _untold(refused: PeerRefused) -> str:
 
 
 def _not_asked(checks: Sequence[Any]) -> list[Finding]:
-    reason = gettext("Not asked, because of what failed before.")
+    reason = gettext("Not asked, because of what failed.")
     return [Finding(check, State.UNKNOWN, reason) for check in checks]

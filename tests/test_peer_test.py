@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.core.management import call_command
@@ -157,6 +158,23 @@ def test_a_name_that_leads_into_a_private_network_is_not_called(well: FakePeer, 
 
     assert states(1)["name"] == "failed"
     assert well.requests == []
+
+
+@pytest.mark.threat("X7")
+def test_a_secret_that_no_key_reads_fails_without_being_sent(
+    admin_client: Client, well: FakePeer, peer: Peer, settings: Any
+) -> None:
+    settings.RECIPROCAL_OAUTH = {
+        **settings.RECIPROCAL_OAUTH,
+        "ENCRYPTION_KEYS": [Fernet.generate_key().decode()],
+    }
+
+    found = states(1)
+
+    unknown = dict.fromkeys(ALL, "unknown")
+    assert found == {**unknown, "name": "passed", "metadata": "passed", "credentials": "failed"}
+    assert well.to("/token/") == []
+    assert "cannot be read with the keys" in page_of(admin_client, peer).content.decode()
 
 
 def page_of(browser: Client, peer: Peer, method: str = "post") -> Any:

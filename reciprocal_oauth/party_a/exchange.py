@@ -13,6 +13,7 @@ from ..exceptions import (
     AddressRefused,
     AuthorizationFailed,
     BadAnswer,
+    DecryptionError,
     PeerRefused,
     PeerUnreachable,
 )
@@ -31,28 +32,11 @@ Problem = AuthorizationRequest.Problem
 def exchange(visit: AuthorizationRequest, response: AuthorizationResponse) -> Link:
     """Trade the code for tokens and keep them on the person's link.
 
-    :raises AuthorizationFailed: the peer was not there, refused, or answered nonsense. Nothing is
-        stored then, and the person can start again.
+    :raises AuthorizationFailed: the peer was not there, refused, or answered nonsense, or our
+        secret there cannot be read. Nothing is stored then, and the person can start again.
     """
     sent_at = timezone.now()
-    try:
-        answer = token_endpoint.request_token(
-            visit.peer,
-            {
-                "grant_type": "authorization_code",
-                "code": response.code.reveal(),
-                "redirect_uri": visit.redirect_uri,
-                "code_verifier": visit.code_verifier.reveal() if visit.code_verifier else "",
-            },
-        )
-        account = _account(visit, answer)
-    except (PeerUnreachable, AddressRefused) as error:
-        raise AuthorizationFailed(Problem.PEER_UNREACHABLE, str(error)) from error
-    except PeerRefused as error:
-        reason = Problem.PEER_REFUSED if error.status < 500 else Problem.PEER_ERROR
-        raise AuthorizationFailed(reason, str(error)) from error
-    except BadAnswer as error:
-        raise AuthorizationFailed(Problem.BAD_ANSWER, str(error)) from error
+    answer, account = _ask(visit, response)
     offered = offered_scope(visit.peer, answer, response.reciprocal)
     with atomic():
         link = _open(visit, account, answer)
@@ -65,6 +49,33 @@ def exchange(visit: AuthorizationRequest, response: AuthorizationResponse) -> Li
         visit.save(update_fields=["link"])
         _record_steps(link, visit, sent_at)
     return link
+
+
+def _ask(
+    visit: AuthorizationRequest, response: AuthorizationResponse
+) -> tuple[TokenAnswer, Account | None]:
+    """:raises AuthorizationFailed: see :func:`exchange`."""
+    try:
+        answer = token_endpoint.request_token(
+            visit.peer,
+            {
+                "grant_type": "authorization_code",
+                "code": response.code.reveal(),
+                "redirect_uri": visit.redirect_uri,
+                "code_verifier": visit.code_verifier.reveal() if visit.code_verifier else "",
+            },
+        )
+        return answer, _account(visit, answer)
+    except DecryptionError as error:
+        # In front of a person, it must not end as a fault of the page: only a key mends it.
+        raise AuthorizationFailed(Problem.SETUP, str(error)) from error
+    except (PeerUnreachable, AddressRefused) as error:
+        raise AuthorizationFailed(Problem.PEER_UNREACHABLE, str(error)) from error
+    except PeerRefused as error:
+        reason = Problem.PEER_REFUSED if error.status < 500 else Problem.PEER_ERROR
+        raise AuthorizationFailed(reason, str(error)) from error
+    except BadAnswer as error:
+        raise AuthorizationFailed(Problem.BAD_ANSWER, str(error)) from error
 
 
 def _account(visit: AuthorizationRequest, answer: TokenAnswer) -> Account | None:

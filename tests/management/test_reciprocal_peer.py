@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.contrib.auth.hashers import check_password
 from django.core.management import CommandError, call_command
 from django.test import override_settings
@@ -707,6 +708,14 @@ def test_show(peer: Peer, link_as_a: Link) -> None:
         assert f"  {value}\n" in text + "\n"
     assert OUR_SECRET not in text
     assert PEER_SECRET not in text
+
+
+@pytest.mark.threat("X7")
+def test_show_says_that_no_key_reads_the_secret(peer: Peer, settings: Any) -> None:
+    keys = [Fernet.generate_key().decode()]
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "ENCRYPTION_KEYS": keys}
+
+    assert re.search(r"^client-secret +\(cannot be read\)$", run("show", "music"), re.MULTILINE)
 
 
 def test_show_as_json(peer: Peer) -> None:

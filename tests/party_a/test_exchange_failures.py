@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.test import Client
 from pytest_django import Settings
 
@@ -204,6 +205,22 @@ def test_a_peer_that_does_not_run(
 
     Peer.objects.update(token_endpoint=f"{fake_peer.url}/token/")
     assert_can_try_again(response, Problem.PEER_UNREACHABLE, UNREACHABLE)
+
+
+@pytest.mark.threat("X7")
+def test_a_secret_of_ours_that_no_key_reads(
+    browser: Client, peer: Peer, settings: Settings, fake_peer: FakePeer
+) -> None:
+    """Only an administrator mends that, so the person is not told to try again."""
+    keys = [Fernet.generate_key().decode()]
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "ENCRYPTION_KEYS": keys}
+
+    response = connect(browser)
+
+    assert AuthorizationRequest.objects.get().problem == Problem.SETUP
+    assert "an administrator" in browser.get(response["Location"]).content.decode()
+    assert fake_peer.to("/token/") == []
+    assert not Link.objects.exists()
 
 
 @pytest.mark.threat("H1")

@@ -10,7 +10,7 @@ from django.db.models import Count, Q, QuerySet
 
 from reciprocal_oauth import peer_discovery, peer_test
 from reciprocal_oauth.delivery import pausing
-from reciprocal_oauth.exceptions import PeerError
+from reciprocal_oauth.exceptions import DecryptionError, PeerError
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_a import resending
 from reciprocal_oauth.registration import Sheet, doubt_about, sheet_for
@@ -237,13 +237,21 @@ def _state(peer: Peer) -> str:
 def _peer_text(peer: Any) -> str:
     """The peer, each value under the flag that changes it."""
     values = {flag: getattr(peer, field) for field, flag in PEER_FLAGS.items()}
-    values["--client-secret"] = "(stored)" if peer.client_secret else ""
+    values["--client-secret"] = _secret_text(peer.client_secret)
     values["--application-client-id"] = peer.application.client_id
     values["--redirect-uri"] = " ".join(peer.application.redirect_uris.split())
     rows = [(flag.lstrip("-"), value or "–") for flag, value in values.items()]
     return columns(
         [("peer", f"{peer.slug}, {_state(peer)}, active links: {peer.active_links}"), *rows]
     )
+
+
+def _secret_text(secret: Secret) -> str:
+    """Whether a secret is stored, and of use."""
+    try:
+        return "(stored)" if secret.reveal() else ""
+    except DecryptionError:
+        return "(cannot be read)"
 
 
 def _sheet_text(sheet: Sheet, made_up_secret: str = "", *, has_paths: bool) -> str:
