@@ -158,9 +158,13 @@ def _endpoint(asked: PeerError | None) -> Finding:
         return Finding(Check.ENDPOINT, State.FAILED, reason)
     if not isinstance(asked, PeerRefused):
         return Finding(Check.ENDPOINT, State.FAILED, str(asked))
-    # RFC 6749, section 5.2: 400 or 401, and an error code.
-    if asked.status in (400, 401, 403, 429):
-        return Finding(Check.ENDPOINT, State.PASSED, str(asked))
+    # RFC 6749, section 5.2: 400 or 401, and an error code. Without one, any page may have answered;
+    # with one of the others, also a guard in front of a token endpoint.
+    if asked.error and asked.status in (400, 401, 403, 429):
+        reason = gettext("It answers as a token endpoint does: %s.") % asked
+        return Finding(Check.ENDPOINT, State.PASSED, reason)
+    if asked.status in (401, 403, 429):
+        return Finding(Check.ENDPOINT, State.UNKNOWN, _untold(asked))
     reason = gettext("It does not answer as a token endpoint does: %s.") % asked
     return Finding(Check.ENDPOINT, State.FAILED, reason)
 
@@ -212,7 +216,7 @@ def _grant_answer(refused: PeerRefused, *, announced: bool) -> Finding:
     if refused.status in (404, 405, 410):
         reason = gettext("Nothing takes codes at this address: %s.") % refused
         return Finding(Check.GRANT, State.FAILED, reason)
-    if refused.status == 400 and (refused.error == INVALID_GRANT or announced):
+    if refused.status == 400 and (refused.error == INVALID_GRANT or (refused.error and announced)):
         reason = gettext("It refused the made-up values only.")
         return Finding(Check.GRANT, State.PASSED, reason)
     return Finding(Check.GRANT, State.UNKNOWN, _untold(refused))

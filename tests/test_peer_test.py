@@ -92,6 +92,36 @@ def test_a_peer_without_the_grant_fails(well: FakePeer, error: str) -> None:
     assert (found["credentials"], found["grant"]) == ("passed", "failed")
 
 
+@pytest.mark.rfc("RFC 6749", "5.2")
+@pytest.mark.parametrize(
+    ("status", "state"), [(400, "failed"), (401, "unknown"), (403, "unknown"), (429, "unknown")]
+)
+def test_a_page_that_refuses_is_not_taken_for_a_token_endpoint(
+    well: FakePeer, status: int, state: str
+) -> None:
+    """Such as a form of Django's that misses its token."""
+    well.answers["/token/"] = Reply(status, b"<h1>No</h1>", {"Content-Type": "text/html"})
+
+    found = states(0 if status in (403, 429) else 1)
+
+    assert found["token_endpoint"] == state
+
+
+@pytest.mark.rfc("RFC 6749", "5.2")
+@pytest.mark.parametrize("status", [400, 401, 403, 429])
+def test_a_token_endpoint_says_which_error_it_was(well: FakePeer, status: int) -> None:
+    well.answers["/token/"] = refusing("invalid_request", status)
+
+    assert states(1 if status == 401 else 0)["token_endpoint"] == "passed"
+
+
+def test_a_page_where_codes_are_handed_over_is_not_taken_for_the_grant(well: FakePeer) -> None:
+    page = Reply(400, b"<h1>No</h1>", {"Content-Type": "text/html"})
+    well.answers["/token/"] = answering(refusing("invalid_grant"), page)
+
+    assert states()["grant"] == "unknown"
+
+
 def test_an_answer_that_does_not_tell_is_not_taken_for_the_grant(well: FakePeer) -> None:
     del well.answers[METADATA]
     well.answers["/token/"] = answering(refusing("invalid_grant"), refusing("invalid_request"))
