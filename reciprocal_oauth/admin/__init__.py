@@ -5,7 +5,8 @@
 - ``links``: links and their history
 - ``deliveries``: both queues and the ledger of codes
 - ``overview_page``: how links and hand-overs are doing
-- ``look_at_only``: what they have in common
+- ``asking``: actions that ask before they do something
+- ``look_at_only``: what rows have in common that only the protocol writes
 
 Visits under way (``AuthorizationRequest``) are nobody's business and are not registered.
 """

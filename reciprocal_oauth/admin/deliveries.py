@@ -1,17 +1,18 @@
 """Both queues, and the ledger of codes."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..models import InboxItem, OutboxItem, ReciprocalCode
 from ..party_a import resending
+from .asking import AskingMixin
 from .look_at_only import (
     USERNAME_FIELD,
     LookAtOnlyAdmin,
@@ -54,7 +55,7 @@ class QueueItemAdmin(LookAtOnlyAdmin):
 
 
 @admin.register(OutboxItem)
-class OutboxItemAdmin(QueueItemAdmin):
+class OutboxItemAdmin(AskingMixin, QueueItemAdmin):
     list_display = (
         "id",
         "kind",
@@ -68,6 +69,8 @@ class OutboxItemAdmin(QueueItemAdmin):
     )
     list_filter = ("state", "reason", "kind", "peer")
     actions = ("resend", "cancel")
+    # One transaction each, and one field of a form, of which Django reads 1000.
+    most_at_once = 900
     fields = (
         "kind",
         "peer",
@@ -89,8 +92,13 @@ class OutboxItemAdmin(QueueItemAdmin):
         return request.user.has_perm("reciprocal_oauth.change_outboxitem")
 
     @admin.action(description=_("Send again what was given up"), permissions=["carry_on"])
-    def resend(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> None:
-        done = self._for_each(request, queryset, resending.resend, _("Sent again."))
+    def resend(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> HttpResponse | None:
+        title = gettext("Send again what was given up")
+        if (chosen := self.chosen(request, queryset)) is None:
+            return None
+        if question := self._ask(request, "resend", title, chosen, resending.RESENDABLE_STATES):
+            return question
+        done = self._for_each(request, chosen, resending.resend, _("Sent again."))
         resending.start()
         paused = resending.paused_among(done)
         if count := Counter(item.kind for item in done if item.peer_id not in paused):
@@ -100,23 +108,55 @@ class OutboxItemAdmin(QueueItemAdmin):
             text = gettext("Sent once the peer is resumed: %s.") % resending.in_words(count)
             text += " " + resending.why_it_waits(peer)
             self.message_user(request, text, messages.WARNING)
+        return None
 
     @admin.action(description=_("Stop what is under way"), permissions=["carry_on"])
-    def cancel(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> None:
-        done = self._for_each(request, queryset, resending.cancel, _("Stopped."))
+    def cancel(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> HttpResponse | None:
+        title = gettext("Stop what is under way")
+        if (chosen := self.chosen(request, queryset)) is None:
+            return None
+        if question := self._ask(request, "cancel", title, chosen, OutboxItem.LIVE_STATES):
+            return question
+        done = self._for_each(request, chosen, resending.cancel, _("Stopped."))
         if count := Counter(item.kind for item in done):
             self.message_user(request, gettext("Stopped: %s.") % resending.in_words(count))
+        return None
+
+    def _ask(
+        self,
+        request: HttpRequest,
+        action: str,
+        title: str,
+        chosen: Sequence[OutboxItem],
+        states: Collection[str],
+    ) -> HttpResponse | None:
+        """The question, unless it was answered; about those of ``chosen`` in one of ``states``. Of
+        the others, it is said without a question why it cannot be done."""
+        rows = [item for item in chosen if item.state in states]
+        if not rows or self.is_sure(request):
+            return None
+        count = Counter(item.kind for item in rows)
+        return self.ask(
+            request,
+            action,
+            title,
+            rows,
+            what=resending.in_words(count),
+            handovers=count[OutboxItem.Kind.HANDOVER],
+            revocations=count[OutboxItem.Kind.REVOCATION],
+            others=len(rows) < len(chosen),
+        )
 
     def _for_each(
         self,
         request: HttpRequest,
-        queryset: QuerySet[OutboxItem],
+        items: Iterable[OutboxItem],
         act: Callable[[OutboxItem], None],
         entry: Any,
     ) -> list[OutboxItem]:
         """Those that it could be done with; of the others, the reason is said."""
         done = []
-        for item in queryset:
+        for item in items:
             try:
                 act(item)
             except resending.NotPossible as refused:

@@ -3,17 +3,16 @@
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
-from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import get_language_bidi, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import diagram, lifecycle
 from ..models import Link, LinkEvent, Reason
+from .asking import AskingMixin
 from .look_at_only import (
     LookAtOnlyAdmin,
     LookAtOnlyInline,
@@ -21,9 +20,6 @@ from .look_at_only import (
     stored_or_none,
     with_reason,
 )
-
-#: So many links are ended by one request: for each, a peer has to be told.
-MOST_AT_ONCE = 200
 
 
 class EventMixin:
@@ -50,7 +46,7 @@ class LinkEventInline(EventMixin, LookAtOnlyInline):
 
 
 @admin.register(Link)
-class LinkAdmin(LookAtOnlyAdmin):
+class LinkAdmin(AskingMixin, LookAtOnlyAdmin):
     list_display = (
         "user",
         "peer",
@@ -124,30 +120,16 @@ class LinkAdmin(LookAtOnlyAdmin):
 
     @admin.action(description=_("Disconnect"), permissions=["disconnect"])
     def disconnect(self, request: HttpRequest, queryset: QuerySet[Link]) -> HttpResponse | None:
-        """Asks first; the answer comes as the same action."""
-        links = list(queryset.filter(status=Link.Status.ACTIVE)[: MOST_AT_ONCE + 1])
+        links = self.chosen(request, queryset.filter(status=Link.Status.ACTIVE))
+        if links is None:
+            return None
         if not links:
             self.message_user(request, gettext("These have ended already."), messages.WARNING)
-        elif len(links) > MOST_AT_ONCE:
-            text = gettext("Disconnect at most %d at once.") % MOST_AT_ONCE
-            self.message_user(request, text, messages.ERROR)
-        elif "sure" not in request.POST:
-            return self._ask(request, links)
+        elif not self.is_sure(request):
+            return self.ask(request, "disconnect", gettext("Disconnect"), links)
         else:
             self._end(request, links)
         return None
-
-    def _ask(self, request: HttpRequest, links: list[Link]) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": gettext("Disconnect"),
-            "opts": self.opts,
-            "links": links,
-            "media": self.media,
-            "checkbox_name": ACTION_CHECKBOX_NAME,
-        }
-        request.current_app = self.admin_site.name
-        return TemplateResponse(request, "reciprocal_oauth/admin/disconnect.html", context)
 
     def _end(self, request: HttpRequest, links: list[Link]) -> None:
         count = 0

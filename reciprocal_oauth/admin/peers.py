@@ -23,6 +23,7 @@ from ..delivery import pausing
 from ..models import Link, Peer
 from ..party_a import resending
 from ..transactions import on_commit
+from .asking import AskingMixin
 from .look_at_only import NoSecretLookupsMixin
 from .overview_page import OverviewMixin
 from .peer_form import PeerForm
@@ -33,6 +34,7 @@ from .peer_test_page import PeerTestMixin
 
 @admin.register(Peer)
 class PeerAdmin(
+    AskingMixin,
     OverviewMixin,
     PeerLookUpMixin,
     PeerSheetMixin,
@@ -187,8 +189,16 @@ class PeerAdmin(
         self._switch(request, queryset, True)
 
     @admin.action(description=_("Disable selected peers"), permissions=["change"])
-    def disable(self, request: HttpRequest, queryset: QuerySet[Peer]) -> None:
-        self._switch(request, queryset, False)
+    def disable(self, request: HttpRequest, queryset: QuerySet[Peer]) -> HttpResponse | None:
+        peers: Any = self.chosen(request, queryset.filter(enabled=True))
+        if peers and not self.is_sure(request):
+            links = sum(peer.active_links for peer in peers)
+            meaning = Peer._meta.get_field("enabled").help_text
+            title = gettext("Disable selected peers")
+            return self.ask(request, "disable", title, peers, links=links, meaning=meaning)
+        if peers is not None:
+            self._switch(request, queryset, False)
+        return None
 
     @admin.action(description=_("Resume delivery to selected peers"), permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Peer]) -> None:

@@ -1,5 +1,6 @@
 """Hand-overs in the admin: sent again and stopped by those who may; peers that are paused."""
 
+import html
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.contrib.messages import get_messages
 from django.test import Client
 from django.utils import timezone
 
+from reciprocal_oauth.admin.deliveries import OutboxItemAdmin
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.secret import Secret
 
@@ -32,13 +34,17 @@ def rows(link_as_a: Link) -> list[OutboxItem]:
     ]
 
 
-def _act(client: Client, action: str, *rows: Any) -> list[str]:
-    response = client.post(
-        admin_url(type(rows[0]), "changelist"),
-        {"action": action, "_selected_action": [row.pk for row in rows]},
-        follow=True,
-    )
+def _choose(client: Client, action: str, *rows: Any, query: str = "", **sent: str) -> Any:
+    url = admin_url(type(rows[0]), "changelist") + query
+    chosen = {"action": action, "_selected_action": [row.pk for row in rows]}
+    response = client.post(url, {**chosen, **sent}, follow=True)
     text_of(response)
+    return response
+
+
+def _act(client: Client, action: str, *rows: Any) -> list[str]:
+    """What is said once the question is answered with yes."""
+    response = _choose(client, action, *rows, sure="yes")
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 
@@ -66,6 +72,78 @@ def test_what_is_under_way_is_stopped(admin: Client, rows: list[OutboxItem]) -> 
     assert said[-1] == "Stopped: 1 revocation."
 
 
+@pytest.mark.parametrize(
+    ("action", "place", "question", "consequence"),
+    [
+        ("resend", 0, "Send 1 revocation again?", "is asked once more to end a token of ours"),
+        ("cancel", 1, "Stop 1 revocation?", "our token stays alive at the other site"),
+    ],
+)
+def test_both_ask_first_and_name_what_they_are_about(
+    admin: Client,
+    rows: list[OutboxItem],
+    action: str,
+    place: int,
+    question: str,
+    consequence: str,
+) -> None:
+    text = text_of(_choose(admin, action, *rows))
+
+    assert question in text
+    assert consequence in text
+    assert f'name="_selected_action" value="{rows[place].pk}"' in text
+    assert f'name="_selected_action" value="{rows[1 - place].pk}"' not in text
+    assert _states(rows) == [State.DEAD, State.PENDING]
+
+
+@pytest.mark.parametrize(
+    ("action", "state", "consequence"),
+    [
+        ("resend", State.DEAD, "the other site gets a new code"),
+        ("cancel", State.PENDING, "a code that is on its way is refused"),
+    ],
+)
+def test_of_hand_overs_it_is_said_what_comes_of_them(
+    admin: Client, link_as_a: Link, action: str, state: str, consequence: str
+) -> None:
+    row = OutboxItem.objects.create(peer=link_as_a.peer, link=link_as_a, state=state)
+
+    text = text_of(_choose(admin, action, row))
+
+    assert consequence in text
+    assert "revocation" not in text
+
+
+def test_what_cannot_be_done_is_said_without_a_question(
+    admin: Client, rows: list[OutboxItem]
+) -> None:
+    response = _choose(admin, "resend", rows[1])
+
+    said = [str(message) for message in get_messages(response.wsgi_request)]
+    assert said == [f"revocation there #{rows[1].pk}: It was not given up."]
+
+
+def test_question_and_answer_lead_back_to_the_list_as_it_was_filtered(
+    admin: Client, rows: list[OutboxItem]
+) -> None:
+    url = admin_url(OutboxItem, "changelist") + "?state__exact=dead&q=music"
+
+    question = _choose(admin, "resend", rows[0], query="?state__exact=dead&q=music")
+
+    assert text_of(question).count(f'"{html.escape(url)}"') == 2
+    sent = {"action": "resend", "_selected_action": rows[0].pk, "sure": "yes"}
+    assert admin.post(url, sent)["Location"] == url
+
+
+def test_only_so_many_at_once(
+    admin: Client, rows: list[OutboxItem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OutboxItemAdmin, "most_at_once", 1)
+
+    assert _act(admin, "resend", *rows) == ["Choose at most 1 at once."]
+    assert _states(rows) == [State.DEAD, State.PENDING]
+
+
 @pytest.mark.threat("W7")
 @pytest.mark.parametrize("action", ["resend", "cancel"])
 def test_both_need_the_permission_to_change(
@@ -83,7 +161,7 @@ def test_both_need_the_permission_to_change(
 def test_nothing_is_sent_again_by_get(admin: Client, rows: list[OutboxItem]) -> None:
     admin.get(
         admin_url(OutboxItem, "changelist"),
-        {"action": "resend", "_selected_action": [rows[0].pk]},
+        {"action": "resend", "_selected_action": [rows[0].pk], "sure": "yes"},
     )
 
     assert _states(rows) == [State.DEAD, State.PENDING]

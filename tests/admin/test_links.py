@@ -8,6 +8,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from reciprocal_oauth import lifecycle
+from reciprocal_oauth.admin.links import LinkAdmin
 from reciprocal_oauth.models import Link, OutboxItem
 
 from .conftest import admin_url, text_of
@@ -80,11 +81,11 @@ def test_who_may_change_links_may_end_them(staff: Callable[..., Client], full_li
 def test_only_so_many_at_once(
     admin: Client, full_link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reciprocal_oauth.admin.links.MOST_AT_ONCE", 0)
+    monkeypatch.setattr(LinkAdmin, "most_at_once", 0)
 
-    assert messages_of(disconnect(admin, full_link, sure="yes")) == [
-        "Disconnect at most 0 at once."
-    ]
+    said = messages_of(disconnect(admin, full_link, sure="yes"))
+
+    assert said == ["Choose at most 0 at once."]
     assert is_active(full_link)
 
 

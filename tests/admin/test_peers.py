@@ -324,7 +324,7 @@ def test_switching(admin: Client, make_peer: Any, action: str, on: bool) -> None
 
     admin.post(
         admin_url(Peer, "changelist"),
-        {"action": action, "_selected_action": [peer.pk for peer in peers]},
+        {"action": action, "_selected_action": [peer.pk for peer in peers], "sure": "yes"},
     )
 
     assert set(Peer.objects.values_list("enabled", flat=True)) == {on}
@@ -332,10 +332,23 @@ def test_switching(admin: Client, make_peer: Any, action: str, on: bool) -> None
     assert LogEntry.objects.get().object_repr == ("Two" if on else "One")
 
 
+def test_disabling_asks_first_and_counts_the_links_that_stop(
+    admin: Client, peer: Peer, link_as_a: Link
+) -> None:
+    chosen = {"action": "disable", "_selected_action": [peer.pk]}
+
+    text = text_of(admin.post(admin_url(Peer, "changelist"), chosen))
+
+    assert "Disable this peer?" in text
+    assert "1 active link stops at once" in text
+    peer.refresh_from_db()
+    assert peer.enabled
+
+
 @pytest.mark.threat("W7")
 def test_switching_needs_the_permission_and_post(staff: Callable[..., Client], peer: Peer) -> None:
     client = staff("view_peer")
-    chosen = {"action": "disable", "_selected_action": [peer.pk]}
+    chosen = {"action": "disable", "_selected_action": [peer.pk], "sure": "yes"}
 
     client.post(admin_url(Peer, "changelist"), chosen)
     client.get(admin_url(Peer, "changelist"), chosen)

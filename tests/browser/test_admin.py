@@ -158,7 +158,11 @@ def test_a_hand_over_that_was_given_up_is_sent_again(
     page.locator("#result_list tbody input[type=checkbox]").check()
     page.select_option("select[name=action]", "resend")
     page.get_by_role("button", name="Run").or_(page.get_by_role("button", name="Go")).click()
+    page.get_by_text("Send 1 hand-over again?").wait_for()
+    check(page, "resend")
+    page.get_by_role("button", name="Yes, send again").click()
     page.get_by_text("Sent again: 1 hand-over.").wait_for()
+    assert page.url.endswith("?state__exact=dead")
 
     wait_for_both_ways(person)
     page.goto(f"{assistant.url}/admin/reciprocal_oauth/link/")
