@@ -41,8 +41,8 @@ LAYERS: list[tuple[str, ...]] = [
 #: Inside functions only, to be safe before Django has loaded the models.
 LATE = {("__init__", "session"), ("apps", "wiring")}
 
-#: The modules of ``client`` that speak to the network.
-DOOR = ("http", "connection", "addresses")
+#: The modules of ``client`` that speak to the network, or know its errors.
+DOOR = ("http", "connection", "addresses", "failures")
 
 #: Names of django-oauth-toolkit that its next releases keep where they are.
 STABLE_IN_DOT = {

@@ -10,6 +10,7 @@ from typing import Any
 from ..conf import settings
 from ..exceptions import AddressRefused, PeerUnreachable
 from ..networks import is_allowed
+from . import failures
 
 #: Most names that are looked up at once. A look-up that hangs keeps its thread for as long as the
 #: system's resolver likes, and there is no way to end it.
@@ -33,9 +34,10 @@ def resolve(host: str, port: int) -> Sequence[str]:
     try:
         found = _lookup(host, port).result(limit)
     except TimeoutError:
-        raise PeerUnreachable(f"{host} does not resolve: no answer in {limit:g} s") from None
+        raise PeerUnreachable(f"{host} does not resolve: no answer in {limit:g} s.") from None
     except (OSError, UnicodeError) as error:
-        raise PeerUnreachable(f"{host} does not resolve: {error}") from error
+        reason = failures.of_look_up(error)
+        raise PeerUnreachable(f"{host} does not resolve: {reason}") from error
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
         if not is_allowed(address):

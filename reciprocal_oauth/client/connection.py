@@ -165,7 +165,8 @@ class _Pinned:
                 )
             except OSError as error:
                 last = error
-        raise NewConnectionError(self, f"Cannot connect: {last}")  # type: ignore[arg-type]
+        text = f"Cannot connect: {last}"
+        raise NewConnectionError(self, text) from last  # type: ignore[arg-type]
 
 
 class _PinnedHTTPConnection(_Pinned, HTTPConnection):

@@ -35,6 +35,7 @@ from ..exceptions import (
     TLSFailed,
 )
 from ..urls_of_peers import url_problem
+from . import failures
 from .connection import PinnedHTTPPool, PinnedHTTPSPool
 
 USER_AGENT = f"reciprocal_oauth/{__version__}"
@@ -104,7 +105,9 @@ def call(
     except (ReciprocalError, ImproperlyConfigured) as error:
         raise error.with_traceback(None) from None
     except Exception as error:
-        raise translated(error, url) from None
+        # What was cut off at the deadline looks like a connection that was closed.
+        if not _is_overdue(begun):
+            raise translated(error, url) from None
     if _is_overdue(begun):
         raise PeerUnreachable(f"{_origin(url)} did not finish its answer in time.")
     return Answer(response.status_code, response.headers, content, problem)
@@ -240,7 +243,7 @@ def _is_overdue(begun: float) -> bool:
 
 
 def translated(error: Exception, url: str) -> ReciprocalError:
-    """Our error for a foreign one: it names the origin and the kind, never the request."""
+    """Our error for a foreign one: it names the origin and the reason, never the request."""
     if isinstance(
         error,
         requests.exceptions.InvalidURL
@@ -248,11 +251,8 @@ def translated(error: Exception, url: str) -> ReciprocalError:
         | requests.exceptions.MissingSchema,
     ):
         return AddressRefused(f"{_origin(url)} is not a URL to call.")
-    cause: BaseException = error
-    while (inner := cause.__cause__ or cause.__context__) is not None:
-        cause = inner
     kind = TLSFailed if isinstance(error, requests.exceptions.SSLError) else PeerUnreachable
-    return kind(f"{_origin(url)}: {type(error).__name__} ({type(cause).__name__})")
+    return kind(f"{_origin(url)}: {failures.in_words(error)}")
 
 
 def _origin(url: str) -> str:

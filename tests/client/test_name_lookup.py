@@ -131,10 +131,20 @@ def test_a_name_that_could_not_be_asked_for_is_asked_for_the_next_time(
     assert resolve("peer.example", 443) == [PUBLIC]
 
 
-def test_the_resolver_says_why_a_name_does_not_resolve(names: Names) -> None:
-    names.resolve("peer.example", socket.gaierror(socket.EAI_AGAIN, "Temporary failure"))
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "there is no such name"),
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), "no name server answers"),
+        (socket.gaierror(socket.EAI_FAIL, "?"), r"the look-up failed \(gaierror\)"),
+    ],
+)
+def test_it_is_said_in_words_why_a_name_does_not_resolve(
+    error: OSError, reason: str, names: Names
+) -> None:
+    names.resolve("peer.example", error)
 
-    with pytest.raises(PeerUnreachable, match=r"peer\.example does not resolve: .*Temporary"):
+    with pytest.raises(PeerUnreachable, match=rf"^peer\.example does not resolve: {reason}"):
         http.call("GET", "https://peer.example/")
 
 

@@ -1,8 +1,10 @@
 """A peer proves who it is with its certificate, or nothing is said to it."""
 
 import shutil
+import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -124,7 +126,7 @@ def test_a_certificate_for_something_else_is_none(
     )
     server = serve(answering(OK), tls=_context(issued))
 
-    with pytest.raises(PeerUnreachable, match="SSL"):
+    with pytest.raises(PeerUnreachable, match="is for another name"):
         http.call("POST", f"https://{host}:{server.port}/token/", data={"code": "c0de"})
 
     assert server.connections == 1
@@ -134,9 +136,17 @@ def test_a_certificate_for_something_else_is_none(
 @pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.threat("H10", "R8")
 @pytest.mark.usefixtures("trusted")
-@pytest.mark.parametrize("fault", ["self-signed", "wrong name", "expired", "not valid yet"])
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("self-signed", "is of an issuer unknown here"),
+        ("wrong name", "is for another name"),
+        ("expired", "has expired"),
+        ("not valid yet", "is not valid yet"),
+    ],
+)
 def test_nothing_is_said_to_a_peer_with_a_bad_certificate(
-    fault: str, serve: Serve, authority: trustme.CA
+    fault: str, reason: str, serve: Serve, authority: trustme.CA
 ) -> None:
     now = datetime.now(UTC)
     certificate = {
@@ -147,7 +157,7 @@ def test_nothing_is_said_to_a_peer_with_a_bad_certificate(
     }[fault]()
     server = serve(answering(OK), tls=_context(certificate))
 
-    with pytest.raises(PeerUnreachable, match="SSL"):
+    with pytest.raises(PeerUnreachable, match=f"its certificate {reason}"):
         http.call("POST", _url(server), data={"code": "c0de"})
 
     assert server.connections == 1
@@ -187,7 +197,7 @@ def test_authorities_that_are_replaced_count_from_the_next_call(
     assert http.call("GET", _url(server)).status == 200
 
     trustme.CA().cert_pem.write_to_path(trusted)
-    with pytest.raises(PeerUnreachable, match="SSL"):
+    with pytest.raises(PeerUnreachable, match="an issuer unknown here"):
         http.call("GET", _url(server))
 
     authority.cert_pem.write_to_path(trusted)
@@ -236,7 +246,7 @@ def test_a_private_authority_is_not_trusted_unless_the_settings_name_it(
         monkeypatch.setenv(variable, trusted)
     server = serve(answering(OK), tls=_context(authority.issue_cert(NAME)))
 
-    with pytest.raises(PeerUnreachable, match="SSL"):
+    with pytest.raises(PeerUnreachable, match="an issuer unknown here"):
         http.call("GET", _url(server))
 
 
@@ -269,6 +279,23 @@ def test_a_server_that_does_not_speak_tls_learns_nothing(serve: Serve, settings:
         http.call("POST", _url(server), data={"code": "c0de"})
 
     assert b"c0de" not in b"".join(server.requests)
+
+
+@pytest.mark.usefixtures("trusted")
+def test_it_is_said_that_there_is_no_https_at_an_address() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def refuse() -> None:
+            connection, _address = listening.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        refusing = threading.Thread(target=refuse)
+        refusing.start()
+        with pytest.raises(PeerUnreachable, match="there is no https at this address"):
+            http.call("GET", f"https://{NAME}:{listening.getsockname()[1]}/token/")
+        refusing.join()
 
 
 @pytest.mark.threat("H8")
