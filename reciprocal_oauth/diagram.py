@@ -23,8 +23,13 @@ _ORDER = (Step.A, Step.B, Step.C, Step.D, Step.CONSENT, Step.E, Step.F, Step.G)
 _FROM_A_TO_B = (Step.A, Step.C, Step.E, Step.G)
 _REVERSE = (Step.E, Step.F, Step.G)
 
-#: Pixels, and letters of a line that fit between the two parties on a screen of 360 pixels.
-_TOP, _LABEL, _LINE, _PADDING, _LETTERS = 56, 20, 18, 14, 32
+#: Pixels.
+_TOP, _LABEL, _LINE, _PADDING = 56, 20, 18, 14
+#: Letters of a line that fit between the two parties on a screen of 320 pixels (WCAG 2.2, 1.4.10):
+#: what a step is, in bold, and what came of it, which is smaller.
+_LETTERS, _SMALL_LETTERS = 26, 32
+#: Those of a time, with the mark of a state and what is between them.
+_TIME_LETTERS = 28
 _NAME_LETTERS = 14
 #: Where the two parties stand, in percent of the width.
 _LEFT, _RIGHT = 3, 97
@@ -38,6 +43,7 @@ class Row:
     :ivar at: when it happened; ``None`` where that is not known here, or not yet.
     :ivar label: what the step is; ``why`` says what went wrong. Both in lines, each with its
         height in pixels.
+    :ivar time_y: the height of ``at``: that of ``said``, or below it where one line is too short.
     :ivar start: where the arrow begins, in percent of the width; ``end`` is its point.
     """
 
@@ -54,6 +60,7 @@ class Row:
     height: int
     arrow_y: int
     said_y: int
+    time_y: int
     start: int
     end: int
 
@@ -65,6 +72,7 @@ class Row:
 @dataclass(frozen=True)
 class Diagram:
     """:ivar near: the name of party A, and ``far`` that of party B, short enough for the drawing.
+    :ivar there: the name of the other site, as short.
     :ivar near_x: where party A stands, in percent of the width, and ``far_x`` party B.
     :ivar height: in pixels.
     :ivar is_under_way: whether it moves on without the person who looks at it.
@@ -73,6 +81,7 @@ class Diagram:
     party: str
     near: str
     far: str
+    there: str
     near_x: int
     far_x: int
     rows: list[Row]
@@ -136,7 +145,10 @@ def draw(
     flow = _newest_flow(link, events)
     if flow is None:
         return None
-    here, there = _("This site"), link.peer.name
+    here, there = _("This site"), Truncator(link.peer.name).chars(_NAME_LETTERS)
+    decided = _("The person decides what this site may do")
+    if flow.party == Party.A:
+        decided = _("The person decides what %(name)s may do") % {"name": there}
     near, far = (here, there) if flow.party == Party.A else (there, here)
     near_x, far_x = (_RIGHT, _LEFT) if mirrored else (_LEFT, _RIGHT)
     rows, y = [], _TOP
@@ -145,13 +157,15 @@ def draw(
         ends = (near_x, far_x) if step in _FROM_A_TO_B else (far_x, near_x)
         if step == Step.CONSENT:
             ends = (near_x, near_x)
-        row = _row(step, state, why, flow.events.get(step), _label(step, near, far), y, ends)
+        text = decided if step == Step.CONSENT else _label(step)
+        row = _row(step, state, why, flow.events.get(step), text, y, ends)
         rows.append(row)
         y += row.height
     return Diagram(
         party=flow.party,
         near=Truncator(near).chars(_NAME_LETTERS),
         far=Truncator(far).chars(_NAME_LETTERS),
+        there=there,
         near_x=near_x,
         far_x=far_x,
         rows=rows,
@@ -240,7 +254,7 @@ def _why_for_people(link: Link, state: str, reason: str, last: str) -> str:
     return for_people(reason, link.peer.name)
 
 
-def _label(step: Step, near: str, far: str) -> str:
+def _label(step: Step) -> str:
     match step:
         case Step.A:
             return _("asks for access, through the browser")
@@ -250,10 +264,6 @@ def _label(step: Step, near: str, far: str) -> str:
             return _("hands in that code")
         case Step.D:
             return _("gives an access token")
-        case Step.CONSENT:
-            return _("The person decides what %(name)s may do") % {
-                "name": Truncator(far).chars(_NAME_LETTERS)
-            }
         case Step.E:
             return _("hands over a code for the way back")
         case Step.F:
@@ -288,41 +298,51 @@ def _row(
     ends: tuple[int, int],
 ) -> Row:
     letter = "" if step == Step.CONSENT else str(step)
-    lines = _wrapped(f"({letter}) {text}" if letter else text)
+    said = _said(step, state)
+    at = event.at if event is not None and state != AHEAD else None
+    lines = _wrapped(f"({letter}) {text}" if letter else text, _LETTERS)
     label = [(top + _PADDING + _LABEL * number, line) for number, line in enumerate(lines, 1)]
     arrow_y = label[-1][0] + 9
     said_y = arrow_y + _LINE
-    reasons = [(said_y + _LINE * number, line) for number, line in enumerate(_wrapped(why), 1)]
+    is_long = at is not None and _width(said) + _TIME_LETTERS > _SMALL_LETTERS
+    time_y = said_y + _LINE if is_long else said_y
+    whys = _wrapped(why, _SMALL_LETTERS)
+    reasons = [(time_y + _LINE * number, line) for number, line in enumerate(whys, 1)]
     return Row(
         step=step,
         letter=letter,
         state=state,
-        said=_said(step, state),
-        at=event.at if event is not None and state != AHEAD else None,
+        said=said,
+        at=at,
         text=text,
         explanation=why,
         label=label,
         why=reasons,
         top=top,
-        height=said_y + _LINE * len(reasons) + _PADDING // 2 - top,
+        height=time_y + _LINE * len(reasons) + _PADDING // 2 - top,
         arrow_y=arrow_y,
         said_y=said_y,
+        time_y=time_y,
         start=ends[0],
         end=ends[1],
     )
 
 
-def _wrapped(text: str) -> list[str]:
-    """``text`` in lines that fit: SVG breaks none. East Asian letters are wider, 14 pixels to about
-    8 of others, and need no space to break at."""
+def _wrapped(text: str, letters: int) -> list[str]:
+    """``text`` in lines that fit: SVG breaks none. East Asian letters need no space to break at."""
     lines, line, width = [], "", 0.0
     for letter in text:
-        is_wide = unicodedata.east_asian_width(letter) in "WF"
-        size = 1.75 if is_wide else 1
-        if width + size > _LETTERS:
+        size = _width(letter)
+        if width + size > letters:
             kept, space, rest = line.rpartition(" ")
-            full, line = (kept, rest) if space and letter != " " and not is_wide else (line, "")
+            breaks_here = letter == " " or size > 1
+            full, line = (kept, rest) if space and not breaks_here else (line, "")
             lines.append(full)
-            width = len(line)
+            width = _width(line)
         line, width = line + letter, width + size
     return [each.strip() for each in (*lines, line) if each.strip()]
+
+
+def _width(text: str) -> float:
+    """In letters. East Asian ones are wider, 14 pixels to about 8 of others."""
+    return sum(1.75 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)

@@ -1,5 +1,6 @@
 """The steps of a link, drawn, and the page that follows what is under way."""
 
+import html
 import re
 from typing import Any
 
@@ -161,6 +162,43 @@ def test_the_letter_of_a_step_stands_with_its_words_also_where_these_have_no_spa
     lines = re.findall(r'class="ro-diagram-label"[^>]*>([^<]*)<', page)
     assert any(line.startswith("(A) ") for line in lines)
     assert not [line for line in lines if re.fullmatch(r"\(.\)", line)]
+
+
+def test_this_site_has_its_name_in_mid_sentence_also_as_party_b(
+    browser: Client, token_of_a: Any
+) -> None:
+    page = browser.get(f"/connections/links/{Link.objects.get().pk}/").content.decode()
+
+    assert "The person decides what this site may do" in page
+    assert "The steps between this site and Music" in page
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es"])
+def test_what_a_step_is_fits_between_the_parties_on_a_small_screen(
+    browser: Client, peer: Peer, language: str
+) -> None:
+    """26 letters in bold do, at 320 pixels (WCAG 2.2, success criterion 1.4.10)."""
+    connect(browser)
+    path = f"/connections/links/{Link.objects.get().pk}/"
+
+    page = browser.get(path, headers={"accept-language": language}).content.decode()
+
+    lines = re.findall(r'class="ro-diagram-label"[^>]*>([^<]*)<', page)
+    assert len(lines) > 8
+    assert [line for line in map(html.unescape, lines) if len(line) > 26] == []
+
+
+def test_a_time_that_does_not_fit_beside_its_state_stands_below_it(
+    browser: Client, peer: Peer
+) -> None:
+    """On a screen of 320 pixels, neither may run over what it stands between."""
+    browser.post(connect(browser)["Location"], {"answer": "deny"})
+
+    tags = Tags(browser.get(f"/connections/links/{Link.objects.get().pk}/"))
+
+    below = [tag for tag in tags.named("text") if tag["class"] == "ro-diagram-said ro-diagram-time"]
+    assert len(below) == 1
+    assert len(tags.named("tspan")) == 4
 
 
 @pytest.mark.threat("W3")
