@@ -9,7 +9,7 @@ from django.test import Client
 
 from reciprocal_oauth import lifecycle
 from reciprocal_oauth.admin.links import LinkAdmin
-from reciprocal_oauth.models import Link, OutboxItem
+from reciprocal_oauth.models import InboxItem, Link, OutboxItem
 
 from .conftest import admin_url, text_of
 from .test_peers import messages_of
@@ -21,6 +21,18 @@ def test_it_draws_the_steps_of_the_link(admin: Client, full_link: Link) -> None:
     assert 'data-drawn="E" data-state="done"' in page
     assert 'data-drawn="F" data-state="failed"' in page
     assert "reciprocal_oauth/admin.css" in page
+
+
+def test_its_page_leads_to_its_hand_overs_those_who_may_see_them(
+    staff: Callable[..., Client], full_link: Link
+) -> None:
+    page = admin_url(Link, "change", full_link.pk)
+    sent, received = (admin_url(each, "changelist") for each in (OutboxItem, InboxItem))
+
+    text = text_of(staff("view_link", "view_outboxitem").get(page))
+
+    assert f'href="{sent}?q={full_link.pk}"' in text
+    assert received not in text
 
 
 # Ending them
@@ -39,6 +51,7 @@ def test_a_link_is_ended_after_a_question(admin: Client, full_link: Link) -> Non
     question = disconnect(admin, full_link)
 
     assert "alice – Music" in text_of(question)
+    assert f'<li><a href="{admin_url(Link, "changelist")}">Links</a></li>' in text_of(question)
     assert is_active(full_link)
 
     assert messages_of(disconnect(admin, full_link, sure="yes")) == ["1 link was ended."]
