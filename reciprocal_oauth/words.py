@@ -15,8 +15,6 @@ from .models.reasons import for_people
 from .party_a import consent, updates
 from .party_a.mending import Mend, is_being_redeemed, is_held_up, mend_of
 
-#: Why a peer has no access here although it could be given some again at once.
-_LOST_HERE = (Link.Reason.REVOKED_HERE, Link.Reason.EXPIRED)
 #: Tones: it works, it is on its way, the person is asked something, it does not work, it is over.
 GOOD, WAITING, ASKING, BAD, OFF = "good", "waiting", "asking", "bad", "off"
 
@@ -237,7 +235,7 @@ def _advice(link: Link, mend: Mend) -> str:
             return _("Connect again: you will be asked at %(name)s once more.") % name
         case Mend.CONNECT:
             return _("Connect again. If that does not help, tell the people who run this site.")
-        case Mend.FINISH if link.incoming_reason in _LOST_HERE:
+        case Mend.FINISH if link.incoming_reason in updates.LOST_HERE:
             return _("Allow it again, and %(name)s gets new access.") % name
         case Mend.FINISH:
             return _("Allow it again. If that does not help, tell the people who run this site.")

@@ -19,12 +19,15 @@ from .consent import decide_anew, queue_handover
 #: codes a minute are all that a peer takes.
 PAUSE_SECONDS = 6
 
+#: Why a peer has no access here any more although nothing failed: it was taken back, or ran out.
+LOST_HERE = (Link.Reason.REVOKED_HERE, Link.Reason.EXPIRED)
+
 _CHANGEABLE = (Link.Incoming.GRANTED, Link.Incoming.ACTIVE, Link.Incoming.BROKEN)
 
 
 class CannotChange(Exception):
-    """The link has ended, gives the peer nothing, cannot give it what was chosen, or has changed
-    since the person saw it."""
+    """The link has ended, gives the peer nothing or no longer, cannot give it what was chosen, or
+    has changed since the person saw it."""
 
 
 def choices(link: Link) -> list[tuple[str, str]]:
@@ -41,8 +44,11 @@ def chosen_now(link: Link) -> set[str]:
 
 
 def can_change(link: Link) -> bool:
-    """Whether there is something to change."""
-    return link.is_active and link.incoming_state in _CHANGEABLE
+    """Whether there is something to change. Not where the peer has lost its access here: a new code
+    would give it some again, even to who takes more away. Allowing it again is a question of its
+    own (:mod:`.consent`)."""
+    is_lost = link.incoming_state == Link.Incoming.BROKEN and link.incoming_reason in LOST_HERE
+    return link.is_active and link.incoming_state in _CHANGEABLE and not is_lost
 
 
 def is_changeable(link: Link) -> bool:

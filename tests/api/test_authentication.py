@@ -173,9 +173,20 @@ def test_a_peer_cannot_answer_its_own_question(
 
 
 @pytest.mark.threat("A3")
-@pytest.mark.parametrize(("method", "path"), [("post", "consent"), ("put", "scopes")])
+@pytest.mark.parametrize(
+    ("method", "path", "refusal"),
+    [
+        ("post", "consent", (403, "own_access")),
+        ("put", "scopes", (409, "not_changeable")),
+    ],
+)
 def test_a_peer_cannot_give_itself_again_what_the_person_has_taken_back(
-    link: Link, application: Any, make_token: Callable[..., Any], method: str, path: str
+    link: Link,
+    application: Any,
+    make_token: Callable[..., Any],
+    method: str,
+    path: str,
+    refusal: tuple[int, str],
 ) -> None:
     """With the token of another account of the person's at the same peer."""
     peer = link.peer
@@ -192,7 +203,7 @@ def test_a_peer_cannot_give_itself_again_what_the_person_has_taken_back(
 
     response = peers_own.call(method, f"/links/{link.pk}/{path}/", {"scopes": ["profile"]})
 
-    assert problem(response) == (403, "own_access")
+    assert problem(response) == refusal
     assert Link.objects.get().incoming_state == Link.Incoming.BROKEN
 
 

@@ -329,7 +329,12 @@ def test_a_body_that_is_wrong_is_refused_and_says_where(
 
 @pytest.mark.parametrize(
     "values",
-    [{"status": "ended", "incoming_state": "ended"}, {"incoming_state": "denied"}],
+    [
+        {"status": "ended", "incoming_state": "ended"},
+        {"incoming_state": "denied"},
+        {"incoming_state": "broken", "incoming_reason": "revoked_here"},
+        {"incoming_state": "broken", "incoming_reason": "expired"},
+    ],
 )
 def test_where_nothing_can_be_changed_it_says_so(
     api: Api, link: Link, values: dict[str, str]

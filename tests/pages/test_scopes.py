@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from oauth2_provider.models import get_refresh_token_model
 from pytest_django import Settings
 
 from reciprocal_oauth.models import Link, OutboxItem, Peer
@@ -128,6 +129,28 @@ def test_a_page_that_is_out_of_date_allows_nothing_again(browser: Client, link: 
 
 
 @pytest.mark.threat("S4")
+@pytest.mark.django_db(transaction=True)
+def test_who_has_revoked_the_tokens_gives_none_back_by_unticking(
+    browser: Client, link: Link
+) -> None:
+    old = form_of(browser, link)
+    for token in get_refresh_token_model().objects.all():
+        token.revoke()
+
+    response = browser.post(page_of(link), {**old, "scopes": ["profile"]})
+
+    assert response["Location"] == f"/connections/links/{link.pk}/"
+    assert "Allow it again" in browser.get(response["Location"]).content.decode()
+    link.refresh_from_db()
+    assert (link.incoming_state, link.incoming_reason) == ("broken", Link.Reason.REVOKED_HERE)
+    assert not link.outbox.filter(state__in=OutboxItem.LIVE_STATES).exists()
+
+    browser.post(f"/connections/links/{link.pk}/consent/", {"scopes": ["profile"]})
+    link.refresh_from_db()
+    assert (link.incoming_scope, link.incoming_state) == ("profile", Link.Incoming.GRANTED)
+
+
+@pytest.mark.threat("S4")
 @pytest.mark.parametrize("seen", [{}, {"seen": "profile"}, {"seen": "playback profile history"}])
 def test_what_was_shown_is_not_for_the_browser_to_make_up(
     browser: Client, link: Link, seen: dict[str, str]
@@ -164,6 +187,8 @@ def test_what_a_change_cannot_keep_is_said_before(
         {"status": "ended", "incoming_state": "ended"},
         {"incoming_state": "offered"},
         {"incoming_state": "denied"},
+        {"incoming_state": "broken", "incoming_reason": "revoked_here"},
+        {"incoming_state": "broken", "incoming_reason": "expired"},
     ],
 )
 def test_where_nothing_can_be_changed_the_page_leads_back_and_nothing_leads_to_it(

@@ -13,6 +13,7 @@ from oauth2_provider.models import (
     get_refresh_token_model,
 )
 
+from reciprocal_oauth import lifecycle
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, OutboxItem, Peer, ReciprocalCode
 from reciprocal_oauth.party_a import updates
@@ -224,6 +225,19 @@ def test_a_peer_that_cannot_be_sent_a_code_can_still_be_given_less(
     assert link.incoming_state == Link.Incoming.ACTIVE
     with pytest.raises(CannotChange):
         change(link, ["profile", "playback"])
+
+
+@pytest.mark.threat("S4")
+@pytest.mark.parametrize("reason", [Link.Reason.REVOKED_HERE, Link.Reason.EXPIRED])
+def test_who_takes_away_from_a_peer_that_has_lost_its_access_gives_it_none_back(
+    link_as_a: Link, tokens: Tokens, reason: str
+) -> None:
+    lifecycle.lose_incoming(link_as_a, reason)
+
+    with pytest.raises(CannotChange):
+        change(link_as_a, ["profile"])
+
+    assert not OutboxItem.objects.filter(state__in=OutboxItem.LIVE_STATES).exists()
 
 
 @pytest.mark.threat("F14")
