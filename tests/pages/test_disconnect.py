@@ -117,6 +117,23 @@ def test_the_list_confirms_it_to_the_person_alone(
     assert "is disconnected" not in stranger.get(answer["Location"]).content.decode()
 
 
+def test_where_another_account_stays_connected_the_list_speaks_of_this_one_alone(
+    browser: Client, link: Link
+) -> None:
+    Link.objects.update(subject="1", account_name="alice.plays")
+    Link.objects.create(user=link.user, peer=link.peer, account_key="sub:2", subject="2")
+
+    answer = browser.post(f"/connections/links/{link.pk}/disconnect/")
+
+    page = browser.get(answer["Location"]).content.decode()
+    banner = page[page.index('id="ro-ended"') : page.index('id="ro-links"')]
+    assert "One of your connections with Music has ended" in banner
+    assert "Account there: alice.plays<" in banner
+    assert "Any other connection with Music goes on as before." in banner
+    assert "is disconnected" not in banner
+    assert "may do nothing here any more" not in banner
+
+
 def test_the_list_confirms_nothing_that_the_person_did_not_do(browser: Client, link: Link) -> None:
     page = f"/connections/?ended={link.pk}"
     assert "is disconnected" not in browser.get(page).content.decode()
