@@ -140,6 +140,16 @@ class Link(Row):
         )
 
     @property
+    def holds_access_there(self) -> bool:
+        """Whether we keep a token of the peer's, expired or not."""
+        return bool(self.refresh_token or self.access_token)
+
+    @property
+    def is_revocable_there(self) -> bool:
+        """Whether the peer can be told that its token is no longer needed (RFC 7009)."""
+        return self.holds_access_there and bool(self.peer.revocation_endpoint)
+
+    @property
     def incoming_limit(self) -> str:
         """The most that the peer's tokens may carry for this user today: what the user granted,
         the peer may hold, and the site still has."""

@@ -9,7 +9,7 @@ from django.test import Client
 
 from reciprocal_oauth import lifecycle
 from reciprocal_oauth.admin.links import LinkAdmin
-from reciprocal_oauth.models import InboxItem, Link, OutboxItem
+from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 
 from .conftest import admin_url, text_of
 from .test_peers import messages_of
@@ -58,6 +58,15 @@ def test_a_link_is_ended_after_a_question(admin: Client, full_link: Link) -> Non
     assert not is_active(full_link)
     assert LogEntry.objects.get().get_change_message() == "Disconnected."
     assert OutboxItem.objects.filter(kind=OutboxItem.Kind.REVOCATION, link=full_link).count() == 2
+
+
+@pytest.mark.parametrize("endpoint", ["https://music.example/revoke/", ""])
+def test_the_question_says_where_nothing_will_be_revoked(
+    admin: Client, full_link: Link, endpoint: str
+) -> None:
+    Peer.objects.update(revocation_endpoint=endpoint)
+
+    assert ("cannot be revoked" in text_of(disconnect(admin, full_link))) is (not endpoint)
 
 
 def test_the_page_of_a_link_offers_it_until_it_has_ended(admin: Client, full_link: Link) -> None:

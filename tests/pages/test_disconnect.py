@@ -51,6 +51,37 @@ def test_the_page_says_what_each_side_may_no_longer_do(
     assert "openid" not in page
 
 
+GIVES_BACK = "This site forgets its access at Music and gives it back there."
+CANNOT_TELL = "but cannot tell Music that it is over. End it there as well."
+
+
+@pytest.mark.rfc("7009", "2.1")
+@pytest.mark.parametrize("endpoint", ["https://music.example/revoke/", ""])
+def test_a_revocation_there_is_promised_where_there_is_one(
+    browser: Client, link: Link, endpoint: str
+) -> None:
+    Peer.objects.update(revocation_endpoint=endpoint, homepage="https://music.example/")
+    question = f"/connections/links/{link.pk}/disconnect/"
+
+    page = browser.get(question).content.decode()
+    browser.post(question)
+
+    queued = OutboxItem.objects.filter(kind=OutboxItem.Kind.REVOCATION).exists()
+    assert (GIVES_BACK in page) is queued is bool(endpoint)
+    assert (CANNOT_TELL in page) is (">Go to Music</a>" in page) is (not queued)
+
+
+def test_where_this_site_holds_nothing_there_nothing_is_given_back(
+    browser: Client, link: Link
+) -> None:
+    Link.objects.update(access_token="", refresh_token="")
+
+    page = browser.get(f"/connections/links/{link.pk}/disconnect/").content.decode()
+
+    assert GIVES_BACK not in page
+    assert CANNOT_TELL not in page
+
+
 @pytest.mark.parametrize("state", [Link.Incoming.OFFERED, Link.Incoming.DENIED])
 def test_what_was_only_asked_for_does_not_stop(browser: Client, link: Link, state: str) -> None:
     Link.objects.update(incoming_state=state, incoming_scope="", offered_scope="profile")
