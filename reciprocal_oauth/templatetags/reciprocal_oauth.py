@@ -19,6 +19,14 @@ register.filter(knows_accounts)
 
 
 @register.filter
+def name_with_account(link: Link) -> str:
+    """The peer's name and, where it is known, the account there: of several links with one peer
+    the name alone says nothing to who hears it without what stands around."""
+    account = link.account_name or link.subject
+    return f"{link.peer.name} ({account})" if account else link.peer.name
+
+
+@register.filter
 def problem_in_words(visit: AuthorizationRequest) -> str:
     """Why a visit to a peer came to nothing."""
     problem = AuthorizationRequest.Problem

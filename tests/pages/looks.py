@@ -1,5 +1,6 @@
 """What the pages are, and reading their HTML."""
 
+import re
 from html.parser import HTMLParser
 from typing import Any
 
@@ -15,6 +16,13 @@ HTML_PAGES = [
     "callback of nobody",
 ]
 PAGES = [*HTML_PAGES, "consent given", "disconnected", "connect", "callback", "list of nobody"]
+
+
+def heard(response: Any, *tags: str) -> list[str]:
+    """What is said of each element with one of these ``tags``: all text in it, hidden or not."""
+    page = response.content.decode()
+    found = re.findall(rf"<({'|'.join(tags)})\b[^>]*>(.*?)</\1>", page, re.DOTALL)
+    return [" ".join(re.sub("<[^>]+>", "", text).split()) for _tag, text in found]
 
 
 class Tags(HTMLParser):

@@ -15,7 +15,7 @@ from reciprocal_oauth.models.links import KEY_UNKNOWN, key_of_family, key_of_sub
 from reciprocal_oauth.models.reasons import for_people
 from reciprocal_oauth.party_a.mending import Mend
 
-from .looks import Tags
+from .looks import Tags, heard
 
 Reason, Incoming, Outgoing = Link.Reason, Link.Incoming, Link.Outgoing
 
@@ -332,13 +332,13 @@ def buttons(response: Any, link: Link) -> dict[str, str]:
     start = rf'<li class="ro-card" data-link="{link.pk}">'
     card = re.search(f"{start}.*?{end}", response.content.decode(), re.DOTALL)
     assert card
-    found = re.findall(r'<a class="ro-button" href="([^"]+)">([^<]+)</a>', card[0])
+    found = re.findall(r'<a class="ro-button" href="([^"]+)">([^<]+)<', card[0])
     found += re.findall(
-        r'<form method="post" action="([^"]+)"[^>]*>.*?<button class="ro-button">([^<]+)</button>',
+        r'<form method="post" action="([^"]+)"[^>]*>.*?<button class="ro-button">([^<]+)<',
         card[0],
         re.DOTALL,
     )
-    return {unescape(text): target for target, text in found}
+    return {unescape(text).strip(): target for target, text in found}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -427,6 +427,24 @@ def test_two_accounts_are_both_shown_and_another_can_be_connected(
     assert "Account there: alice<" in page
     assert "Account there: alice-at-work<" in page
     assert page.count("Connect another account") == 2  # The heading, and one button.
+
+
+def test_who_hears_names_and_controls_alone_can_tell_accounts_apart(
+    browser: Client, user: Any, peer: Peer
+) -> None:
+    for name in ("alice", "alice-at-work"):
+        account = {"account_key": key_of_subject(name), "subject": name, "incoming_state": "denied"}
+        make(Case("", Mend.NOTHING, link=account, peer=OPENID), user, peer)
+
+    controls = heard(browser.get("/connections/"), "a", "button")
+
+    for name in ("alice", "alice-at-work"):
+        assert {
+            f"Music ({name})",
+            f"Allow it after all: Music ({name})",
+            f"Details and history of Music ({name})",
+        } <= set(controls)
+    assert len(controls) == len(set(controls))
 
 
 def test_of_a_link_is_told_since_when_it_works_and_when_it_was_last_used(
