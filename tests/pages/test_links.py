@@ -147,6 +147,17 @@ def test_an_address_keeps_its_order_where_the_page_runs_from_right_to_left(
     assert "<bdi>https://music.example/</bdi>" in page
 
 
+def test_the_question_puts_an_address_on_the_side_of_the_name_that_it_belongs_to(
+    browser: Client, link_as_a: Link
+) -> None:
+    """As a block of its own, an isolated address would begin on the left beside Arabic."""
+    Peer.objects.update(homepage="https://music.example/")
+
+    page = browser.get(f"/connections/links/{link_as_a.pk}/consent/").content.decode()
+
+    assert '<div class="ro-detail"><bdi>https://music.example/</bdi></div>' in page
+
+
 @pytest.mark.parametrize(
     ("scope", "words"),
     [
