@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,8 +18,8 @@ from ..models.inbox import with_newest_code
 from ..party_a.mending import Mend, knows_accounts, mend_of
 from .protection import ProtectedPageMixin
 
-#: How long the list tells that the other side has ended a connection.
-_NEWS = timedelta(days=30)
+#: How long the list shows a connection that has ended.
+_SHOWN_ENDED = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,10 @@ class Offer:
     """A peer that can be connected.
 
     :ivar is_linked: whether it is connected already.
-    :ivar ended_there_at: when it ended the last connection, if that is news.
     """
 
     peer: Peer
     is_linked: bool
-    ended_there_at: datetime | None
 
 
 class OwnLinksMixin(ProtectedPageMixin, LoginRequiredMixin):
@@ -75,20 +73,17 @@ class LinkListView(OwnLinksMixin, ListView):
         context["starts_over"] = "start-over" in self.request.GET
         context["failed_attempt"] = self._failed_attempt()
         context["just_ended"] = self._just_ended()
+        context["ended"] = self._ended()
         return context
 
     def _offers(self, linked: set[Any]) -> Iterator[Offer]:
-        ended = super().get_queryset().filter(status=Link.Status.ENDED)
-        recent = ended.filter(ended_at__gte=timezone.now() - _NEWS).order_by("ended_at")
-        last = {link.peer_id: link for link in recent}
         for peer in Peer.objects.filter(enabled=True):
-            link = last.get(peer.pk)
-            is_news = (
-                link is not None
-                and peer.pk not in linked
-                and link.outgoing_reason == Link.Reason.REVOKED_THERE
-            )
-            yield Offer(peer, peer.pk in linked, link.ended_at if link and is_news else None)
+            yield Offer(peer, peer.pk in linked)
+
+    def _ended(self) -> QuerySet[Link]:
+        """What has ended lately, by whatever hand, the newest first."""
+        ended = super().get_queryset().filter(status=Link.Status.ENDED)
+        return ended.filter(ended_at__gte=timezone.now() - _SHOWN_ENDED).order_by("-ended_at")
 
     def _failed_attempt(self) -> AuthorizationRequest | None:
         """The person's visit to a peer that has just failed, to be explained on top."""

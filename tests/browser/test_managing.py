@@ -144,7 +144,7 @@ def test_disconnecting_asks_first_and_says_what_stops(
     page.wait_for_url("**/connections/?ended=*")
     assert page.get_by_role("heading", name="Music is disconnected").count()
     examine(page, "list-disconnected")
-    page.get_by_role("link", name="History").click()
+    page.locator(".ro-banner").get_by_role("link", name="History").click()
     examine(page, "link-ended")
 
 

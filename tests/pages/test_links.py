@@ -186,57 +186,69 @@ def test_a_link_with_a_peer_that_is_switched_off_is_still_shown_and_asks_nothing
     assert "/connect/" not in page
 
 
-def test_an_ended_link_leaves_the_list_but_keeps_its_page(browser: Client, link_as_a: Link) -> None:
-    Link.objects.update(
-        status="ended", outgoing_state="ended", incoming_state="ended", offered_scope=""
-    )
-
-    assert str(link_as_a.pk) not in browser.get("/connections/").content.decode()
-    assert "Ended" in browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
-
-
 def end(link: Link, reason: str, days_ago: float) -> None:
     lifecycle.end(link, reason, revoke_there=False)
     Link.objects.filter(pk=link.pk).update(ended_at=timezone.now() - timedelta(days=days_ago))
 
 
-ENDED_THERE = "The other site ended the connection on "
-
-
-def test_the_list_says_that_the_other_site_has_ended_the_connection(
-    browser: Client, link_as_a: Link
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (Link.Reason.REVOKED_THERE, "Music ended it."),
+        (Link.Reason.REVOKED_HERE, "It was ended here."),
+        (Link.Reason.USER_INACTIVE, "Your account here was deactivated."),
+        (Link.Reason.REPLACED, "A newer connection took its place."),
+    ],
+)
+def test_an_ended_link_is_listed_apart_with_when_and_why_and_leads_to_its_history(
+    browser: Client, link_as_a: Link, reason: str, words: str
 ) -> None:
-    end(link_as_a, Link.Reason.REVOKED_THERE, 29)
+    Link.objects.update(account_name="alice.plays")
+    link_as_a.refresh_from_db()
+    end(link_as_a, reason, 29)
     link_as_a.refresh_from_db()
 
     page = browser.get("/connections/").content.decode()
 
     assert link_as_a.ended_at is not None
     day = date_format(timezone.localtime(link_as_a.ended_at), "DATE_FORMAT")
-    assert f"{ENDED_THERE}{day}." in page
+    above, ended = page.split("Ended connections</h2>")
+    assert str(link_as_a.pk) not in above
+    for said in ("Music", "Account there: alice.plays", f">{day}</time>", words):
+        assert said in ended
+    history = f"/connections/links/{link_as_a.pk}/"
+    assert history in ended
+    assert "Ended" in browser.get(history).content.decode()
 
 
-@pytest.mark.parametrize(
-    ("reason", "days_ago"), [(Link.Reason.REVOKED_THERE, 31), (Link.Reason.REVOKED_HERE, 1)]
-)
-def test_the_list_does_not_tell_old_news_or_what_the_person_did(
-    browser: Client, link_as_a: Link, reason: str, days_ago: int
-) -> None:
-    end(link_as_a, reason, days_ago)
+def test_what_ended_long_ago_is_no_longer_listed(browser: Client, link_as_a: Link) -> None:
+    end(link_as_a, Link.Reason.REVOKED_THERE, 31)
 
-    assert ENDED_THERE not in browser.get("/connections/").content.decode()
+    page = browser.get("/connections/").content.decode()
+
+    assert "Ended connections" not in page
+    assert str(link_as_a.pk) not in page
 
 
-@pytest.mark.parametrize("status", ["active", "ended"])
-def test_the_list_tells_of_the_newest_connection_only(
-    browser: Client, link_as_a: Link, user: Any, status: str
-) -> None:
-    end(link_as_a, Link.Reason.REVOKED_THERE, 2)
+def test_what_ended_last_stands_first(browser: Client, link_as_a: Link, user: Any) -> None:
     newer = Link.objects.create(user=user, peer=link_as_a.peer, account_key="newer")
-    if status == "ended":
-        end(newer, Link.Reason.REVOKED_HERE, 1)
+    end(link_as_a, Link.Reason.REVOKED_THERE, 2)
+    end(newer, Link.Reason.REVOKED_HERE, 1)
 
-    assert ENDED_THERE not in browser.get("/connections/").content.decode()
+    page = browser.get("/connections/").content.decode()
+
+    assert page.index(str(newer.pk)) < page.index(str(link_as_a.pk))
+
+
+@pytest.mark.threat("L9")
+def test_what_others_have_ended_is_not_listed(
+    browser: Client, link_as_a: Link, strangers: list[Client]
+) -> None:
+    end(link_as_a, Link.Reason.REVOKED_THERE, 1)
+
+    assert "Ended connections" in browser.get("/connections/").content.decode()
+    for stranger in strangers:
+        assert "Ended connections" not in stranger.get("/connections/").content.decode()
 
 
 @pytest.mark.parametrize("is_enabled", [True, False])

@@ -52,6 +52,8 @@ BOTH = {
 THERE = {"account_key": key_of_family(None), "offered_scope": "", "generation": 0}
 THERE |= {"confirmed_generation": 0}
 WAITING = {**THERE, "outgoing_state": Outgoing.WAITING, "outgoing_scope": ""}
+ENDED = {"status": "ended", "ended_at": timezone.now(), "incoming_reason": Reason.REVOKED_HERE}
+ENDED |= {"outgoing_state": Outgoing.ENDED, "incoming_state": Incoming.ENDED}
 HAS_ACCOUNT = {"account_key": key_of_subject("alice"), "subject": "alice"}
 PAUSED = {"paused_at": timezone.now(), "paused_reason": Reason.CREDENTIALS_REFUSED}
 OPENID = {"scope": "openid play"}
@@ -475,10 +477,12 @@ def test_the_list_makes_as_many_queries_for_many_links_in_all_states_as_for_one(
     from django.test.utils import CaptureQueriesContext
 
     make(CASES["both ways"], user, peer)
+    make(Case("", Mend.NOTHING, link=ENDED), user, make_peer("ended"))
     with CaptureQueriesContext(connection) as one:
         browser.get("/connections/")
     for number, case in enumerate(CASES.values()):
         make(case, user, make_peer(f"peer-{number}"))
+        make(Case("", Mend.NOTHING, link=ENDED), user, make_peer(f"ended-{number}"))
 
     with django_assert_num_queries(len(one)):
         browser.get("/connections/")
