@@ -193,7 +193,7 @@ def queue_revocation(link: Link, token: Secret | None = None, *, keep_link: bool
         kind=OutboxItem.Kind.REVOCATION,
         peer=link.peer,
         link=link if keep_link else None,
-        token=link.refresh_token or link.access_token,
+        token=token,
     )
     return True
 
