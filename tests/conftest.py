@@ -130,7 +130,7 @@ def replica_falls_behind(
     if connection.vendor != "sqlite":
         pytest.skip("A copy is made of a file.")
 
-    def begin(*not_read_there: str) -> None:
+    def begin(*not_read_there: Any) -> None:
         connections["replica"] = Replica(tmp_path / "replica.sqlite3")
         settings.DATABASE_ROUTERS = [Router(not_read_there)]
 

@@ -27,13 +27,13 @@ class Replica(DatabaseWrapper):
 
 
 class Router:
-    """Reads from the replica, except for models of these names."""
+    """Reads from the replica, except for these models."""
 
-    def __init__(self, not_read_there: Collection[str] = ()) -> None:
+    def __init__(self, not_read_there: Collection[Any] = ()) -> None:
         self.not_read_there = not_read_there
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
-        return "default" if model._meta.model_name in self.not_read_there else "replica"
+        return "default" if model in self.not_read_there else "replica"
 
     def db_for_write(self, model: Any, **hints: Any) -> str:
         return "default"

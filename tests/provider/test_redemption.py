@@ -9,7 +9,11 @@ import time_machine
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
-from oauth2_provider.models import get_access_token_model, get_refresh_token_model
+from oauth2_provider.models import (
+    get_access_token_model,
+    get_grant_model,
+    get_refresh_token_model,
+)
 from oauth2_provider.oauth2_validators import OAuth2Validator
 from pytest_django import Settings
 
@@ -98,7 +102,7 @@ def test_a_code_that_has_not_reached_a_replica_is_redeemed_and_its_replay_notice
     replica_falls_behind: Callable[..., None],
 ) -> None:
     # DOT itself cannot do without these two.
-    replica_falls_behind("grant", "accesstoken")
+    replica_falls_behind(get_grant_model(), get_access_token_model())
     code = reciprocal_code()
 
     assert redeem(code).status_code == 200
