@@ -339,14 +339,12 @@ def test_party_b_answers_while_party_a_keeps_it_waiting_for_the_tokens(
     soon(lambda: Link.objects.get().is_two_way)
 
 
-@pytest.mark.threat("R2", "D3")
-def test_a_peer_that_hangs_leaves_threads_for_the_others(
-    dispatcher: ThreadDispatcher,
-    settings: Settings,
-    step: ScriptedStep,
-    make_row: MakeRow,
-    make_peer: Callable[..., Peer],
-) -> None:
+@pytest.fixture
+def hanging_peer(
+    dispatcher: ThreadDispatcher, settings: Settings, step: ScriptedStep, make_row: MakeRow
+) -> Iterator[None]:
+    """A peer with more rows than its share, all of which hang until the test is over; then they are
+    done. Only the peer called "healthy" answers."""
     settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"DISPATCHER_THREADS": 6}
     over = threading.Event()
 
@@ -358,47 +356,41 @@ def test_a_peer_that_hangs_leaves_threads_for_the_others(
     step.outcomes = [attempt]
     for _row in range(12):
         make_row()
+    yield
+    over.set()
+    soon(lambda: not OutboxItem.objects.exclude(state=State.DONE).exists())
+
+
+@pytest.mark.threat("R2", "D3")
+@pytest.mark.usefixtures("hanging_peer")
+def test_a_peer_that_hangs_leaves_threads_for_the_others(
+    dispatcher: ThreadDispatcher,
+    step: ScriptedStep,
+    make_row: MakeRow,
+    make_peer: Callable[..., Peer],
+) -> None:
     healthy = make_row(peer=make_peer("healthy"))
 
-    try:
-        dispatcher.wake()
+    dispatcher.wake()
 
-        soon(lambda: OutboxItem.objects.get(pk=healthy.pk).state == OutboxItem.State.DONE)
-        assert len([item for item in step.attempted if item.peer.slug != "healthy"]) == 4
-    finally:
-        over.set()
-    soon(lambda: not OutboxItem.objects.exclude(state=OutboxItem.State.DONE).exists())
+    soon(lambda: OutboxItem.objects.get(pk=healthy.pk).state == State.DONE)
+    assert len([item for item in step.attempted if item.peer.slug != "healthy"]) == 4
 
 
 @pytest.mark.threat("R2")
+@pytest.mark.usefixtures("hanging_peer")
 def test_a_peer_that_hangs_does_not_delay_what_comes_due_for_the_others(
     dispatcher: ThreadDispatcher,
-    settings: Settings,
     step: ScriptedStep,
     make_row: MakeRow,
     make_peer: Callable[..., Peer],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"DISPATCHER_THREADS": 6}
     monkeypatch.setattr(engine, "_HELD_UP_SECONDS", 60.0)
-    over = threading.Event()
-
-    def attempt(item: OutboxItem) -> Outcome:
-        if item.peer.slug != "healthy":
-            over.wait(10)
-        return Done()
-
-    step.outcomes = [attempt]
-    for _row in range(12):
-        make_row()
     due = timezone.now() + timedelta(seconds=0.5)
     healthy = make_row(peer=make_peer("healthy"), next_attempt_at=due)
 
-    try:
-        dispatcher.wake()
+    dispatcher.wake()
 
-        soon(lambda: OutboxItem.objects.get(pk=healthy.pk).state == State.DONE)
-        assert len(step.attempted) == 5
-    finally:
-        over.set()
-    soon(lambda: not OutboxItem.objects.exclude(state=State.DONE).exists())
+    soon(lambda: OutboxItem.objects.get(pk=healthy.pk).state == State.DONE)
+    assert len(step.attempted) == 5
