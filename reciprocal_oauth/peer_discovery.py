@@ -3,6 +3,7 @@
 Shared by the admin and the ``reciprocal_peer`` command.
 """
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
@@ -53,10 +54,11 @@ def _likely_issuer(host: str) -> str:
     )
 
 
-def values_of(metadata: Metadata) -> dict[str, str]:
+def values_of(metadata: Metadata) -> dict[str, Any]:
     """What ``metadata`` says, by the fields of a :class:`~reciprocal_oauth.models.Peer`."""
-    values = {
+    values: dict[str, Any] = {
         "issuer": metadata.issuer,
+        "sends_iss": metadata.sends_iss,
         "authorization_endpoint": metadata.authorization_endpoint,
         "token_endpoint": metadata.token_endpoint,
         "revocation_endpoint": metadata.revocation_endpoint,

@@ -141,7 +141,19 @@ def _metadata(peer: Peer) -> tuple[Metadata | None, Finding]:
     if other:
         reason = gettext("It names other addresses than are set up here: %s.") % other
         return metadata, Finding(Check.METADATA, State.FAILED, reason)
-    return metadata, Finding(Check.METADATA, State.PASSED, gettext("All addresses agree."))
+    reason = gettext("All addresses agree.")
+    if peer.sends_iss and not metadata.sends_iss:
+        reason = gettext(
+            "It does not say that it names its issuer in its answers, and none is taken here that "
+            "does not."
+        )
+        return metadata, Finding(Check.METADATA, State.UNKNOWN, reason)
+    if metadata.sends_iss and not peer.sends_iss:
+        reason += " " + gettext(
+            "It says that it names its issuer in its answers: switch that on here, so that none "
+            "without is taken."
+        )
+    return metadata, Finding(Check.METADATA, State.PASSED, reason)
 
 
 def _differing(peer: Peer, metadata: Metadata) -> Iterator[str]:

@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
+from reciprocal_oauth import peer_test
 from reciprocal_oauth.models import Peer
 from reciprocal_oauth.protocol import GRANT_TYPE
 from tests.conftest import OUR_SECRET
@@ -148,6 +149,29 @@ def test_an_unknown_code_may_be_refused_with_401(well: FakePeer) -> None:
     well.answers["/token/"] = refusing("invalid_grant", 401)
 
     assert states(1)["credentials"] == "passed"
+
+
+@pytest.mark.rfc("9207", "2.4")
+@pytest.mark.parametrize(
+    ("promised", "expected", "state", "words"),
+    [
+        (True, True, "passed", "All addresses agree."),
+        (False, False, "passed", "All addresses agree."),
+        (True, False, "passed", "switch that on here"),
+        (False, True, "unknown", "It does not say that it names its issuer"),
+    ],
+)
+def test_whether_its_answers_name_the_issuer_is_compared(
+    well: FakePeer, peer: Peer, promised: bool, expected: bool, state: str, words: str
+) -> None:
+    document = json.loads(well.answers[METADATA].body)  # type: ignore[union-attr]
+    document["authorization_response_iss_parameter_supported"] = promised
+    well.answers[METADATA] = Reply.json(**document)
+    Peer.objects.update(sends_iss=expected)
+
+    found = next(each for each in peer_test.run(Peer.objects.get()) if each.check == "metadata")
+
+    assert (found.state, words in found.reason) == (state, True)
 
 
 def test_a_peer_without_issuer_has_no_metadata_to_read(well: FakePeer, peer: Peer) -> None:

@@ -28,7 +28,7 @@ _ENTER = "_enter"
 class Found:
     """What a look-up came to, by the fields of the form."""
 
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
     problems: Mapping[str, list[str]] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
 
@@ -137,7 +137,9 @@ def _merged(typed: QueryDict, found: Found) -> tuple[QueryDict, dict[str, str]]:
     data, hints = typed.copy(), dict(found.hints)
     for name, value in found.values.items():
         before = data.get(name, "")
-        if name != "token_endpoint_auth_method" and before not in ("", value):
+        if value is True:
+            data[name] = "on"  # As a ticked box is sent.
+        elif name != "token_endpoint_auth_method" and before not in ("", value):
             hints[name] = gettext("Its metadata says %s. What stood here was kept.") % value
         else:
             data[name] = value

@@ -56,6 +56,7 @@ class PeerAdmin(
             {
                 "fields": (
                     "issuer",
+                    "sends_iss",
                     "authorization_endpoint",
                     "token_endpoint",
                     "revocation_endpoint",

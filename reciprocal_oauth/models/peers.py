@@ -72,6 +72,15 @@ class Peer(Row):
             "issuer is refused (RFC 9207)."
         ),
     )
+    sends_iss = models.BooleanField(
+        _("names its issuer in answers"),
+        default=False,
+        help_text=_(
+            "The peer's metadata promises it (authorization_response_iss_parameter_supported). "
+            "When on, an authorization response that names no issuer is refused as well "
+            "(RFC 9207)."
+        ),
+    )
     authorization_endpoint = models.CharField(
         _("authorization endpoint"), max_length=500, help_text=_("Where people are sent to allow.")
     )
@@ -199,6 +208,8 @@ class Peer(Row):
 
         for field, example in ENDPOINTS.items():
             gather(field, check_endpoint(getattr(self, field), example))
+        if self.sends_iss and not self.issuer:
+            gather("issuer", [str(_("Enter the issuer that its answers have to name."))])
         gather("client_id", check_client_id(self.client_id))
         if not self.client_secret:
             gather("client_secret", [str(_("Enter the secret that the peer gave to this site."))])

@@ -86,12 +86,10 @@ def claim(
 def read(query: QueryDict, visit: AuthorizationRequest) -> AuthorizationResponse:
     """The code in a response that belongs to ``visit``.
 
-    :raises AuthorizationFailed: another issuer's answer, an error, or no usable code.
+    :raises AuthorizationFailed: another issuer's answer, or one that names none where the peer
+        always does; an error; no usable code.
     """
-    issuers = query.getlist("iss")
-    if issuers and visit.peer.issuer and issuers != [visit.peer.issuer]:
-        # RFC 9207, section 2.4: a mix-up; the code must not travel any further.
-        raise AuthorizationFailed(Problem.WRONG_ISSUER, "the response names another issuer")
+    _check_issuer(query.getlist("iss"), visit.peer)
     if "error" in query:
         errors = query.getlist("error")
         reason = Problem.PEER_ERROR
@@ -107,6 +105,18 @@ def read(query: QueryDict, visit: AuthorizationRequest) -> AuthorizationResponse
     return AuthorizationResponse(
         code=Secret(codes[0]), reciprocal=reciprocals[0] if len(reciprocals) == 1 else None
     )
+
+
+def _check_issuer(issuers: list[str], peer: Peer) -> None:
+    """RFC 9207, section 2.4: a response of another issuer is a mix-up, and its code must not travel
+    any further. One without ``iss`` is too, where the peer's metadata promises the parameter.
+
+    :raises AuthorizationFailed: the response is not, or may not be, of this peer.
+    """
+    if issuers == [peer.issuer] or not (peer.sends_iss or (issuers and peer.issuer)):
+        return
+    what = "another issuer" if issuers else "no issuer, which this peer always does"
+    raise AuthorizationFailed(Problem.WRONG_ISSUER, f"the response names {what}")
 
 
 def _short(text: str) -> str:

@@ -108,6 +108,27 @@ def test_what_was_found_can_be_saved(
     assert peer.token_endpoint_auth_method == "client_secret_post"
 
 
+@pytest.mark.rfc("9207", "3")
+@pytest.mark.parametrize("promised", [True, False, None])
+def test_that_its_answers_name_the_issuer_is_ticked_and_saved(
+    admin: Client,
+    fake_peer: FakePeer,
+    answer: Callable[..., None],
+    make_peer: Callable[..., Peer],
+    promised: bool | None,
+) -> None:
+    answer(authorization_response_iss_parameter_supported=promised)
+    application = make_peer("tv").application
+    Peer.objects.all().delete()
+    typed = filled_in(application, authorization_endpoint="", token_endpoint="")
+
+    shown = values(look_up(admin, f"{fake_peer.url}/o", **typed))
+    sent = {name: value for name, value in shown.items() if value not in (None, False)}
+    admin.post(admin_url(Peer, "add"), {**sent, "client_secret": "a-secret"})
+
+    assert Peer.objects.get().sends_iss is (promised is True)
+
+
 @pytest.mark.rfc(8414, "5")
 def test_openid_connect_discovery_is_the_second_choice(
     admin: Client, fake_peer: FakePeer, answer: Callable[..., None]

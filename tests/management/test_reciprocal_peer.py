@@ -580,6 +580,24 @@ def test_what_a_flag_gives_wins(fake_peer: FakePeer, metadata: dict[str, Any]) -
 
 
 @pytest.mark.django_db
+@pytest.mark.rfc("9207", "3")
+def test_that_its_answers_name_the_issuer_is_found_shown_and_switched(
+    fake_peer: FakePeer, metadata: dict[str, Any]
+) -> None:
+    metadata["authorization_response_iss_parameter_supported"] = True
+
+    run("add", "music", *discovery_flags(), "--discover", f"{fake_peer.url}/o")
+
+    assert Peer.objects.get().sends_iss
+    assert re.search(r"sends-iss +yes", run("show", "music"))
+    assert json.loads(run("show", "music", "--json"))["sends_iss"] is True
+    run("add", "music", "--no-sends-iss")
+    assert not Peer.objects.get().sends_iss
+    run("add", "music", "--sends-iss")
+    assert Peer.objects.get().sends_iss
+
+
+@pytest.mark.django_db
 def test_a_peer_that_takes_secrets_in_the_body_only(
     fake_peer: FakePeer, metadata: dict[str, Any]
 ) -> None:

@@ -61,6 +61,13 @@ def test_what_cannot_work_is_refused_beside_its_field(
     assert not Peer.objects.exists()
 
 
+def test_the_issuer_that_answers_must_name_has_to_be_known(make_peer: MakePeer) -> None:
+    with pytest.raises(ValidationError) as refused:
+        make_peer(issuer="", sends_iss=True)
+
+    assert list(refused.value.message_dict) == ["issuer"]
+
+
 ENDPOINT_FIELDS = (
     "issuer",
     "authorization_endpoint",

@@ -182,6 +182,43 @@ def test_the_right_issuer_is_accepted_and_so_is_none(browser: Client, peer: Peer
     assert "consent" in connect(browser)["Location"]
 
 
+@pytest.mark.threat("L80")
+@pytest.mark.rfc("9207", "2.4")
+@pytest.mark.parametrize("issuer", [None, "", ["", ""]], ids=["missing", "empty", "twice empty"])
+@pytest.mark.parametrize("configured", [True, False], ids=["with an issuer", "without one"])
+def test_an_answer_without_issuer_is_refused_where_the_peer_always_names_it(
+    browser: Client, peer: Peer, fake_peer: FakePeer, issuer: Any, configured: bool
+) -> None:
+    Peer.objects.update(sends_iss=True, issuer=peer.issuer if configured else "")
+    if not configured and issuer == "":
+        issuer = None  # An empty value would be the issuer that stands there.
+
+    connect(browser, iss=issuer)
+
+    assert fake_peer.requests == []
+    assert not Link.objects.exists()
+    assert AuthorizationRequest.objects.get().problem == Problem.WRONG_ISSUER
+
+
+@pytest.mark.threat("L80")
+@pytest.mark.rfc("9207", "2.4")
+def test_an_error_without_issuer_is_not_taken_for_the_peers_word_either(
+    browser: Client, peer: Peer
+) -> None:
+    Peer.objects.update(sends_iss=True)
+
+    connect(browser, code=None, error="access_denied")
+
+    assert AuthorizationRequest.objects.get().problem == Problem.WRONG_ISSUER
+
+
+@pytest.mark.rfc("9207", "2.4")
+def test_a_peer_that_always_names_its_issuer_is_connected_with(browser: Client, peer: Peer) -> None:
+    Peer.objects.update(sends_iss=True)
+
+    assert "consent" in connect(browser, iss=peer.issuer)["Location"]
+
+
 @pytest.mark.rfc("9207", "2.4")
 def test_an_issuer_that_nobody_configured_is_not_compared(
     browser: Client, make_peer: Callable[..., Peer], fake_peer: FakePeer

@@ -2,7 +2,7 @@
 
 import getpass
 import sys
-from argparse import SUPPRESS
+from argparse import SUPPRESS, BooleanOptionalAction
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +14,7 @@ PEER_FLAGS: Mapping[str, str] = {
     "homepage": "--homepage",
     "dialect": "--dialect",
     "issuer": "--issuer",
+    "sends_iss": "--sends-iss",
     "authorization_endpoint": "--authorization-endpoint",
     "token_endpoint": "--token-endpoint",
     "revocation_endpoint": "--revocation-endpoint",
@@ -26,6 +27,8 @@ PEER_FLAGS: Mapping[str, str] = {
     "allowed_scope": "--allowed-scope",
     "preconfigured_scope": "--preconfigured-scope",
 }
+#: Those that are on or off: ``--no-…`` puts them off.
+SWITCHES = ("--sends-iss",)
 #: The flag of each field of its application here.
 APPLICATION_FLAGS: Mapping[str, str] = {
     "client_id": "--application-client-id",
@@ -41,6 +44,7 @@ _HELP: Mapping[str, tuple[str, str]] = {
     "--homepage": ("URL", "its home page"),
     "--dialect": ("NAME", "how it speaks; ietf, if a new peer is given none"),
     "--issuer": ("URL", "its issuer identifier"),
+    "--sends-iss": ("", "it names its issuer in every authorization response (RFC 9207)"),
     "--authorization-endpoint": ("URL", "where people are sent to allow access"),
     "--token-endpoint": ("URL", "where codes are exchanged for tokens"),
     "--revocation-endpoint": ("URL", "where tokens are revoked (RFC 7009)"),
@@ -72,7 +76,10 @@ def add_flags(parser: CommandParser) -> None:
     peer = parser.add_argument_group("the peer")
     for flag in PEER_FLAGS.values():
         metavar, text = _HELP[flag]
-        peer.add_argument(flag, metavar=metavar, help=text)
+        if flag in SWITCHES:
+            peer.add_argument(flag, action=BooleanOptionalAction, default=None, help=text)
+        else:
+            peer.add_argument(flag, metavar=metavar, help=text)
     peer.add_argument(
         "--discover",
         metavar="URL",

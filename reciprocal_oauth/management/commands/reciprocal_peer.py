@@ -166,7 +166,7 @@ class Command(BaseCommand):
             values["enabled"] = options["enabled"]
         return values
 
-    def _discovered(self, address: str) -> dict[str, str]:
+    def _discovered(self, address: str) -> dict[str, Any]:
         try:
             metadata = peer_discovery.find(address)
         except PeerError as error:
@@ -240,10 +240,16 @@ def _peer_text(peer: Any) -> str:
     values["--client-secret"] = _secret_text(peer.client_secret)
     values["--application-client-id"] = peer.application.client_id
     values["--redirect-uri"] = " ".join(peer.application.redirect_uris.split())
-    rows = [(flag.lstrip("-"), value or "–") for flag, value in values.items()]
+    rows = [(flag.lstrip("-"), _value_text(value)) for flag, value in values.items()]
     return columns(
         [("peer", f"{peer.slug}, {_state(peer)}, active links: {peer.active_links}"), *rows]
     )
+
+
+def _value_text(value: str | bool) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value or "–"
 
 
 def _secret_text(secret: Secret) -> str:
