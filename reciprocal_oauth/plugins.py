@@ -1,7 +1,9 @@
-"""Dialects and dispatchers by name: built-in names and dotted paths, resolved explicitly."""
+"""Dialects and dispatchers by name. Only this module imports code by a name, and only by one that
+stands in the code or in the settings, never by one that a row of the database holds."""
 
+import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -18,6 +20,13 @@ BUILT_IN_DISPATCHERS: Mapping[str, str] = {
     "celery": "reciprocal_oauth.contrib.celery.CeleryDispatcher",
     "tasks": "reciprocal_oauth.contrib.django_tasks.TasksDispatcher",
 }
+#: What each kind has to be derived from. By path: this module stands below them.
+_BASES: Mapping[str, str] = {
+    "dialect": "reciprocal_oauth.dialects.base.Dialect",
+    "dispatcher": "reciprocal_oauth.delivery.dispatchers.Dispatcher",
+}
+_DIALECTS = "RECIPROCAL_OAUTH['DIALECTS']"
+_DISPATCHER = "RECIPROCAL_OAUTH['DISPATCHER']"
 
 
 def dialects() -> dict[str, str]:
@@ -26,34 +35,55 @@ def dialects() -> dict[str, str]:
 
 
 def dialect_class(name: str) -> type[Any]:
-    """The dialect called ``name``, or at that dotted path.
+    """The dialect called ``name``, or at the dotted path ``name``, if a name stands for that path.
 
-    :raises ImproperlyConfigured: there is none.
+    A peer's row holds ``name``, and whoever may change the row must not have code imported by it:
+    only what stands here or in the settings is imported.
+
+    :raises ImproperlyConfigured: there is none, or what is there is no dialect.
     """
-    return _resolve("dialect", name, dialects(), "RECIPROCAL_OAUTH['DIALECTS']")
+    known = dialects()
+    path = known.get(name, name if name in known.values() else None)
+    if path is None:
+        raise ImproperlyConfigured(
+            f"There is no dialect “{name}”. Known: {', '.join(sorted(known))}. A dialect of the "
+            f"site's own needs a name in {_DIALECTS}."
+        )
+    return _class_at(path, "dialect", name, _DIALECTS)
 
 
 def dispatcher_class(name: str) -> type[Any]:
-    """The dispatcher called ``name``, or at that dotted path.
+    """The dispatcher called ``name``, or at that dotted path. The name comes from the settings.
 
-    :raises ImproperlyConfigured: there is none.
+    :raises ImproperlyConfigured: there is none, or what is there is no dispatcher.
     """
-    return _resolve("dispatcher", name, BUILT_IN_DISPATCHERS, "RECIPROCAL_OAUTH['DISPATCHER']")
-
-
-def _resolve(kind: str, name: str, known: Mapping[str, str], setting: str) -> type[Any]:
-    path = known.get(name, name)
+    path = BUILT_IN_DISPATCHERS.get(name, name)
     if "." not in path:
         raise ImproperlyConfigured(
-            f"There is no {kind} “{name}”. Known: {', '.join(sorted(known))}; or give the dotted "
-            f"path of a class ({setting})."
+            f"There is no dispatcher “{name}”. Known: {', '.join(sorted(BUILT_IN_DISPATCHERS))}; "
+            f"or give the dotted path of a class ({_DISPATCHER})."
         )
+    return _class_at(path, "dispatcher", name, _DISPATCHER)
+
+
+def _class_at(path: str, kind: str, name: str, setting: str) -> type[Any]:
     try:
         found = import_string(path)
     except ImportError as error:
         raise ImproperlyConfigured(
             f"The {kind} “{name}” cannot be imported from {path} ({setting}): {error}"
         ) from error
+    if problem := _problem_of(found, _BASES[kind]):
+        raise ImproperlyConfigured(f"The {kind} “{name}” at {path} {problem} ({setting}).")
+    return cast(type[Any], found)
+
+
+def _problem_of(found: object, base: str) -> str:
+    """Why ``found`` is no class that can be used for the one at the path ``base``; else ``""``."""
     if not isinstance(found, type):
-        raise ImproperlyConfigured(f"The {kind} “{name}” at {path} is not a class ({setting}).")
-    return found
+        return "is not a class"
+    if not issubclass(found, import_string(base)):
+        return f"is not derived from {base}"
+    if inspect.isabstract(found):
+        return f"does not implement: {', '.join(sorted(found.__abstractmethods__))}"
+    return ""

@@ -245,7 +245,7 @@ def test_a_bad_dispatcher(name: str, why: str, broken_module: None) -> None:
 @pytest.mark.parametrize(
     ("path_", "why"),
     [
-        ("ietf2", "There is no dialect"),
+        ("ietf2", "cannot be imported"),
         ("nowhere.Dialect", "No module named"),
         (f"{HERE}.Odd", "not derived from"),
         (f"{HERE}.a_function", "not a class"),

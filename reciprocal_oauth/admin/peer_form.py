@@ -7,7 +7,6 @@ from django import forms
 from django.db.models import Q
 from django.forms.utils import ErrorDict
 from django.utils.html import format_html
-from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from .. import plugins, registration
@@ -80,9 +79,7 @@ class PeerForm(forms.ModelForm):
         if "application" in self.fields:
             self._limit_applications()
         if "dialect" in self.fields:
-            field = self.fields["dialect"]
-            known = ", ".join(sorted(plugins.dialects()))
-            field.help_text = format_lazy("{} {}", field.help_text, _("Known: %s.") % known)
+            self._offer_dialects()
 
     def clean_client_secret(self) -> Secret:
         given: str = self.cleaned_data["client_secret"]
@@ -103,6 +100,17 @@ class PeerForm(forms.ModelForm):
             field.help_text = _(
                 "What you entered is not sent back to your browser. Enter it again."
             )
+
+    def _offer_dialects(self) -> None:
+        """The names that the settings know. One that a row still has is shown, and refused."""
+        field = self.fields["dialect"]
+        names = sorted({*plugins.dialects(), self.instance.dialect})
+        self.fields["dialect"] = forms.ChoiceField(
+            label=field.label,
+            help_text=field.help_text,
+            initial=field.initial,
+            choices=[(name, name) for name in names],
+        )
 
     def _limit_applications(self) -> None:
         field: Any = self.fields["application"]

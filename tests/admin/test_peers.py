@@ -2,6 +2,7 @@
 
 import html
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -118,7 +119,6 @@ def test_the_form_says_what_to_do_first(admin: Client) -> None:
     text = text_of(admin.get(admin_url(Peer, "add")))
 
     assert "http://testserver/connections/SHORT-NAME/callback/" in text
-    assert "Known: ietf." in text
 
 
 def test_the_form_without_our_pages(admin: Client, settings: Any) -> None:
@@ -154,6 +154,47 @@ def test_the_reason_stands_beside_the_field(
     assert list(errors(response)) == [field]
     text_of(response)
     assert Peer.objects.count() == 1
+
+
+@pytest.mark.threat("W50")
+def test_the_dialects_to_choose_from_are_those_of_the_settings(
+    admin: Client, peer: Peer, settings: Any
+) -> None:
+    own = "reciprocal_oauth.dialects.ietf.IETFDialect"
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "DIALECTS": {"own": own}}
+
+    page = admin.get(admin_url(Peer, "change", peer.pk))
+
+    choices = page.context["adminform"].form.fields["dialect"].choices
+    assert list(choices) == [("ietf", "ietf"), ("own", "own")]
+
+
+@pytest.mark.threat("W50")
+def test_no_module_is_imported_because_somebody_types_its_name(
+    staff: Callable[..., Client], peer: Peer, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "uploaded_module.py").write_text("class Nothing: pass")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sent = values_of(peer, dialect="uploaded_module.Nothing")
+
+    response = staff("view_peer", "change_peer").post(admin_url(Peer, "change", peer.pk), sent)
+
+    assert list(errors(response)) == ["dialect"]
+    assert "uploaded_module" not in sys.modules
+
+
+@pytest.mark.threat("W50")
+def test_a_dialect_that_the_settings_no_longer_know_is_shown_and_has_to_be_replaced(
+    admin: Client, peer: Peer
+) -> None:
+    Peer.objects.update(dialect="gone")
+    peer.refresh_from_db()
+
+    page = text_of(admin.get(admin_url(Peer, "change", peer.pk)))
+    response = admin.post(admin_url(Peer, "change", peer.pk), values_of(peer, client_secret=""))
+
+    assert '<option value="gone" selected>' in page
+    assert "There is no dialect “gone”. Known: ietf." in errors(response)["dialect"][0]
 
 
 def test_the_secret_is_marked_as_required_until_one_is_stored(admin: Client, peer: Peer) -> None:
