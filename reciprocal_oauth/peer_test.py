@@ -114,7 +114,7 @@ def _ask(peer: Peer, url: str, parameters: Mapping[str, str]) -> PeerError | Non
         answer = token_endpoint.post(peer, url, {**made_up, **parameters})
     except PeerError as error:
         return error
-    return None if 200 <= answer.status < 300 else token_endpoint.refusal(answer)
+    return None if answer.is_success else token_endpoint.refusal(answer)
 
 
 def _tls(peer: Peer, asked: PeerError | None) -> Finding:

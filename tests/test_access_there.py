@@ -525,3 +525,15 @@ def test_keys_that_are_replaced_while_a_token_is_refreshed_cost_no_connection(
     assert fresh_access_token(expired).reveal() == "new-token"
     assert _again(expired).refresh_token.reveal() == "new-refresh"
     assert len(fake_peer.requests) == 1
+
+
+@pytest.mark.threat("T60")
+@pytest.mark.parametrize("status", [201, 203])
+def test_the_rotated_refresh_token_of_an_answer_with_another_2xx_is_kept(
+    status: int, expired: Link, fake_peer: FakePeer
+) -> None:
+    good = token_response(access_token="new-token", refresh_token="new-refresh")
+    fake_peer.answers["/token/"] = Reply(status, good.body)
+
+    assert fresh_access_token(expired).reveal() == "new-token"
+    assert _again(expired).refresh_token.reveal() == "new-refresh"

@@ -142,7 +142,7 @@ def _read(answer: http.Answer, issuer: str) -> Metadata:
 
 def _document(body: bytes) -> Mapping[str, Any]:
     try:
-        document = json.loads(body.decode("utf-8"))
+        document = json.loads(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise BadAnswer("the answer is not JSON") from None
     if not isinstance(document, dict):

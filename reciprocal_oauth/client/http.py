@@ -62,6 +62,11 @@ class Answer:
     problem: str = ""
 
     @property
+    def is_success(self) -> bool:
+        """Whether the status is one of 2xx (RFC 9110, section 15.3)."""
+        return 200 <= self.status < 300
+
+    @property
     def body(self) -> bytes:
         """The whole body, decoded.
 

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus
 
-import requests
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from requests.auth import AuthBase, HTTPBasicAuth
@@ -60,13 +59,16 @@ class TokenAnswer:
 def request_token(peer: Peer, parameters: Mapping[str, str]) -> TokenAnswer:
     """Send ``parameters`` to the peer's token endpoint, authenticated as its client.
 
+    Any 2xx with a token response is one, and one with an ``error`` and no token is an error: there
+    are servers that say 201, and servers that say 200 to everything.
+
     :raises PeerRefused: it answered with an error (RFC 6749, section 5.2).
-    :raises BadAnswer: it answered 200, but not with a token response.
+    :raises BadAnswer: it answered 2xx, but not with a token response.
     :raises PeerUnreachable, AddressRefused: see :mod:`reciprocal_oauth.client.http`.
     """
     begun = timezone.now()
     answer = post(peer, peer.token_endpoint, parameters)
-    if answer.status != requests.codes.ok:
+    if not answer.is_success:
         raise refusal(answer)
     return _parse(answer, begun)
 
@@ -87,7 +89,7 @@ def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.Answer:
 
 
 def refusal(answer: http.Answer) -> PeerRefused:
-    """The error that an answer other than 200 stands for."""
+    """The error that an answer stands for which is no success."""
     error = "" if answer.problem else _members(answer.body).get("error")
     if not isinstance(error, str) or not _ERROR_CODE.fullmatch(error):
         error = ""
@@ -104,9 +106,12 @@ def _parse(answer: http.Answer, begun: datetime) -> TokenAnswer:
     body = _members(answer.body)
     access_token = _token(body, "access_token")
     if access_token is None:
+        if body.get("access_token") is None and isinstance(body.get("error"), str):
+            raise refusal(answer)
         raise BadAnswer("The token response carries no usable access_token.")
+    # REQUIRED, but left out by servers that know no other type.
     token_type = body.get("token_type")
-    if not isinstance(token_type, str) or token_type.lower() != "bearer":
+    if token_type is not None and str(token_type).lower() != "bearer":
         raise BadAnswer("The token response is not of token_type Bearer.")
     id_token = _token(body, "id_token", MAX_ID_TOKEN_LENGTH)
     if id_token is None and body.get("id_token") is not None:
@@ -127,10 +132,11 @@ def _parse(answer: http.Answer, begun: datetime) -> TokenAnswer:
 def _members(body: bytes) -> dict[str, Any]:
     """The members of a JSON object; none, if the body is anything else.
 
-    A deep nesting exhausts the stack and a long number the converter: both are just bad answers.
+    A byte order mark is passed over (RFC 8259, section 8.1). A deep nesting exhausts the stack and
+    a long number the converter: both are just bad answers.
     """
     try:
-        value = json.loads(body.decode("utf-8"))
+        value = json.loads(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -88,7 +88,7 @@ def meaning_of(answer: Answer) -> SendAnswer:
     """
     refusal = token_endpoint.refusal(answer)
     status, error = answer.status, refusal.error
-    if 200 <= status < 300:
+    if answer.is_success:
         return SendAnswer(Meaning.ACCEPTED, f"HTTP {status}")
     if status == 400 and error in ("", protocol.INVALID_GRANT):
         meaning = Meaning.STALE

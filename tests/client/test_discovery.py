@@ -99,6 +99,15 @@ def test_what_the_document_leaves_out(fake_peer: FakePeer) -> None:
     assert not found.takes_handovers
 
 
+@pytest.mark.rfc(8259, "8.1")
+@pytest.mark.threat("T60")
+def test_a_byte_order_mark_before_the_document_is_passed_over(fake_peer: FakePeer) -> None:
+    with_mark = Reply(200, b"\xef\xbb\xbf" + document(fake_peer).body)
+    fake_peer.answers[INSERTED] = with_mark
+
+    assert discover(f"{fake_peer.url}/o").token_endpoint == f"{fake_peer.url}/o/token/"
+
+
 @pytest.mark.parametrize("path", ALL)
 def test_the_document_is_found_wherever_it_stands(fake_peer: FakePeer, path: str) -> None:
     fake_peer.answers[path] = document(fake_peer)

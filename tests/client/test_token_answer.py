@@ -58,12 +58,31 @@ def test_a_token_response_is_read(ask: Ask) -> None:
     assert answer.expires_at == NOON + timedelta(hours=1) - margin
 
 
-def test_only_the_access_token_and_its_type_are_needed(ask: Ask) -> None:
-    answer = ask(_raw())
+@pytest.mark.parametrize("body", [b'{"access_token": "at", "token_type": "Bearer"}',
+                                  b'{"access_token": "at", "token_type": null}',
+                                  b'{"access_token": "at"}'])  # fmt: skip
+def test_only_the_access_token_is_needed(body: bytes, ask: Ask) -> None:
+    """``token_type`` is REQUIRED, but servers leave it out that know no type but Bearer."""
+    answer = ask(Reply(200, body))
 
     assert answer.access_token.reveal() == "at"
     assert (answer.refresh_token, answer.scope, answer.expires_at, answer.id_token) == (None,) * 4
     assert not answer.has_reciprocal
+
+
+@pytest.mark.rfc("6749", "5.1")
+@pytest.mark.threat("T60")
+@pytest.mark.parametrize("status", [200, 201, 202, 203, 206])
+def test_any_2xx_with_a_token_response_is_one(status: int, ask: Ask) -> None:
+    good = token_response()
+
+    assert ask(Reply(status, good.body)).refresh_token == Secret("refresh-of-the-peer")
+
+
+@pytest.mark.rfc("8259", "8.1")
+@pytest.mark.threat("T60")
+def test_a_byte_order_mark_before_the_json_is_passed_over(ask: Ask) -> None:
+    assert ask(Reply(200, b"\xef\xbb\xbf" + token_response().body)).access_token
 
 
 BAD = {
@@ -79,10 +98,12 @@ BAD = {
     "token with a letter outside ASCII": _raw(access_token='"tökén"'),
     "token with a lone surrogate": _raw(access_token='"\\ud800"'),
     "no token": Reply(200, b'{"token_type": "Bearer"}'),
-    "no token type": Reply(200, b'{"access_token": "at"}'),
     "other token type": _raw(token_type='"mac"'),
+    "blank token type": _raw(token_type='""'),
     "token type that is a list": _raw(token_type='["Bearer"]'),
     "empty body": Reply(200, b""),
+    "201 without a token": Reply(201, b"{}"),
+    "204": Reply(204, b""),
     "HTML": Reply(200, b"<html>ok</html>"),
     "half of the JSON": Reply(200, b'{"access_token": "at", "token_type": "Bea'),
     "a list": Reply(200, b'[{"access_token": "at"}]'),

@@ -94,15 +94,15 @@ REFUSALS = [
     (Reply(400, b"x" * 70_000), ""),
     (Reply(400, b"not gzip", {"Content-Encoding": "gzip"}), ""),
     (Reply(503, b"down"), ""),
-    (Reply(201, b"{}"), ""),
-    (Reply(204, b""), ""),
+    (Reply.json(200, error="invalid_grant"), "invalid_grant"),
+    (Reply.json(201, error="not yet"), ""),
 ]
 
 
 @pytest.mark.rfc("6749", "5.2")
 @pytest.mark.threat("F21")
 @pytest.mark.parametrize(("reply", "error"), REFUSALS, ids=lambda each: str(each)[:60])
-def test_anything_but_200_is_a_refusal_with_the_error_code_it_may_have(
+def test_an_error_is_a_refusal_with_the_error_code_it_may_have(
     reply: Reply, error: str, fake_peer: FakePeer, music: Music
 ) -> None:
     fake_peer.answers["/token/"] = reply

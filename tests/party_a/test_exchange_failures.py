@@ -62,13 +62,14 @@ def tokens(**members: Any) -> Reply:
     [
         (Reply.json(400, error="invalid_grant"), Problem.PEER_REFUSED, REFUSED),
         (Reply.json(401, error="invalid_client"), Problem.PEER_REFUSED, REFUSED),
+        (Reply.json(200, error="invalid_grant"), Problem.PEER_REFUSED, REFUSED),
         (Reply(400, b"<h1>Bad request</h1>"), Problem.PEER_REFUSED, REFUSED),
         (Reply(404, b""), Problem.PEER_REFUSED, REFUSED),
         (Reply.json(400, error=["\ud800", {}]), Problem.PEER_REFUSED, REFUSED),
         (Reply(500, b"Traceback"), Problem.PEER_ERROR, ERROR),
         (Reply(503, b"", {"Retry-After": "soon"}), Problem.PEER_ERROR, ERROR),
     ],
-    ids=["400", "401", "400 HTML", "404", "400 odd error", "500", "503"],
+    ids=["400", "401", "200 with an error", "400 HTML", "404", "400 odd error", "500", "503"],
 )
 def test_an_error_of_the_peer(
     browser: Client,
@@ -101,9 +102,7 @@ def test_an_error_of_the_peer(
         Reply(200, b" " * 70_000 + token_response().body),
         Reply(200, b"not gzip", {"Content-Encoding": "gzip"}),
         Reply(200, gzip.compress(b" " * 10_000_000), {"Content-Encoding": "gzip"}),
-        Reply.json(200, error="invalid_grant"),
         tokens(token_type="mac"),
-        tokens(token_type=None),
         tokens(token_type=["Bearer"]),
         tokens(access_token=None),
         tokens(access_token=""),
@@ -128,9 +127,7 @@ def test_an_error_of_the_peer(
         "too long",
         "broken gzip",
         "gzip bomb",
-        "error with 200",
         "other token type",
-        "no token type",
         "list of token types",
         "no token",
         "empty token",
@@ -153,6 +150,25 @@ def test_an_answer_that_is_no_token_response(
     fake_peer.answers["/token/"] = answer
 
     assert_can_try_again(connect(browser), Problem.BAD_ANSWER, UNUSABLE)
+
+
+@pytest.mark.threat("T60")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Reply(201, token_response().body),
+        Reply(200, b"\xef\xbb\xbf" + token_response().body),
+        tokens(token_type=None),
+    ],
+    ids=["201", "byte order mark", "no token type"],
+)
+def test_a_token_response_in_an_unusual_form_connects(
+    browser: Client, peer: Peer, fake_peer: FakePeer, answer: Reply
+) -> None:
+    fake_peer.answers["/token/"] = answer
+
+    assert "/consent/" in connect(browser)["Location"]
+    assert Link.objects.get().access_token.reveal() == "token-of-the-peer"
 
 
 def test_no_answer_before_the_deadline(

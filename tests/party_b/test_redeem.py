@@ -80,6 +80,19 @@ def test_the_tokens_are_kept_on_the_link_and_the_code_is_forgotten(
     assert steps == [Step.D, Step.E, Step.F, Step.G]
 
 
+@pytest.mark.rfc("6749", "5.1")
+@pytest.mark.threat("T60")
+def test_the_tokens_are_kept_of_an_answer_with_another_2xx(
+    item: InboxItem, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/token/"] = Reply(201, token_response(token_type=None).body)
+
+    worker.drain()
+
+    assert outcome(item) == (State.DONE, False)
+    assert Link.objects.get().is_two_way
+
+
 # Whose tokens they are, and where the code goes
 
 
@@ -168,6 +181,8 @@ NEVER = "gives up"
 ANSWERS = [
     (Reply.json(400, error="invalid_grant"), NEVER, Link.Reason.CODE_REFUSED),
     (Reply.json(400, error="invalid_client"), NEVER, Link.Reason.CODE_REFUSED),
+    (Reply.json(200, error="invalid_grant"), NEVER, Link.Reason.CODE_REFUSED),
+    (Reply(204, b""), LATER, ""),
     (Reply(400, b"<html>"), NEVER, Link.Reason.CODE_REFUSED),
     (Reply.json(401, error="invalid_client"), NEVER, Link.Reason.CREDENTIALS_REFUSED),
     (Reply(403), NEVER, Link.Reason.CODE_REFUSED),
