@@ -69,7 +69,7 @@ class Peer(Row):
         blank=True,
         help_text=_(
             "Its issuer identifier. When set, an authorization response that names another "
-            "issuer is refused (RFC 9207)."
+            "issuer is refused (RFC 9207). Needed to ask for “openid”."
         ),
     )
     sends_iss = models.BooleanField(
@@ -208,8 +208,8 @@ class Peer(Row):
 
         for field, example in ENDPOINTS.items():
             gather(field, check_endpoint(getattr(self, field), example))
-        if self.sends_iss and not self.issuer:
-            gather("issuer", [str(_("Enter the issuer that its answers have to name."))])
+        if not self.issuer:
+            gather("issuer", self._check_no_issuer())
         gather("client_id", check_client_id(self.client_id))
         if not self.client_secret:
             gather("client_secret", [str(_("Enter the secret that the peer gave to this site."))])
@@ -241,6 +241,14 @@ class Peer(Row):
         gather("dialect", check_dialect(self.dialect))
         if problems:
             raise ValidationError(problems)
+
+    def _check_no_issuer(self) -> list[str]:
+        """Reasons why the issuer cannot be blank: something has to be compared with it."""
+        if self.sends_iss:
+            return [str(_("Enter the issuer that its answers have to name."))]
+        if OPENID in scopes.split(self.scope):
+            return [str(_("Enter its issuer: with “openid” it names it in ID tokens."))]
+        return []
 
     def _check_exchange(self) -> list[str]:
         """Reasons against exchanging the application: without the peer, nothing would limit or end

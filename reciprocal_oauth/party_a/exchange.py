@@ -79,8 +79,14 @@ def _ask(
 
 
 def _account(visit: AuthorizationRequest, answer: TokenAnswer) -> Account | None:
+    """:raises AuthorizationFailed, BadAnswer: the peer tells, but it cannot be believed."""
     if answer.id_token is None:
         return None
+    if not visit.peer.issuer:
+        if visit.nonce:
+            # Only an issuer that is set up can be compared. The form of a peer asks for it.
+            raise AuthorizationFailed(Problem.SETUP, "an ID token, and the peer has no issuer")
+        return None  # Nobody asked for it.
     return id_token.read(
         visit.peer, answer.id_token.reveal(), nonce=visit.nonce, now=timezone.now()
     )

@@ -68,6 +68,15 @@ def test_the_issuer_that_answers_must_name_has_to_be_known(make_peer: MakePeer) 
     assert list(refused.value.message_dict) == ["issuer"]
 
 
+@pytest.mark.threat("L81")
+@pytest.mark.rfc("OpenID Connect Core 1.0", "3.1.3.7")
+def test_to_ask_who_it_is_the_issuer_has_to_be_known(make_peer: MakePeer) -> None:
+    with pytest.raises(ValidationError) as refused:
+        make_peer(issuer="", scope="play openid")
+
+    assert list(refused.value.message_dict) == ["issuer"]
+
+
 ENDPOINT_FIELDS = (
     "issuer",
     "authorization_endpoint",

@@ -89,6 +89,18 @@ def test_the_account_is_called_by_the_first_usable_name(
         {"exp": True},
         {"exp": float("nan")},
         {"exp": float("-inf")},
+        {"exp": float("inf")},
+        {"exp": 10**400},
+        {"exp": 100_000_000_000},
+        {"iat": None},
+        {"iat": "today"},
+        {"iat": True},
+        {"iat": float("nan")},
+        {"iat": 100_000_000_000},
+        {"nbf": 100_000_000_000},
+        {"nbf": None, "azp": "somebody-else"},
+        {"azp": ["us-at-music"]},
+        {"azp": ""},
         {"sub": None},
         {"sub": ""},
         {"sub": 17},
@@ -98,6 +110,8 @@ def test_the_account_is_called_by_the_first_usable_name(
     ],
     ids=lambda claims: json.dumps(claims)[:50],
 )
+@pytest.mark.threat("L81")
+@pytest.mark.rfc("OpenID Connect Core 1.0", "3.1.3.7")
 def test_an_id_token_that_is_not_for_this_visit_connects_nothing(
     come_back_with: Callable[..., Any], browser: Client, claims: dict[str, Any]
 ) -> None:
@@ -132,15 +146,87 @@ def test_an_id_token_that_cannot_be_read_connects_nothing(
     assert AuthorizationRequest.objects.get().problem == Problem.BAD_ANSWER
 
 
-@pytest.mark.parametrize(("seconds", "links"), [(119, 1), (121, 0)])
+@pytest.mark.rfc("OpenID Connect Core 1.0", "3.1.3.7")
+@pytest.mark.parametrize(
+    ("claim", "seconds", "links"),
+    [
+        ("exp", -119, 1),
+        ("exp", -121, 0),
+        ("iat", 119, 1),
+        ("iat", 121, 0),
+        ("nbf", 119, 1),
+        ("nbf", 121, 0),
+    ],
+)
 def test_clocks_may_differ_by_two_minutes(
-    come_back_with: Callable[..., Any], seconds: int, links: int
+    come_back_with: Callable[..., Any], claim: str, seconds: int, links: int
 ) -> None:
-    now = timezone.now()
+    now = timezone.now().replace(microsecond=0)
     with time_machine.travel(now, tick=False):
-        come_back_with(exp=int(now.timestamp()) - seconds)
+        come_back_with(**{claim: int(now.timestamp()) + seconds})
 
     assert Link.objects.count() == links
+
+
+@pytest.mark.threat("L81")
+@pytest.mark.rfc("OpenID Connect Core 1.0", "2")
+@pytest.mark.parametrize("header", [{"alg": "none"}, {"alg": "NONE"}, {"alg": ""}, {}, {"alg": 7}])
+def test_an_id_token_that_nobody_signed_connects_nothing(
+    come_back_with: Callable[..., Any], openid_peer: Peer, header: dict[str, Any]
+) -> None:
+    visit_of_nobody = good_claims(openid_peer.issuer)
+
+    come_back_with(id_token(header, **visit_of_nobody))
+
+    assert not Link.objects.exists()
+    assert AuthorizationRequest.objects.get().problem == Problem.BAD_ANSWER
+
+
+@pytest.mark.threat("L81")
+@pytest.mark.rfc("OpenID Connect Core 1.0", "3.1.3.7")
+def test_an_id_token_without_its_signature_connects_nothing(
+    come_back_with: Callable[..., Any], openid_peer: Peer
+) -> None:
+    head, claims, _signature = id_token(**good_claims(openid_peer.issuer)).split(".")
+
+    come_back_with(f"{head}.{claims}.")
+
+    assert not Link.objects.exists()
+
+
+@pytest.mark.threat("L81")
+@pytest.mark.rfc("OpenID Connect Core 1.0", "3.1.3.7")
+def test_an_id_token_that_no_issuer_can_be_compared_with_connects_nothing(
+    come_back_with: Callable[..., Any], browser: Client
+) -> None:
+    Peer.objects.update(issuer="")  # Past the form, which asks for it.
+
+    response = come_back_with(iss="https://anybody.example")
+
+    assert not Link.objects.exists()
+    assert AuthorizationRequest.objects.get().problem == Problem.SETUP
+    assert "an administrator of this site" in browser.get(response["Location"]).content.decode()
+
+
+@pytest.mark.threat("L81")
+def test_an_id_token_that_nobody_asked_for_and_nobody_can_check_tells_nothing(
+    browser: Client, make_peer: Callable[..., Peer], fake_peer: FakePeer
+) -> None:
+    make_peer("music", fake_peer.url, issuer="")
+    claims = good_claims("https://anybody.example", name="Alice")
+    fake_peer.answers["/token/"] = token_response(id_token=id_token(**claims))
+
+    begin(browser).come_back()
+
+    link = Link.objects.get()
+    assert (link.subject, link.account_name) == ("", "")
+
+
+@pytest.mark.rfc("OpenID Connect Core 1.0", "3.1.3.7")
+def test_a_token_that_was_issued_to_us_may_say_so(come_back_with: Callable[..., Any]) -> None:
+    come_back_with(azp="us-at-music")
+
+    assert Link.objects.get().subject == "account-1"
 
 
 def test_a_token_for_several_parties_is_taken_when_it_was_issued_to_us(

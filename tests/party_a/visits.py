@@ -56,10 +56,11 @@ def connect(browser: Client, slug: str = "music", **changes: Any) -> Any:
     return begin(browser, slug).come_back(**changes)
 
 
-def id_token(**claims: Any) -> str:
+def id_token(header: dict[str, Any] | None = None, /, **claims: Any) -> str:
     """An ID token with these claims. Its signature is not looked at: it comes over TLS, straight
     from the token endpoint (OpenID Connect Core 1.0, section 3.1.3.7, item 6)."""
-    return ".".join(_segment(part) for part in ({"alg": "RS256"}, claims)) + ".c2lnbmVk"
+    parts = ({"alg": "RS256"} if header is None else header, claims)
+    return ".".join(map(_segment, parts)) + ".c2lnbmVk"
 
 
 def good_claims(issuer: str, **changes: Any) -> dict[str, Any]:
