@@ -21,7 +21,7 @@ def test_every_threat_has_one_line_with_an_attack_and_what_happens() -> None:
     rows = list(rows_of(PAGE.read_text()))
 
     assert [row for row in rows if len(row.cells) != 3 or not all(row.cells)] == []
-    assert [each for each in CATALOGUE if not re.fullmatch(r"[A-Z][1-9]\d?", each)] == []
+    assert [each for each in CATALOGUE if not re.fullmatch(r"[A-Z][1-9]\d{0,2}", each)] == []
     assert len(CATALOGUE) == len(set(CATALOGUE)) > 100
 
 

@@ -131,12 +131,14 @@ class ConnectView(ApiView):
             raise Forbidden(
                 "return_to_not_allowed", _("API_RETURN_TO does not allow this URL to return to.")
             )
-        url = authorization.begin(request._request, peer, return_to=return_to)
+        departure = authorization.begin(request._request, peer, return_to=return_to)
         answer = {
-            "authorization_url": url,
+            "authorization_url": departure.url.reveal(),
             "expires_in": settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS,
         }
-        return Response(AuthorizationSerializer(answer).data)
+        response = Response(AuthorizationSerializer(answer).data)
+        departure.bind_to_browser(response)
+        return response
 
 
 class OwnLinksView(ApiView):

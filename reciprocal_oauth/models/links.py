@@ -182,8 +182,8 @@ KEY_UNKNOWN = "unknown"
 class AuthorizationRequest(Row):
     """A visit to the peer's authorization endpoint that a person began here (steps A and B).
 
-    The row makes ``state`` single-use in one database step; the person's session holds the state
-    itself, so that the answer is taken only in the browser that asked.
+    The row makes ``state`` single-use in one database step, and names who began the visit; a
+    cookie, of which it has the hash, says in which browser.
     """
 
     class Problem(models.TextChoices):
@@ -203,9 +203,11 @@ class AuthorizationRequest(Row):
     )
     peer = models.ForeignKey(Peer, on_delete=models.CASCADE, related_name="+")
     state_hash = models.CharField(max_length=64, unique=True, editable=False)
+    browser_hash = models.CharField(max_length=64, editable=False, default="")
     code_verifier = EncryptedField(blank=True, default="")
     nonce = models.CharField(max_length=64, blank=True)
     redirect_uri = models.CharField(max_length=500)
+    return_to = models.CharField(max_length=300, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     answered_at = models.DateTimeField(null=True, blank=True)
     problem = models.CharField(max_length=20, choices=Problem.choices, blank=True)

@@ -49,7 +49,10 @@ class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
     @method_decorator(sensitive_variables())
     def post(self, request: HttpRequest, slug: str) -> HttpResponse:
         peer = get_object_or_404(Peer, slug=slug, enabled=True)
-        return SeeOther(authorization.begin(request, peer))
+        departure = authorization.begin(request, peer)
+        response = SeeOther(departure.url.reveal())
+        departure.bind_to_browser(response)
+        return response
 
 
 # No transaction is open while a peer is asked, and a state that was spent stays spent.
@@ -70,9 +73,7 @@ class CallbackView(ProtectedPageMixin, View):
         query = take_query(request)
         peer = get_object_or_404(Peer, slug=slug, enabled=True)
         try:
-            visit, is_first = callback.claim(
-                query, peer=peer, user=request.user, session=request.session
-            )
+            visit, is_first = callback.claim(query, peer=peer, request=request)
         except callback.StateRefused as refused:
             logger.warning("A callback for peer %s was refused: %s", peer.slug, refused)
             return render(
@@ -85,7 +86,7 @@ class CallbackView(ProtectedPageMixin, View):
                 logger.warning("Connecting to peer %s failed: %s", peer.slug, failed)
                 visit.problem = failed.reason
                 visit.save(update_fields=["problem"])
-        return SeeOther(returning.address(request.session, visit) or _page_after(visit))
+        return SeeOther(returning.address(visit) or _page_after(visit))
 
 
 def _page_after(visit: AuthorizationRequest) -> str:

@@ -1,10 +1,11 @@
 """Step (A): the authorization request (RFC 6749, section 4.1.1; PKCE, RFC 7636)."""
 
-import logging
 import secrets
+from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_variables
 from oauthlib.common import generate_token
@@ -15,27 +16,40 @@ from ..models import AuthorizationRequest, Peer
 from ..models.ledger import hash_of
 from ..protocol import OPENID
 from ..secret import Secret
-from . import returning
+from . import visit_cookies
 
-logger = logging.getLogger("reciprocal_oauth.party_a")
 
-SESSION_KEY = "reciprocal_oauth_states"
-#: Visits to peers that one session may have under way; older ones are forgotten.
-MAX_STATES = 10
+@dataclass(frozen=True)
+class Departure:
+    """A visit that is about to begin: the person leaves for the peer.
+
+    :ivar url: where to send the person. It holds ``state``, so a ``repr`` does not show it.
+    """
+
+    url: Secret
+    _request: HttpRequest
+    _state_hash: str
+    _browser_key: Secret
+
+    def bind_to_browser(self, response: HttpResponseBase) -> None:
+        """Tie the visit to the browser that gets ``response``. Without this, the callback refuses
+        what the peer answers."""
+        visit_cookies.give(self._request, response, self._state_hash, self._browser_key)
 
 
 @sensitive_variables()
-def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> str:
-    """Begin a visit to the peer and give the URL to send the person to, who makes ``request``.
+def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> Departure:
+    """Begin a visit to the peer, of the person who makes ``request``.
 
-    ``state`` has 256 bits. Its hash goes into the session, which ties the answer to this browser,
-    and into a row, which makes it single-use. Each peer has a redirect URI of its own, so that an
+    ``state`` has 256 bits. Its hash goes into a row, which makes it single-use and names the
+    person; a cookie ties it to this browser. Each peer has a redirect URI of its own, so that an
     answer that another peer provoked does not pass (RFC 9700, section 4.4.2).
 
     :param return_to: URL at which the person goes on afterwards, one that
         :func:`returning.is_allowed` allows. Empty: at the pages.
     """
     state = secrets.token_urlsafe(32)
+    browser_key = visit_cookies.new_key()
     verifier = generate_token(64)
     nonce = secrets.token_urlsafe(24) if OPENID in scopes.split(peer.scope) else ""
     callback = reverse("reciprocal_oauth:callback", args=[peer.slug])
@@ -44,15 +58,12 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> str:
         user=request.user,  # type: ignore[misc]
         peer=peer,
         state_hash=hash_of(state),
+        browser_hash=hash_of(browser_key.reveal()),
         code_verifier=Secret(verifier),
         nonce=nonce,
         redirect_uri=redirect_uri,
+        return_to=return_to,
     )
-    session = request.session
-    states = [*session.get(SESSION_KEY, []), hash_of(state)][-MAX_STATES:]
-    session[SESSION_KEY] = states
-    if return_to:
-        returning.remember(session, hash_of(state), return_to, states)
     parameters = {
         "response_type": "code",
         "client_id": peer.client_id,
@@ -65,7 +76,8 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> str:
         parameters["scope"] = peer.scope
     if nonce:
         parameters["nonce"] = nonce
-    return _with_query(peer.authorization_endpoint, parameters)
+    url = _with_query(peer.authorization_endpoint, parameters)
+    return Departure(Secret(url), request, hash_of(state), browser_key)
 
 
 @sensitive_variables()

@@ -7,10 +7,8 @@ account there.
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
-from django.contrib.sessions.backends.base import SessionBase
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
@@ -20,7 +18,7 @@ from ..models import AuthorizationRequest, Peer
 from ..models.ledger import hash_of
 from ..protocol import MAX_CODE_LENGTH, RECIPROCAL
 from ..secret import Secret
-from .authorization import SESSION_KEY
+from . import visit_cookies
 
 Problem = AuthorizationRequest.Problem
 
@@ -53,10 +51,11 @@ class StateRefused(Exception):
 
 @sensitive_variables()
 def claim(
-    query: QueryDict, *, peer: Peer, user: Any, session: SessionBase
+    query: QueryDict, *, peer: Peer, request: HttpRequest
 ) -> tuple[AuthorizationRequest, bool]:
     """The visit that the response in ``query`` answers, and whether this is its first answer.
 
+    :param request: what the browser sent along: its cookies, and who is signed in.
     :raises StateRefused: it answers none of this person's visits to this peer in this browser.
     """
     states = query.getlist("state")
@@ -69,12 +68,12 @@ def claim(
     visits = AuthorizationRequest.objects.filter(state_hash=state_hash)
     now = timezone.now()
     first = visits.filter(answered_at__isnull=True).update(answered_at=now)
-    if not user.is_authenticated:
+    if not request.user.is_authenticated:
         raise StateRefused("nobody is signed in")
-    if state_hash not in session.get(SESSION_KEY, []):
-        raise StateRefused("the state was not begun in this session")
-    visit = visits.select_related("peer", "link").filter(user=user, peer=peer).first()
-    if visit is None:
+    visit = visits.select_related("peer", "link").first()
+    if visit is None or not visit_cookies.began_here(request, visit):
+        raise StateRefused("the state was not begun in this browser")
+    if visit.user_id != request.user.pk or visit.peer_id != peer.pk:
         raise StateRefused("the state was begun by somebody else, or for another peer")
     lifetime = timedelta(seconds=settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS)
     if visit.created_at + lifetime < (visit.answered_at or now):

@@ -1,20 +1,16 @@
 """Where a visit that the API began goes on when the person is back: at the front end.
 
 The list of allowed places is asked when the visit begins and again when it ends, so that neither a
-front end that was tricked nor an old session makes this site send people anywhere else.
+front end that was tricked nor an old visit makes this site send people anywhere else.
 """
 
 import re
-from collections.abc import Collection
 from urllib.parse import urlencode, urlsplit
-
-from django.contrib.sessions.backends.base import SessionBase
 
 from ..conf import settings
 from ..models import AuthorizationRequest
 
-SESSION_KEY = "reciprocal_oauth_returns"
-#: Characters of a URL to return to. Ten of them have to fit into a session kept in a cookie.
+#: Characters of a URL to return to.
 MAX_LENGTH = 300
 
 #: The characters of RFC 3986 without those of a fragment. Browsers read others in ways of their
@@ -50,16 +46,10 @@ def is_allowed(url: str) -> bool:
     )
 
 
-def remember(session: SessionBase, state_hash: str, url: str, states: Collection[str]) -> None:
-    """Keep ``url`` for the visit with this state, and forget those of visits not in ``states``."""
-    kept = {**session.get(SESSION_KEY, {}), state_hash: url}
-    session[SESSION_KEY] = {key: value for key, value in kept.items() if key in states}
-
-
-def address(session: SessionBase, visit: AuthorizationRequest) -> str:
+def address(visit: AuthorizationRequest) -> str:
     """Where ``visit`` goes on, with what came of it: ``link``, or ``problem`` (a value of
     ``AuthorizationRequest.Problem``) and ``peer``. Empty: at the pages of this site."""
-    url = str(session.get(SESSION_KEY, {}).get(visit.state_hash, ""))
+    url = visit.return_to
     if not url or not is_allowed(url):
         return ""
     came_of_it = {"peer": visit.peer.slug}

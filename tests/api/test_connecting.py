@@ -189,12 +189,29 @@ def test_two_visits_return_to_their_own_places(front_end: Api, peer: Peer) -> No
     assert places[2] == f"{RETURN_TO}/2"
 
 
-def test_only_so_many_places_are_kept(front_end: Api, peer: Peer, site: Settings) -> None:
-    site.REST_FRAMEWORK = {"DEFAULT_THROTTLE_RATES": {"reciprocal-connect": None}}
-    for number in range(12):
-        front_end.post("/peers/music/connect/", {"return_to": f"{RETURN_TO}/{number}"})
+@pytest.mark.threat("L100")
+def test_visits_that_begin_at_once_return_to_their_own_places(
+    front_end: Api, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second begins and ends while the first is about to be stored."""
+    urls: list[str] = []
+    create = AuthorizationRequest.objects.create
 
-    assert len(front_end.client.session["reciprocal_oauth_returns"]) == 10
+    def overtaken(**values: Any) -> AuthorizationRequest:
+        monkeypatch.undo()
+        urls.append(press("2"))
+        return create(**values)
+
+    def press(name: str) -> str:
+        body = {"return_to": f"{RETURN_TO}/{name}"}
+        return str(front_end.post("/peers/music/connect/", body).said["authorization_url"])
+
+    monkeypatch.setattr(AuthorizationRequest.objects, "create", overtaken)
+    urls.insert(0, press("1"))
+
+    places = [come_back(front_end, url)["Location"].partition("?")[0] for url in urls]
+
+    assert places == [f"{RETURN_TO}/1", f"{RETURN_TO}/2"]
 
 
 @pytest.mark.threat("A6")

@@ -164,17 +164,6 @@ def test_a_peer_that_is_switched_off_or_unknown_cannot_be_connected(
     assert not AuthorizationRequest.objects.exists()
 
 
-def test_a_session_keeps_no_more_than_ten_visits_and_forgets_the_oldest(
-    browser: Client, peer: Peer, fake_peer: FakePeer
-) -> None:
-    visits = [begin(browser) for _ in range(11)]
-
-    assert visits[0].come_back().status_code == 400
-    assert not fake_peer.requests
-    assert visits[1].come_back().status_code == 303
-    assert visits[10].come_back().status_code == 303
-
-
 def test_two_visits_at_once_in_two_tabs_both_arrive(
     browser: Client, make_peer: Callable[..., Peer], fake_peer: FakePeer
 ) -> None:
