@@ -32,7 +32,12 @@ _OURS: dict[str, Callable[..., Any]] = {
 
 
 #: Beside the token endpoint, which answers in its own way: clients authenticate here as well.
-_AUTHENTICATING = {"device-authorization", "introspect", "revoke-token"}
+_AUTHENTICATING = {
+    "device-authorization",
+    "introspect",
+    "pushed-authorization-request",
+    "revoke-token",
+}
 
 
 def _view_of(pattern: URLPattern) -> Callable[..., Any]:

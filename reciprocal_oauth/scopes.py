@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from oauth2_provider.scopes import get_scopes_backend
-
+from .compat import get_scopes_backend
 from .conf import settings
 from .protocol import OPENID
 

@@ -256,9 +256,9 @@ def test_in_the_revocation(
     match how:
         case "header":
             headers = basic("music-here", PEER_SECRET)
-            response = anyone.post("/o/revoke_token/", token, headers=headers)
+            response = post_form(anyone, token, headers, "/o/revoke_token/")
         case "body":
-            response = anyone.post("/o/revoke_token/", {**token, **secret})
+            response = post_form(anyone, {**token, **secret}, {}, "/o/revoke_token/")
         case "query":
             # Refused by oauthlib, and still a token in a report.
             response = send_raw(anyone.post, "/o/revoke_token/", {**token, **secret})

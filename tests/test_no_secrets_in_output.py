@@ -74,11 +74,11 @@ def told(response: Any) -> str:
 
 
 def introspect(token: str, **headers: str) -> Any:
-    return Client().post("/o/introspect/", {"token": token}, headers=headers or CREDENTIALS)
+    return post_form(Client(), {"token": token}, headers or CREDENTIALS, "/o/introspect/")
 
 
 def revoke(token: str, headers: dict[str, str] = CREDENTIALS) -> Any:
-    return Client().post("/o/revoke_token/", {"token": token}, headers=headers)
+    return post_form(Client(), {"token": token}, headers, "/o/revoke_token/")
 
 
 def api(token: str) -> Any:

@@ -3,13 +3,14 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, JsonResponse
 from django.urls import include, path
 from oauth2_provider.contrib.rest_framework import OAuth2Authentication, TokenHasScope
-from oauth2_provider.decorators import protected_resource
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from reciprocal_oauth.oauth2_urls import metadata_urlpatterns
+
+from .dot import protected_resource
 
 
 @login_not_required

@@ -6,10 +6,9 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.urls import URLResolver, get_resolver
-from oauth2_provider.scopes import SettingsScopes
 
 from ..check_ids import Id
-from ..compat import oauth2_settings
+from ..compat import SettingsScopes, oauth2_settings
 from ..conf import settings
 from ..party_a import returning
 from ..setting_types import expected_of

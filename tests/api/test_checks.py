@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, run_checks
-from oauth2_provider.scopes import SettingsScopes
 from pytest_django import Settings
 
 from reciprocal_oauth.check_ids import Id
+from reciprocal_oauth.compat import SettingsScopes
 
 
 class OwnScopes(SettingsScopes):

@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from reciprocal_oauth.models import InboxItem, Link, Peer
 
-from ..conftest import basic
+from ..conftest import basic, post_form
 from ..fakes import FakePeer
 from ..party_a.visits import begin, link_both_ways
 
@@ -56,10 +56,11 @@ def test_the_callback_says_what_to_do_and_does_not_carry_the_code_to_the_login_p
 
 
 def test_the_token_endpoint_answers_peers(client: Client, application: Any) -> None:
-    response = client.post(
-        "/o/token/",
+    response = post_form(
+        client,
         {"grant_type": "authorization_code", "code": "none"},
-        headers=basic(application.client_id, "wrong"),
+        basic(application.client_id, "wrong"),
+        "/o/token/",
     )
 
     assert response.status_code == 401

@@ -9,10 +9,10 @@ import pytest
 from django.db import connection, connections, transaction
 from django.db.models.signals import post_save
 from django.test import Client
-from oauth2_provider.scopes import SettingsScopes
 from pytest_django import Settings
 
 from reciprocal_oauth import signals
+from reciprocal_oauth.compat import SettingsScopes
 from reciprocal_oauth.delivery.dispatchers import Dispatcher
 from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Peer
 

@@ -11,13 +11,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.db import connections
 from django.test import Client
 from oauth2_provider.models import get_application_model
-from oauth2_provider.views.mixins import OAuthLibMixin
 
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link
 from reciprocal_oauth.party_a import consent
 
 from ..conftest import PEER_SECRET, basic, post_form
+from ..dot import OAuthLibCoreMixin
 from ..fakes import FakePeer
 
 
@@ -37,7 +37,7 @@ def dot_settings(settings: Any) -> Iterator[Callable[..., None]]:
     forget_servers()
 
 
-def forget_servers(view: type = OAuthLibMixin) -> None:
+def forget_servers(view: type = OAuthLibCoreMixin) -> None:
     if "_oauthlib_core" in vars(view):
         del view._oauthlib_core
     for subclass in view.__subclasses__():

@@ -11,17 +11,15 @@ from django.test import Client, override_settings
 from django.urls import include, path
 from django.views.generic import View
 from oauth2_provider.contrib.rest_framework import OAuth2Authentication, TokenHasScope
-from oauth2_provider.decorators import protected_resource
 from oauth2_provider.models import get_application_model
-from oauth2_provider.oauth2_backends import get_oauthlib_core
 from oauth2_provider.oauth2_validators import OAuth2Validator
-from oauth2_provider.scopes import SettingsScopes
 from oauth2_provider.settings import OAuth2ProviderSettings, oauth2_settings
-from oauth2_provider.views.generic import ProtectedResourceView, ScopedProtectedResourceView
+from oauth2_provider.views import ProtectedResourceView, ScopedProtectedResourceView
 from oauthlib.oauth2 import BackendApplicationServer, Server
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from reciprocal_oauth.compat import SettingsScopes
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_a import updates
 from reciprocal_oauth.provider.composition import composed_server, composed_validator
@@ -29,6 +27,7 @@ from reciprocal_oauth.provider.server import ReciprocalServerMixin
 from reciprocal_oauth.provider.token_view import TokenView
 from reciprocal_oauth.provider.validator import ReciprocalValidatorMixin
 
+from ..dot import get_oauthlib_core, protected_resource
 from ..urls import urlpatterns as site_urlpatterns
 from .authorization import log_in
 

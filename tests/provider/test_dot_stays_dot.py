@@ -310,7 +310,7 @@ def device_states(browser: Client, application: Any) -> Any:
 def revocation(browser: Client, application: Any) -> Any:
     def revoke(value: str, **more: str) -> Any:
         headers = basic(application.client_id, PEER_SECRET)
-        return browser.post("/o/revoke_token/", {"token": value, **more}, headers=headers)
+        return post_form(browser, {"token": value, **more}, headers, "/o/revoke_token/")
 
     first, second, third = (log_in(browser, application) for _ in range(3))
     answers = [
@@ -321,7 +321,7 @@ def revocation(browser: Client, application: Any) -> Any:
         told(call_api(second["access_token"])),
         told(refresh(application, second["refresh_token"])),
         told(revoke("unknown")),
-        told(browser.post("/o/revoke_token/", {"token": third["access_token"]})),
+        told(post_form(browser, {"token": third["access_token"]}, {}, "/o/revoke_token/")),
         told(call_api(third["access_token"])),
     ]
     assert statuses(answers) == [200, 401, 400, 200, 401, 400, 200, 401, 200]
@@ -342,9 +342,11 @@ def introspection(browser: Client, application: Any) -> Any:
     for value in (tokens["access_token"], tokens["refresh_token"], "unknown", None):
         data = {} if value is None else {"token": value}
         headers = basic(application.client_id, PEER_SECRET)
-        answers.append(told(browser.post("/o/introspect/", data, headers=headers)))
+        answers.append(told(post_form(browser, data, headers, "/o/introspect/")))
         answers.append(told(browser.get("/o/introspect/", data, headers=headers)))
-    answers.append(told(browser.post("/o/introspect/", {"token": tokens["access_token"]})))
+    answers.append(
+        told(post_form(browser, {"token": tokens["access_token"]}, {}, "/o/introspect/"))
+    )
     assert [answer[2].get("active") for answer in answers[:6]] == [True, True, *[False] * 4]
     assert statuses(answers)[6:] == [400, 400, 403]
     forget_caching(answers)
@@ -360,7 +362,7 @@ def introspection_with_a_token(browser: Client, application: Any) -> Any:
         own = token(application, grant_type="client_credentials", scope=scope).json()
         headers = {"Authorization": f"Bearer {own['access_token']}"}
         asked = {"token": tokens["access_token"]}
-        answers.append(told(browser.post("/o/introspect/", asked, headers=headers)))
+        answers.append(told(post_form(browser, asked, headers, "/o/introspect/")))
     forget_caching(answers)
     assert answers[0][2]["active"]
     assert statuses(answers) == [200, 403]

@@ -16,7 +16,7 @@ from reciprocal_oauth.delivery import queue, worker
 from reciprocal_oauth.models import Link, OutboxItem
 from reciprocal_oauth.provider import peer_tokens
 
-from ..conftest import PEER_SECRET, basic
+from ..conftest import PEER_SECRET, basic, post_form
 from ..fakes import FakePeer, Reply
 
 pytestmark = [
@@ -111,7 +111,7 @@ def test_revoking_a_token_while_it_is_renewed(
 
     def revoke() -> Any:
         headers = basic(application.client_id, PEER_SECRET)
-        return Client().post("/o/revoke_token/", {"token": token_of_a.raw_refresh}, headers=headers)
+        return post_form(Client(), {"token": token_of_a.raw_refresh}, headers, "/o/revoke_token/")
 
     revoked, renewed = both(revoke, lambda: refresh(token_of_a.raw_refresh))
 

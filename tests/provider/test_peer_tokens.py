@@ -329,10 +329,11 @@ def test_a_resource_server_that_asks_about_a_token_uses_it(
     token_of_a: Any, application: Any, django_capture_on_commit_callbacks: Captured
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
-        response = Client().post(
-            "/o/introspect/",
+        response = post_form(
+            Client(),
             {"token": token_of_a.raw},
-            headers=basic(application.client_id, PEER_SECRET),
+            basic(application.client_id, PEER_SECRET),
+            "/o/introspect/",
         )
 
     assert response.json()["active"]

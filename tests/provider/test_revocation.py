@@ -16,7 +16,7 @@ from pytest_django import Settings
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_b.opening import open_link
 
-from ..conftest import PEER_SECRET, basic
+from ..conftest import PEER_SECRET, basic, post_form
 from .authorization import log_in
 from .conftest import call_api
 
@@ -34,10 +34,11 @@ def test_a_peer_that_revokes_its_token_ends_the_link(
 ) -> None:
     token = token_of_a.raw if which == "access_token" else token_of_a.raw_refresh
 
-    response = client.post(
-        "/o/revoke_token/",
+    response = post_form(
+        client,
         {"token": token, "token_type_hint": hint},
-        headers=basic(application.client_id, PEER_SECRET),
+        basic(application.client_id, PEER_SECRET),
+        "/o/revoke_token/",
     )
 
     assert response.status_code == 200
@@ -56,10 +57,11 @@ def test_a_peer_that_revokes_a_token_it_has_renewed_ends_nothing(
 ) -> None:
     refresh(token_of_a.raw_refresh)
 
-    client.post(
-        "/o/revoke_token/",
+    post_form(
+        client,
         {"token": token_of_a.raw_refresh},
-        headers=basic(application.client_id, PEER_SECRET),
+        basic(application.client_id, PEER_SECRET),
+        "/o/revoke_token/",
     )
 
     assert Link.objects.get().is_active
@@ -83,10 +85,11 @@ def test_a_peer_that_lost_the_answer_to_a_refresh_revokes_the_only_token_it_know
         renewed = refresh(token_of_a.raw_refresh).json()
         clock.shift(seconds)
 
-        client.post(
-            "/o/revoke_token/",
+        post_form(
+            client,
             {"token": token_of_a.raw_refresh},
-            headers=basic(application.client_id, PEER_SECRET),
+            basic(application.client_id, PEER_SECRET),
+            "/o/revoke_token/",
         )
 
         assert Link.objects.get().status == status
@@ -101,10 +104,11 @@ def test_another_peer_cannot_revoke_the_token(
 ) -> None:
     stranger = make_peer("stranger").application
 
-    client.post(
-        "/o/revoke_token/",
+    post_form(
+        client,
         {"token": token_of_a.raw},
-        headers=basic(stranger.client_id, PEER_SECRET),
+        basic(stranger.client_id, PEER_SECRET),
+        "/o/revoke_token/",
     )
 
     assert Link.objects.get().is_active
@@ -120,8 +124,8 @@ def introspect(client: Client, make_application: Callable[..., Any]) -> Callable
     make_application("resource-server")
 
     def ask(token: str) -> Any:
-        response = client.post(
-            "/o/introspect/", {"token": token}, headers=basic("resource-server", PEER_SECRET)
+        response = post_form(
+            client, {"token": token}, basic("resource-server", PEER_SECRET), "/o/introspect/"
         )
         assert response.status_code == 200
         return response.json()
@@ -221,10 +225,8 @@ def test_a_peer_that_revokes_a_token_without_family_ends_the_link(
     with transaction.atomic():
         open_link(peer, user.pk, "playback", None)
 
-    client.post(
-        "/o/revoke_token/",
-        {"token": token.raw},
-        headers=basic(application.client_id, PEER_SECRET),
+    post_form(
+        client, {"token": token.raw}, basic(application.client_id, PEER_SECRET), "/o/revoke_token/"
     )
 
     assert Link.objects.get().status == Link.Status.ENDED

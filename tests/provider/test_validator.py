@@ -269,10 +269,11 @@ def test_a_mark_in_the_query_of_a_token_request_is_refused(
 ) -> None:
     code = code_in(allow(browser, application))
 
-    response = client.post(
-        f"/o/token/?{mark}=1",
+    response = post_form(
+        client,
         {"grant_type": "authorization_code", "code": code},
-        headers=basic(application.client_id, PEER_SECRET),
+        basic(application.client_id, PEER_SECRET),
+        f"/o/token/?{mark}=1",
     )
 
     assert (response.status_code, response["Content-Type"]) == (400, "application/json")
