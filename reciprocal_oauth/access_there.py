@@ -21,9 +21,10 @@ from .exceptions import DecryptionError, NotLinked, PeerRefused, PeerUnreachable
 from .models import Link, OutboxItem, Peer
 from .protocol import INVALID_GRANT
 from .secret import Secret
-from .transactions import atomic, require_no_transaction
+from .transactions import atomic, release_connections, require_no_transaction
 
-_POLL_SECONDS = 0.05
+#: Pauses, in seconds, of whoever waits for the refresh of another: the first one, and the longest.
+_FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.05, 0.4
 
 
 def store(link: Link, answer: TokenAnswer, *, asked_scope: str) -> None:
@@ -51,6 +52,7 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
     """
     require_no_transaction("A peer cannot be called")
     give_up = time.monotonic() + settings.HTTP_TOTAL_TIMEOUT_SECONDS
+    pause = _FIRST_POLL_SECONDS
     while True:
         _read_again(link)
         if _is_usable(link, not_this):
@@ -66,7 +68,9 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
         elif time.monotonic() >= give_up:
             raise PeerUnreachable(f"Link {link.pk} is being refreshed elsewhere for too long.")
         else:
-            time.sleep(_POLL_SECONDS)
+            release_connections()
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_POLL_SECONDS)
 
 
 def give_up(link: Link, token: Secret, detail: str) -> bool:

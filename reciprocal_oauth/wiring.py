@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.signals import request_started
+from django.core.signals import request_finished, request_started
 from django.db.models.signals import post_save, pre_delete
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
@@ -17,7 +17,7 @@ from .models import InboxItem, Link, OutboxItem, Peer
 from .party_a import send
 from .party_b import redeem
 from .provider import composition
-from .transactions import on_commit
+from .transactions import on_commit, request_begins, request_ends
 
 
 def connect() -> None:
@@ -57,7 +57,8 @@ def connect() -> None:
         sender=get_refresh_token_model(),
         dispatch_uid="reciprocal_oauth.refresh_token_saved",
     )
-    request_started.connect(first_request, dispatch_uid="reciprocal_oauth.first_request")
+    request_started.connect(request_starts, dispatch_uid="reciprocal_oauth.request_starts")
+    request_finished.connect(request_is_over, dispatch_uid="reciprocal_oauth.request_is_over")
     with suppress(ImproperlyConfigured):  # A system check says so.
         if settings.DISPATCHER == "celery":
             # In a worker nobody asks for the dispatcher, but its tasks must be known there.
@@ -69,9 +70,15 @@ def start_delivery(sender: type, **arguments: Any) -> None:
     dispatchers.wake(arguments["link"])
 
 
-def first_request(sender: type, **arguments: Any) -> None:
+def request_starts(sender: type, **arguments: Any) -> None:
     """A request is served in this process: rows left over from before can be worked on."""
+    request_begins()
     dispatchers.request_started()
+
+
+def request_is_over(sender: type, **arguments: Any) -> None:
+    """What follows in this thread is no web request, unless another one begins."""
+    request_ends()
 
 
 def link_deleted(sender: type, instance: Link, origin: Any = None, **arguments: Any) -> None:

@@ -34,6 +34,7 @@ from ..exceptions import (
     ReciprocalError,
     TLSFailed,
 )
+from ..transactions import release_connections
 from ..urls_of_peers import url_problem
 from . import failures
 from .connection import PinnedHTTPPool, PinnedHTTPSPool
@@ -135,6 +136,7 @@ class HardenedSession(requests.Session):
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         begun = time.monotonic()
+        release_connections()
         try:
             response = super().send(request, **kwargs)
         except requests.RequestException as error:

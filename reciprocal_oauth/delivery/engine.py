@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from ..conf import settings
 from ..models import QueueItem
+from ..transactions import is_pooled
 from . import worker
 from .queue import Look
 
@@ -23,9 +24,9 @@ STOP_SECONDS = 10.0
 #: How soon, in seconds, a row is looked at again that is due, but whose peer has its share.
 _HELD_UP_SECONDS = 1.0
 _SHORTEST_PAUSE_SECONDS = 0.05
-#: How long, in seconds, a thread with nothing to do keeps its database connection: to connect for
-#: each row would cost as much as to work on it.
-_IDLE_SECONDS = 1.0
+#: How long, in seconds, a thread with nothing to do keeps its database connection where there is no
+#: pool: to connect for each row would cost as much as to work on it.
+_IDLE_SECONDS = 0.1
 
 
 class Engine:
@@ -98,11 +99,12 @@ class Engine:
         connections.close_all()
 
     def _rest(self, seconds: float) -> None:
-        if self._stopped or self._wanted.wait(min(seconds, _IDLE_SECONDS)):
+        idle = min(seconds, _idle_seconds())
+        if self._stopped or self._wanted.wait(idle):
             return
-        if seconds > _IDLE_SECONDS:
+        if seconds > idle:
             connections.close_all()
-            self._wanted.wait(seconds - _IDLE_SECONDS)
+            self._wanted.wait(seconds - idle)
 
     def _hand_out(self) -> Look | None:
         """Give the threads what can be claimed.
@@ -148,8 +150,9 @@ class Engine:
         connections.close_all()
 
     def _next(self) -> QueueItem | None:
+        idle = _idle_seconds()
         try:
-            return self._claimed.get(timeout=_IDLE_SECONDS)
+            return self._claimed.get(timeout=idle) if idle else self._claimed.get_nowait()
         except Empty:
             connections.close_all()
             return self._claimed.get()
@@ -178,6 +181,10 @@ class Engine:
             return longest
         seconds = (due - timezone.now()).total_seconds()
         return min(max(seconds, _SHORTEST_PAUSE_SECONDS), longest)
+
+
+def _idle_seconds() -> float:
+    return 0.0 if is_pooled() else _IDLE_SECONDS
 
 
 class _CannotWork(Exception):

@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 from .. import signals
 from ..exceptions import LeaseLost
 from ..models import InboxItem, Link, OutboxItem, QueueItem
-from ..transactions import atomic
+from ..transactions import atomic, delivering
 from . import pausing, queue
 from .outcomes import Accepted, Cancelled, Dead, Done, Outcome, Recorded, Retry
 from .queue import Look
@@ -131,7 +131,8 @@ def work(item: QueueItem) -> None:
     No fault of the attempt is raised; only of the database that the outcome is recorded in.
     """
     step = _steps[type(item)]
-    outcome = _attempt(item, step)
+    with delivering():
+        outcome = _attempt(item, step)
     try:
         _record(item, step, outcome)
     except LeaseLost:
