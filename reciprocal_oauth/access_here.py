@@ -4,8 +4,10 @@ DOT groups the tokens that stem from one grant in a ``token_family``; a link nam
 force. DOT's models are swappable, so they are looked up when used.
 """
 
+import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -57,6 +59,33 @@ def link_of(access_token: Any, links: Sequence[Link]) -> Link | None:
     return next((link for link in active if link.incoming_scope), None)
 
 
+class _Revoking(threading.local):
+    """Whether this thread is in one of the functions below that revoke."""
+
+    depth = 0
+
+
+_revoking = _Revoking()
+
+
+def is_revoking() -> bool:
+    """Whether it is this app that revokes tokens at the moment: what that means for the link, the
+    caller decides."""
+    return _revoking.depth > 0
+
+
+def _of_this_app(function: Callable[..., None]) -> Callable[..., None]:
+    @wraps(function)
+    def revoke_ourselves(*args: Any) -> None:
+        _revoking.depth += 1
+        try:
+            function(*args)
+        finally:
+            _revoking.depth -= 1
+
+    return revoke_ourselves
+
+
 def narrow(link: Link) -> None:
     """Cut the live access tokens of ``link`` to what it allows now; nothing left: revoke.
 
@@ -72,6 +101,7 @@ def narrow(link: Link) -> None:
             rows_of(get_access_token_model()).filter(pk=token.pk).update(scope=kept)
 
 
+@_of_this_app
 def revoke(link: Link) -> None:
     """Make every token and unredeemed code that the peer holds for ``link`` worthless, at once."""
     kill_codes(link)
@@ -86,6 +116,7 @@ def revoke(link: Link) -> None:
         ).exclude(redirect_uri__startswith=CODE_URI).delete()
 
 
+@_of_this_app
 def revoke_family(link: Link, family: uuid.UUID | None) -> None:
     """Revoke the tokens of ``family``; without one (no refresh token was issued), all access tokens
     that no other link names."""
@@ -95,6 +126,7 @@ def revoke_family(link: Link, family: uuid.UUID | None) -> None:
         get_refresh_token_model().revoke_family(family)
 
 
+@_of_this_app
 def revoke_access_tokens(keys: Iterable[Any]) -> None:
     """Revoke the access tokens with these keys, where they are still there."""
     rows_of(get_access_token_model()).filter(pk__in=keys).delete()

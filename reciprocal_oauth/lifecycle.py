@@ -70,14 +70,17 @@ def stop_handover(link: Link, reason: str) -> None:
 
 
 def lose_incoming(link: Link, reason: str) -> None:
-    """The peer has lost the tokens that it held here, and nothing is on its way to it."""
+    """The peer has lost the tokens that it held here. A code on its way would give it new ones, and
+    is not to be redeemed any more. ``link`` is locked."""
+    access_here.kill_codes(link)
+    cancel_handover(link)
     _break(
         link,
         INCOMING,
         reason,
         "",
         Q(),
-        from_state=Link.Incoming.ACTIVE,
+        from_state=link.incoming_state,
         to_state=Link.Incoming.BROKEN,
         linked_at=None,
     )
@@ -169,13 +172,18 @@ def before_deletion(link: Link, *, revoke_there: bool) -> bool:
 
 def cancel_deliveries(link: Link) -> None:
     """Stop every live hand-over of ``link``, in both queues."""
+    cancel_handover(link)
     now = timezone.now()
-    cancelled = OutboxItem.finishing(OutboxItem.State.CANCELLED, now)
-    link.outbox.filter(kind=OutboxItem.Kind.HANDOVER, state__in=OutboxItem.LIVE_STATES).update(
-        **cancelled, live_key=None
-    )
     link.inbox.filter(state__in=InboxItem.LIVE_STATES).update(
         **InboxItem.finishing(InboxItem.State.CANCELLED, now), code=Secret("")
+    )
+
+
+def cancel_handover(link: Link) -> None:
+    """Stop what is on its way to the peer of ``link``."""
+    cancelled = OutboxItem.finishing(OutboxItem.State.CANCELLED, timezone.now())
+    link.outbox.filter(kind=OutboxItem.Kind.HANDOVER, state__in=OutboxItem.LIVE_STATES).update(
+        **cancelled, live_key=None
     )
 
 
@@ -206,6 +214,7 @@ __all__ = [
     "break_incoming",
     "break_outgoing",
     "cancel_deliveries",
+    "cancel_handover",
     "end",
     "lock",
     "lose_incoming",

@@ -1,10 +1,13 @@
 """Notices that a peer has lost its tokens here, by whatever door they went.
 
 DOT has doors of its own: its page of authorized tokens, the actions of its admin, a logout, its
-reuse protection, ``cleartokens``; and any code may delete a row. Nobody asks who did it: after the
-commit the link is looked at, and where nothing of the peer's works any more and no new code is on
-its way, the incoming direction is broken. So what this app itself revokes, to put a new grant in
-the place of an old one or to end the link, breaks nothing.
+reuse protection, ``cleartokens``; and any code may delete a row. After the commit the link is
+looked at, and where nothing of the peer's works any more, the incoming direction is broken. Who
+took the access away has decided later than who allowed it: a code that is still on its way is
+stopped. What only ran out takes back no decision: a code on its way goes on.
+
+What this app itself revokes, to put a new grant in the place of an old one or to end the link, is
+not looked at (:func:`.access_here.is_revoking`).
 """
 
 import logging
@@ -14,11 +17,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db import DatabaseError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from oauth2_provider.models import get_refresh_token_model
 
 from . import access_here, lifecycle
-from .models import Link, OutboxItem
+from .models import Link
+from .models.reasons import LOST_HERE
 from .transactions import atomic, on_commit
 
 logger = logging.getLogger("reciprocal_oauth")
@@ -70,7 +74,7 @@ _waiting = _Waiting()
 
 def token_goes(token: Any) -> None:
     """A token of DOT's is being deleted or revoked: look at its owner's links after the commit."""
-    if token.user_id is None:
+    if token.user_id is None or access_here.is_revoking():
         return
     _waiting.gone.add(token)
     # Once for each token, of which the first looks for all: one that a savepoint took back with it
@@ -96,27 +100,49 @@ def _look() -> None:
 
 
 def look_at(links: QuerySet[Link], gone: _Gone | None = None) -> int:
-    """Break the incoming direction of those of ``links`` whose peer can do nothing here any more.
+    """Break the incoming direction of those of ``links`` whose peer can do nothing here any more,
+    and stop what was on its way to it.
 
     :returns: how many there were.
     """
     gone = gone or _Gone()
     noticed, run_out = 0, None
-    for pk in _suspects(links):
+    for pk in _suspects(unnoticed(links, by_access_token=bool(gone.cut_off))):
         run_out = gone.run_out() if run_out is None else run_out
         noticed += _notice(pk, gone, run_out)
     return noticed
 
 
-def unnoticed(links: QuerySet[Link]) -> QuerySet[Link]:
-    """Those of ``links`` that say that the peer's access works, while their own tokens are gone."""
-    working = links.filter(status=Link.Status.ACTIVE, incoming_state=Link.Incoming.ACTIVE)
-    return access_here.without_live_tokens(working)
+def unnoticed(links: QuerySet[Link], *, by_access_token: bool = False) -> QuerySet[Link]:
+    """Those of ``links`` whose own tokens are gone, while they say that the peer's access works, or
+    did when the decision was made that the peer is still to be told of.
+
+    :param by_access_token: also those of the latter that never had a refresh token. Only who has
+        seen the access token go can tell.
+    """
+    pending = Q(incoming_state=Link.Incoming.GRANTED) | Q(
+        ~Q(incoming_reason__in=LOST_HERE), incoming_state=Link.Incoming.BROKEN
+    )
+    has_had = Q(incoming_family__isnull=False)
+    if by_access_token:
+        has_had |= Q(confirmed_generation__gt=0)
+    looked_at = Q(incoming_state=Link.Incoming.ACTIVE) | (pending & has_had)
+    return access_here.without_live_tokens(links.filter(looked_at, status=Link.Status.ACTIVE))
+
+
+def was_taken_away(link: Link) -> bool:
+    """Look once more before the peer gets new tokens for ``link``: whoever revoked those that it
+    had may have done so where no signal is sent, such as with ``QuerySet.update``.
+
+    :returns: whether it was so; ``link``'s row then says it.
+    """
+    has_had = link.incoming_family is not None
+    return has_had and look_at(Link.objects.filter(pk=link.pk)) > 0
 
 
 def _suspects(links: QuerySet[Link]) -> Iterator[Any]:
     """Read in batches, each with one query however many links there are."""
-    suspects = unnoticed(links).order_by("pk")
+    suspects = links.order_by("pk")
     batch = list(suspects.values_list("pk", flat=True)[:BATCH_ROWS])
     while batch:
         yield from batch
@@ -124,27 +150,28 @@ def _suspects(links: QuerySet[Link]) -> Iterator[Any]:
 
 
 def _notice(pk: Any, gone: _Gone, run_out: set[Any]) -> bool:
+    """:returns: whether the link says now that the peer's access has ended."""
     with atomic():
         try:
             link = lifecycle.lock(pk)
         except Link.DoesNotExist:
             return False
-        if link.incoming_state != Link.Incoming.ACTIVE or _is_on_its_way(link):
+        as_it_is = unnoticed(Link.objects.filter(pk=pk), by_access_token=bool(gone.cut_off))
+        if not as_it_is.exists() or access_here.is_let_in(link):
             return False
-        if access_here.is_let_in(link):
-            return False
-        lifecycle.lose_incoming(link, _reason(link, gone, run_out))
-        if link.incoming_family is not None:
+        family, reason = link.incoming_family, _reason(link, gone, run_out)
+        has_ended = link.incoming_state == Link.Incoming.ACTIVE or reason != Link.Reason.EXPIRED
+        if has_ended:
+            lifecycle.lose_incoming(link, reason)
+        else:
+            # Nobody has decided anything: the newer decision is still to be carried out.
+            Link.objects.filter(pk=pk).update(incoming_family=None, linked_at=None)
+        if family is not None:
             # An access token whose refresh token went by itself: it was of the same grant
             # (RFC 7009, section 2.1).
-            access_here.revoke_family(link, link.incoming_family)
-            access_here.revoke_access_tokens(gone.left_over.get(link.incoming_family, ()))
-    return True
-
-
-def _is_on_its_way(link: Link) -> bool:
-    handovers = link.outbox.filter(kind=OutboxItem.Kind.HANDOVER)
-    return handovers.filter(state__in=OutboxItem.LIVE_STATES).exists()
+            access_here.revoke_family(link, family)
+            access_here.revoke_access_tokens(gone.left_over.get(family, ()))
+    return has_ended
 
 
 def _reason(link: Link, gone: _Gone, run_out: set[Any]) -> str:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from . import scopes
 from .models import InboxItem, Link
 from .models.inbox import newest_code
-from .models.reasons import for_people
+from .models.reasons import LOST_HERE, for_people
 from .party_a import consent, updates
 from .party_a.mending import Mend, is_being_redeemed, is_held_up, mend_of
 
@@ -167,9 +167,18 @@ def _incoming(link: Link, mend: Mend) -> Direction:
         case Link.Incoming.DENIED:
             return Direction([], OFF, _("Nothing: you did not allow it"))
         case Link.Incoming.BROKEN:
-            reason, advice = for_people(link.incoming_reason, link.peer.name), _advice(link, mend)
-            return Direction(may, BAD, _("Not working"), reason, advice)
+            return Direction(may, BAD, _("Not working"), _why_broken(link), _advice(link, mend))
     return Direction([], OFF, _("Ended"), for_people(link.incoming_reason, link.peer.name))
+
+
+def _why_broken(link: Link) -> str:
+    """Why the peer can do nothing here."""
+    reason = for_people(link.incoming_reason, link.peer.name)
+    is_newer = link.incoming_reason in LOST_HERE and link.confirmed_generation < link.generation
+    if not is_newer:
+        return reason
+    stopped = _("What was on its way to %(name)s was stopped.") % {"name": link.peer.name}
+    return f"{reason} {stopped}"
 
 
 def _outgoing(link: Link, mend: Mend) -> Direction:
@@ -235,7 +244,7 @@ def _advice(link: Link, mend: Mend) -> str:
             return _("Connect again: you will be asked at %(name)s once more.") % name
         case Mend.CONNECT:
             return _("Connect again. If that does not help, tell the people who run this site.")
-        case Mend.FINISH if link.incoming_reason in updates.LOST_HERE:
+        case Mend.FINISH if link.incoming_reason in LOST_HERE:
             return _("Allow it again, and %(name)s gets new access.") % name
         case Mend.FINISH:
             return _("Allow it again. If that does not help, tell the people who run this site.")

@@ -32,6 +32,10 @@ class Reason(models.TextChoices):
     STOPPED = "stopped", _("an administrator stopped the delivery")
 
 
+#: Why a peer has no access here any more although nothing failed: it was taken back, or ran out.
+LOST_HERE = (Reason.REVOKED_HERE, Reason.EXPIRED)
+
+
 def for_people(reason: str, name: str) -> str:
     """``reason`` as a sentence without technical words, for the person whose link it is; empty for
     none, and for one that this release does not know.

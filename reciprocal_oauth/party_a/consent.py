@@ -8,6 +8,7 @@ from django.utils import timezone
 from .. import access_here, lifecycle, scopes, signals
 from ..models import Link, OutboxItem, Party, Step
 from ..models.events import NOT_ALLOWED, record
+from ..models.reasons import LOST_HERE
 from ..transactions import atomic
 
 State = OutboxItem.State
@@ -79,6 +80,9 @@ def deny(link: Link) -> None:
 
 def decide_anew(link: Link, scope: str) -> None:
     """Note a decision of the person that the peer is still to be told of. ``link`` is locked."""
+    if link.incoming_reason in LOST_HERE:
+        # What it held was taken away before this decision, not after it.
+        link.incoming_family = None
     link.incoming_scope = scope
     link.incoming_state = Link.Incoming.GRANTED
     link.incoming_reason = ""

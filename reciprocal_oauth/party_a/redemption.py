@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db.models import F, Q
 from django.utils import timezone
 
-from .. import access_here, lifecycle, signals
+from .. import access_here, lifecycle, noticing, signals
 from ..conf import settings
 from ..models import Link, LinkEvent, OutboxItem, Party, ReciprocalCode, Step
 from ..models.events import record
@@ -76,6 +76,8 @@ def check(entry: ReciprocalCode, *, sent: set[str]) -> Redemption:
         raise Refused("the link, the peer or the user is no longer active")
     if entry.generation != link.generation:
         raise Refused("the person has decided anew since")
+    if noticing.was_taken_away(link):
+        raise Refused("what the peer held was taken away since")
     return Redemption(entry)
 
 

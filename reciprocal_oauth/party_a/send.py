@@ -8,7 +8,7 @@ from typing import Any
 from django.db import IntegrityError
 from django.utils import timezone
 
-from .. import access_there, lifecycle
+from .. import access_there, lifecycle, noticing
 from ..access_there import fresh_access_token
 from ..conf import settings
 from ..delivery import pausing, queue
@@ -67,6 +67,8 @@ def _hand_over(item: OutboxItem) -> Outcome:
         return Cancelled()
     if not _is_wanted(link, item):
         return _not_wanted(link, item)
+    if noticing.was_taken_away(link):
+        return Cancelled()
     if item.accepted_at is not None:
         # The code that was accepted is past its life and was never redeemed.
         if item.resends >= settings.MAX_RESENDS:

@@ -12,15 +12,13 @@ from django.utils import timezone
 from .. import access_here, lifecycle, scopes, signals
 from ..models import Link, OutboxItem, Party, Step
 from ..models.events import record
+from ..models.reasons import LOST_HERE
 from ..transactions import atomic
 from .consent import decide_anew, queue_handover
 
 #: Seconds between two codes for one link. Who changes his mind often sends the last decision: ten
 #: codes a minute are all that a peer takes.
 PAUSE_SECONDS = 6
-
-#: Why a peer has no access here any more although nothing failed: it was taken back, or ran out.
-LOST_HERE = (Link.Reason.REVOKED_HERE, Link.Reason.EXPIRED)
 
 _CHANGEABLE = (Link.Incoming.GRANTED, Link.Incoming.ACTIVE, Link.Incoming.BROKEN)
 

@@ -12,13 +12,16 @@ from django.db import connections
 from django.test import Client
 from oauth2_provider.models import get_application_model
 
+from reciprocal_oauth import signals
 from reciprocal_oauth.delivery import worker
-from reciprocal_oauth.models import Link
+from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_a import consent
 
 from ..conftest import PEER_SECRET, basic, post_form
 from ..dot import OAuthLibCoreMixin
 from ..fakes import FakePeer
+from ..party_a.visits import link_both_ways
+from .doors import Tokens
 
 
 @pytest.fixture
@@ -118,6 +121,27 @@ def refresh(application: Any) -> Callable[..., Any]:
         return post_form(Client(), parameters, basic(application.client_id, PEER_SECRET))
 
     return post
+
+
+@pytest.fixture
+def tokens(browser: Client, fake_peer: FakePeer, peer: Peer, application: Any) -> Tokens:
+    """Those of a link that works both ways."""
+    tokens = Tokens(browser, link_both_ways(browser, fake_peer, application))
+    assert Link.objects.get().is_two_way
+    return tokens
+
+
+@pytest.fixture
+def broken() -> Iterator[list[tuple[str, str]]]:
+    """The directions that were announced as broken, with the reason."""
+    heard: list[tuple[str, str]] = []
+
+    def note(sender: type, link: Link, direction: str, reason: str, **_arguments: Any) -> None:
+        heard.append((direction, reason))
+
+    signals.direction_broken.connect(note)
+    yield heard
+    signals.direction_broken.disconnect(note)
 
 
 @pytest.fixture

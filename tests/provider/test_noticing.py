@@ -1,7 +1,7 @@
 """A peer loses its tokens here through a door of django-oauth-toolkit's own: the link says so, and
 says so of nothing else."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -13,66 +13,36 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, connections, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 from pytest_django import Settings
 
 from reciprocal_oauth import access_here, lifecycle, noticing, signals
 from reciprocal_oauth.delivery import worker
-from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Peer
+from reciprocal_oauth.models import Link, LinkEvent, Peer
 from reciprocal_oauth.party_a import consent, updates
 from reciprocal_oauth.provider import peer_tokens
 
 from ..fakes import FakePeer
-from ..party_a.visits import connect, link_both_ways
+from ..party_a.visits import connect
 from .authorization import log_in
 from .conftest import assert_token_is_dead, call_api
+from .doors import (
+    DOORS,
+    Door,
+    Tokens,
+    delete_refresh_tokens,
+    page_of_authorized_tokens,
+    revoke_access_token,
+    revoke_refresh_token,
+)
 
 # What is noticed is noticed after the commit.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.threat("T7")]
 
 Post = Callable[..., Any]
-Door = Callable[["Tokens"], None]
 
 REASON = Link.Reason
-
-
-class Tokens:
-    """What the peer holds for alice's link, and browsers that can take it away."""
-
-    def __init__(self, browser: Client, answer: dict[str, Any]) -> None:
-        self.browser = browser
-        self.raw, self.raw_refresh = answer["access_token"], answer["refresh_token"]
-
-    @property
-    def access(self) -> Any:
-        return get_access_token_model().objects.get()
-
-    @property
-    def refresh(self) -> Any:
-        return get_refresh_token_model().objects.get(revoked=None)
-
-
-@pytest.fixture
-def tokens(browser: Client, fake_peer: FakePeer, peer: Peer, application: Any) -> Tokens:
-    """Those of a link that works both ways."""
-    tokens = Tokens(browser, link_both_ways(browser, fake_peer, application))
-    assert Link.objects.get().is_two_way
-    return tokens
-
-
-@pytest.fixture
-def broken() -> Iterator[list[tuple[str, str]]]:
-    """The directions that were announced as broken, with the reason."""
-    heard: list[tuple[str, str]] = []
-
-    def note(sender: type, link: Link, direction: str, reason: str, **_arguments: Any) -> None:
-        heard.append((direction, reason))
-
-    signals.direction_broken.connect(note)
-    yield heard
-    signals.direction_broken.disconnect(note)
 
 
 def assert_noticed(broken: list[tuple[str, str]], reason: str = REASON.REVOKED_HERE) -> None:
@@ -86,60 +56,6 @@ def assert_noticed(broken: list[tuple[str, str]], reason: str = REASON.REVOKED_H
 
 
 # The doors
-
-
-def page_of_authorized_tokens(tokens: Tokens) -> None:
-    page = reverse("oauth2_provider:authorized-token-delete", args=[tokens.access.pk])
-    assert tokens.browser.post(page).status_code == 302
-
-
-def run_admin_action(token: Any) -> None:
-    admin = Client()
-    admin.force_login(get_user_model().objects.create_superuser("admin", password="admin"))
-    meta = type(token)._meta
-    page = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
-    chosen = {"action": "revoke_tokens", "_selected_action": [token.pk]}
-    assert admin.post(page, chosen).status_code == 302
-
-
-def admin_of_access_tokens(tokens: Tokens) -> None:
-    run_admin_action(tokens.access)
-
-
-def admin_of_refresh_tokens(tokens: Tokens) -> None:
-    run_admin_action(tokens.refresh)
-
-
-def revoke_access_token(tokens: Tokens) -> None:
-    tokens.access.revoke()
-
-
-def revoke_refresh_token(tokens: Tokens) -> None:
-    tokens.refresh.revoke()
-
-
-def revoke_family(tokens: Tokens) -> None:
-    get_refresh_token_model().revoke_family(tokens.refresh.token_family)
-
-
-def delete_access_tokens(tokens: Tokens) -> None:
-    get_access_token_model().objects.all().delete()
-
-
-def delete_refresh_tokens(tokens: Tokens) -> None:
-    get_refresh_token_model().objects.all().delete()
-
-
-DOORS = [
-    page_of_authorized_tokens,
-    admin_of_access_tokens,
-    admin_of_refresh_tokens,
-    revoke_access_token,
-    revoke_refresh_token,
-    revoke_family,
-    delete_access_tokens,
-    delete_refresh_tokens,
-]
 
 
 @pytest.mark.rfc("7009", "2.1")
@@ -402,22 +318,6 @@ def test_a_peer_that_renews_twice_with_one_token_keeps_its_access(
 
     assert broken == []
     assert call_api(renewed["access_token"]).status_code == 200
-
-
-@pytest.mark.parametrize("state", [Link.Incoming.GRANTED, Link.Incoming.ACTIVE])
-def test_a_code_that_is_on_its_way_is_waited_for(
-    tokens: Tokens, broken: list[tuple[str, str]], state: str
-) -> None:
-    """It also is on its way to a peer whose user has signed in here meanwhile."""
-    updates.change(Link.objects.get(), ["profile"])
-    Link.objects.update(incoming_state=state)
-
-    tokens.refresh.revoke()
-    call_command("reciprocal_prune")
-
-    assert broken == []
-    assert Link.objects.get().incoming_state == state
-    assert OutboxItem.objects.filter(state=OutboxItem.State.PENDING).count() == 1
 
 
 def test_a_revocation_that_is_rolled_back_was_none(
