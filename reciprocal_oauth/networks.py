@@ -5,19 +5,16 @@ from collections.abc import Iterable
 
 from django.core.exceptions import ImproperlyConfigured
 
+from . import special_networks
 from .conf import settings
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-#: Ranges that carry another IPv4 address inside: NAT64 (RFC 6052), 6to4 (RFC 3056), Teredo
-#: (RFC 4380). Refused whole, so that no private address hides in them.
-_CARRIERS = tuple(
-    ipaddress.ip_network(text)
-    for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
-)
-#: All that is routed of IPv6 (RFC 4291, section 2.4). Python calls some of the rest global, such
-#: as the site-local addresses.
+#: All that is routed of IPv6 (RFC 4291, section 2.4): no site-local address, no multicast.
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+#: The middle of an ISATAP address, below any prefix: the last 32 bits are an IPv4 address that it
+#: is carried to (RFC 5214, section 6.1).
+_ISATAP = (0x00005EFE, 0x02005EFE)
 
 
 def is_allowed(text: str) -> bool:
@@ -30,10 +27,10 @@ def is_allowed(text: str) -> bool:
     if address.is_loopback:
         return settings.HTTP_ALLOW_LOOPBACK
     if isinstance(address, ipaddress.IPv6Address) and (
-        address not in _GLOBAL_UNICAST or any(address in carrier for carrier in _CARRIERS)
+        address not in _GLOBAL_UNICAST or (int(address) >> 32) & 0xFFFFFFFF in _ISATAP
     ):
         return False
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    return not any(address in network for network in special_networks.NETWORKS)
 
 
 def _allowed_networks() -> Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]:

@@ -13,7 +13,7 @@ PACKAGE = ROOT.name
 LAYERS: list[tuple[str, ...]] = [
     ("__init__", "protocol", "exceptions", "compat", "conf", "check_ids"),
     ("setting_types", "transactions"),
-    ("secret", "scopes", "plugins", "signals", "urls_of_peers", "networks"),
+    ("secret", "scopes", "plugins", "signals", "special_networks", "urls_of_peers", "networks"),
     ("log_filter", "error_reports", "throttle"),
     ("models", "migrations"),
     (

@@ -11,6 +11,8 @@ from pytest_django import Settings
 from reciprocal_oauth.client import http
 from reciprocal_oauth.client.addresses import resolve
 from reciprocal_oauth.exceptions import AddressRefused, PeerUnreachable
+from reciprocal_oauth.networks import is_allowed
+from reciprocal_oauth.special_networks import IPV4, IPV6, NETWORKS
 
 from ..fakes import FakePeer
 from ..names import Names
@@ -46,6 +48,18 @@ NEVER_CALLED = {
     "6to4 of a private address": "2002:a00:1::",
     "Teredo": "2001:0:a00:1::1",
     "IPv4-translated private": "::ffff:0:10.0.0.1",
+    "the host of a virtual machine in Azure": "168.63.129.16",
+    "the same, mapped": "::ffff:168.63.129.16",
+    "6to4 relay": "192.88.99.1",
+    "AS112": "192.175.48.1",
+    "IPv6 documentation of 2024": "3fff::1",
+    "its last address": "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff",
+    "ORCHID": "2001:10::1",
+    "ORCHIDv2": "2001:20::1",
+    "drones": "2001:30::1",
+    "ISATAP of a private address": "2a00:1450:1::5efe:10.0.0.1",
+    "ISATAP of a public address": "2a00:1450:1::200:5efe:93.184.216.34",
+    "segment routing": "5f00::1",
 }
 
 
@@ -65,6 +79,18 @@ def test_a_name_that_leads_inside_is_refused_before_anything_is_sent(
         http.call("POST", "https://peer.example/token/", data={"code": "c0de"})
 
     assert connected_to == []
+
+
+@pytest.mark.threat("H80")
+@pytest.mark.parametrize("network", NETWORKS, ids=str)
+def test_no_address_of_a_special_network_is_called(network: Any) -> None:
+    assert not is_allowed(str(network[0]))
+    assert not is_allowed(str(network[-1]))
+
+
+@pytest.mark.threat("H80")
+def test_the_registries_are_whole() -> None:
+    assert (len(IPV4), len(IPV6)) == (26, 25)
 
 
 @pytest.mark.threat("H1")
@@ -202,7 +228,18 @@ def test_what_goes_in_clear_stays_on_this_machine_wherever_its_name_leads(
 
 
 @pytest.mark.parametrize(
-    "address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "::ffff:93.184.216.34"]
+    "address",
+    [
+        "93.184.216.34",
+        "168.63.129.17",
+        "192.88.98.255",
+        "223.255.255.255",
+        "2606:2800:220:1:248:1893:25c8:1946",
+        "::ffff:93.184.216.34",
+        "2001:200::1",
+        "3fff:1000::1",
+        "2a00:1450:1::5eff:10.0.0.1",
+    ],
 )
 def test_public_addresses_are_called(address: str, names: Names) -> None:
     names.resolve("peer.example", address)
