@@ -34,6 +34,12 @@ def peer_of(application: Any) -> Peer | None:
     return getattr(application, "reciprocal_peer", None)
 
 
+def named(application: Any) -> str:
+    """A client that has authenticated, for our log: whom an administrator has to ask."""
+    peer = peer_of(application)
+    return f"peer {peer.slug if peer else '(none)'}, client {application.client_id}"
+
+
 def families_of(access_token: Any) -> QuerySet[Any, uuid.UUID | None]:
     """The family of a DOT access token, as a subquery; nothing for tokens of the implicit grant.
 

@@ -20,7 +20,7 @@ from typing import Any
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749.grant_types.base import GrantTypeBase
 
-from .. import protocol
+from .. import access_here, protocol
 from ..dialects import Dialect
 from ..exceptions import HandoverRefused
 from ..secret import Secret
@@ -52,7 +52,7 @@ class ReciprocalGrant(GrantTypeBase):
                 accepts=lambda token: self.accepts(token, request),
             )
         except HandoverRefused as refused:
-            logger.info("A hand-over was refused: %s", refused)
+            _log(refused, request.client)
             return self._refuse(refused)
         status, headers, body = self.dialect.success()
         return dict(headers), body, status
@@ -108,3 +108,12 @@ class ReciprocalGrant(GrantTypeBase):
     def _refuse(self, refused: HandoverRefused) -> tuple[dict[str, str], str, int]:
         response = self.dialect.error(refused)
         return dict(response.items()), response.content.decode(), response.status_code
+
+
+def _log(refused: HandoverRefused, client: Any) -> None:
+    """A peer whose hand-over is refused for good has a fault, or is an attacker with a token of
+    somebody else: its name is needed. What anybody can send, and what comes again, is no news."""
+    if refused.status == 400 and client is not None:
+        logger.warning("A hand-over was refused: %s (%s)", refused, access_here.named(client))
+    else:
+        logger.info("A hand-over was refused: %s", refused)

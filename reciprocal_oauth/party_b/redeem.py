@@ -77,7 +77,8 @@ def finished_values() -> dict[str, Any]:
 
 def given_up(item: InboxItem, reason: str, error: str) -> None:
     """A code could not be redeemed. The link waits on: party A sends another, or its user does."""
-    logger.warning("Hand-over %s could not be redeemed (%s)", item.pk, reason)
+    slug = item.link.peer.slug
+    logger.warning("Hand-over %s from peer %s could not be redeemed (%s)", item.pk, slug, reason)
 
 
 def _refused(error: PeerRefused, peer: Peer) -> Outcome:

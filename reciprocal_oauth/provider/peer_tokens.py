@@ -146,7 +146,9 @@ def _locked_link(
     if mark is not None:
         try:
             return redemption.spend(mark)
-        except Refused:
+        except Refused as refused:
+            who = access_here.named(request.client)
+            logger.warning("A reciprocal code was refused: %s (%s)", refused, who)
             raise errors.InvalidGrantError(request=request) from None
     if refreshed is None:
         return None

@@ -78,7 +78,8 @@ class ReciprocalValidatorMixin(_Validator):
                 _require_a_secret(client, request)
                 mark = redemption.check(entry, sent=sent)
             except redemption.Refused as refused:
-                logger.info("A reciprocal code was refused: %s", refused)
+                who = access_here.named(client)
+                logger.warning("A reciprocal code was refused: %s (%s)", refused, who)
                 return False
             if "resource" in sent:
                 # Nobody was asked about any: the person allowed something here, no other server.

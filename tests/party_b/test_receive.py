@@ -154,6 +154,47 @@ def test_a_token_that_stands_for_no_user_of_this_peer_is_refused(
     assert_invalid_grant(hand_over(access_token=spoil(token_of_a)))
 
 
+@pytest.mark.threat("B80")
+@pytest.mark.parametrize("whose", ["another client's", "nobody's", "another user's code"])
+def test_who_runs_this_site_reads_which_peer_sends_what_is_not_its_own(
+    hand_over: HandOver,
+    token_of_a: Any,
+    make_token: MakeToken,
+    make_peer: Callable[..., Peer],
+    application: Any,
+    other_user: Any,
+    caplog: pytest.LogCaptureFixture,
+    whose: str,
+) -> None:
+    if whose == "another client's":
+        response = hand_over(access_token=make_token(make_peer("tv").application, other_user).raw)
+    elif whose == "nobody's":
+        response = hand_over(access_token="made-up")
+    else:
+        hand_over(access_token=token_of_a.raw)
+        response = hand_over(access_token=make_token(application, other_user).raw)
+
+    assert response.status_code == 400
+    said = [each for each in caplog.records if each.name.startswith("reciprocal_oauth")]
+    assert [each.levelname for each in said] == ["WARNING"]
+    assert f"(peer music, client {application.client_id})" in said[0].getMessage()
+    assert "made-up" not in caplog.text
+
+
+@pytest.mark.threat("B80", "B1")
+def test_what_anybody_can_send_is_no_warning(
+    hand_over: HandOver, application: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = hand_over(headers=basic(application.client_id, "wrong"))
+
+    assert response.status_code == 401
+    assert not [
+        each
+        for each in caplog.records
+        if each.name.startswith("reciprocal_oauth") and each.levelname != "INFO"
+    ]
+
+
 @pytest.mark.threat("B7")
 def test_a_token_of_another_client_takes_as_long_as_an_unknown_one(
     hand_over: HandOver,

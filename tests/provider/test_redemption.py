@@ -316,6 +316,25 @@ def test_only_the_code_of_the_last_decision_can_be_redeemed(
     assert_refused(redeem(older))
 
 
+@pytest.mark.threat("B80")
+def test_a_code_that_is_refused_is_a_warning_that_names_the_peer(
+    link_as_a: Link,
+    reciprocal_code: CodeMaker,
+    redeem: Post,
+    application: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    code = reciprocal_code()
+    end_link(link_as_a)
+
+    assert_refused(redeem(code))
+
+    said = [each for each in caplog.records if each.name == "reciprocal_oauth.provider"]
+    assert [each.levelname for each in said] == ["WARNING"]
+    assert f"(peer music, client {application.client_id})" in said[0].getMessage()
+    assert code not in caplog.text
+
+
 @pytest.mark.rfc("6749", "4.1.2")
 @pytest.mark.threat("C11")
 def test_a_code_dies_after_a_minute_and_another_is_sent(
