@@ -223,9 +223,13 @@ def is_in_use(item: OutboxItem) -> bool:
         return False  # The person is gone.
     own = Link.objects.filter(
         peer=item.peer_id, user=item.link.user_id, status=Link.Status.ACTIVE
-    ).values_list("access_token", "refresh_token")
+    ).only("peer", "access_token", "refresh_token")
     # Each encryption gives another text, so they are read one by one.
-    return any(_is_same(stored, item.token) for pair in own for stored in pair)
+    return any(
+        _is_same(stored, item.token)
+        for link in own
+        for stored in (link.access_token, link.refresh_token)
+    )
 
 
 def _is_same(stored: Secret, token: Secret) -> bool:

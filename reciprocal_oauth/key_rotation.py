@@ -1,4 +1,5 @@
-"""Stored secrets, written anew with the first key, so that the older keys can go.
+"""Stored secrets, written anew with the first key, so that the older keys can go; and those of an
+older form in the current one.
 
 It works beside a running site and can be stopped at any time: each value is one conditional UPDATE,
 and a value that the first key reads is passed over, so the next run goes on where this one ended.
@@ -14,7 +15,7 @@ from django.db.models import Model, QuerySet
 
 from .exceptions import DecryptionError
 from .models.fields import EncryptedField
-from .secret import Secret, is_under_first_key, reencrypted
+from .secret import Secret, is_current, reencrypted
 
 #: Rows that are read at once.
 BATCH_ROWS = 500
@@ -24,8 +25,8 @@ class Outcome(enum.StrEnum):
     """What became of one stored value."""
 
     ROTATED = "rotated"  #: Written anew (or, in a dry run, it would be).
-    CURRENT = "current"  #: The first key reads it.
-    UNREADABLE = "unreadable"  #: No key reads it. Left as it is.
+    CURRENT = "current"  #: The first key reads it, and it has the current form.
+    UNREADABLE = "unreadable"  #: No key reads it, or it is another row's. Left as it is.
 
 
 def encrypted_columns() -> Iterator[tuple[type[Model], str]]:
@@ -41,37 +42,42 @@ def rotate(model: type[Model], name: str, *, dry_run: bool = False) -> Counter[O
 
     No transaction spans two rows: one that waits for a row of this column never waits long.
     """
-    rows = model._base_manager.all()
+    rows = model._base_manager.only("pk", *_field(model, name).owner, name)
     counts: Counter[Outcome] = Counter()
-    for pk, secret in _stored(rows, name):
-        outcome = _rotate(rows, pk, name, secret, dry_run)
+    for row in _stored(rows, name):
+        outcome = _rotate(rows, row, name, dry_run)
         if outcome is not None:
             counts[outcome] += 1
     return counts
 
 
-def _stored(rows: QuerySet[Any], name: str) -> Iterator[tuple[Any, Secret]]:
+def _field(model: type[Model], name: str) -> EncryptedField:
+    field = model._meta.get_field(name)
+    assert isinstance(field, EncryptedField)  # noqa: S101  For the type checker.
+    return field
+
+
+def _stored(rows: QuerySet[Any], name: str) -> Iterator[Any]:
     filled = rows.exclude(**{name: ""}).exclude(**{f"{name}__isnull": True}).order_by("pk")
-    batch = list(filled.values_list("pk", name)[:BATCH_ROWS])
+    batch = list(filled[:BATCH_ROWS])
     while batch:
         yield from batch
-        batch = list(filled.filter(pk__gt=batch[-1][0]).values_list("pk", name)[:BATCH_ROWS])
+        batch = list(filled.filter(pk__gt=batch[-1].pk)[:BATCH_ROWS])
 
 
-def _rotate(
-    rows: QuerySet[Any], pk: Any, name: str, secret: Secret | None, dry_run: bool
-) -> Outcome | None:
+def _rotate(rows: QuerySet[Any], row: Any, name: str, dry_run: bool) -> Outcome | None:
     """``None``: the value is gone. A value that was written by somebody else meanwhile is never
     overwritten, but looked at again: he may not have had the new key yet."""
-    while secret:
-        stored = secret.encrypted()
-        if is_under_first_key(stored):
+    while row is not None and getattr(row, name):
+        secret: Secret = getattr(row, name)
+        stored, place = secret.encrypted(), _field(type(row), name).place_in(row)
+        if is_current(stored, place):
             return Outcome.CURRENT
         try:
-            fresh = Secret(ciphertext=reencrypted(stored))
+            fresh = Secret(ciphertext=reencrypted(stored, place))
         except DecryptionError:
             return Outcome.UNREADABLE
-        if dry_run or rows.filter(pk=pk, **{name: secret}).update(**{name: fresh}):
+        if dry_run or rows.filter(pk=row.pk, **{name: secret}).update(**{name: fresh}):
             return Outcome.ROTATED
-        secret = rows.filter(pk=pk).values_list(name, flat=True).first()
+        row = rows.filter(pk=row.pk).first()
     return None

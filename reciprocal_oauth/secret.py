@@ -1,6 +1,12 @@
-"""A value that must not be seen by accident, and the keys that protect it at rest."""
+"""A value that must not be seen by accident, and the keys that protect it at rest.
+
+A ciphertext is bound to its *place*: the column and the row that it was stored in. Whoever can
+write to the database, but has no key, cannot have the token of one person or peer sent as that of
+another.
+"""
 
 import base64
+import hashlib
 import hmac
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -15,8 +21,16 @@ from django.views.decorators.debug import sensitive_variables
 from .conf import settings
 from .exceptions import DecryptionError
 
-#: What encrypted values begin with. The number allows another form later.
-PREFIX = "fernet1:"
+#: What encrypted values begin with. The number tells the form.
+PREFIX = "fernet2:"
+#: What values of the first form begin with. They are bound to no place, and are still read.
+UNBOUND_PREFIX = "fernet1:"
+
+#: What a ciphertext is bound to: the label of its column, and the values that tell the owner.
+Place = tuple[Any, ...]
+
+#: Bytes of the digest of its place in front of an encrypted text.
+_DIGEST_BYTES = 16
 
 
 class Secret:
@@ -24,28 +38,61 @@ class Secret:
 
     Made from plain text, or from the stored ciphertext, which is decrypted only by ``reveal()``,
     so a list of rows can be shown without any key.
+
+    :ivar place: the column and the row that the ciphertext belongs to. A model field sets it when
+        the secret is assigned to a row; ``None`` until then.
     """
 
-    __slots__ = ("_ciphertext", "_plain")
+    __slots__ = ("_ciphertext", "_plain", "place")
 
-    def __init__(self, plain: str | None = None, *, ciphertext: str | None = None) -> None:
+    def __init__(
+        self,
+        plain: str | None = None,
+        *,
+        ciphertext: str | None = None,
+        place: Place | None = None,
+    ) -> None:
         if (plain is None) == (ciphertext is None):
             raise TypeError("Secret takes a plain text or a ciphertext.")
         self._plain = plain
         self._ciphertext = ciphertext
+        self.place = place
 
     def reveal(self) -> str:
         """The plain text.
 
-        :raises DecryptionError: no configured key reads the ciphertext.
+        :raises DecryptionError: no configured key reads the ciphertext, or it was stored in another
+            place.
         """
         if self._plain is None:
-            self._plain = decrypt(self._ciphertext or "")
+            self._plain = decrypt(self._ciphertext or "", self.place)
         return self._plain
 
     def encrypted(self) -> str:
-        """The ciphertext; the stored one where the value came from the database."""
-        return self._ciphertext or encrypt(self._plain or "")
+        """The ciphertext; the stored one where the value came from the database.
+
+        :raises TypeError: the secret was never assigned to a row. ``QuerySet.update()`` takes only
+            secrets that were, since it does not know the row.
+        """
+        if self._ciphertext is None:
+            if self.place is None:
+                raise TypeError("A Secret is encrypted for one row: assign it to the row first.")
+            self._ciphertext = encrypt(self._plain or "", self.place)
+        return self._ciphertext
+
+    def at(self, place: Place) -> "Secret":
+        """The same secret in ``place``.
+
+        One that nobody can read keeps its ciphertext, and stays unreadable there.
+        """
+        if not self or self.place == place:
+            return self
+        if self.place is None and self._ciphertext is not None:
+            return Secret(ciphertext=self._ciphertext, place=place)
+        try:
+            return Secret(self.reveal(), place=place)
+        except DecryptionError:
+            return self
 
     def __bool__(self) -> bool:
         return self._plain != ""
@@ -78,21 +125,22 @@ class Secret:
 
 
 @sensitive_variables()
-def encrypt(plain: str) -> str:
-    """``plain`` under the first key, with the prefix of its form."""
-    return PREFIX + _fernet().encrypt(plain.encode()).decode("ascii")
+def encrypt(plain: str, place: Place) -> str:
+    """``plain`` under the first key, bound to ``place``, with the prefix of its form."""
+    return PREFIX + _fernet().encrypt(_digest_of(place) + plain.encode()).decode("ascii")
 
 
 @sensitive_variables()
-def decrypt(ciphertext: str) -> str:
-    """The plain text of what :func:`encrypt` made, under any configured key.
+def decrypt(ciphertext: str, place: Place | None) -> str:
+    """The plain text of what :func:`encrypt` made for ``place``, under any configured key.
 
-    :raises DecryptionError: it has another form, or no key reads it. Never falls back to the text.
+    :raises DecryptionError: it has another form, no key reads it, or it was made for another place.
+        Never falls back to the text.
     """
-    if not ciphertext.startswith(PREFIX):
+    if not ciphertext.startswith((PREFIX, UNBOUND_PREFIX)):
         raise DecryptionError("A stored secret is not in encrypted form.")
     try:
-        return _read(_fernet(), ciphertext)
+        return _read(_fernet(), ciphertext, place)
     except (InvalidToken, UnicodeError):
         # The chained error would only repeat the ciphertext.
         raise DecryptionError(
@@ -103,24 +151,25 @@ def decrypt(ciphertext: str) -> str:
 
 
 @sensitive_variables()
-def is_under_first_key(ciphertext: str) -> bool:
-    """Whether the first key alone reads ``ciphertext``, so that the others can go without it."""
+def is_current(ciphertext: str, place: Place) -> bool:
+    """Whether ``ciphertext`` has the current form, and the first key alone reads it in ``place``:
+    the other keys are not needed for it."""
     if not ciphertext.startswith(PREFIX):
         return False
     try:
-        _read(_first_fernet(), ciphertext)
-    except (InvalidToken, UnicodeError):
+        _read(_first_fernet(), ciphertext, place)
+    except (InvalidToken, UnicodeError, DecryptionError):
         return False
     return True
 
 
 @sensitive_variables()
-def reencrypted(ciphertext: str) -> str:
-    """The same text under the first key.
+def reencrypted(ciphertext: str, place: Place) -> str:
+    """The same text under the first key, bound to ``place``.
 
     :raises DecryptionError: as :func:`decrypt`.
     """
-    return encrypt(decrypt(ciphertext))
+    return encrypt(decrypt(ciphertext, place), place)
 
 
 @sensitive_variables()
@@ -133,8 +182,26 @@ def derived_key(secret_key: str | bytes) -> str:
     return base64.urlsafe_b64encode(hkdf.derive(material)).decode("ascii")
 
 
-def _read(fernet: MultiFernet, ciphertext: str) -> str:
-    return fernet.decrypt(ciphertext.removeprefix(PREFIX).encode("ascii")).decode()
+@sensitive_variables()
+def _read(fernet: MultiFernet, ciphertext: str, place: Place | None) -> str:
+    prefix, colon, token = ciphertext.partition(":")
+    content = fernet.decrypt(token.encode("ascii"))
+    if prefix + colon == UNBOUND_PREFIX:
+        return content.decode()
+    if place is None or content[:_DIGEST_BYTES] != _digest_of(place):
+        raise DecryptionError(
+            "A stored secret was stored for another row or column, and is not used in this one. "
+            "Somebody has changed the database by other means than this app, or has restored a "
+            "part of it. Enter the peer's client secret again, or let the person connect again."
+        )
+    return content[_DIGEST_BYTES:].decode()
+
+
+def _digest_of(place: Place) -> bytes:
+    # Inside of what Fernet authenticates, it binds as well as associated data would (Fernet takes
+    # none), and any configured key still reads it.
+    text = ":".join(map(str, place))
+    return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
 
 
 @sensitive_variables()

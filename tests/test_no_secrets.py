@@ -274,9 +274,9 @@ def test_an_odd_answer_at_every_step(
     token_of_a: Any,
     canaries: Canaries,
 ) -> None:
-    Link.objects.filter(pk=link_as_a.pk).update(
-        access_token=Secret(ACCESS_THERE), refresh_token=Secret(REFRESH_THERE)
-    )
+    link_as_a.access_token = Secret(ACCESS_THERE)
+    link_as_a.refresh_token = Secret(REFRESH_THERE)
+    link_as_a.save()
     browser.post(
         f"/connections/links/{link_as_a.pk}/consent/", {"answer": "allow", "scopes": ["playback"]}
     )

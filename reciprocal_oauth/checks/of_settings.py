@@ -89,7 +89,7 @@ def _check_encryption_keys() -> Iterator[CheckMessage]:
     try:
         if not is_list:
             raise TypeError
-        secret.encrypt("")
+        secret.encrypt("", ())
     except (ImproperlyConfigured, TypeError, ValueError):
         yield Error(
             'RECIPROCAL_OAUTH["ENCRYPTION_KEYS"] must be a list of Fernet keys: each 32 bytes in '

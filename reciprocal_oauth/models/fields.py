@@ -1,15 +1,41 @@
 """The model field for secrets at rest."""
 
+import uuid
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
+from django.db.models.query_utils import DeferredAttribute
+from django.utils.functional import cached_property
 
-from ..secret import PREFIX, Secret
+from ..secret import PREFIX, UNBOUND_PREFIX, Place, Secret
 
 if TYPE_CHECKING:
     _TextField = models.TextField[Secret | str, Secret]
 else:
     _TextField = models.TextField
+
+
+class _SecretOfRow(DeferredAttribute):
+    """A secret as an attribute of a row: bound to the place where it stands."""
+
+    field: "EncryptedField"
+
+    def __get__(self, instance: models.Model | None, cls: Any = None) -> Any:
+        value = super().__get__(instance, cls)  # type: ignore[misc]
+        if not isinstance(value, Secret) or instance is None or value.place is not None:
+            return value
+        bound = value.at(self.field.place_in(instance))
+        instance.__dict__[self.field.attname] = bound
+        return bound
+
+    def __set__(self, instance: models.Model, value: Any) -> None:
+        if isinstance(value, str):
+            value = self.field.to_python(value)
+        # At once, where that can be: a ciphertext belongs to the row as it was read.
+        if isinstance(value, Secret) and value and (place := self.field.known_place(instance)):
+            value = value.at(place)
+        instance.__dict__[self.field.attname] = value
 
 
 class EncryptedField(_TextField):
@@ -18,9 +44,54 @@ class EncryptedField(_TextField):
     An empty value is stored empty. Nothing is decrypted before ``reveal()``, and a value that was
     read is written back as it stood, so rows can be saved without any key. Lookups other than
     ``isnull`` and ``exact`` with ``""`` make no sense: each encryption gives another text.
+
+    The ciphertext is bound to the column and to the values of ``owner``, and is read nowhere else.
+    So ``QuerySet.update()`` takes only a secret that was assigned to the row before, and
+    ``values()`` gives secrets that nobody can read.
+
+    :param owner: names of the fields that tell whose secret it is. They are declared before this
+        field and known before the row is first saved. Not part of migrations: a data migration
+        cannot read secrets.
     """
 
     description = "Encrypted text"
+    descriptor_class = _SecretOfRow
+
+    def __init__(self, *args: Any, owner: Sequence[str] = (), **kwargs: Any) -> None:
+        self.owner = tuple(owner)
+        super().__init__(*args, **kwargs)
+
+    def known_place(self, row: models.Model) -> Place | None:
+        """The column and the owner of ``row``: what its ciphertext is bound to. ``None``: the owner
+        cannot be told without a query."""
+        values = row.__dict__
+        try:
+            owner = [_canonical(field, values[field.attname]) for field in self._owner_fields]
+        except KeyError:
+            return None
+        return (self._label, *owner)
+
+    def place_in(self, row: models.Model) -> Place:
+        """The same, with a query where one is needed."""
+        for field in self._owner_fields:
+            getattr(row, field.attname)
+        return self.known_place(row) or ()
+
+    @cached_property
+    def _label(self) -> str:
+        return f"{self.model._meta.label_lower}.{self.name}"
+
+    @cached_property
+    def _owner_fields(self) -> list[Any]:
+        return [self.model._meta.get_field(name) for name in self.owner]
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        secret = super().pre_save(model_instance, add)
+        if isinstance(secret, Secret):
+            # The owner may have got another name since the secret was read.
+            secret = secret.at(self.place_in(model_instance))
+            model_instance.__dict__[self.attname] = secret
+        return secret
 
     def get_default(self) -> Secret | None:
         return self.to_python(super().get_default())
@@ -33,7 +104,7 @@ class EncryptedField(_TextField):
             return value
         text = str(value)
         # The serializers write the ciphertext, see value_to_string().
-        return _stored(text) if text.startswith(PREFIX) else Secret(text)
+        return _stored(text) if text.startswith((PREFIX, UNBOUND_PREFIX)) else Secret(text)
 
     def get_prep_value(self, value: Any) -> str | None:
         secret = self.to_python(value)
@@ -43,6 +114,12 @@ class EncryptedField(_TextField):
 
     def value_to_string(self, obj: models.Model) -> str:
         return self.get_prep_value(self.value_from_object(obj)) or ""
+
+
+def _canonical(field: Any, value: Any) -> Any:
+    """``value`` as the database gives it: a new row may have its key as text."""
+    # Every row that is read comes here, nearly always with one of these two types.
+    return value if isinstance(value, (uuid.UUID, int)) else field.to_python(value)
 
 
 def _stored(value: str | None) -> Secret | None:

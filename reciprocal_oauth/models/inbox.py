@@ -16,9 +16,9 @@ class InboxItem(QueueItem):
 
     peer = models.ForeignKey(Peer, on_delete=models.CASCADE, related_name="inbox")
     link = models.ForeignKey(Link, on_delete=models.CASCADE, related_name="inbox")
-    #: Encrypted until the row ends; then empty.
-    code = EncryptedField(blank=True, default="")
     code_hash = models.CharField(max_length=64, editable=False)
+    #: Encrypted until the row ends; then empty.
+    code = EncryptedField(owner=("peer", "code_hash"), blank=True, default="")
 
     class Meta(QueueItem.Meta):
         verbose_name = _("incoming hand-over")

@@ -69,8 +69,8 @@ class Link(Row):
     outgoing_reason = models.CharField(
         _("why outgoing access does not work"), max_length=30, choices=Reason.choices, blank=True
     )
-    access_token = EncryptedField(_("access token"), blank=True, default="")
-    refresh_token = EncryptedField(_("refresh token"), blank=True, default="")
+    access_token = EncryptedField(_("access token"), owner=("id", "peer"), blank=True, default="")
+    refresh_token = EncryptedField(_("refresh token"), owner=("id", "peer"), blank=True, default="")
     outgoing_scope = models.TextField(_("scope we hold there"), blank=True)
     access_token_expires_at = models.DateTimeField(_("access token expires"), null=True, blank=True)
     #: Whoever refreshes the token holds this until then; others wait (one refresh at a time).
@@ -204,7 +204,7 @@ class AuthorizationRequest(Row):
     peer = models.ForeignKey(Peer, on_delete=models.CASCADE, related_name="+")
     state_hash = models.CharField(max_length=64, unique=True, editable=False)
     browser_hash = models.CharField(max_length=64, editable=False, default="")
-    code_verifier = EncryptedField(blank=True, default="")
+    code_verifier = EncryptedField(owner=("peer", "state_hash"), blank=True, default="")
     nonce = models.CharField(max_length=64, blank=True)
     redirect_uri = models.CharField(max_length=500)
     return_to = models.CharField(max_length=300, blank=True, default="")

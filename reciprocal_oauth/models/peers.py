@@ -104,6 +104,7 @@ class Peer(Row):
     )
     client_secret = EncryptedField(
         _("our client secret there"),
+        owner=("slug",),
         blank=True,
         default="",
         help_text=_("The secret that the peer gave to this site. Stored encrypted, never shown."),

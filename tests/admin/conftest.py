@@ -36,7 +36,7 @@ CANARIES = (
     "canary-code",
     "canary-revoked-token",
     hash_of("canary-code"),
-    "fernet1:",
+    "fernet2:",
 )
 
 #: What can be looked at only.

@@ -146,7 +146,7 @@ def test_no_query_per_row(
         ("bob", False),
         ("canary-access-token", False),
         ("canary-code", False),
-        ("fernet1", False),
+        ("fernet2", False),
         ("{hash}", False),
     ],
 )

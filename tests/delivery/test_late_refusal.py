@@ -82,7 +82,9 @@ def test_the_hand_over_is_sent_again_with_a_token_that_was_renewed_elsewhere(
     granted: Link, meanwhile: Meanwhile
 ) -> None:
     def renew() -> None:
-        Link.objects.update(access_token=Secret("renewed elsewhere"))
+        link = Link.objects.get()
+        link.access_token = Secret("renewed elsewhere")
+        Link.objects.update(access_token=link.access_token)
 
     arrived = meanwhile(renew, during=2)
 

@@ -172,7 +172,8 @@ def test_a_secret_that_is_only_encrypted_anew_is_refused_like_before(
 ) -> None:
     def encrypt_anew() -> None:
         peer = Peer.objects.get()
-        Peer.objects.update(client_secret=Secret(peer.client_secret.reveal()))
+        peer.client_secret = Secret(peer.client_secret.reveal())
+        Peer.objects.update(client_secret=peer.client_secret)
 
     _hand_over(link_as_a)
     while_refusing(Reply(401, b""), encrypt_anew)

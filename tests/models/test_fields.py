@@ -9,11 +9,18 @@ from cryptography.fernet import Fernet
 from django.core import serializers
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import Model, TextField, Value
 from pytest_django import Settings
 
 from reciprocal_oauth.exceptions import DecryptionError
 from reciprocal_oauth.models import Link, OutboxItem, Peer
-from reciprocal_oauth.secret import PREFIX, Secret
+from reciprocal_oauth.secret import PREFIX, UNBOUND_PREFIX, Secret
+
+
+def raw(text: str) -> Value:
+    """Text that is written as it stands."""
+    return Value(text, output_field=TextField())
+
 
 OLD, NEW, OTHER = (Fernet.generate_key().decode() for _ in range(3))
 
@@ -59,7 +66,8 @@ def test_a_plain_text_that_is_assigned_is_encrypted(peer: Peer) -> None:
 
 @pytest.mark.parametrize("text", ["ünïcödé ✓", "x" * 8192, " spaces ", "a\nb"])
 def test_any_text_comes_back_as_it_was(text: str, peer: Peer) -> None:
-    Peer.objects.update(client_secret=Secret(text))
+    peer.client_secret = Secret(text)
+    peer.save()
 
     assert Peer.objects.get().client_secret.reveal() == text
 
@@ -72,7 +80,8 @@ class TestRotation:
         self, peer: Peer, use_keys: Callable[..., None]
     ) -> None:
         use_keys(OLD)
-        Peer.objects.update(client_secret=Secret("s3cret"))
+        peer.client_secret = Secret("s3cret")
+        peer.save()
         use_keys(NEW, OLD)
 
         found = Peer.objects.get()
@@ -88,7 +97,8 @@ class TestRotation:
         self, peer: Peer, use_keys: Callable[..., None]
     ) -> None:
         use_keys(OLD)
-        Peer.objects.update(client_secret=Secret("s3cret"))
+        peer.client_secret = Secret("s3cret")
+        peer.save()
         before = _column(Peer, "client_secret")
         use_keys(NEW, OLD)
 
@@ -131,7 +141,9 @@ class TestUnreadable:
         assert _column(Link, "account_name") == "Alice"
 
     @pytest.mark.threat("X7")
-    @pytest.mark.parametrize("stored", ["pl4in-text", "fernet1:", "fernet1:ö", "fernet2:abc"])
+    @pytest.mark.parametrize(
+        "stored", ["pl4in-text", "fernet1:", "fernet1:ö", "fernet2:abc", "fernet3:abc"]
+    )
     def test_what_is_no_ciphertext_is_never_taken_for_the_text(
         self, stored: str, link_as_a: Link
     ) -> None:
@@ -140,6 +152,118 @@ class TestUnreadable:
 
         with pytest.raises(DecryptionError):
             Link.objects.get().access_token.reveal()
+
+
+class TestMoved:
+    """A ciphertext is bound to its column and its row: whoever can write to the database, but has
+    no key, cannot have one party's secret sent to another."""
+
+    @pytest.fixture
+    def other(self, link_as_a: Link, make_peer: Callable[..., Peer], other_user: Any) -> Link:
+        """The link of another person, at another peer."""
+        peer = make_peer(slug="other", client_secret=Secret("secret-at-the-other"))
+        return Link.objects.create(user=other_user, peer=peer, access_token=Secret("of-the-other"))
+
+    @staticmethod
+    def _copy(source: str, row: Model, column: str, **where: Any) -> None:
+        model = type(row)
+        stored = model.objects.filter(pk=row.pk).values_list(source, flat=True).get()
+        model.objects.filter(**where).update(**{column: raw(stored.encrypted())})
+
+    @pytest.mark.threat("X8")
+    def test_to_another_row_it_is_read_no_more(self, link_as_a: Link, other: Link) -> None:
+        self._copy("access_token", link_as_a, "access_token", pk=other.pk)
+
+        with pytest.raises(DecryptionError, match="another row or column"):
+            Link.objects.get(pk=other.pk).access_token.reveal()
+        assert Link.objects.get(pk=link_as_a.pk).access_token.reveal() == "token-of-the-peer"
+
+    @pytest.mark.threat("X8")
+    def test_to_another_column_it_is_read_no_more(self, link_as_a: Link) -> None:
+        self._copy("access_token", link_as_a, "refresh_token", pk=link_as_a.pk)
+
+        with pytest.raises(DecryptionError, match="another row or column"):
+            Link.objects.get(pk=link_as_a.pk).refresh_token.reveal()
+
+    @pytest.mark.threat("X8")
+    def test_with_its_row_to_another_peer_it_is_read_no_more(
+        self, link_as_a: Link, other: Link
+    ) -> None:
+        Link.objects.filter(pk=link_as_a.pk).update(peer=other.peer)
+
+        with pytest.raises(DecryptionError, match="another row or column"):
+            Link.objects.get(pk=link_as_a.pk).access_token.reveal()
+
+    @pytest.mark.threat("X8")
+    def test_a_peer_is_not_sent_the_client_secret_of_another(self, peer: Peer, other: Link) -> None:
+        self._copy("client_secret", peer, "client_secret", pk=other.peer_id)
+
+        with pytest.raises(DecryptionError, match="another row or column"):
+            Peer.objects.get(pk=other.peer_id).client_secret.reveal()
+
+    @pytest.mark.threat("X8")
+    def test_a_revocation_carries_a_token_to_its_own_peer_only(
+        self, link_as_a: Link, other: Link
+    ) -> None:
+        item = OutboxItem.objects.create(
+            kind=OutboxItem.Kind.REVOCATION, peer=link_as_a.peer, token=link_as_a.access_token
+        )
+        assert OutboxItem.objects.get().token.reveal() == "token-of-the-peer"
+
+        OutboxItem.objects.filter(pk=item.pk).update(peer=other.peer)
+
+        with pytest.raises(DecryptionError, match="another row or column"):
+            OutboxItem.objects.get().token.reveal()
+
+    @pytest.mark.threat("X8")
+    def test_what_nobody_can_read_does_not_become_readable_by_being_copied(
+        self, link_as_a: Link, other: Link
+    ) -> None:
+        self._copy("access_token", link_as_a, "access_token", pk=other.pk)
+        stolen = Link.objects.get(pk=other.pk)
+
+        OutboxItem.objects.create(peer=other.peer, token=stolen.access_token)
+
+        with pytest.raises(DecryptionError):
+            OutboxItem.objects.get().token.reveal()
+
+    def test_a_peer_keeps_its_secret_under_another_short_name(self, peer: Peer) -> None:
+        found = Peer.objects.get()
+        found.slug = "another-name"
+        found.save()
+
+        assert Peer.objects.get().client_secret.reveal() == "our-secret-at-the-peer"
+
+    def test_a_secret_that_was_not_assigned_to_a_row_is_not_written(self, link_as_a: Link) -> None:
+        with pytest.raises(TypeError, match="assign it to the row first"):
+            Link.objects.update(access_token=Secret("of-nobody"))
+
+    def test_a_row_that_was_read_in_part_has_its_secrets(self, link_as_a: Link) -> None:
+        assert Link.objects.only("access_token").get().access_token.reveal() == "token-of-the-peer"
+        assert Link.objects.defer("access_token").get().access_token.reveal() == "token-of-the-peer"
+
+    def test_what_was_stored_before_secrets_had_a_place_is_read_and_saved_as_it_stood(
+        self, link_as_a: Link, use_keys: Callable[..., None]
+    ) -> None:
+        use_keys(OLD)
+        stored = UNBOUND_PREFIX + Fernet(OLD).encrypt(b"of-old").decode()
+        Link.objects.update(access_token=raw(stored))
+
+        found = Link.objects.get()
+        assert found.access_token.reveal() == "of-old"
+        found.save()
+
+        assert _column(Link, "access_token") == stored
+
+    def test_the_places_stay_the_same_from_release_to_release(self, link_as_a: Link) -> None:
+        """With another name of a model or field, what is stored could no longer be read."""
+        key = (link_as_a.pk, link_as_a.peer_id)
+        assert link_as_a.access_token.place == ("reciprocal_oauth.link.access_token", *key)
+        assert link_as_a.refresh_token.place == ("reciprocal_oauth.link.refresh_token", *key)
+        assert link_as_a.peer.client_secret.place == (
+            "reciprocal_oauth.peer.client_secret",
+            "music",
+        )
 
 
 class TestSerialized:

@@ -110,7 +110,7 @@ def test_no_token_stands_in_clear_in_the_database(browser: Client, peer: Peer) -
         row = str(cursor.fetchall())
     assert "token-of-the-peer" not in row
     assert "refresh-of-the-peer" not in row
-    assert row.count("fernet1:") == 2
+    assert row.count("fernet2:") == 2
 
 
 def test_the_history_shows_the_steps_a_to_d_in_their_order(browser: Client, peer: Peer) -> None:

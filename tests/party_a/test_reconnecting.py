@@ -224,9 +224,10 @@ def test_connecting_replaces_the_only_link_that_a_login_here_opened(
 ) -> None:
     """Else the person would see the same account twice, at both sites."""
     opened = Link.objects.get()
-    Link.objects.update(
-        outgoing_state="active", access_token=Secret("at-1"), refresh_token=Secret("rt-1")
-    )
+    link = Link.objects.get()
+    link.outgoing_state = "active"
+    link.access_token, link.refresh_token = Secret("at-1"), Secret("rt-1")
+    link.save()
 
     connect(browser)
 
@@ -264,9 +265,10 @@ def test_connecting_an_account_that_the_peer_names_leaves_the_others_alone(
 def test_a_token_that_the_peer_gave_again_stays_when_the_other_link_ends(
     token_of_a: Any, browser: Client, fake_peer: FakePeer
 ) -> None:
-    Link.objects.update(
-        outgoing_state="active", access_token=Secret("at-1"), refresh_token=Secret("same")
-    )
+    link = Link.objects.get()
+    link.outgoing_state = "active"
+    link.access_token, link.refresh_token = Secret("at-1"), Secret("same")
+    link.save()
     fake_peer.answers["/token/"] = token_response(access_token="at-2", refresh_token="same")
 
     connect(browser)

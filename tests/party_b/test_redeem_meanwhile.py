@@ -228,7 +228,9 @@ def test_a_worker_that_lost_its_lease_does_not_overwrite_what_another_one_stored
 ) -> None:
     def another_worker_is_faster() -> None:
         InboxItem.objects.update(state=State.DONE, lease_owner=None)
-        Link.objects.update(access_token=Secret("stored-by-the-other"))
+        link = Link.objects.get()
+        link.access_token = Secret("stored-by-the-other")
+        Link.objects.update(access_token=link.access_token)
 
     before_storing(another_worker_is_faster)
     worker.drain()

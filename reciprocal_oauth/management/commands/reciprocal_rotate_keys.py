@@ -66,6 +66,6 @@ def _unreadable(found: dict[str, Counter[Outcome]]) -> str:
     return (
         f"No key reads these secrets, which were left as they are: {where}. Put the key that wrote "
         "them at the end of RECIPROCAL_OAUTH['ENCRYPTION_KEYS'] (or of SECRET_KEY_FALLBACKS) and "
-        "run this again. If it is lost, enter the peers' client secrets anew, and let people "
-        "connect again."
+        "run this again. If it is lost, or if the secrets were moved to other rows by other means "
+        "than this app, enter the peers' client secrets again, and let people connect again."
     )
