@@ -3,11 +3,14 @@
 RFC 6749, section 6. A row lock is no guard on SQLite, and a lock must not be held during HTTP, so
 the refresh is guarded by a lease: one conditional UPDATE by the database's clock. Whoever does not
 get it waits and reads again.
+
+How often a peer is asked is counted on the link: a peer that refuses is asked less and less often,
+and after a while no more; one that asks to be left alone is left alone.
 """
 
 import secrets
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
@@ -17,14 +20,30 @@ from . import lifecycle
 from .client.token_endpoint import TokenAnswer
 from .conf import settings
 from .dialects import dialect_of
-from .exceptions import DecryptionError, NotLinked, PeerRefused, PeerUnreachable
+from .exceptions import (
+    DecryptionError,
+    NotLinked,
+    PeerRefused,
+    PeerUnreachable,
+    RefreshPostponed,
+)
 from .models import Link, OutboxItem, Peer
 from .protocol import INVALID_GRANT
+from .retry import RetryPolicy
 from .secret import Secret
 from .transactions import atomic, release_connections, require_no_transaction
 
 #: Pauses, in seconds, of whoever waits for the refresh of another: the first one, and the longest.
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.05, 0.4
+#: The columns that :func:`store` sets of an access that works already.
+_OF_AN_ANSWER = (
+    "access_token",
+    "refresh_token",
+    "outgoing_scope",
+    "access_token_expires_at",
+    "refresh_refusals",
+    "refresh_not_before",
+)
 
 
 def store(link: Link, answer: TokenAnswer, *, asked_scope: str) -> None:
@@ -40,6 +59,7 @@ def store(link: Link, answer: TokenAnswer, *, asked_scope: str) -> None:
     link.access_token_expires_at = answer.expires_at
     link.outgoing_state = Link.Outgoing.ACTIVE
     link.outgoing_reason = ""
+    link.refresh_refusals, link.refresh_not_before = 0, None
 
 
 def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
@@ -48,6 +68,7 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
     :param not_this: a token that the peer has just refused although it had not expired.
     :raises NotLinked: there is no working outgoing access; the link says why.
     :raises PeerError: it has expired and could not be refreshed this time; try again later.
+    :raises RefreshPostponed: the peer is not asked to refresh it before a while has passed.
     :raises TransactionManagementError: the caller has a transaction open.
     """
     require_no_transaction("A peer cannot be called")
@@ -62,6 +83,7 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
             if not lifecycle.break_outgoing(link, Link.Reason.EXPIRED, still=unchanged):
                 continue
             raise NotLinked(f"The access of link {link.pk} ran out and cannot be renewed.")
+        _require_that_it_may_be_asked(link)
         if owner := _take_lease(link):
             if (token := _refresh(link, owner, not_this)) is not None:
                 return token
@@ -105,12 +127,25 @@ def _is_usable(link: Link, not_this: Secret | None) -> bool:
     return expires is None or expires > timezone.now()
 
 
+def _require_that_it_may_be_asked(link: Link) -> None:
+    """:raises RefreshPostponed: the peer is to be left alone for a while."""
+    now = timezone.now()
+    if link.refresh_not_before is not None and link.refresh_not_before > now:
+        raise RefreshPostponed(
+            f"The peer is not asked to renew the access of link {link.pk} before "
+            f"{link.refresh_not_before.isoformat(timespec='seconds')}.",
+            retry_after=(link.refresh_not_before - now).total_seconds(),
+        )
+
+
 def _take_lease(link: Link) -> str | None:
-    """The name under which the lease is ours; ``None``: somebody else has it."""
+    """The name under which the lease is ours; ``None``: somebody else has it, or the peer has just
+    asked to be left alone."""
     free = Q(refresh_lease_until__isnull=True) | Q(refresh_lease_until__lt=Now())
+    may_be_asked = Q(refresh_not_before__isnull=True) | Q(refresh_not_before__lte=timezone.now())
     until = Now() + timedelta(seconds=settings.LEASE_SECONDS)
     owner = secrets.token_hex(16)
-    taken = Link.objects.filter(free, pk=link.pk).update(
+    taken = Link.objects.filter(free, may_be_asked, pk=link.pk).update(
         refresh_lease_until=until, refresh_lease_owner=owner
     )
     return owner if taken else None
@@ -135,23 +170,58 @@ def _refresh(link: Link, owner: str, not_this: Secret | None) -> Secret | None:
             return None
         return _keep(link, used, dialect_of(link.peer).refresh(link.peer, used))
     except PeerRefused as error:
-        if error.status != 400 or error.error != INVALID_GRANT:
+        # Said to a worker that was held up, it is no news of the token that is stored by now.
+        still = Q(refresh_token=used, refresh_lease_owner=owner)
+        pause = _pause_after(link, error)
+        if pause is not None:
+            _postpone(link, error, pause, still=still)
             raise
-        # Final: asking again would only look like an attack there.
-        unchanged = Q(refresh_token=used)
-        if not lifecycle.break_outgoing(link, Link.Reason.REFRESH_REFUSED, still=unchanged):
+        if not lifecycle.break_outgoing(link, Link.Reason.REFRESH_REFUSED, str(error), still=still):
             return None
         raise NotLinked(f"The peer no longer renews the access of link {link.pk}.") from error
     finally:
         _give_lease_back(link, owner)
 
 
+def _pause_after(link: Link, refused: PeerRefused) -> float | None:
+    """Seconds for which the peer is not asked again; ``None``: it has refused for good.
+
+    ``invalid_grant`` is final (RFC 6749, section 5.2), whatever the status: asking again would only
+    look like an attack there. What else is wrong may be mended there or here, so it is asked a few
+    times more. An outage says nothing about the token, so it is never the end.
+    """
+    if refused.error == INVALID_GRANT:
+        return None
+    if refused.may_pass:
+        return refused.retry_after or 0.0
+    policy = RetryPolicy(settings.RETRY_SCHEDULE_SECONDS)
+    return policy.pause_after(link.refresh_refusals + 1, refused.retry_after)
+
+
+def _postpone(link: Link, refused: PeerRefused, pause: float, *, still: Q) -> None:
+    """:param pause: seconds."""
+    values: dict[str, int | datetime] = {}
+    if not refused.may_pass:
+        values["refresh_refusals"] = link.refresh_refusals + 1
+    if pause:
+        values["refresh_not_before"] = timezone.now() + timedelta(seconds=pause)
+    if values:
+        Link.objects.filter(still, pk=link.pk).update(**values)
+
+
+def ask_again(peer: Peer) -> None:
+    """Have ``peer`` asked to refresh at once, with every link that it has refused: what was wrong
+    has been corrected."""
+    Link.objects.filter(peer=peer, refresh_not_before__isnull=False).update(
+        refresh_refusals=0, refresh_not_before=None
+    )
+
+
 def _keep(link: Link, used: Secret, answer: TokenAnswer) -> Secret | None:
     """Store what ``used`` was refreshed to, unless the link was changed while we asked."""
     expired = link.access_token
     store(link, answer, asked_scope=link.outgoing_scope)
-    fields = ("access_token", "refresh_token", "outgoing_scope", "access_token_expires_at")
-    values = {field: getattr(link, field) for field in fields}
+    values = {field: getattr(link, field) for field in _OF_AN_ANSWER}
     if _with_token(link, used).update(**values, updated_at=timezone.now()):
         return answer.access_token
     now = Link.objects.filter(pk=link.pk).first()

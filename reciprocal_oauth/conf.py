@@ -114,7 +114,8 @@ class Settings:
 
     @property
     def RETRY_SCHEDULE_SECONDS(self) -> Sequence[float]:
-        """Pause, in seconds, before each delivery attempt; its length is the number of attempts."""
+        """Pause, in seconds, before each delivery attempt, and before each attempt to renew an
+        access that the peer refuses to renew; its length is the number of attempts."""
         default = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
         return self._user.get("RETRY_SCHEDULE_SECONDS", default)
 

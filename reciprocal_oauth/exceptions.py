@@ -11,6 +11,7 @@
     │   ├── PeerUnreachable        no answer: DNS, TLS, reset, timeout
     │   │   └── TLSFailed          no encrypted connection, or a certificate that does not hold
     │   ├── PeerRefused            the peer answered with an error
+    │   ├── RefreshPostponed       it is not asked to renew an access before a while has passed
     │   └── BadAnswer              the peer answered something that cannot be used
     │       └── NoMetadata         it has no metadata that can be used
     ├── NotLinked                  there is no outgoing access to use
@@ -25,6 +26,8 @@ A configuration fault must never look like "the peer was down, try later", so
 from collections.abc import Mapping, Sequence
 
 from django.core.exceptions import ImproperlyConfigured
+
+from .protocol import SERVER_ERROR, TEMPORARILY_UNAVAILABLE
 
 
 class ReciprocalError(Exception):
@@ -94,6 +97,27 @@ class PeerRefused(PeerError):
         super().__init__(log)
         self.status = status
         self.error = error
+        self.retry_after = retry_after
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it says nothing about what was sent: the peer is overloaded, or out of order."""
+        return (
+            self.status in (408, 425, 429)
+            or self.status >= 500
+            or self.error in (TEMPORARILY_UNAVAILABLE, SERVER_ERROR)
+        )
+
+
+class RefreshPostponed(PeerError):
+    """The peer has refused to renew an access, or has asked to be left alone for a while. It is not
+    asked again before that has passed.
+
+    :param retry_after: seconds until then.
+    """
+
+    def __init__(self, log: str, *, retry_after: float) -> None:
+        super().__init__(log)
         self.retry_after = retry_after
 
 

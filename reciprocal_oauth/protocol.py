@@ -24,6 +24,8 @@ UNSUPPORTED_GRANT_TYPE: Final = "unsupported_grant_type"
 #: For overload only, with 429 or 503. RFC 6749 knows it at the authorization endpoint (section
 #: 4.1.2.1) and has nothing else for it.
 TEMPORARILY_UNAVAILABLE: Final = "temporarily_unavailable"
+#: RFC 6749, section 4.1.2.1; some servers send it from the token endpoint.
+SERVER_ERROR: Final = "server_error"
 
 # Longest values accepted at the token endpoint, in characters. RFC 6749 sets none; longer ones
 # would only feed the hasher and the database.

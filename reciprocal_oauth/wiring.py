@@ -12,11 +12,11 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 from . import lifecycle, log_filter, noticing, plugins, signals
 from .conf import settings
 from .delivery import dispatchers, worker
-from .delivery.retry import RetryPolicy
 from .models import InboxItem, Link, OutboxItem, Peer
 from .party_a import send
 from .party_b import redeem
 from .provider import composition
+from .retry import RetryPolicy
 from .transactions import on_commit, request_begins, request_ends
 
 

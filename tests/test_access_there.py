@@ -1,5 +1,8 @@
 """Our access at a peer: refreshed when it has run out, by one worker at a time."""
 
+import contextlib
+import io
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -7,11 +10,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from cryptography.fernet import Fernet
 from django.contrib.auth import get_user_model
+from django.core.management import call_command
 from django.db import connections
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -23,11 +29,13 @@ from reciprocal_oauth.exceptions import (
     PeerError,
     PeerRefused,
     PeerUnreachable,
+    RefreshPostponed,
 )
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.secret import Secret, derived_key
 
 from .fakes import FakePeer, Received, Reply, token_response
+from .party_a.visits import connect
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.rfc("6749", "6")]
 
@@ -266,29 +274,249 @@ def test_a_lost_answer_of_a_peer_that_rotates_costs_two_requests_and_not_more(
     assert len(fake_peer.requests) == 2
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        Reply(500, b""),
-        Reply(503, b""),
-        Reply.json(401, error="invalid_client"),
-        Reply.json(400, error="invalid_request"),
-        Reply(400, b""),
-    ],
-    ids=lambda each: f"{each.status} {each.body.decode()}",
-)
-def test_any_other_failure_keeps_the_link_and_gives_the_lease_back(
+@pytest.mark.threat("T61")
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 500])
+def test_invalid_grant_is_final_whatever_the_status(
+    status: int, expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
+) -> None:
+    fake_peer.answers["/token/"] = Reply.json(status, error="invalid_grant")
+
+    for _ in range(2):
+        with pytest.raises(NotLinked):
+            fresh_access_token(expired)
+
+    assert len(fake_peer.requests) == 1
+    assert broken == [("outgoing", "refresh_refused")]
+
+
+OUTAGES = [
+    Reply(500, b""),
+    Reply(503, b""),
+    Reply.json(400, error="temporarily_unavailable"),
+    Reply.json(400, error="server_error"),
+]
+
+
+@pytest.mark.threat("T61")
+@pytest.mark.parametrize("reply", OUTAGES, ids=lambda each: f"{each.status} {each.body.decode()}")
+def test_an_outage_keeps_the_link_for_as_long_as_it_lasts(
     reply: Reply, expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
 ) -> None:
-    fake_peer.answers["/token/"] = [reply, token_response(access_token="new-token")]
+    fake_peer.answers["/token/"] = [*[reply] * 30, token_response(access_token="new-token")]
 
-    with pytest.raises(PeerRefused):
-        fresh_access_token(expired)
+    for _ in range(30):
+        with pytest.raises(PeerRefused):
+            fresh_access_token(expired)
 
     assert _again(expired).outgoing_state == Link.Outgoing.ACTIVE
     assert _again(expired).refresh_lease_until is None
     assert fresh_access_token(expired).reveal() == "new-token"
     assert broken == []
+
+
+REFUSALS = [
+    Reply.json(400, error="invalid_request"),
+    Reply.json(400, error="bad_refresh_token"),
+    Reply.json(401, error="invalid_client"),
+    Reply(401, b""),
+    Reply(400, b""),
+    Reply(403, b""),
+    Reply.json(200, error="bad_refresh_token"),
+]
+OTHER_REFUSALS = pytest.mark.parametrize(
+    "reply", REFUSALS, ids=lambda each: f"{each.status} {each.body.decode()}"
+)
+
+
+@pytest.mark.threat("T61")
+class TestOtherRefusals:
+    """They may be mended there or here, so the peer is asked again, less and less often."""
+
+    @OTHER_REFUSALS
+    def test_the_link_is_kept_and_the_peer_left_alone_for_a_while(
+        self, reply: Reply, expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
+    ) -> None:
+        fake_peer.answers["/token/"] = [reply, token_response(access_token="new-token")]
+        with time_machine.travel(timezone.now(), tick=False) as clock:
+            with pytest.raises(PeerRefused):
+                fresh_access_token(expired)
+            for _ in range(10):
+                with pytest.raises(RefreshPostponed) as postponed:
+                    fresh_access_token(expired)
+            assert len(fake_peer.requests) == 1
+            assert 4 <= postponed.value.retry_after <= 6
+            assert _again(expired).outgoing_state == Link.Outgoing.ACTIVE
+            assert _again(expired).refresh_lease_until is None
+
+            clock.shift(7)
+            assert fresh_access_token(expired).reveal() == "new-token"
+
+        assert broken == []
+
+    @OTHER_REFUSALS
+    def test_one_that_lasts_ends_the_direction(
+        self, reply: Reply, expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
+    ) -> None:
+        fake_peer.answers["/token/"] = reply
+        asked_after = []
+        with time_machine.travel(timezone.now(), tick=False) as clock:
+            for hour in range(5 * 24):
+                before = len(fake_peer.requests)
+                with pytest.raises((PeerError, NotLinked)):
+                    fresh_access_token(expired)
+                if len(fake_peer.requests) > before:
+                    asked_after.append(hour)
+                clock.shift(3600)
+
+        link = _again(expired)
+        assert (link.outgoing_state, link.outgoing_reason) == ("broken", "refresh_refused")
+        assert not link.refresh_token
+        assert broken == [("outgoing", "refresh_refused")]
+        assert len(fake_peer.requests) == 10
+        pauses = [later - sooner for sooner, later in itertools.pairwise(asked_after)]
+        assert pauses[:2] == [1, 1]
+        assert pauses[-1] >= 18
+
+    def test_how_often_it_is_asked_is_a_setting(
+        self, expired: Link, fake_peer: FakePeer, settings: Settings
+    ) -> None:
+        settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"RETRY_SCHEDULE_SECONDS": [0, 0]}
+        fake_peer.answers["/token/"] = Reply.json(400, error="invalid_request")
+
+        with pytest.raises(PeerRefused):
+            fresh_access_token(expired)
+        with pytest.raises(NotLinked):
+            fresh_access_token(expired)
+
+    def test_once_it_is_renewed_they_count_anew(self, expired: Link, fake_peer: FakePeer) -> None:
+        refused = Reply.json(400, error="invalid_request")
+        renewed = token_response(expires_in=0)
+        fake_peer.answers["/token/"] = [*[*[refused] * 6, renewed] * 3, refused]
+        with time_machine.travel(timezone.now(), tick=False) as clock:
+            for _ in range(21):
+                with contextlib.suppress(PeerRefused):
+                    fresh_access_token(expired)
+                clock.shift(timedelta(days=2))
+
+        assert len(fake_peer.requests) == 21
+        assert _again(expired).outgoing_state == Link.Outgoing.ACTIVE
+
+    def test_a_new_connection_is_not_held_up_by_those_of_the_old(
+        self, expired: Link, fake_peer: FakePeer, browser: Client
+    ) -> None:
+        fake_peer.answers["/token/"] = [
+            Reply.json(400, error="invalid_request"),
+            token_response(expires_in=0),
+            token_response(access_token="new-token"),
+        ]
+        with time_machine.travel(timezone.now(), tick=False):
+            with pytest.raises(PeerRefused):
+                fresh_access_token(expired)
+            connect(browser)
+
+            assert fresh_access_token(expired).reveal() == "new-token"
+
+    def test_those_of_a_peer_that_is_resumed_are_forgotten(
+        self, expired: Link, fake_peer: FakePeer
+    ) -> None:
+        fake_peer.answers["/token/"] = [
+            Reply.json(401, error="invalid_client"),
+            token_response(access_token="new-token"),
+        ]
+        with time_machine.travel(timezone.now(), tick=False):
+            with pytest.raises(PeerRefused):
+                fresh_access_token(expired)
+            call_command("reciprocal_peer", "resume", "music", stdout=io.StringIO())
+
+            assert fresh_access_token(expired).reveal() == "new-token"
+
+    def test_a_secret_that_is_corrected_is_tried_at_once(
+        self, expired: Link, fake_peer: FakePeer
+    ) -> None:
+        """Also where no delivery has noticed, so that the peer is not paused."""
+        fake_peer.answers["/token/"] = [
+            Reply.json(401, error="invalid_client"),
+            token_response(access_token="new-token"),
+        ]
+        with time_machine.travel(timezone.now(), tick=False):
+            with pytest.raises(PeerRefused):
+                fresh_access_token(expired)
+            call_command(
+                "reciprocal_peer", "add", "music", "--client-secret", "corrected",
+                stdout=io.StringIO(),
+            )  # fmt: skip
+
+            assert fresh_access_token(expired).reveal() == "new-token"
+
+    @pytest.mark.usefixtures("shared_database")
+    def test_a_late_one_says_nothing_about_what_another_worker_does_by_then(
+        self, expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
+    ) -> None:
+        """It was held up for so long that another has the lease, and asks with the same token."""
+
+        def held_up(received: Received) -> Reply:
+            Link.objects.update(refresh_lease_owner="another")
+            connections.close_all()
+            return Reply.json(400, error="invalid_request")
+
+        fake_peer.answers["/token/"] = held_up
+        with pytest.raises(PeerRefused):
+            fresh_access_token(expired)
+        assert _again(expired).refresh_not_before is None
+
+        def final(received: Received) -> Reply:
+            Link.objects.update(refresh_lease_owner="another", refresh_lease_until=None)
+            connections.close_all()
+            fake_peer.answers["/token/"] = token_response(access_token="new-token")
+            return INVALID_GRANT
+
+        Link.objects.update(refresh_lease_owner="", refresh_lease_until=None)
+        fake_peer.answers["/token/"] = final
+        assert fresh_access_token(expired).reveal() == "new-token"
+        assert broken == []
+
+
+@pytest.mark.rfc("9110", "10.2.3")
+@pytest.mark.threat("R60")
+@pytest.mark.parametrize("status", [429, 503, 400])
+def test_a_peer_that_asks_to_be_left_alone_is_asked_once_and_then_when_the_time_has_come(
+    status: int, expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
+) -> None:
+    busy = Reply(status, b"", {"Retry-After": "600"})
+    fake_peer.answers["/token/"] = [busy, token_response(access_token="new-token")]
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        with pytest.raises(PeerRefused):
+            fresh_access_token(expired)
+        clock.shift(599)
+        for _ in range(10):
+            with pytest.raises(RefreshPostponed):
+                fresh_access_token(expired)
+        assert len(fake_peer.requests) == 1
+
+        clock.shift(1)
+        assert fresh_access_token(expired).reveal() == "new-token"
+
+    assert broken == []
+
+
+@pytest.mark.threat("R60", "T1")
+@pytest.mark.usefixtures("shared_database")
+def test_workers_that_wait_for_the_one_who_is_told_so_do_not_ask_either(
+    expired: Link, fake_peer: FakePeer
+) -> None:
+    def slowly(received: Received) -> Reply:
+        time.sleep(0.2)
+        return Reply(429, b"", {"Retry-After": "600"})
+
+    fake_peer.answers["/token/"] = slowly
+
+    def refused() -> str:
+        with pytest.raises(PeerError):
+            fresh_access_token(_again(expired))
+        return "refused"
+
+    assert _in_ten_threads(refused) == ["refused"] * 10
+    assert len(fake_peer.requests) == 1
 
 
 def test_a_token_that_cannot_be_renewed_is_the_end_when_it_has_run_out(

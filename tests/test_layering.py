@@ -12,7 +12,7 @@ PACKAGE = ROOT.name
 #: From the ground up. A part imports what stands below it, and its neighbours on the same line.
 LAYERS: list[tuple[str, ...]] = [
     ("__init__", "protocol", "exceptions", "compat", "conf", "check_ids"),
-    ("setting_types", "transactions"),
+    ("setting_types", "transactions", "retry"),
     ("secret", "scopes", "plugins", "signals", "special_networks", "urls_of_peers", "networks"),
     ("log_filter", "error_reports", "throttle"),
     ("models", "migrations"),

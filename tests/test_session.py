@@ -141,6 +141,23 @@ def test_a_peer_that_cannot_refresh_now_is_an_error_of_ours(
         reciprocal_oauth.get_session(link_as_a).get(api)
 
 
+@pytest.mark.rfc("9110", "10.2.3")
+@pytest.mark.threat("R60")
+def test_ten_calls_of_a_session_ask_a_peer_once_that_wants_to_be_left_alone(
+    api: str, link_as_a: Link, fake_peer: FakePeer
+) -> None:
+    Link.objects.update(access_token_expires_at=timezone.now() - timedelta(seconds=1))
+    fake_peer.answers["/token/"] = Reply(429, b"", {"Retry-After": "600"})
+    session = reciprocal_oauth.get_session(link_as_a)
+
+    for _ in range(10):
+        with pytest.raises(PeerError):
+            session.get(api)
+
+    assert len(fake_peer.to("/token/")) == 1
+    assert fake_peer.to("/api/") == []
+
+
 def test_a_session_notices_that_its_link_was_ended(api: str, link_as_a: Link) -> None:
     session = reciprocal_oauth.get_session(link_as_a)
     lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_there=False)

@@ -18,7 +18,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
-from .. import registration
+from .. import access_there, registration
 from ..delivery import pausing
 from ..models import Link, Peer
 from ..party_a import resending
@@ -172,10 +172,10 @@ class PeerAdmin(
 
     def save_model(self, request: HttpRequest, obj: Peer, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        if obj.paused_at is not None and pausing.CAUSES & set(form.changed_data):
+        if pausing.CAUSES & set(form.changed_data):
             # After the commit: the peer's row is locked until then, and those that hand over for it
             # hold a link that is wanted here.
-            on_commit(lambda: self._resume(request, obj))
+            on_commit(lambda: self._corrected(request, obj))
         if doubt := registration.doubt_about(obj):
             self.message_user(request, doubt, messages.WARNING)
 
@@ -206,6 +206,12 @@ class PeerAdmin(
         for peer in queryset.filter(paused_at__isnull=False):
             self._resume(request, peer)
             self.log_change(request, peer, gettext("Delivery resumed."))
+
+    def _corrected(self, request: HttpRequest, peer: Peer) -> None:
+        if peer.paused_at is None:
+            access_there.ask_again(peer)
+        else:
+            self._resume(request, peer)
 
     def _resume(self, request: HttpRequest, peer: Peer) -> None:
         count = resending.resume(peer)

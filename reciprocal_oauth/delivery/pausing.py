@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from .. import signals
+from .. import access_there, signals
 from ..exceptions import DecryptionError, PeerRefused
 from ..models import Peer, Reason
 from ..transactions import atomic
@@ -81,6 +81,7 @@ def resume(peer: Peer) -> bool:
 
     :returns: whether it was paused.
     """
+    access_there.ask_again(peer)
     values = {"paused_at": None, "paused_reason": ""}
     resumed = Peer.objects.filter(pk=peer.pk, paused_at__isnull=False).update(**values)
     peer.paused_at, peer.paused_reason = None, ""

@@ -13,11 +13,11 @@ from django.views.decorators.debug import sensitive_variables
 from .. import signals
 from ..exceptions import LeaseLost
 from ..models import InboxItem, Link, OutboxItem, QueueItem
+from ..retry import RetryPolicy
 from ..transactions import atomic, delivering
 from . import pausing, queue
 from .outcomes import Accepted, Cancelled, Dead, Done, Outcome, Recorded, Retry
 from .queue import Look
-from .retry import RetryPolicy
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 

@@ -76,6 +76,10 @@ class Link(Row):
     #: Whoever refreshes the token holds this until then; others wait (one refresh at a time).
     refresh_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     refresh_lease_owner = models.CharField(max_length=64, blank=True, editable=False)
+    #: How often in a row the peer has refused to renew the access, and from when on it is asked
+    #: again: after a refusal, or when it has said for how long it wants to be left alone.
+    refresh_refusals = models.PositiveSmallIntegerField(default=0, editable=False)
+    refresh_not_before = models.DateTimeField(null=True, blank=True, editable=False)
 
     incoming_state = models.CharField(
         _("incoming access"), max_length=10, choices=Incoming.choices, default=Incoming.NONE

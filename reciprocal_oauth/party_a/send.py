@@ -22,6 +22,7 @@ from ..exceptions import (
     NotLinked,
     PeerError,
     PeerRefused,
+    RefreshPostponed,
 )
 from ..models import Link, LinkEvent, OutboxItem, Party, Peer, Step
 from ..models.events import record
@@ -95,6 +96,8 @@ def _hand_over(item: OutboxItem) -> Outcome:
         if not _is_wanted(link, item):
             return _not_wanted(link, item)
         return Dead(str(error), link.outgoing_reason or Reason.TOKEN_REFUSED)
+    except RefreshPostponed as error:
+        return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
     except PeerRefused as error:
         # Refreshing was refused, and not for the token's sake.
         again = Retry(str(error), Reason.UNREACHABLE, error.retry_after)

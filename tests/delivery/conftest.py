@@ -7,9 +7,9 @@ import pytest
 
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.delivery.outcomes import Done, Outcome
-from reciprocal_oauth.delivery.retry import RetryPolicy
 from reciprocal_oauth.models import Link, OutboxItem, Peer, QueueItem
 from reciprocal_oauth.party_a import consent
+from reciprocal_oauth.retry import RetryPolicy
 from reciprocal_oauth.secret import Secret
 
 

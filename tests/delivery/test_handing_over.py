@@ -8,7 +8,9 @@ import time_machine
 from django.utils import timezone
 from oauth2_provider.models import get_grant_model
 
+from reciprocal_oauth.access_there import fresh_access_token
 from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.exceptions import PeerError
 from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, ReciprocalCode, Step
 from reciprocal_oauth.party_a import consent
 from reciprocal_oauth.protocol import GRANT_TYPE
@@ -231,6 +233,25 @@ def test_what_comes_of_a_stale_token_that_cannot_be_refreshed(
     assert _row(granted).state == state
     assert granted.outgoing_state == outgoing
     assert len(arrived) == 1
+
+
+@pytest.mark.rfc("9110", "10.2.3")
+@pytest.mark.threat("R60")
+def test_a_hand_over_waits_for_as_long_as_the_peer_does_not_want_to_renew_the_token(
+    granted: Link, party_b: Answers, fake_peer: FakePeer
+) -> None:
+    Link.objects.update(access_token_expires_at=timezone.now() - timedelta(seconds=1))
+    party_b(Reply(), refresh=Reply(429, b"", {"Retry-After": "6000"}))
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        with pytest.raises(PeerError):
+            fresh_access_token(granted)
+        worker.drain()
+
+        next_attempt_at = _row(granted).next_attempt_at
+        assert next_attempt_at == timezone.now() + timedelta(seconds=6000)
+        clock.shift(5999)
+        worker.drain()
+    assert _refreshes(fake_peer) == 1
 
 
 @pytest.mark.threat("R7")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count, Q, QuerySet
 
-from reciprocal_oauth import peer_discovery, peer_test
+from reciprocal_oauth import access_there, peer_discovery, peer_test
 from reciprocal_oauth.delivery import pausing
 from reciprocal_oauth.exceptions import DecryptionError, PeerError
 from reciprocal_oauth.models import Link, Peer
@@ -103,8 +103,11 @@ class Command(BaseCommand):
         )
         if doubt := doubt_about(peer):
             self._warn(doubt)
-        if peer.paused_at is not None and pausing.CAUSES & values.keys():
-            resending.resume(peer)
+        if pausing.CAUSES & values.keys():
+            if peer.paused_at is None:
+                access_there.ask_again(peer)
+            else:
+                resending.resume(peer)
         peer = _peers().get(pk=peer.pk)
         sheet = sheet_for(peer, absolute)
         if options["json"]:
