@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from oauth2_provider.models import (
     get_access_token_model,
+    get_device_grant_model,
     get_grant_model,
     get_refresh_token_model,
     refresh_token_expire_timedelta,
@@ -114,12 +115,21 @@ def revoke(link: Link) -> None:
     for family in _families(link):
         get_refresh_token_model().revoke_family(family)
     _access_tokens(link).delete()
-    if not _others(link).exists():
-        # A normal code that is still unredeemed would open the link again. The reciprocal codes
-        # that are left belong to other links.
-        rows_of(get_grant_model()).filter(
-            user_id=link.user_id, application_id=link.peer.application_id
-        ).exclude(redirect_uri__startswith=CODE_URI).delete()
+    forget_logins(link)
+
+
+def forget_logins(link: Link) -> None:
+    """End what the person has allowed the peer elsewhere and the peer has not fetched yet: ordinary
+    codes and devices. Fetched later, it would open a link, or widen one, although the person has
+    decided otherwise since."""
+    application = link.peer.application
+    # The reciprocal codes that are left belong to other links.
+    rows_of(get_grant_model()).filter(
+        user_id=link.user_id, application_id=application.pk
+    ).exclude(redirect_uri__startswith=CODE_URI).delete()
+    rows_of(get_device_grant_model()).filter(
+        user_id=link.user_id, client_id=application.client_id
+    ).delete()
 
 
 @_of_this_app

@@ -83,6 +83,8 @@ def change(link: Link, chosen: Sequence[str], *, seen: Iterable[str] | None = No
             locked.save(update_fields=["incoming_scope", "updated_at"])
         access_here.kill_codes(locked)
         access_here.narrow(locked)
+        if not current <= set(chosen):
+            access_here.forget_logins(locked)
         record(locked, Step.CONSENT, party=Party.A, detail=f"changed to scope: {granted}")
         if deliverable:
             keep_apart(locked, queue_handover(locked))

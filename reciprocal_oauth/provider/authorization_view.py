@@ -2,26 +2,45 @@
 
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from oauth2_provider.models import get_application_model
 from oauth2_provider.views import AuthorizationView as DOTAuthorizationView
 
+from ..access_here import peer_of
 from ..error_reports import holding_secrets
 from ..party_b import scope_request
+
+
+class _AskFirst(Exception):
+    """DOT is about to answer for the person, who has not seen the question."""
 
 
 # The frames of DOT and oauthlib below hold the code that they mint as a plain variable.
 @method_decorator(holding_secrets, name="dispatch")
 class AuthorizationView(DOTAuthorizationView):
-    """Everything that DOT's view does; authorization responses of a peer's application carry
-    ``reciprocal`` (draft, "Reciprocal Scope Request")."""
+    """Everything that DOT's view does, with two differences for a peer's application.
+
+    Its authorization responses carry ``reciprocal`` (draft, "Reciprocal Scope Request"). And the
+    person is always asked (RFC 6749, section 10.2): DOT lets the client skip the question with
+    ``approval_prompt=auto``, and the site with ``REQUEST_APPROVAL_PROMPT`` and
+    ``skip_authorization``; each time a peer would get tokens of which the person knows nothing.
+    """
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return super().get(request, *args, **kwargs)
+        except _AskFirst:
+            # DOT keeps here what it makes the page of.
+            return self.render_to_response(self.get_context_data(**self.oauth2_data))
 
     def create_authorization_response(
         self, request: HttpRequest, scopes: str, credentials: dict[str, Any], allow: bool
     ) -> tuple[str, Any, Any, int]:
+        client = get_application_model().objects.filter(client_id=credentials["client_id"]).first()
+        if allow and request.method != "POST" and peer_of(client) is not None:
+            raise _AskFirst
         uri, headers, body, status = super().create_authorization_response(
             request, scopes, credentials, allow
         )
-        client = get_application_model().objects.filter(client_id=credentials["client_id"]).first()
         return scope_request.add_to_redirect(uri, client), headers, body, status

@@ -57,6 +57,16 @@ def may_be_used(application: Any, user: Any) -> bool:
     return peer.enabled and (user is None or user.is_active)
 
 
+def require_an_answer(request: Request) -> None:
+    """Nothing is issued to a peer where a browser is only passing by: the person has to answer a
+    page, which then sends a form. Also where a site's own view leaves the question out.
+
+    :raises ConsentRequired: the request is no POST.
+    """
+    if request.http_method != "POST" and peer_of(request.client) is not None:
+        raise errors.ConsentRequired(request=request)
+
+
 def limit_to_what_is_allowed_now(access_token: Any) -> bool:
     """Cut the scope of an access token in hand, not the stored one, to what its peer may do today.
 
@@ -119,10 +129,12 @@ def save(token: Any, request: Request, mark: Redemption | None, go_on: Callable[
     :returns: what ``go_on`` returned.
     :raises InvalidGrantError: nothing is left that the token may carry; or another request has
         redeemed the code. DOT's transaction rolls back.
+    :raises ConsentRequired: the person was not asked.
     """
     peer = peer_of(request.client)
     if peer is None:
         return go_on()
+    require_an_answer(request)
     user, refreshed = request.user, request.refresh_token_instance
     if not may_be_used(request.client, user):
         raise errors.InvalidGrantError(request=request)
@@ -155,13 +167,15 @@ def _locked_link(
     links = Link.objects.filter(peer=peer, user_id=refreshed.user_id)
     active = links.select_for_update().filter(status=Link.Status.ACTIVE)
     link = active.filter(incoming_family=refreshed.token_family).first()
-    link = link or active.filter(outgoing_state=Link.Outgoing.WAITING).first()
+    if link is None:
+        # Of another account there, whose link a later login took over: until a hand-over gives it
+        # one of its own, it belongs to the same link as its access token (access_here.link_of).
+        link = active.exclude(incoming_scope="").order_by("-created_at").first()
     if not _is_still_good(refreshed):
         raise errors.InvalidGrantError(request=request)
-    if link is None and links.exists() and not active.exists():
+    if link is None and links.exists():
         raise errors.InvalidGrantError(request=request)
-    # Else the tokens are of another account there, whose link a later login took over, or from
-    # before the client became a peer: they get a link of their own.
+    # Else from before the client became a peer: it gets a link with it.
     return link
 
 

@@ -171,6 +171,23 @@ class ReciprocalValidatorMixin(_Validator):
             return False
         return super().validate_scopes(client_id, scopes, client, request, *args, **kwargs)
 
+    def validate_silent_login(self, request: Request) -> bool:
+        # oauthlib asks two questions about ``prompt=none``; DOT answers neither: an error 500.
+        if access_here.peer_of(request.client) is None:
+            return super().validate_silent_login(request)
+        return True  # DOT's view has made sure.
+
+    def validate_silent_authorization(self, request: Request) -> bool:
+        if access_here.peer_of(request.client) is None:
+            return super().validate_silent_authorization(request)
+        return False  # OpenID Connect Core 1.0, section 3.1.2.6: consent_required.
+
+    def save_authorization_code(
+        self, client_id: str, code: Any, request: Request, *args: Any, **kwargs: Any
+    ) -> None:
+        peer_tokens.require_an_answer(request)
+        super().save_authorization_code(client_id, code, request, *args, **kwargs)
+
     def get_default_scopes(
         self, client_id: str, request: Request, *args: Any, **kwargs: Any
     ) -> list[str]:

@@ -303,5 +303,7 @@ def test_the_tokens_of_a_second_account_do_not_end_those_of_the_first(
     worker.drain()
 
     assert refresh(second.raw_refresh).status_code == 200
-    assert refresh(first.raw_refresh).status_code == 200
+    renewed = refresh(first.raw_refresh).json()
+    assert Link.objects.filter(status="active").count() == 1
+    assert hand_over(access_token=renewed["access_token"], code="another").status_code == 200
     assert Link.objects.filter(status="active").count() == 2

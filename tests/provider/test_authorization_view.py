@@ -2,17 +2,30 @@
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client
-from oauth2_provider.models import get_grant_model
+from django.urls import include, path
+from oauth2_provider.models import (
+    get_access_token_model,
+    get_application_model,
+    get_grant_model,
+)
+from oauth2_provider.views import AuthorizationView as DOTAuthorizationView
+from pytest_django import Settings
 
 from reciprocal_oauth.models import Link, Peer
 
-from .authorization import ask, log_in
+from .authorization import address, allow, ask, code_in, error_in, exchange, log_in
 
 pytestmark = pytest.mark.django_db
+
+#: A site that has kept the authorization view of django-oauth-toolkit.
+urlpatterns = [
+    path("o/authorize/", DOTAuthorizationView.as_view()),
+    path("o/", include("reciprocal_oauth.oauth2_urls")),
+]
+
 
 
 @pytest.mark.rfc("6749", "4.1.2.1")
@@ -21,26 +34,132 @@ def test_nobody_is_asked_to_consent_to_a_disabled_peer(browser: Client, applicat
 
     response = ask(browser, application)
 
-    answer = parse_qs(urlsplit(response["Location"]).query)
-    assert answer["error"] == ["unauthorized_client"]
+    assert error_in(response["Location"]) == "unauthorized_client"
     assert not get_grant_model().objects.exists()
 
 
+Silently = Callable[[Any, Callable[..., None]], dict[str, str]]
+
+
+def by_the_clients_parameter(application: Any, dot_settings: Any) -> dict[str, str]:
+    return {"approval_prompt": "auto"}
+
+
+def by_the_sites_setting(application: Any, dot_settings: Callable[..., None]) -> dict[str, str]:
+    dot_settings(REQUEST_APPROVAL_PROMPT="auto")
+    return {}
+
+
+def by_the_sites_trust(application: Any, dot_settings: Any) -> dict[str, str]:
+    get_application_model().objects.update(skip_authorization=True)
+    return {}
+
+
+SILENTLY = [by_the_clients_parameter, by_the_sites_setting, by_the_sites_trust]
+
+
+@pytest.mark.rfc("6749", "10.2")
 @pytest.mark.threat("L16", "F10")
-def test_a_reciprocal_token_counts_as_consent_to_what_it_carries(
+@pytest.mark.parametrize("silently", SILENTLY)
+def test_the_person_is_asked_though_the_peer_holds_a_token_for_the_same_scopes(
     browser: Client,
     application: Any,
     reciprocal_code: Callable[..., str],
     redeem: Callable[..., Any],
+    dot_settings: Callable[..., None],
+    silently: Silently,
 ) -> None:
-    """The same client, the same scopes: the person has allowed it, though on another page."""
     assert redeem(reciprocal_code("playback")).status_code == 200
+    more = silently(application, dot_settings)
 
-    skipped = ask(browser, application, scope="playback", approval_prompt="auto")
-    asked = ask(browser, application, scope="profile playback", approval_prompt="auto")
+    page = ask(browser, application, "playback", **more)
 
-    assert "code" in parse_qs(urlsplit(skipped["Location"]).query)
-    assert asked.status_code == 200
+    assert page.status_code == 200
+    assert "Control what is playing" in page.content.decode()
+    assert not get_grant_model().objects.exists()
+    assert get_access_token_model().objects.count() == Link.objects.count() == 1
+
+
+@pytest.mark.threat("L16", "F10")
+@pytest.mark.parametrize("silently", SILENTLY)
+def test_the_answer_to_the_question_that_was_not_skipped_counts(
+    browser: Client, application: Any, dot_settings: Callable[..., None], silently: Silently
+) -> None:
+    log_in(browser, application)
+    more = silently(application, dot_settings)
+
+    location = allow(browser, application, "playback", **more)
+
+    assert exchange(application, code_in(location)).json()["scope"] == "playback"
+
+
+@pytest.mark.rfc("6749", "4.2.2")
+@pytest.mark.threat("L16", "F10")
+@pytest.mark.parametrize("silently", SILENTLY)
+def test_nor_does_an_implicit_grant_give_a_token_to_who_was_not_asked(
+    browser: Client, application: Any, dot_settings: Callable[..., None], silently: Silently
+) -> None:
+    log_in(browser, application)
+    get_application_model().objects.update(authorization_grant_type="implicit")
+    more = silently(application, dot_settings)
+
+    page = ask(browser, application, "playback", response_type="token", **more)
+
+    assert page.status_code == 200
+    assert get_access_token_model().objects.count() == 1
+
+
+@pytest.mark.threat("L16")
+def test_a_head_request_is_no_answer_either(browser: Client, application: Any) -> None:
+    log_in(browser, application)
+
+    browser.head(address(application, approval_prompt="auto"))
+
+    assert not get_grant_model().objects.exists()
+
+
+@pytest.mark.threat("L16", "F10")
+def test_a_view_of_the_site_that_leaves_the_question_out_gets_nothing_for_a_peer(
+    browser: Client, application: Any, settings: Settings
+) -> None:
+    settings.ROOT_URLCONF = __name__
+    log_in(browser, application)
+
+    for response_type, grant in [("code", "authorization-code"), ("token", "implicit")]:
+        get_application_model().objects.update(authorization_grant_type=grant)
+        response = browser.get(
+            address(application, response_type=response_type, approval_prompt="auto")
+        )
+        assert error_in(response["Location"]) == "consent_required"
+    assert not get_grant_model().objects.exists()
+    assert get_access_token_model().objects.count() == 1
+
+
+@pytest.mark.threat("L16")
+def test_openid_without_a_question_is_told_that_consent_is_required(
+    openid_connect: None, browser: Client, application: Any
+) -> None:
+    """OpenID Connect Core 1.0, section 3.1.2.6."""
+    Peer.objects.update(allowed_scope="openid playback")
+    get_application_model().objects.update(algorithm="RS256")
+    log_in(browser, application, "openid playback")
+
+    for more in ({}, {"approval_prompt": "auto"}):
+        response = ask(browser, application, "openid playback", prompt="none", **more)
+        assert error_in(response["Location"]) == "consent_required"
+    assert not get_grant_model().objects.exists()
+
+
+@pytest.mark.threat("L16")
+def test_other_clients_may_skip_the_question_as_ever(
+    browser: Client, peer: Peer, make_application: Callable[..., Any]
+) -> None:
+    application = make_application()
+    log_in(browser, application)
+
+    response = ask(browser, application, approval_prompt="auto")
+
+    assert exchange(application, code_in(response["Location"])).status_code == 200
 
 
 def test_people_log_in_first(client: Client, application: Any) -> None:

@@ -21,17 +21,12 @@ from oauth2_provider.models import (
 from reciprocal_oauth.models import Link, Peer
 
 from ..conftest import PEER_SECRET, basic, post_form
-from .authorization import allow, ask, code_in, exchange, log_in
+from .authorization import allow, ask, code_in, error_in, exchange, log_in
 from .conftest import call_api
 
 pytestmark = pytest.mark.django_db
 
 Post = Callable[..., Any]
-
-
-def error_in(location: str) -> str:
-    parts = urlsplit(location)
-    return parse_qs(parts.query + parts.fragment)["error"][0]
 
 
 def use_grant(application: Any, grant: str, **values: Any) -> None:
