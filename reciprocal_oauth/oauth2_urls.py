@@ -12,6 +12,7 @@ from django.urls import URLPattern
 from oauth2_provider import urls as dot_urls
 
 from .error_reports import holding_secrets
+from .pages.protection import protected
 from .provider import client_secrets
 from .provider.application_view import ApplicationDelete
 from .provider.authorization_view import AuthorizationView
@@ -40,10 +41,29 @@ _AUTHENTICATING = {
 }
 
 
+#: Pages on which a person decides what a client may do, or an owner what it is. The authorization
+#: page protects itself.
+_PAGES = {
+    "authorized-token-delete",
+    "authorized-token-list",
+    "delete",
+    "detail",
+    "device",
+    "device-confirm",
+    "device-grant-status",
+    "list",
+    "register",
+    "rp-initiated-logout",
+    "update",
+}
+
+
 def _view_of(pattern: URLPattern) -> Callable[..., Any]:
     name = pattern.name or ""
     # Almost every view of DOT gets, makes or reads a token, a code or a secret.
     view = _OURS.get(name) or holding_secrets(pattern.callback)
+    if name in _PAGES:
+        view = protected(view)
     return client_secrets.guarded(view) if name in _AUTHENTICATING else view
 
 

@@ -1,34 +1,54 @@
-"""Headers that every page of this app carries, whatever middleware the site has."""
+"""What every page has that asks a person something, whatever middleware the site has."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
+View = Callable[..., HttpResponseBase]
 
-# Also where the site has no middleware for it.
-@method_decorator([never_cache, csrf_protect], name="dispatch")
-class ProtectedPageMixin:
-    """Never framed (RFC 9700, section 4.16), never cached, and no address of ours told to others.
+#: Not ``no-referrer``: with that, browsers send ``Origin: null`` with a form, and Django's CSRF
+#: protection refuses it.
+_REFERRER_POLICY = "same-origin"
 
-    ``same-origin``, not ``no-referrer``: with that, browsers send ``Origin: null`` with a form, and
-    Django's CSRF protection refuses it.
-    """
 
-    referrer_policy = "same-origin"
+def protected(view: View) -> View:
+    """Decorate a page: its forms are taken from the page alone (RFC 6749, section 10.12), and it is
+    never framed (RFC 9700, section 4.16), never cached, and tells its address to nobody else."""
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        response: HttpResponse = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+    @csrf_protect
+    @never_cache
+    @wraps(view)
+    def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
         _forbid_framing(request, response)
-        response["Referrer-Policy"] = self.referrer_policy
+        # A view may have a stricter one.
+        response.headers.setdefault("Referrer-Policy", _REFERRER_POLICY)
         response["Cache-Control"] = "no-store"
         return response
 
+    return inner
 
-def _forbid_framing(request: HttpRequest, response: HttpResponse) -> None:
+
+@method_decorator(protected, name="dispatch")
+class ProtectedPageMixin:
+    """A page that is :func:`protected`, as a class."""
+
+    referrer_policy = _REFERRER_POLICY
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response: HttpResponseBase = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+        response["Referrer-Policy"] = self.referrer_policy
+        return response
+
+
+def _forbid_framing(request: HttpRequest, response: HttpResponseBase) -> None:
     """Deny frames, and leave the rest of the site's own content security policy in force.
 
     A middleware that writes the policy skips responses that have one: with a header of ours, our

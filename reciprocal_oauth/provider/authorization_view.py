@@ -8,7 +8,9 @@ from oauth2_provider.models import get_application_model
 from oauth2_provider.views import AuthorizationView as DOTAuthorizationView
 
 from ..access_here import peer_of
+from ..compat import login_not_required
 from ..error_reports import holding_secrets
+from ..pages.protection import ProtectedPageMixin
 from ..party_b import scope_request
 
 
@@ -16,15 +18,17 @@ class _AskFirst(Exception):
     """DOT is about to answer for the person, who has not seen the question."""
 
 
-# The frames of DOT and oauthlib below hold the code that they mint as a plain variable.
-@method_decorator(holding_secrets, name="dispatch")
-class AuthorizationView(DOTAuthorizationView):
-    """Everything that DOT's view does, with two differences for a peer's application.
+# The frames of DOT and oauthlib below hold the code that they mint as a plain variable. People who
+# are not signed in are led to the login page by the view itself, or the peer is told.
+@method_decorator([holding_secrets, login_not_required], name="dispatch")
+class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
+    """Everything that DOT's view does, as a page that is protected like those of this app.
 
-    Its authorization responses carry ``reciprocal`` (draft, "Reciprocal Scope Request"). And the
-    person is always asked (RFC 6749, section 10.2): DOT lets the client skip the question with
-    ``approval_prompt=auto``, and the site with ``REQUEST_APPROVAL_PROMPT`` and
-    ``skip_authorization``; each time a peer would get tokens of which the person knows nothing.
+    For a peer's application there are two more differences. Its authorization responses carry ``reciprocal`` (draft,
+    "Reciprocal Scope Request"). And the person is always asked (RFC 6749, section 10.2): DOT lets
+    the client skip the question with ``approval_prompt=auto``, and the site with
+    ``REQUEST_APPROVAL_PROMPT`` and ``skip_authorization``; each time a peer would get tokens of
+    which the person knows nothing.
     """
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

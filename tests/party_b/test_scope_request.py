@@ -149,21 +149,6 @@ def test_an_authorization_response_asks_the_peer_for_the_reverse(
 
 
 @pytest.mark.rfc("6749", "4.1.2")
-@pytest.mark.parametrize("way", ["skipped", "granted before"])
-def test_an_authorization_response_without_consent_page_asks_as_well(
-    browser: Client, application: Any, way: str
-) -> None:
-    if way == "skipped":
-        get_application_model().objects.update(skip_authorization=True)
-    else:
-        log_in(browser, application)
-
-    response = ask(browser, application, approval_prompt="auto")
-
-    assert parse_qs(urlsplit(response["Location"]).query)["reciprocal"] == ["ask-back"]
-
-
-@pytest.mark.rfc("6749", "4.1.2")
 def test_an_authorization_response_to_another_client_asks_for_nothing(
     browser: Client, peer: Peer, make_application: MakeApplication
 ) -> None:

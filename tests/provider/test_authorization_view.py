@@ -27,7 +27,6 @@ urlpatterns = [
 ]
 
 
-
 @pytest.mark.rfc("6749", "4.1.2.1")
 def test_nobody_is_asked_to_consent_to_a_disabled_peer(browser: Client, application: Any) -> None:
     Peer.objects.update(enabled=False)
@@ -186,3 +185,86 @@ def test_a_login_of_somebody_else_in_the_same_browser_gets_a_link_of_its_own(
     log_in(client, application)
 
     assert set(Link.objects.values_list("user", flat=True)) == {user.pk, other_user.pk}
+
+
+# Protection, also where the site's middleware has none
+
+
+@pytest.fixture
+def no_middleware(settings: Settings) -> None:
+    unwanted = ("Csrf", "XFrame")
+    settings.MIDDLEWARE = [m for m in settings.MIDDLEWARE if not any(u in m for u in unwanted)]
+
+
+@pytest.mark.rfc("6749", "10.12")
+@pytest.mark.threat("W2", "W5", "L31")
+def test_the_question_takes_no_form_of_another_site(
+    no_middleware: None, user: Any, application: Any
+) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(user)
+    page = ask(browser, application)
+    fields = {k: v for k, v in page.context["form"].initial.items() if v} | {"allow": "Authorize"}
+
+    foreign = browser.post("/o/authorize/", fields, headers={"Origin": "https://evil.example"})
+    own = browser.post(
+        "/o/authorize/",
+        {**fields, "csrfmiddlewaretoken": str(page.context["csrf_token"])},
+        headers={"Origin": "http://testserver"},
+    )
+
+    assert foreign.status_code == 403
+    assert not get_grant_model().objects.filter(code="").exists()
+    assert code_in(own["Location"])
+    assert get_grant_model().objects.count() == 1
+
+
+@pytest.mark.rfc("9700", "4.16")
+@pytest.mark.threat("W2", "W5", "L31")
+def test_the_question_is_never_framed_or_kept_and_tells_its_address_to_nobody(
+    no_middleware: None, browser: Client, application: Any
+) -> None:
+    for response in (ask(browser, application), ask(browser, application, scope="history")):
+        assert response["X-Frame-Options"] == "DENY"
+        assert response["Content-Security-Policy"] == "frame-ancestors 'none'"
+        assert response["Referrer-Policy"] == "same-origin"
+        assert "no-store" in response["Cache-Control"]
+
+
+@pytest.mark.rfc("8628", "5.4")
+@pytest.mark.threat("W2", "L31")
+def test_so_are_the_other_pages_on_which_a_person_lets_a_client_in_or_out(
+    no_middleware: None,
+    user: Any,
+    application: Any,
+    make_token: Callable[..., Any],
+) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(user)
+    token = make_token(application, user)
+    pages = [
+        "/o/device/",
+        f"/o/authorized_tokens/{token.pk}/delete/",
+        f"/o/applications/{application.pk}/update/",
+    ]
+    application.user = user
+    application.save()
+
+    for page in pages:
+        response = browser.get(page)
+        assert (response.status_code, response["X-Frame-Options"]) == (200, "DENY"), page
+        assert browser.post(page, headers={"Origin": "https://evil.example"}).status_code == 403
+
+
+@pytest.mark.threat("W6")
+def test_where_everybody_signs_in_first_the_view_itself_sends_people_there(
+    client: Client, application: Any, settings: Settings
+) -> None:
+    settings.MIDDLEWARE = [
+        *settings.MIDDLEWARE,
+        "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    ]
+
+    response = ask(client, application, prompt="none")
+
+    assert error_in(response["Location"]) == "login_required"

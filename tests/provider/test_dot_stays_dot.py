@@ -76,12 +76,23 @@ def plain(value: Any) -> Any:
     return value
 
 
+#: What the pages of this app are protected with, also where the site has no middleware for it.
+PROTECTION = {"Cache-Control", "Content-Security-Policy", "Expires", "Referrer-Policy",
+              "X-Frame-Options"}  # fmt: skip
+
+
 def told(response: Any) -> Any:
-    """What a response says: status, headers, and its body or where it leads."""
-    headers = {name: value for name, value in response.headers.items() if name != "Content-Length"}
+    """What a response says: status, headers, and its body or where it leads. Without what is meant
+    to be another: how a page is protected, and the issuer in an authorization error (RFC 9207)."""
+    unsaid = {"Content-Length"}
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        unsaid |= PROTECTION
+    headers = {name: value for name, value in response.headers.items() if name not in unsaid}
     if location := headers.pop("Location", ""):
         parts = urlsplit(location)
         answer = dict(parse_qsl(parts.query)) | dict(parse_qsl(parts.fragment))
+        if "error" in answer:
+            answer.pop("iss", None)
         return response.status_code, headers, parts.netloc, parts.path, plain(answer)
     if response.headers.get("Content-Type", "").startswith("application/json"):
         return response.status_code, headers, plain(json.loads(response.content))
