@@ -124,9 +124,9 @@ def forget_logins(link: Link) -> None:
     decided otherwise since."""
     application = link.peer.application
     # The reciprocal codes that are left belong to other links.
-    rows_of(get_grant_model()).filter(
-        user_id=link.user_id, application_id=application.pk
-    ).exclude(redirect_uri__startswith=CODE_URI).delete()
+    rows_of(get_grant_model()).filter(user_id=link.user_id, application_id=application.pk).exclude(
+        redirect_uri__startswith=CODE_URI
+    ).delete()
     rows_of(get_device_grant_model()).filter(
         user_id=link.user_id, client_id=application.client_id
     ).delete()

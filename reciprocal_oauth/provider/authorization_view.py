@@ -8,10 +8,11 @@ from oauth2_provider.models import get_application_model
 from oauth2_provider.views import AuthorizationView as DOTAuthorizationView
 
 from ..access_here import peer_of
-from ..compat import login_not_required
+from ..compat import login_not_required, oauth2_settings
 from ..error_reports import holding_secrets
 from ..pages.protection import ProtectedPageMixin
 from ..party_b import scope_request
+from .issuer import add_issuer
 
 
 class _AskFirst(Exception):
@@ -24,7 +25,8 @@ class _AskFirst(Exception):
 class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
     """Everything that DOT's view does, as a page that is protected like those of this app.
 
-    For a peer's application there are two more differences. Its authorization responses carry ``reciprocal`` (draft,
+    Each response to a client names the issuer where one of them does. For a peer's application
+    there are two more differences. Its authorization responses carry ``reciprocal`` (draft,
     "Reciprocal Scope Request"). And the person is always asked (RFC 6749, section 10.2): DOT lets
     the client skip the question with ``approval_prompt=auto``, and the site with
     ``REQUEST_APPROVAL_PROMPT`` and ``skip_authorization``; each time a peer would get tokens of
@@ -48,3 +50,11 @@ class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
             request, scopes, credentials, allow
         )
         return scope_request.add_to_redirect(uri, client), headers, body, status
+
+    def redirect(self, redirect_to: str, application: Any) -> HttpResponse:
+        # DOT comes here with every authorization response, and names the issuer in those with a
+        # code or a token alone.
+        if oauth2_settings.COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS:
+            issuer = oauth2_settings.oauth2_authorization_server_issuer(self.request)
+            redirect_to = add_issuer(redirect_to, issuer)
+        return super().redirect(redirect_to, application)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client
@@ -268,3 +269,71 @@ def test_where_everybody_signs_in_first_the_view_itself_sends_people_there(
     response = ask(client, application, prompt="none")
 
     assert error_in(response["Location"]) == "login_required"
+
+
+# The issuer in the response
+
+
+#: As the metadata of this site has it.
+ISSUER = "http://testserver/o"
+
+
+def answer_in(location: str) -> dict[str, list[str]]:
+    parts = urlsplit(location)
+    return parse_qs(parts.query) | parse_qs(parts.fragment)
+
+
+@pytest.mark.rfc("9207", "2")
+@pytest.mark.parametrize(
+    "more",
+    [{"scope": "history"}, {"response_type": "odd"}, {"resource": "no-uri"}, {"prompt": "none"}],
+    ids=["scope", "response type", "resource", "nobody signed in"],
+)
+def test_an_error_names_the_issuer_as_a_code_does(
+    client: Client, user: Any, application: Any, more: dict[str, str]
+) -> None:
+    if "prompt" not in more:
+        client.force_login(user)
+
+    answer = answer_in(ask(client, application, **more)["Location"])
+
+    metadata = client.get("/o/.well-known/oauth-authorization-server").json()
+    assert answer["iss"] == [ISSUER] == [metadata["issuer"]]
+    assert answer["error"]
+    assert answer["state"] == ["xyz"]
+
+
+@pytest.mark.rfc("9207", "2")
+def test_so_do_a_refusal_of_the_person_and_a_code(browser: Client, application: Any) -> None:
+    page = ask(browser, application)
+    fields = {k: v for k, v in page.context["form"].initial.items() if v}
+    refused = answer_in(browser.post("/o/authorize/", fields)["Location"])
+    allowed = answer_in(allow(browser, application))
+
+    assert refused["error"] == ["access_denied"]
+    assert refused["iss"] == allowed["iss"] == [ISSUER]
+    assert allowed["code"]
+    assert allowed["reciprocal"] == ["ask-back"]
+
+
+@pytest.mark.rfc("9207", "2")
+def test_a_redirect_uri_with_an_issuer_of_its_own_cannot_name_another(
+    browser: Client, application: Any
+) -> None:
+    uri = "https://music.example/callback/?iss=https%3A%2F%2Fevil.example&keep=a%20b"
+    get_application_model().objects.update(redirect_uris=uri)
+    application.refresh_from_db()
+
+    answer = answer_in(ask(browser, application, scope="history")["Location"])
+
+    assert answer["iss"] == [ISSUER]
+    assert answer["keep"] == ["a b"]
+
+
+def test_a_site_that_does_not_name_itself_in_a_code_does_not_in_an_error(
+    browser: Client, application: Any, dot_settings: Callable[..., None]
+) -> None:
+    dot_settings(COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS=False)
+
+    assert "iss" not in answer_in(ask(browser, application, scope="history")["Location"])
+    assert "iss" not in answer_in(allow(browser, application))
