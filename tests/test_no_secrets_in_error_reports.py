@@ -493,7 +493,7 @@ def test_in_the_authorization_view(
     "place",
     [
         "reciprocal_oauth.dialects.ietf.meaning_of",
-        "reciprocal_oauth.client.token_endpoint.quote_plus",
+        "reciprocal_oauth.client.token_endpoint.quote",
         "reciprocal_oauth.client.token_endpoint.http.call",
         "reciprocal_oauth.party_a.codes.hash_of",
         "reciprocal_oauth.party_a.codes.get_grant_model",
@@ -546,7 +546,7 @@ def test_in_a_view_of_the_site_that_calls_the_peer(
     "place",
     [
         "reciprocal_oauth.party_b.redeem.dialect_of",
-        "reciprocal_oauth.client.token_endpoint.quote_plus",
+        "reciprocal_oauth.client.token_endpoint.quote",
         "reciprocal_oauth.client.token_endpoint.http.call",
         "reciprocal_oauth.client.token_endpoint._token",
         "reciprocal_oauth.access_there.store",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote
 
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
@@ -83,8 +83,9 @@ def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.Answer:
     if peer.token_endpoint_auth_method == Peer.AuthMethod.POST:
         fields |= {"client_id": peer.client_id, "client_secret": secret}
     else:
-        # RFC 6749, section 2.3.1: both parts are form-encoded before they are joined.
-        auth = HTTPBasicAuth(quote_plus(peer.client_id), quote_plus(secret))
+        # RFC 6749, section 2.3.1: both parts are form-encoded before they are joined. A space is
+        # %20, which every server decodes that decodes at all; some take "+" for a plus.
+        auth = HTTPBasicAuth(quote(peer.client_id, safe=""), quote(secret, safe=""))
     return http.call("POST", url, data=fields, headers={"Accept": "application/json"}, auth=auth)
 
 

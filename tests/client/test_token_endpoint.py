@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable
 from datetime import UTC, datetime
+from urllib.parse import unquote, unquote_plus
 
 import pytest
 import time_machine
@@ -33,8 +34,22 @@ def test_basic_credentials_are_form_encoded_before_they_are_joined(
 
     sent = fake_peer.requests[0]
     assert _credentials(sent.headers["Authorization"]) == (
-        "us%3Aat+music:p%C3%A4%24%24+%2F%2B%25%3Aw%C3%B6rd"
+        "us%3Aat%20music:p%C3%A4%24%24%20%2F%2B%25%3Aw%C3%B6rd"
     )
+
+
+@pytest.mark.rfc("6749", "2.3.1")
+@pytest.mark.parametrize("decode", [unquote, unquote_plus], ids=["percent", "form"])
+def test_servers_that_take_a_plus_for_a_space_and_those_that_do_not_read_the_same(
+    fake_peer: FakePeer, music: Music, decode: Callable[[str], str]
+) -> None:
+    client_id, secret = "us at+music", "a b+c%20d&e=~*"
+    peer = music(fake_peer.url, client_id=client_id, client_secret=Secret(secret))
+
+    token_endpoint.request_token(peer, {"grant_type": "refresh_token"})
+
+    sent = _credentials(fake_peer.requests[0].headers["Authorization"])
+    assert [decode(part) for part in sent.split(":")] == [client_id, secret]
 
 
 @pytest.mark.rfc("6749", "2.3")
