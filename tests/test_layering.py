@@ -42,7 +42,7 @@ LAYERS: list[tuple[str, ...]] = [
 LATE = {("__init__", "session"), ("apps", "wiring")}
 
 #: The modules of ``client`` that speak to the network, or know its errors.
-DOOR = ("http", "connection", "addresses", "failures")
+DOOR = ("http", "connection", "racing", "addresses", "failures")
 
 #: Names of django-oauth-toolkit that its next releases keep where they are.
 STABLE_IN_DOT = {

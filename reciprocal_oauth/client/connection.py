@@ -12,11 +12,11 @@ from typing import Any
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
-from urllib3.util.connection import create_connection
 
 from ..conf import settings
 from ..exceptions import AddressRefused
 from ..urls_of_peers import is_loopback_host
+from . import racing
 from .addresses import resolve
 
 #: Longest head of an answer, from the status line to the empty line.
@@ -153,20 +153,14 @@ class _Pinned:
         # One limit over all addresses: each with its own would let N addresses hold a worker for
         # N times as long.
         limit = min(settings.HTTP_CONNECT_TIMEOUT_SECONDS, settings.HTTP_TOTAL_TIMEOUT_SECONDS)
-        end = time.monotonic() + limit
-        last: OSError | None = None
-        for address in addresses:
-            remaining = end - time.monotonic()
-            if remaining <= 0:
-                raise ConnectTimeoutError(self, "Connecting took too long.")
-            try:
-                return create_connection(
-                    (address, self.port), remaining, socket_options=self.socket_options
-                )
-            except OSError as error:
-                last = error
-        text = f"Cannot connect: {last}"
-        raise NewConnectionError(self, text) from last  # type: ignore[arg-type]
+        options = self.socket_options or ()
+        try:
+            return racing.connect(addresses, self.port, limit=limit, options=options)
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "Connecting took too long.") from error
+        except OSError as error:
+            text = f"Cannot connect: {error}"
+            raise NewConnectionError(self, text) from error  # type: ignore[arg-type]
 
 
 class _PinnedHTTPConnection(_Pinned, HTTPConnection):

@@ -1,5 +1,6 @@
 """Servers that misbehave, connections that do not come about, a peer without a database."""
 
+import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,6 +25,27 @@ def serve() -> Iterator[Callable[..., RawServer]]:
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def swallow() -> Iterator[Callable[..., int]]:
+    """Has an address of this machine swallow what comes, as a dead route does: its queue is full,
+    so that the system drops every packet that asks for a connection. Gives the port."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(host: str, port: int = 0) -> int:
+            listening = stack.enter_context(socket.socket())
+            listening.bind((host, port))
+            listening.listen(0)
+            taken: int = listening.getsockname()[1]
+            for _ in range(4):
+                filling = stack.enter_context(socket.socket())
+                filling.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    filling.connect(("127.0.0.2", taken))
+            return taken
+
+        yield begin
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from django.views.debug import ExceptionReporter
 from pytest_django import Settings
 from requests.auth import HTTPBasicAuth
 
-from reciprocal_oauth.client import connection, http
+from reciprocal_oauth.client import http
 from reciprocal_oauth.exceptions import AddressRefused, PeerError, PeerUnreachable
 
 from ..fakes import FakePeer, Reply
@@ -26,6 +26,19 @@ SENT = {"code": "c0de-canary", "access_token": "t0ken-canary", "client_secret": 
 CANARIES = [*SENT.values(), "qu3ry-canary", "b4sic-canary"]
 
 Serve = Callable[..., RawServer]
+
+
+def connections_tried(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Every address that a connection is tried to from now on."""
+    tried: list[object] = []
+    connect = socket.socket.connect
+
+    def noting(self: socket.socket, address: object) -> None:
+        tried.append(address)
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", noting)
+    return tried
 
 
 def _call(url: str) -> http.Answer:
@@ -186,28 +199,56 @@ def test_a_session_says_with_requests_errors_that_the_deadline_has_passed(
         session.get(server.url, timeout=60)
 
 
-@pytest.mark.threat("H1")
+@pytest.mark.threat("H1", "H81")
+@pytest.mark.allow_hosts(["127.0.0.0/8"])
 def test_connecting_has_one_limit_over_all_addresses(
-    names: Names, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    names: Names,
+    swallow: Callable[..., int],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings.RECIPROCAL_OAUTH = {
-        "HTTP_CONNECT_TIMEOUT_SECONDS": 0.2,
-        "HTTP_ALLOWED_NETWORKS": ["10.0.0.0/8"],
+        "HTTP_CONNECT_TIMEOUT_SECONDS": 0.6,
+        "HTTP_ALLOW_LOOPBACK": True,
     }
-    names.resolve("peer.example", [f"10.0.0.{n}" for n in range(1, 50)])
-    tried = []
+    names.resolve("peer.localhost", [f"127.0.0.{n}" for n in range(2, 50)])
+    port = swallow("0.0.0.0")
+    tried = connections_tried(monkeypatch)
+    begun = time.monotonic()
 
-    def hang(address: tuple[str, int], timeout: float, **options: object) -> None:
-        tried.append(address)
-        time.sleep(min(timeout, 0.1))
-        raise TimeoutError
+    with nothing_left_behind(), pytest.raises(PeerUnreachable, match="did not answer in time"):
+        http.call("GET", f"http://peer.localhost:{port}/")
 
-    monkeypatch.setattr(connection, "create_connection", hang)
+    assert 0.6 <= time.monotonic() - begun < 3
+    assert 2 <= len(tried) <= 3
 
-    with pytest.raises(PeerUnreachable):
+
+@pytest.mark.threat("H81")
+@pytest.mark.allow_hosts(["127.0.0.0/8"])
+@pytest.mark.rfc("8305", "5")
+def test_an_address_that_swallows_packets_does_not_hide_the_next(
+    names: Names, fake_peer: FakePeer, swallow: Callable[..., int]
+) -> None:
+    names.resolve("peer.localhost", ["127.0.0.2", "127.0.0.1"])
+    port = swallow("127.0.0.2", int(fake_peer.url.rpartition(":")[2]))
+
+    with nothing_left_behind():
+        assert http.call("POST", f"http://peer.localhost:{port}/token/").status == 200
+
+
+@pytest.mark.rfc("8305", "4")
+def test_the_families_of_addresses_take_turns(
+    names: Names, connected_to: list[object], settings: Settings
+) -> None:
+    settings.RECIPROCAL_OAUTH = {}
+    v6 = ["2a00::1", "2a00::2", "2a00::3"]
+    names.resolve("peer.example", [*v6, "93.184.216.34"])
+
+    with pytest.raises(PeerUnreachable, match="nothing listens there"):
         http.call("GET", "https://peer.example/")
 
-    assert len(tried) <= 3
+    tried = [address for address, _port in connected_to]  # type: ignore[misc]
+    assert tried == ["2a00::1", "93.184.216.34", "2a00::2", "2a00::3"]
 
 
 def test_a_second_address_is_tried_when_the_first_does_not_answer(
