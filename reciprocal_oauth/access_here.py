@@ -21,6 +21,7 @@ from oauth2_provider.models import (
 )
 
 from . import scopes
+from .compat import oauth2_settings
 from .models import Link, Peer, ReciprocalCode
 from .models.ledger import CODE_URI
 from .transactions import rows_of
@@ -39,6 +40,12 @@ def named(application: Any) -> str:
     """A client that has authenticated, for our log: whom an administrator has to ask."""
     peer = peer_of(application)
     return f"peer {peer.slug if peer else '(none)'}, client {application.client_id}"
+
+
+def is_for_registration(access_token: Any) -> bool:
+    """Whether a DOT access token is a registration access token (RFC 7592, section 3): a credential
+    of the client for its own registration, though DOT notes on it who registered the client."""
+    return bool(access_token.scope == oauth2_settings.DCR_REGISTRATION_SCOPE)
 
 
 def families_of(access_token: Any) -> QuerySet[Any, uuid.UUID | None]:
@@ -184,11 +191,15 @@ def without_live_tokens(links: QuerySet[Link]) -> QuerySet[Link]:
     them again with its row locked."""
     own = _renewable().filter(token_family=OuterRef("incoming_family"))
     bound = rows_of(get_refresh_token_model()).filter(access_token=OuterRef("pk"))
-    alone = rows_of(get_access_token_model()).filter(
-        ~Exists(bound),
-        user_id=OuterRef("user_id"),
-        application_id=OuterRef("peer__application_id"),
-        expires__gt=timezone.now(),
+    alone = (
+        rows_of(get_access_token_model())
+        .filter(
+            ~Exists(bound),
+            user_id=OuterRef("user_id"),
+            application_id=OuterRef("peer__application_id"),
+            expires__gt=timezone.now(),
+        )
+        .exclude(scope=oauth2_settings.DCR_REGISTRATION_SCOPE)
     )
     return links.filter(
         Q(~Exists(own), incoming_family__isnull=False)
@@ -233,8 +244,10 @@ def _access_tokens(link: Link) -> QuerySet[Any]:
     foreign = rows_of(get_refresh_token_model()).filter(
         token_family__in=_others(link).values("incoming_family"), access_token__isnull=False
     )
-    own = rows_of(get_access_token_model()).filter(
-        user_id=link.user_id, application_id=link.peer.application_id
+    own = (
+        rows_of(get_access_token_model())
+        .filter(user_id=link.user_id, application_id=link.peer.application_id)
+        .exclude(scope=oauth2_settings.DCR_REGISTRATION_SCOPE)
     )
     return own.exclude(pk__in=foreign.values("access_token_id"))
 

@@ -21,6 +21,7 @@ class Id(enum.StrEnum):
     API_SCOPES = "reciprocal_oauth.E012"  #: A scope of the API is none of the site's.
     API_RETURN_TO = "reciprocal_oauth.E013"  #: ``API_RETURN_TO`` has an entry that is none.
     API_WITHOUT_PAGES = "reciprocal_oauth.E014"  #: The API is mounted, the pages are not.
+    UNREACHED = "reciprocal_oauth.E017"  #: DOT no longer calls what this app relies on.
     NO_ENDPOINT = "reciprocal_oauth.W001"  #: No token view is mounted.
     DERIVED_KEYS = "reciprocal_oauth.W002"  #: (deploy) no encryption keys of their own.
     LOOPBACK = "reciprocal_oauth.W003"  #: (deploy) peers on this machine may be called.

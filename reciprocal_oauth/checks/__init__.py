@@ -7,6 +7,7 @@ from ..check_ids import Id
 from .of_settings import check_deployment, check_settings, check_sweep
 from .of_site import (
     check_databases,
+    check_hooks,
     check_introspection,
     check_sqlite,
     check_urls,
@@ -17,6 +18,7 @@ __all__ = [
     "Id",
     "check_databases",
     "check_deployment",
+    "check_hooks",
     "check_introspection",
     "check_settings",
     "check_sqlite",

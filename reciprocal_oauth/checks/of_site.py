@@ -152,6 +152,23 @@ def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+@register("reciprocal_oauth")
+def check_hooks(**kwargs: Any) -> list[CheckMessage]:
+    """Whether the installed DOT and oauthlib still call what this app puts in place of theirs."""
+    from ..provider import hooks
+
+    return [
+        Error(
+            f"The installed django-oauth-toolkit or oauthlib does not call {name}: what "
+            "reciprocal_oauth does there does not happen.",
+            hint="Install a release of django-oauth-toolkit that this release of reciprocal_oauth "
+            "knows, or a later release of reciprocal_oauth.",
+            id=Id.UNREACHED,
+        )
+        for name in hooks.unreached()
+    ]
+
+
 @register(Tags.security)
 def check_introspection(**kwargs: Any) -> list[CheckMessage]:
     """A resource server that keeps what it was told about a token does not feel a narrowing."""

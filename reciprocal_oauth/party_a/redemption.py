@@ -30,11 +30,15 @@ State = ReciprocalCode.State
 REISSUE_PAUSE = timedelta(hours=1)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Redemption:
-    """Marks a token request as the redemption of a reciprocal code."""
+    """Marks a token request as the redemption of a reciprocal code.
+
+    :ivar is_complete: whether :func:`complete` has run, in the transaction that is open.
+    """
 
     entry: ReciprocalCode
+    is_complete: bool = False
 
     @property
     def redirect_uri(self) -> str:
@@ -131,6 +135,7 @@ def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
     record(link, Step.F, party=Party.A)
     record(link, Step.G, party=Party.A, detail=f"scope: {link.incoming_scope}")
     lifecycle.note_two_way(link)
+    redemption.is_complete = True
 
 
 def _replayed(entry: ReciprocalCode) -> None:

@@ -129,6 +129,8 @@ def _check_token(application: Any, token: Any, accepts: Callable[[Any], bool]) -
         raise _invalid("the access token was granted to another client")
     if token.is_expired():
         raise _invalid("the access token has expired")
+    if access_here.is_for_registration(token):
+        raise _invalid("the access token is for the client's registration, and stands for no user")
     if token.user is None:
         raise _invalid("the access token stands for no user")
     if not token.user.is_active:

@@ -6,6 +6,8 @@
 - ``composition``: puts both on whatever classes ``OAUTH2_PROVIDER`` names
 - ``client_secrets``: what checking a client's secret may cost
 - ``peer_tokens``: the rules for tokens that are issued to a peer
+- ``hooks``: whether DOT still calls what stands in its place
+- ``routes``: DOT's routes, with our views in place
 - ``token_view``, ``authorization_view``, ``introspection_view``, ``metadata_view``,
-  ``application_view``: DOT's views with our part
+  ``application_view``, ``registration_view``: DOT's views with our part
 """

@@ -8,6 +8,7 @@ from django.views.decorators.cache import never_cache
 from oauth2_provider.models import get_access_token_model
 from oauth2_provider.views import IntrospectTokenView as DOTIntrospectTokenView
 
+from .. import access_here
 from ..error_reports import holding_secrets
 from ..models.ledger import hash_of
 from . import peer_tokens
@@ -28,6 +29,9 @@ class IntrospectTokenView(DOTIntrospectTokenView):
             return response
         tokens = get_access_token_model().objects.select_related("application", "user")
         token = tokens.filter(token_checksum=hash_of(token_value)).first()
-        if token is None or not peer_tokens.limit_to_what_is_allowed_now(token):
+        # A registration access token is no credential at a resource.
+        if token is None or access_here.is_for_registration(token):
+            return JsonResponse({"active": False})
+        if not peer_tokens.limit_to_what_is_allowed_now(token):
             return JsonResponse({"active": False})
         return JsonResponse({**answer, "scope": token.scope})

@@ -19,7 +19,7 @@ from ..error_reports import holding_secrets
 from ..exceptions import HandoverRefused
 from ..party_b.grant_type import PARSED
 from ..transactions import outside_transactions
-from . import client_secrets
+from . import client_secrets, hooks
 from .composition import composed_server
 
 logger = logging.getLogger("reciprocal_oauth.provider")
@@ -50,6 +50,7 @@ class TokenView(DOTTokenView):
         # DOT caches it on the class and looks with hasattr(): where DOT's own token view has
         # answered a request in this process, ours would find the core of that one.
         if "_oauthlib_core" not in vars(cls):
+            hooks.report()
             cls._oauthlib_core = cls.get_oauthlib_backend_class()(cls.get_server())
         return super().get_oauthlib_core()
 

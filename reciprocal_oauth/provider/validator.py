@@ -20,6 +20,7 @@ from .. import access_here, protocol
 from ..party_a import redemption
 from ..party_a.redemption import Redemption
 from ..party_b import scope_request
+from ..transactions import atomic
 from . import client_secrets, peer_tokens
 
 logger = logging.getLogger("reciprocal_oauth.provider")
@@ -197,10 +198,15 @@ class ReciprocalValidatorMixin(_Validator):
     # Tokens
 
     def save_bearer_token(self, token: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
+        if access_here.peer_of(request.client) is None:
+            return super().save_bearer_token(token, request, *args, **kwargs)
         try:
-            saved = super().save_bearer_token(token, request, *args, **kwargs)
+            # DOT has a transaction of its own within; what it saved goes with this one.
+            with atomic():
+                saved = super().save_bearer_token(token, request, *args, **kwargs)
+                _require_our_rules(request)
         except errors.InvalidGrantError:
-            _overtaken(redemption_of(request))  # DOT's transaction has ended.
+            _overtaken(redemption_of(request))  # Outside of the transaction.
             raise
         # The response is made from the same dict. Not for refreshed tokens (the draft names
         # RFC 6749 sections 4.1.4, 4.2.2, 4.3.3 and 4.4.3), nor where the peer redeems the reverse.
@@ -223,7 +229,9 @@ class ReciprocalValidatorMixin(_Validator):
                 self.invalidate_authorization_code(request.client_id, code, request)
             return saved
 
-        return peer_tokens.save(token, request, redemption_of(request), save_and_spend)
+        saved = peer_tokens.save(token, request, redemption_of(request), save_and_spend)
+        request._is_saved_by_our_rules = True
+        return saved
 
     def validate_refresh_token(
         self, refresh_token: str, client: Any, request: Request, *args: Any, **kwargs: Any
@@ -262,6 +270,23 @@ def _overtaken(mark: Redemption | None) -> None:
         redemption.overtaken(mark)
 
 
+def _require_our_rules(request: Request) -> None:
+    """A peer's tokens are saved by :mod:`.peer_tokens`, and a reciprocal code is spent in the same
+    step. Where a release of DOT no longer comes by there, no tokens are issued to peers.
+
+    :raises InvalidGrantError: it did not.
+    """
+    mark = redemption_of(request)
+    if request.__dict__.get("_is_saved_by_our_rules") and (mark is None or mark.is_complete):
+        return
+    logger.error(
+        "Tokens for %s were not issued: the installed django-oauth-toolkit does not save them "
+        "where reciprocal_oauth limits them. Run manage.py check.",
+        access_here.named(request.client),
+    )
+    raise errors.InvalidGrantError(request=request)
+
+
 def _require_a_secret(client: Any, request: Request) -> None:
     """Without PKCE the client's secret is all that protects the code, and DOT lets a public client
     pass without one, and a confidential one whose stored secret is the hash of nothing.
@@ -282,7 +307,9 @@ def is_in_force(validator: Any, scopes: Any, request: Request) -> bool:
         return True  # A validator of the site's own knows tokens that have no row.
     if request.__dict__.get("_is_in_force") is access_token:
         return True  # The stock class and the composed one both ask, for the same request.
-    if not peer_tokens.limit_to_what_is_allowed_now(access_token):
+    if access_here.is_for_registration(access_token) or (
+        not peer_tokens.limit_to_what_is_allowed_now(access_token)
+    ):
         validator._set_oauth2_error_on_request(request, None, scopes)
         return False
     if not access_token.allow_scopes(scopes):
