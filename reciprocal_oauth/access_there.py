@@ -95,19 +95,14 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
             pause = min(2 * pause, _LONGEST_POLL_SECONDS)
 
 
-def give_up(link: Link, token: Secret, detail: str) -> bool:
-    """The peer refuses the access token ``token``, and it cannot be renewed.
+def is_stored(link: Link, token: Secret) -> bool:
+    """Whether ``token`` is still the access token of ``link``, which a refresh or a new connection
+    may have replaced since it was read.
 
-    :returns: whether our access there has ended with it. Else it had a newer one by then, from a
-        refresh or a new connection, or no longer worked.
-    :raises DecryptionError: nobody can tell whether it is the one that is stored.
+    :raises DecryptionError: nobody can tell.
     """
     now = Link.objects.filter(pk=link.pk).first()
-    if now is None or now.access_token != token:
-        return False
-    # Somebody may be faster between that look and this step.
-    unchanged = Q(access_token=now.access_token)
-    return lifecycle.break_outgoing(link, Link.Reason.TOKEN_REFUSED, detail, still=unchanged)
+    return now is not None and now.access_token == token
 
 
 def _read_again(link: Link) -> None:

@@ -27,7 +27,7 @@ from collections.abc import Mapping, Sequence
 
 from django.core.exceptions import ImproperlyConfigured
 
-from .protocol import SERVER_ERROR, TEMPORARILY_UNAVAILABLE
+from .protocol import INVALID_CLIENT, SERVER_ERROR, TEMPORARILY_UNAVAILABLE
 
 
 class ReciprocalError(Exception):
@@ -106,6 +106,17 @@ class PeerRefused(PeerError):
             self.status in (408, 425, 429)
             or self.status >= 500
             or self.error in (TEMPORARILY_UNAVAILABLE, SERVER_ERROR)
+        )
+
+    @property
+    def refuses_credentials(self) -> bool:
+        """Whether the peer does not accept our credentials, as it would for every other row.
+
+        RFC 6749, section 5.2: ``invalid_client``, with 400 where the secret is in the body, or with
+        401. A 401 with another code is about what was sent with them.
+        """
+        return (self.status in (400, 401) and self.error == INVALID_CLIENT) or (
+            self.status == 401 and not self.error
         )
 
 

@@ -21,6 +21,8 @@ INVALID_CLIENT: Final = "invalid_client"
 INVALID_GRANT: Final = "invalid_grant"
 UNAUTHORIZED_CLIENT: Final = "unauthorized_client"
 UNSUPPORTED_GRANT_TYPE: Final = "unsupported_grant_type"
+#: RFC 6750, section 3.1: the error code of an access token that is no longer good.
+INVALID_TOKEN: Final = "invalid_token"  # noqa: S105
 #: For overload only, with 429 or 503. RFC 6749 knows it at the authorization endpoint (section
 #: 4.1.2.1) and has nothing else for it.
 TEMPORARILY_UNAVAILABLE: Final = "temporarily_unavailable"

@@ -29,11 +29,13 @@ class Retry:
     :ivar error: for our log and the administrator; no secrets.
     :ivar after: seconds the peer asked to wait.
     :ivar reason: ``Link.Reason`` to give up with once the attempts are used up.
+    :ivar pauses: the peer, as it was called, that would refuse every other row as well.
     """
 
     error: str
     reason: str
     after: float | None = None
+    pauses: Peer | None = None
 
 
 @dataclass(frozen=True)

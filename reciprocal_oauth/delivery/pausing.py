@@ -10,12 +10,11 @@ from .. import access_there, signals
 from ..exceptions import DecryptionError, PeerRefused
 from ..models import Peer, Reason
 from ..transactions import atomic
-from .outcomes import Dead
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
-#: Why, by the status that the peer answers with.
-REASONS = {401: Reason.CREDENTIALS_REFUSED, 410: Reason.GONE}
+#: Why a peer may be paused.
+REASONS = (Reason.CREDENTIALS_REFUSED, Reason.GONE)
 #: What may be the cause of a pause: whoever changes one of these may have mended it.
 CAUSES = frozenset(
     {
@@ -29,13 +28,11 @@ CAUSES = frozenset(
 )
 
 
-def refuses_everything(error: PeerRefused, peer: Peer) -> Dead | None:
-    """What a refusal comes to that every other row would meet as well; ``None``: it is no such.
-
-    :param peer: as it was called.
-    """
-    reason = REASONS.get(error.status)
-    return Dead(str(error), reason, pauses=peer) if reason else None
+def reason_in(refused: PeerRefused) -> Reason | None:
+    """Why the token endpoint would refuse every other row as well; ``None``: it would not."""
+    if refused.refuses_credentials:
+        return Reason.CREDENTIALS_REFUSED
+    return Reason.GONE if refused.status == 410 else None
 
 
 def pause(peer: Peer, reason: str) -> bool:

@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from .. import signals
 from ..exceptions import LeaseLost
-from ..models import InboxItem, Link, OutboxItem, QueueItem
+from ..models import InboxItem, Link, OutboxItem, Peer, QueueItem
 from ..retry import RetryPolicy
 from ..transactions import atomic, delivering
 from . import pausing, queue
@@ -172,7 +172,7 @@ def _record(item: Any, step: Step, outcome: Outcome) -> None:
         case Cancelled():
             _finish(item, step, QueueItem.State.CANCELLED)
         case Dead(error=error, reason=reason, pauses=peer):
-            if peer is None or pausing.pause(peer, reason):
+            if peer is None or _pause(item, peer, reason):
                 _give_up(item, step, error, reason)
             else:
                 _try_again(item, step, Retry(error, reason))
@@ -184,8 +184,16 @@ def _record(item: Any, step: Step, outcome: Outcome) -> None:
                 last_error="",
                 accepted_at=timezone.now(),
             )
-        case Retry():
+        case Retry(reason=reason, pauses=peer):
+            if peer is not None:
+                _pause(item, peer, reason)
             _try_again(item, step, outcome)
+
+
+def _pause(item: QueueItem, peer: Peer, reason: str) -> bool:
+    """:raises LeaseLost: the refusal comes late: others have asked since."""
+    queue.renew(item)
+    return pausing.pause(peer, reason)
 
 
 def _try_again(item: QueueItem, step: Step, retry: Retry) -> None:

@@ -33,6 +33,10 @@ HEADERS: Mapping[str, str] = {
     "Pragma": "no-cache",
 }
 
+#: What a refusal of the access token is called, if anything: RFC 6749, section 5.2; RFC 6750,
+#: section 3.1.
+_ABOUT_THE_TOKEN = ("", protocol.INVALID_GRANT, protocol.INVALID_TOKEN)
+
 
 class IETFDialect(Dialect):
     """Form-encoded, at the token endpoint, with the grant type's URN."""
@@ -83,17 +87,17 @@ class IETFDialect(Dialect):
 def meaning_of(answer: Answer) -> SendAnswer:
     """What an answer to a hand-over means.
 
-    The draft knows 200 and 400 only; RFC 6749, section 5.2, gives 400 and 401 their error codes,
-    and the rest is what HTTP servers and what stands in front of them say.
+    The draft knows 200 and 400 only, and no body of a 400; RFC 6749, section 5.2, gives 400 and 401
+    their error codes, and the rest is what HTTP servers and what stands in front of them say.
     """
     refusal = token_endpoint.refusal(answer)
     status, error = answer.status, refusal.error
     if answer.is_success:
         return SendAnswer(Meaning.ACCEPTED, f"HTTP {status}")
-    if status == 400 and error in ("", protocol.INVALID_GRANT):
-        meaning = Meaning.STALE
-    elif status == 401:
+    if refusal.refuses_credentials:
         meaning = Meaning.CREDENTIALS_REFUSED
+    elif status in (400, 401) and error in _ABOUT_THE_TOKEN:
+        meaning = Meaning.STALE
     elif status == 410:
         meaning = Meaning.GONE
     elif status in (404, 405, 408, 425, 429) or status >= 500 or status < 400:

@@ -169,7 +169,7 @@ def resume(peer: Peer) -> Counter[str]:
     """
     pausing.resume(peer)
     count: Counter[str] = Counter()
-    for item in peer.outbox.filter(state=State.DEAD, reason__in=pausing.REASONS.values()):
+    for item in peer.outbox.filter(state=State.DEAD, reason__in=pausing.REASONS):
         try:
             resend(item)
         except NotPossible:

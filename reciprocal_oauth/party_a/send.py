@@ -100,8 +100,9 @@ def _hand_over(item: OutboxItem) -> Outcome:
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
     except PeerRefused as error:
         # Refreshing was refused, and not for the token's sake.
-        again = Retry(str(error), Reason.UNREACHABLE, error.retry_after)
-        return pausing.refuses_everything(error, link.peer) or again
+        if reason := pausing.reason_in(error):
+            return Dead(str(error), reason, pauses=link.peer)
+        return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
     except BadAnswer as error:
         return Retry(str(error), Reason.BAD_ANSWER)
     except PeerError as error:
@@ -167,8 +168,10 @@ def _outcome(link: Link, token: Secret, answer: SendAnswer) -> Outcome:
         case Meaning.RETRY:
             return Retry(answer.detail, Reason.UNREACHABLE, answer.retry_after)
         case Meaning.STALE:
-            if access_there.give_up(link, token, answer.detail):
-                return Dead(answer.detail, Reason.TOKEN_REFUSED)
+            if access_there.is_stored(link, token):
+                # It may also be about the code, or the person there. Whether our access works is
+                # for a refresh or a call to say.
+                return Dead(answer.detail, Reason.HANDOVER_REFUSED)
             # The next attempt carries the newer token, if it is still wanted.
             return Retry(answer.detail, Reason.HANDOVER_REFUSED)
         case Meaning.CREDENTIALS_REFUSED:
@@ -194,9 +197,10 @@ def _revoke(item: OutboxItem) -> Outcome:
             return Done()
         case Meaning.RETRY:
             return Retry(answer.detail, Reason.UNREACHABLE, answer.retry_after)
+        # What this endpoint refuses says nothing about the token endpoint, where hand-overs go.
         case Meaning.CREDENTIALS_REFUSED:
-            return Dead(answer.detail, Reason.CREDENTIALS_REFUSED, pauses=peer)
+            return Dead(answer.detail, Reason.CREDENTIALS_REFUSED)
         case Meaning.GONE:
-            return Dead(answer.detail, Reason.GONE)  # This endpoint, not the token endpoint.
+            return Dead(answer.detail, Reason.GONE)
         case _:
             return Dead(answer.detail, Reason.TOKEN_REFUSED)

@@ -82,9 +82,13 @@ def given_up(item: InboxItem, reason: str, error: str) -> None:
 
 
 def _refused(error: PeerRefused, peer: Peer) -> Outcome:
-    if error.status in (408, 425, 429) or error.status >= 500:
+    if error.may_pass:
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
-    return pausing.refuses_everything(error, peer) or Dead(str(error), Reason.CODE_REFUSED)
+    reason = pausing.reason_in(error)
+    if error.refuses_credentials:
+        # The code is as good as before: with the right secret it is taken, while it lives.
+        return Retry(str(error), Reason.CREDENTIALS_REFUSED, pauses=peer)
+    return Dead(str(error), reason or Reason.CODE_REFUSED, pauses=peer if reason else None)
 
 
 def _store(item: InboxItem, answer: TokenAnswer, sent_at: object) -> Outcome:

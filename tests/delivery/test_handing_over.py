@@ -8,10 +8,11 @@ import time_machine
 from django.utils import timezone
 from oauth2_provider.models import get_grant_model
 
+import reciprocal_oauth
 from reciprocal_oauth.access_there import fresh_access_token
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.exceptions import PeerError
-from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, ReciprocalCode, Step
+from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Peer, ReciprocalCode, Step
 from reciprocal_oauth.party_a import consent
 from reciprocal_oauth.protocol import GRANT_TYPE
 
@@ -142,6 +143,8 @@ REFUSED = [
     (Reply(410, b""), Link.Reason.GONE),
     (Reply(415, b""), Link.Reason.HANDOVER_REFUSED),
     (Reply.json(401, error="invalid_client"), Link.Reason.CREDENTIALS_REFUSED),
+    (Reply.json(400, error="invalid_client"), Link.Reason.CREDENTIALS_REFUSED),
+    (Reply.json(401, error="access_denied"), Link.Reason.HANDOVER_REFUSED),
     (Reply(401, b""), Link.Reason.CREDENTIALS_REFUSED),
 ]
 
@@ -166,11 +169,19 @@ def test_a_refusal_is_final_and_leaves_our_access_there_as_it_is(
     assert len(arrived) == 1
 
 
-STALE = [Reply.json(400, error="invalid_grant"), Reply(400, b""), Reply(400, b"<html>Bad</html>")]
+STALE = [
+    Reply.json(400, error="invalid_grant"),
+    Reply(400, b""),
+    Reply.json(401, error="invalid_token"),
+    Reply.json(401, error="invalid_grant"),
+]
+ALL_STALE = pytest.mark.parametrize(
+    "reply", STALE, ids=[f"{each.status} {each.body!r}" for each in STALE]
+)
 
 
 @pytest.mark.draft("Reciprocal Authorization Code")
-@pytest.mark.parametrize("reply", STALE, ids=["invalid_grant", "no body", "HTML"])
+@ALL_STALE
 def test_a_token_that_may_be_stale_is_refreshed_once_and_the_hand_over_tried_once_more(
     reply: Reply, granted: Link, party_b: Answers, fake_peer: FakePeer
 ) -> None:
@@ -185,33 +196,31 @@ def test_a_token_that_may_be_stale_is_refreshed_once_and_the_hand_over_tried_onc
     assert OutboxItem.objects.get().attempts == 1
 
 
-@pytest.mark.parametrize("reply", STALE, ids=["invalid_grant", "no body", "HTML"])
-def test_a_fresh_token_that_is_refused_as_well_means_that_the_link_is_gone_there(
-    reply: Reply, granted: Link, party_b: Answers, fake_peer: FakePeer
+@pytest.mark.threat("R61")
+@ALL_STALE
+@pytest.mark.parametrize("renewable", [True, False])
+def test_a_fresh_token_that_is_refused_as_well_ends_the_hand_over_and_not_our_access_there(
+    renewable: bool, reply: Reply, granted: Link, party_b: Answers, fake_peer: FakePeer
 ) -> None:
+    """It may be about the code, or the person there: only a refresh or a call can tell."""
+    if not renewable:
+        Link.objects.update(refresh_token="")
     arrived = party_b(reply)
 
     worker.drain()
 
     assert _row(granted).state == State.DEAD
-    assert (granted.outgoing_state, granted.outgoing_reason) == (
-        Outgoing.BROKEN,
-        Link.Reason.TOKEN_REFUSED,
+    assert (granted.incoming_state, granted.incoming_reason) == (
+        Incoming.BROKEN,
+        Link.Reason.HANDOVER_REFUSED,
     )
-    assert not granted.access_token
-    assert granted.incoming_state == Incoming.BROKEN
-    assert (len(arrived), _refreshes(fake_peer)) == (2, 1)
+    assert (granted.outgoing_state, granted.outgoing_reason) == (Outgoing.ACTIVE, "")
+    assert (len(arrived), _refreshes(fake_peer)) == ((2, 1) if renewable else (1, 0))
+    assert not Peer.objects.get().paused_at
 
-
-def test_without_a_refresh_token_a_refused_token_is_final(granted: Link, party_b: Answers) -> None:
-    Link.objects.update(refresh_token="")
-    arrived = party_b(Reply.json(400, error="invalid_grant"))
-
-    worker.drain()
-
-    assert _row(granted).state == State.DEAD
-    assert granted.outgoing_state == Outgoing.BROKEN
-    assert len(arrived) == 1
+    fake_peer.answers["/api/"] = Reply()
+    with reciprocal_oauth.get_session(granted) as session:
+        assert session.get(f"{fake_peer.url}/api/").status_code == 200
 
 
 @pytest.mark.parametrize(

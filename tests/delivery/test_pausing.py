@@ -10,7 +10,7 @@ import time_machine
 from django.db import connections
 from django.utils import timezone
 
-from reciprocal_oauth import lifecycle, signals
+from reciprocal_oauth import signals
 from reciprocal_oauth.delivery import pausing, worker
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.models.ledger import hash_of
@@ -24,9 +24,13 @@ State = OutboxItem.State
 
 REFUSALS = [
     (Reply.json(401, error="invalid_client"), Link.Reason.CREDENTIALS_REFUSED),
+    (Reply.json(400, error="invalid_client"), Link.Reason.CREDENTIALS_REFUSED),
+    (Reply(401, b""), Link.Reason.CREDENTIALS_REFUSED),
     (Reply(410, b"gone"), Link.Reason.GONE),
 ]
-ALL = pytest.mark.parametrize(("reply", "reason"), REFUSALS, ids=["401", "410"])
+ALL = pytest.mark.parametrize(
+    ("reply", "reason"), REFUSALS, ids=[f"{each.status} {each.body!r}" for each, _ in REFUSALS]
+)
 
 
 @pytest.fixture
@@ -114,7 +118,6 @@ def while_refusing(fake_peer: FakePeer) -> Callable[[Reply, Callable[[], Any]], 
             return reply
 
         fake_peer.answers["/token/"] = [refuse, token_response()]
-        fake_peer.answers["/revoke/"] = [refuse, Reply()]
 
     return arrange
 
@@ -130,10 +133,6 @@ def _hand_over(link: Link) -> None:
     consent.allow(link, ["playback"])
 
 
-def _revoke(link: Link) -> None:
-    lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_there=True)
-
-
 def _redeem(link: Link) -> None:
     InboxItem.objects.create(
         peer=link.peer, link=link, code=Secret("code"), code_hash=hash_of("code")
@@ -142,7 +141,7 @@ def _redeem(link: Link) -> None:
 
 @pytest.mark.threat("R3")
 @pytest.mark.usefixtures("shared_database")
-@pytest.mark.parametrize("what", [_hand_over, _revoke, _redeem])
+@pytest.mark.parametrize("what", [_hand_over, _redeem])
 def test_a_refusal_of_what_has_been_corrected_meanwhile_pauses_nothing(
     what: Callable[[Link], None],
     link_as_a: Link,
@@ -186,11 +185,20 @@ def test_a_secret_that_is_only_encrypted_anew_is_refused_like_before(
 
 @pytest.mark.threat("R3")
 def test_rows_that_are_refused_at_once_are_sent_again_together(
-    make_row: MakeRow, peer: Peer, fake_peer: FakePeer
+    link_as_a: Link, other_user: Any, peer: Peer, fake_peer: FakePeer
 ) -> None:
-    make_row()
-    make_row()
-    fake_peer.answers["/revoke/"] = Reply(401, b"")
+    other = Link.objects.create(
+        user=other_user,
+        peer=peer,
+        account_key="other",
+        outgoing_state=Link.Outgoing.ACTIVE,
+        access_token=Secret("other"),
+        incoming_state=Link.Incoming.OFFERED,
+        offered_scope="playback",
+    )
+    _hand_over(link_as_a)
+    _hand_over(other)
+    fake_peer.answers["/token/"] = Reply(401, b"")
 
     for item in worker.claim(2):
         worker.work(item)
@@ -200,11 +208,13 @@ def test_rows_that_are_refused_at_once_are_sent_again_together(
 
 
 def test_other_peers_go_on(
-    make_row: MakeRow, make_peer: Callable[..., Peer], fake_peer: FakePeer
+    link_as_a: Link, make_row: MakeRow, make_peer: Callable[..., Peer], fake_peer: FakePeer
 ) -> None:
-    refused, waiting = make_row(), make_row()
+    _hand_over(link_as_a)
+    refused, waiting = OutboxItem.objects.get(), make_row()
     healthy = make_row(peer=make_peer("healthy", fake_peer.url))
-    fake_peer.answers["/revoke/"] = [Reply(401, b""), Reply()]
+    fake_peer.answers["/token/"] = Reply(401, b"")
+    fake_peer.answers["/revoke/"] = Reply()
 
     worker.drain()
 
@@ -251,15 +261,71 @@ def test_a_code_that_a_paused_peer_hands_over_is_left_with_it(
     assert hand_over(access_token=token_of_a.raw).status_code == 200
 
 
-def test_a_revocation_endpoint_that_is_gone_says_nothing_about_the_others(
-    make_row: MakeRow, peer: Peer, fake_peer: FakePeer
+@pytest.mark.rfc("7009", "2.2.1")
+@pytest.mark.threat("R61")
+@pytest.mark.parametrize(
+    ("reply", "reason"), [*REFUSALS, (Reply(403, b""), Link.Reason.TOKEN_REFUSED)]
+)
+def test_what_a_revocation_endpoint_refuses_says_nothing_about_the_others(
+    reply: Reply, reason: str, make_row: MakeRow, peer: Peer, fake_peer: FakePeer
 ) -> None:
-    row = make_row()
-    fake_peer.answers["/revoke/"] = Reply(410, b"")
+    row, next_one = make_row(), make_row()
+    fake_peer.answers["/revoke/"] = [reply, Reply()]
 
     worker.drain()
 
     row.refresh_from_db()
+    next_one.refresh_from_db()
     peer.refresh_from_db()
-    assert (row.state, row.reason) == (State.DEAD, Link.Reason.GONE)
+    assert (row.state, row.reason, next_one.state) == (State.DEAD, reason, State.DONE)
     assert peer.paused_at is None
+
+
+@pytest.mark.threat("R61")
+@pytest.mark.parametrize("error", ["invalid_token", "invalid_grant"])
+@pytest.mark.parametrize("what", [_hand_over, _redeem])
+def test_a_401_about_something_else_than_our_credentials_pauses_nothing(
+    what: Callable[[Link], None], error: str, link_as_a: Link, fake_peer: FakePeer
+) -> None:
+    what(link_as_a)
+    Link.objects.update(refresh_token="")
+    fake_peer.answers["/token/"] = Reply.json(401, error=error)
+
+    worker.drain()
+
+    assert Peer.objects.get().paused_at is None
+    states = [*OutboxItem.objects.values_list("state"), *InboxItem.objects.values_list("state")]
+    assert states == [(State.DEAD,)]
+    assert Link.objects.get().outgoing_state == Link.Outgoing.ACTIVE
+
+
+@pytest.mark.threat("R61")
+@pytest.mark.usefixtures("shared_database")
+@pytest.mark.parametrize("what", [_hand_over, _redeem])
+@pytest.mark.parametrize(
+    "reply", [Reply(401, b""), Reply(410, b""), Reply.json(400, error="invalid_grant")],
+    ids=lambda each: str(each.status),
+)  # fmt: skip
+def test_a_refusal_that_arrives_when_the_row_is_another_worker_s_changes_nothing(
+    reply: Reply,
+    what: Callable[[Link], None],
+    link_as_a: Link,
+    while_refusing: Callable[..., None],
+) -> None:
+    what(link_as_a)
+    Link.objects.update(refresh_token="")
+
+    def take_over() -> None:
+        for queue in (OutboxItem, InboxItem):
+            queue._default_manager.update(lease_owner="another worker")
+
+    while_refusing(reply, take_over)
+    columns = ("outgoing_state", "incoming_state", "generation", "updated_at")
+    before = Link.objects.values(*columns).get()
+
+    worker.drain()
+
+    assert Peer.objects.get().paused_at is None
+    assert Link.objects.values(*columns).get() == before
+    states = [*OutboxItem.objects.values_list("state"), *InboxItem.objects.values_list("state")]
+    assert states == [(State.CLAIMED,)]

@@ -11,6 +11,8 @@ from pytest_django import Settings
 
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import InboxItem, Link, LinkEvent, Peer, Step
+from reciprocal_oauth.party_a import resending
+from reciprocal_oauth.secret import Secret
 
 from ..conftest import OUR_SECRET, basic
 from ..fakes import FakePeer, Reply, token_response
@@ -180,11 +182,13 @@ NEVER = "gives up"
 
 ANSWERS = [
     (Reply.json(400, error="invalid_grant"), NEVER, Link.Reason.CODE_REFUSED),
-    (Reply.json(400, error="invalid_client"), NEVER, Link.Reason.CODE_REFUSED),
+    (Reply.json(401, error="invalid_grant"), NEVER, Link.Reason.CODE_REFUSED),
+    (Reply.json(400, error="invalid_client"), LATER, ""),
     (Reply.json(200, error="invalid_grant"), NEVER, Link.Reason.CODE_REFUSED),
     (Reply(204, b""), LATER, ""),
     (Reply(400, b"<html>"), NEVER, Link.Reason.CODE_REFUSED),
-    (Reply.json(401, error="invalid_client"), NEVER, Link.Reason.CREDENTIALS_REFUSED),
+    (Reply.json(401, error="invalid_client"), LATER, ""),
+    (Reply(410), NEVER, Link.Reason.GONE),
     (Reply(403), NEVER, Link.Reason.CODE_REFUSED),
     (Reply(404), NEVER, Link.Reason.CODE_REFUSED),
     (Reply(408), LATER, ""),
@@ -280,6 +284,45 @@ def test_an_answer_that_was_spoilt_on_the_way_is_asked_for_again(
     codes = [request.form["code"] for request in fake_peer.requests]
     assert codes == ["code-of-party-a", "code-of-party-a", "another-code"]
     assert Link.objects.get().is_two_way
+
+
+@pytest.mark.rfc("6749", "5.2")
+@pytest.mark.threat("R61")
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_corrected_secret_mends_a_redemption_that_was_refused_for_the_old_one(
+    status: int, item: InboxItem, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/token/"] = [Reply.json(status, error="invalid_client"), token_response()]
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        worker.drain()
+        peer = Peer.objects.get()
+        assert peer.paused_reason == Link.Reason.CREDENTIALS_REFUSED
+        clock.shift(600)
+        worker.drain()
+        assert len(fake_peer.requests) == 1, "nothing is asked while it is paused"
+
+        peer.client_secret = Secret("corrected")
+        peer.save()
+        resending.resume(peer)
+        worker.drain()
+
+    assert outcome(item) == (State.DONE, False)
+    assert Link.objects.get().is_two_way
+    assert {each.form["code"] for each in fake_peer.requests} == {"code-of-party-a"}
+
+
+@pytest.mark.threat("R61", "X1")
+def test_a_code_that_has_died_meanwhile_is_forgotten(item: InboxItem, fake_peer: FakePeer) -> None:
+    fake_peer.answers["/token/"] = [
+        Reply.json(401, error="invalid_client"),
+        Reply.json(400, error="invalid_grant"),
+    ]
+    worker.drain()
+    resending.resume(Peer.objects.get())
+    with time_machine.travel(timezone.now() + timedelta(days=1)):
+        worker.drain()
+
+    assert outcome(item) == (State.DEAD, False)
 
 
 @pytest.mark.threat("R5")
