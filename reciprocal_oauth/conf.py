@@ -186,6 +186,12 @@ class Settings:
         return self._user.get("HTTP_MAX_RESPONSE_BYTES", 64 * 1024)
 
     @property
+    def SESSION_MAX_RESPONSE_BYTES(self) -> int:
+        """Most bytes, after decoding, that a session which calls a peer as a user reads of the body
+        of an answer, unless it is given another number."""
+        return self._user.get("SESSION_MAX_RESPONSE_BYTES", 10 * 1024 * 1024)
+
+    @property
     def HTTP_ALLOW_LOOPBACK(self) -> bool:
         """Whether peers on this machine may be called, and by plain http. For development: the
         default is Django's ``DEBUG``."""

@@ -14,10 +14,21 @@ import requests
 from django.db.models import QuerySet
 
 from .access_there import fresh_access_token
+from .client.capped import AnswerTooLong
 from .client.http import HardenedSession
+from .conf import settings
 from .exceptions import AddressRefused, NotLinked, PeerUnreachable
 from .models import Link, Peer
 from .secret import Secret
+
+__all__ = [
+    "AnswerTooLong",
+    "PeerSession",
+    "get_link",
+    "get_links",
+    "get_session",
+    "get_session_for",
+]
 
 
 class PeerSession(HardenedSession):
@@ -38,6 +49,8 @@ class PeerSession(HardenedSession):
     For one thread, as every ``requests.Session``. ``timeout``, ``verify`` and ``proxies`` of a call
     change nothing.
 
+    :param max_bytes: most bytes, after decoding, that are read of the body of an answer; ``None``:
+        ``SESSION_MAX_RESPONSE_BYTES``.
     :ivar link: read anew for each call, so that one that has ended is used no more.
     :ivar hosts: those that are given the token.
 
@@ -45,13 +58,17 @@ class PeerSession(HardenedSession):
 
     :raises NotLinked: there is no working access (any more).
     :raises AddressRefused: the URL is of another host, or one that is never called.
+    :raises AnswerTooLong: the body has more than ``max_bytes``. One of requests' errors; with
+        ``stream=True`` it comes where the body is read.
     :raises PeerError: the token had to be refreshed, which failed this time.
     :raises DecryptionError: no key reads the stored token.
     :raises TransactionManagementError: the caller has a transaction open.
     """
 
-    def __init__(self, link: Link, allow_hosts: Iterable[str] = ()) -> None:
-        super().__init__()
+    def __init__(
+        self, link: Link, allow_hosts: Iterable[str] = (), max_bytes: int | None = None
+    ) -> None:
+        super().__init__(settings.SESSION_MAX_RESPONSE_BYTES if max_bytes is None else max_bytes)
         self.link = link
         self.hosts = _hosts_of(link.peer) | {_ascii(host.lower()) for host in allow_hosts}
 
@@ -149,19 +166,29 @@ def get_link(user: Any, peer: Peer | str) -> Link:
     return link
 
 
-def get_session(link: Link, *, allow_hosts: Iterable[str] = ()) -> PeerSession:
+def get_session(
+    link: Link, *, allow_hosts: Iterable[str] = (), max_bytes: int | None = None
+) -> PeerSession:
     """A session that calls the link's peer as the link's user there.
 
     :param allow_hosts: hosts beside the peer's own that may be given the token: its API's, where
         that is on another one. With the port, unless it is that of https: ``api.example:8443``.
+    :param max_bytes: most bytes, after decoding, that are read of the body of an answer; ``None``:
+        ``SESSION_MAX_RESPONSE_BYTES``.
     """
-    return PeerSession(link, allow_hosts)
+    return PeerSession(link, allow_hosts, max_bytes)
 
 
-def get_session_for(user: Any, peer: Peer | str, *, allow_hosts: Iterable[str] = ()) -> PeerSession:
+def get_session_for(
+    user: Any,
+    peer: Peer | str,
+    *,
+    allow_hosts: Iterable[str] = (),
+    max_bytes: int | None = None,
+) -> PeerSession:
     """A session that calls ``peer`` as ``user``, with the account there that was linked last;
-    ``allow_hosts`` as in :func:`get_session`.
+    the rest as in :func:`get_session`.
 
     :raises NotLinked: the user has no working link with the peer.
     """
-    return get_session(get_link(user, peer), allow_hosts=allow_hosts)
+    return get_session(get_link(user, peer), allow_hosts=allow_hosts, max_bytes=max_bytes)

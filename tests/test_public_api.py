@@ -48,8 +48,8 @@ def test_the_helpers_have_the_documented_arguments() -> None:
 
     for helper in (reciprocal_oauth.get_link, reciprocal_oauth.get_links):
         assert list(inspect.signature(helper).parameters) == ["user", "peer"]
-    assert list(session.parameters) == ["link", "allow_hosts"]
-    assert list(session_for.parameters) == ["user", "peer", "allow_hosts"]
+    assert list(session.parameters) == ["link", "allow_hosts", "max_bytes"]
+    assert list(session_for.parameters) == ["user", "peer", "allow_hosts", "max_bytes"]
     assert session.parameters["allow_hosts"].kind is inspect.Parameter.KEYWORD_ONLY
 
 

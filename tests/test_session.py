@@ -1,6 +1,8 @@
 """Calling a peer as a user: what sites use."""
 
+import gzip
 import socket
+import tracemalloc
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -12,12 +14,14 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
+from pytest_django import Settings
 
 import reciprocal_oauth
 from reciprocal_oauth import lifecycle
 from reciprocal_oauth.exceptions import AddressRefused, NotLinked, PeerError
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.secret import Secret
+from reciprocal_oauth.session import AnswerTooLong
 
 from .client.servers import RawServer, answering
 from .fakes import FakePeer, Reply, token_response
@@ -156,6 +160,56 @@ def test_ten_calls_of_a_session_ask_a_peer_once_that_wants_to_be_left_alone(
 
     assert len(fake_peer.to("/token/")) == 1
     assert fake_peer.to("/api/") == []
+
+
+def _inflating(size: int) -> Reply:
+    """So many bytes of nothing, in a thousandth of them."""
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    return Reply(200, gzip.compress(b" " * size), headers)
+
+
+@pytest.mark.threat("H82")
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_answer_that_inflates_without_end_is_not_read_to_its_end(
+    api: str, link_as_a: Link, fake_peer: FakePeer, streamed: bool
+) -> None:
+    fake_peer.answers["/api/"] = _inflating(64 * 1024 * 1024)
+    tracemalloc.start()
+    try:
+        with pytest.raises(AnswerTooLong, match="more than 10485760 bytes") as raised:
+            reciprocal_oauth.get_session(link_as_a).get(api, stream=streamed).content  # noqa: B018
+        _now, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert isinstance(raised.value, requests.RequestException)
+    assert most < 24 * 1024 * 1024
+
+
+@pytest.mark.threat("H82")
+def test_how_much_is_read_of_an_answer_is_for_the_site_and_its_code_to_say(
+    api: str, link_as_a: Link, fake_peer: FakePeer, settings: Settings
+) -> None:
+    fake_peer.answers["/api/"] = _inflating(20)
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "SESSION_MAX_RESPONSE_BYTES": 19}
+
+    with pytest.raises(AnswerTooLong):
+        reciprocal_oauth.get_session(link_as_a).get(api)
+
+    wider = reciprocal_oauth.get_session_for(link_as_a.user, "music", max_bytes=20)
+    assert wider.get(api).content == b" " * 20
+
+
+@pytest.mark.threat("H82")
+@pytest.mark.parametrize("piece", [None, 7])
+def test_what_is_read_past_requests_is_counted_as_well(
+    api: str, link_as_a: Link, fake_peer: FakePeer, piece: int | None
+) -> None:
+    fake_peer.answers["/api/"] = Reply(200, b"x" * 1000)
+    answer = reciprocal_oauth.get_session(link_as_a, max_bytes=999).get(api, stream=True)
+
+    with pytest.raises(AnswerTooLong):
+        list(iter(lambda: answer.raw.read(piece), b""))
 
 
 def test_a_session_notices_that_its_link_was_ended(api: str, link_as_a: Link) -> None:

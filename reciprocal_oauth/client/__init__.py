@@ -3,6 +3,7 @@
 - ``addresses``: which network addresses a peer may have.
 - ``http``: everything that leaves this server goes through here.
 - ``racing``: a connection to the address that answers first (RFC 8305).
+- ``capped``: the body of an answer, up to a number of bytes.
 - ``failures``: why no answer came, in a sentence.
 - ``token_endpoint``: requests to the peer's token endpoint (RFC 6749, sections 4.1.3, 5 and 6).
 - ``id_token``: what the peer says about the account (OpenID Connect Core 1.0, section 3.1.3.7).

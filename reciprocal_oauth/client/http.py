@@ -37,6 +37,7 @@ from ..exceptions import (
 from ..transactions import release_connections
 from ..urls_of_peers import url_problem
 from . import failures
+from .capped import CappedBody
 from .connection import PinnedHTTPPool, PinnedHTTPSPool
 
 USER_AGENT = f"reciprocal_oauth/{__version__}"
@@ -121,9 +122,13 @@ def call(
 
 class HardenedSession(requests.Session):
     """A ``requests.Session`` that only has the hardened door, ignores the environment, and keeps no
-    cookies."""
+    cookies.
 
-    def __init__(self) -> None:
+    :param max_bytes: most bytes, after decoding, that are read of the body of an answer. ``None``:
+        whoever reads it sees to that.
+    """
+
+    def __init__(self, max_bytes: int | None = None) -> None:
         super().__init__()
         self.trust_env = False
         self.headers["User-Agent"] = USER_AGENT
@@ -131,8 +136,8 @@ class HardenedSession(requests.Session):
         # The token says who calls. A cookie that a peer sets could come to say something else.
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         # One adapter serves both schemes; whether plain http is acceptable is judged per URL.
-        self.mount("https://", HardenedAdapter())
-        self.mount("http://", HardenedAdapter())
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, HardenedAdapter(max_bytes))
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         begun = time.monotonic()
@@ -162,7 +167,8 @@ class HardenedSession(requests.Session):
 class HardenedAdapter(HTTPAdapter):
     """Transport that checks the URL, pins the address and ends every exchange at its deadline."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int | None = None) -> None:
+        self._max_bytes = max_bytes
         super().__init__(max_retries=Retry(0, redirect=0, read=False))
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -181,7 +187,10 @@ class HardenedAdapter(HTTPAdapter):
             verify=_ca_bundle() or True,
             timeout=(settings.HTTP_CONNECT_TIMEOUT_SECONDS, settings.HTTP_TOTAL_TIMEOUT_SECONDS),
         )
-        return super().send(request, **kwargs)
+        response = super().send(request, **kwargs)
+        if self._max_bytes is not None:
+            response.raw = CappedBody(response.raw, self._max_bytes)
+        return response
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """As that of requests, without reading all certificate authorities for every connection,
