@@ -13,6 +13,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from .models import InboxItem, Link, LinkEvent, Party, Step
+from .models.events import REPLAY
 from .models.reasons import Reason, for_people
 
 #: States of a step.
@@ -99,8 +100,9 @@ class _Flow:
     def take(self, event: LinkEvent, link: Link) -> None:
         failed = event.outcome == LinkEvent.Outcome.FAILED
         if event.step == Step.F and failed and self.party == Party.A:
-            # A replay. What the code gave is revoked and a new one is sent, unless that is history.
-            if link.incoming_state != Link.Incoming.ACTIVE:
+            # After a replay, what the code gave is revoked and a new one is sent, unless that is
+            # history. Any other refusal leaves the code as it was.
+            if event.detail == REPLAY and link.incoming_state != Link.Incoming.ACTIVE:
                 self._begin_reverse()
             return
         if event.step == Step.CONSENT or (event.step == Step.E and Step.F in self.events):

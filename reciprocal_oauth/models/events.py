@@ -31,6 +31,8 @@ class Step(models.TextChoices):
 
 #: The detail of a consent that was not given.
 NOT_ALLOWED = "not allowed"
+#: The detail of a redemption that was refused because the code had been redeemed.
+REPLAY = "replay"
 
 
 class LinkEvent(Row):

@@ -1,7 +1,8 @@
 """Steps (F) and (G): party B redeems a reciprocal code at our token endpoint.
 
-There was no authorization request for such a code, so it is redeemed without ``redirect_uri`` and
-PKCE verifier (RFC 6749, section 4.1.3; RFC 7636). Codes minted by :mod:`.codes`, and no others, are
+There was no authorization request for such a code, so it is redeemed without PKCE verifier (RFC
+7636), and a ``redirect_uri``, which client libraries like to send, need only be one of the client's
+(RFC 6749, section 4.1.3). Codes minted by :mod:`.codes`, and no others, are
 let through: what marks a request is an object that only :func:`recognise` makes, after the client
 is authenticated; a parameter of any name cannot stand in for it.
 """
@@ -12,19 +13,24 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import IntegrityError
 from django.db.models import F, Q
 from django.utils import timezone
 
 from .. import access_here, lifecycle, noticing, signals
 from ..conf import settings
 from ..models import Link, LinkEvent, OutboxItem, Party, ReciprocalCode, Step
-from ..models.events import record
+from ..models.events import REPLAY, record
 from ..models.ledger import hash_of
+from ..protocol import INVALID_GRANT
 from ..transactions import atomic
 from .consent import queue_handover
 
 logger = logging.getLogger("reciprocal_oauth.party_a")
 State = ReciprocalCode.State
+
+#: A refusal for the same cause is a new line in the history of its link after this time.
+_SAME_REFUSAL = timedelta(hours=1)
 
 #: How long later codes wait once replays have cost ``MAX_REISSUES`` codes of one consent.
 REISSUE_PAUSE = timedelta(hours=1)
@@ -47,7 +53,11 @@ class Redemption:
 
 
 class Refused(Exception):
-    """The code cannot be redeemed: ``invalid_grant`` for the client; ``str()`` is for our log."""
+    """The code cannot be redeemed: ``error`` for the client; ``str()`` is for administrators."""
+
+    def __init__(self, cause: str, error: str = INVALID_GRANT) -> None:
+        super().__init__(cause)
+        self.error = error
 
 
 def recognise(code: str, application: Any) -> ReciprocalCode | None:
@@ -71,10 +81,10 @@ def check(entry: ReciprocalCode, *, sent: set[str]) -> Redemption:
         raise Refused("replay of a redeemed code")
     if entry.state != State.LIVE:
         raise Refused("the code was replaced by a newer one")
-    if sent & {"code_verifier", "redirect_uri"}:
+    if "code_verifier" in sent:
         # RFC 9700, sections 4.5 and 4.8: a reciprocal code that was injected into an ordinary
-        # redirect arrives with them.
-        raise Refused("code_verifier or redirect_uri came with a reciprocal code")
+        # redirect arrives with it.
+        raise Refused("a code_verifier came with a reciprocal code")
     link = entry.link
     if not link.is_active or not link.peer.enabled or not link.user.is_active:
         raise Refused("the link, the peer or the user is no longer active")
@@ -83,6 +93,26 @@ def check(entry: ReciprocalCode, *, sent: set[str]) -> Redemption:
     if noticing.was_taken_away(link):
         raise Refused("what the peer held was taken away since")
     return Redemption(entry)
+
+
+def note_refusal(entry: ReciprocalCode, cause: str) -> None:
+    """Have the history of the link say why its code was not redeemed, once an hour for each cause.
+    Call it outside of the transaction that failed.
+
+    :param cause: as of :class:`Refused`, for administrators.
+    """
+    if entry.state == State.REDEEMED:
+        return  # A replay has a line of its own.
+    failed = LinkEvent.Outcome.FAILED
+    since = timezone.now() - _SAME_REFUSAL
+    lines = LinkEvent.objects.filter(link_id=entry.link_id, at__gt=since)
+    if lines.filter(step=Step.F, party=Party.A, outcome=failed, detail=cause).exists():
+        return
+    try:
+        with atomic():
+            record(entry.link, Step.F, party=Party.A, outcome=failed, detail=cause)
+    except IntegrityError:
+        logger.info("Link %s was deleted while its code was redeemed", entry.link_id)
 
 
 def spend(redemption: Redemption) -> Link:
@@ -104,13 +134,20 @@ def spend(redemption: Redemption) -> Link:
     return link
 
 
-def overtaken(redemption: Redemption) -> None:
+def come_to_nothing(redemption: Redemption, cause: str) -> None:
     """A request that was let through has come to nothing. Where another one has redeemed the code
     meanwhile, it is a replay like any other: a client that gave up waiting for the first answer and
-    asked again has no tokens. Call it outside of the transaction that failed."""
+    asked again has no tokens. Call it outside of the transaction that failed.
+
+    :param cause: what it came to nothing for otherwise.
+    """
     entry = ReciprocalCode.objects.select_related("link").filter(pk=redemption.entry.pk).first()
-    if entry is not None and entry.state == State.REDEEMED:
+    if entry is None:
+        return
+    if entry.state == State.REDEEMED:
         _replayed(entry)
+    else:
+        note_refusal(entry, cause)
 
 
 def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
@@ -145,7 +182,7 @@ def _replayed(entry: ReciprocalCode) -> None:
         ReciprocalCode.objects.filter(pk=entry.pk).update(replays=F("replays") + 1)
         access_here.revoke_family(link, entry.token_family)
         logger.warning("A redeemed reciprocal code of link %s was sent again", link.pk)
-        record(link, Step.F, party=Party.A, outcome=LinkEvent.Outcome.FAILED, detail="replay")
+        record(link, Step.F, party=Party.A, outcome=LinkEvent.Outcome.FAILED, detail=REPLAY)
         current = entry.generation == link.generation and link.incoming_family == entry.token_family
         if not link.is_active or not current:
             return

@@ -137,7 +137,7 @@ def save(token: Any, request: Request, mark: Redemption | None, go_on: Callable[
     require_an_answer(request)
     user, refreshed = request.user, request.refresh_token_instance
     if not may_be_used(request.client, user):
-        raise errors.InvalidGrantError(request=request)
+        raise _refusal(request, "the peer or the user is no longer active")
     link = _locked_link(peer, request, mark, refreshed)
     if link is not None:
         link.peer = peer
@@ -172,9 +172,9 @@ def _locked_link(
         # one of its own, it belongs to the same link as its access token (access_here.link_of).
         link = active.exclude(incoming_scope="").order_by("-created_at").first()
     if not _is_still_good(refreshed):
-        raise errors.InvalidGrantError(request=request)
+        raise _refusal(request, "the refresh token was revoked meanwhile")
     if link is None and links.exists():
-        raise errors.InvalidGrantError(request=request)
+        raise _refusal(request, "the person allows nothing any more")
     # Else from before the client became a peer: it gets a link with it.
     return link
 
@@ -195,9 +195,20 @@ def _cut(token: Any, request: Request, limit: str, user: Any) -> None:
     kept = scopes.cut(asked, limit)
     # A client without a user may need no scope at all.
     if not kept and (asked or user is not None):
-        raise errors.InvalidGrantError(request=request)
+        raise _refusal(request, "nothing is left that the token may carry")
     token["scope"] = kept
     request.scopes = scopes.split(kept)
+
+
+def _refusal(request: Request, cause: str) -> errors.InvalidGrantError:
+    """:param cause: for administrators; the client learns that the grant is invalid."""
+    request._cause_of_refusal = cause
+    return errors.InvalidGrantError(request=request)
+
+
+def cause_of_refusal(request: Request) -> str:
+    """Why :func:`save` has refused, or DOT in its place."""
+    return request.__dict__.get("_cause_of_refusal", "django-oauth-toolkit refused it")
 
 
 def _family_of(token: Any) -> UUID | None:

@@ -72,21 +72,26 @@ class ReciprocalValidatorMixin(_Validator):
     def validate_code(
         self, client_id: str, code: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        mark = None
-        if entry := redemption.recognise(code, client):
+        entry, mark = redemption.recognise(code, client), None
+        if entry is not None:
             sent = {name for name, _ in request.decoded_body or [] if name}
             try:
                 _require_a_secret(client, request)
                 mark = redemption.check(entry, sent=sent)
+                _require_own_redirect_uri(self, client_id, request)
+                if "resource" in sent:
+                    # Nobody was asked about any: the person allowed something here, no other
+                    # server (RFC 8707, section 2.2).
+                    raise redemption.Refused("a resource was named", "invalid_target")
             except redemption.Refused as refused:
                 who = access_here.named(client)
                 logger.warning("A reciprocal code was refused: %s (%s)", refused, who)
+                redemption.note_refusal(entry, str(refused))
+                if refused.error != protocol.INVALID_GRANT:
+                    raise errors.CustomOAuth2Error(refused.error, request=request) from None
                 return False
-            if "resource" in sent:
-                # Nobody was asked about any: the person allowed something here, no other server.
-                raise errors.CustomOAuth2Error("invalid_target", request=request)  # RFC 8707, 2.2
         if not super().validate_code(client_id, code, client, request, *args, **kwargs):
-            _overtaken(mark)
+            _come_to_nothing(mark, "the code has expired")
             return False
         request._reciprocal_redemption = mark
         request._valid_code = code
@@ -123,6 +128,8 @@ class ReciprocalValidatorMixin(_Validator):
         *args: Any,
         **kwargs: Any,
     ) -> bool:
+        if mark := redemption_of(request):
+            redirect_uri = mark.redirect_uri  # What was sent has been looked at.
         try:
             return super().confirm_redirect_uri(
                 client_id, code, redirect_uri, client, request, *args, **kwargs
@@ -206,7 +213,8 @@ class ReciprocalValidatorMixin(_Validator):
                 saved = super().save_bearer_token(token, request, *args, **kwargs)
                 _require_our_rules(request)
         except errors.InvalidGrantError:
-            _overtaken(redemption_of(request))  # Outside of the transaction.
+            # Outside of the transaction.
+            _come_to_nothing(redemption_of(request), peer_tokens.cause_of_refusal(request))
             raise
         # The response is made from the same dict. Not for refreshed tokens (the draft names
         # RFC 6749 sections 4.1.4, 4.2.2, 4.3.3 and 4.4.3), nor where the peer redeems the reverse.
@@ -261,13 +269,13 @@ class ReciprocalValidatorMixin(_Validator):
 
 
 def _gone(request: Request) -> errors.InvalidGrantError:
-    _overtaken(redemption_of(request))
+    _come_to_nothing(redemption_of(request), "the code is gone")
     return errors.InvalidGrantError(request=request)
 
 
-def _overtaken(mark: Redemption | None) -> None:
+def _come_to_nothing(mark: Redemption | None, cause: str) -> None:
     if mark is not None:
-        redemption.overtaken(mark)
+        redemption.come_to_nothing(mark, cause)
 
 
 def _require_our_rules(request: Request) -> None:
@@ -297,6 +305,21 @@ def _require_a_secret(client: Any, request: Request) -> None:
         raise redemption.Refused("the client is not confidential")
     if not request.headers.get("Authorization") and not request.client_secret:
         raise redemption.Refused("no secret was sent")
+
+
+def _require_own_redirect_uri(validator: Any, client_id: str, request: Request) -> None:
+    """Client libraries send one with every code. There was no redirect that it could be
+    compared with (RFC 6749, section 4.1.3), but it must be one of the client's.
+
+    :raises Refused: it is not.
+    """
+    uri = request.redirect_uri
+    try:
+        if uri is None or validator.validate_redirect_uri(client_id, uri, request):
+            return
+    except ValueError:
+        pass  # It cannot be read as a URL.
+    raise redemption.Refused("redirect_uri is not one of the client's")
 
 
 def is_in_force(validator: Any, scopes: Any, request: Request) -> bool:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from .. import scopes
 from ..models import AuthorizationRequest, Link, LinkEvent, Party, Step
+from ..models.events import REPLAY
 from ..models.reasons import for_people
 from ..party_a.mending import knows_accounts
 from ..words import in_scope_words, link_in_words
@@ -98,6 +99,8 @@ def happened(event: LinkEvent) -> str:
             return _("This site could not redeem that code at %(name)s.") % name
         case (Step.F, Party.B):
             return _("This site redeemed that code at %(name)s.") % name
+        case (Step.F, _party) if failed and event.detail != REPLAY:
+            return _("%(name)s tried to redeem a code here, and was refused.") % name
         case (Step.F, _party) if failed:
             return _("A code that had been redeemed came again; what it gave was revoked.")
         case (Step.F, _party):

@@ -14,7 +14,7 @@ from oauth2_provider.models import (
     get_refresh_token_model,
 )
 
-from reciprocal_oauth.models import Peer, ReciprocalCode
+from reciprocal_oauth.models import Link, Peer, ReciprocalCode
 
 from ..conftest import PEER_SECRET, basic, post_form
 from .authorization import VERIFIER, allow, ask, code_in, exchange
@@ -23,6 +23,8 @@ from .conftest import call_api
 pytestmark = pytest.mark.django_db
 
 INVALID_GRANT = (400, {"error": "invalid_grant"})
+#: Where the peer takes the answers of its people.
+OWN_URI = "https://music.example/connections/site/callback/"
 
 
 def outcome(response: Any) -> tuple[int, Any]:
@@ -102,8 +104,10 @@ def test_a_normal_code_of_a_peer_is_redeemed_with_both(browser: Client, applicat
     "injected",
     [
         {"code_verifier": VERIFIER},
-        {"redirect_uri": "https://music.example/connections/site/callback/"},
+        {"code_verifier": VERIFIER, "redirect_uri": OWN_URI},
         {"redirect_uri": "https://elsewhere.example/"},
+        {"redirect_uri": f"{OWN_URI}more"},
+        {"redirect_uri": "https://["},
         {"redirect_uri": ""},
         {"code_verifier": ""},
     ],
@@ -129,6 +133,26 @@ def test_a_site_without_pkce_refuses_an_injected_code_as_well(
     dot_settings(PKCE_REQUIRED=False)
 
     assert outcome(redeem(reciprocal_code(), **{parameter: "x" * 43})) == INVALID_GRANT
+
+
+@pytest.mark.draft("Reciprocal Authorization Code")
+@pytest.mark.rfc("6749", "4.1.3")
+@pytest.mark.threat("C32")
+@pytest.mark.parametrize("pkce", [True, False])
+@pytest.mark.parametrize("uris", [OWN_URI, f"https://music.example/other/ {OWN_URI}"])
+def test_a_client_library_may_send_a_redirect_uri_of_its_client(
+    dot_settings: Callable[..., None],
+    application: Any,
+    reciprocal_code: Callable[..., str],
+    redeem: Callable[..., Any],
+    uris: str,
+    pkce: bool,
+) -> None:
+    dot_settings(PKCE_REQUIRED=pkce)
+    get_application_model().objects.filter(pk=application.pk).update(redirect_uris=uris)
+
+    assert redeem(reciprocal_code(), redirect_uri=OWN_URI).status_code == 200
+    assert Link.objects.get().is_two_way
 
 
 @pytest.mark.rfc("9700", "4.5")
