@@ -18,6 +18,7 @@
 ``EXAMPLE_USER_MODEL``         ``uuid``: users with UUID keys
 ``EXAMPLE_HASHED_TOKENS``      ``1``: DOT stores tokens as hashes
 ``EXAMPLE_LOGIN_REQUIRED``     ``1``: Django's ``LoginRequiredMiddleware``
+``EXAMPLE_SESSION_SAMESITE``   ``Lax`` (default) or ``Strict``: ``SESSION_COOKIE_SAMESITE``
 ``EXAMPLE_REPORT_URI``         where browsers report what the content security policy keeps out
 ``EXAMPLE_FAST_PASSWORDS``     ``1``: passwords are hashed in no time, for users like alice/alice
 =============================  ===================================================================
@@ -129,6 +130,7 @@ PASSWORD_HASHERS = [
 # Browsers send cookies to every port of a host, and both sites may run on 127.0.0.1.
 SESSION_COOKIE_NAME = f"{SITE}_sessionid"
 CSRF_COOKIE_NAME = f"{SITE}_csrftoken"
+SESSION_COOKIE_SAMESITE = os.environ.get("EXAMPLE_SESSION_SAMESITE") or "Lax"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 DATABASES: dict[str, Any] = {

@@ -58,12 +58,13 @@ class Site:
         data: Path,
         *,
         port: int | None = None,
+        host: str = HOST,
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.role = role
         self.port = port or role.port
         self.data = data.resolve()
-        self.url = self.reached_at = f"http://{HOST}:{self.port}"
+        self.url = self.reached_at = f"http://{host}:{self.port}"
         self.issuer = f"{self.url}/o"
         self.database_path = self.data / f"{role.slug}.sqlite3"
         self.log_path = self.data / f"{role.slug}.log"
@@ -237,15 +238,18 @@ def two_sites(
     data: Path,
     *,
     ports: tuple[int | None, int | None] = (None, None),
+    hosts: tuple[str, str] = (HOST, HOST),
     env: Mapping[str, str] | None = None,
 ) -> tuple[Site, Site]:
     """The assistant and the music service, with their files in ``data``; nothing is run yet.
 
+    :param hosts: what browsers call them: names or addresses of this machine. Two different ones
+        are two sites to a browser, and share no cookie.
     :param env: environment variables for both, see ``settings``.
     """
     data.mkdir(parents=True, exist_ok=True)
-    assistant = Site(ASSISTANT, data, port=ports[0], env=env)
-    music = Site(MUSIC, data, port=ports[1], env=env)
+    assistant = Site(ASSISTANT, data, port=ports[0], host=hosts[0], env=env)
+    music = Site(MUSIC, data, port=ports[1], host=hosts[1], env=env)
     assistant.other, music.other = music, assistant
     return assistant, music
 

@@ -18,6 +18,7 @@ from ..models import AuthorizationRequest, Peer
 from ..party_a import authorization, callback, consent, returning
 from ..party_a.exchange import exchange
 from ..transactions import outside_transactions
+from . import same_site
 from .protection import ProtectedPageMixin
 
 logger = logging.getLogger("reciprocal_oauth.pages")
@@ -71,6 +72,9 @@ class CallbackView(ProtectedPageMixin, View):
     @method_decorator(sensitive_variables())
     def get(self, request: HttpRequest, slug: str) -> HttpResponse:
         query = take_query(request)
+        if same_site.lacks_strict_session(request, query):
+            # Before anything else: the first answer to a state spends it.
+            return same_site.ask_again(query)
         peer = get_object_or_404(Peer, slug=slug, enabled=True)
         try:
             visit, is_first = callback.claim(query, peer=peer, request=request)

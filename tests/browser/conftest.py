@@ -25,6 +25,8 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
+#: Two hosts, so that browsers take them for what they are: two sites, with cookies of their own.
+HOSTS = ("127.0.0.1", "localhost")
 #: Where pictures of the pages go; git ignores the folder.
 PICTURES = Path(__file__).parent / "pictures"
 
@@ -101,6 +103,7 @@ def running_sites(
     assistant, music = two_sites(
         tmp_path_factory.mktemp("sites"),
         ports=(first, second),
+        hosts=HOSTS,
         env={"EXAMPLE_REPORT_URI": report_collector.url},
     )
     with running(assistant, music, prepare=True):
@@ -115,7 +118,21 @@ def sites_with_accounts(
     first, second = free_ports()
     env = {"EXAMPLE_REPORT_URI": report_collector.url, "EXAMPLE_OIDC": "1"}
     assistant, music = two_sites(
-        tmp_path_factory.mktemp("sites-with-accounts"), ports=(first, second), env=env
+        tmp_path_factory.mktemp("sites-with-accounts"), ports=(first, second), hosts=HOSTS, env=env
+    )
+    with running(assistant, music, prepare=True):
+        yield assistant, music
+
+
+@pytest.fixture(scope="package")
+def strict_sites(
+    chromium: Any, report_collector: Collector, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Site, Site]]:
+    """Two sites whose session cookies are ``SameSite=Strict``."""
+    first, second = free_ports()
+    env = {"EXAMPLE_REPORT_URI": report_collector.url, "EXAMPLE_SESSION_SAMESITE": "Strict"}
+    assistant, music = two_sites(
+        tmp_path_factory.mktemp("strict"), ports=(first, second), hosts=HOSTS, env=env
     )
     with running(assistant, music, prepare=True):
         yield assistant, music

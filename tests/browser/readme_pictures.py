@@ -15,7 +15,7 @@ from playwright.sync_api import sync_playwright
 
 from example_project.sites import free_ports, running, two_sites
 
-from .conftest import ARGUMENTS, BROWSERS
+from .conftest import ARGUMENTS, BROWSERS, HOSTS
 from .test_linking import go_to_consent, wait_for_both_ways
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
@@ -31,7 +31,7 @@ def main() -> int:
     IMAGES.mkdir(exist_ok=True)
     first, second = free_ports()
     with tempfile.TemporaryDirectory() as data, sync_playwright() as playwright:
-        assistant, music = two_sites(Path(data), ports=(first, second))
+        assistant, music = two_sites(Path(data), ports=(first, second), hosts=HOSTS)
         with running(assistant, music, prepare=True):
             browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
             page = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light")
