@@ -22,6 +22,7 @@ class Id(enum.StrEnum):
     API_RETURN_TO = "reciprocal_oauth.E013"  #: ``API_RETURN_TO`` has an entry that is none.
     API_WITHOUT_PAGES = "reciprocal_oauth.E014"  #: The API is mounted, the pages are not.
     UNREACHED = "reciprocal_oauth.E017"  #: DOT no longer calls what this app relies on.
+    BASE_URL = "reciprocal_oauth.E020"  #: ``BASE_URL`` is no URL of a site.
     NO_ENDPOINT = "reciprocal_oauth.W001"  #: No token view is mounted.
     DERIVED_KEYS = "reciprocal_oauth.W002"  #: (deploy) no encryption keys of their own.
     LOOPBACK = "reciprocal_oauth.W003"  #: (deploy) peers on this machine may be called.
@@ -29,4 +30,6 @@ class Id(enum.StrEnum):
     SQLITE_DEFERRED = "reciprocal_oauth.W006"  #: SQLite fails where it should wait.
     CACHED_INTROSPECTION = "reciprocal_oauth.W007"  #: Narrowed tokens are felt late.
     NO_SWEEP = "reciprocal_oauth.W008"  #: Celery delivers, but beat sends no sweep.
+    NO_BASE_URL = "reciprocal_oauth.W020"  #: Several hosts, and nothing says which is the site's.
+    UNSOUND_BASE_URL = "reciprocal_oauth.W021"  #: People cannot come back to the site's own URL.
     NO_PAGES = "reciprocal_oauth.W005"  #: The pages, and with them the callback, are not mounted.

@@ -108,6 +108,13 @@ class Settings:
         return self._user.get("DELIVERIES_PER_PEER", 4)
 
     @property
+    def BASE_URL(self) -> str:
+        """Where this site is, as ``https://site.example``: what the redirect URIs and endpoints
+        begin with that other sites are given. Empty: the issuer (``OIDC_ISS_ENDPOINT``) tells it,
+        or else the host that a visitor names."""
+        return self._user.get("BASE_URL", "")
+
+    @property
     def ACCEPT_HANDOVERS(self) -> bool:
         """Whether the token endpoint takes hand-overs: whether this site can be party B."""
         return self._user.get("ACCEPT_HANDOVERS", True)

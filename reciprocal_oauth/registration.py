@@ -3,18 +3,17 @@
 Shared by the admin and the ``reciprocal_peer`` command.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.urls import NoReverseMatch, reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 from oauth2_provider.generators import generate_client_secret
 from oauth2_provider.models import get_application_model
 
-from . import scopes
+from . import scopes, site_address
 from .compat import oauth2_settings
 from .conf import settings
 from .models import Link, Peer
@@ -48,14 +47,14 @@ class Sheet:
     scope_there: str
 
 
-def sheet_for(peer: Peer, absolute: Callable[[str], str] = str) -> Sheet:
+def sheet_for(peer: Peer, base: str = "") -> Sheet:
     """The sheet for ``peer``.
 
-    :param absolute: makes a URL of a path; without it, the sheet has paths.
+    :param base: a :func:`site_address.base_url`; where it is empty, the sheet has paths.
     """
 
     def url(route: str, *args: str) -> str:
-        return absolute(path) if (path := _path(route, *args)) else ""
+        return site_address.url_of(route, *args, base=base)
 
     metadata = url("oauth2_provider:oauth-server-metadata")
     token_endpoint = url("oauth2_provider:token")
@@ -113,18 +112,6 @@ def doubt_about(peer: Peer) -> str:
         "No scope is set: this site asks the peer for none, and the peer may hold none here. "
         "A connection will hardly let either side do anything."
     )
-
-
-def callback_path(slug: str) -> str:
-    """Path of our callback for the peer called ``slug``; ``""`` where our pages are not mounted."""
-    return _path("reciprocal_oauth:callback", slug)
-
-
-def _path(route: str, *args: str) -> str:
-    try:
-        return reverse(route, args=args)
-    except NoReverseMatch:
-        return ""
 
 
 def application_is_fixed(peer: Peer) -> bool:

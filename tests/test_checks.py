@@ -93,6 +93,7 @@ def test_ids_are_unique_and_errors_and_warnings_are_told_apart() -> None:
         (checks.check_settings, False),
         (checks.check_urls, False),
         (checks.check_databases, False),
+        (checks.check_base_url, False),
         (checks.check_deployment, True),
     ],
 )
@@ -298,6 +299,77 @@ def test_a_short_lease(lease: float, total: float, short: bool) -> None:
 
     assert ids(messages) == ([Id.SHORT_LEASE] if short else [])
     assert all(isinstance(each, Warning) for each in messages)
+
+
+@pytest.mark.threat("L102")
+@pytest.mark.parametrize(
+    "base",
+    [
+        "site.example",
+        "/app",
+        "ftp://site.example",
+        "https://",
+        "https://site.example/?a=b",
+        "https://site.example/#a",
+        "https://someone@site.example",
+        "https://site.example:port",
+        "https://site example",
+    ],
+)
+def test_a_base_url_that_is_none(base: str) -> None:
+    (message,) = found(BASE_URL=base)
+
+    assert message.id == Id.BASE_URL
+    assert isinstance(message, Error)
+
+
+HOSTS_AND_WHAT_IS_SAID: list[tuple[list[str], dict[str, Any], dict[str, Any], list[str]]] = [
+    (["site.example"], {}, {}, []),
+    (["site.example", "localhost", "127.0.0.1"], {}, {}, []),
+    ([], {}, {"DEBUG": True}, []),
+    (["site.example", "www.site.example"], {}, {}, [Id.NO_BASE_URL]),
+    (["*"], {}, {}, [Id.NO_BASE_URL]),
+    ([".site.example"], {}, {}, [Id.NO_BASE_URL]),
+    (["*"], {"BASE_URL": "https://site.example"}, {}, []),
+    (["*"], {}, {"OIDC_ISS_ENDPOINT": "https://site.example/o"}, []),
+    ([".site.example"], {"BASE_URL": "https://www.site.example:8443/app"}, {}, []),
+    (["[::1]"], {"BASE_URL": "http://[::1]:8000"}, {}, []),
+    (["site.example"], {"BASE_URL": "https://old.example"}, {}, [Id.UNSOUND_BASE_URL]),
+    (
+        ["site.example"],
+        {},
+        {"OIDC_ISS_ENDPOINT": "https://old.example/o"},
+        [Id.UNSOUND_BASE_URL],
+    ),
+    (
+        ["site.example"],
+        {"BASE_URL": "http://site.example"},
+        {"SESSION_COOKIE_SECURE": True},
+        [Id.UNSOUND_BASE_URL],
+    ),
+    (["localhost"], {"BASE_URL": "http://localhost:8000"}, {"DEBUG": True}, []),
+    ([], {"BASE_URL": "http://localhost:8000"}, {"DEBUG": True}, []),
+    ([], {"BASE_URL": "http://site.example"}, {"DEBUG": True}, [Id.UNSOUND_BASE_URL]),
+]
+
+
+@pytest.mark.threat("L102")
+@pytest.mark.parametrize(("hosts", "ours", "others", "said"), HOSTS_AND_WHAT_IS_SAID)
+def test_a_site_that_does_not_know_where_it_is_or_is_not_there(
+    hosts: list[str],
+    ours: dict[str, Any],
+    others: dict[str, Any],
+    said: list[str],
+    settings: Any,
+) -> None:
+    settings.ALLOWED_HOSTS = hosts
+    for name, value in others.items():
+        if name.startswith("OIDC"):
+            settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, name: value}
+        else:
+            setattr(settings, name, value)
+
+    assert ids(found(**ours)) == said
 
 
 def test_many_faults_are_told_at_once() -> None:

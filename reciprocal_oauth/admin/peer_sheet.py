@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 from oauth2_provider.models import get_application_model
 
-from .. import registration
+from .. import registration, site_address
 from ..error_reports import holding_secrets
 from ..models import Peer
 from ..secret import Secret
@@ -115,7 +115,7 @@ class PeerSheetMixin(admin.ModelAdmin):
 
 
 def _lines(peer: Peer, request: HttpRequest) -> Iterator[tuple[str, str]]:
-    sheet = registration.sheet_for(peer, request.build_absolute_uri)
+    sheet = registration.sheet_for(peer, site_address.base_url(request))
     for name, value in vars(sheet).items():
         absent = gettext("none") if "scope" in name else gettext("not served here")
         yield str(_LABELS[name]), value or absent

@@ -18,7 +18,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
-from .. import access_there, registration
+from .. import access_there, registration, site_address
 from ..delivery import pausing
 from ..models import Link, Peer
 from ..party_a import resending
@@ -92,7 +92,8 @@ class PeerAdmin(
 
     def _told_first(self, request: HttpRequest) -> Any:
         """What a person has to do at the other site before there is anything to fill in."""
-        callback = registration.callback_path("SHORT-NAME")
+        base = site_address.base_url(request)
+        callback = site_address.url_of("reciprocal_oauth:callback", "SHORT-NAME", base=base)
         text = format_html(
             gettext(
                 "Register this site at the other one first: a confidential client, authorization "
@@ -100,7 +101,7 @@ class PeerAdmin(
                 "Then add an application for the other site here: confidential, authorization "
                 "code, with the redirect URI that the other site tells you."
             ),
-            format_html("<code>{}</code>", request.build_absolute_uri(callback)),
+            format_html("<code>{}</code>", callback),
         )
         return (_("Before you begin"), {"fields": (), "description": text})
 

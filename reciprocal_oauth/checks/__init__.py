@@ -4,6 +4,7 @@ No check opens a database connection, so peers are not checked here but when the
 """
 
 from ..check_ids import Id
+from .of_address import check_base_url
 from .of_settings import check_deployment, check_settings, check_sweep
 from .of_site import (
     check_databases,
@@ -16,6 +17,7 @@ from .of_site import (
 
 __all__ = [
     "Id",
+    "check_base_url",
     "check_databases",
     "check_deployment",
     "check_hooks",

@@ -211,6 +211,8 @@ class AuthorizationRequest(Row):
     code_verifier = EncryptedField(owner=("peer", "state_hash"), blank=True, default="")
     nonce = models.CharField(max_length=64, blank=True)
     redirect_uri = models.CharField(max_length=500)
+    #: The one in which the person began, for addresses that have the language in them.
+    language = models.CharField(max_length=35, blank=True, default="")
     return_to = models.CharField(max_length=300, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     answered_at = models.DateTimeField(null=True, blank=True)

@@ -7,10 +7,12 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import translation
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import View
 
+from .. import site_address
 from ..compat import login_not_required
 from ..error_reports import take_query
 from ..exceptions import AuthorizationFailed
@@ -50,6 +52,9 @@ class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
     @method_decorator(sensitive_variables())
     def post(self, request: HttpRequest, slug: str) -> HttpResponse:
         peer = get_object_or_404(Peer, slug=slug, enabled=True)
+        if site_address.cannot_come_back(request):
+            page = "reciprocal_oauth:list"
+            return SeeOther(site_address.url_of(page, base=site_address.base_url()))
         departure = authorization.begin(request, peer)
         response = SeeOther(departure.url.reveal())
         departure.bind_to_browser(response)
@@ -96,8 +101,9 @@ class CallbackView(ProtectedPageMixin, View):
 def _page_after(visit: AuthorizationRequest) -> str:
     """Where a person goes next: to the question, if there is one, else to the connection; where
     there is none, to the list, which says why."""
-    if visit.link:
-        name = "consent" if consent.can_answer(visit.link) else "link"
-        return reverse(f"reciprocal_oauth:{name}", args=[visit.link.pk])
-    page = reverse("reciprocal_oauth:list")
-    return f"{page}?attempt={visit.pk}" if visit.problem else page
+    with translation.override(visit.language or translation.get_language()):
+        if visit.link:
+            name = "consent" if consent.can_answer(visit.link) else "link"
+            return reverse(f"reciprocal_oauth:{name}", args=[visit.link.pk])
+        page = reverse("reciprocal_oauth:list")
+        return f"{page}?attempt={visit.pk}" if visit.problem else page

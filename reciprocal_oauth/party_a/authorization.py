@@ -6,12 +6,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.urls import reverse
+from django.utils.translation import get_language
 from django.views.decorators.debug import sensitive_variables
 from oauthlib.common import generate_token
 from oauthlib.oauth2 import WebApplicationClient
 
-from .. import scopes
+from .. import scopes, site_address
 from ..models import AuthorizationRequest, Peer
 from ..models.ledger import hash_of
 from ..protocol import OPENID
@@ -52,8 +52,8 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> Departure
     browser_key = visit_cookies.new_key()
     verifier = generate_token(64)
     nonce = secrets.token_urlsafe(24) if OPENID in scopes.split(peer.scope) else ""
-    callback = reverse("reciprocal_oauth:callback", args=[peer.slug])
-    redirect_uri = request.build_absolute_uri(callback)
+    base = site_address.base_url(request)
+    redirect_uri = site_address.url_of("reciprocal_oauth:callback", peer.slug, base=base)
     AuthorizationRequest.objects.create(
         user=request.user,  # type: ignore[misc]
         peer=peer,
@@ -63,6 +63,7 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> Departure
         nonce=nonce,
         redirect_uri=redirect_uri,
         return_to=return_to,
+        language=get_language() or "",
     )
     parameters = {
         "response_type": "code",

@@ -1,14 +1,13 @@
 """Sets up peers from the command line."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count, Q, QuerySet
 
-from reciprocal_oauth import access_there, peer_discovery, peer_test
+from reciprocal_oauth import access_there, peer_discovery, peer_test, site_address
 from reciprocal_oauth.delivery import pausing
 from reciprocal_oauth.exceptions import DecryptionError, PeerError
 from reciprocal_oauth.models import Link, Peer
@@ -71,7 +70,7 @@ class Command(BaseCommand):
             action.add_argument(
                 "--base-url",
                 metavar="URL",
-                help="where this site is, to print whole URLs in place of paths",
+                help="where this site is, in place of the setting BASE_URL",
             )
         for action in (add, show, listing, resume, test):
             action.add_argument("--json", action="store_true", help="print one JSON document")
@@ -88,7 +87,7 @@ class Command(BaseCommand):
         actions[action](options)
 
     def add(self, options: dict[str, Any]) -> None:
-        absolute = _absolute(options["base_url"])
+        base = _base_url(options["base_url"])
         read_secrets(options)
         redirect_uris = options["redirect_uri"]
         if isinstance(redirect_uris, str):  # call_command() was given one as it is.
@@ -109,24 +108,24 @@ class Command(BaseCommand):
             else:
                 resending.resume(peer)
         peer = _peers().get(pk=peer.pk)
-        sheet = sheet_for(peer, absolute)
+        sheet = sheet_for(peer, base)
         if options["json"]:
             secret = {"application_client_secret": made_up} if made_up else {}
             self.stdout.write(as_json({**_document(peer, sheet), "created": is_new, **secret}))
             return
         done = "added" if is_new else "updated"
         self.stdout.write(f"Peer {peer.slug} ({printable(peer.name)}) {done}.\n\n")
-        self.stdout.write(_sheet_text(sheet, made_up, has_paths=options["base_url"] is None))
+        self.stdout.write(_sheet_text(sheet, made_up, has_paths=not base))
 
     def show(self, options: dict[str, Any]) -> None:
-        absolute = _absolute(options["base_url"])
+        base = _base_url(options["base_url"])
         peer = _named(options["slug"])
-        sheet = sheet_for(peer, absolute)
+        sheet = sheet_for(peer, base)
         if options["json"]:
             self.stdout.write(as_json(_document(peer, sheet)))
             return
         self.stdout.write(_peer_text(peer) + "\n\n")
-        self.stdout.write(_sheet_text(sheet, has_paths=options["base_url"] is None))
+        self.stdout.write(_sheet_text(sheet, has_paths=not base))
 
     def list(self, options: dict[str, Any]) -> None:
         peers = _peers()
@@ -183,13 +182,12 @@ class Command(BaseCommand):
         self.stderr.write(self.style.WARNING(f"Warning: {text}"))
 
 
-def _absolute(base_url: str | None) -> Callable[[str], str]:
-    if base_url is None:
-        return str
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "?" in base_url:
+def _base_url(given: str | None) -> str:
+    if given is None:
+        return site_address.base_url()
+    if not site_address.is_base_url(given):
         raise CommandError("--base-url: Enter a URL such as https://this-site.example.")
-    return lambda path: base_url.rstrip("/") + path
+    return given.rstrip("/")
 
 
 def _peers() -> QuerySet[Peer]:
@@ -272,7 +270,10 @@ def _sheet_text(sheet: Sheet, made_up_secret: str = "", *, has_paths: bool) -> s
         rows.insert(1, ("its client secret here", made_up_secret))
     text = "Give this to the other site:\n" + columns(rows, indent="  ")
     if has_paths:
-        text += "\n\nWith --base-url URL, which says where this site is, the paths are whole URLs."
+        text += (
+            "\n\nWith --base-url URL, or the setting BASE_URL, which say where this site is, the "
+            "paths are whole URLs."
+        )
     if made_up_secret:
         text += "\n\nThe secret was made up just now. It is not shown again."
     return text

@@ -1,0 +1,71 @@
+"""Where the site says that it is: whether people and peers find it there."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.http.request import validate_host
+
+from .. import site_address
+from ..check_ids import Id
+from ..conf import settings
+
+_LOOPBACK = {".localhost", "localhost", "127.0.0.1", "[::1]"}
+
+
+@register(Tags.urls)
+def check_base_url(**kwargs: Any) -> list[CheckMessage]:
+    """``BASE_URL``, or the issuer in its place: whether it is a URL, and leads to this site."""
+    if not isinstance(getattr(django_settings, "RECIPROCAL_OAUTH", {}), Mapping):
+        return []  # E001 says so.
+    if not getattr(django_settings, "ROOT_URLCONF", None):
+        return []
+    given = settings.BASE_URL
+    if not isinstance(given, str):
+        return []  # E003 says so.
+    if given and not site_address.is_base_url(given):
+        return [
+            Error(
+                f'RECIPROCAL_OAUTH["BASE_URL"] is {given[:60]!r}, which is no URL of a site.',
+                hint='Write it like "https://site.example", without a query.',
+                id=Id.BASE_URL,
+            )
+        ]
+    base = site_address.configured_base_url()
+    return list(_doubts_about(base) if base else _no_base_url())
+
+
+def _no_base_url() -> Iterator[CheckMessage]:
+    public = set(django_settings.ALLOWED_HOSTS) - _LOOPBACK
+    if len(public) > 1 or any(host.startswith(("*", ".")) for host in public):
+        yield Warning(
+            "This site answers under several host names, and does not say which is its own: the "
+            "redirect URI that peers are given is another one for each.",
+            hint='Set RECIPROCAL_OAUTH["BASE_URL"] = "https://…", or OIDC_ISS_ENDPOINT in '
+            "OAUTH2_PROVIDER. A site of its own for each host needs settings of its own.",
+            id=Id.NO_BASE_URL,
+        )
+
+
+def _doubts_about(base: str) -> Iterator[CheckMessage]:
+    parts = urlsplit(base)
+    allowed = django_settings.ALLOWED_HOSTS
+    if not allowed and django_settings.DEBUG:
+        allowed = list(_LOOPBACK)  # As Django does.
+    host = parts.netloc.rpartition(":")[0] if parts.port else parts.netloc
+    if not validate_host(host.lower(), allowed):
+        yield Warning(
+            f"Peers send people back to {base}, and ALLOWED_HOSTS does not have that host.",
+            hint='Correct RECIPROCAL_OAUTH["BASE_URL"], or the issuer where that is not set, or '
+            "add the host to ALLOWED_HOSTS.",
+            id=Id.UNSOUND_BASE_URL,
+        )
+    if parts.scheme == "http" and django_settings.SESSION_COOKIE_SECURE:
+        yield Warning(
+            f"Peers send people back to {base}, where they are not signed in: the session's cookie "
+            "is sent by https only.",
+            hint='Set RECIPROCAL_OAUTH["BASE_URL"] to the URL with https.',
+            id=Id.UNSOUND_BASE_URL,
+        )
