@@ -89,22 +89,33 @@ class PeerRefused(PeerError):
     :param status: HTTP status of the answer.
     :param error: the error code of its body (RFC 6749, section 5.2), if it had a readable one.
     :param retry_after: seconds from its ``Retry-After`` header, if it had a readable one.
+    :param is_foreign: whether it came with a body that is no OAuth error: the page of a proxy, or
+        of a framework that did not let the request through.
     """
 
     def __init__(
-        self, log: str, *, status: int, error: str = "", retry_after: float | None = None
+        self,
+        log: str,
+        *,
+        status: int,
+        error: str = "",
+        retry_after: float | None = None,
+        is_foreign: bool = False,
     ) -> None:
         super().__init__(log)
         self.status = status
         self.error = error
         self.retry_after = retry_after
+        self.is_foreign = is_foreign
 
     @property
     def may_pass(self) -> bool:
-        """Whether it says nothing about what was sent: the peer is overloaded, or out of order."""
+        """Whether it says nothing about what was sent: the peer is overloaded, out of order, or not
+        let to speak for itself (a Django site with a wrong ``ALLOWED_HOSTS`` answers 400)."""
         return (
             self.status in (408, 425, 429)
             or self.status >= 500
+            or (self.status == 400 and self.is_foreign)
             or self.error in (TEMPORARILY_UNAVAILABLE, SERVER_ERROR)
         )
 

@@ -294,6 +294,7 @@ OUTAGES = [
     Reply(503, b""),
     Reply.json(400, error="temporarily_unavailable"),
     Reply.json(400, error="server_error"),
+    Reply(400, b"<!doctype html><h1>Bad Request (400)</h1>", {"Content-Type": "text/html"}),
 ]
 
 

@@ -91,15 +91,16 @@ def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.Answer:
 
 def refusal(answer: http.Answer) -> PeerRefused:
     """The error that an answer stands for which is no success."""
-    error = "" if answer.problem else _members(answer.body).get("error")
-    if not isinstance(error, str) or not _ERROR_CODE.fullmatch(error):
-        error = ""
+    said = None if answer.problem else _members(answer.body).get("error")
+    is_foreign = said is None and bool(answer.problem or answer.body.strip() not in (b"", b"{}"))
+    error = said if isinstance(said, str) and _ERROR_CODE.fullmatch(said) else ""
     log = f"HTTP {answer.status}" + (f" {error}" if error else " without a readable error")
     return PeerRefused(
         log,
         status=answer.status,
         error=error,
         retry_after=retry_after.seconds(answer.headers.get("Retry-After"), timezone.now()),
+        is_foreign=is_foreign,
     )
 
 

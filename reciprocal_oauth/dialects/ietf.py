@@ -96,12 +96,12 @@ def meaning_of(answer: Answer) -> SendAnswer:
         return SendAnswer(Meaning.ACCEPTED, f"HTTP {status}")
     if refusal.refuses_credentials:
         meaning = Meaning.CREDENTIALS_REFUSED
+    elif refusal.may_pass or status in (404, 405) or status < 400:
+        meaning = Meaning.RETRY
     elif status in (400, 401) and error in _ABOUT_THE_TOKEN:
         meaning = Meaning.STALE
     elif status == 410:
         meaning = Meaning.GONE
-    elif status in (404, 405, 408, 425, 429) or status >= 500 or status < 400:
-        meaning = Meaning.RETRY
     else:
         meaning = Meaning.REFUSED
     return SendAnswer(meaning, str(refusal), refusal.retry_after)

@@ -72,7 +72,7 @@ def _ask(
     except (PeerUnreachable, AddressRefused) as error:
         raise AuthorizationFailed(Problem.PEER_UNREACHABLE, str(error)) from error
     except PeerRefused as error:
-        reason = Problem.PEER_REFUSED if error.status < 500 else Problem.PEER_ERROR
+        reason = Problem.PEER_ERROR if error.may_pass else Problem.PEER_REFUSED
         raise AuthorizationFailed(reason, str(error)) from error
     except BadAnswer as error:
         raise AuthorizationFailed(Problem.BAD_ANSWER, str(error)) from error

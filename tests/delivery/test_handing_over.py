@@ -101,6 +101,7 @@ def test_any_200_is_accepted_but_not_done(reply: Reply, granted: Link, party_b: 
 
 
 RETRIED = [
+    Reply(400, b"<!doctype html><h1>Bad Request (400)</h1>", {"Content-Type": "text/html"}),
     Reply(404, b"not here"),
     Reply(405, b""),
     Reply(408, b""),
@@ -116,7 +117,7 @@ RETRIED = [
 ]
 
 
-@pytest.mark.threat("R3", "R6")
+@pytest.mark.threat("R3", "R6", "R62")
 @pytest.mark.parametrize("reply", RETRIED, ids=lambda each: str(each.status))
 def test_what_may_pass_is_tried_again(
     reply: Reply, granted: Link, party_b: Answers, fake_peer: FakePeer

@@ -22,6 +22,8 @@ pytestmark = pytest.mark.django_db
 HandOver = Callable[..., Any]
 State = InboxItem.State
 
+BAD_HOST = Reply(400, b"<!doctype html><h1>Bad Request (400)</h1>", {"Content-Type": "text/html"})
+
 
 @pytest.fixture
 def item(hand_over: HandOver, token_of_a: Any) -> InboxItem:
@@ -186,7 +188,12 @@ ANSWERS = [
     (Reply.json(400, error="invalid_client"), LATER, ""),
     (Reply.json(200, error="invalid_grant"), NEVER, Link.Reason.CODE_REFUSED),
     (Reply(204, b""), LATER, ""),
-    (Reply(400, b"<html>"), NEVER, Link.Reason.CODE_REFUSED),
+    (Reply(400, b""), NEVER, Link.Reason.CODE_REFUSED),
+    (Reply.json(400, error={"type": "OAuthException"}), NEVER, Link.Reason.CODE_REFUSED),
+    (Reply(400, b"<html>"), LATER, ""),
+    (Reply(400, b"Bad Request"), LATER, ""),
+    (Reply.json(400, message="no upstream"), LATER, ""),
+    (Reply(400, b"x" * 100_000), LATER, ""),
     (Reply.json(401, error="invalid_client"), LATER, ""),
     (Reply(410), NEVER, Link.Reason.GONE),
     (Reply(403), NEVER, Link.Reason.CODE_REFUSED),
@@ -283,6 +290,24 @@ def test_an_answer_that_was_spoilt_on_the_way_is_asked_for_again(
 
     codes = [request.form["code"] for request in fake_peer.requests]
     assert codes == ["code-of-party-a", "code-of-party-a", "another-code"]
+    assert Link.objects.get().is_two_way
+
+
+@pytest.mark.threat("R62")
+def test_a_peer_whose_framework_lets_nothing_through_for_an_hour_loses_no_link(
+    item: InboxItem, fake_peer: FakePeer
+) -> None:
+    """A Django site with a wrong ``ALLOWED_HOSTS``."""
+    fake_peer.answers["/token/"] = BAD_HOST
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for _ in range(60):
+            worker.drain()
+            clock.shift(60)
+        fake_peer.answers["/token/"] = token_response()
+        clock.shift(timedelta(hours=3))
+        worker.drain()
+
+    assert outcome(item) == (State.DONE, False)
     assert Link.objects.get().is_two_way
 
 
