@@ -11,7 +11,7 @@ from .application_view import ApplicationDelete
 from .authorization_view import AuthorizationView
 from .client_secrets import guarded
 from .introspection_view import IntrospectTokenView
-from .metadata_view import OAuthServerMetadataView
+from .metadata_view import ConnectDiscoveryInfoView, OAuthServerMetadataView
 from .registration_view import RegistrationManagementView
 from .token_view import TokenView
 
@@ -26,6 +26,7 @@ OURS: dict[str, View] = {
     "introspect": IntrospectTokenView.as_view(),
     "oauth-server-metadata": OAuthServerMetadataView.as_view(),
     "oauth-server-metadata-issuer": OAuthServerMetadataView.as_view(),
+    "oidc-connect-discovery-info": ConnectDiscoveryInfoView.as_view(),
 }
 #: Routes that programs post to. Many strip the last slash of an endpoint, and Django cannot lead a
 #: POST on to where the slash is.

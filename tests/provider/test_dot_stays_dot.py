@@ -423,7 +423,7 @@ def openid_documents(browser: Client, application: Any) -> Any:
     assert statuses(answers) == [200, 200, 200]
     assert answers[0][2]["userinfo_endpoint"] == "http://testserver/o/userinfo/"
     assert len(answers[2][2]["keys"]) == 1
-    return answers
+    return answers[2]
 
 
 def hybrid(browser: Client, application: Any) -> Any:
@@ -581,6 +581,19 @@ def test_the_metadata_of_the_server_differs_by_our_grant_alone(
     assert GRANT_TYPE not in dots[2]["grant_types_supported"]
     dots[2]["grant_types_supported"].append(GRANT_TYPE)
     assert ours == dots
+
+
+def test_the_openid_document_differs_by_what_the_other_one_lists_alone(
+    both_sites: Callable[..., tuple[Any, Any]],
+) -> None:
+    def documents(browser: Client, application: Any) -> Any:
+        openid = told(browser.get("/o/.well-known/openid-configuration"))
+        return openid, told(browser.get("/o/.well-known/oauth-authorization-server"))
+
+    ((ours, other), _), ((dots, _), _) = both_sites(documents, OIDC_ENABLED=True)
+
+    assert ours[:2] == dots[:2]
+    assert ours[2] == {**other[2], **dots[2]}
 
 
 def test_every_route_of_dot_is_there_under_its_name() -> None:

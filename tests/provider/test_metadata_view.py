@@ -51,3 +51,36 @@ def test_a_site_that_lists_the_grant_itself_has_it_once(
     document = client.get(f"/{WELL_KNOWN}").json()
 
     assert document["grant_types_supported"] == ["authorization_code", GRANT_TYPE]
+
+
+@pytest.mark.rfc("OpenID Connect Discovery 1.0", "4.2")
+@pytest.mark.usefixtures("openid_connect")
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_the_openid_document_lists_what_the_other_one_does(client: Client, slash: str) -> None:
+    response = client.get(f"/o/.well-known/openid-configuration{slash}")
+    other = client.get(f"/o/{WELL_KNOWN}").json()
+
+    document = response.json()
+    assert GRANT_TYPE in document["grant_types_supported"]
+    assert document["grant_types_supported"] == other["grant_types_supported"]
+    assert document["revocation_endpoint"] == "http://testserver/o/revoke_token/"
+    assert other.keys() <= document.keys()
+    assert document["issuer"] == "http://testserver/o"
+    assert document["userinfo_endpoint"] == "http://testserver/o/userinfo/"
+    assert response["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.usefixtures("openid_connect")
+def test_the_openid_document_of_a_site_that_takes_no_hand_overs(
+    client: Client, settings: Any
+) -> None:
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "ACCEPT_HANDOVERS": False}
+
+    document = client.get("/o/.well-known/openid-configuration").json()
+
+    assert GRANT_TYPE not in document["grant_types_supported"]
+    assert document["revocation_endpoint"]
+
+
+def test_a_site_that_is_no_openid_provider_has_no_openid_document(client: Client) -> None:
+    assert client.get("/o/.well-known/openid-configuration").status_code == 404
