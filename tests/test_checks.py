@@ -15,18 +15,23 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.checks import CheckMessage, Error, Warning, run_checks
 from django.core.checks.registry import registry
 from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpResponse
 from django.test import override_settings
-from django.urls import include, path
+from django.urls import include, path, re_path
+from django.views.generic import View
 from oauth2_provider import urls as dot_urls
+from oauth2_provider.views import AuthorizationView, ProtectedResourceView
 from oauth2_provider.views import TokenView as DOTTokenView
 
-from reciprocal_oauth import checks
+from reciprocal_oauth import checks, oauth2_urls
 from reciprocal_oauth.checks import Id
 from reciprocal_oauth.conf import Settings
 from reciprocal_oauth.delivery.dispatchers import Dispatcher
 from reciprocal_oauth.dialects.ietf import IETFDialect
+from reciprocal_oauth.provider.composition import composed_server
 from reciprocal_oauth.provider.token_view import TokenView
 
+from .dot import AuthorizationServerMixin
 from .reading import ROOT, rows_of
 
 CANARY = "canary-key"
@@ -456,6 +461,94 @@ def test_a_view_derived_from_ours(urls: Any) -> None:
         pass
 
     assert urls(path("t/", Own.as_view()), PAGES) == []
+
+
+@pytest.mark.parametrize("place", ["", "deep/"])
+def test_a_stock_view_that_ours_stands_before_is_not_led_to(urls: Any, place: str) -> None:
+    """A packaged URLconf, which the site cannot change."""
+    packaged = path(place, include([STOCK]))
+
+    assert urls(path(place, include([OURS])), packaged, PAGES) == []
+    assert ids(urls(packaged, path(place, include([OURS])), PAGES)) == [Id.STOCK_VIEW]
+
+
+def test_a_stock_view_that_another_page_stands_before_is_not_led_to(urls: Any) -> None:
+    assert ids(urls(path("o/token/", a_function), STOCK, PAGES)) == []
+
+
+@pytest.mark.parametrize(
+    "route", [re_path(r"^t/?$", DOTTokenView.as_view()), path("<int:n>/t/", DOTTokenView.as_view())]
+)
+def test_a_stock_view_by_any_kind_of_route(urls: Any, route: Any) -> None:
+    assert ids(urls(route, OURS, PAGES)) == [Id.STOCK_VIEW]
+
+
+class Made(AuthorizationServerMixin, View):
+    """A token view that is made of the mixin, as that of DOT is."""
+
+    def post(self, request: Any) -> Any:
+        return HttpResponse(self.create_token_response(request)[2])
+
+
+class MadeAndComposed(Made):
+    @classmethod
+    def get_server_class(cls) -> type:
+        return composed_server(super().get_server_class())
+
+
+def test_a_token_view_that_is_made_of_the_mixin_knows_no_reciprocal_grant(urls: Any) -> None:
+    assert ids(urls(path("t/", Made.as_view()), PAGES)) == [Id.STOCK_VIEW]
+
+
+def test_a_token_view_that_is_made_of_the_mixin_may_have_our_server(urls: Any) -> None:
+    assert urls(path("t/", MadeAndComposed.as_view()), PAGES) == []
+
+
+# What the include opens
+
+
+def opened(urls: Any, *patterns: Any) -> list[CheckMessage]:
+    urls(*patterns, PAGES)
+    return checks.check_opened()
+
+
+def own_list(view: Any = DOTTokenView) -> Any:
+    own = [
+        path("authorize/", AuthorizationView.as_view(), name="authorize"),
+        path("token/", view.as_view(), name="token"),
+    ]
+    return path("o/", include((own, "oauth2_provider")))
+
+
+@pytest.mark.threat("W90")
+@pytest.mark.parametrize("place", ["o/", "reciprocal/"])
+@pytest.mark.parametrize("view", [DOTTokenView, TokenView])
+def test_the_include_beside_a_list_of_the_sites_own(urls: Any, place: str, view: Any) -> None:
+    ours = path(place, include("reciprocal_oauth.oauth2_urls"))
+
+    (message,) = opened(urls, own_list(view), ours)
+
+    assert message.id == Id.OPENED
+    assert isinstance(message, Warning)
+    assert f"{place}applications/register/" in message.msg
+    assert f"{place}revoke_token/" in message.msg
+    assert f"{place}token/" not in message.msg
+    assert "core_urlpatterns" in str(message.hint)
+
+
+@pytest.mark.threat("W90")
+def test_nothing_more_is_opened(urls: Any) -> None:
+    core = path("r/", include((oauth2_urls.core_urlpatterns, "oauth2_provider")))
+    whole = opened(urls, OURS, *oauth2_urls.metadata_urlpatterns)
+
+    class Own(AuthorizationView):
+        pass
+
+    assert whole == []
+    assert opened(urls, own_list(), core) == []
+    assert opened(urls, path("o/authorize/", Own.as_view()), OURS) == []
+    assert opened(urls, path("api/", ProtectedResourceView.as_view()), OURS) == []
+    assert opened(urls, STOCK, OURS) == []
 
 
 def test_no_token_view(urls: Any) -> None:

@@ -11,9 +11,9 @@ from .of_site import (
     check_hooks,
     check_introspection,
     check_sqlite,
-    check_urls,
     require_toolkit,
 )
+from .of_urls import check_opened, check_urls
 
 __all__ = [
     "Id",
@@ -22,6 +22,7 @@ __all__ = [
     "check_deployment",
     "check_hooks",
     "check_introspection",
+    "check_opened",
     "check_settings",
     "check_sqlite",
     "check_sweep",

@@ -1,6 +1,5 @@
-"""How the app is put into the site: its URLs, its databases, and what stands beside it."""
+"""How the app is put into the site: its databases, and what stands beside it."""
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.apps import apps
@@ -8,18 +7,10 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import router
-from django.urls import URLPattern, URLResolver, get_resolver
-from django.utils.module_loading import import_string
 
 from ..check_ids import Id
 from ..compat import oauth2_settings
 from ..transactions import database
-
-#: The pages need each of these, or one derived from it.
-_PAGE_MIDDLEWARE = (
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-)
 
 
 def require_toolkit() -> None:
@@ -33,83 +24,6 @@ def require_toolkit() -> None:
             "reciprocal_oauth extends django-oauth-toolkit: add 'oauth2_provider' to "
             "INSTALLED_APPS beside 'reciprocal_oauth'."
         )
-
-
-@register(Tags.urls)
-def check_urls(**kwargs: Any) -> list[CheckMessage]:
-    """Which token views and pages the URLconf has, and what the pages need."""
-    from oauth2_provider.views import TokenView as DOTTokenView
-
-    from ..pages.connect import CallbackView
-    from ..provider.token_view import TokenView
-
-    if not getattr(django_settings, "ROOT_URLCONF", None):
-        return []
-    views = list(_views(get_resolver().url_patterns))
-    problems: list[CheckMessage] = [
-        Error(
-            f"The URL “{route}” leads to the token view of django-oauth-toolkit, which knows no "
-            "reciprocal grant.",
-            hint='Write path("o/", include("reciprocal_oauth.oauth2_urls")) in place of the '
-            "include of oauth2_provider.urls. A view of your own has to be derived from "
-            "reciprocal_oauth.provider.token_view.TokenView.",
-            id=Id.STOCK_VIEW,
-        )
-        for route, view in views
-        if issubclass(view, DOTTokenView) and not issubclass(view, TokenView)
-    ]
-    if not any(issubclass(view, DOTTokenView) for _, view in views):
-        problems.append(
-            Warning(
-                "No token view is mounted: peers can neither redeem codes here nor hand any over.",
-                hint='Add path("o/", include("reciprocal_oauth.oauth2_urls")) to the URLconf.',
-                id=Id.NO_ENDPOINT,
-            )
-        )
-    if any(issubclass(view, CallbackView) for _, view in views):
-        problems += _check_middleware()
-    else:
-        problems.append(
-            Warning(
-                "The pages are not mounted: nobody can connect, and peers have nowhere to come "
-                "back to.",
-                hint='Add path("connections/", include("reciprocal_oauth.urls")) to the URLconf.',
-                id=Id.NO_PAGES,
-            )
-        )
-    return problems
-
-
-def _views(patterns: Iterable[Any], prefix: str = "") -> Iterator[tuple[str, type]]:
-    """The route and class of every class-based view below ``patterns``."""
-    for entry in patterns:
-        route = prefix + str(entry.pattern)
-        if isinstance(entry, URLResolver):
-            yield from _views(entry.url_patterns, route)
-        elif isinstance(entry, URLPattern):
-            view = getattr(entry.callback, "view_class", None)
-            if isinstance(view, type):
-                yield route, view
-
-
-def _check_middleware() -> Iterator[CheckMessage]:
-    installed = [found for path in django_settings.MIDDLEWARE if (found := _imported(path))]
-    for path in _PAGE_MIDDLEWARE:
-        wanted = import_string(path)
-        if not any(isinstance(each, type) and issubclass(each, wanted) for each in installed):
-            yield Error(
-                f"The pages of reciprocal_oauth need {path}: a visit to a peer is bound to the "
-                "session and the user that began it.",
-                hint=f'Add "{path}" to MIDDLEWARE.',
-                id=Id.MIDDLEWARE,
-            )
-
-
-def _imported(path: str) -> Any:
-    try:
-        return import_string(path)
-    except ImportError:
-        return None  # Django says so itself when it loads the middleware.
 
 
 @register(Tags.models)

@@ -54,25 +54,26 @@ def _of_validator() -> Iterator[str]:
         # What oauthlib documents it calls; what DOT has for itself, DOT must.
         is_there = any(name in vars(each) for each in below)
         public = hasattr(RequestValidator, name)
-        if not is_there or not (public or _is_called(below, name)):
+        if not is_there or not (public or is_called(below, name)):
             yield f"OAuth2Validator.{name}"
 
 
 def _of_views() -> Iterator[str]:
     for view, name in _OF_VIEWS:
-        if not _is_called(getattr(views, view).__mro__, name):
+        if not is_called(getattr(views, view).__mro__, name):
             yield f"{view}.{name}"
 
 
 def _of_routes() -> Iterator[str]:
     from . import routes  # Whose views report what is missing here.
 
-    known = {pattern.name for pattern in urls.urlpatterns}
-    for name in sorted(set(routes.OURS) - known):
-        yield f"the route {name}"
+    mounted = {getattr(each.callback, "view_class", None) for each in urls.urlpatterns}
+    for view in routes.OURS:
+        if view not in mounted:
+            yield f"{view.__name__} by a route"
 
 
-def _is_called(classes: Iterable[type], name: str) -> bool:
+def is_called(classes: Iterable[type], name: str) -> bool:
     """Whether a method of ``classes``, other than the one of that name, mentions ``name``."""
     return any(
         name in _names(code)

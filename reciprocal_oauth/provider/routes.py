@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.urls import URLPattern, path
+from oauth2_provider import views
 
 from ..error_reports import holding_secrets
 from ..pages.protection import protected
@@ -17,16 +18,15 @@ from .token_view import TokenView
 
 View = Callable[..., Any]
 
-#: Our views by the names of the routes that lead to them.
-OURS: dict[str, View] = {
-    "authorize": AuthorizationView.as_view(),
-    "token": TokenView.as_view(),
-    "delete": ApplicationDelete.as_view(),
-    "dcr-register-management": RegistrationManagementView.as_view(),
-    "introspect": IntrospectTokenView.as_view(),
-    "oauth-server-metadata": OAuthServerMetadataView.as_view(),
-    "oauth-server-metadata-issuer": OAuthServerMetadataView.as_view(),
-    "oidc-connect-discovery-info": ConnectDiscoveryInfoView.as_view(),
+#: Our views by the views of DOT that they take the place of.
+OURS: dict[type, type] = {
+    views.ApplicationDelete: ApplicationDelete,
+    views.AuthorizationView: AuthorizationView,
+    views.ConnectDiscoveryInfoView: ConnectDiscoveryInfoView,
+    views.DynamicClientRegistrationManagementView: RegistrationManagementView,
+    views.IntrospectTokenView: IntrospectTokenView,
+    views.OAuthServerMetadataView: OAuthServerMetadataView,
+    views.TokenView: TokenView,
 }
 #: Routes that programs post to. Many strip the last slash of an endpoint, and Django cannot lead a
 #: POST on to where the slash is.
@@ -63,7 +63,9 @@ _PAGES = frozenset(
 
 
 def with_ours(patterns: Iterable[URLPattern]) -> list[URLPattern]:
-    """``patterns`` of DOT's, in their order and under their names, with our views."""
+    """``patterns``, DOT's or a list of the site's own, in their order and under their names: where
+    one leads to a view of DOT's that this app extends, it leads to ours. A view of the site's own
+    stays what it is."""
     return [ours for pattern in patterns for ours in _of(pattern)]
 
 
@@ -78,8 +80,14 @@ def _of(pattern: URLPattern) -> list[URLPattern]:
 
 
 def _view_of(pattern: URLPattern) -> View:
-    name = pattern.name or ""
     # Almost every view of DOT gets, makes or reads a token, a code or a secret; and clients
     # authenticate at more of them with each release.
-    view = guarded(OURS.get(name) or holding_secrets(pattern.callback))
-    return protected(view) if name in _PAGES else view
+    ours = OURS.get(getattr(pattern.callback, "view_class", View))
+    view = _like(ours, pattern.callback) if ours else holding_secrets(pattern.callback)
+    return protected(guarded(view)) if pattern.name in _PAGES else guarded(view)
+
+
+def _like(ours: Any, callback: Any) -> View:
+    """``ours`` as a view, with the arguments that ``callback`` was made with."""
+    view: View = ours.as_view(**callback.view_initkwargs)
+    return view

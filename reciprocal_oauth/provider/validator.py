@@ -49,6 +49,11 @@ class ReciprocalValidatorMixin(_Validator):
             # oauthlib has. A site's validator that has an opinion on ours has been heard.
             return grant_type == protocol.GRANT_TYPE
 
+    def _extract_basic_auth(self, request: Request) -> str | None:
+        # RFC 9110, section 11.1: the name of a scheme is case-insensitive. DOT knows one spelling.
+        scheme, _space, credentials = request.headers.get("HTTP_AUTHORIZATION", "").partition(" ")
+        return credentials if credentials and scheme.lower() == "basic" else None
+
     def _authenticate_basic_auth(self, request: Request) -> bool:
         # DOT reads the charset of the credentials from this attribute, and oauthlib lets a
         # parameter stand in for it: an unknown charset would be an error 500.

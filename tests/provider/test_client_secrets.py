@@ -321,6 +321,25 @@ def test_the_flood_is_turned_away_wherever_clients_authenticate(
         assert answers[-1].json() == {"error": "temporarily_unavailable"}
 
 
+@pytest.mark.rfc("9110", "11.1")
+@pytest.mark.threat("F23")
+@pytest.mark.parametrize("scheme", ["basic", "BASIC", "bAsIc"])
+def test_the_name_of_the_scheme_is_case_insensitive(
+    hand_over: HandOver, token_of_a: Any, application: Any, scheme: str
+) -> None:
+    credentials = basic(application.client_id, PEER_SECRET)["Authorization"].removeprefix("Basic")
+    headers = {"Authorization": scheme + credentials}
+
+    def answer(path: str, **parameters: str) -> int:
+        return int(post_form(Client(), parameters, headers, path).status_code)
+
+    assert hand_over(access_token=token_of_a.raw, headers=headers).status_code == 200
+    assert answer("/o/introspect/", token=token_of_a.raw) == 200
+    renewing = {"grant_type": "refresh_token", "refresh_token": token_of_a.raw_refresh}
+    assert answer("/o/token/", **renewing) == 200
+    assert answer("/o/revoke_token/", token=token_of_a.raw) == 200
+
+
 @pytest.mark.rfc("6749", "2.3")
 @pytest.mark.threat("B3", "F17")
 @pytest.mark.parametrize("grant", ["authorization_code", "refresh_token", "client_credentials"])

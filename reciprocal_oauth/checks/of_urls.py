@@ -1,0 +1,203 @@
+"""How the app is mounted in the site's URLconf, and what its pages need."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls.exceptions import Resolver404
+from django.utils.module_loading import import_string
+from django.utils.regex_helper import normalize
+
+from ..check_ids import Id
+
+#: The pages need each of these, or one derived from it.
+_PAGE_MIDDLEWARE = (
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+)
+
+
+@dataclass(frozen=True)
+class _Route:
+    """One route of the URLconf that leads to a class-based view.
+
+    :ivar shown: as the URLconf has it.
+    :ivar path: a path that matches it; ``None``: it has parameters.
+    """
+
+    shown: str
+    path: str | None
+    view: type
+    pattern: URLPattern
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether a request comes here, and is not taken by a route that stands before."""
+        if self.path is None:
+            return True
+        try:
+            match = get_resolver().resolve(self.path)
+        except Resolver404:
+            return False
+        return _class_of(match.func) is self.view
+
+
+@register(Tags.urls)
+def check_urls(**kwargs: Any) -> list[CheckMessage]:
+    """Which token views and pages the URLconf has, and what the pages need."""
+    from ..pages.connect import CallbackView
+
+    if not getattr(django_settings, "ROOT_URLCONF", None):
+        return []
+    routes = list(_routes())
+    endpoints = [route for route in routes if _issues_tokens(route.view)]
+    problems: list[CheckMessage] = [
+        Error(
+            f"The URL “{route.shown}” leads to a token view that knows no reciprocal grant: that "
+            "of django-oauth-toolkit, or one derived from it.",
+            hint='Write path("o/", include("reciprocal_oauth.oauth2_urls")) in place of the '
+            "include of oauth2_provider.urls, or only the lists of it that the site needs. "
+            "A view of your own has to be derived from "
+            "reciprocal_oauth.provider.token_view.TokenView.",
+            id=Id.STOCK_VIEW,
+        )
+        for route in endpoints
+        if not _takes_handovers(route.view) and route.is_reached
+    ]
+    if not endpoints:
+        problems.append(
+            Warning(
+                "No token view is mounted: peers can neither redeem codes here nor hand any over.",
+                hint='Add path("o/", include("reciprocal_oauth.oauth2_urls")) to the URLconf.',
+                id=Id.NO_ENDPOINT,
+            )
+        )
+    if any(issubclass(route.view, CallbackView) for route in routes):
+        problems += _check_middleware()
+    else:
+        problems.append(
+            Warning(
+                "The pages are not mounted: nobody can connect, and peers have nowhere to come "
+                "back to.",
+                hint='Add path("connections/", include("reciprocal_oauth.urls")) to the URLconf.',
+                id=Id.NO_PAGES,
+            )
+        )
+    return problems
+
+
+@register(Tags.urls)
+def check_opened(**kwargs: Any) -> list[CheckMessage]:
+    """A site that mounts some of DOT's views itself has left the others out on purpose; the whole
+    include would open them."""
+    from .. import oauth2_urls
+
+    if not getattr(django_settings, "ROOT_URLCONF", None):
+        return []
+    included, parts = (
+        {id(pattern) for pattern in patterns}
+        # The metadata documents stand at the root beside the include.
+        for patterns in (oauth2_urls.urlpatterns, oauth2_urls.metadata_urlpatterns)
+    )
+    routes = [route for route in _routes() if id(route.pattern) not in parts]
+    own = [route for route in routes if id(route.pattern) not in included]
+    chosen = {base for route in own for base in _of_dot(route.view)}
+    # One that overrides single views of the include has classes of its own for them.
+    has_list = any(_of_dot(route.view) and _is_stock(route.view) for route in own)
+    opened = [
+        route.shown
+        for route in routes
+        if id(route.pattern) in included and route.pattern.name
+        if not chosen.intersection(_of_dot(route.view)) and route.is_reached
+    ]
+    if not has_list or not opened:
+        return []
+    return [
+        Warning(
+            "The site has a list of its own of the views of django-oauth-toolkit, and including "
+            f"reciprocal_oauth.oauth2_urls opens more: {', '.join(opened)}.",
+            hint="Mount only the lists of that module that the site needs, such as "
+            "core_urlpatterns, or have its with_ours() look through the site's own list.",
+            id=Id.OPENED,
+        )
+    ]
+
+
+def _of_dot(view: type) -> set[type | None]:
+    """The views that DOT's routes lead to, and that ``view`` is or is derived from."""
+    from oauth2_provider import urls
+
+    return {_class_of(pattern) for pattern in urls.urlpatterns}.intersection(view.__mro__)
+
+
+def _is_stock(view: type) -> bool:
+    return view.__module__.partition(".")[0] in ("oauth2_provider", __package__.partition(".")[0])
+
+
+def _issues_tokens(view: type) -> bool:
+    """Whether ``view`` is a token endpoint: DOT's, or one that is made of DOT's mixin."""
+    from oauth2_provider.views import TokenView
+
+    from ..provider.hooks import is_called
+
+    is_made_of_mixin = hasattr(view, "get_server_class") and is_called(
+        view.__mro__, "create_token_response"
+    )
+    return issubclass(view, TokenView) or is_made_of_mixin
+
+
+def _takes_handovers(view: Any) -> bool:
+    """Whether ``view`` has the reciprocal grant: it is ours, or has a server class that has it."""
+    from ..provider.server import ReciprocalServerMixin
+    from ..provider.token_view import TokenView
+
+    return issubclass(view, TokenView) or issubclass(view.get_server_class(), ReciprocalServerMixin)
+
+
+def _routes() -> Iterator[_Route]:
+    return _below(get_resolver().url_patterns, "", "/")
+
+
+def _below(patterns: Iterable[Any], shown: str, path: str | None) -> Iterator[_Route]:
+    for entry in patterns:
+        here, sample = shown + str(entry.pattern), _sample(entry, path)
+        if isinstance(entry, URLResolver):
+            yield from _below(entry.url_patterns, here, sample)
+        elif isinstance(entry, URLPattern) and (view := _class_of(entry)):
+            yield _Route(here, sample, view, entry)
+
+
+def _sample(entry: Any, path: str | None) -> str | None:
+    """``path`` with a text that ``entry`` matches; ``None`` where that takes parameters."""
+    if path is None:
+        return None
+    text, parameters = normalize(entry.pattern.regex.pattern)[0]
+    return None if parameters else path + text.replace("%%", "%")
+
+
+def _class_of(view: Any) -> type | None:
+    found = getattr(getattr(view, "callback", view), "view_class", None)
+    return found if isinstance(found, type) else None
+
+
+def _check_middleware() -> Iterator[CheckMessage]:
+    installed = [found for path in django_settings.MIDDLEWARE if (found := _imported(path))]
+    for path in _PAGE_MIDDLEWARE:
+        wanted = import_string(path)
+        if not any(isinstance(each, type) and issubclass(each, wanted) for each in installed):
+            yield Error(
+                f"The pages of reciprocal_oauth need {path}: a visit to a peer is bound to the "
+                "session and the user that began it.",
+                hint=f'Add "{path}" to MIDDLEWARE.',
+                id=Id.MIDDLEWARE,
+            )
+
+
+def _imported(path: str) -> Any:
+    try:
+        return import_string(path)
+    except ImportError:
+        return None  # Django says so itself when it loads the middleware.
