@@ -8,10 +8,13 @@ How often a peer is asked is counted on the link: a peer that refuses is asked l
 and after a while no more; one that asks to be left alone is left alone.
 """
 
+import logging
 import secrets
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
+from django.db import DatabaseError, InterfaceError
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -31,7 +34,15 @@ from .models import Link, OutboxItem, Peer
 from .protocol import INVALID_GRANT
 from .retry import RetryPolicy
 from .secret import Secret
-from .transactions import atomic, release_connections, require_no_transaction
+from .transactions import (
+    atomic,
+    release_connections,
+    require_no_transaction,
+    saved_at_last,
+    tried_again,
+)
+
+logger = logging.getLogger("reciprocal_oauth")
 
 #: Pauses, in seconds, of whoever waits for the refresh of another: the first one, and the longest.
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.05, 0.4
@@ -84,8 +95,10 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
                 continue
             raise NotLinked(f"The access of link {link.pk} ran out and cannot be renewed.")
         _require_that_it_may_be_asked(link)
+        # Others may refresh from then on.
+        lease_ends = time.monotonic() + settings.LEASE_SECONDS
         if owner := _take_lease(link):
-            if (token := _refresh(link, owner, not_this)) is not None:
+            if (token := _refresh(link, owner, not_this, lease_ends)) is not None:
                 return token
         elif time.monotonic() >= give_up:
             raise PeerUnreachable(f"Link {link.pk} is being refreshed elsewhere for too long.")
@@ -133,6 +146,7 @@ def _require_that_it_may_be_asked(link: Link) -> None:
         )
 
 
+@tried_again
 def _take_lease(link: Link) -> str | None:
     """The name under which the lease is ours; ``None``: somebody else has it, or the peer has just
     asked to be left alone."""
@@ -148,13 +162,19 @@ def _take_lease(link: Link) -> str | None:
 
 def _give_lease_back(link: Link, owner: str) -> None:
     # A worker that was held up may come back when another one has the lease.
-    Link.objects.filter(pk=link.pk, refresh_lease_owner=owner).update(
-        refresh_lease_until=None, refresh_lease_owner=""
-    )
+    mine = Link.objects.filter(pk=link.pk, refresh_lease_owner=owner)
+    try:
+        tried_again(mine.update)(refresh_lease_until=None, refresh_lease_owner="")
+    except (DatabaseError, InterfaceError):
+        # What came of the refresh counts, also that nothing did; the lease runs out.
+        logger.warning("The refresh lease of link %s could not be given back", link.pk)
 
 
-def _refresh(link: Link, owner: str, not_this: Secret | None) -> Secret | None:
-    """Refresh, holding the lease. ``None``: the link was changed while we asked; look again."""
+def _refresh(link: Link, owner: str, not_this: Secret | None, lease_ends: float) -> Secret | None:
+    """Refresh, holding the lease. ``None``: the link was changed while we asked; look again.
+
+    :param lease_ends: when, by ``time.monotonic()``.
+    """
     try:
         # Somebody may have finished between our reading and our lease.
         _read_again(link)
@@ -163,7 +183,7 @@ def _refresh(link: Link, owner: str, not_this: Secret | None) -> Secret | None:
         used = link.refresh_token
         if not used:
             return None
-        return _keep(link, used, dialect_of(link.peer).refresh(link.peer, used))
+        return _keep(link, used, dialect_of(link.peer).refresh(link.peer, used), lease_ends)
     except PeerRefused as error:
         # Said to a worker that was held up, it is no news of the token that is stored by now.
         still = Q(refresh_token=used, refresh_lease_owner=owner)
@@ -201,9 +221,10 @@ def _postpone(link: Link, refused: PeerRefused, pause: float, *, still: Q) -> No
     if pause:
         values["refresh_not_before"] = timezone.now() + timedelta(seconds=pause)
     if values:
-        Link.objects.filter(still, pk=link.pk).update(**values)
+        tried_again(Link.objects.filter(still, pk=link.pk).update)(**values)
 
 
+@tried_again
 def ask_again(peer: Peer) -> None:
     """Have ``peer`` asked to refresh at once, with every link that it has refused: what was wrong
     has been corrected."""
@@ -212,11 +233,23 @@ def ask_again(peer: Peer) -> None:
     )
 
 
-def _keep(link: Link, used: Secret, answer: TokenAnswer) -> Secret | None:
-    """Store what ``used`` was refreshed to, unless the link was changed while we asked."""
+def _keep(link: Link, used: Secret, answer: TokenAnswer, lease_ends: float) -> Secret | None:
+    """Store what ``used`` was refreshed to, unless the link was changed while we asked. The peer
+    may have ended ``used`` with its answer, so what it gave must not be lost to a database that
+    fails now."""
     expired = link.access_token
     store(link, answer, asked_scope=link.outgoing_scope)
     values = {field: getattr(link, field) for field in _OF_AN_ANSWER}
+
+    def save() -> Secret | None:
+        return _save_renewed(link, used, expired, answer, values)
+
+    return saved_at_last(f"The renewed tokens of link {link.pk}", save, until=lease_ends)
+
+
+def _save_renewed(
+    link: Link, used: Secret, expired: Secret, answer: TokenAnswer, values: dict[str, Any]
+) -> Secret | None:
     if _with_token(link, used).update(**values, updated_at=timezone.now()):
         return answer.access_token
     now = Link.objects.filter(pk=link.pk).first()
@@ -236,6 +269,7 @@ def _holds(link: Link, access_token: Secret, refresh_token: Secret) -> bool:
         return False
 
 
+@tried_again
 def give_back(link: Link, answer: TokenAnswer, *, used: Secret | None = None) -> None:
     """Have the tokens in ``answer`` revoked at the peer: ``link`` has been deleted, ended or given
     newer ones since it was asked, so nobody will use them, and they must not live on there.

@@ -30,6 +30,7 @@ class Id(enum.StrEnum):
     SQLITE_DEFERRED = "reciprocal_oauth.W006"  #: SQLite fails where it should wait.
     CACHED_INTROSPECTION = "reciprocal_oauth.W007"  #: Narrowed tokens are felt late.
     NO_SWEEP = "reciprocal_oauth.W008"  #: Celery delivers, but beat sends no sweep.
+    ISOLATION = "reciprocal_oauth.W019"  #: The database does not work at READ COMMITTED.
     NO_BASE_URL = "reciprocal_oauth.W020"  #: Several hosts, and nothing says which is the site's.
     UNSOUND_BASE_URL = "reciprocal_oauth.W021"  #: People cannot come back to the site's own URL.
     OPENED = "reciprocal_oauth.W018"  #: Our include opens more than the site has mounted.

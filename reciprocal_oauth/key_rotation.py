@@ -16,6 +16,7 @@ from django.db.models import Model, QuerySet
 from .exceptions import DecryptionError
 from .models.fields import EncryptedField
 from .secret import Secret, is_current, reencrypted
+from .transactions import tried_again
 
 #: Rows that are read at once.
 BATCH_ROWS = 500
@@ -77,7 +78,8 @@ def _rotate(rows: QuerySet[Any], row: Any, name: str, dry_run: bool) -> Outcome 
             fresh = Secret(ciphertext=reencrypted(stored, place))
         except DecryptionError:
             return Outcome.UNREADABLE
-        if dry_run or rows.filter(pk=row.pk, **{name: secret}).update(**{name: fresh}):
+        unchanged = rows.filter(pk=row.pk, **{name: secret})
+        if dry_run or tried_again(unchanged.update)(**{name: fresh}):
             return Outcome.ROTATED
         row = rows.filter(pk=row.pk).first()
     return None

@@ -13,7 +13,7 @@ from . import access_here, signals
 from .models import InboxItem, Link, LinkEvent, OutboxItem, Step
 from .models.events import record
 from .secret import Secret
-from .transactions import atomic
+from .transactions import atomic, tried_again
 
 Reason = Link.Reason
 
@@ -86,6 +86,7 @@ def lose_incoming(link: Link, reason: str) -> None:
     )
 
 
+@tried_again
 def _break(
     link: Link,
     direction: str,
@@ -125,6 +126,7 @@ def note_two_way(link: Link) -> None:
         signals.send_after_commit(signals.linked_both_ways, Link, link=link)
 
 
+@tried_again
 def end(link: Link, reason: str, *, revoke_there: bool) -> bool:
     """End ``link``: the peer's tokens here die at once, ours are forgotten, deliveries stop.
 

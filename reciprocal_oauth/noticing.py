@@ -23,7 +23,7 @@ from oauth2_provider.models import get_refresh_token_model
 from . import access_here, lifecycle
 from .models import Link
 from .models.reasons import LOST_HERE
-from .transactions import atomic, on_commit
+from .transactions import atomic, on_commit, tried_again
 
 logger = logging.getLogger("reciprocal_oauth")
 
@@ -149,6 +149,7 @@ def _suspects(links: QuerySet[Link]) -> Iterator[Any]:
         batch = list(suspects.filter(pk__gt=batch[-1]).values_list("pk", flat=True)[:BATCH_ROWS])
 
 
+@tried_again
 def _notice(pk: Any, gone: _Gone, run_out: set[Any]) -> bool:
     """:returns: whether the link says now that the peer's access has ended."""
     with atomic():

@@ -18,7 +18,7 @@ from .compat import oauth2_settings
 from .conf import settings
 from .models import Link, Peer
 from .secret import Secret
-from .transactions import atomic
+from .transactions import atomic, tried_again
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,7 @@ def _mark(application: Any) -> str:
     return salted_hmac(salt, stored, algorithm="sha256").hexdigest()
 
 
+@tried_again
 @sensitive_variables()
 def replace_secret(peer: Peer, mark: str) -> Secret | None:
     """Give the peer a new client secret here; the one before stops working at once.

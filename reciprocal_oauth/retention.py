@@ -22,7 +22,7 @@ from .models import (
     QueueItem,
     ReciprocalCode,
 )
-from .transactions import atomic
+from .transactions import atomic, tried_again
 
 #: Rows that one transaction deletes: it is over in milliseconds, and SQLite takes 999 parameters.
 BATCH_ROWS = 500
@@ -82,6 +82,7 @@ def _next_batch(rows: QuerySet[Any], last: Any) -> Sequence[Any]:
     return list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH_ROWS])
 
 
+@tried_again
 def _delete_batch(batch: QuerySet[Any]) -> int:
     with atomic():
         if batch.model is Link:

@@ -1,5 +1,6 @@
 """System checks: each id, that it is registered, and that a sound site has none."""
 
+import enum
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -632,6 +633,46 @@ def test_sqlite_that_does_not_wait(
     settings.DATABASES = {"default": database}
 
     assert ids(checks.check_sqlite()) == [Id.SQLITE_DEFERRED] * warned
+
+
+class IsolationLevel(enum.IntEnum):
+    """As that of psycopg, which need not be installed."""
+
+    READ_COMMITTED = 2
+    REPEATABLE_READ = 3
+    SERIALIZABLE = 4
+
+
+@pytest.mark.threat("R71")
+@pytest.mark.parametrize(
+    ("engine", "options", "named"),
+    [
+        ("postgresql", {}, ""),
+        ("postgresql", {"isolation_level": IsolationLevel.READ_COMMITTED}, ""),
+        ("postgresql", {"isolation_level": IsolationLevel.REPEATABLE_READ}, "REPEATABLE READ"),
+        ("postgresql", {"isolation_level": IsolationLevel.SERIALIZABLE}, "SERIALIZABLE"),
+        ("postgresql", {"options": "-c default_transaction_isolation=serializable"}, "SERIALIZ"),
+        (
+            "postgresql",
+            {"options": r"-c default_transaction_isolation=repeatable\ read -c x=y"},
+            "REPEATABLE READ:",
+        ),
+        ("mysql", {}, ""),
+        ("mysql", {"isolation_level": "read committed"}, ""),
+        ("mysql", {"isolation_level": "repeatable read"}, "REPEATABLE READ"),
+        ("sqlite3", {"isolation_level": "IMMEDIATE"}, ""),
+    ],
+)
+def test_a_database_that_does_not_show_what_others_have_committed(
+    settings: Any, engine: str, options: dict[str, Any], named: str
+) -> None:
+    database = {"ENGINE": f"django.db.backends.{engine}", "OPTIONS": options}
+    settings.DATABASES = {"default": database}
+
+    found = checks.check_isolation()
+
+    assert ids(found) == [Id.ISOLATION] * bool(named)
+    assert all(named in message.msg for message in found)
 
 
 @pytest.mark.threat("S12")

@@ -10,6 +10,7 @@ from .of_site import (
     check_databases,
     check_hooks,
     check_introspection,
+    check_isolation,
     check_sqlite,
     require_toolkit,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "check_deployment",
     "check_hooks",
     "check_introspection",
+    "check_isolation",
     "check_opened",
     "check_settings",
     "check_sqlite",

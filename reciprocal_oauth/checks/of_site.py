@@ -1,5 +1,6 @@
 """How the app is put into the site: its databases, and what stands beside it."""
 
+import re
 from typing import Any
 
 from django.apps import apps
@@ -81,6 +82,38 @@ def check_hooks(**kwargs: Any) -> list[CheckMessage]:
         )
         for name in hooks.unreached()
     ]
+
+
+@register(Tags.models)
+def check_isolation(**kwargs: Any) -> list[CheckMessage]:
+    """Whoever waits for a lock has to see afterwards what was done meanwhile: only READ COMMITTED
+    gives that. Looks at the settings only."""
+    alias = database()
+    configured = django_settings.DATABASES.get(alias, {})
+    options = configured.get("OPTIONS", {})
+    level = options.get("isolation_level")
+    named = getattr(level, "name", level) or _isolation_of(str(options.get("options") or ""))
+    name = str(named or "").upper().replace("_", " ").strip()
+    is_asked = any(vendor in configured.get("ENGINE", "") for vendor in ("postg", "mysql"))
+    if not is_asked or name in ("", "READ COMMITTED"):
+        return []
+    return [
+        Warning(
+            f"The database works at {name}: requests and deliveries that meet fail there, some "
+            "even when they are tried again, and a peer may be called more often at once than "
+            "DELIVERIES_PER_PEER says.",
+            hint=f'Remove the isolation level from DATABASES["{alias}"]["OPTIONS"]: at READ '
+            "COMMITTED, the default, this app takes the locks that it needs.",
+            id=Id.ISOLATION,
+        )
+    ]
+
+
+def _isolation_of(options: str) -> str:
+    """The level in the options for the server, such as
+    ``-c default_transaction_isolation=serializable``."""
+    found = re.search(r"default_transaction_isolation\s*=\s*((?:\\ |[\w-])+)", options)
+    return found[1].replace("\\", "") if found else ""
 
 
 @register(Tags.security)

@@ -9,7 +9,7 @@ from django.utils import timezone
 from .. import access_there, signals
 from ..exceptions import DecryptionError, PeerRefused
 from ..models import Peer, Reason
-from ..transactions import atomic
+from ..transactions import atomic, tried_again
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
@@ -35,6 +35,7 @@ def reason_in(refused: PeerRefused) -> Reason | None:
     return Reason.GONE if refused.status == 410 else None
 
 
+@tried_again
 def pause(peer: Peer, reason: str) -> bool:
     """Let the rows of a peer wait, in both queues. Announced once, after commit.
 
@@ -73,6 +74,7 @@ def _would_be_called_alike(stored: Peer, called: Peer) -> bool:
         return False  # It was written with a key that came later than what was sent.
 
 
+@tried_again
 def resume(peer: Peer) -> bool:
     """Work on the rows of ``peer`` again.
 

@@ -24,7 +24,7 @@ from django.utils import timezone
 from ..conf import settings
 from ..exceptions import LeaseLost
 from ..models import ClaimGate, InboxItem, OutboxItem, Peer, QueueItem
-from ..transactions import atomic, database
+from ..transactions import atomic, database, tried_again
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
@@ -153,24 +153,7 @@ def _claim_of(
         taken = _compare_and_set(model, peer, pks, limit, values)
         return list(_rows(model).filter(pk__in=taken, lease_owner=owner)) if taken else []
     try:
-        with atomic():
-            if not ClaimGate.objects.select_for_update().filter(pk=peer):
-                raise _NoGate
-            # By their keys: MariaDB would lock on the way through the index of what is due, against
-            # the order of those who give rows back.
-            due = _rows(model).filter(_is_due(), pk__in=pks).order_by(*_ORDER)
-            # Counted after the gate has opened: what was claimed meanwhile is among it.
-            due = due.annotate(held=_held(peer))
-            found = due.select_for_update(skip_locked=_can_skip_locked())[:limit]
-            items = [item for n, item in enumerate(found) if item.held + n < _share()]
-            if items:
-                _rows(model).filter(pk__in=[item.pk for item in items]).update(**values)
-            elif found:
-                raise _HasItsShare
-            for item in items:
-                item.state, item.lease_owner = State.CLAIMED, owner
-                item.attempts += 1
-            return items
+        return _claim_behind_the_gate(model, peer, pks, limit, values)
     except _NoGate:
         # Outside of that transaction: who meets another's new gate holds a share of it, and two of
         # them that then wanted it whole would be a deadlock on MariaDB.
@@ -178,6 +161,31 @@ def _claim_of(
         if not ClaimGate.objects.using(database()).filter(pk=peer).exists():
             return []  # MariaDB also ignores that the peer has just been deleted.
         return _claim_of(model, peer, pks, limit, owner)
+
+
+@tried_again
+def _claim_behind_the_gate(
+    model: type[Item], peer: Any, pks: Sequence[Any], limit: int, values: dict[str, Any]
+) -> Sequence[Item]:
+    """:raises _NoGate, _HasItsShare: see there."""
+    with atomic():
+        if not ClaimGate.objects.select_for_update().filter(pk=peer):
+            raise _NoGate
+        # By their keys: MariaDB would lock on the way through the index of what is due, against
+        # the order of those who give rows back.
+        due = _rows(model).filter(_is_due(), pk__in=pks).order_by(*_ORDER)
+        # Counted after the gate has opened: what was claimed meanwhile is among it.
+        due = due.annotate(held=_held(peer))
+        found = due.select_for_update(skip_locked=_can_skip_locked())[:limit]
+        items = [item for n, item in enumerate(found) if item.held + n < _share()]
+        if items:
+            _rows(model).filter(pk__in=[item.pk for item in items]).update(**values)
+        elif found:
+            raise _HasItsShare
+        for item in items:
+            item.state, item.lease_owner = State.CLAIMED, values["lease_owner"]
+            item.attempts += 1
+        return items
 
 
 class _NoGate(Exception):
@@ -209,7 +217,7 @@ def _compare_and_set(
     for pk in pks:
         if len(taken) == min(limit, room):
             break
-        if row.filter(pk=pk).update(**values):
+        if tried_again(row.filter(pk=pk).update)(**values):
             taken.append(pk)
     return taken
 
@@ -286,6 +294,7 @@ def _is_due() -> Q:
     return waiting | Q(state=State.CLAIMED, lease_until__lt=Now())
 
 
+@tried_again
 def _update(item: QueueItem, **values: Any) -> None:
     mine = _rows(type(item)).filter(pk=item.pk, state=State.CLAIMED, lease_owner=item.lease_owner)
     if not mine.update(**values):

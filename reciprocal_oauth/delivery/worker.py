@@ -14,7 +14,7 @@ from .. import signals
 from ..exceptions import LeaseLost
 from ..models import InboxItem, Link, OutboxItem, Peer, QueueItem
 from ..retry import RetryPolicy
-from ..transactions import atomic, delivering
+from ..transactions import atomic, delivering, tried_again
 from . import pausing, queue
 from .outcomes import Accepted, Cancelled, Dead, Done, Outcome, Recorded, Retry
 from .queue import Look
@@ -205,14 +205,16 @@ def _try_again(item: QueueItem, step: Step, retry: Retry) -> None:
     queue.release(item, QueueItem.State.PENDING, _in(wait), last_error=last_error)
 
 
+@tried_again
 def _give_up(item: Any, step: Step, error: str, reason: str) -> None:
     with atomic():
         # The link before its rows, as everywhere: a redemption that runs would wait for the row.
         Link.objects.select_for_update().filter(pk=item.link_id).first()
         _finish(item, step, QueueItem.State.DEAD, last_error=error[:_ERROR_LENGTH], reason=reason)
-        item.refresh_from_db()
-        step.given_up(item, reason, error)
-        signals.send_after_commit(signals.delivery_dead, type(item), item=item)
+        # Not into ``item``, whose lease is needed again where this is repeated.
+        dead: Any = type(item)._default_manager.get(pk=item.pk)
+        step.given_up(dead, reason, error)
+        signals.send_after_commit(signals.delivery_dead, type(item), item=dead)
     logger.warning("%s was given up: %s", item, error, extra={"action": "given_up"})
 
 

@@ -19,7 +19,7 @@ from ..exceptions import AuthorizationFailed
 from ..models import AuthorizationRequest, Peer
 from ..party_a import authorization, callback, consent, returning
 from ..party_a.exchange import exchange
-from ..transactions import outside_transactions
+from ..transactions import outside_transactions, tried_again
 from . import same_site
 from .protection import ProtectedPageMixin
 
@@ -94,7 +94,7 @@ class CallbackView(ProtectedPageMixin, View):
             except AuthorizationFailed as failed:
                 logger.warning("Connecting to peer %s failed: %s", peer.slug, failed)
                 visit.problem = failed.reason
-                visit.save(update_fields=["problem"])
+                tried_again(visit.save)(update_fields=["problem"])
         return SeeOther(returning.address(visit) or _page_after(visit))
 
 

@@ -16,6 +16,7 @@ from ..models import AuthorizationRequest, Peer
 from ..models.ledger import hash_of
 from ..protocol import OPENID
 from ..secret import Secret
+from ..transactions import tried_again
 from . import visit_cookies
 
 
@@ -54,7 +55,7 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> Departure
     nonce = secrets.token_urlsafe(24) if OPENID in scopes.split(peer.scope) else ""
     base = site_address.base_url(request)
     redirect_uri = site_address.url_of("reciprocal_oauth:callback", peer.slug, base=base)
-    AuthorizationRequest.objects.create(
+    tried_again(AuthorizationRequest.objects.create)(
         user=request.user,  # type: ignore[misc]
         peer=peer,
         state_hash=hash_of(state),

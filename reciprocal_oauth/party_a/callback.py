@@ -18,6 +18,7 @@ from ..models import AuthorizationRequest, Peer
 from ..models.ledger import hash_of
 from ..protocol import MAX_CODE_LENGTH, RECIPROCAL
 from ..secret import Secret
+from ..transactions import tried_again
 from . import visit_cookies
 
 Problem = AuthorizationRequest.Problem
@@ -67,7 +68,7 @@ def claim(
     # sent a victim to the peer could come back with the victim's code, in his own browser.
     visits = AuthorizationRequest.objects.filter(state_hash=state_hash)
     now = timezone.now()
-    first = visits.filter(answered_at__isnull=True).update(answered_at=now)
+    first = tried_again(visits.filter(answered_at__isnull=True).update)(answered_at=now)
     if not request.user.is_authenticated:
         raise StateRefused("nobody is signed in")
     visit = visits.select_related("peer", "link").first()

@@ -16,7 +16,7 @@ from ..conf import settings
 from ..models import Link, Peer, ReciprocalCode
 from ..models.ledger import hash_of
 from ..secret import Secret
-from ..transactions import atomic
+from ..transactions import atomic, tried_again
 
 #: Random bytes of a code: 256 bits, above the 160 of RFC 6749, section 10.10.
 CODE_BYTES = 32
@@ -26,6 +26,7 @@ class LinkMoved(Exception):
     """The link is no longer at the generation that the code was wanted for."""
 
 
+@tried_again
 def mint(link: Link, generation: int) -> Secret:
     """A fresh code for ``generation`` of ``link``; every older one is dead from now on.
 

@@ -9,7 +9,7 @@ from .. import access_here, lifecycle, scopes, signals
 from ..models import Link, OutboxItem, Party, Step
 from ..models.events import NOT_ALLOWED, record
 from ..models.reasons import LOST_HERE
-from ..transactions import atomic
+from ..transactions import atomic, tried_again
 
 State = OutboxItem.State
 
@@ -37,6 +37,7 @@ def can_answer(link: Link) -> bool:
     )
 
 
+@tried_again
 def allow(link: Link, chosen: Sequence[str]) -> None:
     """Grant the peer the ``chosen`` scopes: link, generation and outbox row in one transaction.
 
@@ -60,6 +61,7 @@ def allow(link: Link, chosen: Sequence[str]) -> None:
     link.refresh_from_db()
 
 
+@tried_again
 def deny(link: Link) -> None:
     """Keep the link one-way. What the peer held here before dies at once."""
     with atomic():

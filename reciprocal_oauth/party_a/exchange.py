@@ -1,6 +1,8 @@
 """Steps (C) and (D): the code for an access token (RFC 6749, sections 4.1.3 and 4.1.4)."""
 
 import logging
+import time
+from datetime import datetime
 
 from django.utils import timezone
 
@@ -8,6 +10,7 @@ from .. import access_here, access_there, lifecycle
 from ..client import id_token, token_endpoint
 from ..client.id_token import Account
 from ..client.token_endpoint import TokenAnswer
+from ..conf import settings
 from ..dialects import dialect_of
 from ..exceptions import (
     AddressRefused,
@@ -21,7 +24,7 @@ from ..models import AuthorizationRequest, Link, Party, Step
 from ..models.events import record
 from ..models.links import KEY_UNKNOWN, key_of_subject
 from ..secret import Secret
-from ..transactions import atomic
+from ..transactions import atomic, saved_at_last
 from .callback import AuthorizationResponse
 from .scope_hint import offered_scope
 
@@ -37,6 +40,22 @@ def exchange(visit: AuthorizationRequest, response: AuthorizationResponse) -> Li
     """
     sent_at = timezone.now()
     answer, account = _ask(visit, response)
+    # A person waits, but no longer than for the peer.
+    until = time.monotonic() + settings.HTTP_TOTAL_TIMEOUT_SECONDS
+    return saved_at_last(
+        "The tokens of a new connection",
+        lambda: _save(visit, response, answer, account, sent_at),
+        until=until,
+    )
+
+
+def _save(
+    visit: AuthorizationRequest,
+    response: AuthorizationResponse,
+    answer: TokenAnswer,
+    account: Account | None,
+    sent_at: datetime,
+) -> Link:
     offered = offered_scope(visit.peer, answer, response.reciprocal)
     with atomic():
         link = _open(visit, account, answer)

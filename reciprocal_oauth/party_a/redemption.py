@@ -23,7 +23,7 @@ from ..models import Link, LinkEvent, OutboxItem, Party, ReciprocalCode, Step
 from ..models.events import REPLAY, record
 from ..models.ledger import hash_of
 from ..protocol import INVALID_GRANT
-from ..transactions import atomic
+from ..transactions import atomic, tried_again
 from .consent import queue_handover
 
 logger = logging.getLogger("reciprocal_oauth.party_a")
@@ -175,6 +175,7 @@ def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
     redemption.is_complete = True
 
 
+@tried_again
 def _replayed(entry: ReciprocalCode) -> None:
     """Revoke what the code was redeemed for; the consent still stands, so send a new code."""
     with atomic():

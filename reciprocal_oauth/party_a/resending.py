@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from .. import lifecycle, scopes
 from ..delivery import dispatchers, pausing
 from ..models import Link, OutboxItem, Peer, QueueItem, Reason
-from ..transactions import atomic, on_commit
+from ..transactions import atomic, on_commit, tried_again
 from .consent import queue_handover
 from .updates import keep_apart
 
@@ -52,6 +52,7 @@ def can_try_again(link: Link) -> bool:
     )
 
 
+@tried_again
 def try_again(link: Link) -> None:
     """Send what the person allowed once more, after it was given up; the decision stays the same.
 
@@ -83,6 +84,7 @@ def try_again(link: Link) -> None:
     link.refresh_from_db()
 
 
+@tried_again
 def resend(item: OutboxItem) -> None:
     """Begin anew with a row that was given up or cancelled: it has all its attempts again, and its
     link says that the decision is on its way. :func:`start` begins with it.
@@ -144,6 +146,7 @@ def _put_on_its_way(link: Link) -> None:
     link.save(update_fields=["incoming_state", "incoming_reason", "updated_at"])
 
 
+@tried_again
 def cancel(item: OutboxItem) -> None:
     """Stop a row that is under way. What is in the air cannot be called back, but a code that
     arrives is refused here.

@@ -27,7 +27,7 @@ from ..exceptions import (
 from ..models import Link, LinkEvent, OutboxItem, Party, Peer, Step
 from ..models.events import record
 from ..secret import Secret
-from ..transactions import atomic
+from ..transactions import atomic, tried_again
 from .codes import LinkMoved, mint
 
 logger = logging.getLogger("reciprocal_oauth.party_a")
@@ -76,9 +76,8 @@ def _hand_over(item: OutboxItem) -> Outcome:
             return Dead("accepted, but never redeemed", Reason.UNCONFIRMED)
         item.resends += 1
         item.accepted_at = None
-        OutboxItem.objects.filter(pk=item.pk, lease_owner=item.lease_owner).update(
-            resends=item.resends, accepted_at=None
-        )
+        rows = OutboxItem.objects.filter(pk=item.pk, lease_owner=item.lease_owner)
+        tried_again(rows.update)(resends=item.resends, accepted_at=None)
     dialect = dialect_of(link.peer)
     try:
         token = fresh_access_token(link)
@@ -153,6 +152,7 @@ def _send(item: OutboxItem, link: Link, dialect: Dialect, token: Secret) -> Send
     return answer
 
 
+@tried_again
 def _record(link: Link, outcome: LinkEvent.Outcome, detail: str, sent_at: datetime) -> None:
     try:
         with atomic():

@@ -13,7 +13,7 @@ from .. import access_here, lifecycle, scopes, signals
 from ..models import Link, OutboxItem, Party, Step
 from ..models.events import record
 from ..models.reasons import LOST_HERE
-from ..transactions import atomic
+from ..transactions import atomic, tried_again
 from .consent import decide_anew, queue_handover
 
 #: Seconds between two codes for one link. Who changes his mind often sends the last decision: ten
@@ -54,6 +54,7 @@ def is_changeable(link: Link) -> bool:
     return can_change(link) and bool(choices(link))
 
 
+@tried_again
 def change(link: Link, chosen: Sequence[str], *, seen: Iterable[str] | None = None) -> None:
     """Let the peer do what is ``chosen``, and nothing else. No scope chosen ends the link.
 

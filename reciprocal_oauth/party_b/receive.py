@@ -22,7 +22,7 @@ from ..models import InboxItem, Link, Party, Peer, Step
 from ..models.events import record
 from ..models.ledger import hash_of
 from ..secret import Secret
-from ..transactions import atomic, rows_of
+from ..transactions import atomic, rows_of, tried_again
 from .opening import link_of_token
 
 logger = logging.getLogger("reciprocal_oauth.party_b")
@@ -34,6 +34,7 @@ _PAUSED_RETRY_SECONDS = 600
 OLDER_CODES_WAIT_SECONDS = 5
 
 
+@tried_again
 def receive(
     application: Any,
     code: Secret,

@@ -5,6 +5,7 @@
 """
 
 import logging
+import time
 from typing import Any
 
 from django.db import IntegrityError
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from .. import access_there, lifecycle
 from ..client.token_endpoint import TokenAnswer
+from ..conf import settings
 from ..delivery import pausing
 from ..delivery.outcomes import Cancelled, Dead, Outcome, Recorded, Retry
 from ..dialects import dialect_of
@@ -19,7 +21,7 @@ from ..exceptions import BadAnswer, DecryptionError, PeerError, PeerRefused
 from ..models import InboxItem, Link, LinkEvent, Party, Peer, Step
 from ..models.events import record
 from ..secret import Secret
-from ..transactions import atomic
+from ..transactions import atomic, saved_at_last, tried_again
 
 logger = logging.getLogger("reciprocal_oauth.party_b")
 Reason = Link.Reason
@@ -41,6 +43,7 @@ def _redeem(item: InboxItem) -> Outcome:
     if not link.is_active or not peer.enabled or not link.user.is_active or not item.code:
         return Cancelled()
     sent_at = timezone.now()
+    lease_ends = time.monotonic() + settings.LEASE_SECONDS  # It was claimed just now.
     try:
         answer = dialect_of(peer).redeem(peer, item.code)
     except PeerRefused as error:
@@ -57,7 +60,8 @@ def _redeem(item: InboxItem) -> Outcome:
         return _again(item, Retry(str(error), Reason.UNREACHABLE))
     except DecryptionError as error:
         return Dead(str(error), Reason.UNREADABLE)
-    return _store(item, answer, sent_at)
+    tokens = f"The tokens of {item}"
+    return saved_at_last(tokens, lambda: _store(item, answer, sent_at), until=lease_ends)
 
 
 def _again(item: InboxItem, outcome: Outcome) -> Outcome:
@@ -124,6 +128,7 @@ def _finish(item: InboxItem) -> bool:
     return bool(rows.update(**done, **finished_values()))
 
 
+@tried_again
 def _failed(link: Link, sent_at: object, detail: str) -> None:
     failed = LinkEvent.Outcome.FAILED
     try:

@@ -26,7 +26,7 @@ from ..party_a import redemption
 from ..party_a.redemption import Redemption, Refused
 from ..party_b.opening import open_link
 from ..throttle import Throttle
-from ..transactions import atomic, database, on_commit, rows_of
+from ..transactions import atomic, database, on_commit, rows_of, tried_again
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
@@ -222,6 +222,7 @@ def _family_of(token: Any) -> UUID | None:
     return saved.values_list("token_family", flat=True).first()
 
 
+@tried_again
 def revoke(token: str, application: Any, go_on: Callable[[], None]) -> None:
     """Have ``go_on`` revoke ``token`` for the client itself (RFC 7009): a peer that gives up the
     tokens of a link has ended it, so ours there are forgotten as well."""

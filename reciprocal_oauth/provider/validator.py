@@ -20,7 +20,7 @@ from .. import access_here, protocol
 from ..party_a import redemption
 from ..party_a.redemption import Redemption
 from ..party_b import scope_request
-from ..transactions import atomic
+from ..transactions import atomic, tried_again
 from . import client_secrets, peer_tokens
 
 logger = logging.getLogger("reciprocal_oauth.provider")
@@ -212,11 +212,23 @@ class ReciprocalValidatorMixin(_Validator):
     def save_bearer_token(self, token: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
         if access_here.peer_of(request.client) is None:
             return super().save_bearer_token(token, request, *args, **kwargs)
-        try:
+        save = super().save_bearer_token
+        before = dict(token), dict(request.__dict__)
+
+        @tried_again
+        def save_all() -> Any:
+            for now, then in zip((token, request.__dict__), before, strict=True):
+                # A try that was undone has left its marks, on a token that exists nowhere.
+                now.clear()
+                now.update(then)
             # DOT has a transaction of its own within; what it saved goes with this one.
             with atomic():
-                saved = super().save_bearer_token(token, request, *args, **kwargs)
+                saved = save(token, request, *args, **kwargs)
                 _require_our_rules(request)
+            return saved
+
+        try:
+            saved = save_all()
         except errors.InvalidGrantError:
             # Outside of the transaction.
             _come_to_nothing(redemption_of(request), peer_tokens.cause_of_refusal(request))

@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 
 from reciprocal_oauth import registration
 from reciprocal_oauth.models import Peer
-from reciprocal_oauth.transactions import atomic
+from reciprocal_oauth.transactions import atomic, tried_again
 
 from ._peer_flags import APPLICATION_FLAGS, PEER_FLAGS
 from ._printing import printable
@@ -17,6 +17,7 @@ from ._printing import printable
 Problems = dict[str, list[str]]
 
 
+@tried_again
 def save(
     slug: str,
     values: Mapping[str, Any],
