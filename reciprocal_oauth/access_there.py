@@ -311,6 +311,17 @@ def holds_token_of(link: Link, answer: TokenAnswer, *others: Secret | None) -> b
         return False  # Connecting again is what mends a link whose tokens nobody can read.
 
 
+def can_renew(link: Link, answer: TokenAnswer) -> bool:
+    """Whether the refresh token of ``link`` goes with the access token in ``answer``, which is of
+    the same account and brings no other (RFC 6749, section 6, says so of a refresh)."""
+    if not link.is_active or answer.refresh_token is not None:
+        return False
+    try:
+        return bool(link.refresh_token.reveal())
+    except DecryptionError:
+        return False
+
+
 def is_in_use(item: OutboxItem) -> bool:
     """Whether the person of ``item``, a revocation, has connected again since, and the peer gave
     them the same token once more.

@@ -122,7 +122,9 @@ def _open(visit: AuthorizationRequest, account: Account | None, answer: TokenAns
         link.subject, link.account_name = account.subject, account.name
     was_active = not created and link.is_active
     if not created:
-        _clear(link, answer)
+        # Many servers give one refresh token for each account and client, and only the first time.
+        keeps_refresh_token = account is not None and access_there.can_renew(link, answer)
+        _clear(link, answer, keeps_refresh_token=keeps_refresh_token)
     if not account and not was_active:
         _replace_the_other(link, answer)
     return link
@@ -144,17 +146,18 @@ def _replace_the_other(link: Link, answer: TokenAnswer) -> None:
         )
 
 
-def _clear(link: Link, answer: TokenAnswer) -> None:
+def _clear(link: Link, answer: TokenAnswer, *, keeps_refresh_token: bool) -> None:
     """Make room for a new connection with the same account: what the old one gave either side is
-    worthless from now on."""
-    if link.is_active and not access_there.holds_token_of(link, answer):
-        access_there.revoke_there(link, replaced=True)
+    worthless from now on, save a refresh token that the peer has not replaced."""
+    if not keeps_refresh_token:
+        if link.is_active and not access_there.holds_token_of(link, answer):
+            access_there.revoke_there(link, replaced=True)
+        link.refresh_token = Secret("")
     access_here.revoke(link)
     lifecycle.cancel_deliveries(link)
     link.status = Link.Status.ACTIVE
     link.ended_at = link.linked_at = link.last_used_at = link.incoming_family = None
     link.incoming_scope = ""
-    link.refresh_token = Secret("")
 
 
 def _record_steps(link: Link, visit: AuthorizationRequest, sent_at: object) -> None:

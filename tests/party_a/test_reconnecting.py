@@ -7,7 +7,10 @@ import pytest
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
+from reciprocal_oauth import lifecycle
+from reciprocal_oauth.access_there import fresh_access_token
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.dialects.ietf import IETFDialect
 from reciprocal_oauth.models import Link, OutboxItem, Peer
@@ -15,7 +18,16 @@ from reciprocal_oauth.party_b.opening import open_link
 from reciprocal_oauth.secret import Secret
 
 from ..fakes import FakePeer, Reply, token_response
-from .visits import call_api, connect, link_both_ways, redeem, refresh
+from .visits import (
+    begin,
+    call_api,
+    connect,
+    good_claims,
+    id_token,
+    link_both_ways,
+    redeem,
+    refresh,
+)
 
 
 class OneRevocationEndsAll(IETFDialect):
@@ -32,6 +44,20 @@ def connect_again(browser: Client, fake_peer: FakePeer) -> Callable[..., Any]:
         new = {"access_token": "token-2", "refresh_token": "refresh-2", **members}
         fake_peer.answers["/token/"] = token_response(**new)
         return connect(browser)
+
+    return go
+
+
+@pytest.fixture
+def connect_account(browser: Client, peer: Peer, fake_peer: FakePeer) -> Callable[..., None]:
+    """Connects an account that the peer names; its token response has these members as well."""
+    Peer.objects.update(scope="openid play")
+
+    def go(subject: str = "account-1", **members: Any) -> None:
+        visit = begin(browser)
+        claims = good_claims(peer.issuer, sub=subject, nonce=visit.asked["nonce"])
+        fake_peer.answers["/token/"] = token_response(id_token=id_token(**claims), **members)
+        assert visit.come_back().status_code == 303
 
     return go
 
@@ -63,7 +89,61 @@ def test_the_new_tokens_take_the_place_of_the_old_ones_on_the_same_link(
     assert link.outgoing_scope == "play pause"
 
 
-def test_an_old_refresh_token_is_not_kept_beside_a_new_access_token(
+@pytest.mark.threat("T62")
+def test_the_refresh_token_of_the_same_account_is_kept_where_the_peer_gives_no_other(
+    connect_account: Callable[..., None], fake_peer: FakePeer
+) -> None:
+    """Many servers give it once for each account and client."""
+    fake_peer.answers["/revoke/"] = Reply()
+    connect_account()
+
+    connect_account(access_token="token-2", refresh_token=None, expires_in=0)
+    worker.drain()
+
+    link = Link.objects.get()
+    assert link.refresh_token.reveal() == "refresh-of-the-peer"
+    assert fake_peer.to("/revoke/") == [], "it would end the new access with the old one"
+    fake_peer.answers["/token/"] = token_response(access_token="token-3")
+    assert fresh_access_token(link).reveal() == "token-3"
+    assert fake_peer.requests[-1].form["refresh_token"] == "refresh-of-the-peer"
+
+
+@pytest.mark.threat("T62")
+def test_it_is_not_kept_when_the_link_was_ended_meanwhile(
+    connect_account: Callable[..., None],
+) -> None:
+    connect_account()
+    lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_there=True)
+
+    connect_account(access_token="token-2", refresh_token=None)
+
+    assert not Link.objects.get().refresh_token
+    assert revocations() == ["refresh-of-the-peer"]
+
+
+@pytest.mark.threat("T62")
+def test_it_is_not_kept_where_nobody_can_read_it(connect_account: Callable[..., None]) -> None:
+    connect_account()
+    lost = Secret(ciphertext="fernet1:written-with-a-key-that-is-lost")
+    Link.objects.update(access_token=lost, refresh_token=lost)
+
+    connect_account(access_token="token-2", refresh_token=None)
+
+    assert Link.objects.get().access_token.reveal() == "token-2"
+    assert not Link.objects.get().refresh_token
+
+
+@pytest.mark.threat("T62")
+def test_it_is_not_given_to_another_account(connect_account: Callable[..., None]) -> None:
+    connect_account()
+
+    connect_account("account-2", refresh_token=None)
+
+    assert Link.objects.get(subject="account-1").refresh_token
+    assert not Link.objects.get(subject="account-2").refresh_token
+
+
+def test_the_refresh_token_of_an_account_that_is_not_named_may_be_of_another(
     browser: Client, peer: Peer, connect_again: Callable[..., Any]
 ) -> None:
     connect(browser)
@@ -103,9 +183,11 @@ def test_a_token_that_the_peer_gives_once_more_is_not_revoked(
 
 
 def test_nothing_is_revoked_where_that_would_end_the_new_connection(
-    browser: Client, peer: Peer, connect_again: Callable[..., Any]
+    browser: Client, peer: Peer, connect_again: Callable[..., Any], settings: Settings
 ) -> None:
-    Peer.objects.update(dialect=f"{__name__}.OneRevocationEndsAll")
+    dialects = {"music": f"{__name__}.OneRevocationEndsAll"}
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"DIALECTS": dialects}
+    Peer.objects.update(dialect="music")
     connect(browser)
 
     connect_again()
