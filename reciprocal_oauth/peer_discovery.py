@@ -62,6 +62,7 @@ def values_of(metadata: Metadata) -> dict[str, Any]:
         "authorization_endpoint": metadata.authorization_endpoint,
         "token_endpoint": metadata.token_endpoint,
         "revocation_endpoint": metadata.revocation_endpoint,
+        "userinfo_endpoint": metadata.userinfo_endpoint,
     }
     basic, post = Peer.AuthMethod.BASIC, Peer.AuthMethod.POST
     if post in metadata.auth_methods and basic not in metadata.auth_methods:

@@ -28,7 +28,12 @@ from .protocol import GRANT_TYPE, INVALID_CLIENT, INVALID_GRANT
 #: The dialect whose hand-over is a form with the grant type's URN.
 _DRAFT = "ietf"
 _DEFAULT_PORTS = {"https": 443, "http": 80}
-_IN_METADATA = ("authorization_endpoint", "token_endpoint", "revocation_endpoint")
+_IN_METADATA = (
+    "authorization_endpoint",
+    "token_endpoint",
+    "revocation_endpoint",
+    "userinfo_endpoint",
+)
 
 
 class Check(models.TextChoices):

@@ -22,6 +22,7 @@ _LONG = (
     "authorization_endpoint",
     "token_endpoint",
     "revocation_endpoint",
+    "userinfo_endpoint",
     "reciprocal_endpoint",
     "client_id",
     "scope",

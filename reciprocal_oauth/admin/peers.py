@@ -60,6 +60,7 @@ class PeerAdmin(
                     "authorization_endpoint",
                     "token_endpoint",
                     "revocation_endpoint",
+                    "userinfo_endpoint",
                     "reciprocal_endpoint",
                 )
             },

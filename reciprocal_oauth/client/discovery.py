@@ -9,15 +9,16 @@ Only what setting up a peer needs is read. Not implemented here: signed metadata
 section 2.1), WebFinger (OpenID Connect Discovery 1.0, section 2).
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from ..conf import settings
-from ..exceptions import AddressRefused, BadAnswer, NoMetadata
-from ..protocol import GRANT_TYPE
+from ..exceptions import AddressRefused, BadAnswer, NoMetadata, PeerError
+from ..protocol import GRANT_TYPE, OPENID
 from ..urls_of_peers import url_problem
 from . import http
 
@@ -41,6 +42,8 @@ class Metadata:
     :ivar grant_types: its ``grant_types_supported``.
     :ivar auth_methods: its ``token_endpoint_auth_methods_supported``.
     :ivar scopes: its ``scopes_supported``; it may leave some out.
+    :ivar userinfo_endpoint: ``""`` where it has none that can be used (OpenID Connect Discovery
+        1.0, section 3).
     :ivar sends_iss: it names its issuer in authorization responses (RFC 9207, section 3).
     """
 
@@ -52,6 +55,7 @@ class Metadata:
     auth_methods: tuple[str, ...]
     scopes: tuple[str, ...]
     sends_iss: bool
+    userinfo_endpoint: str = ""
 
     @property
     def takes_handovers(self) -> bool:
@@ -80,7 +84,7 @@ def discover(issuer: str) -> Metadata:
     lines, faults = [f"No metadata of {issuer} can be used."], []
     for address in addresses_of(issuer):
         try:
-            return _read(http.call("GET", address, headers={"Accept": "application/json"}), issuer)
+            return _with_userinfo(_read(address, issuer))
         except BadAnswer as error:
             lines.append(f"{address}: {error}")
             if isinstance(error, NoMetadata):
@@ -116,8 +120,24 @@ def addresses_of(issuer: str) -> list[str]:
     return [urlunsplit(parts._replace(path=each)) for each in dict.fromkeys(paths)]
 
 
-def _read(answer: http.Answer, issuer: str) -> Metadata:
-    """:raises BadAnswer: the answer holds no metadata of ``issuer``."""
+def _with_userinfo(metadata: Metadata) -> Metadata:
+    """Servers that have both documents name their UserInfo endpoint in that of OpenID Connect. To
+    lack it is no fault, so nothing that goes wrong here is one."""
+    if metadata.userinfo_endpoint or OPENID not in metadata.scopes:
+        return metadata
+    for address in addresses_of(metadata.issuer):
+        if _OPENID in address:
+            with contextlib.suppress(PeerError):
+                endpoint = _read(address, metadata.issuer).userinfo_endpoint
+                return replace(metadata, userinfo_endpoint=endpoint)
+    return metadata
+
+
+def _read(address: str, issuer: str) -> Metadata:
+    """:raises BadAnswer: there is no metadata of ``issuer`` at this address.
+    :raises PeerUnreachable, AddressRefused: see :mod:`reciprocal_oauth.client.http`.
+    """
+    answer = http.call("GET", address, headers={"Accept": "application/json"})
     if answer.status != 200:
         raise BadAnswer(f"HTTP {answer.status}")
     document = _document(answer.body)
@@ -137,6 +157,7 @@ def _read(answer: http.Answer, issuer: str) -> Metadata:
         ),
         scopes=_strings(document, "scopes_supported"),
         sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
+        userinfo_endpoint=_userinfo_endpoint(document),
     )
 
 
@@ -173,6 +194,13 @@ def _endpoint(document: Mapping[str, Any], name: str) -> str:
     if problem:
         raise BadAnswer(f"its {name} cannot be used. {problem}")
     return url
+
+
+def _userinfo_endpoint(document: Mapping[str, Any]) -> str:
+    try:
+        return _endpoint(document, "userinfo_endpoint")
+    except BadAnswer:
+        return ""
 
 
 def _strings(document: Mapping[str, Any], name: str, *default: str) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.Answer:
 
 def refusal(answer: http.Answer) -> PeerRefused:
     """The error that an answer stands for which is no success."""
-    said = None if answer.problem else _members(answer.body).get("error")
+    said = None if answer.problem else members_of(answer.body).get("error")
     is_foreign = said is None and bool(answer.problem or answer.body.strip() not in (b"", b"{}"))
     error = said if isinstance(said, str) and _ERROR_CODE.fullmatch(said) else ""
     log = f"HTTP {answer.status}" + (f" {error}" if error else " without a readable error")
@@ -105,7 +105,7 @@ def refusal(answer: http.Answer) -> PeerRefused:
 
 
 def _parse(answer: http.Answer, begun: datetime) -> TokenAnswer:
-    body = _members(answer.body)
+    body = members_of(answer.body)
     access_token = _token(body, "access_token")
     if access_token is None:
         if body.get("access_token") is None and isinstance(body.get("error"), str):
@@ -131,7 +131,7 @@ def _parse(answer: http.Answer, begun: datetime) -> TokenAnswer:
     )
 
 
-def _members(body: bytes) -> dict[str, Any]:
+def members_of(body: bytes) -> dict[str, Any]:
     """The members of a JSON object; none, if the body is anything else.
 
     A byte order mark is passed over (RFC 8259, section 8.1). A deep nesting exhausts the stack and

@@ -18,6 +18,7 @@ ENDPOINTS: Mapping[str, str] = {
     "authorization_endpoint": "https://peer.example/o/authorize/",
     "token_endpoint": "https://peer.example/o/token/",
     "revocation_endpoint": "https://peer.example/o/revoke_token/",
+    "userinfo_endpoint": "https://peer.example/o/userinfo/",
     "reciprocal_endpoint": "https://peer.example/o/token/",
 }
 #: RFC 6749, appendix A.1: client-id = *VSCHAR

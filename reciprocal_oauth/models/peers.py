@@ -90,6 +90,15 @@ class Peer(Row):
     revocation_endpoint = models.CharField(
         _("revocation endpoint"), max_length=500, blank=True, help_text=_("RFC 7009.")
     )
+    userinfo_endpoint = models.CharField(
+        _("UserInfo endpoint"),
+        max_length=500,
+        blank=True,
+        help_text=_(
+            "Where the peer tells what an account is called, when its ID token does not "
+            "(OpenID Connect Core 1.0, section 5.3). Blank: nobody asks."
+        ),
+    )
     reciprocal_endpoint = models.CharField(
         _("reciprocal endpoint"),
         max_length=500,

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from .. import access_here, access_there, lifecycle
-from ..client import id_token, token_endpoint
+from ..client import id_token, token_endpoint, userinfo
 from ..client.id_token import Account
 from ..client.token_endpoint import TokenAnswer
 from ..conf import settings
@@ -17,6 +17,7 @@ from ..exceptions import (
     AuthorizationFailed,
     BadAnswer,
     DecryptionError,
+    PeerError,
     PeerRefused,
     PeerUnreachable,
 )
@@ -67,6 +68,8 @@ def _save(
         visit.link = link
         visit.save(update_fields=["link"])
         _record_steps(link, visit, sent_at)
+    if account and not account.name and visit.peer.userinfo_endpoint:
+        _ask_for_the_name(link, answer.access_token)
     return link
 
 
@@ -111,6 +114,19 @@ def _account(visit: AuthorizationRequest, answer: TokenAnswer) -> Account | None
     )
 
 
+def _ask_for_the_name(link: Link, access_token: Secret) -> None:
+    """Ask what people call the account. The connection is stored by now, and good without."""
+    try:
+        name = userinfo.name_of(link.peer, link.subject, access_token)
+    except PeerError as error:
+        slug = link.peer.slug
+        logger.warning("Peer %s does not tell what an account is called: %s", slug, error)
+        return
+    if name:
+        link.account_name = name
+        Link.objects.filter(pk=link.pk, subject=link.subject).update(account_name=name)
+
+
 def _open(visit: AuthorizationRequest, account: Account | None, answer: TokenAnswer) -> Link:
     """The link of the account, locked. Where the peer does not tell whose account it is,
     connecting again replaces the link."""
@@ -119,7 +135,7 @@ def _open(visit: AuthorizationRequest, account: Account | None, answer: TokenAns
         user=visit.user, peer=visit.peer, account_key=key
     )
     if account:
-        link.subject, link.account_name = account.subject, account.name
+        link.subject, link.account_name = account.subject, account.name or link.account_name
     was_active = not created and link.is_active
     if not created:
         # Many servers give one refresh token for each account and client, and only the first time.

@@ -32,6 +32,7 @@ def answer(fake_peer: FakePeer) -> Callable[..., None]:
             "authorization_endpoint": f"{fake_peer.url}/o/authorize/",
             "token_endpoint": f"{fake_peer.url}/o/token/",
             "revocation_endpoint": f"{fake_peer.url}/o/revoke/",
+            "userinfo_endpoint": f"{fake_peer.url}/o/userinfo/",
             "grant_types_supported": ["authorization_code", GRANT_TYPE],
             "token_endpoint_auth_methods_supported": ["client_secret_post"],
             "scopes_supported": ["play", "history"],
@@ -78,14 +79,15 @@ def test_its_metadata_fills_in_the_form(
     assert found["authorization_endpoint"] == f"{fake_peer.url}/o/authorize/"
     assert found["token_endpoint"] == f"{fake_peer.url}/o/token/"
     assert found["revocation_endpoint"] == f"{fake_peer.url}/o/revoke/"
+    assert found["userinfo_endpoint"] == f"{fake_peer.url}/o/userinfo/"
     assert found["token_endpoint_auth_method"] == "client_secret_post"
     assert found["address"] == ""
     assert errors(response) == {}
     assert hint(response, "scope") == "Its metadata lists: play history."
     assert messages_of(response) == [
         "Found: Issuer, Authorization endpoint, Token endpoint, Revocation endpoint, "
-        "Client authentication. Still to be filled in: Name, Short name, Our client ID there, "
-        "Our client secret there, Its application here."
+        "UserInfo endpoint, Client authentication. Still to be filled in: Name, Short name, "
+        "Our client ID there, Our client secret there, Its application here."
     ]
     assert not Peer.objects.exists()
 

@@ -27,6 +27,7 @@ FIELDS = (
     "authorization_endpoint",
     "token_endpoint",
     "revocation_endpoint",
+    "userinfo_endpoint",
     "reciprocal_endpoint",
     "client_id",
     "token_endpoint_auth_method",

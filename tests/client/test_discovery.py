@@ -96,6 +96,7 @@ def test_what_the_document_leaves_out(fake_peer: FakePeer) -> None:
     assert found.auth_methods == ("client_secret_basic",)
     assert found.scopes == ()
     assert not found.sends_iss
+    assert found.userinfo_endpoint == ""
     assert not found.takes_handovers
 
 
@@ -251,3 +252,48 @@ def test_an_issuer_in_the_answer_cannot_spoil_a_terminal(fake_peer: FakePeer) ->
         discover(f"{fake_peer.url}/o")
 
     assert "\x1b" not in str(raised.value)
+
+
+@pytest.mark.rfc("OpenID Connect Discovery 1.0", "3")
+@pytest.mark.parametrize("where", [OPENID_APPENDED, OPENID_INSERTED])
+def test_the_userinfo_endpoint_is_looked_for_in_the_openid_document_as_well(
+    fake_peer: FakePeer, where: str
+) -> None:
+    url = f"{fake_peer.url}/o/userinfo/"
+    fake_peer.answers[INSERTED] = document(fake_peer, scopes_supported=["openid", "play"])
+    fake_peer.answers[where] = document(fake_peer, userinfo_endpoint=url)
+
+    assert discover(f"{fake_peer.url}/o").userinfo_endpoint == url
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"issuer": "https://evil.example/o", "userinfo_endpoint": "https://evil.example/"},
+        {"userinfo_endpoint": "http://peer.example/"},
+        {"userinfo_endpoint": 7},
+        {"userinfo_endpoint": "https://peer.example/", "token_endpoint": None},
+    ],
+)
+def test_a_userinfo_endpoint_that_cannot_be_used_is_none_and_no_fault(
+    fake_peer: FakePeer, other: dict[str, Any]
+) -> None:
+    fake_peer.answers[INSERTED] = document(fake_peer, scopes_supported=["openid"])
+    fake_peer.answers[OPENID_APPENDED] = document(fake_peer, **other)
+
+    found = discover(f"{fake_peer.url}/o")
+
+    assert found.userinfo_endpoint == ""
+    assert found.token_endpoint == f"{fake_peer.url}/o/token/"
+
+
+def test_a_userinfo_endpoint_in_the_first_document_is_taken_without_another_request(
+    fake_peer: FakePeer,
+) -> None:
+    url = "https://users.peer.example/"
+    fake_peer.answers[INSERTED] = document(
+        fake_peer, scopes_supported=["openid"], userinfo_endpoint=url
+    )
+
+    assert discover(f"{fake_peer.url}/o").userinfo_endpoint == url
+    assert asked(fake_peer) == [INSERTED]

@@ -103,6 +103,7 @@ def test_every_flag() -> None:
             homepage="https://music.example/",
             issuer="https://music.example/o",
             revocation_endpoint="https://music.example/o/revoke_token/",
+            userinfo_endpoint="https://music.example/o/userinfo/",
             reciprocal_endpoint="https://music.example/o/reciprocal/",
             auth_method="client_secret_post",
             scope="play openid",
@@ -122,6 +123,7 @@ def test_every_flag() -> None:
     assert peer.homepage == "https://music.example/"
     assert peer.issuer == "https://music.example/o"
     assert peer.revocation_endpoint == "https://music.example/o/revoke_token/"
+    assert peer.userinfo_endpoint == "https://music.example/o/userinfo/"
     assert peer.reciprocal_endpoint == "https://music.example/o/reciprocal/"
     assert peer.token_endpoint_auth_method == "client_secret_post"
     assert peer.scope == "play openid"

@@ -82,6 +82,7 @@ ENDPOINT_FIELDS = (
     "authorization_endpoint",
     "token_endpoint",
     "revocation_endpoint",
+    "userinfo_endpoint",
     "reciprocal_endpoint",
 )
 PEER = "https://peer.example"
@@ -128,6 +129,7 @@ def test_an_address_that_the_settings_allow_is_taken(
         ("authorization_endpoint", "/o/authorize/."),
         ("token_endpoint", "/o/token/."),
         ("revocation_endpoint", "/o/revoke_token/."),
+        ("userinfo_endpoint", "/o/userinfo/."),
         ("reciprocal_endpoint", "/o/token/."),
     ],
 )

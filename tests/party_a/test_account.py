@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from reciprocal_oauth.models import AuthorizationRequest, Link, Peer
 
-from ..fakes import FakePeer, token_response
+from ..fakes import FakePeer, Reply, token_response
 from .visits import Visit, begin, good_claims, id_token
 
 Problem = AuthorizationRequest.Problem
@@ -282,3 +282,113 @@ def test_one_account_that_two_people_connect_is_a_link_for_each(
     come_back_with(sub="the-family")
 
     assert set(Link.objects.values_list("user__username", flat=True)) == {"alice", "bob"}
+
+
+# What the account is called is asked for at the UserInfo endpoint
+
+
+@pytest.fixture
+def come_back_without_name(
+    come_back_with: Callable[..., Any], openid_peer: Peer, fake_peer: FakePeer
+) -> Callable[..., Any]:
+    """Connects; the ID token has only the subject, and the UserInfo endpoint answers this."""
+    Peer.objects.update(userinfo_endpoint=f"{fake_peer.url}/userinfo/")
+
+    def go(reply: Any) -> Any:
+        fake_peer.answers["/userinfo/"] = reply
+        return come_back_with(sub="account-1")
+
+    return go
+
+
+@pytest.mark.rfc("OpenID Connect Core 1.0", "5.3")
+def test_the_name_that_an_id_token_lacks_is_asked_for_with_the_access_token(
+    come_back_without_name: Callable[..., Any], fake_peer: FakePeer, browser: Client
+) -> None:
+    claims = {"sub": "account-1", "preferred_username": "alice.plays", "name": "Alice"}
+
+    response = come_back_without_name(Reply.json(**claims))
+
+    assert Link.objects.get().account_name == "alice.plays"
+    assert "alice.plays" in browser.get(response["Location"]).content.decode()
+    (asked,) = fake_peer.to("/userinfo/")
+    assert asked.method == "GET"
+    assert asked.headers["Authorization"] == "Bearer token-of-the-peer"
+
+
+@pytest.mark.threat("L82")
+@pytest.mark.rfc("OpenID Connect Core 1.0", "5.3.2")
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply.json(sub="account-2", name="Mallory"),
+        Reply.json(name="Nobody"),
+        Reply.json(sub=None, name="Nobody"),
+        Reply.json(401, error="invalid_token", sub="account-1", name="Alice"),
+        Reply(500),
+        Reply(302, headers={"Location": "/elsewhere/"}),
+        Reply(200, b"<h1>Alice</h1>"),
+        Reply(200, b"[" * 50_000),
+        Reply(200, b"x" * 70_000),
+        Reply.json(sub="account-1"),
+        Reply.json(sub="account-1", name=["Alice"]),
+    ],
+    ids=[
+        "another account",
+        "no account",
+        "account null",
+        "401",
+        "500",
+        "redirect",
+        "a page",
+        "deep",
+        "long",
+        "no name",
+        "a list",
+    ],
+)
+def test_whatever_the_userinfo_endpoint_answers_the_account_is_connected(
+    come_back_without_name: Callable[..., Any],
+    caplog: pytest.LogCaptureFixture,
+    reply: Reply,
+) -> None:
+    response = come_back_without_name(reply)
+
+    assert "consent" in response["Location"]
+    link = Link.objects.get()
+    assert (link.subject, link.account_name) == ("account-1", "")
+    assert "token-of-the-peer" not in caplog.text
+
+
+@pytest.mark.threat("L82", "H1")
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/", "https://10.0.0.1/", "http://peer.example/"]
+)
+def test_a_userinfo_endpoint_that_cannot_be_called_breaks_nothing(
+    come_back_with: Callable[..., Any], url: str
+) -> None:
+    Peer.objects.update(userinfo_endpoint=url)
+
+    response = come_back_with(sub="account-1")
+
+    assert "consent" in response["Location"]
+    assert Link.objects.get().subject == "account-1"
+
+
+def test_a_name_in_the_id_token_is_enough(
+    come_back_with: Callable[..., Any], openid_peer: Peer, fake_peer: FakePeer
+) -> None:
+    Peer.objects.update(userinfo_endpoint=f"{fake_peer.url}/userinfo/")
+
+    come_back_with(name="Alice")
+
+    assert fake_peer.to("/userinfo/") == []
+
+
+def test_a_name_that_the_peer_told_once_is_kept_where_it_tells_none_today(
+    come_back_without_name: Callable[..., Any],
+) -> None:
+    come_back_without_name(Reply.json(sub="account-1", name="Alice"))
+    come_back_without_name(Reply(500))
+
+    assert Link.objects.get().account_name == "Alice"
