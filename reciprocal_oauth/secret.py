@@ -100,6 +100,8 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        if self._ciphertext and (self._ciphertext, self.place) == (other._ciphertext, other.place):
+            return True
         return hmac.compare_digest(self.reveal().encode(), other.reveal().encode())
 
     __hash__ = None  # type: ignore[assignment]

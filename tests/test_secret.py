@@ -117,6 +117,12 @@ def test_it_is_encrypted_only_for_a_row() -> None:
     assert Secret(CANARY).at(PLACE).encrypted().startswith(PREFIX)
 
 
+def test_the_same_ciphertext_is_the_same_secret_also_where_nobody_can_read_it() -> None:
+    assert Secret(ciphertext=f"{PREFIX}x") == Secret(ciphertext=f"{PREFIX}x")
+    with pytest.raises(DecryptionError):
+        assert Secret(ciphertext=f"{PREFIX}x") == Secret(ciphertext=f"{PREFIX}y")
+
+
 @pytest.mark.threat("X7")
 def test_a_ciphertext_is_not_read_before_it_is_asked_for() -> None:
     secret = Secret(ciphertext=f"{PREFIX}nonsense")
