@@ -62,11 +62,24 @@ class ConnectSerializer(serializers.Serializer):
     )
 
 
+class Shown(Text):
+    """The ``shown`` of what the person was shown when they chose."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(r"[0-9a-f]*", max_length=64, **kwargs)
+
+
 class AnswerSerializer(serializers.Serializer):
     scopes = serializers.ListField(
         child=Text(_SCOPE_CHARACTERS, max_length=255),
         max_length=100,
         help_text=_("What the peer may do here, out of what it asks for; none: nothing."),
+    )
+    shown = Shown(
+        help_text=_(
+            "The shown of the question, as it was when the person answered. Where the question is "
+            "another one by now, nothing is allowed (409, changed); a no is always taken."
+        ),
     )
 
 
@@ -77,13 +90,11 @@ class ScopesSerializer(serializers.Serializer):
         max_length=100,
         help_text=_("All that the peer may do here from now on, out of the choices."),
     )
-    seen = serializers.ListField(
-        child=Text(_SCOPE_CHARACTERS, max_length=255),
-        required=False,
-        max_length=100,
+    shown = Shown(
         help_text=_(
-            "What incoming.scopes named when the person chose. Where that is no longer so, nothing "
-            "is changed: a page left open must not allow again what was taken back elsewhere."
+            "The shown of the link, as it was when the person chose. Where the link has changed "
+            "since, nothing is changed (409, changed): a page left open must not allow again what "
+            "was taken back elsewhere."
         ),
     )
 
@@ -189,6 +200,9 @@ class QuestionSerializer(serializers.Serializer):
 
     scopes = ScopeSerializer(many=True)
     page = serializers.URLField(help_text=_("The page of this site that asks it."))
+    shown = serializers.CharField(
+        help_text=_("To be sent with the answer: it says which question is answered.")
+    )
 
 
 class LinkSerializer(serializers.Serializer):
@@ -216,6 +230,9 @@ class LinkSerializer(serializers.Serializer):
     question = QuestionSerializer(allow_null=True, help_text=_("What waits for an answer."))
     choices = ScopeSerializer(
         many=True, help_text=_("What the peer may be allowed; empty: nothing can be changed.")
+    )
+    shown = serializers.CharField(
+        help_text=_("To be sent with a change: it says what the person was shown.")
     )
     created_at = Moment(source="link.created_at")
     linked_at = Moment(
@@ -286,11 +303,6 @@ class ShownLink:
         return self.words.mend or None
 
     @property
-    def incoming_names(self) -> set[str]:
-        """The scopes that :attr:`incoming` names."""
-        return set(scopes.split(self._incoming_scope))
-
-    @property
     def _incoming_scope(self) -> str:
         works = self.link.incoming_state == Link.Incoming.ACTIVE
         return self.link.incoming_limit if works else self.link.incoming_scope
@@ -324,11 +336,19 @@ class ShownLink:
         if not consent.can_answer(self.link):
             return None
         page = reverse("reciprocal_oauth:consent", args=[self.link.pk], request=self.request)
-        return {"scopes": _named(consent.choices(self.link)), "page": page}
+        return {
+            "scopes": _named(consent.choices(self.link)),
+            "page": page,
+            "shown": consent.shown(self.link),
+        }
 
     @property
     def choices(self) -> list[Mapping[str, str]]:
         return _named(updates.choices(self.link)) if updates.can_change(self.link) else []
+
+    @property
+    def shown(self) -> str:
+        return updates.shown(self.link)
 
     @property
     def flow(self) -> diagram.Diagram | None:

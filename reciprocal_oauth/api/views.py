@@ -21,7 +21,7 @@ from ..conf import settings
 from ..error_reports import holding_secrets
 from ..models import Link, Peer
 from ..models.inbox import with_newest_code
-from ..party_a import authorization, consent, resending, returning, updates
+from ..party_a import authorization, consent, resending, returning, snapshot, updates
 from .authentication import BearerAuthentication
 from .pagination import Pages
 from .parsing import BoundedJSONParser
@@ -36,7 +36,6 @@ from .serializers import (
     LinkSerializer,
     OfferSerializer,
     ScopesSerializer,
-    ShownLink,
 )
 from .throttling import CONNECTING, PersonThrottle
 
@@ -197,13 +196,16 @@ class ConsentView(OwnLinksView):
     """The person's answer to the question of a link (draft, "User Consent")."""
 
     def post(self, request: Request, pk: Any) -> Response:
-        link, chosen = self.get_object(), list(dict.fromkeys(self.read(AnswerSerializer)["scopes"]))
+        link, sent = self.get_object(), self.read(AnswerSerializer)
+        chosen, answers = list(dict.fromkeys(sent["scopes"])), sent["shown"]
         if not consent.can_answer(link):
             raise Conflict("no_question", _("There is nothing to answer."))
+        if chosen:
+            _require_same(answers, consent.shown(link))
         _require_offered(chosen, consent.choices(link))
         self.forbid_to_itself(link, chosen)
         try:
-            consent.allow(link, chosen)
+            consent.allow(link, chosen, answers=answers)
         except consent.NothingToAllow as changed:
             raise _changed_meanwhile() from changed
         return self.shown(link)
@@ -214,17 +216,15 @@ class ScopesView(OwnLinksView):
 
     def put(self, request: Request, pk: Any) -> Response:
         link, sent = self.get_object(), self.read(ScopesSerializer)
-        chosen, seen = list(dict.fromkeys(sent["scopes"])), sent.get("seen")
-        if seen is not None and set(seen) != ShownLink(link, request).incoming_names:
-            raise _changed_meanwhile()
+        chosen, answers = list(dict.fromkeys(sent["scopes"])), sent["shown"]
         if not updates.is_changeable(link):
             raise Conflict("not_changeable", _("There is nothing that could be changed."))
+        _require_same(answers, updates.shown(link))
         _require_offered(chosen, updates.choices(link))
         self.forbid_to_itself(link, chosen)
         if set(chosen) != updates.chosen_now(link):
             try:
-                unchanged = None if seen is None else scopes.split(link.incoming_scope)
-                updates.change(link, chosen, seen=unchanged)
+                updates.change(link, chosen, answers=answers)
             except updates.CannotChange as changed:
                 raise _changed_meanwhile() from changed
         return self.shown(link)
@@ -240,6 +240,12 @@ class RetryView(OwnLinksView):
         except resending.NotPossible as why:
             raise Conflict("nothing_to_retry", str(why)) from why
         return self.shown(link, status.HTTP_202_ACCEPTED)
+
+
+def _require_same(sent: str, now: str) -> None:
+    """:raises Conflict: the person has chosen from something else than what is so now."""
+    if not snapshot.is_same(sent, now):
+        raise _changed_meanwhile()
 
 
 def _require_offered(chosen: list[str], choices: list[tuple[str, str]]) -> None:

@@ -4,15 +4,18 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('reciprocal_oauth', '0003_link_last_used_at'),
+        ("reciprocal_oauth", "0003_link_last_used_at"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='peer',
-            name='sends_iss',
-            field=models.BooleanField(default=False, help_text="The peer's metadata promises it (authorization_response_iss_parameter_supported). When on, an authorization response that names no issuer is refused as well (RFC 9207).", verbose_name='names its issuer in answers'),
+            model_name="peer",
+            name="sends_iss",
+            field=models.BooleanField(
+                default=False,
+                help_text="The peer's metadata promises it (authorization_response_iss_parameter_supported). When on, an authorization response that names no issuer is refused as well (RFC 9207).",
+                verbose_name="names its issuer in answers",
+            ),
         ),
     ]

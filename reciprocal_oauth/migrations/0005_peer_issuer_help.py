@@ -4,15 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('reciprocal_oauth', '0004_peer_sends_iss'),
+        ("reciprocal_oauth", "0004_peer_sends_iss"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='peer',
-            name='issuer',
-            field=models.CharField(blank=True, help_text='Its issuer identifier. When set, an authorization response that names another issuer is refused (RFC 9207). Needed to ask for “openid”.', max_length=500, verbose_name='issuer'),
+            model_name="peer",
+            name="issuer",
+            field=models.CharField(
+                blank=True,
+                help_text="Its issuer identifier. When set, an authorization response that names another issuer is refused (RFC 9207). Needed to ask for “openid”.",
+                max_length=500,
+                verbose_name="issuer",
+            ),
         ),
     ]

@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('reciprocal_oauth', '0005_peer_issuer_help'),
+        ("reciprocal_oauth", "0005_peer_issuer_help"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='authorizationrequest',
-            name='browser_hash',
-            field=models.CharField(default='', editable=False, max_length=64),
+            model_name="authorizationrequest",
+            name="browser_hash",
+            field=models.CharField(default="", editable=False, max_length=64),
         ),
         migrations.AddField(
-            model_name='authorizationrequest',
-            name='return_to',
-            field=models.CharField(blank=True, default='', max_length=300),
+            model_name="authorizationrequest",
+            name="return_to",
+            field=models.CharField(blank=True, default="", max_length=300),
         ),
     ]

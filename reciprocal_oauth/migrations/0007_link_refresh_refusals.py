@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('reciprocal_oauth', '0006_visits_bound_by_cookie'),
+        ("reciprocal_oauth", "0006_visits_bound_by_cookie"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='link',
-            name='refresh_not_before',
+            model_name="link",
+            name="refresh_not_before",
             field=models.DateTimeField(blank=True, editable=False, null=True),
         ),
         migrations.AddField(
-            model_name='link',
-            name='refresh_refusals',
+            model_name="link",
+            name="refresh_refusals",
             field=models.PositiveSmallIntegerField(default=0, editable=False),
         ),
     ]

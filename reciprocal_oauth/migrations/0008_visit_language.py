@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('reciprocal_oauth', '0007_link_refresh_refusals'),
+        ("reciprocal_oauth", "0007_link_refresh_refusals"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='authorizationrequest',
-            name='language',
-            field=models.CharField(blank=True, default='', max_length=35),
+            model_name="authorizationrequest",
+            name="language",
+            field=models.CharField(blank=True, default="", max_length=35),
         ),
     ]

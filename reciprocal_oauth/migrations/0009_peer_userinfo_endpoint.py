@@ -4,15 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('reciprocal_oauth', '0008_visit_language'),
+        ("reciprocal_oauth", "0008_visit_language"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='peer',
-            name='userinfo_endpoint',
-            field=models.CharField(blank=True, help_text='Where the peer tells what an account is called, when its ID token does not (OpenID Connect Core 1.0, section 5.3). Blank: nobody asks.', max_length=500, verbose_name='UserInfo endpoint'),
+            model_name="peer",
+            name="userinfo_endpoint",
+            field=models.CharField(
+                blank=True,
+                help_text="Where the peer tells what an account is called, when its ID token does not (OpenID Connect Core 1.0, section 5.3). Blank: nobody asks.",
+                max_length=500,
+                verbose_name="UserInfo endpoint",
+            ),
         ),
     ]

@@ -73,6 +73,9 @@ class Link(Row):
     refresh_token = EncryptedField(_("refresh token"), owner=("id", "peer"), blank=True, default="")
     outgoing_scope = models.TextField(_("scope we hold there"), blank=True)
     access_token_expires_at = models.DateTimeField(_("access token expires"), null=True, blank=True)
+    #: Names the grant at the peer that the tokens stem from: another one for each code that was
+    #: exchanged, the same after a refresh.
+    outgoing_grant = models.UUIDField(null=True, blank=True, editable=False)
     #: Whoever refreshes the token holds this until then; others wait (one refresh at a time).
     refresh_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     refresh_lease_owner = models.CharField(max_length=64, blank=True, editable=False)

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.generic import FormView
 
 from ..models import Link
+from ..party_a import snapshot
 from .links import OwnLinksMixin
 
 
@@ -19,11 +20,12 @@ class ScopesForm(forms.Form):
     scopes = forms.MultipleChoiceField(
         label=_("What it may do"), widget=forms.CheckboxSelectMultiple, required=False
     )
+    #: What the page was made from (:mod:`~reciprocal_oauth.party_a.snapshot`).
+    shown = forms.CharField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, choices: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["scopes"].choices = choices  # type: ignore[attr-defined]
-        self.fields["scopes"].initial = [value for value, _label in choices]
 
     def clean_scopes(self) -> list[str]:
         chosen = self.cleaned_data["scopes"]
@@ -51,7 +53,15 @@ class ChoosingView(OwnLinksMixin, FormView):
         """The scopes with their words."""
         raise NotImplementedError
 
-    def decide(self, chosen: list[str]) -> HttpResponse:
+    def ticked(self) -> list[str]:
+        """Those of the scopes that are ticked at first."""
+        raise NotImplementedError
+
+    def shown(self) -> str:
+        """What the page is made from, as it is now."""
+        raise NotImplementedError
+
+    def decide(self, chosen: list[str], answers: str) -> HttpResponse:
         """Do what the person wants. :raises Exception: of the type ``refused``."""
         raise NotImplementedError
 
@@ -59,7 +69,11 @@ class ChoosingView(OwnLinksMixin, FormView):
         return super().get(request, *args, **kwargs) if self.is_open() else self.to_link()
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return super().post(request, *args, **kwargs) if self.is_open() else self.to_link()
+        if not self.is_open():
+            return self.to_link()
+        if not snapshot.is_same(request.POST.get("shown", ""), self.shown()):
+            return self.ask_again()
+        return super().post(request, *args, **kwargs)
 
     @cached_property
     def link(self) -> Link:
@@ -68,23 +82,25 @@ class ChoosingView(OwnLinksMixin, FormView):
     def to_link(self) -> HttpResponse:
         return redirect("reciprocal_oauth:link", self.link.pk)
 
+    def get_initial(self) -> dict[str, Any]:
+        return {"scopes": self.ticked(), "shown": self.shown()}
+
     def get_form_kwargs(self) -> dict[str, Any]:
         return {**super().get_form_kwargs(), "choices": self.choices()}
 
     def form_valid(self, form: ScopesForm) -> HttpResponse:
         try:
-            return self.decide(form.cleaned_data["scopes"])
+            return self.decide(form.cleaned_data["scopes"], form.cleaned_data["shown"])
         except self.refused:
             self.link.refresh_from_db()
-            if not self.is_open():  # Decided in another tab meanwhile.
-                return self.to_link()
-            form = self.form_again()
-            form.add_error(None, _("This has changed meanwhile. Please look again."))
-            return self.form_invalid(form)
+            # Decided in another tab meanwhile.
+            return self.ask_again() if self.is_open() else self.to_link()
 
-    def form_again(self) -> ScopesForm:
-        """The form for another try, with what may be chosen now."""
-        return self.get_form()
+    def ask_again(self) -> HttpResponse:
+        """409, and the page as it is now: what was sent is an answer to another one."""
+        form = self.form_class(data=self.get_initial(), choices=self.choices())
+        form.add_error(None, _("This has changed meanwhile. Please look again."))
+        return self.render_to_response(self.get_context_data(form=form), status=409)
 
     def form_invalid(self, form: ScopesForm) -> HttpResponse:
         return self.render_to_response(self.get_context_data(form=form), status=400)

@@ -20,12 +20,18 @@ class ConsentView(ChoosingView):
     def choices(self) -> list[tuple[str, str]]:
         return consent.choices(self.link)
 
+    def ticked(self) -> list[str]:
+        return [token for token, _words in self.choices()]
+
+    def shown(self) -> str:
+        return consent.shown(self.link)
+
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.POST.get("answer") == "deny" and self.is_open():
             consent.deny(self.link)
             return self.to_link()
         return super().post(request, *args, **kwargs)
 
-    def decide(self, chosen: list[str]) -> HttpResponse:
-        consent.allow(self.link, chosen)
+    def decide(self, chosen: list[str], answers: str) -> HttpResponse:
+        consent.allow(self.link, chosen, answers=answers)
         return self.to_link()

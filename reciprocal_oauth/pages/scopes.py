@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django import forms
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -10,13 +9,7 @@ from django.urls import reverse
 from .. import scopes
 from ..party_a import updates
 from ..words import in_scope_words
-from .choosing import ChoosingView, ScopesForm
-
-
-class ChangeForm(ScopesForm):
-    """:cvar seen: what the peer might do when the page was made, for :func:`updates.change`."""
-
-    seen = forms.CharField(widget=forms.HiddenInput, required=False)
+from .choosing import ChoosingView
 
 
 class ScopesView(ChoosingView):
@@ -24,7 +17,6 @@ class ScopesView(ChoosingView):
     disconnect, since that is what it comes to."""
 
     template_name = "reciprocal_oauth/scopes.html"
-    form_class = ChangeForm
     refused = updates.CannotChange
 
     def is_open(self) -> bool:
@@ -33,23 +25,18 @@ class ScopesView(ChoosingView):
     def choices(self) -> list[tuple[str, str]]:
         return updates.choices(self.link)
 
-    def get_initial(self) -> dict[str, Any]:
-        held = self.link.incoming_scope
-        return {"scopes": scopes.split(held), "seen": held}
+    def ticked(self) -> list[str]:
+        return sorted(updates.chosen_now(self.link))
 
-    def form_again(self) -> ScopesForm:
-        """As it is now, not as it was sent: that was an answer to another page."""
-        held = self.link.incoming_scope
-        data = {"scopes": sorted(updates.chosen_now(self.link)), "seen": held}
-        return ChangeForm(data=data, choices=self.choices())
+    def shown(self) -> str:
+        return updates.shown(self.link)
 
-    def decide(self, chosen: list[str]) -> HttpResponse:
+    def decide(self, chosen: list[str], answers: str) -> HttpResponse:
         if not chosen:
             page = reverse("reciprocal_oauth:disconnect", args=[self.link.pk])
             return redirect(f"{page}?nothing-ticked")
         if set(chosen) != updates.chosen_now(self.link):
-            seen = self.request.POST.get("seen", "")
-            updates.change(self.link, chosen, seen=scopes.split(seen))
+            updates.change(self.link, chosen, answers=answers)
         return self.to_link()
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from ..models import Link, OutboxItem, Party, Step
 from ..models.events import NOT_ALLOWED, record
 from ..models.reasons import LOST_HERE
 from ..transactions import atomic, tried_again
+from . import snapshot
 
 State = OutboxItem.State
 
@@ -37,13 +38,20 @@ def can_answer(link: Link) -> bool:
     )
 
 
+def shown(link: Link) -> str:
+    """What a person is shown who is asked, for :func:`allow`."""
+    return snapshot.take(link, link.incoming_state, [token for token, _words in choices(link)])
+
+
 @tried_again
-def allow(link: Link, chosen: Sequence[str]) -> None:
+def allow(link: Link, chosen: Sequence[str], *, answers: str | None = None) -> None:
     """Grant the peer the ``chosen`` scopes: link, generation and outbox row in one transaction.
 
     No scope chosen is a refusal.
 
-    :raises NothingToAllow: meanwhile there is nothing to grant, or it was not offered.
+    :param answers: what :func:`shown` gave for the page that is answered; ``None``: not checked.
+    :raises NothingToAllow: meanwhile there is nothing to grant, it was not offered, or the person
+        was shown something else. Nothing is changed then.
     """
     if not chosen:
         deny(link)
@@ -53,6 +61,8 @@ def allow(link: Link, chosen: Sequence[str]) -> None:
         granted = scopes.cut(locked.offered_scope, chosen, locked.peer.reciprocal_limit)
         if not can_answer(locked) or set(scopes.split(granted)) != set(chosen):
             raise NothingToAllow(f"Link {link.pk} cannot be granted this scope.")
+        if answers is not None and not snapshot.is_same(answers, shown(locked)):
+            raise NothingToAllow(f"Link {link.pk} is no longer what the person was shown.")
         decide_anew(locked, granted)
         access_here.narrow(locked)
         queue_handover(locked)

@@ -2,6 +2,7 @@
 
 import logging
 import time
+import uuid
 from datetime import datetime
 
 from django.utils import timezone
@@ -61,6 +62,7 @@ def _save(
     with atomic():
         link = _open(visit, account, answer)
         access_there.store(link, answer, asked_scope=visit.peer.scope)
+        link.outgoing_grant = uuid.uuid4()
         link.offered_scope = offered
         link.incoming_state = Link.Incoming.OFFERED if offered else Link.Incoming.NONE
         link.incoming_reason = "" if offered else Link.Reason.NOTHING_LEFT

@@ -4,7 +4,7 @@ Less takes effect at once, on the tokens that exist; more only with the new code
 peer is sent a code for the whole of what it may do now, as after a consent.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.utils import timezone
@@ -14,6 +14,7 @@ from ..models import Link, OutboxItem, Party, Step
 from ..models.events import record
 from ..models.reasons import LOST_HERE
 from ..transactions import atomic, tried_again
+from . import snapshot
 from .consent import decide_anew, queue_handover
 
 #: Seconds between two codes for one link. Who changes his mind often sends the last decision: ten
@@ -54,13 +55,19 @@ def is_changeable(link: Link) -> bool:
     return can_change(link) and bool(choices(link))
 
 
+def shown(link: Link) -> str:
+    """What a person is shown who may change something, for :func:`change`."""
+    offered = [token for token, _words in choices(link)]
+    return snapshot.take(link, offered, sorted(scopes.split(link.incoming_scope)))
+
+
 @tried_again
-def change(link: Link, chosen: Sequence[str], *, seen: Iterable[str] | None = None) -> None:
+def change(link: Link, chosen: Sequence[str], *, answers: str | None = None) -> None:
     """Let the peer do what is ``chosen``, and nothing else. No scope chosen ends the link.
 
     One transaction: scope, live tokens, unredeemed codes, generation and outbox row.
 
-    :param seen: what the peer might do as the person was shown it; ``None``: not checked.
+    :param answers: what :func:`shown` gave for the page that is answered; ``None``: not checked.
     :raises CannotChange: nothing is changed then.
     """
     if not chosen:
@@ -71,12 +78,12 @@ def change(link: Link, chosen: Sequence[str], *, seen: Iterable[str] | None = No
         granted, deliverable = scopes.join(chosen), _can_deliver(locked)
         if not can_change(locked) or scopes.cut(granted, _limit(locked)) != granted:
             raise CannotChange(f"Link {link.pk} cannot be given this scope.")
+        # Else an old page would allow again what has been taken away since.
+        if answers is not None and not snapshot.is_same(answers, shown(locked)):
+            raise CannotChange(f"Link {link.pk} is no longer what the person was shown.")
         current = set(scopes.split(locked.incoming_scope))
         if current == set(chosen):
             return
-        # Else an old page would allow again what has been taken away since.
-        if seen is not None and set(seen) != current:
-            raise CannotChange(f"Link {link.pk} is no longer what the person was shown.")
         if deliverable:
             decide_anew(locked, granted)
         else:

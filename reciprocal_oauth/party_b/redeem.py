@@ -6,6 +6,7 @@
 
 import logging
 import time
+import uuid
 from typing import Any
 
 from django.db import IntegrityError
@@ -106,6 +107,7 @@ def _store(item: InboxItem, answer: TokenAnswer, sent_at: object) -> Outcome:
             return Cancelled()
         link.refresh_token = Secret("")
         access_there.store(link, answer, asked_scope="")
+        link.outgoing_grant = uuid.uuid4()
         link.save()
         # Codes that came before are of older decisions; their tokens must not take the place.
         now = timezone.now()

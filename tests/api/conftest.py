@@ -11,6 +11,7 @@ from oauth2_provider.models import get_application_model
 from pytest_django import Settings
 
 from reciprocal_oauth.models import Link
+from reciprocal_oauth.party_a import consent, updates
 
 from ..fakes import FakePeer
 from ..party_a.visits import link_both_ways
@@ -47,8 +48,22 @@ class Api:
     def put(self, path: str, body: Any = None) -> Any:
         return self.call("put", path, body)
 
+    def choose(self, link: Link, *names: str) -> Any:
+        """Change what the peer of ``link`` may do, as a person who is shown it as it is now."""
+        return self.put(f"/links/{link.pk}/scopes/", {"scopes": names, "shown": shown(link)})
+
+    def answer(self, link: Link, *names: str) -> Any:
+        """Answer the question of ``link``, as a person who is shown it as it is now."""
+        asked = consent.shown(Link.objects.get(pk=link.pk))
+        return self.post(f"/links/{link.pk}/consent/", {"scopes": names, "shown": asked})
+
     def delete(self, path: str) -> Any:
         return self.call("delete", path)
+
+
+def shown(link: Link) -> str:
+    """What a person is shown now who may change something."""
+    return updates.shown(Link.objects.get(pk=link.pk))
 
 
 @pytest.fixture(autouse=True)

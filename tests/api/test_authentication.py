@@ -12,6 +12,7 @@ from pytest_django import Settings
 
 from reciprocal_oauth.models import Link
 
+from ..columns import columns_of
 from ..party_a.visits import call_api
 from .conftest import BOTH_SCOPES, Api, problem
 
@@ -30,8 +31,8 @@ CHANGING = [route for route in ROUTES if route[0] != "get"]
 
 
 def unchanged(link: Link) -> Callable[[], bool]:
-    before = Link.objects.filter(pk=link.pk).values().get()
-    return lambda: Link.objects.filter(pk=link.pk).values().get() == before
+    before = columns_of(Link.objects.get(pk=link.pk))
+    return lambda: columns_of(Link.objects.get(pk=link.pk)) == before
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES)
@@ -142,14 +143,13 @@ def test_a_peer_that_may_manage_links_cannot_give_itself_more(
     Link.objects.update(incoming_scope=f"profile {BOTH_SCOPES}")
     token = make_token(application, link.user, f"profile {BOTH_SCOPES}")
     peers_own = Api(Client(), {"Authorization": f"Bearer {token.raw}"})
-    path = f"/links/{link.pk}/scopes/"
 
-    more = peers_own.put(path, {"scopes": ["profile", "history", *BOTH_SCOPES.split()]})
+    more = peers_own.choose(link, "profile", "history", *BOTH_SCOPES.split())
     assert problem(more) == (403, "own_access")
     link.refresh_from_db()
     assert "history" not in link.incoming_scope
 
-    less = peers_own.put(path, {"scopes": BOTH_SCOPES.split()})
+    less = peers_own.choose(link, *BOTH_SCOPES.split())
     assert less.status_code == 200, less.said
     assert "profile" not in Link.objects.get().incoming_scope
 
@@ -167,24 +167,23 @@ def test_a_peer_cannot_answer_its_own_question(
     token = make_token(application, link.user, BOTH_SCOPES)
     peers_own = Api(Client(), {"Authorization": f"Bearer {token.raw}"})
 
-    response = peers_own.post(f"/links/{link.pk}/consent/", {"scopes": ["profile"]})
+    response = peers_own.answer(link, "profile")
 
     assert problem(response) == (403, "own_access")
 
 
 @pytest.mark.threat("A3")
 @pytest.mark.parametrize(
-    ("method", "path", "refusal"),
+    ("path", "refusal"),
     [
-        ("post", "consent", (403, "own_access")),
-        ("put", "scopes", (409, "not_changeable")),
+        ("consent", (403, "own_access")),
+        ("scopes", (409, "not_changeable")),
     ],
 )
 def test_a_peer_cannot_give_itself_again_what_the_person_has_taken_back(
     link: Link,
     application: Any,
     make_token: Callable[..., Any],
-    method: str,
     path: str,
     refusal: tuple[int, str],
 ) -> None:
@@ -201,7 +200,8 @@ def test_a_peer_cannot_give_itself_again_what_the_person_has_taken_back(
     token = make_token(application, link.user, BOTH_SCOPES)
     peers_own = Api(Client(), {"Authorization": f"Bearer {token.raw}"})
 
-    response = peers_own.call(method, f"/links/{link.pk}/{path}/", {"scopes": ["profile"]})
+    choose = peers_own.choose if path == "scopes" else peers_own.answer
+    response = choose(link, "profile")
 
     assert problem(response) == refusal
     assert Link.objects.get().incoming_state == Link.Incoming.BROKEN

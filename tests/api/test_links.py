@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -12,9 +13,10 @@ from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Party, Peer, St
 from reciprocal_oauth.models.events import record
 from reciprocal_oauth.party_a.updates import change
 
+from ..columns import columns_of
 from ..fakes import FakePeer
 from ..party_a.visits import call_api, connect, link_both_ways
-from .conftest import Api, problem
+from .conftest import Api, problem, shown
 
 SECRETS = ("token-of-the-peer", "refresh-of-the-peer", "our-secret", "secret-of-the-peer")
 
@@ -182,7 +184,7 @@ def test_no_answer_has_a_token_a_code_or_a_secret(api: Api, link: Link) -> None:
         api.get("/peers/"),
         api.get("/links/"),
         api.get(f"/links/{link.pk}/"),
-        api.put(f"/links/{link.pk}/scopes/", {"scopes": ["profile"]}),
+        api.choose(link, "profile"),
         api.delete(f"/links/{link.pk}/"),
         api.get(f"/links/{link.pk}/"),
     ]
@@ -216,7 +218,7 @@ def test_the_link_of_another_person_does_not_exist(
     """The same answer as for one that there is not, whatever the token."""
     other_user.is_staff = other_user.is_superuser = True
     other_user.save()
-    before = Link.objects.values().get()
+    before = columns_of(Link.objects.get())
     bobs = api_with(of=other_user)
     made_up = "00000000-0000-4000-8000-000000000000"
 
@@ -224,7 +226,7 @@ def test_the_link_of_another_person_does_not_exist(
         response = bobs.call(method, f"/links/{pk}/{path}", body)
         assert problem(response) == (404, "not_found")
     assert bobs.get("/links/").said["results"] == []
-    assert Link.objects.values().get() == before
+    assert columns_of(Link.objects.get()) == before
 
 
 # Changed
@@ -236,7 +238,7 @@ def test_less_takes_effect_at_once_and_the_peer_is_told(
     link_both_ways(browser, fake_peer, application)
     link = Link.objects.get()
 
-    response = api.put(f"/links/{link.pk}/scopes/", {"scopes": ["profile"]})
+    response = api.choose(link, "profile")
 
     assert response.status_code == 200
     assert named(response.said["incoming"]["scopes"]) == {"profile"}
@@ -246,7 +248,7 @@ def test_less_takes_effect_at_once_and_the_peer_is_told(
 
 
 def test_what_is_chosen_twice_counts_once(api: Api, link: Link) -> None:
-    response = api.put(f"/links/{link.pk}/scopes/", {"scopes": ["profile", "profile"]})
+    response = api.choose(link, "profile", "profile")
 
     assert response.status_code == 200
     assert Link.objects.get().incoming_scope == "profile"
@@ -255,12 +257,12 @@ def test_what_is_chosen_twice_counts_once(api: Api, link: Link) -> None:
 def test_the_same_choice_again_changes_nothing(api: Api, link: Link) -> None:
     """Also not what cannot be chosen."""
     Link.objects.update(incoming_scope="openid profile")
-    before = Link.objects.values().get()
+    before = columns_of(Link.objects.get())
 
-    response = api.put(f"/links/{link.pk}/scopes/", {"scopes": ["profile"]})
+    response = api.choose(link, "profile")
 
     assert response.status_code == 200
-    assert Link.objects.values().get() == before
+    assert columns_of(Link.objects.get()) == before
 
 
 @pytest.mark.threat("A9")
@@ -268,17 +270,58 @@ def test_a_page_that_was_left_open_allows_nothing_again(
     api: Api, front_end: Api, link: Link
 ) -> None:
     url = f"/links/{link.pk}/scopes/"
-    seen = sorted(named(api.get(f"/links/{link.pk}/").said["incoming"]["scopes"]))
-    front_end.put(url, {"scopes": ["profile"]})
-    before = Link.objects.values().get()
+    seen = api.get(f"/links/{link.pk}/").said
+    wanted = sorted(named(seen["choices"]))
+    now = front_end.choose(link, "profile").said
+    before = columns_of(Link.objects.get())
 
-    response = api.put(url, {"scopes": seen, "seen": seen})
+    response = api.put(url, {"scopes": wanted, "shown": seen["shown"]})
 
     assert problem(response) == (409, "changed")
-    assert Link.objects.values().get() == before
-    response = api.put(url, {"scopes": seen, "seen": ["profile"]})
+    assert columns_of(Link.objects.get()) == before
+    response = api.put(url, {"scopes": wanted, "shown": now["shown"]})
     assert response.status_code == 200
-    assert named(response.said["incoming"]["scopes"]) == set(seen)
+    assert named(response.said["incoming"]["scopes"]) == set(wanted)
+
+
+@pytest.mark.threat("L40")
+@pytest.mark.parametrize("path", ["scopes", "consent"])
+def test_what_was_chosen_for_one_account_is_not_allowed_to_another(
+    browser: Client, api: Api, link: Link, path: str
+) -> None:
+    """The peer does not say whose account it is."""
+    connect(browser, reciprocal="profile playback")
+    seen = api.get(f"/links/{link.pk}/").said
+    connect(browser, reciprocal="profile playback")
+    if path == "scopes":
+        now = {"incoming_state": "active", "incoming_scope": "profile playback"}
+        Link.objects.update(**now, outgoing_grant=None)
+        seen = api.get(f"/links/{link.pk}/").said
+        Link.objects.update(**now, outgoing_grant=uuid4())
+    before = columns_of(Link.objects.get())
+
+    shown = seen["shown"] if path == "scopes" else seen["question"]["shown"]
+    method = "put" if path == "scopes" else "post"
+    body = {"scopes": ["profile"], "shown": shown}
+    response = api.call(method, f"/links/{link.pk}/{path}/", body)
+
+    assert problem(response) == (409, "changed")
+    assert columns_of(Link.objects.get()) == before
+
+
+@pytest.mark.threat("L40")
+@pytest.mark.parametrize("path", ["scopes", "consent"])
+def test_it_must_be_said_what_the_person_was_shown(api: Api, link: Link, path: str) -> None:
+    if path == "consent":
+        Link.objects.update(incoming_state="offered", offered_scope="profile")
+    before = columns_of(Link.objects.get())
+    method = "put" if path == "scopes" else "post"
+
+    response = api.call(method, f"/links/{link.pk}/{path}/", {"scopes": ["profile"]})
+
+    assert problem(response) == (400, "invalid")
+    assert [error["field"] for error in response.said["errors"]] == ["shown"]
+    assert columns_of(Link.objects.get()) == before
 
 
 @pytest.mark.threat("A9")
@@ -286,14 +329,14 @@ def test_a_page_that_was_left_open_allows_nothing_again(
 def test_what_is_not_offered_cannot_be_chosen(api: Api, link: Link, path: str) -> None:
     if path == "consent":
         Link.objects.update(incoming_state="offered", offered_scope="profile")
-    before = Link.objects.values().get()
-    method = "put" if path == "scopes" else "post"
+    before = columns_of(Link.objects.get())
+    choose = api.choose if path == "scopes" else api.answer
 
-    response = api.call(method, f"/links/{link.pk}/{path}/", {"scopes": ["profile", "history"]})
+    response = choose(link, "profile", "history")
 
     assert problem(response) == (409, "not_offered")
     assert "history" in response.said["detail"]
-    assert Link.objects.values().get() == before
+    assert columns_of(Link.objects.get()) == before
 
 
 @pytest.mark.parametrize(
@@ -309,7 +352,8 @@ def test_what_is_not_offered_cannot_be_chosen(api: Api, link: Link, path: str) -
         ({"scopes": [""]}, ["scopes.0"]),
         ({"scopes": ["profile\n"]}, ["scopes.0"]),
         ({"scopes": ["profile"] * 101}, ["scopes"]),
-        ({"scopes": ["profile"], "seen": "profile"}, ["seen"]),
+        ({"scopes": ["profile"], "shown": ["profile"]}, ["shown"]),
+        ({"scopes": ["profile"], "shown": "<b>"}, ["shown"]),
         ([], [""]),
         ("profile", [""]),
     ],
@@ -317,14 +361,17 @@ def test_what_is_not_offered_cannot_be_chosen(api: Api, link: Link, path: str) -
 def test_a_body_that_is_wrong_is_refused_and_says_where(
     api: Api, link: Link, body: Any, fields: list[str]
 ) -> None:
-    before = Link.objects.values().get()
+    before = columns_of(Link.objects.get())
+
+    if isinstance(body, dict):
+        body = {"shown": shown(link), **body}
 
     response = api.put(f"/links/{link.pk}/scopes/", body)
 
     assert problem(response) == (400, "invalid")
     assert [error["field"] for error in response.said["errors"]] == fields
     assert all(error["detail"] and error["code"] for error in response.said["errors"])
-    assert Link.objects.values().get() == before
+    assert columns_of(Link.objects.get()) == before
 
 
 @pytest.mark.parametrize(
@@ -341,7 +388,7 @@ def test_where_nothing_can_be_changed_it_says_so(
 ) -> None:
     Link.objects.update(**values)
 
-    response = api.put(f"/links/{link.pk}/scopes/", {"scopes": ["profile"]})
+    response = api.choose(link, "profile")
 
     assert problem(response) == (409, "not_changeable")
     assert api.get(f"/links/{link.pk}/").said["choices"] == []
@@ -356,9 +403,9 @@ def test_the_question_of_a_link_is_seen_and_answered(browser: Client, peer: Peer
     question = api.get(f"/links/{link.pk}/").said["question"]
 
     assert question["page"] == f"http://testserver/connections/links/{link.pk}/consent/"
-    response = api.post(
-        f"/links/{link.pk}/consent/", {"scopes": [each["name"] for each in question["scopes"]]}
-    )
+    names = [each["name"] for each in question["scopes"]]
+    answer = {"scopes": names, "shown": question["shown"]}
+    response = api.post(f"/links/{link.pk}/consent/", answer)
 
     assert response.status_code == 200
     assert response.said["incoming"]["state"] == "granted"
@@ -370,7 +417,7 @@ def test_no_scope_is_a_no(browser: Client, peer: Peer, api: Api) -> None:
     connect(browser)
     link = Link.objects.get()
 
-    response = api.post(f"/links/{link.pk}/consent/", {"scopes": []})
+    response = api.answer(link)
 
     assert response.said["incoming"]["state"] == "denied"
     assert response.said["mend"] == "finish"
@@ -378,7 +425,7 @@ def test_no_scope_is_a_no(browser: Client, peer: Peer, api: Api) -> None:
 
 
 def test_where_nothing_is_asked_nothing_can_be_answered(api: Api, link: Link) -> None:
-    response = api.post(f"/links/{link.pk}/consent/", {"scopes": ["profile"]})
+    response = api.answer(link, "profile")
 
     assert problem(response) == (409, "no_question")
 
@@ -465,4 +512,6 @@ def test_who_asks_twice_has_one_code_sent(api: Api, link: Link, given_up: Outbox
 @pytest.mark.threat("A8")
 @pytest.mark.parametrize("scope", ["a\0b", "\ud800", "\ufffe", "🎵"])
 def test_characters_that_no_scope_has_are_refused(api: Api, link: Link, scope: str) -> None:
-    assert problem(api.put(f"/links/{link.pk}/scopes/", {"scopes": [scope]})) == (400, "invalid")
+    assert problem(
+        api.put(f"/links/{link.pk}/scopes/", {"scopes": [scope], "shown": shown(link)})
+    ) == (400, "invalid")

@@ -12,6 +12,7 @@ from reciprocal_oauth import lifecycle
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 
+from ..columns import columns_of
 from ..conftest import basic, post_form
 from ..fakes import FakePeer, Reply
 
@@ -201,7 +202,7 @@ def test_nobody_else_can_see_the_question_or_end_the_link(
         browser.force_login(get_user_model().objects.create_superuser("admin", password="admin"))
     elif who == "another user":
         browser.force_login(other_user)
-    before = Link.objects.values().get()
+    before = columns_of(Link.objects.get())
 
     for pk in (link.pk, uuid4()):
         path = f"/connections/links/{pk}/disconnect/"
@@ -212,7 +213,7 @@ def test_nobody_else_can_see_the_question_or_end_the_link(
                 assert answer.status_code == 404
 
     worker.drain()
-    assert Link.objects.values().get() == before
+    assert columns_of(Link.objects.get()) == before
     assert fake_peer.requests == []
 
 

@@ -8,6 +8,7 @@ from django.test import Client
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from reciprocal_oauth.models import Link, Peer
+from reciprocal_oauth.party_a import consent
 
 pytestmark = pytest.mark.threat("W1")
 
@@ -44,6 +45,8 @@ def send(browser: Client, request: str, link: Link, payload: str) -> Any:
     """Send a request with the payload in its query, and in its body where it has one."""
     method, page, data = REQUESTS[request]
     wish = dict.fromkeys(NAMES, payload)
+    if request == "allow":
+        data = {**data, "shown": consent.shown(Link.objects.get(pk=link.pk))}
     path = f"/connections/{page.format(link.pk)}"
     if method == "get":
         return browser.get(path, {**data, **wish})

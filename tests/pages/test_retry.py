@@ -13,6 +13,7 @@ from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.party_a import consent, updates
 from reciprocal_oauth.protocol import GRANT_TYPE
 
+from ..columns import columns_of
 from ..fakes import FakePeer, Reply
 from ..party_a.visits import redeem
 
@@ -133,12 +134,12 @@ def test_where_there_is_nothing_to_try_again_nothing_is_sent(
     browser: Client, link: Link, fake_peer: FakePeer, values: dict[str, Any]
 ) -> None:
     Link.objects.update(**values)
-    before = Link.objects.values().get()
+    before = columns_of(Link.objects.get())
 
     assert browser.post(button(link))["Location"] == f"/connections/links/{link.pk}/"
 
     deliver()
-    assert Link.objects.values().get() == before
+    assert columns_of(Link.objects.get()) == before
     assert len(codes(fake_peer)) == 1
 
 

@@ -14,7 +14,7 @@ from reciprocal_oauth.models import Link, LinkEvent, Party, Peer, Step
 from reciprocal_oauth.models.events import record
 
 from ..fakes import FakePeer
-from ..party_a.visits import ALLOW_ALL, connect, link_both_ways
+from ..party_a.visits import ALLOW_ALL, connect, fill_in, link_both_ways
 from .looks import Tags
 
 
@@ -37,7 +37,7 @@ def test_the_step_under_way_is_marked(browser: Client, peer: Peer) -> None:
     question = connect(browser)["Location"]
     assert states(browser)["consent"] == "running"
 
-    browser.post(question, {"scopes": ["profile"]})
+    fill_in(browser, question, {"scopes": ["profile"]})
     assert states(browser)["E"] == "running"
 
     worker.drain()
@@ -73,7 +73,7 @@ def test_an_attempt_that_failed_is_said_in_plain_words(browser: Client, link_as_
 
 
 def test_nothing_is_under_way_to_a_peer_that_is_paused(browser: Client, peer: Peer) -> None:
-    browser.post(connect(browser)["Location"], {"scopes": ["profile"]})
+    fill_in(browser, connect(browser)["Location"], {"scopes": ["profile"]})
     Peer.objects.update(paused_at=timezone.now(), paused_reason=Link.Reason.GONE)
 
     page = browser.get(f"/connections/links/{Link.objects.get().pk}/").content.decode()
@@ -93,7 +93,7 @@ def test_as_party_b_nothing_is_under_way_from_a_peer_that_is_paused(
 
 
 def test_a_refusal_is_no_failure(browser: Client, peer: Peer) -> None:
-    browser.post(connect(browser)["Location"], {"answer": "deny"})
+    fill_in(browser, connect(browser)["Location"], {"answer": "deny"})
 
     assert states(browser)["consent"] == "refused"
     assert states(browser)["E"] == "ahead"
@@ -133,7 +133,7 @@ def test_as_party_b_a_code_that_was_given_up_has_failed(
 
 
 def test_an_ended_link_waits_for_nothing(browser: Client, peer: Peer) -> None:
-    browser.post(connect(browser)["Location"], {"scopes": ["profile"]})
+    fill_in(browser, connect(browser)["Location"], {"scopes": ["profile"]})
     lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_there=False)
 
     assert "running" not in states(browser).values()
@@ -192,7 +192,7 @@ def test_a_time_that_does_not_fit_beside_its_state_stands_below_it(
     browser: Client, peer: Peer
 ) -> None:
     """On a screen of 320 pixels, neither may run over what it stands between."""
-    browser.post(connect(browser)["Location"], {"answer": "deny"})
+    fill_in(browser, connect(browser)["Location"], {"answer": "deny"})
 
     tags = Tags(browser.get(f"/connections/links/{Link.objects.get().pk}/"))
 
@@ -209,7 +209,7 @@ def test_only_a_page_with_something_under_way_carries_the_script(
     path = f"/connections/links/{Link.objects.get().pk}/"
     assert not Tags(browser.get(path)).named("script")
 
-    browser.post(question, ALLOW_ALL)
+    fill_in(browser, question, ALLOW_ALL)
     [script] = Tags(browser.get(path)).named("script")
 
     assert script == {"src": "/static/reciprocal_oauth/live.js", "defer": None}
@@ -217,7 +217,7 @@ def test_only_a_page_with_something_under_way_carries_the_script(
 
 
 def test_the_status_is_the_content_of_the_page_alone(browser: Client, peer: Peer) -> None:
-    browser.post(connect(browser)["Location"], {"scopes": ["profile"]})
+    fill_in(browser, connect(browser)["Location"], {"scopes": ["profile"]})
 
     response = browser.get(f"/connections/links/{Link.objects.get().pk}/status/")
 

@@ -10,7 +10,7 @@ from oauth2_provider.models import get_access_token_model, get_grant_model
 from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Peer, Step
 
 from ..fakes import FakePeer
-from .visits import ALLOW_ALL, connect, link_both_ways
+from .visits import ALLOW_ALL, connect, fill_in, link_both_ways
 
 
 @pytest.mark.draft("User Consent")
@@ -31,7 +31,7 @@ def test_the_page_says_who_asks_for_what_in_words_with_everything_ticked(
 def test_allowing_grants_what_is_ticked_and_queues_the_hand_over(
     browser: Client, question: str
 ) -> None:
-    response = browser.post(question, ALLOW_ALL)
+    response = fill_in(browser, question, ALLOW_ALL)
 
     link = Link.objects.get()
     assert response["Location"] == f"/connections/links/{link.pk}/"
@@ -45,7 +45,7 @@ def test_allowing_grants_what_is_ticked_and_queues_the_hand_over(
 
 @pytest.mark.draft("User Consent")
 def test_a_scope_that_is_unticked_is_not_granted(browser: Client, question: str) -> None:
-    browser.post(question, {"answer": "allow", "scopes": ["playback"]})
+    fill_in(browser, question, {"answer": "allow", "scopes": ["playback"]})
 
     assert Link.objects.get().incoming_scope == "playback"
 
@@ -55,7 +55,7 @@ def test_a_scope_that_is_unticked_is_not_granted(browser: Client, question: str)
 def test_nothing_ticked_is_a_refusal_and_not_all_default_scopes(
     browser: Client, question: str
 ) -> None:
-    browser.post(question, {"answer": "allow"})
+    fill_in(browser, question, {"answer": "allow"})
 
     link = Link.objects.get()
     assert (link.incoming_state, link.incoming_scope, link.generation) == ("denied", "", 0)
@@ -65,7 +65,7 @@ def test_nothing_ticked_is_a_refusal_and_not_all_default_scopes(
 
 @pytest.mark.draft("User Consent")
 def test_a_refusal_keeps_the_link_one_way(browser: Client, question: str) -> None:
-    response = browser.post(question, {"answer": "deny", "scopes": ["profile"]})
+    response = fill_in(browser, question, {"answer": "deny", "scopes": ["profile"]})
 
     link = Link.objects.get()
     assert response["Location"] == f"/connections/links/{link.pk}/"
@@ -81,11 +81,11 @@ def test_a_refusal_keeps_the_link_one_way(browser: Client, question: str) -> Non
 
 
 def test_after_a_refusal_the_person_can_allow_it_later(browser: Client, question: str) -> None:
-    page = browser.post(question, {"answer": "deny"})["Location"]
+    page = fill_in(browser, question, {"answer": "deny"})["Location"]
 
     assert question in browser.get(page).content.decode()
     assert browser.get(question).status_code == 200
-    browser.post(question, ALLOW_ALL)
+    fill_in(browser, question, ALLOW_ALL)
 
     assert Link.objects.get().incoming_state == "granted"
     assert OutboxItem.objects.get().generation == 1
@@ -94,11 +94,11 @@ def test_after_a_refusal_the_person_can_allow_it_later(browser: Client, question
 def test_what_was_allowed_and_could_not_be_delivered_can_be_allowed_again(
     browser: Client, question: str
 ) -> None:
-    browser.post(question, ALLOW_ALL)
+    fill_in(browser, question, ALLOW_ALL)
     OutboxItem.objects.update(state="dead", live_key=None)
     Link.objects.update(incoming_state="broken", incoming_reason="unreachable")
 
-    browser.post(question, {"answer": "allow", "scopes": ["profile"]})
+    fill_in(browser, question, {"answer": "allow", "scopes": ["profile"]})
 
     link = Link.objects.get()
     assert (link.incoming_state, link.incoming_reason) == ("granted", "")
@@ -115,8 +115,8 @@ def test_a_question_that_is_answered_is_not_asked_or_taken_again(
 
     for answer in (
         browser.get(f"{page}consent/"),
-        browser.post(f"{page}consent/", {"answer": "allow", "scopes": ["profile"]}),
-        browser.post(f"{page}consent/", {"answer": "deny"}),
+        fill_in(browser, f"{page}consent/", {"answer": "allow", "scopes": ["profile"]}),
+        fill_in(browser, f"{page}consent/", {"answer": "deny"}),
     ):
         assert answer["Location"] == page
     after = Link.objects.get()
@@ -133,7 +133,7 @@ def test_two_peers_are_asked_for_apart(
     first = connect(browser, "music")["Location"]
     second = connect(browser, "heating", reciprocal="playback")["Location"]
 
-    browser.post(second, {"answer": "allow", "scopes": ["playback"]})
+    fill_in(browser, second, {"answer": "allow", "scopes": ["playback"]})
 
     assert Link.objects.get(peer__slug="music").incoming_state == "offered"
     assert browser.get(first).status_code == 200

@@ -17,7 +17,7 @@ from reciprocal_oauth.delivery.dispatchers import Dispatcher
 from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Peer
 
 from ..fakes import FakePeer, Received, Reply
-from .visits import ALLOW_ALL, connect, redeem
+from .visits import ALLOW_ALL, connect, fill_in, redeem
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -88,7 +88,7 @@ def test_the_signal_is_sent_once_the_grant_is_committed(
     browser: Client, question: str, granted: list[Any], woken: list[bool]
 ) -> None:
     with transaction.atomic():
-        browser.post(question, ALLOW_ALL)
+        fill_in(browser, question, ALLOW_ALL)
         assert (granted, woken) == ([], [])
 
     assert granted == [(Link, Link.objects.get().pk, "profile playback")]
@@ -98,7 +98,7 @@ def test_the_signal_is_sent_once_the_grant_is_committed(
 def test_a_refusal_announces_nothing(
     browser: Client, question: str, granted: list[Any], woken: list[bool]
 ) -> None:
-    browser.post(question, {"answer": "deny"})
+    fill_in(browser, question, {"answer": "deny"})
 
     assert (granted, woken) == ([], [])
 
@@ -115,7 +115,7 @@ def test_a_grant_that_is_rolled_back_sends_nothing(
     settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "DISPATCHER": "eager"}
 
     with transaction.atomic():
-        browser.post(question, ALLOW_ALL)
+        fill_in(browser, question, ALLOW_ALL)
         transaction.set_rollback(True)
 
     assert granted == []
@@ -137,7 +137,7 @@ def test_a_grant_is_saved_whole_or_not_at_all(
     post_save.connect(fail, sender=model)
     try:
         with pytest.raises(RuntimeError):
-            browser.post(question, ALLOW_ALL)
+            fill_in(browser, question, ALLOW_ALL)
     finally:
         post_save.disconnect(fail, sender=model)
 
@@ -168,7 +168,7 @@ def test_the_hand_over_leaves_after_the_commit_and_can_be_redeemed_at_once(
         return Reply()
 
     fake_peer.answers["/token/"] = take
-    browser.post(question, {"answer": "allow", "scopes": ["profile"]})
+    fill_in(browser, question, {"answer": "allow", "scopes": ["profile"]})
 
     assert seen == [(False, 200)]
     assert Link.objects.get().is_two_way
@@ -182,7 +182,7 @@ def test_a_receiver_of_the_site_that_fails_stops_neither_the_page_nor_the_delive
 
     signals.access_granted.connect(fail)
     try:
-        response = browser.post(question, ALLOW_ALL)
+        response = fill_in(browser, question, ALLOW_ALL)
     finally:
         signals.access_granted.disconnect(fail)
 
@@ -194,7 +194,7 @@ def test_a_receiver_of_the_site_that_fails_stops_neither_the_page_nor_the_delive
 def test_the_button_pressed_twice_counts_once(
     browser: Client, question: str, granted: list[Any]
 ) -> None:
-    pages = [browser.post(question, ALLOW_ALL)["Location"] for _ in range(2)]
+    pages = [fill_in(browser, question, ALLOW_ALL)["Location"] for _ in range(2)]
 
     assert pages[0] == pages[1]
     assert Link.objects.get().generation == 1
@@ -206,9 +206,9 @@ def test_an_answer_that_another_tab_was_faster_with_is_not_taken(
 ) -> None:
     """The other tab answers after this one has looked whether there is a question."""
     other_tab = {"answer": "allow", "scopes": ["playback"]}
-    interrupt(lambda: browser.post(question, other_tab))
+    interrupt(lambda: fill_in(browser, question, other_tab))
 
-    response = browser.post(question, ALLOW_ALL)
+    response = fill_in(browser, question, ALLOW_ALL)
 
     link = Link.objects.get()
     assert response["Location"] == f"/connections/links/{link.pk}/"
@@ -225,9 +225,9 @@ def test_what_an_administrator_takes_away_at_the_same_moment_is_not_granted(
 ) -> None:
     interrupt(lambda: Peer.objects.update(allowed_scope="profile"))
 
-    response = browser.post(question, ALLOW_ALL)
+    response = fill_in(browser, question, ALLOW_ALL)
 
-    assert response.status_code == 400
+    assert response.status_code == 409
     page = response.content.decode()
     assert "This has changed meanwhile" in page
     assert "See your name" in page
@@ -247,7 +247,7 @@ def test_the_button_pressed_in_many_tabs_at_the_same_moment_counts_once(
         tab = Client()
         tab.cookies = browser.cookies
         together.wait(PATIENCE)
-        response = tab.post(question, ALLOW_ALL)
+        response = fill_in(tab, question, ALLOW_ALL)
         connections.close_all()
         return response
 

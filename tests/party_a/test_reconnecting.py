@@ -22,6 +22,7 @@ from .visits import (
     begin,
     call_api,
     connect,
+    fill_in,
     good_claims,
     id_token,
     link_both_ways,
@@ -220,7 +221,7 @@ def test_a_code_that_is_on_its_way_can_no_longer_be_redeemed(
     connect_again: Callable[..., Any],
 ) -> None:
     question = connect(browser)["Location"]
-    browser.post(question, {"answer": "allow", "scopes": ["profile"]})
+    fill_in(browser, question, {"answer": "allow", "scopes": ["profile"]})
     worker.drain()
     code = fake_peer.to("/token/")[-1].form["code"]
 
@@ -243,7 +244,7 @@ def test_the_person_is_asked_anew_and_can_go_both_ways_again(
     question = connect_again()["Location"]
     assert Link.objects.get().incoming_state == Link.Incoming.OFFERED
 
-    browser.post(question, {"answer": "allow", "scopes": ["profile"]})
+    fill_in(browser, question, {"answer": "allow", "scopes": ["profile"]})
     fake_peer.answers["/revoke/"] = Reply()
     worker.drain()
 

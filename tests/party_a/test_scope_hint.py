@@ -10,7 +10,7 @@ from pytest_django import Settings
 from reciprocal_oauth.models import Link, Peer
 
 from ..fakes import FakePeer, token_response
-from .visits import connect
+from .visits import connect, fill_in
 
 pytestmark = pytest.mark.draft("Reciprocal Scope Request")
 
@@ -191,8 +191,8 @@ def test_where_nothing_is_left_there_is_no_question_and_the_link_stays_one_way(
     )
     for answer in (
         browser.get(f"{page}consent/"),
-        browser.post(f"{page}consent/", {"answer": "allow", "scopes": ["history"]}),
-        browser.post(f"{page}consent/", {"answer": "deny"}),
+        fill_in(browser, f"{page}consent/", {"answer": "allow", "scopes": ["history"]}),
+        fill_in(browser, f"{page}consent/", {"answer": "deny"}),
     ):
         assert answer["Location"] == page
     link.refresh_from_db()

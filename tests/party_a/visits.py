@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,6 +18,7 @@ from ..fakes import FakePeer
 
 #: The code with which the peer sends people back.
 CODE_OF_B = "code-of-b"
+_HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)"')
 #: The answer that allows a peer what it asks for in most tests.
 ALLOW_ALL = {"answer": "allow", "scopes": ["profile", "playback"]}
 
@@ -56,6 +58,17 @@ def connect(browser: Client, slug: str = "music", **changes: Any) -> Any:
     return begin(browser, slug).come_back(**changes)
 
 
+def fill_in(browser: Client, page: str, answers: dict[str, Any]) -> Any:
+    """Open a page that asks what the peer may do here, fill its form in like that, and send it."""
+    return browser.post(page, {**hidden_fields(browser.get(page)), **answers})
+
+
+def hidden_fields(response: Any) -> dict[str, str]:
+    """What the form of a page carries beside what a person fills in; a page without a form has
+    none."""
+    return dict(_HIDDEN.findall(response.content.decode()))
+
+
 def id_token(header: dict[str, Any] | None = None, /, **claims: Any) -> str:
     """An ID token with these claims. Its signature is not looked at: it comes over TLS, straight
     from the token endpoint (OpenID Connect Core 1.0, section 3.1.3.7, item 6)."""
@@ -84,7 +97,7 @@ def _segment(part: dict[str, Any]) -> str:
 def link_both_ways(browser: Client, fake_peer: FakePeer, application: Any) -> dict[str, Any]:
     """Connect, allow everything, hand over, and redeem as the peer: its token response."""
     question = connect(browser, reciprocal="profile playback")["Location"]
-    browser.post(question, ALLOW_ALL)
+    fill_in(browser, question, ALLOW_ALL)
     worker.drain()
     handed_over = [r.form for r in fake_peer.to("/token/") if r.form["grant_type"] == GRANT_TYPE]
     return redeem(handed_over[-1]["code"], application).json()

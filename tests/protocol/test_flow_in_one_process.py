@@ -13,6 +13,7 @@ from reciprocal_oauth.protocol import GRANT_TYPE
 
 from ..conftest import OUR_SECRET, PEER_SECRET, basic, post_form
 from ..fakes import FakePeer, Received, Reply, token_response
+from ..party_a.visits import fill_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -53,7 +54,7 @@ def test_party_a_connects_asks_hands_over_and_is_redeemed(
 
     page = browser.get(returned["Location"])
     assert "Control what is playing" in page.content.decode()
-    browser.post(returned["Location"], {"answer": "allow", "scopes": ["playback"]})
+    fill_in(browser, returned["Location"], {"answer": "allow", "scopes": ["playback"]})
     worker.drain()
 
     assert redeemed[0].status_code == 200, redeemed[0].content

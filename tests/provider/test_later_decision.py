@@ -18,6 +18,7 @@ from reciprocal_oauth.models import Link, OutboxItem, ReciprocalCode
 from reciprocal_oauth.party_a import resending, updates
 
 from ..fakes import FakePeer, Received, Reply, token_response
+from ..party_a.visits import fill_in
 from .authorization import log_in
 from .conftest import assert_token_is_dead
 from .doors import DOORS, Door, Tokens, page_of_authorized_tokens
@@ -169,9 +170,7 @@ def test_who_allows_it_again_has_decided_last(
     page_of_authorized_tokens(tokens)
     link = Link.objects.get()
 
-    question = browser.get(f"/connections/links/{link.pk}/consent/")
-    answer = {**question.context["form"].initial, "answer": "allow", "scopes": ["profile"]}
-    browser.post(f"/connections/links/{link.pk}/consent/", answer)
+    fill_in(browser, f"/connections/links/{link.pk}/consent/", {"scopes": ["profile"]})
     come_up_again(fake_peer)
     call_command("reciprocal_prune")
 

@@ -24,7 +24,7 @@ from reciprocal_oauth.party_a import consent, updates
 from reciprocal_oauth.provider import peer_tokens
 
 from ..fakes import FakePeer
-from ..party_a.visits import connect
+from ..party_a.visits import connect, fill_in
 from .authorization import log_in
 from .conftest import assert_token_is_dead, call_api
 from .doors import (
@@ -467,7 +467,9 @@ def test_a_person_who_began_here_allows_it_again(
     page = browser.get("/connections/").content.decode()
     for words in ("Needs your attention", "It was ended here.", "Allow it again"):
         assert words in page
-    browser.post(f"/connections/links/{link.pk}/consent/", {"answer": "allow", "scopes": "profile"})
+    fill_in(
+        browser, f"/connections/links/{link.pk}/consent/", {"answer": "allow", "scopes": "profile"}
+    )
     worker.drain()
     assert redeem(fake_peer.to("/token/")[-1].form["code"]).status_code == 200
 
