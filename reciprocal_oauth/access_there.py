@@ -67,7 +67,9 @@ def store(link: Link, answer: TokenAnswer, *, asked_scope: str) -> None:
     if answer.refresh_token is not None:
         link.refresh_token = answer.refresh_token
     link.outgoing_scope = asked_scope if answer.scope is None else answer.scope
-    link.access_token_expires_at = answer.expires_at
+    # What cannot be renewed is not given up before its time.
+    can_be_renewed = bool(link.refresh_token) or answer.ends_at is None
+    link.access_token_expires_at = answer.expires_at if can_be_renewed else answer.ends_at
     link.outgoing_state = Link.Outgoing.ACTIVE
     link.outgoing_reason = ""
     link.refresh_refusals, link.refresh_not_before = 0, None

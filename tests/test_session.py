@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+import time_machine
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.db.transaction import TransactionManagementError
+from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -26,6 +28,7 @@ from reciprocal_oauth.session import AnswerTooLong
 from .client.servers import RawServer, answering
 from .fakes import FakePeer, Reply, token_response
 from .names import Names
+from .party_a.visits import connect
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -70,6 +73,38 @@ def test_a_token_that_has_run_out_is_refreshed_before_the_call(
     reciprocal_oauth.get_session(link_as_a).post(api, json={"track": 1})
 
     assert _tokens(fake_peer) == ["Bearer new-token"]
+
+
+@pytest.mark.threat("T63")
+def test_a_token_that_lives_20_seconds_is_not_renewed_for_each_call(
+    api: str, link_as_a: Link, fake_peer: FakePeer
+) -> None:
+    Link.objects.update(access_token_expires_at=timezone.now() - timedelta(seconds=1))
+    fake_peer.answers["/token/"] = token_response(access_token="brief", expires_in=20)
+    session = reciprocal_oauth.get_session(link_as_a)
+
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for _second in range(20):
+            assert session.get(api).status_code == 200
+            clock.shift(1)
+
+    assert set(_tokens(fake_peer)) == {"Bearer brief"}
+    assert len(fake_peer.to("/token/")) == 2, "after half of its life"
+
+
+@pytest.mark.threat("T63")
+def test_a_token_that_lives_20_seconds_and_cannot_be_renewed_works_for_20_seconds(
+    api: str, browser: Client, user: Any, peer: Peer, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/token/"] = token_response(refresh_token=None, expires_in=20)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        connect(browser)
+        session = reciprocal_oauth.get_session_for(user, "music")
+        clock.shift(19)
+        assert session.get(api).status_code == 200
+        clock.shift(1)
+        with pytest.raises(NotLinked):
+            session.get(api)
 
 
 @pytest.mark.rfc("6750", "3.1")

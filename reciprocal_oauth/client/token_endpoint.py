@@ -27,7 +27,8 @@ from . import http, retry_after
 MAX_TOKEN_LENGTH = 8 * 1024
 #: Longest ID token that is read, in characters: it may carry many claims, and is not stored.
 MAX_ID_TOKEN_LENGTH = 32 * 1024
-#: A token is treated as expired this many seconds early: clocks differ and requests take time.
+#: A token is renewed this many seconds early, but never before half of its life is over: clocks
+#: differ and requests take time.
 EXPIRY_MARGIN_SECONDS = 30
 #: Longest life that is believed, in seconds (ten years).
 _MAX_EXPIRES_IN = 10 * 365 * 24 * 3600
@@ -41,9 +42,10 @@ class TokenAnswer:
     """What a token response gave us (RFC 6749, section 5.1).
 
     :ivar scope: granted scope; ``None`` where the peer left it out, so it is the one asked for.
-    :ivar expires_at: when to treat the access token as expired; ``None``: the peer did not say.
+    :ivar expires_at: when to renew the access token; ``None``: the peer did not say.
     :ivar reciprocal: the raw ``reciprocal`` member (draft, "Reciprocal Scope Request"), unchecked.
     :ivar has_reciprocal: whether the member was there at all.
+    :ivar ends_at: when the access token ends, for one that cannot be renewed.
     """
 
     access_token: Secret
@@ -53,6 +55,7 @@ class TokenAnswer:
     id_token: Secret | None
     reciprocal: object
     has_reciprocal: bool
+    ends_at: datetime | None = None
 
 
 @sensitive_variables()
@@ -119,15 +122,18 @@ def _parse(answer: http.Answer, begun: datetime) -> TokenAnswer:
     if id_token is None and body.get("id_token") is not None:
         # Not the same as none: it would have to be checked, and tells accounts apart.
         raise BadAnswer("The token response carries no usable id_token.")
+    life = _life(body.get("expires_in"))
+    margin = min(EXPIRY_MARGIN_SECONDS, life / 2) if life else 0
     granted = scopes.parse(body["scope"]) if "scope" in body else None
     return TokenAnswer(
         access_token=access_token,
         refresh_token=_token(body, "refresh_token"),
         scope=None if granted is None else scopes.join(granted),
-        expires_at=_expiry(body.get("expires_in"), begun),
+        expires_at=None if life is None else begun + timedelta(seconds=life - margin),
         id_token=id_token,
         reciprocal=body.get(RECIPROCAL),
         has_reciprocal=RECIPROCAL in body,
+        ends_at=None if life is None else begun + timedelta(seconds=life),
     )
 
 
@@ -154,12 +160,12 @@ def _token(body: Mapping[str, Any], name: str, longest: int = MAX_TOKEN_LENGTH) 
     return Secret(value)
 
 
-def _expiry(expires_in: object, begun: datetime) -> datetime | None:
+def _life(expires_in: object) -> float | None:
+    """Seconds; ``None``: the peer did not say."""
     if isinstance(expires_in, str) and re.fullmatch("[0-9]{1,12}", expires_in):
         expires_in = int(expires_in)  # Some providers quote the number.
     if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
         return None
     if expires_in < 0 or (isinstance(expires_in, float) and not math.isfinite(expires_in)):
         return None
-    life = min(expires_in, _MAX_EXPIRES_IN) - EXPIRY_MARGIN_SECONDS
-    return begun + timedelta(seconds=max(life, 0))
+    return min(expires_in, _MAX_EXPIRES_IN)

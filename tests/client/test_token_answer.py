@@ -148,7 +148,10 @@ EXPIRIES = [
     ("3600", 3570.0),
     ("3600.9", 3570.9),
     ('"3600"', 3570.0),
-    ("10", 0.0),
+    ("61", 31.0),
+    ("60", 30.0),
+    ("20", 10.0),
+    ("1", 0.5),
     ("0", 0.0),
     ("-1", None),
     ('"-1"', None),
@@ -177,6 +180,16 @@ def test_what_expires_in_means(value: str, seconds: float | None, ask: Ask) -> N
         expires_at = ask(_raw(expires_in=value)).expires_at
 
     assert expires_at == (None if seconds is None else NOON + timedelta(seconds=seconds))
+
+
+@pytest.mark.threat("T63")
+@pytest.mark.parametrize("expires_in", [20, 3600])
+def test_a_token_that_cannot_be_renewed_works_to_its_end(expires_in: int, ask: Ask) -> None:
+    link = Link()
+    with time_machine.travel(NOON, tick=False):
+        access_there.store(link, ask(_raw(expires_in=str(expires_in))), asked_scope="play")
+
+    assert link.access_token_expires_at == NOON + timedelta(seconds=expires_in)
 
 
 @pytest.mark.threat("Y5")
