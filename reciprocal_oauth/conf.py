@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings as django_settings
+from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 
 
@@ -32,8 +33,8 @@ class Settings:
     @property
     def DISPATCHER(self) -> str:
         """Who starts deliveries: ``thread``, ``celery``, ``tasks``, ``eager``, ``none`` or a dotted
-        path to a class."""
-        return self._user.get("DISPATCHER", "thread")
+        path to a class. The default is ``thread``, and ``none`` in a test run."""
+        return self._user.get("DISPATCHER", "none" if _is_a_test_run() else "thread")
 
     @property
     def DISPATCHER_THREADS(self) -> int:
@@ -233,6 +234,12 @@ class Settings:
         """Where the API may have people sent after a visit to a peer: URLs, and origins such as
         ``https://app.example`` for all that is below them."""
         return self._user.get("API_RETURN_TO", ())
+
+
+def _is_a_test_run() -> bool:
+    """Whether a test runner has set Django up (``setup_test_environment``, of Django's own and of
+    pytest-django): threads of ours would work in the site's tests, beside their transactions."""
+    return hasattr(mail, "outbox")
 
 
 settings = Settings()

@@ -16,7 +16,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from django.db import DatabaseError
 from django.db.models import Q, QuerySet
 from oauth2_provider.models import get_refresh_token_model
 
@@ -94,8 +93,9 @@ def _look() -> None:
                 user_id__in=set(users), peer__application_id__in=set(applications)
             )
             look_at(links, gone)
-    except DatabaseError:
-        # Whoever revoked has done so; the next reciprocal_prune looks again.
+    except Exception:
+        # The database fails, or a setting of DOT's is malformed. Whoever revoked has done so; the
+        # next reciprocal_prune looks again.
         logger.exception("It could not be seen which links the revoked tokens belonged to")
 
 

@@ -1,7 +1,10 @@
 """Connects the parts when Django starts: checks, log filter, DOT, the queues' steps, our own
 receivers."""
 
+import logging
+from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -18,6 +21,8 @@ from .party_b import redeem
 from .provider import composition
 from .retry import RetryPolicy
 from .transactions import on_commit, request_begins, request_ends
+
+logger = logging.getLogger("reciprocal_oauth")
 
 
 def connect() -> None:
@@ -65,6 +70,20 @@ def connect() -> None:
             plugins.dispatcher_class("celery")
 
 
+def harmless(receiver: Callable[..., None]) -> Callable[..., None]:
+    """A receiver that fails is logged. It runs in the middle of what DOT or the site does, which
+    must not fail for it."""
+
+    @wraps(receiver)
+    def run(*args: Any, **arguments: Any) -> None:
+        try:
+            receiver(*args, **arguments)
+        except Exception:
+            logger.exception("%s failed; the next reciprocal_prune looks again", receiver.__name__)
+
+    return run
+
+
 def start_delivery(sender: type, **arguments: Any) -> None:
     """Our own receiver: a row is waiting, begin with it. The signals come after commit."""
     dispatchers.wake(arguments["link"])
@@ -84,16 +103,19 @@ def request_is_over(sender: type, **arguments: Any) -> None:
 def link_deleted(sender: type, instance: Link, origin: Any = None, **arguments: Any) -> None:
     """A link goes: by hand, with its user, or with its peer, which then cannot be told."""
     with_its_peer = getattr(origin, "model", type(origin)) is Peer
+    # This one may stop the deletion: the peer would keep tokens that nothing limits any more.
     if lifecycle.before_deletion(instance, revoke_there=not with_its_peer):
         on_commit(dispatchers.wake)
 
 
+@harmless
 def token_deleted(sender: type, instance: Any, **arguments: Any) -> None:
     """A token of DOT's goes, of a peer or of another client: by a page of DOT's, the admin, a
     logout, ``cleartokens``, or with its user."""
     noticing.token_goes(instance)
 
 
+@harmless
 def refresh_token_saved(sender: type, instance: Any, raw: bool, **arguments: Any) -> None:
     """DOT's ``revoke()`` keeps the row of a refresh token, with the time."""
     if instance.revoked is not None and not raw:

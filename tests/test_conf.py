@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
@@ -22,7 +23,10 @@ def test_the_documentation_lists_the_settings_that_exist_and_no_others() -> None
 
 
 @pytest.mark.parametrize("name", sorted(AppSettings.names()))
-def test_the_documentation_gives_the_default(name: str, settings: Settings) -> None:
+def test_the_documentation_gives_the_default(
+    name: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(mail, "outbox")  # As outside of a test run.
     settings.RECIPROCAL_OAUTH = {}
     row = re.search(rf"\* - ``{name}``\n     - (.+)\n", DOCUMENTED.read_text())
     assert row
@@ -54,8 +58,11 @@ def test_every_setting_says_what_it_does() -> None:
     assert not [name for name in AppSettings.names() if not getattr(AppSettings, name).__doc__]
 
 
-def test_without_any_setting_the_defaults_hold(settings: Settings) -> None:
+def test_without_any_setting_the_defaults_hold(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     del settings.RECIPROCAL_OAUTH
+    monkeypatch.delattr(mail, "outbox")  # As outside of a test run.
 
     assert app_settings.DISPATCHER == "thread"
     assert app_settings.HTTP_ALLOW_LOOPBACK is False

@@ -83,7 +83,7 @@ class ThreadDispatcher(Dispatcher):
         self.start()
 
     def start(self, sweep_seconds: float | None = None) -> Engine:
-        """The engine of this process, which is begun unless it runs."""
+        """The engine of this process; it is started if needed."""
         if engine := self._running():
             return engine
         with self._lock:
@@ -133,8 +133,27 @@ def _tell(message: Callable[[Dispatcher], None]) -> None:
         logger.exception("Nothing is delivered for now")
 
 
-@lru_cache(maxsize=8)
+#: First requests come at the same moment, and each would make a dispatcher of its own.
+_making = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """In a child after a fork: a thread that has stayed behind may have held it."""
+    global _making
+    _making = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # Not on Windows, which does not fork.
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
 def _instance(name: str) -> Dispatcher:
+    with _making:
+        return _instances(name)
+
+
+@lru_cache(maxsize=8)
+def _instances(name: str) -> Dispatcher:
     dispatcher: Any = dispatcher_class(name)()
     return dispatcher
 

@@ -1,20 +1,23 @@
 """The default dispatcher: a few threads of the web process, and a database shared with it."""
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections, transaction
 from django.db.backends.signals import connection_created
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from reciprocal_oauth.delivery import engine, worker
+from reciprocal_oauth.delivery import dispatchers, engine, worker
 from reciprocal_oauth.delivery.dispatchers import ThreadDispatcher, get_dispatcher
 from reciprocal_oauth.delivery.outcomes import Done, Outcome
 from reciprocal_oauth.models import Link, OutboxItem, Peer
@@ -394,3 +397,72 @@ def test_a_peer_that_hangs_does_not_delay_what_comes_due_for_the_others(
 
     soon(lambda: OutboxItem.objects.get(pk=healthy.pk).state == State.DONE)
     assert len(step.attempted) == 5
+
+
+@pytest.mark.threat("R73")
+def test_first_requests_at_the_same_moment_start_one_engine(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(ThreadDispatcher):
+        """So that all are at it at once."""
+
+        def __init__(self) -> None:
+            time.sleep(0.1)
+            super().__init__()
+
+    monkeypatch.setattr(sys.modules[__name__], "Raced", Slow, raising=False)
+    name = f"{__name__}.Raced"
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {
+        "DISPATCHER": name,
+        "DISPATCHER_SWEEP_SECONDS": 60.0,
+    }
+    together = threading.Barrier(8)
+
+    def first_request() -> int:
+        together.wait()
+        dispatchers.request_started()
+        connections.close_all()
+        return id(get_dispatcher())
+
+    with ThreadPoolExecutor(8) as pool:
+        running = [pool.submit(first_request) for _request in range(8)]
+        found = {each.result(30) for each in running}
+    threads = _our_threads()
+    dispatcher = get_dispatcher()
+    assert isinstance(dispatcher, ThreadDispatcher)
+    dispatcher.stop()
+
+    assert len(found) == 1
+    assert threads == ["reciprocal-dispatcher"]
+
+
+@pytest.mark.threat("R21")
+def test_the_tests_of_a_site_that_names_no_dispatcher_start_no_thread(
+    settings: Settings, client: Client, link_as_a: Link
+) -> None:
+    """Threads would work on rows of the tests, or wait for the locks of their transactions."""
+    settings.RECIPROCAL_OAUTH = {"HTTP_ALLOW_LOOPBACK": True}
+
+    client.get("/no-such-page/")
+    consent.allow(link_as_a, ["playback"])
+
+    assert _our_threads() == []
+    assert OutboxItem.objects.get().state == State.PENDING
+
+
+@pytest.mark.threat("R20", "R75")
+def test_a_row_is_picked_up_although_what_the_site_does_after_the_commit_has_failed(
+    dispatcher: ThreadDispatcher, link_as_a: Link, settings: Settings, fake_peer: FakePeer
+) -> None:
+    """Django then leaves out what was to be done after it: our signal."""
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"DISPATCHER_SWEEP_SECONDS": 0.1}
+
+    def fail() -> None:
+        raise RuntimeError("the site's own")
+
+    dispatcher.request_started()
+    with suppress(RuntimeError), transaction.atomic():
+        transaction.on_commit(fail)
+        consent.allow(link_as_a, ["playback"])
+
+    soon(lambda: OutboxItem.objects.get().state == State.ACCEPTED)
