@@ -150,6 +150,19 @@ def revoke_family(link: Link, family: uuid.UUID | None) -> None:
 
 
 @_of_this_app
+def revoke_all(application: Any) -> None:
+    """Revoke every token and unredeemed code of a client."""
+    ReciprocalCode.objects.filter(
+        application_pk=str(application.pk), state=ReciprocalCode.State.LIVE
+    ).update(state=ReciprocalCode.State.DEAD)
+    for model in (get_grant_model(), get_access_token_model()):
+        rows_of(model).filter(application=application).delete()
+    rows_of(get_refresh_token_model()).filter(application=application, revoked__isnull=True).update(
+        revoked=timezone.now()
+    )
+
+
+@_of_this_app
 def revoke_access_tokens(keys: Iterable[Any]) -> None:
     """Revoke the access tokens with these keys, where they are still there."""
     rows_of(get_access_token_model()).filter(pk__in=keys).delete()

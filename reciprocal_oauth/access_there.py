@@ -31,6 +31,7 @@ from .exceptions import (
     RefreshPostponed,
 )
 from .models import Link, OutboxItem, Peer
+from .models.binding import is_for_tokens
 from .protocol import INVALID_GRANT
 from .retry import RetryPolicy
 from .secret import Secret
@@ -57,12 +58,18 @@ _OF_AN_ANSWER = (
 )
 
 
-def store(link: Link, answer: TokenAnswer, *, asked_scope: str) -> None:
+def store(link: Link, answer: TokenAnswer, *, asked_scope: str, called: Peer | None = None) -> None:
     """Put a token response on ``link`` as its outgoing access. The caller saves.
 
     :param asked_scope: what was asked for: the granted scope where the peer does not say another
         (RFC 6749, section 5.1).
+    :param called: the peer as it was when it gave new access. ``None``: it has renewed what the
+        link had, which stays for those for whom it was.
     """
+    if called is not None:
+        if not is_for_tokens(link.bound_to, called):
+            link.refresh_token = Secret("")  # Given elsewhere: it stays there.
+        link.bound_to = called.binding
     link.access_token = answer.access_token
     if answer.refresh_token is not None:
         link.refresh_token = answer.refresh_token
@@ -128,6 +135,9 @@ def _read_again(link: Link) -> None:
         raise NotLinked(f"Link {link.pk} is gone.") from None
     if not link.is_active or link.outgoing_state != Link.Outgoing.ACTIVE or not link.peer.enabled:
         raise NotLinked(f"Link {link.pk} has no working outgoing access.")
+    if not is_for_tokens(link.bound_to, link.peer):
+        lifecycle.leave_behind(link)
+        raise NotLinked(f"The access of link {link.pk} was given at another address.")
 
 
 def _is_usable(link: Link, not_this: Secret | None) -> bool:
@@ -287,7 +297,9 @@ def give_back(link: Link, answer: TokenAnswer, *, used: Secret | None = None) ->
             return  # Its address went with it.
         if now is None or _may_revoke(link, replaced=now.is_active):
             token = answer.refresh_token or used or answer.access_token
-            lifecycle.queue_revocation(link, token, keep_link=now is not None)
+            lifecycle.queue_revocation(
+                link, token, bound_to=link.peer.binding, keep_link=now is not None
+            )
 
 
 def revoke_there(link: Link, *, replaced: bool) -> None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from . import access_here, signals
 from .models import InboxItem, Link, LinkEvent, OutboxItem, Step
+from .models.binding import is_bound
 from .models.events import record
 from .secret import Secret
 from .transactions import atomic, tried_again
@@ -48,6 +49,23 @@ def break_outgoing(link: Link, reason: str, detail: str = "", *, still: Q) -> bo
         refresh_token=Secret(""),
         access_token_expires_at=None,
     )
+
+
+def leave_behind(link: Link) -> bool:
+    """The peer is no longer where our access of ``link`` was given, or we are another client there:
+    the tokens must not go there. They are revoked where they were given, if the peer still revokes
+    there, and the person has to connect again.
+
+    :param link: with its peer, both as they were just read.
+    :returns: whether the access had worked until now.
+    """
+    token, bound_to = link.refresh_token or link.access_token, link.bound_to
+    with atomic():
+        unchanged = Q(bound_to=bound_to)
+        if not break_outgoing(link, Reason.SET_UP_ANEW, still=unchanged):
+            return False
+        queue_revocation(link, token, bound_to=bound_to)
+    return True
 
 
 def break_incoming(link: Link, reason: str, detail: str = "") -> None:
@@ -189,21 +207,31 @@ def cancel_handover(link: Link) -> None:
     )
 
 
-def queue_revocation(link: Link, token: Secret | None = None, *, keep_link: bool = True) -> bool:
+def queue_revocation(
+    link: Link,
+    token: Secret | None = None,
+    *,
+    bound_to: str | None = None,
+    keep_link: bool = True,
+) -> bool:
     """Put the revocation of our token at the peer into the outbox, if it offers RFC 7009.
 
     :param token: default: the one of ``link``, the refresh token where there is one: with it the
         peer ends the whole grant (section 2.1).
-    :returns: whether there is one to be revoked.
+    :param bound_to: for whom ``token`` is; default: as the tokens of ``link``.
+    :returns: whether there is one to be revoked, where it may be sent.
     """
     token = token or link.refresh_token or link.access_token
-    if not token or not link.peer.revocation_endpoint:
+    bound_to = link.bound_to if bound_to is None else bound_to
+    url = link.peer.revocation_endpoint
+    if not token or not url or not is_bound(bound_to, link.peer, url):
         return False
     OutboxItem.objects.create(
         kind=OutboxItem.Kind.REVOCATION,
         peer=link.peer,
         link=link if keep_link else None,
         token=token,
+        bound_to=bound_to,
     )
     return True
 
@@ -218,6 +246,7 @@ __all__ = [
     "cancel_deliveries",
     "cancel_handover",
     "end",
+    "leave_behind",
     "lock",
     "lose_incoming",
     "note_two_way",

@@ -80,6 +80,16 @@ class Secret:
             self._ciphertext = encrypt(self._plain or "", self.place)
         return self._ciphertext
 
+    def is_stored_as(self, other: "Secret | None") -> bool:
+        """Whether this is what was read or stored as ``other``, and not the same text once more."""
+        if self is other:
+            return True
+        return (
+            other is not None
+            and self._ciphertext is not None
+            and self._ciphertext == other._ciphertext
+        )
+
     def at(self, place: Place) -> "Secret":
         """The same secret in ``place``.
 

@@ -19,6 +19,7 @@ from .client.http import HardenedSession
 from .conf import settings
 from .exceptions import AddressRefused, NotLinked, PeerUnreachable
 from .models import Link, Peer
+from .models.binding import origins_in
 from .secret import Secret
 
 __all__ = [
@@ -39,9 +40,9 @@ class PeerSession(HardenedSession):
     refreshed before the call; one that the peer refuses with 401 is refreshed once and the call
     repeated.
 
-    The token goes to the hosts and ports that the peer is configured with (homepage, issuer,
-    endpoints) and to those in ``allow_hosts``, and to no other: a URL that a peer or a person made
-    up must not carry it away.
+    The token goes to the hosts and ports that the peer was configured with (homepage, issuer,
+    endpoints) when it gave it, and to those in ``allow_hosts``, and to no other: a URL that a peer
+    or a person made up must not carry it away, nor somebody who changes the peer.
 
     An answer with an error status is an answer; a 401 is one where no new token could be had, or
     where the body of the request was a stream, which cannot be sent twice.
@@ -52,7 +53,6 @@ class PeerSession(HardenedSession):
     :param max_bytes: most bytes, after decoding, that are read of the body of an answer; ``None``:
         ``SESSION_MAX_RESPONSE_BYTES``.
     :ivar link: read anew for each call, so that one that has ended is used no more.
-    :ivar hosts: those that are given the token.
 
     Calls raise, beside what requests raises where there was no answer:
 
@@ -70,15 +70,15 @@ class PeerSession(HardenedSession):
     ) -> None:
         super().__init__(settings.SESSION_MAX_RESPONSE_BYTES if max_bytes is None else max_bytes)
         self.link = link
-        self.hosts = _hosts_of(link.peer) | {_ascii(host.lower()) for host in allow_hosts}
+        self._allowed = {_ascii(host.lower()) for host in allow_hosts}
+
+    @property
+    def hosts(self) -> set[str]:
+        """Those that are given the token: where the peer was then, and ``allow_hosts``."""
+        return {_host_of(origin) for origin in origins_in(self.link.bound_to)} | self._allowed
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        host = _host_of(request.url or "")
-        if host not in self.hosts:
-            raise AddressRefused(
-                f"{host} is not a host of peer {self.link.peer.slug}. If its API is there, pass "
-                f"allow_hosts=[{host!r}]."
-            )
+        self._check_host(request)
         token = fresh_access_token(self.link)
         response = self._send_with(request, token, **kwargs)
         repeatable = request.body is None or isinstance(request.body, bytes | str)
@@ -90,9 +90,20 @@ class PeerSession(HardenedSession):
         token = fresh_access_token(self.link, not_this=token)
         return self._send_with(request, token, **kwargs)
 
+    def _check_host(self, request: requests.PreparedRequest) -> None:
+        """:raises AddressRefused: the token of the link is for others."""
+        host = _host_of(request.url or "")
+        if host not in self.hosts:
+            raise AddressRefused(
+                f"{host} is not a host of peer {self.link.peer.slug}. If its API is there, pass "
+                f"allow_hosts=[{host!r}]."
+            )
+
     def _send_with(
         self, request: requests.PreparedRequest, token: Secret, **kwargs: Any
     ) -> requests.Response:
+        # Once more: the link may have been connected anew, elsewhere, since it was looked at.
+        self._check_host(request)
         request.headers["Authorization"] = f"Bearer {token.reveal()}"
         try:
             return super().send(request, **kwargs)
@@ -100,18 +111,6 @@ class PeerSession(HardenedSession):
             # The name does not resolve. For the caller this is one of the ways in which a call
             # fails, and requests has an error for them.
             raise requests.ConnectionError(str(error)) from None
-
-
-def _hosts_of(peer: Peer) -> set[str]:
-    urls = (
-        peer.homepage,
-        peer.issuer,
-        peer.authorization_endpoint,
-        peer.token_endpoint,
-        peer.revocation_endpoint,
-        peer.reciprocal_endpoint,
-    )
-    return {host for url in urls if (host := _host_of(url))}
 
 
 def _host_of(url: str) -> str:

@@ -68,6 +68,21 @@ def address_problem(url: str, is_allowed: Callable[[str], bool]) -> str | None:
     ) % {"host": host}
 
 
+def origin_of(url: str) -> str:
+    """Scheme, host and port of ``url``: who gets what is sent there (RFC 6454, section 4). Empty
+    for what is no URL. A port that is the scheme's own is left out."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return ""
+    if not host:
+        return ""
+    host = f"[{host}]" if ":" in host else host
+    is_usual = port is None or port == {"https": 443, "http": 80}.get(parts.scheme)
+    return f"{parts.scheme}://{host}" if is_usual else f"{parts.scheme}://{host}:{port}"
+
+
 def is_loopback_host(host: str) -> bool:
     """Whether ``host`` names this machine."""
     if host == "localhost" or host.endswith(".localhost"):

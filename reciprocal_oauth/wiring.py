@@ -12,7 +12,7 @@ from django.core.signals import request_finished, request_started
 from django.db.models.signals import post_save, pre_delete
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
-from . import lifecycle, log_filter, noticing, plugins, signals
+from . import lifecycle, log_filter, moving, noticing, plugins, signals
 from .conf import settings
 from .delivery import dispatchers, worker
 from .models import InboxItem, Link, OutboxItem, Peer
@@ -52,6 +52,7 @@ def connect() -> None:
     )
     for signal in (signals.access_granted, signals.handover_received, signals.link_ended):
         signal.connect(start_delivery, dispatch_uid="reciprocal_oauth.start_delivery")
+    post_save.connect(peer_saved, sender=Peer, dispatch_uid="reciprocal_oauth.peer_saved")
     pre_delete.connect(link_deleted, sender=Link, dispatch_uid="reciprocal_oauth.link_deleted")
     for model in (get_access_token_model(), get_refresh_token_model()):
         pre_delete.connect(
@@ -98,6 +99,12 @@ def request_starts(sender: type, **arguments: Any) -> None:
 def request_is_over(sender: type, **arguments: Any) -> None:
     """What follows in this thread is no web request, unless another one begins."""
     request_ends()
+
+
+def peer_saved(sender: type, instance: Peer, raw: bool, **arguments: Any) -> None:
+    """A peer was saved by an administrator or by code: it may have moved."""
+    if instance.moves and not raw:
+        moving.moved(instance, instance.moves)
 
 
 def link_deleted(sender: type, instance: Link, origin: Any = None, **arguments: Any) -> None:

@@ -24,7 +24,8 @@ from oauth2_provider.models import (
 )
 from pytest_django import Settings
 
-from reciprocal_oauth.models import Link, Peer
+from reciprocal_oauth.models import AuthorizationRequest, InboxItem, Link, OutboxItem, Peer
+from reciprocal_oauth.models.binding import binding_of
 from reciprocal_oauth.models.links import KEY_UNKNOWN
 from reciprocal_oauth.party_b.opening import open_link
 from reciprocal_oauth.protocol import GRANT_TYPE
@@ -302,6 +303,18 @@ def hand_over(client: Client, application: Any) -> Callable[..., Any]:
         return post_form(client, {k: v for k, v in parameters.items() if v is not None}, headers)
 
     return post
+
+
+def always_had(**values: Any) -> None:
+    """Make it so that every peer has had these ``values`` from the beginning, its links too."""
+    Peer.objects.update(**values)
+    for peer in Peer.objects.all():
+        peer.bound_to = binding_of(peer)
+        super(Peer, peer).save()
+        for model in (Link, OutboxItem, InboxItem, AuthorizationRequest):
+            for row in model.objects.filter(peer=peer):
+                row.bound_to = peer.bound_to
+                row.save()
 
 
 def post_form(

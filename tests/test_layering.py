@@ -22,6 +22,7 @@ LAYERS: list[tuple[str, ...]] = [
         "diagram",
         "key_rotation",
         "lifecycle",
+        "moving",
         "noticing",
         "overview",
         "registration",

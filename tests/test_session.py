@@ -26,6 +26,7 @@ from reciprocal_oauth.secret import Secret
 from reciprocal_oauth.session import AnswerTooLong
 
 from .client.servers import RawServer, answering
+from .conftest import always_had
 from .fakes import FakePeer, Reply, token_response
 from .names import Names
 from .party_a.visits import connect
@@ -343,7 +344,7 @@ class TestHosts:
         names.resolve("xn--bcher-kva.localhost", "127.0.0.1")
         url = api.replace("127.0.0.1", "Bücher.localhost")
         if is_the_peers_own:
-            Peer.objects.update(homepage=url)
+            always_had(homepage=url)
         allow = [] if is_the_peers_own else [urlsplit(url).netloc]
         session = reciprocal_oauth.get_session(Link.objects.get(), allow_hosts=allow)
 

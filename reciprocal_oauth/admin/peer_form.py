@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import plugins, registration
 from ..models import Peer
 from ..secret import Secret
+from .peer_moves import MovingForm
 
 #: What is read from left to right in every language: an address would be drawn with its last slash
 #: before its scheme.
@@ -58,10 +59,10 @@ class AddressInput(forms.TextInput):
     template_name = "reciprocal_oauth/admin/address_input.html"
 
 
-class PeerForm(forms.ModelForm):
+class PeerForm(MovingForm):
     class Meta:
         model = Peer
-        exclude = ()  # noqa: DJ006  The admin names the fields.
+        exclude = ()
         field_classes = {"application": ApplicationChoiceField, "client_secret": SecretField}
         widgets = {
             **{

@@ -28,6 +28,7 @@ from .look_at_only import NoSecretLookupsMixin
 from .overview_page import OverviewMixin
 from .peer_form import PeerForm
 from .peer_look_up import PeerLookUpMixin
+from .peer_moves import PeerMovesMixin
 from .peer_sheet import PeerSheetMixin
 from .peer_test_page import PeerTestMixin
 
@@ -37,6 +38,7 @@ class PeerAdmin(
     AskingMixin,
     OverviewMixin,
     PeerLookUpMixin,
+    PeerMovesMixin,
     PeerSheetMixin,
     PeerTestMixin,
     NoSecretLookupsMixin,

@@ -13,14 +13,16 @@ from typing import Any
 from urllib.parse import quote
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from .. import scopes
-from ..exceptions import BadAnswer, PeerRefused
+from ..exceptions import AddressRefused, BadAnswer, PeerRefused
 from ..models import Peer
 from ..protocol import RECIPROCAL
 from ..secret import Secret
+from ..urls_of_peers import origin_of
 from . import http, retry_after
 
 #: Longest token that is stored, in characters.
@@ -79,7 +81,18 @@ def request_token(peer: Peer, parameters: Mapping[str, str]) -> TokenAnswer:
 @sensitive_variables()
 def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.Answer:
     """POST form fields to an endpoint of the peer with client authentication, in the one way that
-    is configured: RFC 6749, section 2.3, forbids two at once."""
+    is configured: RFC 6749, section 2.3, forbids two at once.
+
+    :raises AddressRefused: our secret was not entered for what is at ``url``.
+    """
+    if not peer.may_be_sent_to(url):
+        raise AddressRefused(
+            _(
+                "The client secret was entered for another address or another client ID, and is "
+                "not sent to %(origin)s. Enter it again on the page of the peer."
+            )
+            % {"origin": origin_of(url)}
+        )
     fields = dict(parameters)
     auth: AuthBase | None = None
     secret = peer.client_secret.reveal()

@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import scopes
+from .binding import BindingField, is_bound
 from .fields import EncryptedField
 from .peers import Peer
 from .reasons import Reason
@@ -69,8 +70,14 @@ class Link(Row):
     outgoing_reason = models.CharField(
         _("why outgoing access does not work"), max_length=30, choices=Reason.choices, blank=True
     )
-    access_token = EncryptedField(_("access token"), owner=("id", "peer"), blank=True, default="")
-    refresh_token = EncryptedField(_("refresh token"), owner=("id", "peer"), blank=True, default="")
+    #: For whom the two tokens are: they are sent to nobody else.
+    bound_to = BindingField()
+    access_token = EncryptedField(
+        _("access token"), owner=("id", "peer", "bound_to"), blank=True, default=""
+    )
+    refresh_token = EncryptedField(
+        _("refresh token"), owner=("id", "peer", "bound_to"), blank=True, default=""
+    )
     outgoing_scope = models.TextField(_("scope we hold there"), blank=True)
     access_token_expires_at = models.DateTimeField(_("access token expires"), null=True, blank=True)
     #: Names the grant at the peer that the tokens stem from: another one for each code that was
@@ -154,7 +161,8 @@ class Link(Row):
     @property
     def is_revocable_there(self) -> bool:
         """Whether the peer can be told that its token is no longer needed (RFC 7009)."""
-        return self.holds_access_there and bool(self.peer.revocation_endpoint)
+        url = self.peer.revocation_endpoint
+        return self.holds_access_there and bool(url) and is_bound(self.bound_to, self.peer, url)
 
     @property
     def incoming_limit(self) -> str:
@@ -211,7 +219,9 @@ class AuthorizationRequest(Row):
     peer = models.ForeignKey(Peer, on_delete=models.CASCADE, related_name="+")
     state_hash = models.CharField(max_length=64, unique=True, editable=False)
     browser_hash = models.CharField(max_length=64, editable=False, default="")
-    code_verifier = EncryptedField(owner=("peer", "state_hash"), blank=True, default="")
+    #: Who issues the code that the visit ends with: it is sent to nobody else.
+    bound_to = BindingField()
+    code_verifier = EncryptedField(owner=("peer", "state_hash", "bound_to"), blank=True, default="")
     nonce = models.CharField(max_length=64, blank=True)
     redirect_uri = models.CharField(max_length=500)
     #: The one in which the person began, for addresses that have the language in them.

@@ -34,7 +34,7 @@ class OutboxItem(QueueItem):
     #: Codes that the peer accepted and let expire.
     resends = models.PositiveSmallIntegerField(_("sent anew"), default=0)
     #: The token to revoke there; empty for hand-overs.
-    token = EncryptedField(owner=("peer",), blank=True, default="")
+    token = EncryptedField(owner=("peer", "bound_to"), blank=True, default="")
     accepted_at = models.DateTimeField(_("accepted"), null=True, blank=True)
 
     class Meta(QueueItem.Meta):

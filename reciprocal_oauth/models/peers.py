@@ -1,16 +1,19 @@
 """The other site, as an administrator configured it."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import models
-from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from .. import scopes
 from ..compat import APPLICATION_MODEL
 from ..protocol import OPENID
+from ..secret import Secret
+from ..transactions import atomic
+from .binding import PLACES, BindingField, Move, binding_of, in_words, is_bound, moves_between
 from .fields import EncryptedField
 from .peer_rules import (
     ENDPOINTS,
@@ -23,6 +26,9 @@ from .peer_rules import (
 )
 from .reasons import Reason
 from .rows import Row, RowManager
+
+#: What :attr:`Peer.bound_to` has to be looked at for.
+BOUND = frozenset({*PLACES, "client_id", "client_secret", "application", "application_id"})
 
 
 class PeerManager(RowManager["Peer"]):
@@ -111,9 +117,11 @@ class Peer(Row):
         max_length=255,
         help_text=_("The id that the peer gave to this site, not the one it has here."),
     )
+    #: For whom the client secret is: it is sent to nobody else.
+    bound_to = BindingField()
     client_secret = EncryptedField(
         _("our client secret there"),
-        owner=("slug",),
+        owner=("slug", "bound_to"),
         blank=True,
         default="",
         help_text=_("The secret that the peer gave to this site. Stored encrypted, never shown."),
@@ -179,6 +187,11 @@ class Peer(Row):
 
     objects: ClassVar[PeerManager] = PeerManager()
 
+    #: The secret as it was read or stored: another one in its place was entered since.
+    _kept_secret: Secret | None = None
+    #: What the save that is under way changes of where the peer is, or of who we are there.
+    moves: Sequence[Move] = ()
+
     class Meta:
         verbose_name = _("peer")
         verbose_name_plural = _("peers")
@@ -190,7 +203,67 @@ class Peer(Row):
     def natural_key(self) -> tuple[str]:
         return (self.slug,)
 
-    @cached_property
+    @classmethod
+    def from_db(cls, *args: Any, **kwargs: Any) -> "Peer":
+        peer = super().from_db(*args, **kwargs)
+        peer._keep_secret()
+        return peer
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        super().refresh_from_db(*args, **kwargs)
+        self._keep_secret()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """As every model, and binds the client secret to where it was entered for.
+
+        :raises ValidationError: another address or client id would get a secret that was not
+            entered for it; or the application was exchanged while links have tokens of it.
+        """
+        fields = kwargs.get("update_fields")
+        with atomic():
+            if not self._state.adding and (fields is None or BOUND & set(fields)):
+                self._bind(None if fields is None else set(fields))
+                if fields is not None:
+                    kwargs["update_fields"] = {*fields, "bound_to"}
+            super().save(*args, **kwargs)
+        self._keep_secret()
+        self.moves = ()
+
+    def _bind(self, fields: set[str] | None) -> None:
+        """:raises ValidationError: see :meth:`save`."""
+        is_entered = self._has_new_secret and (fields is None or "client_secret" in fields)
+        stored = Peer.objects.select_for_update().filter(pk=self.pk).first()
+        if stored is None:
+            return
+        if problems := self._problems_of_moving(stored, is_entered=is_entered):
+            raise ValidationError(problems)
+        if not is_entered and "client_secret" in vars(self):
+            # This row may have been read before somebody entered another one.
+            self.client_secret = stored.client_secret
+        self.moves = moves_between(stored, self)
+        is_new = is_entered or any(move.needs_secret for move in self.moves)
+        self.bound_to = binding_of(self) if is_new else stored.bound_to
+
+    def _keep_secret(self) -> None:
+        # A field that was left out when the row was read is not fetched for this.
+        self._kept_secret = vars(self).get("client_secret")
+
+    @property
+    def _has_new_secret(self) -> bool:
+        given = vars(self).get("client_secret")
+        return given is not None and not given.is_stored_as(self._kept_secret)
+
+    @property
+    def binding(self) -> str:
+        """For whom the client secret is. One that is not stored yet is for the peer as it stands
+        here."""
+        return binding_of(self) if self._state.adding else self.bound_to
+
+    def may_be_sent_to(self, url: str) -> bool:
+        """Whether our client secret at this peer was entered for what is at ``url``."""
+        return is_bound(self.binding, self, url)
+
+    @property
     def handover_endpoint(self) -> str:
         """Where codes are handed over: the reciprocal endpoint, else the token endpoint."""
         return self.reciprocal_endpoint or self.token_endpoint
@@ -247,8 +320,12 @@ class Peer(Row):
                 )
         if self.application_id is not None:
             gather("application", check_application(self.application))
-            gather("application", self._check_exchange())
         gather("dialect", check_dialect(self.dialect))
+        stored = None if self._state.adding else Peer.objects.filter(pk=self.pk).first()
+        if stored is not None:
+            found = self._problems_of_moving(stored, is_entered=self._has_new_secret)
+            for field, reasons in found.items():
+                gather(field, reasons)
         if problems:
             raise ValidationError(problems)
 
@@ -260,10 +337,24 @@ class Peer(Row):
             return [str(_("Enter its issuer: with “openid” it names it in ID tokens."))]
         return []
 
-    def _check_exchange(self) -> list[str]:
-        """Reasons against exchanging the application: without the peer, nothing would limit or end
-        the tokens that active links have given to the old one."""
-        stored = Peer.objects.filter(pk=self.pk).exclude(application_id=self.application_id)
-        if not stored.filter(links__status="active").exists():
-            return []
-        return [str(_("The links of this peer hold tokens of its application; end them first."))]
+    def _problems_of_moving(self, stored: "Peer", *, is_entered: bool) -> dict[str, list[str]]:
+        """Reasons against what makes of ``stored`` what this is, by field.
+
+        The secret is for those for whom it was entered. And without the peer, nothing would limit
+        or end the tokens that active links have given to its application.
+
+        :param is_entered: whether the client secret has been entered anew.
+        """
+        problems = {}
+        moves = [move for move in moves_between(stored, self) if move.needs_secret]
+        if moves and stored.client_secret and not is_entered:
+            text = _(
+                "The stored secret was entered for another address or another client ID and is "
+                "not sent there. Enter the secret again for: %(changes)s."
+            )
+            problems["client_secret"] = [str(text) % {"changes": in_words(moves)}]
+        is_exchanged = self.application_id != stored.application_id
+        if is_exchanged and stored.links.filter(status="active").exists():
+            text = _("The links of this peer hold tokens of its application; end them first.")
+            problems["application"] = [str(text)]
+        return problems

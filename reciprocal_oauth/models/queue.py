@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .binding import BindingField
 from .peers import Peer
 from .reasons import Reason
 from .rows import Row
@@ -39,6 +40,8 @@ class QueueItem(Row):
     reason = models.CharField(
         _("why it was given up"), max_length=30, choices=Reason.choices, blank=True
     )
+    #: For whom the token or code in this row is.
+    bound_to = BindingField()
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)

@@ -26,6 +26,10 @@ class Reason(models.TextChoices):
     REPLACED = "replaced", _("a newer connection took its place")
     REVOKED_HERE = "revoked_here", _("it was ended here")
     REVOKED_THERE = "revoked_there", _("the other site ended it")
+    SET_UP_ANEW = (
+        "set_up_anew",
+        _("the address of the other site, or our client ID there, was changed here"),
+    )
     USER_INACTIVE = "user_inactive", _("the account here was deactivated")
     PEER_DISABLED = "peer_disabled", _("the other site was switched off by an administrator")
     GONE = "gone", _("the other site says that its endpoint is gone for good")
@@ -60,6 +64,10 @@ _SENTENCES: dict[str, str] = {
     Reason.REPLACED: gettext_noop("A newer connection took its place."),
     Reason.REVOKED_HERE: gettext_noop("It was ended here."),
     Reason.REVOKED_THERE: gettext_noop("%(name)s ended it."),
+    Reason.SET_UP_ANEW: gettext_noop(
+        "The people who run this site have set up %(name)s anew, and the access from before is not "
+        "used any more."
+    ),
     Reason.USER_INACTIVE: gettext_noop("Your account here was deactivated."),
     Reason.PEER_DISABLED: gettext_noop("The people who run this site had switched off %(name)s."),
     Reason.GONE: gettext_noop("%(name)s no longer takes what this site sends."),

@@ -23,6 +23,7 @@ from ..exceptions import (
     PeerUnreachable,
 )
 from ..models import AuthorizationRequest, Link, Party, Step
+from ..models.binding import is_bound
 from ..models.events import record
 from ..models.links import KEY_UNKNOWN, key_of_subject
 from ..secret import Secret
@@ -61,7 +62,7 @@ def _save(
     offered = offered_scope(visit.peer, answer, response.reciprocal)
     with atomic():
         link = _open(visit, account, answer)
-        access_there.store(link, answer, asked_scope=visit.peer.scope)
+        access_there.store(link, answer, asked_scope=visit.peer.scope, called=visit.peer)
         link.outgoing_grant = uuid.uuid4()
         link.offered_scope = offered
         link.incoming_state = Link.Incoming.OFFERED if offered else Link.Incoming.NONE
@@ -79,6 +80,8 @@ def _ask(
     visit: AuthorizationRequest, response: AuthorizationResponse
 ) -> tuple[TokenAnswer, Account | None]:
     """:raises AuthorizationFailed: see :func:`exchange`."""
+    if not is_bound(visit.bound_to, visit.peer, visit.peer.token_endpoint):
+        raise AuthorizationFailed(Problem.WRONG_ISSUER, "the peer was set up anew meanwhile")
     try:
         answer = token_endpoint.request_token(
             visit.peer,

@@ -88,6 +88,8 @@ def check(entry: ReciprocalCode, *, sent: set[str]) -> Redemption:
     link = entry.link
     if not link.is_active or not link.peer.enabled or not link.user.is_active:
         raise Refused("the link, the peer or the user is no longer active")
+    if str(link.peer.application_id) != entry.application_pk:
+        raise Refused("the peer has another application now")
     if entry.generation != link.generation:
         raise Refused("the person has decided anew since")
     if noticing.was_taken_away(link):

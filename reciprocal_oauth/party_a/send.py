@@ -25,6 +25,7 @@ from ..exceptions import (
     RefreshPostponed,
 )
 from ..models import Link, LinkEvent, OutboxItem, Party, Peer, Step
+from ..models.binding import is_bound
 from ..models.events import record
 from ..secret import Secret
 from ..transactions import atomic, tried_again
@@ -188,6 +189,8 @@ def _revoke(item: OutboxItem) -> Outcome:
         return Cancelled()
     if access_there.is_in_use(item):
         return Cancelled()  # It would end the connection that has been made since.
+    if not is_bound(item.bound_to, peer, peer.revocation_endpoint):
+        return Dead("the token was given at another address", Reason.SET_UP_ANEW)
     try:
         answer = dialect_of(peer).revoke(peer, item.token)
     except PeerError as error:

@@ -108,6 +108,7 @@ def _find(access_token: Secret) -> Any:
                 "paused_at",
                 "slug",
                 "allowed_scope",
+                "bound_to",
             ),
         )
         .filter(token_checksum=hash_of(access_token.reveal()))

@@ -20,6 +20,7 @@ from ..delivery.outcomes import Cancelled, Dead, Outcome, Recorded, Retry
 from ..dialects import dialect_of
 from ..exceptions import BadAnswer, DecryptionError, PeerError, PeerRefused
 from ..models import InboxItem, Link, LinkEvent, Party, Peer, Step
+from ..models.binding import is_bound
 from ..models.events import record
 from ..secret import Secret
 from ..transactions import atomic, saved_at_last, tried_again
@@ -43,6 +44,8 @@ def _redeem(item: InboxItem) -> Outcome:
     peer = link.peer
     if not link.is_active or not peer.enabled or not link.user.is_active or not item.code:
         return Cancelled()
+    if not is_bound(item.bound_to, peer, peer.token_endpoint):
+        return Dead("the code was given at another address", Reason.SET_UP_ANEW)
     sent_at = timezone.now()
     lease_ends = time.monotonic() + settings.LEASE_SECONDS  # It was claimed just now.
     try:
@@ -106,7 +109,7 @@ def _store(item: InboxItem, answer: TokenAnswer, sent_at: object) -> Outcome:
             access_there.give_back(item.link, answer)
             return Cancelled()
         link.refresh_token = Secret("")
-        access_there.store(link, answer, asked_scope="")
+        access_there.store(link, answer, asked_scope="", called=item.link.peer)
         link.outgoing_grant = uuid.uuid4()
         link.save()
         # Codes that came before are of older decisions; their tokens must not take the place.

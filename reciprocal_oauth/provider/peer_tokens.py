@@ -133,6 +133,7 @@ def save(token: Any, request: Request, mark: Redemption | None, go_on: Callable[
     """
     peer = peer_of(request.client)
     if peer is None:
+        _refuse_of_a_former_peer(request)
         return go_on()
     require_an_answer(request)
     user, refreshed = request.user, request.refresh_token_instance
@@ -149,6 +150,18 @@ def save(token: Any, request: Request, mark: Redemption | None, go_on: Callable[
     elif link is None and user is not None:
         open_link(peer, user.pk, token["scope"], family)
     return saved
+
+
+def _refuse_of_a_former_peer(request: Request) -> None:
+    """A client that was a peer's until its peer got another application holds tokens that a link
+    limits: nothing would limit the next ones.
+
+    :raises InvalidGrantError: it asks for the next ones.
+    """
+    refreshed = request.refresh_token_instance
+    family = None if refreshed is None else refreshed.token_family
+    if family and Link.objects.filter(incoming_family=family, status=Link.Status.ACTIVE).exists():
+        raise errors.InvalidGrantError(request=request)
 
 
 def _locked_link(

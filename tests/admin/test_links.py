@@ -9,8 +9,9 @@ from django.test import Client
 
 from reciprocal_oauth import lifecycle
 from reciprocal_oauth.admin.links import LinkAdmin
-from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
+from reciprocal_oauth.models import InboxItem, Link, OutboxItem
 
+from ..conftest import always_had
 from .conftest import admin_url, text_of
 from .test_peers import messages_of
 
@@ -64,7 +65,7 @@ def test_a_link_is_ended_after_a_question(admin: Client, full_link: Link) -> Non
 def test_the_question_says_where_nothing_will_be_revoked(
     admin: Client, full_link: Link, endpoint: str
 ) -> None:
-    Peer.objects.update(revocation_endpoint=endpoint)
+    always_had(revocation_endpoint=endpoint)
 
     assert ("cannot be revoked" in text_of(disconnect(admin, full_link))) is (not endpoint)
 

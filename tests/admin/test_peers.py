@@ -318,7 +318,9 @@ def test_the_application_stays_while_there_are_links(
     assert peer.application != application
 
     Link.objects.update(status=Link.Status.ENDED)
-    admin.post(url, values_of(peer, application=application.pk))
+    asked = admin.post(url, values_of(peer, application=application.pk))
+    sure = {"sure": asked.context["adminform"].form.mark}
+    admin.post(url, values_of(peer, application=application.pk, **sure))
     peer.refresh_from_db()
     assert peer.application == application
 

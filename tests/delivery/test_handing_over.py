@@ -17,6 +17,7 @@ from reciprocal_oauth.party_a import consent
 from reciprocal_oauth.protocol import GRANT_TYPE
 
 from ..client.servers import RawServer, answering, resetting
+from ..conftest import always_had
 from ..fakes import FakePeer, Received, Reply, token_response
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -272,8 +273,7 @@ def test_a_hand_over_waits_for_as_long_as_the_peer_does_not_want_to_renew_the_to
 )
 def test_a_connection_that_breaks_is_tried_again(talk: Callable[..., None], granted: Link) -> None:
     server = RawServer(talk)
-    granted.peer.reciprocal_endpoint = f"{server.url}/"
-    granted.peer.save()
+    always_had(reciprocal_endpoint=f"{server.url}/")
 
     worker.drain()
 

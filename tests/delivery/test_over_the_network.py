@@ -25,7 +25,7 @@ from reciprocal_oauth.models import Link, OutboxItem, Peer
 
 from ..client.servers import RawServer, Talk, Wire, answering
 from ..client.test_urls import BAD
-from ..conftest import OUR_SECRET, PEER_SECRET, basic, post_form
+from ..conftest import OUR_SECRET, PEER_SECRET, always_had, basic, post_form
 from ..fakes import FakePeer
 from ..names import Names
 
@@ -105,7 +105,7 @@ def leads_to(
     Link.objects.update(access_token_expires_at=timezone.now() + timedelta(days=7))
 
     def put(port: int) -> None:
-        Peer.objects.update(reciprocal_endpoint=f"https://{NAME}:{port}/take/")
+        always_had(reciprocal_endpoint=f"https://{NAME}:{port}/take/")
 
     return put
 
@@ -261,7 +261,7 @@ def test_a_bad_url_that_got_into_the_database_is_not_called(
 ) -> None:
     names.resolve("peer.example", "127.0.0.1")
     leads_to(1)
-    Peer.objects.update(reciprocal_endpoint=BAD[fault])
+    always_had(reciprocal_endpoint=BAD[fault])
 
     row = _deliver()
 
@@ -311,7 +311,7 @@ def test_the_line_breaks_and_the_peer_redeems_whatever_reaches_it(
     server = serve(ACCEPTED)
     wire = wire_to(server)
     leads_to(wire.port)
-    Peer.objects.update(reciprocal_endpoint=f"http://127.0.0.1:{wire.port}/take/")
+    always_had(reciprocal_endpoint=f"http://127.0.0.1:{wire.port}/take/")
     half = {"there": 200, "back": 20}[direction]
     wire.break_next(**{direction: half if count == "half" else count})
 

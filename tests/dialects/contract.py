@@ -14,6 +14,7 @@ from reciprocal_oauth.exceptions import BadAnswer, HandoverRefused, PeerRefused,
 from reciprocal_oauth.models import Peer
 from reciprocal_oauth.secret import Secret
 
+from ..conftest import always_had
 from ..fakes import FakePeer, Reply, token_response
 
 CODE, ACCESS_TOKEN = Secret("canary-code"), Secret("canary-access-token")
@@ -161,7 +162,9 @@ class DialectContract:
         assert "canary" not in str(bad.value)
 
     def test_a_peer_that_is_not_there_is_unreachable(self, dialect: Dialect, peer: Peer) -> None:
-        peer.token_endpoint = peer.revocation_endpoint = "http://127.0.0.1:9/"
+        nowhere = "http://127.0.0.1:9/"
+        always_had(token_endpoint=nowhere, revocation_endpoint=nowhere)
+        peer.refresh_from_db()
         calls: list[Any] = [
             lambda: dialect.send(peer, CODE, ACCESS_TOKEN),
             lambda: dialect.redeem(peer, CODE),

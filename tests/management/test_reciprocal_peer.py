@@ -320,8 +320,11 @@ def test_another_application_while_there_are_links(peer: Peer, link_as_a: Link) 
 def test_another_application_once_the_links_have_ended(peer: Peer, link_as_a: Link) -> None:
     Link.objects.update(status=Link.Status.ENDED)
 
-    run("add", "music", "--application-client-id", "other", *flags()[-2:])
+    other = ("add", "music", "--application-client-id", "other", *flags()[-2:])
+    (change,) = refusal(*other)["--accept-changes"]
+    run(*other, "--accept-changes")
 
+    assert change == "Give this flag to change its application here: music-here → other"
     assert Peer.objects.get().application.client_id == "other"
 
 
@@ -631,6 +634,57 @@ def test_discovery_fails(fake_peer: FakePeer) -> None:
     assert str(raised.value).startswith("--discover: No metadata of")
     assert "/.well-known/openid-configuration/o: HTTP 404" in str(raised.value)
     assert not Peer.objects.exists()
+
+
+@pytest.mark.threat("W51")
+@pytest.mark.django_db
+def test_discovery_once_more_names_what_it_would_change(
+    fake_peer: FakePeer, metadata: dict[str, Any]
+) -> None:
+    address = f"{fake_peer.url}/o"
+    run("add", "music", *discovery_flags(), "--discover", address)
+    before = Peer.objects.get()
+    run("add", "music", "--discover", address)
+    metadata["token_endpoint"] = f"{fake_peer.url}/v2/token/"
+    metadata["revocation_endpoint"] = "https://elsewhere.example/revoke/"
+
+    reasons = refusal("add", "music", "--discover", address)
+
+    revocation = (
+        f"revocation endpoint: {before.revocation_endpoint} → {metadata['revocation_endpoint']}"
+    )
+    token = f"token endpoint: {before.token_endpoint} → {metadata['token_endpoint']}"
+    assert reasons["--accept-changes"] == [
+        f"Give this flag to change {revocation}",
+        f"Give this flag to change {token}",
+    ]
+    assert "Enter the secret again" in reasons["--client-secret"][0]
+    assert Peer.objects.get().token_endpoint == before.token_endpoint
+
+    run("add", "music", "--discover", address, "--accept-changes", "--client-secret", CANARY)
+
+    assert Peer.objects.get().token_endpoint == metadata["token_endpoint"]
+    assert Peer.objects.get().revocation_endpoint == metadata["revocation_endpoint"]
+
+
+@pytest.mark.threat("X50", "W51")
+def test_another_address_needs_the_secret_once_more_and_to_be_accepted(
+    peer: Peer, link_as_a: Link
+) -> None:
+    moved = ("add", "music", "--token-endpoint", "https://elsewhere.example/token/")
+
+    reasons = refusal(*moved)
+
+    assert list(reasons) == ["--client-secret", "--accept-changes"]
+    assert reasons["--accept-changes"] == [
+        "Give this flag to change token endpoint: "
+        f"{peer.token_endpoint} → https://elsewhere.example/token/",
+        "Connections that stop working, whose people have to connect again: 1.",
+    ]
+    assert list(refusal(*moved, "--client-secret", CANARY)) == ["--accept-changes"]
+    assert list(refusal(*moved, "--accept-changes")) == ["--client-secret"]
+    run(*moved, "--client-secret", CANARY, "--accept-changes")
+    assert Peer.objects.get().token_endpoint == "https://elsewhere.example/token/"
 
 
 @pytest.mark.django_db

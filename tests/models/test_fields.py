@@ -257,12 +257,13 @@ class TestMoved:
 
     def test_the_places_stay_the_same_from_release_to_release(self, link_as_a: Link) -> None:
         """With another name of a model or field, what is stored could no longer be read."""
-        key = (link_as_a.pk, link_as_a.peer_id)
+        key = (link_as_a.pk, link_as_a.peer_id, link_as_a.bound_to)
         assert link_as_a.access_token.place == ("reciprocal_oauth.link.access_token", *key)
         assert link_as_a.refresh_token.place == ("reciprocal_oauth.link.refresh_token", *key)
         assert link_as_a.peer.client_secret.place == (
             "reciprocal_oauth.peer.client_secret",
             "music",
+            link_as_a.peer.bound_to,
         )
 
 

@@ -13,7 +13,7 @@ from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 
 from ..columns import columns_of
-from ..conftest import basic, post_form
+from ..conftest import always_had, basic, post_form
 from ..fakes import FakePeer, Reply
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,7 +61,7 @@ CANNOT_TELL = "but cannot tell Music that it is over. End it there as well."
 def test_a_revocation_there_is_promised_where_there_is_one(
     browser: Client, link: Link, endpoint: str
 ) -> None:
-    Peer.objects.update(revocation_endpoint=endpoint, homepage="https://music.example/")
+    always_had(revocation_endpoint=endpoint, homepage="https://music.example/")
     question = f"/connections/links/{link.pk}/disconnect/"
 
     page = browser.get(question).content.decode()

@@ -17,6 +17,7 @@ from pytest_django import Settings
 
 from reciprocal_oauth.models import AuthorizationRequest, Link, LinkEvent, OutboxItem, Peer
 
+from ..conftest import always_had
 from ..fakes import FakePeer, Received, Reply, token_response
 from .visits import connect
 
@@ -211,13 +212,13 @@ def test_a_connection_that_is_closed_without_an_answer(
     assert_can_try_again: Callable[..., None],
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        peer = make_peer("music", f"http://127.0.0.1:{server.getsockname()[1]}")
+        make_peer("music", f"http://127.0.0.1:{server.getsockname()[1]}")
         closing = threading.Thread(target=lambda: server.accept()[0].close())
         closing.start()
         response = connect(browser)
         closing.join()
 
-    Peer.objects.filter(pk=peer.pk).update(token_endpoint=f"{fake_peer.url}/token/")
+    always_had(token_endpoint=f"{fake_peer.url}/token/")
     assert_can_try_again(response, Problem.PEER_UNREACHABLE, UNREACHABLE)
 
 
@@ -227,10 +228,10 @@ def test_a_peer_that_does_not_run(
     fake_peer: FakePeer,
     assert_can_try_again: Callable[..., None],
 ) -> None:
-    Peer.objects.update(token_endpoint="http://127.0.0.1:9/token/")
+    always_had(token_endpoint="http://127.0.0.1:9/token/")
     response = connect(browser)
 
-    Peer.objects.update(token_endpoint=f"{fake_peer.url}/token/")
+    always_had(token_endpoint=f"{fake_peer.url}/token/")
     assert_can_try_again(response, Problem.PEER_UNREACHABLE, UNREACHABLE)
 
 
@@ -257,10 +258,10 @@ def test_an_address_that_is_never_called(
     fake_peer: FakePeer,
     assert_can_try_again: Callable[..., None],
 ) -> None:
-    Peer.objects.update(token_endpoint="https://169.254.169.254/token/")
+    always_had(token_endpoint="https://169.254.169.254/token/")
     response = connect(browser)
 
-    Peer.objects.update(token_endpoint=f"{fake_peer.url}/token/")
+    always_had(token_endpoint=f"{fake_peer.url}/token/")
     assert_can_try_again(response, Problem.PEER_UNREACHABLE, UNREACHABLE)
 
 

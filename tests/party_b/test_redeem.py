@@ -14,7 +14,7 @@ from reciprocal_oauth.models import InboxItem, Link, LinkEvent, Peer, Step
 from reciprocal_oauth.party_a import resending
 from reciprocal_oauth.secret import Secret
 
-from ..conftest import OUR_SECRET, basic
+from ..conftest import OUR_SECRET, always_had, basic
 from ..fakes import FakePeer, Reply, token_response
 
 pytestmark = pytest.mark.django_db
@@ -431,7 +431,7 @@ def test_the_peer_is_left_alone_for_as_long_as_it_asks(
 
 @pytest.mark.threat("R7")
 def test_a_peer_that_is_not_there_is_tried_again(item: InboxItem, fake_peer: FakePeer) -> None:
-    Peer.objects.update(token_endpoint="http://127.0.0.1:9/token/")
+    always_had(token_endpoint="http://127.0.0.1:9/token/")
     worker.drain()
 
     assert outcome(item) == (State.PENDING, True)

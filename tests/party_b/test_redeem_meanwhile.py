@@ -47,10 +47,12 @@ def item(hand_over: HandOver, token_of_a: Any) -> InboxItem:
 
 
 @pytest.fixture
-def before_storing(item: InboxItem) -> Callable[[Callable[[], None]], None]:
+def before_storing(item: InboxItem, settings: Any) -> Callable[[Callable[[], None]], None]:
     def arrange(event: Callable[[], None]) -> None:
         Interrupted.event = staticmethod(event)
-        Peer.objects.update(dialect=f"{__name__}.Interrupted")
+        own = {"DIALECTS": {"own": f"{__name__}.Interrupted"}}
+        settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, **own}
+        Peer.objects.update(dialect="own")
 
     return arrange
 

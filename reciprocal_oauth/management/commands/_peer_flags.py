@@ -88,6 +88,12 @@ def add_flags(parser: CommandParser) -> None:
         help="read issuer and endpoints from the metadata of the peer at this address (RFC 8414, "
         "or OpenID Connect Discovery); what a flag gives wins",
     )
+    peer.add_argument(
+        "--accept-changes",
+        action="store_true",
+        help="change where a peer is, or our client id there, or what --discover finds of it anew; "
+        "without it, the changes are named and nothing is saved",
+    )
     switch = peer.add_mutually_exclusive_group()
     switch.add_argument(
         "--enable", dest="enabled", action="store_true", default=None, help="let people connect"

@@ -1,13 +1,14 @@
 """Checking and saving a peer with its application, or saying what is wrong with every flag."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.management.base import CommandError
 
-from reciprocal_oauth import registration
+from reciprocal_oauth import moving, registration
 from reciprocal_oauth.models import Peer
+from reciprocal_oauth.models.binding import Move, moves_between
 from reciprocal_oauth.transactions import atomic, tried_again
 
 from ._peer_flags import APPLICATION_FLAGS, PEER_FLAGS
@@ -25,16 +26,21 @@ def save(
     client_id: str | None,
     client_secret: str | None,
     redirect_uris: Sequence[str] | None,
+    discovered: Collection[str] = (),
+    accept_changes: bool = False,
 ) -> tuple[Peer, bool, str]:
     """Add the peer ``slug``, or update it, together with its application: all or nothing.
 
     :param values: fields of the peer; the others stay as they are.
     :param client_id: and the rest, of the application; ``None`` leaves it as it is.
+    :param discovered: those fields whose values are found, not given.
+    :param accept_changes: whether somebody has read what changes of where a peer is.
     :returns: the peer, whether it is new, and the secret made up for its application or ``""``.
     :raises CommandError: with every reason, and the flag that it belongs to.
     """
     with atomic():
         found = Peer.objects.select_for_update().filter(slug=slug).first()
+        before = Peer.objects.filter(slug=slug).first()
         peer = found or Peer(slug=slug)
         name_before, application_before = peer.name, peer.application_id
         for field, value in values.items():
@@ -67,10 +73,28 @@ def save(
         flags = {"slug": "SLUG", "application": application_flag, **PEER_FLAGS}
         for flag, reasons in _problems_of(peer, flags, "peer", exclude).items():
             _add(problems, flag, *reasons)
+        if before is not None and not accept_changes:
+            _add(problems, "--accept-changes", *_changes(before, peer, discovered))
         if problems:
             raise CommandError(_text(problems))
         peer.save()
     return peer, found is None, made_up
+
+
+def _changes(before: Peer, peer: Peer, discovered: Collection[str]) -> list[str]:
+    """What changes of where the peer is, or who we are there, in words; and what was found at the
+    peer and is not what is stored."""
+    moves = moves_between(before, peer)
+    moved = {move.field for move in moves}
+    found = [
+        Move(field, str(Peer._meta.get_field(field).verbose_name), str(old), str(new))  # type: ignore[union-attr]
+        for field in discovered
+        if (old := getattr(before, field)) != (new := getattr(peer, field)) and field not in moved
+    ]
+    told = [f"Give this flag to change {change}" for change in (*moves, *found)]
+    if moves and (count := moving.count_left_behind(peer)):
+        told.append(f"Connections that stop working, whose people have to connect again: {count}.")
+    return told
 
 
 def _problems_of_choice(peer: Peer, application: Any, before: Any) -> Problems:
@@ -107,6 +131,8 @@ def _choices(instance: Any, field: str) -> list[str]:
 def _add(problems: Problems, flag: str, *reasons: str) -> None:
     kept = problems.setdefault(flag, [])
     kept += [reason for reason in reasons if reason not in kept]
+    if not kept:
+        del problems[flag]
 
 
 def _text(problems: Problems) -> str:

@@ -92,13 +92,17 @@ class Command(BaseCommand):
         redirect_uris = options["redirect_uri"]
         if isinstance(redirect_uris, str):  # call_command() was given one as it is.
             redirect_uris = [redirect_uris]
-        values = self._values(options)
+        given = self._given(options)
+        found = {} if options["discover"] is None else self._discovered(options["discover"])
+        values = {**found, **given}
         peer, is_new, made_up = save(
             options["slug"],
             values,
             client_id=options["application_client_id"],
             client_secret=options["application_client_secret"],
             redirect_uris=redirect_uris,
+            discovered=found.keys() - given.keys(),
+            accept_changes=options["accept_changes"],
         )
         if doubt := doubt_about(peer):
             self._warn(doubt)
@@ -156,11 +160,9 @@ class Command(BaseCommand):
         if peer_test.has_failed(findings):
             sys.exit(1)
 
-    def _values(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The fields of the peer that are given: by discovery, else by flag, which wins."""
+    def _given(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The fields of the peer that are given by flags, which win over what is found."""
         values: dict[str, Any] = {}
-        if options["discover"] is not None:
-            values |= self._discovered(options["discover"])
         for field, flag in PEER_FLAGS.items():
             if (given := options[option(flag)]) is not None:
                 values[field] = Secret(given) if field == "client_secret" else given

@@ -1,0 +1,75 @@
+"""A peer that is moved in the admin: told in words before it is saved, confirmed, and kept in the
+history of its row."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import override
+
+from .. import moving
+from ..models import Peer
+from ..models.binding import Move, in_words, moves_between
+
+#: The box that is ticked to confirm; its value stands for what was read beside it.
+SURE = "sure"
+
+
+class MovingForm(forms.ModelForm):
+    """Asks before a peer is moved.
+
+    :ivar moves: what is not where it was, for the page to show.
+    :ivar left_behind: how many links have to be connected again.
+    """
+
+    moves: Sequence[Move] = ()
+    left_behind = 0
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        stored = Peer.objects.filter(pk=self.instance.pk).first()
+        if stored is None:
+            return
+        self.moves = moves_between(stored, self.instance)
+        if self.moves and self.data.get(SURE) != self.mark:
+            self.left_behind = moving.count_left_behind(self.instance)
+            self.add_error(
+                None, _("Nothing was saved yet: read what you are changing, and confirm it.")
+            )
+
+    @property
+    def needs_secret(self) -> bool:
+        return any(move.needs_secret for move in self.moves)
+
+    @property
+    def exchanges_application(self) -> bool:
+        return any(move.field == "application" for move in self.moves)
+
+    @property
+    def mark(self) -> str:
+        """Tells what is to be confirmed from another change."""
+        return hashlib.sha256(in_words(self.moves).encode()).hexdigest()[:16]
+
+
+class PeerMovesMixin(admin.ModelAdmin):
+    """Has the history of a peer say from where to where it was moved."""
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        message = super().construct_change_message(request, form, formsets, add)
+        with override(None):  # As Django: translated when it is read.
+            told = {
+                str(form.fields[move.field].label): f"{move.before or '–'} → {move.after or '–'}"
+                for move in getattr(form, "moves", ())
+            }
+        for part in message:
+            if fields := part.get("changed", {}).get("fields"):
+                part["changed"]["fields"] = [
+                    f"{name} ({told[name]})" if name in told else name for name in fields
+                ]
+        return message

@@ -1,0 +1,438 @@
+"""Somebody changes where a peer is, or who we are there: what was stored before does not follow."""
+
+import base64
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.core.exceptions import ValidationError
+from django.test import Client
+from django.utils import timezone
+from oauth2_provider.models import get_access_token_model, get_application_model
+
+import reciprocal_oauth
+from reciprocal_oauth import lifecycle, peer_test
+from reciprocal_oauth.access_there import fresh_access_token
+from reciprocal_oauth.client import token_endpoint
+from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.exceptions import AddressRefused, DecryptionError, NotLinked, PeerError
+from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
+from reciprocal_oauth.models.binding import binding_of
+from reciprocal_oauth.secret import Secret
+
+from .admin.conftest import admin_url, staff  # noqa: F401
+from .admin.test_peers import errors, values_of
+from .conftest import OUR_SECRET, basic, post_form
+from .fakes import FakePeer, Reply, token_response
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PLACES = ("token_endpoint", "revocation_endpoint", "reciprocal_endpoint")
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[FakePeer]:
+    """A server of somebody who may change peers."""
+    other = FakePeer()
+    other.answers["/token/"] = token_response(access_token="of-elsewhere")
+    other.answers["/revoke/"] = Reply()
+    yield other
+    other.stop()
+
+
+@pytest.fixture
+def expired(link_as_a: Link) -> Link:
+    """A link whose access token has run out: the next call refreshes it."""
+    Link.objects.update(access_token_expires_at=timezone.now() - timedelta(seconds=1))
+    link_as_a.refresh_from_db()
+    return link_as_a
+
+
+def seen_by(server: FakePeer) -> str:
+    """All that a server was sent, credentials in clear."""
+    seen = ""
+    for request in server.requests:
+        kind, _, value = request.headers.get("Authorization", "").partition(" ")
+        seen += base64.b64decode(value).decode() if kind == "Basic" else value
+        seen += request.path + request.body
+    return seen
+
+
+def set_up_anew(peer: Peer, **changes: Any) -> None:
+    """As an administrator does who knows the secret for the new address."""
+    peer.refresh_from_db()
+    peer.client_secret = Secret("secret-for-elsewhere")
+    for name, value in changes.items():
+        setattr(peer, name, value)
+    peer.save()
+
+
+def call_in_every_way(link: Link) -> None:
+    """Whatever this site does that sends something to the peer of a link."""
+    peer_test.run(Peer.objects.get())
+    for token in (None, link.access_token):
+        with pytest.raises((NotLinked, PeerError)):
+            fresh_access_token(Link.objects.get(), not_this=token)
+    OutboxItem.objects.create(peer=link.peer, link=link, generation=link.generation)
+    lifecycle.queue_revocation(link)
+    worker.drain()
+
+
+# The client secret
+
+
+@pytest.mark.threat("X50")
+@pytest.mark.parametrize("place", [*PLACES, "authorization_endpoint", "issuer", "homepage"])
+def test_another_address_needs_the_client_secret_once_more(
+    staff: Callable[..., Client],  # noqa: F811
+    peer: Peer,
+    elsewhere: FakePeer,
+    place: str,
+) -> None:
+    url = f"{elsewhere.url}/token/"
+    page = admin_url(Peer, "change", peer.pk)
+    sent = values_of(peer, client_secret="", **{place: url})
+
+    response = staff("view_peer", "change_peer").post(page, sent)
+
+    (reason,) = errors(response)["client_secret"]
+    assert "Enter the secret again" in reason
+    assert url in reason
+    peer.refresh_from_db()
+    assert getattr(peer, place) != url
+
+
+@pytest.mark.threat("X50")
+@pytest.mark.parametrize("place", PLACES)
+def test_code_that_saves_another_address_needs_it_too(
+    peer: Peer, elsewhere: FakePeer, place: str
+) -> None:
+    setattr(peer, place, f"{elsewhere.url}/token/")
+
+    for options in ({}, {"update_fields": [place]}):
+        with pytest.raises(ValidationError, match="Enter the secret again"):
+            peer.save(**options)
+
+    peer.refresh_from_db()
+    assert elsewhere.url not in getattr(peer, place)
+
+
+@pytest.mark.threat("X50")
+def test_another_client_id_needs_it_too(peer: Peer) -> None:
+    peer.client_id = "somebody-else"
+
+    with pytest.raises(ValidationError, match="our client ID there: us-at-music → somebody-else"):
+        peer.save()
+
+
+@pytest.mark.threat("X50")
+def test_another_path_at_the_same_place_does_not(peer: Peer, fake_peer: FakePeer) -> None:
+    peer.token_endpoint = f"{fake_peer.url}/v2/token/"
+    peer.reciprocal_endpoint = f"{fake_peer.url}/v2/reciprocal/"
+    peer.full_clean()
+    peer.save()
+
+    assert Peer.objects.get().token_endpoint.endswith("/v2/token/")
+
+
+@pytest.mark.threat("X50", "X51")
+@pytest.mark.parametrize("change", ["address", "client id"])
+def test_an_update_past_every_form_sends_nothing_anywhere(
+    peer: Peer, link_as_a: Link, fake_peer: FakePeer, elsewhere: FakePeer, change: str
+) -> None:
+    if change == "address":
+        Peer.objects.update(**dict.fromkeys(PLACES, f"{elsewhere.url}/token/"))
+    else:
+        Peer.objects.update(client_id="us-as-somebody-else")
+    link_as_a.refresh_from_db()
+
+    call_in_every_way(link_as_a)
+
+    assert seen_by(elsewhere) == ""
+    assert OUR_SECRET not in seen_by(fake_peer)
+
+
+@pytest.mark.threat("X50")
+def test_the_test_of_the_connection_says_why_it_sends_nothing(
+    peer: Peer, elsewhere: FakePeer
+) -> None:
+    Peer.objects.update(token_endpoint=f"{elsewhere.url}/token/")
+
+    findings = peer_test.run(Peer.objects.get())
+
+    assert any("The client secret was entered for another" in each.reason for each in findings)
+    assert peer_test.has_failed(findings)
+
+
+# Tokens
+
+
+@pytest.mark.threat("X51")
+@pytest.mark.parametrize("place", ["token_endpoint", "reciprocal_endpoint"])
+def test_tokens_stay_where_they_were_given_and_the_link_asks_to_connect_again(
+    peer: Peer, link_as_a: Link, browser: Client, elsewhere: FakePeer, place: str
+) -> None:
+    set_up_anew(peer, **{place: f"{elsewhere.url}/token/"})
+    worker.drain()
+
+    link_as_a.refresh_from_db()
+    assert link_as_a.outgoing_state == Link.Outgoing.BROKEN
+    assert link_as_a.outgoing_reason == Link.Reason.SET_UP_ANEW
+    page = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
+    assert "The people who run this site have set up Music anew" in page
+    assert "Connect again" in page
+    for secret in (OUR_SECRET, "token-of-the-peer", "refresh-of-the-peer"):
+        assert secret not in seen_by(elsewhere)
+
+
+@pytest.mark.threat("X51")
+def test_they_are_revoked_where_they_were_given(
+    peer: Peer, link_as_a: Link, fake_peer: FakePeer, elsewhere: FakePeer
+) -> None:
+    fake_peer.answers["/revoke/"] = Reply()
+
+    set_up_anew(peer, token_endpoint=f"{elsewhere.url}/token/")
+    worker.drain()
+
+    assert [each.form["token"] for each in fake_peer.to("/revoke/")] == ["refresh-of-the-peer"]
+
+
+@pytest.mark.threat("X51")
+def test_a_revocation_that_waits_does_not_follow_either(
+    peer: Peer, link_as_a: Link, elsewhere: FakePeer
+) -> None:
+    lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_there=True)
+
+    set_up_anew(peer, revocation_endpoint=f"{elsewhere.url}/revoke/")
+    worker.drain()
+
+    row = OutboxItem.objects.get()
+    assert (row.state, row.reason) == (OutboxItem.State.DEAD, Link.Reason.SET_UP_ANEW)
+    assert elsewhere.requests == []
+
+
+@pytest.mark.threat("X51")
+def test_a_code_that_waits_does_not_follow_either(
+    peer: Peer, link_as_a: Link, elsewhere: FakePeer
+) -> None:
+    InboxItem.objects.create(
+        peer=peer, link=link_as_a, code=Secret("code-of-the-peer"), code_hash="x"
+    )
+
+    set_up_anew(peer, token_endpoint=f"{elsewhere.url}/token/")
+    worker.drain()
+
+    row = InboxItem.objects.get()
+    assert (row.state, row.reason) == (InboxItem.State.DEAD, Link.Reason.SET_UP_ANEW)
+    assert elsewhere.requests == []
+
+
+@pytest.mark.threat("X51")
+def test_a_person_who_is_at_the_peer_meanwhile_comes_back_for_nothing(
+    peer: Peer, browser: Client, fake_peer: FakePeer, elsewhere: FakePeer
+) -> None:
+    answer = browser.post("/connections/music/connect/")
+    state = parse_qs(urlsplit(answer["Location"]).query)["state"][0]
+    set_up_anew(peer, token_endpoint=f"{elsewhere.url}/token/")
+
+    callback = {"code": "code-of-the-peer", "state": state, "iss": f"{fake_peer.url}/o"}
+    page = browser.get("/connections/music/callback/", callback, follow=True).content.decode()
+
+    assert "The answer came from another site than Music, so it was not used." in page
+    assert elsewhere.requests == []
+    assert not Link.objects.exists()
+
+
+@pytest.mark.threat("X51")
+def test_a_session_takes_the_token_only_where_it_was_given(
+    peer: Peer, link_as_a: Link, fake_peer: FakePeer, elsewhere: FakePeer
+) -> None:
+    fake_peer.answers["/api/"] = Reply()
+    before = reciprocal_oauth.get_session(Link.objects.get())
+    set_up_anew(peer, homepage=f"{elsewhere.url}/")
+    after = reciprocal_oauth.get_session(Link.objects.get())
+
+    for session in (before, after):
+        assert session.get(f"{fake_peer.url}/api/").status_code == 200
+        with pytest.raises(AddressRefused):
+            session.get(f"{elsewhere.url}/api/")
+    assert elsewhere.requests == []
+
+
+@pytest.mark.threat("X51")
+def test_what_is_connected_at_the_new_address_works_there(
+    peer: Peer, expired: Link, elsewhere: FakePeer
+) -> None:
+    set_up_anew(peer, token_endpoint=f"{elsewhere.url}/token/")
+    expired.refresh_from_db()
+    expired.outgoing_state = Link.Outgoing.ACTIVE
+    expired.bound_to = Peer.objects.get().binding
+    expired.refresh_token = Secret("given-there")
+    expired.save()
+
+    assert fresh_access_token(Link.objects.get()).reveal() == "of-elsewhere"
+
+    assert "given-there" in seen_by(elsewhere)
+    assert "secret-for-elsewhere" in seen_by(elsewhere)
+
+
+@pytest.mark.threat("X50", "X51")
+def test_whoever_writes_to_the_database_cannot_say_that_it_was_given_elsewhere(
+    peer: Peer, link_as_a: Link, fake_peer: FakePeer, elsewhere: FakePeer
+) -> None:
+    url = f"{elsewhere.url}/token/"
+    Peer.objects.update(token_endpoint=url)
+    bound_to = binding_of(Peer.objects.get())
+    for model in (Peer, Link):
+        model.objects.update(bound_to=bound_to)
+
+    with pytest.raises(DecryptionError, match="was stored for another row"):
+        fresh_access_token(Link.objects.get()).reveal()
+    with pytest.raises(DecryptionError, match="was stored for another row"):
+        token_endpoint.post(Peer.objects.get(), url, {})
+    assert elsewhere.requests == []
+
+
+# What is said
+
+
+@pytest.fixture
+def moved(peer: Peer, link_as_a: Link, elsewhere: FakePeer) -> dict[str, Any]:
+    """What the browser sends to change the token endpoint of the peer."""
+    url = f"{elsewhere.url}/token/"
+    return values_of(peer, client_secret="canary-client-secret", token_endpoint=url)
+
+
+@pytest.mark.threat("W51")
+def test_it_is_told_in_words_before_it_is_saved_and_stands_in_the_history(
+    staff: Callable[..., Client],  # noqa: F811
+    peer: Peer,
+    moved: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    browser = staff("view_peer", "change_peer")
+    page = admin_url(Peer, "change", peer.pk)
+    was, will_be = peer.token_endpoint, moved["token_endpoint"]
+
+    asked = browser.post(page, moved)
+
+    text = asked.content.decode()
+    assert errors(asked)["__all__"] == [
+        "Nothing was saved yet: read what you are changing, and confirm it."
+    ]
+    assert f'Token endpoint: <code dir="ltr">{was}</code> → <code dir="ltr">{will_be}' in text
+    assert "1 connection stops working for this site, and the person has to connect again." in text
+    assert Peer.objects.get().token_endpoint == was
+    assert "canary" not in text
+    assert not LogEntry.objects.exists()
+
+    sure = {"sure": asked.context["adminform"].form.mark}
+    assert browser.post(page, {**moved, **sure}).status_code == 302
+
+    assert Peer.objects.get().token_endpoint == will_be
+    history = LogEntry.objects.get().get_change_message()
+    assert history == (f"Changed Token endpoint ({was} → {will_be}) and Our client secret there.")
+    (record,) = [each for each in caplog.records if each.name == "reciprocal_oauth.peers"]
+    assert record.getMessage() == (f"Peer music was set up anew: token endpoint: {was} → {will_be}")
+
+
+@pytest.mark.threat("W51")
+def test_what_was_confirmed_is_not_another_change(
+    staff: Callable[..., Client],  # noqa: F811
+    peer: Peer,
+    moved: dict[str, Any],
+    fake_peer: FakePeer,
+) -> None:
+    browser = staff("view_peer", "change_peer")
+    page = admin_url(Peer, "change", peer.pk)
+    sure = {"sure": browser.post(page, moved).context["adminform"].form.mark}
+
+    other = {**moved, **sure, "token_endpoint": "https://other.example/token/"}
+    response = browser.post(page, other)
+
+    assert "__all__" in errors(response)
+    assert Peer.objects.get().token_endpoint == f"{fake_peer.url}/token/"
+
+
+def test_nothing_is_asked_where_nothing_moves(
+    staff: Callable[..., Client],  # noqa: F811
+    peer: Peer,
+) -> None:
+    sent = values_of(peer, client_secret="", scope="listen")
+
+    page = admin_url(Peer, "change", peer.pk)
+    assert staff("view_peer", "change_peer").post(page, sent).status_code == 302
+
+
+# The application
+
+
+@pytest.fixture
+def other_application(db: None) -> Any:
+    return get_application_model().objects.create(
+        name="Other",
+        client_id="other",
+        client_secret="secret-of-other",
+        client_type="confidential",
+        authorization_grant_type="authorization-code",
+        redirect_uris="https://other.example/callback/",
+    )
+
+
+@pytest.mark.threat("C50")
+@pytest.mark.parametrize("options", [{}, {"update_fields": ["application"]}])
+def test_code_cannot_exchange_the_application_under_active_links(
+    peer: Peer, token_of_a: Any, other_application: Any, options: dict[str, Any]
+) -> None:
+    peer.application = other_application
+
+    with pytest.raises(ValidationError, match="end them first"):
+        peer.save(**options)
+
+    assert Peer.objects.get().application_id != other_application.pk
+
+
+@pytest.mark.threat("C50")
+def test_tokens_of_an_application_that_is_no_longer_the_peers_end(
+    client: Client, peer: Peer, user: Any, make_token: Any, other_application: Any
+) -> None:
+    old = peer.application
+    token = make_token(old, user)
+    peer.application = other_application
+    peer.save()
+
+    assert not get_access_token_model().objects.filter(application=old).exists()
+    parameters = {"grant_type": "refresh_token", "refresh_token": token.raw_refresh}
+    answer = post_form(client, parameters, basic("music-here", "secret-of-the-peer-here"))
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+@pytest.mark.threat("C50")
+@pytest.mark.parametrize("grant", ["refresh", "code"])
+def test_the_former_application_gets_nothing_even_after_an_update_past_every_form(
+    client: Client,
+    peer: Peer,
+    token_of_a: Any,
+    link_as_a: Link,
+    other_application: Any,
+    grant: str,
+) -> None:
+    from reciprocal_oauth.party_a import codes
+
+    if grant == "refresh":
+        parameters = {"grant_type": "refresh_token", "refresh_token": token_of_a.raw_refresh}
+    else:
+        Link.objects.filter(pk=link_as_a.pk).update(
+            incoming_state=Link.Incoming.GRANTED, incoming_scope="profile", generation=1
+        )
+        link_as_a.refresh_from_db()
+        code = codes.mint(link_as_a, 1)
+        parameters = {"grant_type": "authorization_code", "code": code.reveal()}
+    Peer.objects.update(application=other_application)
+
+    answer = post_form(client, parameters, basic("music-here", "secret-of-the-peer-here"))
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
