@@ -29,10 +29,10 @@ TEMPORARILY_UNAVAILABLE: Final = "temporarily_unavailable"
 #: RFC 6749, section 4.1.2.1; some servers send it from the token endpoint.
 SERVER_ERROR: Final = "server_error"
 
-# Longest values accepted at the token endpoint, in characters. RFC 6749 sets none; longer ones
-# would only feed the hasher and the database.
+# Longest values that are taken, in characters. RFC 6749 sets none; longer ones would only feed the
+# hasher and the database. A token may be a JWT that carries a good deal.
 MAX_CODE_LENGTH: Final = 4096
-MAX_ACCESS_TOKEN_LENGTH: Final = 4096
+MAX_TOKEN_LENGTH: Final = 8 * 1024
 MAX_CLIENT_ID_LENGTH: Final = 255
 MAX_CLIENT_SECRET_LENGTH: Final = 1024
 

@@ -28,6 +28,21 @@ def parse(value: object) -> list[str] | None:
     return tokens if all(_TOKEN.fullmatch(token) for token in tokens) else None
 
 
+def read(value: object) -> list[str] | None:
+    """The tokens of the ``scope`` in a peer's token response, as :func:`parse` gives them. Some
+    peers separate them by commas, or send a list.
+
+    A comma may also be a part of a token: where there are spaces, it is one.
+    """
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        value = " ".join(value)
+    elif isinstance(value, str):
+        by_comma = [part.strip(" ") for part in value.split(",")]
+        if not any(" " in part for part in by_comma):
+            value = " ".join(by_comma)
+    return parse(value)
+
+
 def split(value: str) -> list[str]:
     """The tokens of a scope that is stored here, each once, in its order."""
     return list(dict.fromkeys(value.split()))

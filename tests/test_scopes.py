@@ -43,6 +43,32 @@ def test_what_is_a_scope(value: Any, tokens: list[str] | None) -> None:
     assert scopes.parse(value) == tokens
 
 
+READ: list[tuple[Any, list[str] | None]] = [
+    *(each for each in TABLE if not isinstance(each[0], list)),
+    ("repo,gist", ["repo", "gist"]),
+    ("email, public_profile", ["email", "public_profile"]),
+    ("a,,b,", ["a", "b"]),
+    (",", []),
+    ("boards:read,write other", ["boards:read,write", "other"]),
+    (["play", "read"], ["play", "read"]),
+    (["play read"], ["play", "read"]),
+    ([], []),
+    (["play", 5], None),
+    ([["play"]], None),
+    (['"play"'], None),
+    (["x" * 4000] * 2, None),
+    ("a," * 4000, None),
+]
+
+
+@pytest.mark.threat("S2", "T64")
+@pytest.mark.parametrize(("value", "tokens"), READ, ids=lambda each: str(each)[:30])
+def test_what_the_scope_of_a_token_response_is_read_as(
+    value: Any, tokens: list[str] | None
+) -> None:
+    assert scopes.read(value) == tokens
+
+
 @pytest.mark.parametrize(
     ("value", "limits", "cut"),
     [

@@ -4,6 +4,7 @@ RFC 6749, sections 2.3.1 (client authentication), 4.1.3 (code), 5.1 and 5.2 (ans
 """
 
 import json
+import logging
 import math
 import re
 from collections.abc import Mapping
@@ -20,13 +21,13 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from .. import scopes
 from ..exceptions import AddressRefused, BadAnswer, PeerRefused
 from ..models import Peer
-from ..protocol import RECIPROCAL
+from ..protocol import MAX_TOKEN_LENGTH, RECIPROCAL
 from ..secret import Secret
 from ..urls_of_peers import origin_of
 from . import http, retry_after
 
-#: Longest token that is stored, in characters.
-MAX_TOKEN_LENGTH = 8 * 1024
+logger = logging.getLogger("reciprocal_oauth.client")
+
 #: Longest ID token that is read, in characters: it may carry many claims, and is not stored.
 MAX_ID_TOKEN_LENGTH = 32 * 1024
 #: A token is renewed this many seconds early, but never before half of its life is over: clocks
@@ -75,7 +76,7 @@ def request_token(peer: Peer, parameters: Mapping[str, str]) -> TokenAnswer:
     answer = post(peer, peer.token_endpoint, parameters)
     if not answer.is_success:
         raise refusal(answer)
-    return _parse(answer, begun)
+    return _parse(answer, peer, begun)
 
 
 @sensitive_variables()
@@ -120,7 +121,7 @@ def refusal(answer: http.Answer) -> PeerRefused:
     )
 
 
-def _parse(answer: http.Answer, begun: datetime) -> TokenAnswer:
+def _parse(answer: http.Answer, peer: Peer, begun: datetime) -> TokenAnswer:
     body = members_of(answer.body)
     access_token = _token(body, "access_token")
     if access_token is None:
@@ -137,10 +138,10 @@ def _parse(answer: http.Answer, begun: datetime) -> TokenAnswer:
         raise BadAnswer("The token response carries no usable id_token.")
     life = _life(body.get("expires_in"))
     margin = min(EXPIRY_MARGIN_SECONDS, life / 2) if life else 0
-    granted = scopes.parse(body["scope"]) if "scope" in body else None
+    granted = scopes.read(body["scope"]) if "scope" in body else None
     return TokenAnswer(
         access_token=access_token,
-        refresh_token=_token(body, "refresh_token"),
+        refresh_token=_refresh_token(body, peer),
         scope=None if granted is None else scopes.join(granted),
         expires_at=None if life is None else begun + timedelta(seconds=life - margin),
         id_token=id_token,
@@ -171,6 +172,19 @@ def _token(body: Mapping[str, Any], name: str, longest: int = MAX_TOKEN_LENGTH) 
     if not all(0x21 <= ord(character) <= 0x7E for character in value):
         return None
     return Secret(value)
+
+
+def _refresh_token(body: Mapping[str, Any], peer: Peer) -> Secret | None:
+    """:raises BadAnswer: it is too long: without it, the access would end unseen."""
+    value = body.get("refresh_token")
+    if isinstance(value, str) and len(value) > MAX_TOKEN_LENGTH:
+        raise BadAnswer(
+            f"The token response has a refresh_token of more than {MAX_TOKEN_LENGTH} characters."
+        )
+    token = _token(body, "refresh_token")
+    if token is None and value:
+        logger.warning("Peer %s sent a refresh_token that cannot be used; ignored", peer.slug)
+    return token
 
 
 def _life(expires_in: object) -> float | None:

@@ -24,7 +24,7 @@ _LIMITS = {
     "grant_type": len(protocol.GRANT_TYPE),
     "code": protocol.MAX_CODE_LENGTH,
     "client_id": protocol.MAX_CLIENT_ID_LENGTH,
-    "access_token": protocol.MAX_ACCESS_TOKEN_LENGTH,
+    "access_token": protocol.MAX_TOKEN_LENGTH,
 }
 FORM_TYPE = "application/x-www-form-urlencoded"
 

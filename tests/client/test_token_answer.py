@@ -144,6 +144,28 @@ def test_a_token_of_eight_kibibytes_is_taken(ask: Ask) -> None:
     assert ask(token_response(access_token="x" * 8192)).access_token.reveal() == "x" * 8192
 
 
+@pytest.mark.threat("T6", "T64")
+def test_a_refresh_token_of_eight_kibibytes_is_taken(ask: Ask) -> None:
+    assert ask(token_response(refresh_token="x" * 8192)).refresh_token == Secret("x" * 8192)
+
+
+@pytest.mark.threat("T6", "T64")
+def test_a_refresh_token_that_is_too_long_is_not_dropped_unseen(ask: Ask) -> None:
+    with pytest.raises(BadAnswer, match="refresh_token of more than 8192 characters"):
+        ask(token_response(refresh_token="x" * 8193))
+
+
+@pytest.mark.threat("T64", "X2")
+@pytest.mark.parametrize("value", ["töken", "a\nb", ["x"]])
+def test_one_that_is_no_token_is_named_in_the_log(
+    value: Any, ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert ask(token_response(refresh_token=value)).refresh_token is None
+
+    assert "music sent a refresh_token that cannot be used" in caplog.text
+    assert str(value) not in caplog.text
+
+
 EXPIRIES = [
     ("3600", 3570.0),
     ("3600.9", 3570.9),
@@ -215,7 +237,10 @@ def test_the_life_of_a_token_counts_from_the_request_and_not_from_the_answer(
         ("play", "play"),
         ("play  read play", "play read"),
         ("", ""),
-        (["play"], None),
+        ("play,read", "play read"),
+        ("play, read", "play read"),
+        (["play", "read"], "play read"),
+        (["play", 5], None),
         ({"play": True}, None),
         (None, None),
         (5, None),

@@ -19,7 +19,7 @@ from ..conftest import PEER_SECRET, basic
 pytestmark = pytest.mark.django_db
 
 FORM = "application/x-www-form-urlencoded"
-LONGEST = {"grant_type": len(GRANT_TYPE), "code": 4096, "access_token": 4096, "client_id": 255}
+LONGEST = {"grant_type": len(GRANT_TYPE), "code": 4096, "access_token": 8192, "client_id": 255}
 
 
 @pytest.fixture

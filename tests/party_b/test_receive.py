@@ -54,6 +54,18 @@ def test_the_code_is_kept_encrypted_on_the_link_of_the_access_token(
     assert LinkEvent.objects.filter(link=item.link, step=Step.E, party="B").count() == 1
 
 
+@pytest.mark.threat("T64")
+def test_a_long_access_token_of_this_site_is_known(
+    hand_over: HandOver, make_token: MakeToken, peer: Peer, user: Any
+) -> None:
+    """A JWT that carries a good deal."""
+    jwt = "x" * 8192
+    make_token(peer.application, user, token=jwt)
+
+    assert hand_over(access_token=jwt).status_code == 200
+    assert InboxItem.objects.get().link.user == user
+
+
 # Access tokens that are refused
 
 
