@@ -21,6 +21,7 @@ class Id(enum.StrEnum):
     API_SCOPES = "reciprocal_oauth.E012"  #: A scope of the API is none of the site's.
     API_RETURN_TO = "reciprocal_oauth.E013"  #: ``API_RETURN_TO`` has an entry that is none.
     API_WITHOUT_PAGES = "reciprocal_oauth.E014"  #: The API is mounted, the pages are not.
+    MAY_AUTHORIZE = "reciprocal_oauth.E018"  #: ``MAY_AUTHORIZE`` names no function that fits.
     UNREACHED = "reciprocal_oauth.E017"  #: DOT no longer calls what this app relies on.
     BASE_URL = "reciprocal_oauth.E020"  #: ``BASE_URL`` is no URL of a site.
     NO_ENDPOINT = "reciprocal_oauth.W001"  #: No token view is mounted.

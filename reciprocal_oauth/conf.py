@@ -69,6 +69,12 @@ class Settings:
         return self._user.get("ENCRYPTION_KEYS", ())
 
     @property
+    def MAY_AUTHORIZE(self) -> str:
+        """Dotted path of a function of the site's own that says who may let which peer in:
+        ``may_authorize(user, application, scopes, request=None)``. Empty: everybody, each."""
+        return self._user.get("MAY_AUTHORIZE", "")
+
+    @property
     def READ_RECIPROCAL_FROM_REDIRECT(self) -> bool:
         """Whether party A believes a ``reciprocal`` parameter in the redirect (draft, section
         "Reciprocal Scope Request"). The one in the token response wins in any case."""

@@ -2,7 +2,7 @@
 stands in the code or in the settings, never by one that a row of the database holds."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from django.core.exceptions import ImproperlyConfigured
@@ -27,6 +27,7 @@ _BASES: Mapping[str, str] = {
 }
 _DIALECTS = "RECIPROCAL_OAUTH['DIALECTS']"
 _DISPATCHER = "RECIPROCAL_OAUTH['DISPATCHER']"
+_POLICY = "RECIPROCAL_OAUTH['MAY_AUTHORIZE']"
 
 
 def dialects() -> dict[str, str]:
@@ -64,6 +65,20 @@ def dispatcher_class(name: str) -> type[Any]:
             f"or give the dotted path of a class ({_DISPATCHER})."
         )
     return _class_at(path, "dispatcher", name, _DISPATCHER)
+
+
+def function_at(path: str) -> Callable[..., Any]:
+    """The function of the site's own that ``RECIPROCAL_OAUTH["MAY_AUTHORIZE"]`` names.
+
+    :raises ImproperlyConfigured: there is none.
+    """
+    try:
+        found = import_string(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(f"{path} cannot be imported ({_POLICY}): {error}") from error
+    if not callable(found):
+        raise ImproperlyConfigured(f"{path} is not a function ({_POLICY}).")
+    return cast(Callable[..., Any], found)
 
 
 def _class_at(path: str, kind: str, name: str, setting: str) -> type[Any]:

@@ -162,6 +162,8 @@ def _incoming(link: Link, mend: Mend) -> Direction:
         case Link.Incoming.OFFERED if consent.can_answer(link):
             asked = in_scope_words(link.offered_scope, scopes.described())
             return Direction(asked, ASKING, _("Not allowed yet: waiting for your answer"))
+        case Link.Incoming.NONE if link.incoming_reason == Link.Reason.SITE_REFUSES:
+            return Direction([], OFF, for_people(link.incoming_reason, link.peer.name))
         case Link.Incoming.OFFERED | Link.Incoming.NONE:
             return Direction([], OFF, _("Nothing: it asks for nothing that it could be given here"))
         case Link.Incoming.DENIED:
@@ -244,6 +246,8 @@ def _advice(link: Link, mend: Mend) -> str:
             return _("Connect again: you will be asked at %(name)s once more.") % name
         case Mend.CONNECT:
             return _("Connect again. If that does not help, tell the people who run this site.")
+        case Mend.FINISH if link.incoming_reason == Link.Reason.SITE_REFUSES:
+            return _("Ask the people who run this site. Once they allow it, allow it again.")
         case Mend.FINISH if link.incoming_reason in LOST_HERE:
             return _("Allow it again, and %(name)s gets new access.") % name
         case Mend.FINISH:

@@ -32,6 +32,7 @@ from reciprocal_oauth.protocol import GRANT_TYPE
 from reciprocal_oauth.provider import client_secrets
 from reciprocal_oauth.secret import Secret
 
+from . import rules as rules_of_site
 from .fakes import FakePeer, token_response
 from .names import Names
 from .replica import Replica, Router
@@ -268,6 +269,18 @@ def token_of_a(peer: Peer, user: Any, make_token: Callable[..., Any]) -> Any:
     with transaction.atomic():
         open_link(peer, user.pk, "playback", token.family)
     return token
+
+
+@pytest.fixture
+def rules(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> rules_of_site.Rules:
+    """Rules of the site on who may let a peer in: all is allowed, until a test changes them."""
+    settings.RECIPROCAL_OAUTH = {
+        **settings.RECIPROCAL_OAUTH,
+        "MAY_AUTHORIZE": "tests.rules.may_authorize",
+    }
+    rules = rules_of_site.Rules()
+    monkeypatch.setattr(rules_of_site, "IN_FORCE", rules)
+    return rules
 
 
 @pytest.fixture

@@ -269,6 +269,24 @@ def test_a_bad_dialect(path_: str, why: str) -> None:
     assert 'RECIPROCAL_OAUTH["DIALECTS"]["own"]' in str(message.hint)
 
 
+@pytest.mark.parametrize(
+    ("path_", "why"),
+    [
+        ("rules", "doesn't look like a module path"),
+        ("nowhere.may_authorize", "No module named"),
+        (f"{HERE}.HERE", "is not a function"),
+        (f"{HERE}.a_function", "argument"),
+        ("tests.broken_module.may_authorize", "cannot be used"),
+    ],
+)
+def test_bad_rules_on_who_may_let_a_peer_in(path_: str, why: str, broken_module: None) -> None:
+    (message,) = found(MAY_AUTHORIZE=path_)
+
+    assert message.id == Id.MAY_AUTHORIZE
+    assert why in message.msg
+    assert found(MAY_AUTHORIZE="tests.rules.may_authorize") == []
+
+
 @pytest.fixture
 def broken_module(monkeypatch: pytest.MonkeyPatch) -> None:
     """A module of the site's that fails in its own way."""

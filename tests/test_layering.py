@@ -25,6 +25,7 @@ LAYERS: list[tuple[str, ...]] = [
         "moving",
         "noticing",
         "overview",
+        "policy",
         "registration",
         "retention",
     ),

@@ -22,6 +22,7 @@ from ..error_reports import holding_secrets
 from ..models import Link, Peer
 from ..models.inbox import with_newest_code
 from ..party_a import authorization, consent, resending, returning, snapshot, updates
+from ..policy import NotAllowedHere
 from .authentication import BearerAuthentication
 from .pagination import Pages
 from .parsing import BoundedJSONParser
@@ -205,7 +206,9 @@ class ConsentView(OwnLinksView):
         _require_offered(chosen, consent.choices(link))
         self.forbid_to_itself(link, chosen)
         try:
-            consent.allow(link, chosen, answers=answers)
+            consent.allow(link, chosen, answers=answers, request=request._request)
+        except NotAllowedHere as refused:
+            raise _not_allowed_here() from refused
         except consent.NothingToAllow as changed:
             raise _changed_meanwhile() from changed
         return self.shown(link)
@@ -224,7 +227,9 @@ class ScopesView(OwnLinksView):
         self.forbid_to_itself(link, chosen)
         if set(chosen) != updates.chosen_now(link):
             try:
-                updates.change(link, chosen, answers=answers)
+                updates.change(link, chosen, answers=answers, request=request._request)
+            except NotAllowedHere as refused:
+                raise _not_allowed_here() from refused
             except updates.CannotChange as changed:
                 raise _changed_meanwhile() from changed
         return self.shown(link)
@@ -246,6 +251,12 @@ def _require_same(sent: str, now: str) -> None:
     """:raises Conflict: the person has chosen from something else than what is so now."""
     if not snapshot.is_same(sent, now):
         raise _changed_meanwhile()
+
+
+def _not_allowed_here() -> Forbidden:
+    return Forbidden(
+        "not_allowed_here", _("The rules of this site do not let your account give this access.")
+    )
 
 
 def _require_offered(chosen: list[str], choices: list[tuple[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 import difflib
 import importlib.util
+import inspect
 import ipaddress
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -136,6 +137,21 @@ def _problem_of_class(resolve: Callable[[str], type[Any]], name: str) -> str | N
     return None
 
 
+def _check_may_authorize() -> Iterator[CheckMessage]:
+    path = settings.MAY_AUTHORIZE
+    if not path:
+        return
+    try:
+        inspect.signature(plugins.function_at(path)).bind("user", "app", ["scope"], request=None)
+    except Exception as error:  # A module of the site's may fail in any way when it is imported.
+        yield Error(
+            f'RECIPROCAL_OAUTH["MAY_AUTHORIZE"] = {path!r} cannot be used: {error}',
+            hint='Set RECIPROCAL_OAUTH["MAY_AUTHORIZE"] to the dotted path of a function '
+            "may_authorize(user, application, scopes, request=None), or remove it.",
+            id=Id.MAY_AUTHORIZE,
+        )
+
+
 def _check_networks() -> Iterator[CheckMessage]:
     for text in settings.HTTP_ALLOWED_NETWORKS:
         try:
@@ -177,6 +193,7 @@ _CHECKS_OF_VALUES: Mapping[tuple[str, ...], Callable[[], Iterable[CheckMessage]]
     ("ENCRYPTION_KEYS",): _check_encryption_keys,
     ("DISPATCHER",): _check_dispatcher,
     ("DIALECTS",): _check_dialects,
+    ("MAY_AUTHORIZE",): _check_may_authorize,
     ("HTTP_ALLOWED_NETWORKS",): _check_networks,
     ("HTTP_CA_BUNDLE",): _check_ca_bundle,
     ("LEASE_SECONDS", "HTTP_TOTAL_TIMEOUT_SECONDS"): _check_lease,

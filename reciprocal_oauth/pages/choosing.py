@@ -11,7 +11,9 @@ from django.views.generic import FormView
 
 from ..models import Link
 from ..party_a import snapshot
+from ..policy import NotAllowedHere
 from .links import OwnLinksMixin
+from .refusal import not_allowed
 
 
 class ScopesForm(forms.Form):
@@ -91,6 +93,8 @@ class ChoosingView(OwnLinksMixin, FormView):
     def form_valid(self, form: ScopesForm) -> HttpResponse:
         try:
             return self.decide(form.cleaned_data["scopes"], form.cleaned_data["shown"])
+        except NotAllowedHere:
+            return not_allowed(self.request, self.link.peer)
         except self.refused:
             self.link.refresh_from_db()
             # Decided in another tab meanwhile.

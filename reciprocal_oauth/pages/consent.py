@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 
 from ..party_a import consent
 from .choosing import ChoosingView
+from .refusal import not_allowed
 
 
 class ConsentView(ChoosingView):
@@ -26,6 +27,11 @@ class ConsentView(ChoosingView):
     def shown(self) -> str:
         return consent.shown(self.link)
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if self.is_open() and not consent.site_allows(self.link, request):
+            return not_allowed(request, self.link.peer)
+        return super().get(request, *args, **kwargs)
+
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.POST.get("answer") == "deny" and self.is_open():
             consent.deny(self.link)
@@ -33,5 +39,5 @@ class ConsentView(ChoosingView):
         return super().post(request, *args, **kwargs)
 
     def decide(self, chosen: list[str], answers: str) -> HttpResponse:
-        consent.allow(self.link, chosen, answers=answers)
+        consent.allow(self.link, chosen, answers=answers, request=self.request)
         return self.to_link()

@@ -36,7 +36,7 @@ class ScopesView(ChoosingView):
             page = reverse("reciprocal_oauth:disconnect", args=[self.link.pk])
             return redirect(f"{page}?nothing-ticked")
         if set(chosen) != updates.chosen_now(self.link):
-            updates.change(self.link, chosen, answers=answers)
+            updates.change(self.link, chosen, answers=answers, request=self.request)
         return self.to_link()
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from django.utils import timezone
 from oauth2_provider.models import get_grant_model
 
-from .. import access_here, lifecycle, scopes
+from .. import access_here, lifecycle, policy, scopes
 from ..conf import settings
 from ..models import Link, Peer, ReciprocalCode
 from ..models.ledger import hash_of
@@ -34,7 +34,11 @@ def mint(link: Link, generation: int) -> Secret:
 
     :raises LinkMoved: the link has ended, has moved on, or has nothing to give; or its peer was
         switched off.
+    :raises NotAllowedHere: the site no longer allows it.
     """
+    wanted = scopes.without_openid(link.incoming_limit)
+    if wanted and not policy.allows_link(link, wanted):
+        raise policy.NotAllowedHere(f"The site does not allow what link {link.pk} is to give.")
     with atomic():
         locked = lifecycle.lock(link.pk)
         locked.peer = Peer.objects.get(pk=locked.peer_id)

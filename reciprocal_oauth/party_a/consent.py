@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from django.db.models import F
+from django.http import HttpRequest
 from django.utils import timezone
 
-from .. import access_here, lifecycle, scopes, signals
+from .. import access_here, lifecycle, policy, scopes, signals
 from ..models import Link, OutboxItem, Party, Step
 from ..models.events import NOT_ALLOWED, record
 from ..models.reasons import LOST_HERE
@@ -17,6 +18,10 @@ State = OutboxItem.State
 
 class NothingToAllow(Exception):
     """The peer asks for nothing that it may hold here, or the link is not in a state to grant."""
+
+
+class AllowingRefused(NothingToAllow, policy.NotAllowedHere):
+    """The site does not let this person give the peer access."""
 
 
 def choices(link: Link) -> list[tuple[str, str]]:
@@ -43,19 +48,35 @@ def shown(link: Link) -> str:
     return snapshot.take(link, link.incoming_state, [token for token, _words in choices(link)])
 
 
+def site_allows(link: Link, request: HttpRequest | None = None) -> bool:
+    """Whether the site lets the person give the peer anything of what it asks for."""
+    asked = scopes.cut(link.offered_scope, link.peer.reciprocal_limit)
+    return policy.allows_link(link, asked, request)
+
+
 @tried_again
-def allow(link: Link, chosen: Sequence[str], *, answers: str | None = None) -> None:
+def allow(
+    link: Link,
+    chosen: Sequence[str],
+    *,
+    answers: str | None = None,
+    request: HttpRequest | None = None,
+) -> None:
     """Grant the peer the ``chosen`` scopes: link, generation and outbox row in one transaction.
 
     No scope chosen is a refusal.
 
     :param answers: what :func:`shown` gave for the page that is answered; ``None``: not checked.
+    :param request: the person's, for the rules of the site.
     :raises NothingToAllow: meanwhile there is nothing to grant, it was not offered, or the person
         was shown something else. Nothing is changed then.
+    :raises AllowingRefused: the site does not allow it.
     """
     if not chosen:
         deny(link)
         return
+    if not policy.allows_link(link, chosen, request):
+        raise AllowingRefused(f"The site does not allow link {link.pk} to be granted this scope.")
     with atomic():
         locked = lifecycle.lock(link.pk)
         granted = scopes.cut(locked.offered_scope, chosen, locked.peer.reciprocal_limit)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from .. import access_here, access_there, lifecycle
+from .. import access_here, access_there, lifecycle, policy
 from ..client import id_token, token_endpoint, userinfo
 from ..client.id_token import Account
 from ..client.token_endpoint import TokenAnswer
@@ -60,13 +60,14 @@ def _save(
     sent_at: datetime,
 ) -> Link:
     offered = offered_scope(visit.peer, answer, response.reciprocal)
+    why_not = _why_not(visit, offered)
     with atomic():
         link = _open(visit, account, answer)
         access_there.store(link, answer, asked_scope=visit.peer.scope, called=visit.peer)
         link.outgoing_grant = uuid.uuid4()
         link.offered_scope = offered
-        link.incoming_state = Link.Incoming.OFFERED if offered else Link.Incoming.NONE
-        link.incoming_reason = "" if offered else Link.Reason.NOTHING_LEFT
+        link.incoming_state = Link.Incoming.NONE if why_not else Link.Incoming.OFFERED
+        link.incoming_reason = why_not
         link.save()
         visit.link = link
         visit.save(update_fields=["link"])
@@ -74,6 +75,13 @@ def _save(
     if account and not account.name and visit.peer.userinfo_endpoint:
         _ask_for_the_name(link, answer.access_token)
     return link
+
+
+def _why_not(visit: AuthorizationRequest, offered: str) -> str:
+    """Why the person need not be asked about ``offered``; empty: they are."""
+    if not offered:
+        return Link.Reason.NOTHING_LEFT
+    return "" if policy.allows_link(visit, offered) else Link.Reason.SITE_REFUSES
 
 
 def _ask(

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import IntegrityError
 from django.utils import timezone
 
-from .. import access_there, lifecycle, noticing
+from .. import access_there, lifecycle, noticing, policy
 from ..access_there import fresh_access_token
 from ..conf import settings
 from ..delivery import pausing, queue
@@ -89,6 +89,8 @@ def _hand_over(item: OutboxItem) -> Outcome:
             answer = _send(item, link, dialect, token)
     except LinkMoved:
         return _not_wanted(link, item)
+    except policy.NotAllowedHere:
+        return Dead("the site does not allow it", Reason.SITE_REFUSES)
     except LeaseLost:
         return Cancelled()
     except NotLinked as error:

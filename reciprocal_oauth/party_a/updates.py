@@ -7,9 +7,10 @@ peer is sent a code for the whole of what it may do now, as after a consent.
 from collections.abc import Sequence
 from datetime import timedelta
 
+from django.http import HttpRequest
 from django.utils import timezone
 
-from .. import access_here, lifecycle, scopes, signals
+from .. import access_here, lifecycle, policy, scopes, signals
 from ..models import Link, OutboxItem, Party, Step
 from ..models.events import record
 from ..models.reasons import LOST_HERE
@@ -27,6 +28,10 @@ _CHANGEABLE = (Link.Incoming.GRANTED, Link.Incoming.ACTIVE, Link.Incoming.BROKEN
 class CannotChange(Exception):
     """The link has ended, gives the peer nothing or no longer, cannot give it what was chosen, or
     has changed since the person saw it."""
+
+
+class ChangeRefused(CannotChange, policy.NotAllowedHere):
+    """The site does not let this person give the peer more."""
 
 
 def choices(link: Link) -> list[tuple[str, str]]:
@@ -62,17 +67,28 @@ def shown(link: Link) -> str:
 
 
 @tried_again
-def change(link: Link, chosen: Sequence[str], *, answers: str | None = None) -> None:
+def change(
+    link: Link,
+    chosen: Sequence[str],
+    *,
+    answers: str | None = None,
+    request: HttpRequest | None = None,
+) -> None:
     """Let the peer do what is ``chosen``, and nothing else. No scope chosen ends the link.
 
     One transaction: scope, live tokens, unredeemed codes, generation and outbox row.
 
     :param answers: what :func:`shown` gave for the page that is answered; ``None``: not checked.
+    :param request: the person's, for the rules of the site.
     :raises CannotChange: nothing is changed then.
+    :raises ChangeRefused: the site does not allow more.
     """
     if not chosen:
         lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_there=True)
         return
+    adds = not set(chosen) <= set(scopes.split(link.incoming_scope))
+    if adds and not policy.allows_link(link, chosen, request):
+        raise ChangeRefused(f"The site does not allow link {link.pk} to be given this scope.")
     with atomic():
         locked = lifecycle.lock(link.pk)
         granted, deliverable = scopes.join(chosen), _can_deliver(locked)

@@ -15,7 +15,7 @@ from django.db import IntegrityError
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model
 
-from .. import access_here, protocol, signals
+from .. import access_here, policy, protocol, signals
 from ..conf import settings
 from ..exceptions import HandoverRefused
 from ..models import InboxItem, Link, Party, Peer, Step
@@ -54,6 +54,8 @@ def receive(
         application = token.application  # Has its peer with it: one query less.
     peer = _check_peer(application)
     _check_token(application, token, accepts)
+    if not policy.allows(token.user, application, token.scope):
+        raise _invalid("the rules of the site do not allow the user to connect this peer")
     try:
         with atomic():
             return _keep(peer, token, code)

@@ -6,11 +6,14 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from oauth2_provider.models import get_application_model
 from oauth2_provider.views import AuthorizationView as DOTAuthorizationView
+from oauthlib.oauth2.rfc6749 import errors
 
+from .. import policy
 from ..access_here import peer_of
 from ..compat import login_not_required, oauth2_settings
 from ..error_reports import holding_secrets
 from ..pages.protection import ProtectedPageMixin
+from ..pages.refusal import not_allowed
 from ..party_b import scope_request
 from .issuer import add_issuer
 
@@ -30,15 +33,44 @@ class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
     "Reciprocal Scope Request"). And the person is always asked (RFC 6749, section 10.2): DOT lets
     the client skip the question with ``approval_prompt=auto``, and the site with
     ``REQUEST_APPROVAL_PROMPT`` and ``skip_authorization``; each time a peer would get tokens of
-    which the person knows nothing.
+    which the person knows nothing. Before that, the rules of the site are asked.
     """
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
-            return super().get(request, *args, **kwargs)
+            response = super().get(request, *args, **kwargs)
         except _AskFirst:
             # DOT keeps here what it makes the page of.
-            return self.render_to_response(self.get_context_data(**self.oauth2_data))
+            response = self.render_to_response(self.get_context_data(**self.oauth2_data))
+        asked = self.oauth2_data
+        if "application" in asked and not self._may_allow(asked["application"], asked["scopes"]):
+            return self._say_not_allowed(
+                asked["application"], asked["redirect_uri"], asked["state"]
+            )
+        return response
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        sent = form.cleaned_data
+        if sent["allow"] and policy.has_rules():
+            client = get_application_model().objects.filter(client_id=sent["client_id"]).first()
+            if not self._may_allow(client, sent["scope"].split()):
+                return self._say_not_allowed(client, sent["redirect_uri"], sent["state"])
+        return super().form_valid(form)
+
+    def _may_allow(self, client: Any, scopes: list[str]) -> bool:
+        if not policy.has_rules() or peer_of(client) is None:
+            return True
+        return policy.allows(self.request.user, client, scopes, self.request)
+
+    def _say_not_allowed(self, client: Any, redirect_uri: str, state: str) -> HttpResponse:
+        """A page, not a redirect: the person learns of it here. From it the peer does (RFC 6749,
+        section 4.1.2.1)."""
+        back = ""
+        if client.redirect_uri_allowed(redirect_uri):
+            separator = "&" if "?" in redirect_uri else "?"
+            denied = errors.AccessDeniedError(state=state).urlencoded
+            back = self.redirect(f"{redirect_uri}{separator}{denied}", client)["Location"]
+        return not_allowed(self.request, client.reciprocal_peer, back)
 
     def create_authorization_response(
         self, request: HttpRequest, scopes: str, credentials: dict[str, Any], allow: bool

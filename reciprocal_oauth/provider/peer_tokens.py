@@ -17,7 +17,7 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749 import errors
 
-from .. import access_here, lifecycle, noticing, scopes
+from .. import access_here, lifecycle, noticing, policy, scopes
 from ..access_here import peer_of
 from ..compat import oauth2_settings
 from ..models import Link, Peer
@@ -55,6 +55,17 @@ def may_be_used(application: Any, user: Any) -> bool:
     if peer is None:
         return True
     return peer.enabled and (user is None or user.is_active)
+
+
+def site_allows(request: Request, asked: Iterable[str]) -> bool:
+    """Whether the rules of the site let the user of a request give these scopes to its client: a
+    peer, as far as they are asked about."""
+    if not policy.has_rules():
+        return True
+    peer = peer_of(request.client)
+    if peer is None or request.user is None:
+        return True
+    return policy.allows(request.user, request.client, scopes.cut(scopes.join(asked), peer.limit))
 
 
 def require_an_answer(request: Request) -> None:
@@ -139,6 +150,9 @@ def save(token: Any, request: Request, mark: Redemption | None, go_on: Callable[
     user, refreshed = request.user, request.refresh_token_instance
     if not may_be_used(request.client, user):
         raise _refusal(request, "the peer or the user is no longer active")
+    if not site_allows(request, scopes.split(token.get("scope", ""))):
+        request._is_refused_by_the_site = True
+        raise _refusal(request, "the rules of the site do not allow it")
     link = _locked_link(peer, request, mark, refreshed)
     if link is not None:
         link.peer = peer
@@ -211,6 +225,27 @@ def _cut(token: Any, request: Request, limit: str, user: Any) -> None:
         raise _refusal(request, "nothing is left that the token may carry")
     token["scope"] = kept
     request.scopes = scopes.split(kept)
+
+
+@tried_again
+def end_what_the_site_refuses(request: Request) -> None:
+    """Where the rules of the site have refused to renew the access of a link, it has none any more,
+    and says why. Call it outside of the transaction that failed."""
+    refreshed = request.__dict__.get("refresh_token_instance")
+    if not request.__dict__.get("_is_refused_by_the_site") or refreshed is None:
+        return
+    peer, family = peer_of(request.client), refreshed.token_family
+    with atomic():
+        active = Link.objects.select_for_update().filter(peer=peer, status=Link.Status.ACTIVE)
+        link = active.filter(user_id=refreshed.user_id, incoming_family=family).first()
+        if link is None:
+            get_refresh_token_model().revoke_family(family)
+            return
+        # First: then nobody takes the end of the tokens for somebody else's doing.
+        lifecycle.lose_incoming(link, Link.Reason.SITE_REFUSES)
+        access_here.revoke(link)
+        link.incoming_family = None
+        link.save(update_fields=["incoming_family", "updated_at"])
 
 
 def _refusal(request: Request, cause: str) -> errors.InvalidGrantError:

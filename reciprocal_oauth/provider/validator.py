@@ -199,6 +199,8 @@ class ReciprocalValidatorMixin(_Validator):
         self, client_id: str, code: Any, request: Request, *args: Any, **kwargs: Any
     ) -> None:
         peer_tokens.require_an_answer(request)
+        if not peer_tokens.site_allows(request, request.scopes):
+            raise errors.AccessDeniedError(request=request)
         super().save_authorization_code(client_id, code, request, *args, **kwargs)
 
     def get_default_scopes(
@@ -232,6 +234,7 @@ class ReciprocalValidatorMixin(_Validator):
         except errors.InvalidGrantError:
             # Outside of the transaction.
             _come_to_nothing(redemption_of(request), peer_tokens.cause_of_refusal(request))
+            peer_tokens.end_what_the_site_refuses(request)
             raise
         # The response is made from the same dict. Not for refreshed tokens (the draft names
         # RFC 6749 sections 4.1.4, 4.2.2, 4.3.3 and 4.4.3), nor where the peer redeems the reverse.

@@ -11,11 +11,13 @@ from django.test.utils import CaptureQueriesContext
 
 from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Party, Peer, Step
 from reciprocal_oauth.models.events import record
+from reciprocal_oauth.party_a import consent
 from reciprocal_oauth.party_a.updates import change
 
 from ..columns import columns_of
 from ..fakes import FakePeer
 from ..party_a.visits import call_api, connect, link_both_ways
+from ..rules import Rules
 from .conftest import Api, problem, shown
 
 SECRETS = ("token-of-the-peer", "refresh-of-the-peer", "our-secret", "secret-of-the-peer")
@@ -515,3 +517,17 @@ def test_characters_that_no_scope_has_are_refused(api: Api, link: Link, scope: s
     assert problem(
         api.put(f"/links/{link.pk}/scopes/", {"scopes": [scope], "shown": shown(link)})
     ) == (400, "invalid")
+
+
+@pytest.mark.threat("L34")
+def test_what_the_rules_of_the_site_forbid_is_not_given(api: Api, link: Link, rules: Rules) -> None:
+    change(link, ["profile"])
+    rules.refused = {"alice"}
+
+    more = {"scopes": ["profile", "playback"], "shown": shown(link)}
+    assert problem(api.put(f"/links/{link.pk}/scopes/", more)) == (403, "not_allowed_here")
+    Link.objects.update(incoming_state=Link.Incoming.OFFERED)
+    link.refresh_from_db()
+    answer = {"scopes": ["profile"], "shown": consent.shown(link)}
+    assert problem(api.post(f"/links/{link.pk}/consent/", answer)) == (403, "not_allowed_here")
+    assert rules.asked[-1][3], "a person asks"

@@ -35,8 +35,8 @@ def disconnect(browser: Client, link: Link) -> None:
 def keep(browser: Client, link: Link, *scopes: str) -> None:
     """The person unticks all other scopes on the page of the link."""
     page = f"/connections/links/{link.pk}/scopes/"
-    seen = browser.get(page).context["form"].initial["seen"]
-    response = browser.post(page, {"scopes": scopes, "seen": seen})
+    shown = browser.get(page).context["form"].initial["shown"]
+    response = browser.post(page, {"scopes": scopes, "shown": shown})
     assert response.status_code == 302, response.content
 
 
