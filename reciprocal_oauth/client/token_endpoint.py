@@ -86,14 +86,7 @@ def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.Answer:
 
     :raises AddressRefused: our secret was not entered for what is at ``url``.
     """
-    if not peer.may_be_sent_to(url):
-        raise AddressRefused(
-            _(
-                "The client secret was entered for another address or another client ID, and is "
-                "not sent to %(origin)s. Enter it again on the page of the peer."
-            )
-            % {"origin": origin_of(url)}
-        )
+    require_bound(peer, url)
     fields = dict(parameters)
     auth: AuthBase | None = None
     secret = peer.client_secret.reveal()
@@ -104,6 +97,21 @@ def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.Answer:
         # %20, which every server decodes that decodes at all; some take "+" for a plus.
         auth = HTTPBasicAuth(quote(peer.client_id, safe=""), quote(secret, safe=""))
     return http.call("POST", url, data=fields, headers={"Accept": "application/json"}, auth=auth)
+
+
+def require_bound(peer: Peer, url: str) -> None:
+    """Call it before anything secret is sent to an endpoint of the peer.
+
+    :raises AddressRefused: our client secret was entered for others than who is at ``url``.
+    """
+    if not peer.may_be_sent_to(url):
+        raise AddressRefused(
+            _(
+                "The client secret was entered for another address or another client ID, and is "
+                "not sent to %(origin)s. Enter it again on the page of the peer."
+            )
+            % {"origin": origin_of(url)}
+        )
 
 
 def refusal(answer: http.Answer) -> PeerRefused:

@@ -18,7 +18,7 @@ from ..models import Peer
 from ..secret import Secret
 from . import http
 from .id_token import name_in
-from .token_endpoint import members_of, refusal
+from .token_endpoint import members_of, refusal, require_bound
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ def name_of(peer: Peer, subject: str, access_token: Secret) -> str:
     :raises BadAnswer: the answer is no JSON object, or is about another account (section 5.3.2).
     :raises PeerUnreachable, AddressRefused: see :mod:`reciprocal_oauth.client.http`.
     """
+    require_bound(peer, peer.userinfo_endpoint)
     answer = http.call(
         "GET",
         peer.userinfo_endpoint,

@@ -22,7 +22,7 @@ from ..exceptions import (
     PeerRefused,
     PeerUnreachable,
 )
-from ..models import AuthorizationRequest, Link, Party, Step
+from ..models import AuthorizationRequest, Link, Party, Peer, Step
 from ..models.binding import is_bound
 from ..models.events import record
 from ..models.links import KEY_UNKNOWN, key_of_subject
@@ -73,7 +73,7 @@ def _save(
         visit.save(update_fields=["link"])
         _record_steps(link, visit, sent_at)
     if account and not account.name and visit.peer.userinfo_endpoint:
-        _ask_for_the_name(link, answer.access_token)
+        _ask_for_the_name(link, visit.peer, answer.access_token)
     return link
 
 
@@ -127,13 +127,15 @@ def _account(visit: AuthorizationRequest, answer: TokenAnswer) -> Account | None
     )
 
 
-def _ask_for_the_name(link: Link, access_token: Secret) -> None:
-    """Ask what people call the account. The connection is stored by now, and good without."""
+def _ask_for_the_name(link: Link, peer: Peer, access_token: Secret) -> None:
+    """Ask what people call the account. The connection is stored by now, and good without.
+
+    :param peer: as it was when it gave the token.
+    """
     try:
-        name = userinfo.name_of(link.peer, link.subject, access_token)
+        name = userinfo.name_of(peer, link.subject, access_token)
     except PeerError as error:
-        slug = link.peer.slug
-        logger.warning("Peer %s does not tell what an account is called: %s", slug, error)
+        logger.warning("Peer %s does not tell what an account is called: %s", peer.slug, error)
         return
     if name:
         link.account_name = name

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from reciprocal_oauth.models import AuthorizationRequest, Link, Peer
 
+from ..conftest import always_had
 from ..fakes import FakePeer, Reply, token_response
 from .visits import Visit, begin, good_claims, id_token
 
@@ -367,7 +368,7 @@ def test_whatever_the_userinfo_endpoint_answers_the_account_is_connected(
 def test_a_userinfo_endpoint_that_cannot_be_called_breaks_nothing(
     come_back_with: Callable[..., Any], url: str
 ) -> None:
-    Peer.objects.update(userinfo_endpoint=url)
+    always_had(userinfo_endpoint=url)
 
     response = come_back_with(sub="account-1")
 
@@ -383,6 +384,20 @@ def test_a_name_in_the_id_token_is_enough(
     come_back_with(name="Alice")
 
     assert fake_peer.to("/userinfo/") == []
+
+
+@pytest.mark.threat("X51")
+def test_the_token_is_not_sent_to_a_userinfo_endpoint_that_the_secret_was_not_entered_for(
+    come_back_with: Callable[..., Any],
+) -> None:
+    elsewhere = FakePeer()
+    Peer.objects.update(userinfo_endpoint=f"{elsewhere.url}/userinfo/")
+
+    response = come_back_with(sub="account-1")
+    elsewhere.stop()
+
+    assert "consent" in response["Location"]
+    assert elsewhere.requests == []
 
 
 def test_a_name_that_the_peer_told_once_is_kept_where_it_tells_none_today(
