@@ -182,6 +182,16 @@ def kill_codes(link: Link) -> None:
     ).delete()
 
 
+def count_people(application: Any) -> int:
+    """How many people a client holds tokens of that work, or that it can renew."""
+    live = rows_of(get_access_token_model()).filter(expires__gt=timezone.now())
+    own = [
+        rows.filter(application=application, user__isnull=False).order_by().values("user_id")
+        for rows in (live, _renewable())
+    ]
+    return own[0].union(own[1]).count()
+
+
 def has_live_tokens(link: Link) -> bool:
     """Whether the peer still holds tokens for ``link`` that work, or that it can renew."""
     renewable = _renewable()

@@ -85,7 +85,9 @@ def call_in_every_way(link: Link) -> None:
 
 
 @pytest.mark.threat("X50")
-@pytest.mark.parametrize("place", [*PLACES, "authorization_endpoint", "issuer", "homepage"])
+@pytest.mark.parametrize(
+    "place", [*PLACES, "authorization_endpoint", "userinfo_endpoint", "issuer", "homepage"]
+)
 def test_another_address_needs_the_client_secret_once_more(
     staff: Callable[..., Client],  # noqa: F811
     peer: Peer,

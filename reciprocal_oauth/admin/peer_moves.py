@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override
 
-from .. import moving
+from .. import access_here, moving
 from ..models import Peer
 from ..models.binding import Move, in_words, moves_between
 
@@ -20,23 +20,29 @@ SURE = "sure"
 
 
 class MovingForm(forms.ModelForm):
-    """Asks before a peer is moved.
+    """Asks before a peer is moved, or takes over a client that people have let in.
 
     :ivar moves: what is not where it was, for the page to show.
     :ivar left_behind: how many links have to be connected again.
+    :ivar people: how many people the application holds tokens of that becomes the peer's.
+    :ivar asks: whether something has to be confirmed.
     """
 
     moves: Sequence[Move] = ()
-    left_behind = 0
+    left_behind = people = 0
+    asks = False
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
-        stored = Peer.objects.filter(pk=self.instance.pk).first()
-        if stored is None:
-            return
-        self.moves = moves_between(stored, self.instance)
-        if self.moves and self.data.get(SURE) != self.mark:
-            self.left_behind = moving.count_left_behind(self.instance)
+        peer = self.instance
+        stored = Peer.objects.filter(pk=peer.pk).first()
+        if stored is not None:
+            self.moves = moves_between(stored, peer)
+        if peer.application_id not in (None, stored and stored.application_id):
+            self.people = access_here.count_people(peer.application)
+        if (self.moves or self.people) and self.data.get(SURE) != self.mark:
+            self.asks = True
+            self.left_behind = moving.count_left_behind(peer) if self.moves else 0
             self.add_error(
                 None, _("Nothing was saved yet: read what you are changing, and confirm it.")
             )
@@ -52,7 +58,8 @@ class MovingForm(forms.ModelForm):
     @property
     def mark(self) -> str:
         """Tells what is to be confirmed from another change."""
-        return hashlib.sha256(in_words(self.moves).encode()).hexdigest()[:16]
+        told = f"{in_words(self.moves)} {self.instance.application_id}"
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 class PeerMovesMixin(admin.ModelAdmin):

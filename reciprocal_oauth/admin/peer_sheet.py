@@ -47,11 +47,12 @@ class PeerSheetMixin(admin.ModelAdmin):
     def has_secret_permission(self, request: HttpRequest, peer: Peer | None = None) -> bool:
         """Whether somebody may give the peer a new secret here: who may change both of its
         registrations."""
+        return self.has_change_permission(request, peer) and self.may_change_applications(request)
+
+    def may_change_applications(self, request: HttpRequest) -> bool:
         opts = get_application_model()._meta
         codename = get_permission_codename("change", opts)
-        return self.has_change_permission(request, peer) and request.user.has_perm(
-            f"{opts.app_label}.{codename}"
-        )
+        return request.user.has_perm(f"{opts.app_label}.{codename}")
 
     @sensitive_variables()
     def sheet_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -108,6 +108,14 @@ class PeerAdmin(
         )
         return (_("Before you begin"), {"fields": (), "description": text})
 
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Who makes a client a peer's decides over it: the peer's scopes limit its tokens."""
+        field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if db_field.name == "application" and field and not self.may_change_applications(request):
+            field.queryset = field.queryset.filter(reciprocal_peer__isnull=False)
+            field.help_text = _("To choose another one, you need the permission to change it.")
+        return field
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         # The short name stands in the redirect URI that is registered at the peer.
         return () if obj is None else ("slug",)

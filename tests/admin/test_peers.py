@@ -242,6 +242,64 @@ def test_only_free_applications_are_offered(admin: Client, application: Any, pee
     assert list(errors(response)) == ["application"]
 
 
+@pytest.mark.threat("W52")
+def test_nobody_takes_over_a_client_without_the_permission_to_change_it(
+    staff: Callable[..., Client], application: Any
+) -> None:
+    browser = staff("add_peer")
+
+    page = text_of(browser.get(admin_url(Peer, "add")))
+    response = browser.post(admin_url(Peer, "add"), filled_in(application))
+
+    assert "tv-here" not in page
+    assert "you need the permission to change it" in page
+    assert list(errors(response)) == ["application"]
+    assert not Peer.objects.exists()
+
+
+@pytest.mark.threat("W52")
+def test_whoever_may_change_applications_chooses_one(
+    staff: Callable[..., Client], application: Any
+) -> None:
+    response = staff("add_peer", "change_application").post(
+        admin_url(Peer, "add"), filled_in(application)
+    )
+
+    assert response.status_code == 302
+    assert Peer.objects.exists()
+
+
+@pytest.mark.threat("W52")
+def test_a_peer_keeps_its_application_without_that_permission(
+    staff: Callable[..., Client], application: Any, peer: Peer
+) -> None:
+    browser, page = staff("view_peer", "change_peer"), admin_url(Peer, "change", peer.pk)
+
+    other = browser.post(page, values_of(peer, application=application.pk))
+    same = browser.post(page, values_of(peer, scope="listen"))
+
+    assert list(errors(other)) == ["application"]
+    assert same.status_code == 302
+
+
+@pytest.mark.threat("W52")
+def test_a_client_that_people_have_let_in_is_taken_over_after_a_question_only(
+    admin: Client, application: Any, user: Any, other_user: Any, make_token: Any
+) -> None:
+    for person in (user, user, other_user):
+        make_token(application, person)
+    sent = filled_in(application)
+
+    asked = admin.post(admin_url(Peer, "add"), sent)
+
+    assert list(errors(asked)) == ["__all__"]
+    assert "Television already holds access here of 2 people." in text_of(asked)
+    assert not Peer.objects.exists()
+    sure = {"sure": asked.context["adminform"].form.mark}
+    assert admin.post(admin_url(Peer, "add"), {**sent, **sure}).status_code == 302
+    assert Peer.objects.exists()
+
+
 def test_two_applications_of_one_name_are_told_apart(admin: Client, application: Any) -> None:
     get_application_model().objects.create(name="", client_id="nameless")
 

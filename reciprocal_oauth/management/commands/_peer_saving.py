@@ -6,7 +6,7 @@ from typing import Any
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.management.base import CommandError
 
-from reciprocal_oauth import moving, registration
+from reciprocal_oauth import access_here, moving, registration
 from reciprocal_oauth.models import Peer
 from reciprocal_oauth.models.binding import Move, moves_between
 from reciprocal_oauth.transactions import atomic, tried_again
@@ -73,8 +73,11 @@ def save(
         flags = {"slug": "SLUG", "application": application_flag, **PEER_FLAGS}
         for flag, reasons in _problems_of(peer, flags, "peer", exclude).items():
             _add(problems, flag, *reasons)
-        if before is not None and not accept_changes:
-            _add(problems, "--accept-changes", *_changes(before, peer, discovered))
+        if not accept_changes:
+            if before is not None:
+                _add(problems, "--accept-changes", *_changes(before, peer, discovered))
+            if not is_new and application.pk != application_before:
+                _add(problems, "--accept-changes", *_takes_over(application))
         if problems:
             raise CommandError(_text(problems))
         peer.save()
@@ -95,6 +98,17 @@ def _changes(before: Peer, peer: Peer, discovered: Collection[str]) -> list[str]
     if moves and (count := moving.count_left_behind(peer)):
         told.append(f"Connections that stop working, whose people have to connect again: {count}.")
     return told
+
+
+def _takes_over(application: Any) -> list[str]:
+    """That people have let this client in already, in words."""
+    count = access_here.count_people(application)
+    if not count:
+        return []
+    return [
+        f"Give this flag to make {application.client_id} the application of the peer. People that "
+        f"it holds access of already, which is limited to what the peer may hold then: {count}."
+    ]
 
 
 def _problems_of_choice(peer: Peer, application: Any, before: Any) -> Problems:
