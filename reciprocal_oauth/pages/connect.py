@@ -92,7 +92,9 @@ class CallbackView(ProtectedPageMixin, View):
             try:
                 exchange(visit, callback.read(query, visit))
             except AuthorizationFailed as failed:
-                logger.warning("Connecting to peer %s failed: %s", peer.slug, failed)
+                is_choice = failed.reason == AuthorizationRequest.Problem.DENIED
+                level = logging.INFO if is_choice else logging.WARNING
+                logger.log(level, "Connecting to peer %s failed: %s", peer.slug, failed)
                 visit.problem = failed.reason
                 tried_again(visit.save)(update_fields=["problem"])
         return SeeOther(returning.address(visit) or _page_after(visit))

@@ -23,6 +23,18 @@ from . import visit_cookies
 
 Problem = AuthorizationRequest.Problem
 
+#: What servers call it when a person does not allow access, or goes away: RFC 6749, section
+#: 4.1.2.1; OpenID Connect Core 1.0, section 3.1.2.6; and two big vendors' own.
+_DENIALS = {
+    "access_denied",
+    "account_selection_required",
+    "consent_required",
+    "interaction_required",
+    "login_required",
+    "user_cancelled_authorize",
+    "user_cancelled_login",
+    "user_denied",
+}
 #: Errors (RFC 6749, section 4.1.2.1) that stay until somebody changes how the two sites are set up.
 _SETUP_ERRORS = {
     "invalid_client",
@@ -93,7 +105,7 @@ def read(query: QueryDict, visit: AuthorizationRequest) -> AuthorizationResponse
     if "error" in query:
         errors = query.getlist("error")
         reason = Problem.PEER_ERROR
-        if errors == ["access_denied"]:
+        if len(errors) == 1 and errors[0] in _DENIALS:
             reason = Problem.DENIED
         elif len(errors) == 1 and errors[0] in _SETUP_ERRORS:
             reason = Problem.SETUP

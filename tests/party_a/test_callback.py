@@ -263,6 +263,38 @@ def test_an_error_is_explained_and_its_code_is_not_spent(
 
 
 @pytest.mark.rfc("6749", "4.1.2.1")
+@pytest.mark.rfc("OpenID Connect Core 1.0", "3.1.2.6")
+@pytest.mark.threat("L60")
+@pytest.mark.parametrize(
+    "error",
+    [
+        "access_denied",
+        "account_selection_required",
+        "consent_required",
+        "interaction_required",
+        "login_required",
+        "user_cancelled_authorize",
+        "user_cancelled_login",
+        "user_denied",
+    ],
+)
+def test_a_person_who_cancels_there_is_told_so_whatever_the_peer_calls_it(
+    browser: Client,
+    peer: Peer,
+    fake_peer: FakePeer,
+    error: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    response = connect(browser, code=None, error=error)
+
+    assert AuthorizationRequest.objects.get().problem == Problem.DENIED
+    page = browser.get(response["Location"]).content.decode()
+    assert "You did not allow access at Music" in page
+    assert "Try again" in page
+    assert [each for each in caplog.records if each.levelname == "WARNING"] == []
+
+
+@pytest.mark.rfc("6749", "4.1.2.1")
 @pytest.mark.parametrize(
     "error",
     [
