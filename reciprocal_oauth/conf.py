@@ -178,8 +178,8 @@ class Settings:
 
     @property
     def RETENTION_HISTORY_DAYS(self) -> float:
-        """How long, in days, ``reciprocal_prune`` keeps links that have ended, and their
-        history."""
+        """How long, in days, ``reciprocal_prune`` keeps links that have ended, and their history;
+        and lines of the history of an active link, of which the newest 100 stay in any case."""
         return self._user.get("RETENTION_HISTORY_DAYS", 365)
 
     @property

@@ -13,7 +13,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from .models import InboxItem, Link, LinkEvent, Party, Step
-from .models.events import REPLAY
+from .models.events import REPLAY, newest
 from .models.reasons import Reason, for_people
 
 #: States of a step.
@@ -126,7 +126,7 @@ def of_link(
     inbox = link.inbox.order_by("-pk").only("state", "reason").first()
     dead = inbox is not None and inbox.state == InboxItem.State.DEAD
     given_up = (inbox.reason or Reason.CODE_REFUSED) if inbox is not None and dead else ""
-    history = link.events.all() if events is None else events
+    history = newest(link) if events is None else events
     return draw(link, history, given_up=given_up, mirrored=mirrored, technical=technical)
 
 

@@ -1,14 +1,15 @@
 """What the tables need no longer: found by its age, and deleted in batches.
 
-A row goes when nothing can come of it any more and its time is over (``RETENTION_*_DAYS``). The
-history of an active link stays whole, however old it is.
+A row goes when nothing can come of it any more and its time is over (``RETENTION_*_DAYS``), or
+when its link has very many that are newer. Of the history of an active link the newest lines stay,
+however old they are.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
@@ -22,10 +23,16 @@ from .models import (
     QueueItem,
     ReciprocalCode,
 )
+from .models.events import SHOWN_OF_LINK
 from .transactions import atomic, tried_again
 
 #: Rows that one transaction deletes: it is over in milliseconds, and SQLite takes 999 parameters.
 BATCH_ROWS = 500
+#: Rows of one link that are over, and of one kind, that are kept at most.
+MAX_OVER_OF_LINK = 500
+_OVER = Q(state__in=(QueueItem.State.DONE, QueueItem.State.CANCELLED))
+#: Codes that were never redeemed: no replay has to be noticed of them.
+_DEAD = Q(state=ReciprocalCode.State.DEAD)
 #: Added to the life of a visit to a peer: its answer may still be worked on, and the person may
 #: load the page again.
 VISIT_MARGIN = timedelta(days=1)
@@ -43,13 +50,13 @@ def prunable() -> dict[str, QuerySet[Any]]:
     ended = Q(status=Link.Status.ENDED, ended_at__lt=_before(now, settings.RETENTION_HISTORY_DAYS))
     lifetime = timedelta(seconds=settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS)
     return {
-        "outbox": OutboxItem.objects.filter(finished),
-        "inbox": InboxItem.objects.filter(finished),
-        "codes": ReciprocalCode.objects.filter(code),
+        "outbox": OutboxItem.objects.filter(finished | _beyond(OutboxItem, _OVER)),
+        "inbox": InboxItem.objects.filter(finished | _beyond(InboxItem, _OVER)),
+        "codes": ReciprocalCode.objects.filter(code | _beyond(ReciprocalCode, _DEAD)),
         "authorization_requests": AuthorizationRequest.objects.filter(
             created_at__lt=now - lifetime - VISIT_MARGIN
         ),
-        "events": LinkEvent.objects.filter(event),
+        "events": LinkEvent.objects.filter(event | _old_of_active_link(now)),
         "links": Link.objects.filter(
             ended,
             ~_any_of_link(OutboxItem, ~finished),
@@ -137,6 +144,21 @@ def _spent_code(now: datetime) -> Q:
 def _old_event(now: datetime) -> Q:
     before = _before(now, settings.RETENTION_HISTORY_DAYS)
     return Q(at__lt=before, link__status=Link.Status.ENDED, link__ended_at__lt=before)
+
+
+def _old_of_active_link(now: datetime) -> Q:
+    """Lines that are long over, without those that a page shows."""
+    others = LinkEvent.objects.filter(link=OuterRef("link")).order_by("-at", "-id")
+    shown_since = Subquery(others.values("at")[SHOWN_OF_LINK - 1 : SHOWN_OF_LINK])
+    before = _before(now, settings.RETENTION_HISTORY_DAYS)
+    return Q(at__lt=before, link__status=Link.Status.ACTIVE) & Q(at__lt=shown_since)
+
+
+def _beyond(model: type[Model], over: Q) -> Q:
+    """The oldest rows that are ``over``, where a link has more than ``MAX_OVER_OF_LINK``."""
+    others = model._base_manager.filter(over, link=OuterRef("link")).order_by("-created_at")
+    kept_since = Subquery(others.values("created_at")[MAX_OVER_OF_LINK - 1 : MAX_OVER_OF_LINK])
+    return over & Q(created_at__lt=kept_since)
 
 
 def _any_of_link(model: type[Model], condition: Q) -> Exists:

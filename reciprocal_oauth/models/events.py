@@ -35,8 +35,16 @@ NOT_ALLOWED = "not allowed"
 REPLAY = "replay"
 
 
+#: Lines that the history of one link has at most: the oldest go as new ones come. Whoever hands
+#: codes over all day, or decides anew all day, fills no disk.
+MAX_OF_LINK = 500
+#: Lines that pages show, and that stay however old they are, while the link is active.
+SHOWN_OF_LINK = 100
+
+
 class LinkEvent(Row):
-    """One line of the history. Append-only; it never holds a code, token or secret."""
+    """One line of the history, which is added to at its end, and cut at its beginning. It never
+    holds a code, token or secret."""
 
     class Outcome(models.TextChoices):
         OK = "ok", _("done")
@@ -76,8 +84,8 @@ def record(
     detail: str = "",
     at: object = None,
 ) -> LinkEvent:
-    """Append a line to the history of ``link``."""
-    return LinkEvent.objects.create(
+    """Append a line to the history of ``link``, which keeps its newest ``MAX_OF_LINK``."""
+    event = LinkEvent.objects.create(
         link=link,
         step=step,
         party=party,
@@ -86,3 +94,18 @@ def record(
         generation=link.generation,
         **({"at": at} if at is not None else {}),
     )
+    # A hand-over has to be fast, and comes to more than this line.
+    if step != Step.E or outcome != LinkEvent.Outcome.OK:
+        _cut(link)
+    return event
+
+
+def newest(link: Link, count: int = SHOWN_OF_LINK) -> list[LinkEvent]:
+    """The last ``count`` lines of the history of ``link``, in the order of time."""
+    return list(reversed(link.events.order_by("-at", "-id")[:count]))
+
+
+def _cut(link: Link) -> None:
+    lines = LinkEvent.objects.filter(link=link).order_by("-at", "-id")
+    if over := list(lines.values_list("pk", flat=True)[MAX_OF_LINK : 2 * MAX_OF_LINK]):
+        LinkEvent.objects.filter(pk__in=over).delete()

@@ -14,12 +14,15 @@ from django.views.generic import DetailView, ListView
 
 from .. import diagram
 from ..models import AuthorizationRequest, Link, Peer
+from ..models.events import SHOWN_OF_LINK, newest
 from ..models.inbox import with_newest_code
 from ..party_a.mending import Mend, knows_accounts, mend_of
 from .protection import ProtectedPageMixin
 
 #: How long the list shows a connection that has ended.
 _SHOWN_ENDED = timedelta(days=30)
+#: How many of those it shows.
+_MOST_ENDED = 20
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class LinkListView(OwnLinksMixin, ListView):
     def _ended(self) -> QuerySet[Link]:
         """What has ended lately, by whatever hand, the newest first."""
         ended = super().get_queryset().filter(status=Link.Status.ENDED)
-        return ended.filter(ended_at__gte=timezone.now() - _SHOWN_ENDED).order_by("-ended_at")
+        recent = ended.filter(ended_at__gte=timezone.now() - _SHOWN_ENDED)
+        return recent.order_by("-ended_at")[:_MOST_ENDED]
 
     def _failed_attempt(self) -> AuthorizationRequest | None:
         """The person's visit to a peer that has just failed, to be explained on top."""
@@ -117,8 +121,9 @@ class LinkView(OwnLinksMixin, DetailView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
-        events = self.object.events.all()
-        context["events"] = events
+        events = newest(self.object, SHOWN_OF_LINK + 1)
+        context["has_older"] = len(events) > SHOWN_OF_LINK
+        context["events"] = events[-SHOWN_OF_LINK:]
         context["diagram"] = diagram.of_link(
             self.object, events, mirrored=get_language_bidi(), technical=False
         )

@@ -2,10 +2,14 @@
 
 import secrets
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from django.db.models import Q
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 from django.utils.translation import get_language
 from django.views.decorators.debug import sensitive_variables
 from oauthlib.common import generate_token
@@ -18,6 +22,11 @@ from ..protocol import OPENID
 from ..secret import Secret
 from ..transactions import tried_again
 from . import visit_cookies
+
+#: Visits of one person to one peer that are kept; the oldest go when more begin.
+MAX_VISITS = 20
+#: How long after its answer a visit is let alone.
+_WORKED_ON = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,7 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> Departure
     browser_key = visit_cookies.new_key()
     verifier = generate_token(64)
     nonce = secrets.token_urlsafe(24) if OPENID in scopes.split(peer.scope) else ""
+    _forget_oldest(request.user, peer)
     base = site_address.base_url(request)
     redirect_uri = site_address.url_of("reciprocal_oauth:callback", peer.slug, base=base)
     tried_again(AuthorizationRequest.objects.create)(
@@ -80,6 +90,16 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> Departure
         parameters["nonce"] = nonce
     url = _with_query(peer.authorization_endpoint, parameters)
     return Departure(Secret(url), request, hash_of(state), browser_key)
+
+
+def _forget_oldest(user: Any, peer: Peer) -> None:
+    """Make room for a visit: who presses the button over and over comes back from the newest."""
+    rows = AuthorizationRequest.objects.filter(user=user, peer=peer)
+    # What was answered just now may be worked on.
+    busy = Q(answered_at__gt=timezone.now() - _WORKED_ON)
+    oldest = rows.exclude(busy).order_by("-created_at").values_list("pk", flat=True)
+    if over := list(oldest[MAX_VISITS - 1 :]):
+        rows.filter(pk__in=over).delete()
 
 
 @sensitive_variables()

@@ -182,10 +182,14 @@ def _replayed(entry: ReciprocalCode) -> None:
     """Revoke what the code was redeemed for; the consent still stands, so send a new code."""
     with atomic():
         link = lifecycle.lock(entry.link_id)
-        ReciprocalCode.objects.filter(pk=entry.pk).update(replays=F("replays") + 1)
+        code = ReciprocalCode.objects.filter(pk=entry.pk)
+        is_first = bool(code.filter(replays=0).update(replays=1))
+        if not is_first:
+            code.update(replays=F("replays") + 1)
         access_here.revoke_family(link, entry.token_family)
         logger.warning("A redeemed reciprocal code of link %s was sent again", link.pk)
-        record(link, Step.F, party=Party.A, outcome=LinkEvent.Outcome.FAILED, detail=REPLAY)
+        if is_first:  # Whoever goes on sending it fills no history.
+            record(link, Step.F, party=Party.A, outcome=LinkEvent.Outcome.FAILED, detail=REPLAY)
         current = entry.generation == link.generation and link.incoming_family == entry.token_family
         if not link.is_active or not current:
             return
