@@ -35,4 +35,5 @@ class Id(enum.StrEnum):
     NO_BASE_URL = "reciprocal_oauth.W020"  #: Several hosts, and nothing says which is the site's.
     UNSOUND_BASE_URL = "reciprocal_oauth.W021"  #: People cannot come back to the site's own URL.
     OPENED = "reciprocal_oauth.W018"  #: Our include opens more than the site has mounted.
+    NO_COUNTING = "reciprocal_oauth.W022"  #: (deploy) the cache counts no wrong secrets.
     NO_PAGES = "reciprocal_oauth.W005"  #: The pages, and with them the callback, are not mounted.

@@ -426,6 +426,18 @@ def test_loopback_on_deployment() -> None:
         assert ids(found(deploy=True, ENCRYPTION_KEYS=keys)) == [Id.LOOPBACK]
 
 
+@pytest.mark.threat("D92")
+def test_a_cache_that_counts_nothing_on_deployment(settings: Any) -> None:
+    keys = [Fernet.generate_key().decode()]
+    backend = "django.core.cache.backends.dummy.DummyCache"
+    settings.CACHES = {"default": {"BACKEND": backend}}
+
+    assert ids(found(deploy=True, ENCRYPTION_KEYS=keys)) == [Id.NO_COUNTING]
+    unlimited = {"ENCRYPTION_KEYS": keys, "CLIENT_AUTH_FAILURES_PER_MINUTE": 0}
+    assert found(deploy=True, **unlimited) == []
+    assert found() == []
+
+
 # The URLs
 
 

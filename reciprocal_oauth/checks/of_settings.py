@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings as django_settings
+from django.core.cache import DEFAULT_CACHE_ALIAS, InvalidCacheBackendError, caches
+from django.core.cache.backends.dummy import DummyCache
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
@@ -219,6 +221,17 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
                 id=Id.DERIVED_KEYS,
             )
         )
+    if settings.CLIENT_AUTH_FAILURES_PER_MINUTE and _counts_nothing():
+        problems.append(
+            Warning(
+                "The default cache keeps nothing: wrong client secrets are not counted, and can be "
+                "tried at full speed; nor does any other limit of reciprocal_oauth hold.",
+                hint='Set CACHES["default"] to a cache that all processes share. Set '
+                'RECIPROCAL_OAUTH["CLIENT_AUTH_FAILURES_PER_MINUTE"] = 0 where something else '
+                "limits them.",
+                id=Id.NO_COUNTING,
+            )
+        )
     if settings.HTTP_ALLOW_LOOPBACK:
         problems.append(
             Warning(
@@ -228,6 +241,13 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
             )
         )
     return problems
+
+
+def _counts_nothing() -> bool:
+    try:
+        return isinstance(caches[DEFAULT_CACHE_ALIAS], DummyCache)
+    except (InvalidCacheBackendError, ImproperlyConfigured):
+        return False  # Django says so itself.
 
 
 @register("reciprocal_oauth")

@@ -4,6 +4,7 @@
   the party that it concerns
 - ``server``: the site's own server class with the reciprocal grant registered
 - ``composition``: puts both on whatever classes ``OAUTH2_PROVIDER`` names
+- ``bodies``: no file is taken where forms are
 - ``client_secrets``: what checking a client's secret may cost
 - ``peer_tokens``: the rules for tokens that are issued to a peer
 - ``hooks``: whether DOT still calls what stands in its place

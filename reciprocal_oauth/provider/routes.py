@@ -10,6 +10,7 @@ from ..error_reports import holding_secrets
 from ..pages.protection import protected
 from .application_view import ApplicationDelete
 from .authorization_view import AuthorizationView
+from .bodies import without_files
 from .client_secrets import guarded
 from .introspection_view import IntrospectTokenView
 from .metadata_view import ConnectDiscoveryInfoView, OAuthServerMetadataView
@@ -84,7 +85,8 @@ def _view_of(pattern: URLPattern) -> View:
     # authenticate at more of them with each release.
     ours = OURS.get(getattr(pattern.callback, "view_class", View))
     view = _like(ours, pattern.callback) if ours else holding_secrets(pattern.callback)
-    return protected(guarded(view)) if pattern.name in _PAGES else guarded(view)
+    view = guarded(without_files(view) if pattern.name in _POSTED_TO else view)
+    return protected(view) if pattern.name in _PAGES else view
 
 
 def _like(ours: Any, callback: Any) -> View:

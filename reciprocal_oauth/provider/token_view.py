@@ -19,7 +19,7 @@ from ..error_reports import holding_secrets
 from ..exceptions import HandoverRefused
 from ..party_b.grant_type import PARSED
 from ..transactions import outside_transactions
-from . import client_secrets, hooks
+from . import bodies, client_secrets, hooks
 from .composition import composed_server
 
 logger = logging.getLogger("reciprocal_oauth.provider")
@@ -56,6 +56,7 @@ class TokenView(DOTTokenView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
+            bodies.check_type(request)
             _check_readable(request)
             with client_secrets.limited(request):
                 if self.dialect.recognise(request):

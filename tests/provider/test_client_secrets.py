@@ -321,6 +321,30 @@ def test_the_flood_is_turned_away_wherever_clients_authenticate(
         assert answers[-1].json() == {"error": "temporarily_unavailable"}
 
 
+@pytest.mark.threat("D1", "D92")
+@pytest.mark.parametrize("where", ["token", "introspect"])
+def test_a_flood_of_wrong_secrets_is_turned_away_where_the_right_one_is_not_hashed(
+    application: Any, where: str
+) -> None:
+    """As for HS256, whose key it is."""
+    get_application_model().objects.update(client_secret=PEER_SECRET, hash_client_secret=False)
+    parameters = {"grant_type": "refresh_token", "refresh_token": "x", "token": "x"}
+    right = basic(application.client_id, PEER_SECRET)
+
+    def status(headers: Any) -> int:
+        return int(post_form(Client(), parameters, headers, f"/o/{where}/").status_code)
+
+    with time_machine.travel(NOON, tick=False) as clock:
+        tried = [status(WRONG) for _request in range(30)]
+        guessed = status(right)
+        clock.shift(61)
+        later = [status(right) for _request in range(30)]
+
+    assert tried.count(429) == 20
+    assert guessed == 429, "whoever tries secrets does not learn which one is right"
+    assert set(later) <= {200, 400}
+
+
 @pytest.mark.rfc("9110", "11.1")
 @pytest.mark.threat("F23")
 @pytest.mark.parametrize("scheme", ["basic", "BASIC", "bAsIc"])
