@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from oauth2_provider.models import (
     get_access_token_model,
@@ -228,6 +228,38 @@ def without_live_tokens(links: QuerySet[Link]) -> QuerySet[Link]:
         Q(~Exists(own), incoming_family__isnull=False)
         | Q(~Exists(alone), incoming_family__isnull=True)
     )
+
+
+def scope_in_force(link: Link) -> str:
+    """What the peer may do here for ``link`` at this moment: what the person allows, as far as its
+    tokens carry it. What was allowed later than they were issued, it may do once it has redeemed
+    the code for that.
+
+    One query while a decision waits or was given up, unless ``link`` comes from
+    :func:`with_carried_scope`.
+    """
+    if not link.is_active or not link.peer.enabled:
+        return ""
+    if link.incoming_state == Link.Incoming.ACTIVE:
+        return link.incoming_limit
+    if not link.keeps_access_here:
+        return ""
+    if "carried_scope" in vars(link):
+        carried = vars(link)["carried_scope"]
+    else:
+        carried = _carried_scope(link.incoming_family).first()
+    return scopes.cut(link.incoming_limit, carried or "")
+
+
+def with_carried_scope(links: QuerySet[Link]) -> QuerySet[Link]:
+    """``links``, each with what :func:`scope_in_force` asks for, in the same query."""
+    return links.annotate(carried_scope=Subquery(_carried_scope(OuterRef("incoming_family"))[:1]))
+
+
+def _carried_scope(family: Any) -> QuerySet[Any, str]:
+    """The scope of the access token that the peer holds, or can renew, of ``family``."""
+    newest = _renewable().filter(token_family=family).order_by("-pk")
+    return newest.values_list("access_token__scope", flat=True)
 
 
 def has_run_out(link: Link) -> bool:

@@ -76,6 +76,8 @@ class Diagram:
     :ivar there: the name of the other site, as short.
     :ivar near_x: where party A stands, in percent of the width, and ``far_x`` party B.
     :ivar height: in pixels.
+    :ivar is_change: whether the steps from (E) on are about a change, while the peer has access
+        from before that.
     :ivar is_under_way: whether it moves on without the person who looks at it.
     """
 
@@ -87,6 +89,7 @@ class Diagram:
     far_x: int
     rows: list[Row]
     height: int
+    is_change: bool
     is_under_way: bool
 
 
@@ -172,6 +175,7 @@ def draw(
         far_x=far_x,
         rows=rows,
         height=y + _PADDING,
+        is_change=flow.party == Party.A and link.is_active and link.keeps_access_here,
         is_under_way=any(
             row.state == RUNNING and (row.step != Step.CONSENT or flow.party == Party.B)
             for row in rows

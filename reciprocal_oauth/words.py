@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from . import scopes
+from . import access_here, scopes
 from .models import InboxItem, Link
 from .models.inbox import newest_code
 from .models.reasons import LOST_HERE, for_people
@@ -38,6 +38,8 @@ class Direction:
     :ivar state: how it stands, in a few words.
     :ivar reason: why it does not work; may be empty.
     :ivar advice: what the person can do about it; may be empty.
+    :ivar pending: a decision of the person that the side in question is still to be told of, or
+        could not be, beside what it may do already; ``may`` is what that adds.
     """
 
     may: Sequence[Permission]
@@ -45,12 +47,15 @@ class Direction:
     state: str
     reason: str = ""
     advice: str = ""
+    pending: "Direction | None" = None
 
 
 @dataclass(frozen=True)
 class LinkWords:
     """A whole link.
 
+    :ivar in_force: the scope that the peer may use here at this moment.
+    :ivar works_both_ways: whether each side may do something at the other at this moment.
     :ivar note: what only the people who run this site can do about it; may be empty.
     :ivar mend: the one thing that helps, see :class:`~reciprocal_oauth.party_a.mending.Mend`.
     :ivar can_change: whether the person can change what the peer may do here.
@@ -58,6 +63,8 @@ class LinkWords:
 
     tone: str
     state: str
+    in_force: str
+    works_both_ways: bool
     note: str
     incoming: Direction
     outgoing: Direction
@@ -68,13 +75,16 @@ class LinkWords:
 
 def link_in_words(link: Link) -> LinkWords:
     """``{% with said=link|in_words %}``"""
-    mend = mend_of(link)
-    tone, state = _overall(link)
+    mend, in_force = mend_of(link), access_here.scope_in_force(link)
+    works_both_ways = link.outgoing_state == Link.Outgoing.ACTIVE and bool(in_force)
+    tone, state = _overall(link, in_force if works_both_ways else "")
     return LinkWords(
         tone=tone,
         state=state,
+        in_force=in_force,
+        works_both_ways=works_both_ways,
         note=_note(link),
-        incoming=_incoming(link, mend),
+        incoming=_incoming(link, mend, in_force),
         outgoing=_outgoing(link, mend),
         mend=mend,
         mend_text=_mend_text(link, mend),
@@ -90,7 +100,14 @@ def in_scope_words(scope: str, described: Mapping[str, str]) -> list[Permission]
     ]
 
 
-def _overall(link: Link) -> tuple[str, str]:
+def pending_scope(link: Link, in_force: str) -> str:
+    """What the last decision allows the peer beside what is ``in_force`` already."""
+    now = set(scopes.split(in_force))
+    return scopes.join(token for token in scopes.split(link.incoming_limit) if token not in now)
+
+
+def _overall(link: Link, in_force: str) -> tuple[str, str]:
+    """:param in_force: what the peer may do here now, where this site also has access there."""
     incoming, outgoing = link.incoming_state, link.outgoing_state
     name = {"name": link.peer.name}
     if not link.is_active:
@@ -98,6 +115,12 @@ def _overall(link: Link) -> tuple[str, str]:
     if not link.peer.enabled:
         return OFF, _("Switched off at this site")
     if link.is_two_way:
+        return GOOD, _("Connected both ways")
+    if in_force and incoming == Link.Incoming.GRANTED:
+        if is_held_up(link):
+            return OFF, _("Connected both ways, a change is held up on its way to %(name)s") % name
+        return WAITING, _("Connected both ways, a change is on its way to %(name)s") % name
+    if in_force and not pending_scope(link, in_force):
         return GOOD, _("Connected both ways")
     if is_held_up(link):
         return OFF, _("Held up")
@@ -144,17 +167,17 @@ def _is_refused(link: Link) -> bool:
     return waits and newest_code(link)[0] == InboxItem.State.DEAD
 
 
-def _incoming(link: Link, mend: Mend) -> Direction:
+def _incoming(link: Link, mend: Mend, in_force: str) -> Direction:
     name = {"name": link.peer.name}
     may = in_scope_words(link.incoming_scope, scopes.described())
     if link.is_active and not link.peer.enabled:
         return Direction(may, OFF, _("Switched off"))
+    if in_force:
+        now = in_scope_words(in_force, scopes.described())
+        return Direction(now, GOOD, _("Working"), pending=_pending(link, mend, in_force))
     match link.incoming_state:
         case Link.Incoming.ACTIVE:
-            now = in_scope_words(link.incoming_limit, scopes.described())
-            if not now:
-                return Direction([], OFF, _("Nothing: this site no longer offers what you allowed"))
-            return Direction(now, GOOD, _("Working"))
+            return Direction([], OFF, _("Nothing: this site no longer offers what you allowed"))
         case Link.Incoming.GRANTED if is_held_up(link):
             return Direction(may, OFF, _("Allowed, and held up on its way to %(name)s") % name)
         case Link.Incoming.GRANTED:
@@ -173,11 +196,31 @@ def _incoming(link: Link, mend: Mend) -> Direction:
     return Direction([], OFF, _("Ended"), for_people(link.incoming_reason, link.peer.name))
 
 
+def _pending(link: Link, mend: Mend, in_force: str) -> Direction | None:
+    """What the peer is still to be told of while it has access from before that. What was taken
+    away has ended already, whether it is told or not."""
+    name = {"name": link.peer.name}
+    added = in_scope_words(pending_scope(link, in_force), scopes.described())
+    match link.incoming_state:
+        case Link.Incoming.ACTIVE:
+            return None
+        case Link.Incoming.GRANTED if is_held_up(link):
+            state = _("Your last change is held up on its way to %(name)s") % name
+            return Direction(added, OFF, state)
+        case Link.Incoming.GRANTED:
+            return Direction(added, WAITING, _("Your last change is on its way to %(name)s") % name)
+    reason, advice = for_people(link.incoming_reason, link.peer.name), _advice(link, mend)
+    if not added:
+        state = _("Your last change holds, but %(name)s could not be told of it") % name
+        return Direction([], OFF, state, reason, advice)
+    state = _("Your last change did not reach %(name)s") % name
+    return Direction(added, BAD, state, reason, advice)
+
+
 def _why_broken(link: Link) -> str:
     """Why the peer can do nothing here."""
     reason = for_people(link.incoming_reason, link.peer.name)
-    is_newer = link.incoming_reason in LOST_HERE and link.confirmed_generation < link.generation
-    if not is_newer:
+    if not link.has_lost_access_here or link.confirmed_generation == link.generation:
         return reason
     stopped = _("What was on its way to %(name)s was stopped.") % {"name": link.peer.name}
     return f"{reason} {stopped}"

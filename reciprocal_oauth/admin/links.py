@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import get_language_bidi, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from .. import diagram, lifecycle
+from .. import access_here, diagram, lifecycle
 from ..models import Link, LinkEvent, Reason
 from .asking import AskingMixin
 from .look_at_only import (
@@ -80,6 +80,7 @@ class LinkAdmin(AskingMixin, LookAtOnlyAdmin):
             {
                 "fields": (
                     "incoming",
+                    "in_force",
                     "offered_scope",
                     "incoming_scope",
                     "generation",
@@ -93,7 +94,14 @@ class LinkAdmin(AskingMixin, LookAtOnlyAdmin):
             {"fields": ("created_at", "updated_at", "linked_at", "last_used_at", "ended_at")},
         ),
     )
-    readonly_fields = ("outgoing", "incoming", "has_access_token", "has_refresh_token", "steps")
+    readonly_fields = (
+        "outgoing",
+        "incoming",
+        "in_force",
+        "has_access_token",
+        "has_refresh_token",
+        "steps",
+    )
     inlines = (LinkEventInline,)
     actions = ("disconnect",)
     change_form_template = "reciprocal_oauth/admin/link_change_form.html"
@@ -153,10 +161,19 @@ class LinkAdmin(AskingMixin, LookAtOnlyAdmin):
 
     @admin.display(description=_("incoming access"), ordering="incoming_state")
     def incoming(self, link: Link) -> str:
-        return with_reason(
-            link.get_incoming_state_display(),
-            link.incoming_reason and link.get_incoming_reason_display(),
-        )
+        state = link.get_incoming_state_display()
+        if link.keeps_access_here:
+            is_on_its_way = link.incoming_state == Link.Incoming.GRANTED
+            state = (
+                gettext("working, a change is on its way")
+                if is_on_its_way
+                else gettext("working, the last change was given up")
+            )
+        return with_reason(str(state), link.incoming_reason and link.get_incoming_reason_display())
+
+    @admin.display(description=_("scope it can use now"))
+    def in_force(self, link: Link) -> str:
+        return access_here.scope_in_force(link) or "–"
 
     @admin.display(description=_("newest flow"))
     def steps(self, link: Link) -> str:

@@ -15,7 +15,7 @@ from ..models import Link, Party, Peer, Step
 from ..models.reasons import Reason
 from ..party_a import consent, returning, updates
 from ..party_a.mending import Mend, knows_accounts
-from ..words import LinkWords, link_in_words
+from ..words import Direction, LinkWords, link_in_words, pending_scope
 
 _STEP_STATES = (
     diagram.DONE,
@@ -27,6 +27,7 @@ _STEP_STATES = (
 )
 #: The characters of a scope token (RFC 6749, section 3.3).
 _SCOPE_CHARACTERS = r"[\x21\x23-\x5b\x5d-\x7e]+"
+_PENDING = [(state.value, state.label) for state in (Link.Incoming.GRANTED, Link.Incoming.BROKEN)]
 _MENDS = [mend.value for mend in Mend if mend]
 _REASONS = [(value, label) for value, label in Reason.choices if value]
 
@@ -178,10 +179,8 @@ class ScopeSerializer(serializers.Serializer):
     description = serializers.CharField(help_text=_("In words; empty where there are none."))
 
 
-class IncomingSerializer(serializers.Serializer):
-    """What the peer may do here."""
-
-    state = serializers.ChoiceField(Link.Incoming.choices)
+class DirectionSerializer(serializers.Serializer):
+    state: Any
     reason = serializers.ChoiceField(_REASONS, allow_null=True)
     text = serializers.CharField(help_text=_("The state in words."))
     explanation = serializers.CharField(help_text=_("The reason in words; may be empty."))
@@ -189,7 +188,26 @@ class IncomingSerializer(serializers.Serializer):
     scopes = ScopeSerializer(many=True)
 
 
-class OutgoingSerializer(IncomingSerializer):
+class PendingSerializer(DirectionSerializer):
+    """What the person has allowed and the peer is still to be told of."""
+
+    state = serializers.ChoiceField(_PENDING)
+
+
+class IncomingSerializer(DirectionSerializer):
+    """What the peer may do here at this moment."""
+
+    state = serializers.ChoiceField(Link.Incoming.choices)
+    pending = PendingSerializer(
+        allow_null=True,
+        help_text=_(
+            "The person's last decision, where the peer has not fetched access for it: on its way "
+            "(granted) or given up (broken). Its scopes are those that it adds."
+        ),
+    )
+
+
+class OutgoingSerializer(DirectionSerializer):
     """What this site may do at the peer."""
 
     state = serializers.ChoiceField(Link.Outgoing.choices)
@@ -214,7 +232,7 @@ class LinkSerializer(serializers.Serializer):
     account = AccountSerializer(allow_null=True, help_text=_("The account there, if it is known."))
     status = serializers.ChoiceField(Link.Status.choices, source="link.status")
     is_two_way = serializers.BooleanField(
-        source="link.is_two_way", help_text=_("Whether both directions work.")
+        source="words.works_both_ways", help_text=_("Whether both directions work.")
     )
     text = serializers.CharField(help_text=_("How it stands, in words."))
     mend = serializers.ChoiceField(
@@ -263,6 +281,9 @@ class FlowSerializer(serializers.Serializer):
     """The newest run through the protocol."""
 
     party = serializers.ChoiceField(Party.choices, help_text=_("The part that this site plays."))
+    is_change = serializers.BooleanField(
+        help_text=_("Whether it is about a change, while the peer has access from before that.")
+    )
     is_under_way = serializers.BooleanField(help_text=_("Whether it moves on by itself."))
     steps = StepSerializer(many=True, source="rows")
 
@@ -303,19 +324,28 @@ class ShownLink:
         return self.words.mend or None
 
     @property
-    def _incoming_scope(self) -> str:
-        works = self.link.incoming_state == Link.Incoming.ACTIVE
-        return self.link.incoming_limit if works else self.link.incoming_scope
+    def incoming(self) -> Mapping[str, Any]:
+        works = bool(self.words.in_force)
+        state, reason = self.link.incoming_state, self.link.incoming_reason or None
+        return {
+            "state": Link.Incoming.ACTIVE if works else state,
+            "reason": None if works else reason,
+            **_said(self.words.incoming),
+            "scopes": _described(self.words.in_force, scopes.described()),
+            "pending": self._pending,
+        }
 
     @property
-    def incoming(self) -> Mapping[str, Any]:
+    def _pending(self) -> Mapping[str, Any] | None:
+        link = self.link
+        if link.incoming_state not in dict(_PENDING) or link.has_lost_access_here:
+            return None
+        added = pending_scope(link, self.words.in_force)
         return {
-            "state": self.link.incoming_state,
-            "reason": self.link.incoming_reason or None,
-            "text": self.words.incoming.state,
-            "explanation": self.words.incoming.reason,
-            "advice": self.words.incoming.advice,
-            "scopes": _described(self._incoming_scope, scopes.described()),
+            "state": link.incoming_state,
+            "reason": link.incoming_reason or None,
+            **_said(self.words.incoming.pending or self.words.incoming),
+            "scopes": _described(added, scopes.described()),
         }
 
     @property
@@ -325,9 +355,7 @@ class ShownLink:
         return {
             "state": self.link.outgoing_state,
             "reason": self.link.outgoing_reason or None,
-            "text": self.words.outgoing.state,
-            "explanation": self.words.outgoing.reason,
-            "advice": self.words.outgoing.advice,
+            **_said(self.words.outgoing),
             "scopes": _described(may, scopes.described_at(self.link.peer.slug)),
         }
 
@@ -353,6 +381,14 @@ class ShownLink:
     @property
     def flow(self) -> diagram.Diagram | None:
         return diagram.of_link(self.link, technical=False)
+
+
+def _said(direction: Direction) -> Mapping[str, str]:
+    return {
+        "text": direction.state,
+        "explanation": direction.reason,
+        "advice": direction.advice,
+    }
 
 
 def _described(scope: str, described: Mapping[str, Any]) -> list[Mapping[str, str]]:

@@ -16,7 +16,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import lifecycle, scopes
+from .. import access_here, lifecycle, scopes
 from ..conf import settings
 from ..error_reports import holding_secrets
 from ..models import Link, Peer
@@ -148,7 +148,8 @@ class OwnLinksView(ApiView):
 
     def get_queryset(self) -> QuerySet[Link]:
         links = Link.objects.filter(user=self.request.user)  # type: ignore[misc]
-        return with_newest_code(links.select_related("peer__application"))
+        links = with_newest_code(links.select_related("peer__application"))
+        return access_here.with_carried_scope(links)
 
     def shown(self, link: Link, status: int = status.HTTP_200_OK) -> Response:
         """The link as it is now."""

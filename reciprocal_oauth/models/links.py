@@ -13,7 +13,7 @@ from .. import scopes
 from .binding import BindingField, is_bound
 from .fields import EncryptedField
 from .peers import Peer
-from .reasons import Reason
+from .reasons import LOST_HERE, Reason
 from .rows import Row
 
 
@@ -163,6 +163,18 @@ class Link(Row):
         """Whether the peer can be told that its token is no longer needed (RFC 7009)."""
         url = self.peer.revocation_endpoint
         return self.holds_access_there and bool(url) and is_bound(self.bound_to, self.peer, url)
+
+    @property
+    def has_lost_access_here(self) -> bool:
+        """Whether what the peer had here was taken back, or ran out."""
+        return self.incoming_state == self.Incoming.BROKEN and self.incoming_reason in LOST_HERE
+
+    @property
+    def keeps_access_here(self) -> bool:
+        """Whether a decision waits or was given up of which the peer is still to be told, while it
+        has tokens from before that."""
+        waits = self.incoming_state in (self.Incoming.GRANTED, self.Incoming.BROKEN)
+        return waits and self.incoming_family is not None and not self.has_lost_access_here
 
     @property
     def incoming_limit(self) -> str:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import get_language_bidi
 from django.views.generic import DetailView, ListView
 
-from .. import diagram
+from .. import access_here, diagram
 from ..models import AuthorizationRequest, Link, Peer
 from ..models.events import SHOWN_OF_LINK, newest
 from ..models.inbox import with_newest_code
@@ -42,7 +42,7 @@ class OwnLinksMixin(ProtectedPageMixin, LoginRequiredMixin):
     def get_queryset(self) -> QuerySet[Link]:
         links = Link.objects.filter(user=self.request.user)  # type: ignore[attr-defined]
         links = links.select_related("peer__application")
-        return with_newest_code(links)
+        return access_here.with_carried_scope(with_newest_code(links))
 
 
 class LinkListView(OwnLinksMixin, ListView):

@@ -9,7 +9,6 @@ from django.utils import timezone
 from .. import access_here, lifecycle, policy, scopes, signals
 from ..models import Link, OutboxItem, Party, Step
 from ..models.events import NOT_ALLOWED, record
-from ..models.reasons import LOST_HERE
 from ..transactions import atomic, tried_again
 from . import snapshot
 
@@ -113,7 +112,7 @@ def deny(link: Link) -> None:
 
 def decide_anew(link: Link, scope: str) -> None:
     """Note a decision of the person that the peer is still to be told of. ``link`` is locked."""
-    if link.incoming_reason in LOST_HERE:
+    if link.has_lost_access_here:
         # What it held was taken away before this decision, not after it.
         link.incoming_family = None
     link.incoming_scope = scope

@@ -13,7 +13,6 @@ from django.utils import timezone
 from .. import access_here, lifecycle, policy, scopes, signals
 from ..models import Link, OutboxItem, Party, Step
 from ..models.events import record
-from ..models.reasons import LOST_HERE
 from ..transactions import atomic, tried_again
 from . import snapshot
 from .consent import decide_anew, queue_handover
@@ -51,8 +50,8 @@ def can_change(link: Link) -> bool:
     """Whether there is something to change. Not where the peer has lost its access here: a new code
     would give it some again, even to who takes more away. Allowing it again is a question of its
     own (:mod:`.consent`)."""
-    is_lost = link.incoming_state == Link.Incoming.BROKEN and link.incoming_reason in LOST_HERE
-    return link.is_active and link.incoming_state in _CHANGEABLE and not is_lost
+    is_changeable = link.incoming_state in _CHANGEABLE and not link.has_lost_access_here
+    return link.is_active and is_changeable
 
 
 def is_changeable(link: Link) -> bool:

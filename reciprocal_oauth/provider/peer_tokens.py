@@ -92,7 +92,7 @@ def limit_to_what_is_allowed_now(access_token: Any) -> bool:
         return True
     if not may_be_used(application, user):
         return False
-    limit = peer.limit
+    limit, link = peer.limit, None
     if user is not None:
         links = list(Link.objects.filter(peer=peer, user=user).order_by("-created_at"))
         # Who never had a link got the token before the client became a peer.
@@ -100,10 +100,15 @@ def limit_to_what_is_allowed_now(access_token: Any) -> bool:
             link = access_here.link_of(access_token, links)
             if link is None:
                 return False
-            _note_use(link)
             link.peer = peer
             limit = link.incoming_limit
-    access_token.scope = scopes.cut(access_token.scope, limit)
+    kept = scopes.cut(access_token.scope, limit)
+    # A client without a user may need no scope at all.
+    if not kept and (access_token.scope or user is not None):
+        return False
+    if link is not None:
+        _note_use(link)
+    access_token.scope = kept
     return True
 
 

@@ -140,6 +140,7 @@ def test_as_json(link_as_a: Link, user: Any) -> None:
         "incoming_state": "active",
         "incoming_reason": "",
         "incoming_scope": "playback",
+        "incoming_scope_in_force": "playback",
         "offered_scope": "profile playback",
         "generation": 3,
         "confirmed_generation": 2,

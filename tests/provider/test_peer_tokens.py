@@ -52,6 +52,35 @@ def take_all(peer: Peer, settings: Any) -> None:
     Peer.objects.filter(pk=peer.pk).update(allowed_scope="history")
 
 
+def empty_link(peer: Peer, settings: Any) -> None:
+    Link.objects.update(incoming_scope="")
+
+
+def empty_site(peer: Peer, settings: Any) -> None:
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "SCOPES": {"history": "History"}}
+
+
+@pytest.mark.rfc("7662", "2.2")
+@pytest.mark.threat("S41")
+@pytest.mark.parametrize("narrowing", [take_all, empty_link, empty_site])
+def test_a_token_of_which_nothing_is_left_is_refused_everywhere(
+    browser: Client, peer: Peer, application: Any, settings: Any, narrowing: Callable[..., None]
+) -> None:
+    tokens = log_in(browser, application, scope="playback")
+    assert call_api(tokens["access_token"], "/api/whoami/").status_code == 200
+    used_at = Link.objects.get().last_used_at
+
+    narrowing(peer, settings)
+
+    for path in ("/api/whoami/", "/api/playback/"):
+        response = call_api(tokens["access_token"], path)
+        assert response.status_code in (401, 403)
+    headers = basic(application.client_id, PEER_SECRET)
+    told = post_form(Client(), {"token": tokens["access_token"]}, headers, "/o/introspect/")
+    assert told.json() == {"active": False}
+    assert Link.objects.get().last_used_at == used_at
+
+
 # Asking
 
 
