@@ -14,8 +14,19 @@ from django.views.decorators.debug import sensitive_variables
 
 View = Callable[..., HttpResponseBase]
 
-#: Where WSGI servers keep the address as it arrived: gunicorn; uWSGI and mod_wsgi.
-_RAW_ADDRESSES = ("RAW_URI", "REQUEST_URI")
+#: Where WSGI servers keep the address as it arrived (gunicorn; uWSGI and mod_wsgi), and where
+#: proxies do: they may have written it in another way.
+_RAW_ADDRESSES = frozenset(
+    {
+        "RAW_URI",
+        "REQUEST_URI",
+        "HTTP_X_ENVOY_ORIGINAL_PATH",
+        "HTTP_X_FORWARDED_URI",
+        "HTTP_X_ORIGINAL_URI",
+        "HTTP_X_ORIGINAL_URL",
+        "HTTP_X_REWRITE_URL",
+    }
+)
 
 
 def take_query(request: HttpRequest) -> QueryDict:
@@ -29,10 +40,13 @@ def take_query(request: HttpRequest) -> QueryDict:
 
 def _hide_query(request: HttpRequest) -> None:
     request.GET = QueryDict()
+    query = request.META.get("QUERY_STRING", "")
     request.META["QUERY_STRING"] = ""
-    for name in _RAW_ADDRESSES:
-        if name in request.META:
-            request.META[name] = request.META[name].partition("?")[0]
+    for name, value in request.META.items():
+        is_copy = name in _RAW_ADDRESSES or (query and query in str(value))
+        if is_copy and isinstance(value, str):
+            request.META[name] = value.partition("?")[0]
+    request.__dict__.pop("headers", None)  # Django keeps a copy there once it was asked for.
 
 
 def holding_secrets(view: View) -> View:

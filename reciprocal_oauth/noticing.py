@@ -22,7 +22,7 @@ from oauth2_provider.models import get_refresh_token_model
 from . import access_here, lifecycle
 from .models import Link
 from .models.reasons import LOST_HERE
-from .transactions import atomic, on_commit, tried_again
+from .transactions import atomic, log_exception, on_commit, tried_again
 
 logger = logging.getLogger("reciprocal_oauth")
 
@@ -96,7 +96,7 @@ def _look() -> None:
     except Exception:
         # The database fails, or a setting of DOT's is malformed. Whoever revoked has done so; the
         # next reciprocal_prune looks again.
-        logger.exception("It could not be seen which links the revoked tokens belonged to")
+        log_exception(logger, "It could not be seen which links the revoked tokens belonged to")
 
 
 def look_at(links: QuerySet[Link], gone: _Gone | None = None) -> int:

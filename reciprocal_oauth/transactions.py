@@ -3,6 +3,7 @@ DOT's)."""
 
 import logging
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from django.db import (
     IntegrityError,
     InterfaceError,
     NotSupportedError,
+    OperationalError,
     ProgrammingError,
     connections,
     router,
@@ -109,6 +111,18 @@ def outside_transactions(view: Any) -> Any:
     for alias in connections:
         view = transaction.non_atomic_requests(using=alias)(view)
     return view
+
+
+def log_exception(log: logging.Logger, message: str, *args: Any) -> None:
+    """Log the exception that is being handled: with its traceback, unless the database is not there
+    or too busy. That is an ordinary outage, of which one line says all; error reporters would send
+    it with the variables of every frame, each time."""
+    error = sys.exception()
+    if isinstance(error, OperationalError | InterfaceError):
+        said = str(error).partition("\n")[0]
+        log.error(f"{message} (%s: %s)", *args, type(error).__name__, said)
+    else:
+        log.error(message, *args, exc_info=error)
 
 
 # Work that the database wants to be done again

@@ -12,7 +12,7 @@ from django.core.signals import request_finished, request_started
 from django.db.models.signals import post_save, pre_delete
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
-from . import lifecycle, log_filter, moving, noticing, plugins, signals
+from . import lifecycle, log_filter, moving, noticing, plugins, sentry_reports, signals
 from .conf import settings
 from .delivery import dispatchers, worker
 from .models import InboxItem, Link, OutboxItem, Peer
@@ -20,7 +20,7 @@ from .party_a import send
 from .party_b import redeem
 from .provider import composition
 from .retry import RetryPolicy
-from .transactions import on_commit, request_begins, request_ends
+from .transactions import log_exception, on_commit, request_begins, request_ends
 
 logger = logging.getLogger("reciprocal_oauth")
 
@@ -31,6 +31,7 @@ def connect() -> None:
     from .api import checks as api_checks  # noqa: F401
 
     log_filter.install()
+    sentry_reports.install()
     composition.install()
     worker.register(
         OutboxItem,
@@ -80,7 +81,9 @@ def harmless(receiver: Callable[..., None]) -> Callable[..., None]:
         try:
             receiver(*args, **arguments)
         except Exception:
-            logger.exception("%s failed; the next reciprocal_prune looks again", receiver.__name__)
+            log_exception(
+                logger, "%s failed; the next reciprocal_prune looks again", receiver.__name__
+            )
 
     return run
 

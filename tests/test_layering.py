@@ -14,7 +14,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("__init__", "protocol", "exceptions", "compat", "conf", "check_ids"),
     ("setting_types", "transactions", "retry"),
     ("secret", "scopes", "plugins", "signals", "special_networks", "urls_of_peers", "networks"),
-    ("log_filter", "error_reports", "site_address", "throttle"),
+    ("log_filter", "error_reports", "sentry_reports", "site_address", "throttle"),
     ("models", "migrations"),
     (
         "access_here",

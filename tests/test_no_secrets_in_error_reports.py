@@ -23,8 +23,10 @@ import reciprocal_oauth
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import AuthorizationRequest, Link, Peer
 
+from . import sentry
 from .conftest import OUR_SECRET, PEER_SECRET, basic, post_form
 from .fakes import FakePeer, Reply, token_response
+from .party_a.visits import fill_in
 from .provider.conftest import (
     dot_settings,
     make_application,
@@ -35,10 +37,20 @@ from .provider.conftest import (
 
 __all__ = ["dot_settings", "make_application", "openid_connect", "reciprocal_code", "signing_key"]
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.threat("X3", "F18")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.threat("X3", "X101", "F18")]
 
 CODE = "c4nary.code"
 TOKENS = {"access_token": "c4nary.access", "refresh_token": "c4nary.refresh"}
+WHERE_PROXIES_COPY_ADDRESSES = (
+    "HTTP_X_ENVOY_ORIGINAL_PATH",
+    "HTTP_X_FORWARDED_URI",
+    "HTTP_X_ORIGINAL_URI",
+    "HTTP_X_ORIGINAL_URL",
+    "HTTP_X_REWRITE_URL",
+)
+WHERE_ADDRESSES_ARE_COPIED = ("HTTP_REFERER", "HTTP_X_SOME_PROXY", "REQUEST_LINE")
+#: Secrets that were made up while a test ran.
+DYNAMIC: list[str] = []
 SECRETS = [CODE, *TOKENS.values(), OUR_SECRET, PEER_SECRET, "token-of-the-peer", "refresh-of-the"]
 
 
@@ -65,7 +77,20 @@ class Reports:
 
 
 def assert_clean(text: str, *more: str) -> None:
+    DYNAMIC.extend(more)
     assert [secret for secret in [*SECRETS, *more] if secret in text] == []
+
+
+@pytest.fixture(autouse=True)
+def nothing_secret_goes_to_sentry() -> Iterator[None]:
+    """Every fault of this module is looked at by sentry-sdk as well, where it is installed."""
+    DYNAMIC.clear()
+    if not sentry.IS_INSTALLED:
+        yield
+        return
+    with sentry.sending() as sent:
+        yield
+    assert_clean("\n".join(sent.texts), *DYNAMIC)
 
 
 @pytest.fixture
@@ -153,9 +178,8 @@ def test_in_the_consent(
     browser.raise_request_exception = False
     fail_in(place)
 
-    browser.post(
-        f"/connections/links/{link_as_a.pk}/consent/", {"answer": "allow", "scopes": ["playback"]}
-    )
+    question = f"/connections/links/{link_as_a.pk}/consent/"
+    fill_in(browser, question, {"answer": "allow", "scopes": ["playback"]})
 
     reports.check()
 
@@ -302,8 +326,12 @@ def get_raw(client: Client) -> Callable[..., Any]:
 
 
 def send_raw(send: Any, path: str, parameters: dict[str, str], **options: Any) -> Any:
+    """As servers and proxies hand it on; some of them write another host or other escapes."""
     url = f"{path}?{urlencode(parameters)}"
-    return send(url, RAW_URI=url, REQUEST_URI=url, **options)
+    escaped = url.replace(".", "%2E") + f"&copy={url}"
+    copies = dict.fromkeys(WHERE_ADDRESSES_ARE_COPIED, f"http://testserver{url}")
+    escapes = dict.fromkeys(WHERE_PROXIES_COPY_ADDRESSES, escaped)
+    return send(url, RAW_URI=url, REQUEST_URI=url, **copies, **escapes, **options)
 
 
 @pytest.mark.parametrize(
@@ -507,9 +535,8 @@ def test_in_the_worker(
     fail_in: Fail,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    browser.post(
-        f"/connections/links/{link_as_a.pk}/consent/", {"answer": "allow", "scopes": ["playback"]}
-    )
+    question = f"/connections/links/{link_as_a.pk}/consent/"
+    fill_in(browser, question, {"answer": "allow", "scopes": ["playback"]})
     fail_in(place)
 
     worker.drain()

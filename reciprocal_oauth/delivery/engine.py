@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from ..conf import settings
 from ..models import QueueItem
-from ..transactions import is_pooled
+from ..transactions import is_pooled, log_exception
 from . import worker
 from .queue import Look
 
@@ -93,7 +93,7 @@ class Engine:
                 self._give_back()
                 break
             except Exception:
-                logger.exception("The dispatcher could not look for due rows; it tries again")
+                log_exception(logger, "The dispatcher could not look for due rows; it tries again")
                 connections.close_all()
             self._rest(pause)
         connections.close_all()
@@ -140,8 +140,8 @@ class Engine:
             try:
                 worker.work(item)
             except Exception:
-                logger.exception(
-                    "The outcome of %s could not be recorded; its lease will run out", item
+                log_exception(
+                    logger, "The outcome of %s could not be recorded; its lease will run out", item
                 )
                 connections.close_all()
             finally:
@@ -162,7 +162,9 @@ class Engine:
             try:
                 worker.give_back(item)
             except Exception:
-                logger.exception("The lease of %s could not be given back; it will run out", item)
+                log_exception(
+                    logger, "The lease of %s could not be given back; it will run out", item
+                )
 
     @property
     def _sweep_pause(self) -> float:

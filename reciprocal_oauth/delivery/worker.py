@@ -14,7 +14,7 @@ from .. import signals
 from ..exceptions import LeaseLost
 from ..models import InboxItem, Link, OutboxItem, Peer, QueueItem
 from ..retry import RetryPolicy
-from ..transactions import atomic, delivering, tried_again
+from ..transactions import atomic, delivering, log_exception, tried_again
 from . import pausing, queue
 from .outcomes import Accepted, Cancelled, Dead, Done, Outcome, Recorded, Retry
 from .queue import Look
@@ -152,7 +152,7 @@ def _attempt(item: QueueItem, step: Step) -> Outcome:
     except Exception as error:
         # A fault of ours must not stop the worker, nor lose the row. The traceback is logged, the
         # text of a foreign error is not kept: it could carry what was sent.
-        logger.exception("Attempt %s at %s failed unexpectedly", item.attempts, item)
+        log_exception(logger, "Attempt %s at %s failed unexpectedly", item.attempts, item)
         return Retry(f"internal error: {type(error).__name__}", item.why_unfinished)
 
 

@@ -18,7 +18,7 @@ from ..dialects.ietf import HEADERS, IETFDialect
 from ..error_reports import holding_secrets
 from ..exceptions import HandoverRefused
 from ..party_b.grant_type import PARSED
-from ..transactions import outside_transactions
+from ..transactions import log_exception, outside_transactions
 from . import bodies, client_secrets, hooks
 from .composition import composed_server
 
@@ -71,7 +71,7 @@ class TokenView(DOTTokenView):
             return self._refuse_gone(error)
         except (DatabaseError, InterfaceError) as error:
             # Never 200 before the row is committed: the client has to come again.
-            logger.exception("A token request could not be answered")
+            log_exception(logger, "A token request could not be answered")
             return self.dialect.error(
                 HandoverRefused(
                     protocol.TEMPORARILY_UNAVAILABLE,
