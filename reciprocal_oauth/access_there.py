@@ -128,13 +128,16 @@ def is_stored(link: Link, token: Secret) -> bool:
 
 
 def _read_again(link: Link) -> None:
-    """:raises NotLinked: the link is gone, has ended, or has no working outgoing access."""
+    """:raises NotLinked: the link is gone, has ended, or has no working outgoing access; or its
+    user is deactivated."""
     try:
-        link.refresh_from_db(from_queryset=Link.objects.select_related("peer"))
+        link.refresh_from_db(from_queryset=Link.objects.select_related("peer", "user"))
     except Link.DoesNotExist:
         raise NotLinked(f"Link {link.pk} is gone.") from None
     if not link.is_active or link.outgoing_state != Link.Outgoing.ACTIVE or not link.peer.enabled:
         raise NotLinked(f"Link {link.pk} has no working outgoing access.")
+    if not link.user.is_active:
+        raise NotLinked(f"The user of link {link.pk} is deactivated.")
     if not is_for_tokens(link.bound_to, link.peer):
         lifecycle.leave_behind(link)
         raise NotLinked(f"The access of link {link.pk} was given at another address.")
@@ -283,8 +286,9 @@ def _holds(link: Link, access_token: Secret, refresh_token: Secret) -> bool:
 
 @tried_again
 def give_back(link: Link, answer: TokenAnswer, *, used: Secret | None = None) -> None:
-    """Have the tokens in ``answer`` revoked at the peer: ``link`` has been deleted, ended or given
-    newer ones since it was asked, so nobody will use them, and they must not live on there.
+    """Have the tokens in ``answer`` revoked at the peer: since it was asked, ``link`` has been
+    deleted, ended or given newer ones, or its user was deactivated. Nobody will use them, and they
+    must not live on there.
 
     :param used: the refresh token that they were got with, which stays good where the peer does
         not give another.
@@ -295,7 +299,8 @@ def give_back(link: Link, answer: TokenAnswer, *, used: Secret | None = None) ->
             return
         if not Peer.objects.filter(pk=link.peer_id).exists():
             return  # Its address went with it.
-        if now is None or _may_revoke(link, replaced=now.is_active):
+        is_replaced = now is not None and now.is_active and now.holds_access_there
+        if _may_revoke(link, replaced=is_replaced):
             token = answer.refresh_token or used or answer.access_token
             lifecycle.queue_revocation(
                 link, token, bound_to=link.peer.binding, keep_link=now is not None

@@ -178,10 +178,12 @@ def end(link: Link, reason: str, *, revoke_there: bool) -> bool:
 
 def before_deletion(link: Link, *, revoke_there: bool) -> bool:
     """A link's row is about to go: the peer's tokens here die, since nothing would limit them any
-    more, and ours there are revoked.
+    more, ours there are revoked, and none is kept for later.
 
     :returns: whether a revocation there now waits in the outbox.
     """
+    # Those of earlier connections that could not be revoked: nobody has them revoked any more.
+    link.outbox.exclude(state__in=OutboxItem.LIVE_STATES).update(token=Secret(""))
     # The link before its tokens, as everywhere.
     if not Link.objects.select_for_update().filter(pk=link.pk, status=Link.Status.ACTIVE).exists():
         return False

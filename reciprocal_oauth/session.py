@@ -134,12 +134,13 @@ def _ascii(host: str) -> str:
 
 
 def get_links(user: Any, peer: Peer | str) -> QuerySet[Link]:
-    """The user's links with ``peer`` (a ``Peer`` or its short name) that can be called with.
+    """The user's links with ``peer`` (a ``Peer`` or its short name) that can be called with; none
+    where the user is deactivated.
 
     One for each account there, the one linked last first. ``account_name`` and ``subject`` say
     which account it is, where the peer tells.
     """
-    if not user.is_authenticated:
+    if not user.is_authenticated or not user.is_active:
         return Link.objects.none()
     links = Link.objects.select_related("peer").filter(
         user=user,

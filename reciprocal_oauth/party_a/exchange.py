@@ -38,8 +38,9 @@ Problem = AuthorizationRequest.Problem
 def exchange(visit: AuthorizationRequest, response: AuthorizationResponse) -> Link:
     """Trade the code for tokens and keep them on the person's link.
 
-    :raises AuthorizationFailed: the peer was not there, refused, or answered nonsense, or our
-        secret there cannot be read. Nothing is stored then, and the person can start again.
+    :raises AuthorizationFailed: the peer was not there, refused, or answered nonsense, our secret
+        there cannot be read, or the person is no longer a user here. Nothing is stored then, and
+        the person can start again.
     """
     sent_at = timezone.now()
     answer, account = _ask(visit, response)
@@ -59,6 +60,10 @@ def _save(
     account: Account | None,
     sent_at: datetime,
 ) -> Link:
+    if not _is_there(visit):
+        # Nobody would use the tokens, and they must not live on there.
+        access_there.give_back(Link(user_id=visit.user_id, peer=visit.peer), answer)
+        raise AuthorizationFailed(Problem.NONE, "the user was deactivated or deleted meanwhile")
     offered = offered_scope(visit.peer, answer, response.reciprocal)
     why_not = _why_not(visit, offered)
     with atomic():
@@ -82,6 +87,13 @@ def _why_not(visit: AuthorizationRequest, offered: str) -> str:
     if not offered:
         return Link.Reason.NOTHING_LEFT
     return "" if policy.allows_link(visit, offered) else Link.Reason.SITE_REFUSES
+
+
+def _is_there(visit: AuthorizationRequest) -> bool:
+    """Whether the person still is a user here: they may have been deactivated since the peer was
+    asked."""
+    now = AuthorizationRequest.objects.select_related("user").filter(pk=visit.pk).first()
+    return now is not None and bool(now.user.is_active)
 
 
 def _ask(

@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 from .. import lifecycle, scopes
 from ..delivery import dispatchers, pausing
 from ..models import Link, OutboxItem, Peer, QueueItem, Reason
+from ..secret import Secret
 from ..transactions import atomic, on_commit, tried_again
 from .consent import queue_handover
 from .updates import keep_apart
@@ -158,7 +159,10 @@ def cancel(item: OutboxItem) -> None:
         if row.state not in QueueItem.LIVE_STATES:
             raise NotPossible(_("It has ended already."))
         ended = OutboxItem.finishing(State.CANCELLED, timezone.now(), reason=Reason.STOPPED)
-        # The token of a revocation is kept, so that it can still be sent.
+        # The token of a revocation is kept, so that it can still be sent, but not for longer than
+        # the person's link.
+        if link is None:
+            ended["token"] = Secret("")
         OutboxItem.objects.filter(pk=row.pk).update(**ended, live_key=None)
         if row.kind == OutboxItem.Kind.HANDOVER and link is not None:
             lifecycle.stop_handover(link, Reason.STOPPED)

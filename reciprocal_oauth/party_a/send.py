@@ -55,8 +55,12 @@ def finished_values(state: OutboxItem.State) -> dict[str, Any]:
 
 
 def given_up(item: OutboxItem, reason: str, error: str) -> None:
-    """An outbox row has died: a hand-over leaves its direction broken."""
-    if item.kind != OutboxItem.Kind.HANDOVER or item.link is None:
+    """An outbox row has died: a hand-over leaves its direction broken. The token of a revocation is
+    kept, to be revoked later, only as long as the person's link is there."""
+    if item.link is None:
+        OutboxItem.objects.filter(pk=item.pk).update(token=Secret(""))
+        return
+    if item.kind != OutboxItem.Kind.HANDOVER:
         return
     if item.link.generation == item.generation:
         lifecycle.break_incoming(item.link, reason, error)

@@ -105,7 +105,8 @@ def _store(item: InboxItem, answer: TokenAnswer, sent_at: object) -> Outcome:
     the code redeemed again, and party A would take that for theft."""
     with atomic():
         link = Link.objects.select_for_update().filter(pk=item.link_id).first()
-        if link is None or not link.is_active or not _finish(item):
+        is_wanted = link is not None and link.is_active and link.user.is_active
+        if link is None or not is_wanted or not _finish(item):
             access_there.give_back(item.link, answer)
             return Cancelled()
         link.refresh_token = Secret("")

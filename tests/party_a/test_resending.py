@@ -53,7 +53,10 @@ def test_a_revocation_is_sent_again_with_the_token_that_was_kept(
     link_as_a: Link, fake_peer: FakePeer
 ) -> None:
     row = OutboxItem.objects.create(
-        kind=OutboxItem.Kind.REVOCATION, peer=link_as_a.peer, token=Secret("token-to-revoke")
+        kind=OutboxItem.Kind.REVOCATION,
+        peer=link_as_a.peer,
+        link=link_as_a,
+        token=Secret("token-to-revoke"),
     )
     fake_peer.answers["/revoke/"] = [Reply(403, b""), Reply()]
     worker.drain()
