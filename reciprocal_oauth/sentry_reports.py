@@ -144,9 +144,10 @@ def _scrub_request(request: dict[str, Any]) -> None:
 
 def _cut_arguments(extra: Any) -> None:
     """Keep no argument of our commands: secrets may be given as such."""
-    arguments = extra.get("sys.argv") if isinstance(extra, dict) else None
-    commands = get_commands()
-    for number, argument in enumerate(arguments or ()):
+    if not isinstance(extra, dict):
+        return
+    arguments, commands = list(extra.get("sys.argv") or ()), get_commands()
+    for number, argument in enumerate(arguments):
         if _is_of_library(commands.get(str(argument))):
             extra["sys.argv"] = [*arguments[: number + 1], "…"]
             return

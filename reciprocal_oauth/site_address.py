@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
 from django.http import HttpRequest
-from django.http.request import is_same_domain
 from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils import translation
+from django.utils.http import is_same_domain
 
 from .compat import oauth2_settings
 from .conf import settings

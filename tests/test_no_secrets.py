@@ -30,6 +30,7 @@ from reciprocal_oauth.secret import Secret
 
 from .conftest import PEER_SECRET, basic, post_form
 from .fakes import FakePeer, Received, Reply, token_response
+from .party_a.visits import fill_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -166,9 +167,8 @@ def test_a_whole_flow_as_party_a(
 ) -> None:
     visit(reciprocal="playback")
     link = Link.objects.get()
-    browser.post(
-        f"/connections/links/{link.pk}/consent/", {"answer": "allow", "scopes": ["playback"]}
-    )
+    question = f"/connections/links/{link.pk}/consent/"
+    fill_in(browser, question, {"answer": "allow", "scopes": ["playback"]})
     worker.drain()
 
     credentials = basic(music.application.client_id, PEER_SECRET)
@@ -277,9 +277,8 @@ def test_an_odd_answer_at_every_step(
     link_as_a.access_token = Secret(ACCESS_THERE)
     link_as_a.refresh_token = Secret(REFRESH_THERE)
     link_as_a.save()
-    browser.post(
-        f"/connections/links/{link_as_a.pk}/consent/", {"answer": "allow", "scopes": ["playback"]}
-    )
+    question = f"/connections/links/{link_as_a.pk}/consent/"
+    fill_in(browser, question, {"answer": "allow", "scopes": ["playback"]})
     fake_peer.answers["/token/"] = fake_peer.answers["/revoke/"] = ODD_ANSWERS[answer]
 
     worker.drain()
@@ -371,9 +370,8 @@ def test_a_dump_of_the_database_in_the_middle_of_everything(
     token = make_token(application, user)
     canaries.add(presented=token.raw, presented_refresh=token.raw_refresh)
     link = Link.objects.get(outgoing_state="active")
-    browser.post(
-        f"/connections/links/{link.pk}/consent/", {"answer": "allow", "scopes": ["playback"]}
-    )
+    question = f"/connections/links/{link.pk}/consent/"
+    fill_in(browser, question, {"answer": "allow", "scopes": ["playback"]})
     worker.drain()
     hand_over(code=CODE_OF_A, access_token=token.raw)
     lifecycle.queue_revocation(Link.objects.get(pk=link.pk))

@@ -66,7 +66,7 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> Departure
     base = site_address.base_url(request)
     redirect_uri = site_address.url_of("reciprocal_oauth:callback", peer.slug, base=base)
     tried_again(AuthorizationRequest.objects.create)(
-        user=request.user,  # type: ignore[misc]
+        user=request.user,
         peer=peer,
         state_hash=hash_of(state),
         browser_hash=hash_of(browser_key.reveal()),
