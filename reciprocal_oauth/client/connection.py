@@ -13,6 +13,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
+try:
+    # urllib3-future, which comes with niquests and others, puts itself in the place of urllib3.
+    from urllib3 import HttpVersion  # type: ignore[attr-defined]
+except ImportError:
+    HttpVersion = None
+
 from ..conf import settings
 from ..exceptions import AddressRefused
 from ..urls_of_peers import is_loopback_host
@@ -101,7 +107,12 @@ class _Head:
 
 
 class _Pinned:
-    """Connection that goes to a checked address, and is cut at the deadline."""
+    """Connection that goes to a checked address, and is cut at the deadline.
+
+    With urllib3-future it speaks HTTP/1.1 alone: HTTP/3 would open a connection of its own, to an
+    address that nobody has checked. Its head of an answer has a limit there as well, of 16 KiB and
+    what came with them.
+    """
 
     host: str
     _dns_host: str
@@ -110,6 +121,11 @@ class _Pinned:
     response_class: Any = _Response
     _deadline: _Deadline | None = None
     _is_reading_headers = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if HttpVersion:
+            kwargs["disabled_svn"] = {HttpVersion.h2, HttpVersion.h3}
+        super().__init__(*args, **kwargs)
 
     def _new_conn(self) -> socket.socket:
         begun = time.monotonic()
@@ -123,19 +139,20 @@ class _Pinned:
         # alone, and not for one of its search domains too.
         return resolve(self._dns_host, self.port)
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
+    def request(self, *args: Any, **kwargs: Any) -> Any:
         if self._deadline:
             self._deadline.exchange_begins()
-        super().request(*args, **kwargs)  # type: ignore[misc]
+        sent = super().request(*args, **kwargs)  # type: ignore[misc]
         if self._deadline:
             self._deadline.request_is_sent()
+        return sent
 
-    def getresponse(self) -> Any:
+    def getresponse(self, **kwargs: Any) -> Any:
         # http.client closes the connection in here where the body ends with it ("Connection:
         # close"). The body is still to come then, and the deadline holds for it.
         self._is_reading_headers = True
         try:
-            return super().getresponse()  # type: ignore[misc]
+            return super().getresponse(**kwargs)  # type: ignore[misc]
         finally:
             self._is_reading_headers = False
 
@@ -153,7 +170,8 @@ class _Pinned:
         # One limit over all addresses: each with its own would let N addresses hold a worker for
         # N times as long.
         limit = min(settings.HTTP_CONNECT_TIMEOUT_SECONDS, settings.HTTP_TOTAL_TIMEOUT_SECONDS)
-        options = self.socket_options or ()
+        # urllib3-future says as a fourth for which kind of socket an option is.
+        options = [each[:3] for each in self.socket_options or () if "udp" not in each[3:]]
         try:
             return racing.connect(addresses, self.port, limit=limit, options=options)
         except TimeoutError as error:

@@ -8,7 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import urllib3
+
 Talk = Callable[[socket.socket], None]
+
+#: Whether urllib3-future is in the place of urllib3: it reads answers itself, without http.client.
+FUTURE = hasattr(urllib3, "HttpVersion")
 
 #: Has ``close`` reset a connection.
 _RESET = struct.pack("ii", 1, 0)
