@@ -24,6 +24,10 @@ STOP_SECONDS = 10.0
 #: How soon, in seconds, a row is looked at again that is due, but whose peer has its share.
 _HELD_UP_SECONDS = 1.0
 _SHORTEST_PAUSE_SECONDS = 0.05
+#: How long, in seconds, a row that was cut off is worked on alone: it may be what killed the
+#: process before, and would take what is worked on beside it along. Not for longer: it may only be
+#: slow.
+_ALONE_SECONDS = 5.0
 #: How long, in seconds, a thread with nothing to do keeps its database connection where there is no
 #: pool: to connect for each row would cost as much as to work on it.
 _IDLE_SECONDS = 0.1
@@ -49,6 +53,9 @@ class Engine:
         self._claimed: SimpleQueue[QueueItem | None] = SimpleQueue()
         #: By identity: a row whose lease ran out may be claimed again while it is worked on.
         self._held: dict[int, QueueItem] = {}
+        #: The row that was cut off and is worked on, and until when alone.
+        self._suspect: QueueItem | None = None
+        self._alone_until = 0.0
         self._workers: list[threading.Thread] = []
         self._claimer = threading.Thread(
             target=self._run, name="reciprocal-dispatcher", daemon=True
@@ -109,19 +116,42 @@ class Engine:
     def _hand_out(self) -> Look | None:
         """Give the threads what can be claimed.
 
-        :returns: the look for it; ``None``: all threads are busy.
+        :returns: the look for it; ``None``: all threads are busy, or one has to be alone.
         """
-        free = self._slots - len(self._held)
-        if not free:
+        if self._is_alone() or len(self._held) >= self._slots:
             return None
         look = Look()
-        items = worker.claim(free, look)
-        self._held |= {id(item): item for item in items}
-        for item in items:
-            self._claimed.put(item)
-            if len(self._workers) < min(len(self._held), self._slots):
-                self._begin_worker()
+        # One by one: what is claimed is begun at once, so a process that is killed has claimed
+        # nothing, and counted no attempt at anything, that it did not work on.
+        while len(self._held) < self._slots and not self._is_alone():
+            look.cut_off_after = self._cut_off_after()
+            items = worker.claim(1, look)
+            if not items:
+                break
+            self._hand_over(items[0])
         return look
+
+    def _hand_over(self, item: QueueItem) -> None:
+        self._held[id(item)] = item
+        if item.was_cut_off:
+            self._suspect, self._alone_until = item, time.monotonic() + _ALONE_SECONDS
+        self._claimed.put(item)
+        if len(self._workers) < min(len(self._held), self._slots):
+            self._begin_worker()
+
+    def _cut_off_after(self) -> float | None:
+        """How long a lease must have been over for its row to be begun; ``None``: none is. Best
+        when nothing else is worked on; in a process that is never idle, after a while all the
+        same. Never two at once: one may kill the other."""
+        if self._suspect_is_held():
+            return None
+        return settings.LEASE_SECONDS if self._held else 0.0
+
+    def _is_alone(self) -> bool:
+        return self._suspect_is_held() and time.monotonic() < self._alone_until
+
+    def _suspect_is_held(self) -> bool:
+        return self._suspect is not None and id(self._suspect) in self._held
 
     def _begin_worker(self) -> None:
         name = f"reciprocal-delivery-{len(self._workers) + 1}"
@@ -174,6 +204,8 @@ class Engine:
         """Seconds until the next row comes due, at most the sweep interval. Where all threads are
         busy, the first that is done ends the pause. Rows of a peer that has its share do not keep
         those of the others waiting."""
+        if self._is_alone():
+            return max(self._alone_until - time.monotonic(), _SHORTEST_PAUSE_SECONDS)
         if look is None or len(self._held) >= self._slots:
             return self._sweep_pause
         longest, due = self._sweep_pause, worker.next_due_at(look)

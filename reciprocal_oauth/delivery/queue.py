@@ -5,6 +5,9 @@ Two workers never hold the same row, and all workers together never hold more ro
 LOCKED``, or, where there are no row locks (SQLite), by one conditional UPDATE each
 (compare-and-set). Leases are counted by the database's clock: a worker whose own clock is wrong
 steals nothing. No transaction and no lock is open while a claimed row is worked on.
+
+A claimed row whose lease has run out was cut off: its worker has been killed, and it may be this
+row that kills workers. Such rows are claimed apart from those that wait, and after them.
 """
 
 import logging
@@ -42,28 +45,45 @@ def paused_peers() -> Set[Any]:
     return set(Peer.objects.filter(paused_at__isnull=False).values_list("pk", flat=True))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Look:
     """One look of a worker for due rows, through one queue after the other.
 
-    :ivar owner: marks what it claims.
+    :ivar owner: marks what it claims with :func:`~.worker.claim`, each time anew.
+    :ivar cut_off_after: how long, in seconds, a lease must have been over for its row to be
+        claimed; ``None``: no such row is.
     :ivar paused: what :func:`paused_peers` said when it began.
     :ivar held_up: keys of the peers of which due rows were left, because they have their share.
     """
 
     owner: str = field(default_factory=lambda: secrets.token_hex(16))
+    cut_off_after: float | None = 0.0
     paused: Set[Any] = field(default_factory=paused_peers)
     held_up: set[Any] = field(default_factory=set)
 
 
 def claim(model: type[Item], limit: int, look: Look | None = None) -> Sequence[Item]:
-    """Claim up to ``limit`` due rows of ``model``; the attempt is counted at the claim."""
-    return _claim(model, limit, Q(), look or Look())
+    """Claim up to ``limit`` rows of ``model`` that wait and are due; the attempt is counted at the
+    claim."""
+    return _claim(model, limit, _waiting(), _ORDER, look or Look())
+
+
+def claim_cut_off(model: type[Item], limit: int, look: Look | None = None) -> Sequence[Item]:
+    """Claim up to ``limit`` rows of ``model`` whose last attempt was cut off. The one with the
+    fewest attempts comes first: most likely it was only beside the one that kills its worker."""
+    look = look or Look()
+    if look.cut_off_after is None:
+        return []
+    cut_off = _cut_off(look.cut_off_after)
+    items = _claim(model, limit, cut_off, ("attempts", *_ORDER), look)
+    for item in items:
+        item.was_cut_off = True
+    return items
 
 
 def claim_one(model: type[Item], pk: Any) -> Item | None:
     """Claim the row ``pk`` of ``model``, if it is due and its peer has not had its share."""
-    return next(iter(_claim(model, 1, Q(pk=pk), Look())), None)
+    return next(iter(_claim(model, 1, _is_due() & Q(pk=pk), _ORDER, Look())), None)
 
 
 def disown(look: Look) -> None:
@@ -91,7 +111,7 @@ def due(model: type[QueueItem], limit: int, **among: Any) -> list[Any]:
     found: list[Any] = []
     seen = set(paused_peers())
     while len(found) < limit:
-        candidates = _candidates(model, Q(**among), seen, limit)
+        candidates = _candidates(model, _is_due() & Q(**among), _ORDER, seen, limit)
         if not candidates:
             break
         for peer, pks in candidates.items():
@@ -100,16 +120,18 @@ def due(model: type[QueueItem], limit: int, **among: Any) -> list[Any]:
     return found[:limit]
 
 
-def _claim(model: type[Item], limit: int, among: Q, look: Look) -> Sequence[Item]:
+def _claim(
+    model: type[Item], limit: int, among: Q, order: Sequence[str], look: Look
+) -> Sequence[Item]:
     claimed: list[Item] = []
     passed_over = set(look.paused)
     while wanted := limit - len(claimed):
-        candidates = _candidates(model, among, passed_over, wanted + _SPARE)
+        candidates = _candidates(model, among, order, passed_over, wanted + _SPARE)
         if not candidates:
             break
         for peer, pks in candidates.items():
             try:
-                taken = _claim_of(model, peer, pks, limit - len(claimed), look.owner)
+                taken = _claim_of(model, peer, pks, order, limit - len(claimed), look.owner)
             except _HasItsShare:
                 taken = []
                 look.held_up.add(peer)
@@ -125,10 +147,10 @@ def _claim(model: type[Item], limit: int, among: Q, look: Look) -> Sequence[Item
 
 
 def _candidates(
-    model: type[QueueItem], among: Q, passed_over: set[Any], limit: int
+    model: type[QueueItem], among: Q, order: Sequence[str], passed_over: set[Any], limit: int
 ) -> dict[Any, list[Any]]:
-    """The keys of due rows by peer, in the order in which they came due."""
-    rows = _due(model).filter(among).exclude(peer__in=passed_over)
+    """The keys of rows by peer, in that order."""
+    rows = _rows(model).filter(among).exclude(peer__in=passed_over).order_by(*order)
     found: dict[Any, list[Any]] = {}
     for pk, peer in rows.values_list("pk", "peer")[:limit]:
         found.setdefault(peer, []).append(pk)
@@ -136,7 +158,7 @@ def _candidates(
 
 
 def _claim_of(
-    model: type[Item], peer: Any, pks: Sequence[Any], limit: int, owner: str
+    model: type[Item], peer: Any, pks: Sequence[Any], order: Sequence[str], limit: int, owner: str
 ) -> Sequence[Item]:
     """Claim up to ``limit`` of the rows ``pks``, all of ``peer``, as far as it has room.
 
@@ -153,19 +175,24 @@ def _claim_of(
         taken = _compare_and_set(model, peer, pks, limit, values)
         return list(_rows(model).filter(pk__in=taken, lease_owner=owner)) if taken else []
     try:
-        return _claim_behind_the_gate(model, peer, pks, limit, values)
+        return _claim_behind_the_gate(model, peer, pks, order, limit, values)
     except _NoGate:
         # Outside of that transaction: who meets another's new gate holds a share of it, and two of
         # them that then wanted it whole would be a deadlock on MariaDB.
         ClaimGate.objects.bulk_create([ClaimGate(peer_id=peer)], ignore_conflicts=True)
         if not ClaimGate.objects.using(database()).filter(pk=peer).exists():
             return []  # MariaDB also ignores that the peer has just been deleted.
-        return _claim_of(model, peer, pks, limit, owner)
+        return _claim_of(model, peer, pks, order, limit, owner)
 
 
 @tried_again
 def _claim_behind_the_gate(
-    model: type[Item], peer: Any, pks: Sequence[Any], limit: int, values: dict[str, Any]
+    model: type[Item],
+    peer: Any,
+    pks: Sequence[Any],
+    order: Sequence[str],
+    limit: int,
+    values: dict[str, Any],
 ) -> Sequence[Item]:
     """:raises _NoGate, _HasItsShare: see there."""
     with atomic():
@@ -173,7 +200,7 @@ def _claim_behind_the_gate(
             raise _NoGate
         # By their keys: MariaDB would lock on the way through the index of what is due, against
         # the order of those who give rows back.
-        due = _rows(model).filter(_is_due(), pk__in=pks).order_by(*_ORDER)
+        due = _rows(model).filter(_is_due(), pk__in=pks).order_by(*order)
         # Counted after the gate has opened: what was claimed meanwhile is among it.
         due = due.annotate(held=_held(peer))
         found = due.select_for_update(skip_locked=_can_skip_locked())[:limit]
@@ -282,16 +309,21 @@ def _rows(model: type[QueueItem]) -> QuerySet[Any]:
     return model._default_manager.all()
 
 
-def _due(model: type[QueueItem]) -> QuerySet[Any]:
-    """A claimed row keeps the time at which it came due, so that one index leads to those that wait
-    and to those whose worker is gone, in their order."""
-    rows = _rows(model).filter(_is_due(), next_attempt_at__lte=timezone.now())
-    return rows.order_by(*_ORDER)
-
-
 def _is_due() -> Q:
-    waiting = Q(state__in=QueueItem.WAITING_STATES, next_attempt_at__lte=timezone.now())
-    return waiting | Q(state=State.CLAIMED, lease_until__lt=Now())
+    """A claimed row keeps the time at which it came due, so that one index leads to those that wait
+    and to those that were cut off, in their order."""
+    return Q(next_attempt_at__lte=timezone.now()) & (_waiting() | _cut_off(0))
+
+
+def _waiting() -> Q:
+    # By what they are not: SQLite would go through all rows in these states, due or not.
+    others = [state for state in State if state not in QueueItem.WAITING_STATES]
+    return Q(next_attempt_at__lte=timezone.now()) & ~Q(state__in=others)
+
+
+def _cut_off(after: float) -> Q:
+    """:param after: for how many seconds at least the lease has been over."""
+    return Q(state=State.CLAIMED, lease_until__lt=Now() - timedelta(seconds=after))
 
 
 @tried_again

@@ -1,6 +1,7 @@
 """Carrying queue items through: claim, run the step that a party registered, record."""
 
 import logging
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,15 +61,17 @@ def models() -> Sequence[type[QueueItem]]:
 
 
 def claim(limit: int, look: Look | None = None) -> list[QueueItem]:
-    """Claim up to ``limit`` due items of all queues.
+    """Claim up to ``limit`` due items of all queues: those that wait, then those that were cut off.
 
     :param look: is told whose rows were left because their peers have their share.
     """
     look, items = look or Look(), list[QueueItem]()
+    look.owner = secrets.token_hex(16)
     try:
-        for model in models():
-            if len(items) < limit:
-                items += queue.claim(model, limit - len(items), look)
+        for take in (queue.claim, queue.claim_cut_off):
+            for model in models():
+                if len(items) < limit:
+                    items += take(model, limit - len(items), look)
     except Exception:
         queue.disown(look)
         raise

@@ -16,6 +16,9 @@ from .rows import Row
 class QueueItem(Row):
     """A piece of work that survives everything but the deletion of its row."""
 
+    #: Whether the attempt before the one that it is claimed for was cut off. Not stored.
+    was_cut_off = False
+
     class State(models.TextChoices):
         PENDING = "pending", _("waiting for its turn")
         CLAIMED = "claimed", _("being worked on")

@@ -27,7 +27,8 @@ has_row_locks = connection.features.has_select_for_update
 
 
 def _claim(limit: int = 10) -> list[OutboxItem]:
-    return list(queue.claim(OutboxItem, limit))
+    waiting = list(queue.claim(OutboxItem, limit))
+    return [*waiting, *queue.claim_cut_off(OutboxItem, limit - len(waiting))]
 
 
 def _let_lease_expire(item: OutboxItem) -> None:
