@@ -12,7 +12,16 @@ from django.core.signals import request_finished, request_started
 from django.db.models.signals import post_save, pre_delete
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
-from . import lifecycle, log_filter, moving, noticing, plugins, sentry_reports, signals
+from . import (
+    lifecycle,
+    log_filter,
+    moving,
+    noticing,
+    plugins,
+    sentry_reports,
+    signals,
+    superseded,
+)
 from .conf import settings
 from .delivery import dispatchers, worker
 from .models import InboxItem, Link, OutboxItem, Peer
@@ -53,6 +62,10 @@ def connect() -> None:
     )
     for signal in (signals.access_granted, signals.handover_received, signals.link_ended):
         signal.connect(start_delivery, dispatch_uid="reciprocal_oauth.start_delivery")
+    signals.direction_broken.connect(
+        direction_is_broken, dispatch_uid="reciprocal_oauth.direction_is_broken"
+    )
+    signals.linked_both_ways.connect(link_works, dispatch_uid="reciprocal_oauth.link_works")
     post_save.connect(peer_saved, sender=Peer, dispatch_uid="reciprocal_oauth.peer_saved")
     pre_delete.connect(link_deleted, sender=Link, dispatch_uid="reciprocal_oauth.link_deleted")
     for model in (get_access_token_model(), get_refresh_token_model()):
@@ -91,6 +104,19 @@ def harmless(receiver: Callable[..., None]) -> Callable[..., None]:
 def start_delivery(sender: type, **arguments: Any) -> None:
     """Our own receiver: a row is waiting, begin with it. The signals come after commit."""
     dispatchers.wake(arguments["link"])
+
+
+@harmless
+def direction_is_broken(sender: type, link: Link, direction: str, **arguments: Any) -> None:
+    """A direction of a link no longer works. There may be a newer link that does."""
+    if direction == lifecycle.OUTGOING:
+        superseded.end_if_superseded(link)
+
+
+@harmless
+def link_works(sender: type, link: Link, **arguments: Any) -> None:
+    """Both directions of a link work. There may be an older one that does not."""
+    superseded.end_older(link)
 
 
 def request_starts(sender: type, **arguments: Any) -> None:

@@ -31,7 +31,7 @@ LAYERS: list[tuple[str, ...]] = [
     ),
     ("client",),
     ("dialects",),
-    ("access_there", "peer_discovery", "peer_test", "session"),
+    ("access_there", "peer_discovery", "peer_test", "session", "superseded"),
     ("delivery",),
     ("party_a", "party_b"),
     ("words",),

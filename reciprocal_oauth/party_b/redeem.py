@@ -12,7 +12,7 @@ from typing import Any
 from django.db import IntegrityError
 from django.utils import timezone
 
-from .. import access_there, lifecycle
+from .. import access_there, lifecycle, superseded
 from ..client.token_endpoint import TokenAnswer
 from ..conf import settings
 from ..delivery import pausing
@@ -32,7 +32,10 @@ Reason = Link.Reason
 def attempt(item: InboxItem) -> Outcome:
     """One attempt at an inbox row."""
     try:
-        return _redeem(item)
+        outcome = _redeem(item)
+        if isinstance(outcome, Recorded) and item.link.linked_at is None:  # Until now.
+            superseded.ask_about_older(item.link)
+        return outcome
     except (Link.DoesNotExist, Peer.DoesNotExist):
         return Cancelled()  # Deleted since the row was claimed.
 
