@@ -77,6 +77,16 @@ def described_at(slug: str) -> Mapping[str, str]:
     return settings.PEER_SCOPES.get(slug, {})
 
 
+def has_words(token: str, described: Mapping[str, str]) -> bool:
+    """Whether ``described`` says what ``token`` means: a site may have left that blank."""
+    return bool(str(described.get(token, "")).strip())
+
+
+def in_words(token: str, described: Mapping[str, str]) -> str:
+    """What ``token`` is called; its name, for want of words."""
+    return str(described[token]) if has_words(token, described) else token
+
+
 def available(application: Any) -> Iterable[str]:
     """The scopes that the site's DOT scopes backend lets ``application`` have."""
     available: Iterable[str] = get_scopes_backend().get_available_scopes(application=application)

@@ -95,7 +95,9 @@ def link_in_words(link: Link) -> LinkWords:
 def in_scope_words(scope: str, described: Mapping[str, str]) -> list[Permission]:
     """The tokens of ``scope``, each as it is ``described`` or, for want of that, by its name."""
     return [
-        Permission(str(described.get(token, token)), is_name=token not in described)
+        Permission(
+            scopes.in_words(token, described), is_name=not scopes.has_words(token, described)
+        )
         for token in scopes.split(scope)
     ]
 

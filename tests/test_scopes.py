@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reciprocal_oauth import scopes
+from reciprocal_oauth.words import in_scope_words
 
 TABLE: list[tuple[Any, list[str] | None]] = [
     ("play", ["play"]),
@@ -103,3 +104,15 @@ def test_nothing_is_ever_more_than_its_limits(value: str, first: str, second: st
 
 def test_openid_is_taken_out_of_what_a_reciprocal_grant_may_carry() -> None:
     assert scopes.without_openid("openid2 openid x") == "openid2 x"
+
+
+@pytest.mark.parametrize(
+    ("described", "words"),
+    [({"play": "Play music"}, "Play music"), ({"play": ""}, "play"), ({"play": " "}, "play")],
+)
+def test_a_scope_that_the_site_has_left_without_words_is_called_by_its_name(
+    described: dict[str, str], words: str
+) -> None:
+    assert scopes.in_words("play", described) == words
+    assert [each.text for each in in_scope_words("play", described)] == [words]
+    assert [each.is_name for each in in_scope_words("play", described)] == [words == "play"]

@@ -27,7 +27,7 @@ def choices(link: Link) -> list[tuple[str, str]]:
     """The scopes to ask for, with their descriptions: what the peer asked for and may hold now."""
     described = scopes.described()
     allowed = scopes.cut(link.offered_scope, link.peer.reciprocal_limit)
-    return [(token, str(described[token])) for token in scopes.split(allowed)]
+    return [(token, scopes.in_words(token, described)) for token in scopes.split(allowed)]
 
 
 def can_answer(link: Link) -> bool:

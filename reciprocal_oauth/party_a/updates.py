@@ -37,7 +37,7 @@ def choices(link: Link) -> list[tuple[str, str]]:
     """The scopes that can be chosen, with their descriptions: all that the peer may hold here, or
     what it has where it cannot be sent a code."""
     described = scopes.described()
-    return [(token, str(described[token])) for token in scopes.split(_limit(link))]
+    return [(token, scopes.in_words(token, described)) for token in scopes.split(_limit(link))]
 
 
 def chosen_now(link: Link) -> set[str]:
