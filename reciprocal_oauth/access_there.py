@@ -317,7 +317,14 @@ def revoke_there(link: Link, *, replaced: bool) -> None:
 
 
 def _may_revoke(link: Link, *, replaced: bool) -> bool:
-    return not replaced or dialect_of(link.peer).revokes_replaced_tokens
+    return not replaced or revokes_replaced(link.peer)
+
+
+def revokes_replaced(peer: Peer) -> bool:
+    """Whether a token that a newer connection replaces is revoked at ``peer``: its dialect may
+    know, else an administrator does."""
+    forced = dialect_of(peer).revokes_replaced_tokens
+    return peer.revoke_replaced if forced is None else forced
 
 
 def holds_token_of(link: Link, answer: TokenAnswer, *others: Secret | None) -> bool:

@@ -3,6 +3,7 @@
 Shared by the admin and the ``reciprocal_peer`` command.
 """
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ from django.utils.translation import gettext as _
 from .client.discovery import Metadata, discover, issuer_in
 from .exceptions import NoMetadata
 from .models import Peer
+from .models.peer_rules import ENDPOINTS
+from .urls_of_peers import is_endpoint
 
 
 def find(address: str) -> Metadata:
@@ -68,6 +71,16 @@ def values_of(metadata: Metadata) -> dict[str, Any]:
     if post in metadata.auth_methods and basic not in metadata.auth_methods:
         values["token_endpoint_auth_method"] = post
     return values
+
+
+def news_for(peer: Peer, values: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` without the addresses that ``peer`` has already, with a query of its own: an
+    administrator has added it."""
+    return {
+        name: value
+        for name, value in values.items()
+        if not (name in ENDPOINTS and value and is_endpoint(getattr(peer, name), value))
+    }
 
 
 def doubts_about(metadata: Metadata) -> dict[str, str]:

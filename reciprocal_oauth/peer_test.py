@@ -24,6 +24,7 @@ from .client.discovery import Metadata, discover
 from .exceptions import DecryptionError, PeerError, PeerRefused, TLSFailed
 from .models import Peer
 from .protocol import GRANT_TYPE, INVALID_CLIENT, INVALID_GRANT
+from .urls_of_peers import is_endpoint
 
 #: The dialect whose hand-over is a form with the grant type's URN.
 _DRAFT = "ietf"
@@ -165,7 +166,7 @@ def _differing(peer: Peer, metadata: Metadata) -> Iterator[str]:
     for field in Peer._meta.fields:
         # What is left out here is not used: to offer it is no fault.
         here = getattr(peer, field.name) if field.name in _IN_METADATA else ""
-        if here and here != getattr(metadata, field.name):
+        if here and not is_endpoint(here, getattr(metadata, field.name)):
             yield str(field.verbose_name)
 
 

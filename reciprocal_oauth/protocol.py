@@ -15,6 +15,30 @@ PARAMETERS: Final = ("grant_type", "code", "client_id", "access_token")
 #: can be issued for it and the scope is never part of a reciprocal grant.
 OPENID: Final = "openid"
 
+#: What an authorization request of ours says itself, or what would speak in its place (RFC 6749,
+#: section 4.1.1; RFC 7636; RFC 9101; OpenID Connect Core 1.0, section 3.1.2.1): neither the address
+#: nor the extra parameters of a peer can say it.
+OWN_AUTHORIZATION_PARAMETERS: Final = frozenset(
+    {
+        "client_id",
+        "client_secret",
+        "code",
+        "code_challenge",
+        "code_challenge_method",
+        "dpop_jkt",
+        "iss",
+        "nonce",
+        RECIPROCAL,
+        "redirect_uri",
+        "request",
+        "request_uri",
+        "response_mode",
+        "response_type",
+        "scope",
+        "state",
+    }
+)
+
 # Error codes of RFC 6749, section 5.2.
 INVALID_REQUEST: Final = "invalid_request"
 INVALID_CLIENT: Final = "invalid_client"

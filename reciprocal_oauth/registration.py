@@ -3,9 +3,10 @@
 Shared by the admin and the ``reciprocal_peer`` command.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext as _
@@ -115,6 +116,22 @@ def doubt_about(peer: Peer) -> str:
     )
 
 
+@sensitive_variables()
+def doubt_about_secret(peer: Peer) -> str:
+    """What is odd about the client secret that was just entered for ``peer``; else ``""``.
+
+    HTTP Basic carries it form-encoded (RFC 6749, section 2.3.1), and some servers do not decode it.
+    """
+    secret = peer.client_secret.reveal()
+    if peer.token_endpoint_auth_method == Peer.AuthMethod.POST or quote(secret, safe="") == secret:
+        return ""
+    return _(
+        "The client secret has characters that HTTP Basic sends encoded (RFC 6749, section 2.3.1), "
+        "and not every site decodes them. If the peer refuses our credentials, choose "
+        "client_secret_post."
+    )
+
+
 def application_is_fixed(peer: Peer) -> bool:
     """Whether the peer's application can no longer be exchanged for another: the tokens of its
     active links belong to it, and without the peer nothing would limit or end them."""
@@ -127,12 +144,15 @@ def application_for(
     client_id: str | None = None,
     client_secret: str | None = None,
     redirect_uris: Sequence[str] | None = None,
+    fields: Mapping[str, Any] | None = None,
 ) -> Any:
     """The application of ``peer`` with these values; not checked and not saved yet.
 
     The one with ``client_id``, else the one that the peer has, else a new one: confidential,
     authorization code, named like the peer. ``None`` leaves a value as it is. DOT makes up the id
     and the secret of a new one where none is given; the secret is readable until it is saved.
+
+    :param fields: of the site's own application model: attribute to value.
     """
     model = get_application_model()
     application = None
@@ -145,14 +165,22 @@ def application_for(
             name=peer.name,
             client_type=model.CLIENT_CONFIDENTIAL,
             authorization_grant_type=model.GRANT_AUTHORIZATION_CODE,
-            algorithm=_algorithm(model),
             **({} if client_id is None else {"client_id": client_id}),
         )
+        if _is_field(model, "algorithm"):
+            application.algorithm = _algorithm(model)
     if client_secret is not None:
         application.client_secret = client_secret
     if redirect_uris is not None:
         application.redirect_uris = " ".join(redirect_uris)
+    for name, value in (fields or {}).items():
+        setattr(application, name, value)
     return application
+
+
+def _is_field(model: Any, name: str) -> bool:
+    """Whether the site's application model has this field: it may say the same in another way."""
+    return any(field.name == name for field in model._meta.concrete_fields)
 
 
 def _algorithm(model: Any) -> str:

@@ -5,7 +5,7 @@ What the host resolves to is judged by :mod:`reciprocal_oauth.client.http` when 
 
 import ipaddress
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from django.utils.translation import gettext as _
 
@@ -66,6 +66,17 @@ def address_problem(url: str, is_allowed: Callable[[str], bool]) -> str | None:
         "%(host)s is not a public address, and no network in the setting HTTP_ALLOWED_NETWORKS "
         "holds it."
     ) % {"host": host}
+
+
+def is_endpoint(url: str, named: str) -> bool:
+    """Whether ``url`` is the endpoint that a peer names so, perhaps with a query of its own
+    (RFC 6749, section 3.1, lets the authorization endpoint have one)."""
+    if url == named:
+        return True
+    here, there = urlsplit(url), urlsplit(named)
+    own, asked = parse_qsl(here.query, True), parse_qsl(there.query, True)
+    same_place = here._replace(query="") == there._replace(query="")
+    return same_place and all(parameter in own for parameter in asked)
 
 
 def origin_of(url: str) -> str:

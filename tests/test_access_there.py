@@ -581,6 +581,7 @@ class TestChangedMeanwhile:
     def test_a_link_that_was_connected_anew_keeps_the_newer_tokens(
         self, expired: Link, renews: FakePeer
     ) -> None:
+        Peer.objects.update(revoke_replaced=True)
         self._while_asked(renews, lambda: self._connect_anew(expired))
 
         assert fresh_access_token(expired).reveal() == "newest-token"

@@ -138,6 +138,14 @@ def test_metadata_with_another_address_fails(well: FakePeer, peer: Peer) -> None
     assert states(1)["metadata"] == "failed"
 
 
+@pytest.mark.rfc("6749", "3.1")
+def test_a_query_that_was_added_here_is_no_other_address(well: FakePeer, peer: Peer) -> None:
+    here = f"{peer.authorization_endpoint}?access_type=offline"
+    Peer.objects.filter(pk=peer.pk).update(authorization_endpoint=here)
+
+    assert states()["metadata"] == "passed"
+
+
 def test_an_address_that_is_left_out_here_is_no_fault(well: FakePeer, peer: Peer) -> None:
     Peer.objects.filter(pk=peer.pk).update(revocation_endpoint="")
 

@@ -68,6 +68,9 @@ class PeerForm(MovingForm):
             **{
                 name: forms.TextInput(attrs={"class": "vLargeTextField", **_CODE}) for name in _LONG
             },
+            "authorization_parameters": forms.Textarea(
+                attrs={"class": "vLargeTextField", "rows": 2, **_CODE}
+            ),
             "client_secret": forms.PasswordInput(
                 attrs={"class": "vLargeTextField", "autocomplete": "new-password", **_CODE}
             ),

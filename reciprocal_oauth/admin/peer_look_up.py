@@ -16,7 +16,9 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 
 from .. import peer_discovery
 from ..exceptions import NoMetadata, PeerError
+from ..models.peer_rules import ENDPOINTS
 from ..transactions import outside_transactions
+from ..urls_of_peers import is_endpoint
 from .peer_form import LookedUpForm, NewPeerForm
 
 _BUTTON = "_look_up"
@@ -140,6 +142,8 @@ def _merged(typed: QueryDict, found: Found) -> tuple[QueryDict, dict[str, str]]:
         if value is True:
             data[name] = "on"  # As a ticked box is sent.
         elif name != "token_endpoint_auth_method" and before not in ("", value):
+            if name in ENDPOINTS and is_endpoint(before, value):
+                continue
             hints[name] = gettext("Its metadata says %s. What stood here was kept.") % value
         else:
             data[name] = value

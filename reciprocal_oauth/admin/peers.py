@@ -60,6 +60,7 @@ class PeerAdmin(
                     "issuer",
                     "sends_iss",
                     "authorization_endpoint",
+                    "authorization_parameters",
                     "token_endpoint",
                     "revocation_endpoint",
                     "userinfo_endpoint",
@@ -69,7 +70,14 @@ class PeerAdmin(
         ),
         (
             _("Our registration there"),
-            {"fields": ("client_id", "client_secret", "token_endpoint_auth_method")},
+            {
+                "fields": (
+                    "client_id",
+                    "client_secret",
+                    "token_endpoint_auth_method",
+                    "revoke_replaced",
+                )
+            },
         ),
         (_("Its registration here"), {"fields": ("application",)}),
         (
@@ -189,6 +197,8 @@ class PeerAdmin(
             # hold a link that is wanted here.
             on_commit(lambda: self._corrected(request, obj))
         if doubt := registration.doubt_about(obj):
+            self.message_user(request, doubt, messages.WARNING)
+        if "client_secret" in form.changed_data and (doubt := registration.doubt_about_secret(obj)):
             self.message_user(request, doubt, messages.WARNING)
 
     @method_decorator(sensitive_variables())

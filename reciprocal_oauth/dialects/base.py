@@ -53,9 +53,10 @@ class SendAnswer:
 class Dialect(ABC):
     """One way to hand codes over, to answer, to redeem, to refresh."""
 
-    #: Whether a token that a newer connection replaces is revoked at the peer. False where the
-    #: vendor ends the whole account link, and with it the new token, when any token is revoked.
-    revokes_replaced_tokens = True
+    #: Whether a token that a newer connection replaces is revoked at the peer. ``None``: as the
+    #: peer's own setting says. False where the vendor ends the whole account link, and with it the
+    #: new token, when any token is revoked.
+    revokes_replaced_tokens: bool | None = None
 
     # Receiving, as party B
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from .. import networks, plugins, scopes
 from ..conf import settings
+from ..protocol import OWN_AUTHORIZATION_PARAMETERS
 from ..urls_of_peers import address_problem, url_problem
 
 #: The fields that hold a URL at the peer, with an example of each.
@@ -23,6 +24,8 @@ ENDPOINTS: Mapping[str, str] = {
 }
 #: RFC 6749, appendix A.1: client-id = *VSCHAR
 _CLIENT_ID = re.compile(r"[\x20-\x7e]*")
+#: RFC 6749, section 8.2: name-char.
+_PARAMETER = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 def check_endpoint(url: str, example: str) -> list[str]:
@@ -39,6 +42,28 @@ def check_client_id(value: str) -> list[str]:
     if _CLIENT_ID.fullmatch(value):
         return []
     return [_("A client ID consists of printable ASCII characters (RFC 6749, appendix A.1).")]
+
+
+def parameters_in(text: str) -> dict[str, str]:
+    """The parameters in ``text``, which has one ``NAME=VALUE`` a line."""
+    lines = (line.partition("=") for line in text.splitlines() if line.strip())
+    return {name.strip(): value.strip() for name, _equals, value in lines}
+
+
+def check_parameters(text: str) -> list[str]:
+    """Reasons why ``text`` is not extra parameters of an authorization request."""
+    problems = []
+    names = [line.partition("=")[0].strip() for line in text.splitlines() if line.strip()]
+    for name in names:
+        if not _PARAMETER.fullmatch(name):
+            problems.append(_("Write one parameter a line, as NAME=VALUE: access_type=offline."))
+        elif name in OWN_AUTHORIZATION_PARAMETERS:
+            problems.append(_("This site says “%(name)s” itself.") % {"name": name})
+        elif names.count(name) > 1:
+            problems.append(_("“%(name)s” stands here twice.") % {"name": name})
+    if any("=" not in line for line in text.splitlines() if line.strip()) and not problems:
+        problems.append(_("Write one parameter a line, as NAME=VALUE: access_type=offline."))
+    return list(dict.fromkeys(problems))
 
 
 def check_scope(value: str) -> list[str]:

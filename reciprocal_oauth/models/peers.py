@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import scopes
 from ..compat import APPLICATION_MODEL
-from ..protocol import OPENID
+from ..protocol import OPENID, OWN_AUTHORIZATION_PARAMETERS
 from ..secret import Secret
 from ..transactions import atomic
 from .binding import PLACES, BindingField, Move, binding_of, in_words, is_bound, moves_between
@@ -21,8 +21,10 @@ from .peer_rules import (
     check_client_id,
     check_dialect,
     check_endpoint,
+    check_parameters,
     check_scope,
     check_scope_here,
+    parameters_in,
 )
 from .reasons import Reason
 from .rows import Row, RowManager
@@ -89,6 +91,15 @@ class Peer(Row):
     )
     authorization_endpoint = models.CharField(
         _("authorization endpoint"), max_length=500, help_text=_("Where people are sent to allow.")
+    )
+    authorization_parameters = models.TextField(
+        _("extra authorization parameters"),
+        max_length=2000,
+        blank=True,
+        help_text=_(
+            "What this peer wants to be told beside the usual when people are sent there, one "
+            "NAME=VALUE a line: access_type=offline."
+        ),
     )
     token_endpoint = models.CharField(
         _("token endpoint"), max_length=500, help_text=_("Where codes are exchanged for tokens.")
@@ -173,6 +184,16 @@ class Peer(Row):
         help_text=_(
             "What people here are asked to give to the peer when it sends no “reciprocal” "
             "parameter. Part of the scope above."
+        ),
+    )
+
+    revoke_replaced = models.BooleanField(
+        _("revoke replaced tokens"),
+        default=False,
+        help_text=_(
+            "When a person connects again, have the peer revoke the token from before. Many sites "
+            "end the whole connection with any of its tokens, and so the new one: leave this off "
+            "unless you know that this peer does not."
         ),
     )
 
@@ -269,6 +290,12 @@ class Peer(Row):
         return self.reciprocal_endpoint or self.token_endpoint
 
     @property
+    def extra_parameters(self) -> dict[str, str]:
+        """What is sent with people to the authorization endpoint beside the usual."""
+        found = parameters_in(self.authorization_parameters)
+        return {k: v for k, v in found.items() if k not in OWN_AUTHORIZATION_PARAMETERS}
+
+    @property
     def reciprocal_limit(self) -> str:
         """The most that a reciprocal grant can give this peer here, today."""
         return scopes.without_openid(self.limit)
@@ -294,6 +321,7 @@ class Peer(Row):
         if not self.issuer:
             gather("issuer", self._check_no_issuer())
         gather("client_id", check_client_id(self.client_id))
+        gather("authorization_parameters", check_parameters(self.authorization_parameters))
         if not self.client_secret:
             gather("client_secret", [str(_("Enter the secret that the peer gave to this site."))])
         for field in ("scope", "reciprocal_scope", "allowed_scope", "preconfigured_scope"):

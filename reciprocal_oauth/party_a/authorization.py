@@ -18,7 +18,7 @@ from oauthlib.oauth2 import WebApplicationClient
 from .. import scopes, site_address
 from ..models import AuthorizationRequest, Peer
 from ..models.ledger import hash_of
-from ..protocol import OPENID
+from ..protocol import OPENID, OWN_AUTHORIZATION_PARAMETERS
 from ..secret import Secret
 from ..transactions import tried_again
 from . import visit_cookies
@@ -88,7 +88,7 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> Departure
         parameters["scope"] = peer.scope
     if nonce:
         parameters["nonce"] = nonce
-    url = _with_query(peer.authorization_endpoint, parameters)
+    url = _with_query(peer.authorization_endpoint, {**peer.extra_parameters, **parameters})
     return Departure(Secret(url), request, hash_of(state), browser_key)
 
 
@@ -104,11 +104,12 @@ def _forget_oldest(user: Any, peer: Peer) -> None:
 
 @sensitive_variables()
 def _with_query(url: str, parameters: dict[str, str]) -> str:
-    """``url`` with more query parameters: its own are kept (RFC 6749, section 3.1)."""
+    """``url`` with more query parameters: its own are kept (RFC 6749, section 3.1), save those that
+    the request says itself."""
     parts = urlsplit(url)
     kept = [
         (name, value)
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
-        if name not in parameters
+        if name not in parameters and name not in OWN_AUTHORIZATION_PARAMETERS
     ]
     return urlunsplit(parts._replace(query=urlencode([*kept, *parameters.items()])))

@@ -12,7 +12,6 @@ from ..client import id_token, token_endpoint, userinfo
 from ..client.id_token import Account
 from ..client.token_endpoint import TokenAnswer
 from ..conf import settings
-from ..dialects import dialect_of
 from ..exceptions import (
     AddressRefused,
     AuthorizationFailed,
@@ -181,7 +180,7 @@ def _replace_the_other(link: Link, answer: TokenAnswer) -> None:
     )
     found = list(others.exclude(pk=link.pk)[:2])
     if len(found) == 1:
-        revoke = dialect_of(link.peer).revokes_replaced_tokens
+        revoke = access_there.revokes_replaced(link.peer)
         lifecycle.end(
             found[0],
             Link.Reason.REPLACED,

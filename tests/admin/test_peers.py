@@ -338,6 +338,20 @@ def test_a_new_secret(admin: Client, peer: Peer) -> None:
     assert "client secret" in text_of(admin.get(admin_url(Peer, "history", peer.pk)))
 
 
+@pytest.mark.rfc("6749", "2.3.1")
+@pytest.mark.parametrize("secret", ["canary/secret+=", "canary-client-secret"])
+def test_a_secret_that_not_every_site_decodes_is_warned_about(
+    admin: Client, peer: Peer, secret: str
+) -> None:
+    sent = values_of(peer, client_secret=secret)
+
+    response = admin.post(admin_url(Peer, "change", peer.pk), sent, follow=True)
+
+    warned = any("choose client_secret_post" in message for message in messages_of(response))
+    assert warned is (secret == "canary/secret+=")
+    assert secret not in text_of(response)
+
+
 def test_the_page_says_whether_a_secret_is_stored(admin: Client, peer: Peer) -> None:
     stored = text_of(admin.get(admin_url(Peer, "change", peer.pk)))
     Peer.objects.update(client_secret="")

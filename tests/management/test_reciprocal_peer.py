@@ -10,10 +10,12 @@ from cryptography.fernet import Fernet
 from django.contrib.auth.hashers import check_password
 from django.core.management import CommandError, call_command
 from django.test import override_settings
+from django.test.utils import isolate_apps
 from django.utils import timezone
 from jwcrypto import jwk
-from oauth2_provider.models import get_application_model
+from oauth2_provider.models import AbstractApplication, get_application_model
 
+from reciprocal_oauth import registration
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.models.links import KEY_UNKNOWN
 from reciprocal_oauth.protocol import GRANT_TYPE
@@ -111,11 +113,13 @@ def test_every_flag() -> None:
             allowed_scope="profile playback",
             preconfigured_scope="profile",
             dialect="ietf",
+            authorization_parameter="audience=music",
             application_client_id="music-here",
             application_client_secret=CANARY_HERE,
         ),
         "--redirect-uri",
         "https://music.example/second/",
+        "--revoke-replaced",
         "--disable",
     )
 
@@ -130,6 +134,8 @@ def test_every_flag() -> None:
     assert peer.reciprocal_scope == "ask"
     assert peer.allowed_scope == "profile playback"
     assert peer.preconfigured_scope == "profile"
+    assert peer.authorization_parameters == "audience=music"
+    assert peer.revoke_replaced
     assert not peer.enabled
     assert peer.application.client_id == "music-here"
     assert check_password(CANARY_HERE, peer.application.client_secret)
@@ -282,6 +288,70 @@ def test_the_sheet_says_how_its_paths_become_whole_urls(peer: Peer) -> None:
 
     assert said in run("show", "music")
     assert said not in run("show", "music", "--base-url", "https://assistant.example")
+
+
+@pytest.mark.threat("W52")
+@pytest.mark.django_db
+def test_an_application_that_people_have_let_in_has_to_be_accepted(
+    user: Any, make_token: Any
+) -> None:
+    application = get_application_model().objects.create(
+        client_id="by-hand",
+        client_secret=PEER_SECRET,
+        client_type="confidential",
+        authorization_grant_type="authorization-code",
+        redirect_uris="https://music.example/callback/",
+    )
+    make_token(application, user)
+    given = ("add", "music", *flags(application_client_id="by-hand", redirect_uri=None))
+
+    (reason,) = refusal(*given)["--accept-changes"]
+    run(*given, "--accept-changes")
+
+    assert reason.endswith("which is limited to what the peer may hold then: 1.")
+    assert Peer.objects.get().application == application
+
+
+@pytest.mark.django_db
+def test_fields_of_the_sites_own_application_model() -> None:
+    own = ("--application-field", "post_logout_redirect_uris=https://music.example/out/?a=b")
+
+    run("add", "music", *flags(), *own, "--application-field", "skip_authorization=True")
+
+    application = get_application_model().objects.get()
+    assert application.post_logout_redirect_uris == "https://music.example/out/?a=b"
+    assert application.skip_authorization is True
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("given", ["no_such_field=1", "id=1", "client_secret=x", "name"])
+def test_of_a_field_that_cannot_be_given_the_others_are_named(given: str) -> None:
+    with pytest.raises(CommandError, match="Give NAME=VALUE, with one of: .*algorithm"):
+        run("add", "music", *flags(), "--application-field", given)
+
+
+@pytest.mark.django_db
+def test_what_a_field_of_the_application_cannot_be_is_told_beside_its_flag() -> None:
+    reasons = refusal("add", "music", *flags(), "--application-field", "algorithm=XX")
+
+    assert "--application-field algorithm" in reasons
+    with pytest.raises(CommandError, match="--application-field skip_authorization: .*True"):
+        run("add", "music", *flags(), "--application-field", "skip_authorization=perhaps")
+
+
+@isolate_apps("tests")
+def test_an_application_model_without_an_algorithm(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Registration(AbstractApplication):
+        algorithm = user = None
+
+        class Meta:
+            app_label = "tests"
+
+    monkeypatch.setattr(registration, "get_application_model", lambda: Registration)
+
+    application = registration.application_for(Peer(name="Music"))
+
+    assert application.name == "Music"
 
 
 def test_the_application_of_another_peer(peer: Peer) -> None:
@@ -636,6 +706,61 @@ def test_discovery_fails(fake_peer: FakePeer) -> None:
     assert not Peer.objects.exists()
 
 
+@pytest.mark.rfc("6749", "3.1")
+@pytest.mark.django_db
+def test_the_query_of_an_endpoint_survives_discovery_once_more(
+    fake_peer: FakePeer, metadata: dict[str, Any]
+) -> None:
+    address = f"{fake_peer.url}/o"
+    with_query = f"{metadata['authorization_endpoint']}?access_type=offline"
+    given = flags(authorization_endpoint=with_query, token_endpoint=None, scope="play")
+
+    run("add", "music", *given, "--discover", address)
+    run("add", "music", "--discover", address)
+
+    assert Peer.objects.get().authorization_endpoint == with_query
+
+
+@pytest.mark.rfc("6749", "3.1")
+@pytest.mark.django_db
+def test_extra_authorization_parameters() -> None:
+    extra = ("--authorization-parameter", "access_type=offline")
+    second = ("--authorization-parameter", "audience=https://api.music.example")
+
+    run("add", "music", *flags(), *extra, *second)
+
+    assert Peer.objects.get().extra_parameters == {
+        "access_type": "offline",
+        "audience": "https://api.music.example",
+    }
+    assert "access_type=offline audience=https://api.music.example" in run("show", "music")
+    run("add", "music", "--authorization-parameter", "")
+    assert Peer.objects.get().extra_parameters == {}
+
+
+@pytest.mark.rfc("6749", "2.3.1")
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("secret", "method", "warns"),
+    [
+        ("a/secret+with=more", "client_secret_basic", True),
+        ("a/secret+with=more", "client_secret_post", False),
+        ("A-plain_secret.1~", "client_secret_basic", False),
+    ],
+)
+def test_a_secret_that_not_every_site_decodes_is_warned_about_where_it_is_entered(
+    secret: str, method: str, warns: bool
+) -> None:
+    err, again = io.StringIO(), io.StringIO()
+
+    run("add", "music", *flags(client_secret=secret, auth_method=method, scope="p"), stderr=err)
+    run("add", "music", "--scope", "play", stderr=again)
+
+    assert ("choose client_secret_post" in err.getvalue()) is warns
+    assert secret not in err.getvalue()
+    assert again.getvalue() == ""
+
+
 @pytest.mark.threat("W51")
 @pytest.mark.django_db
 def test_discovery_once_more_names_what_it_would_change(
@@ -775,7 +900,7 @@ SHEET = {
 def test_show(peer: Peer, link_as_a: Link) -> None:
     text = run("show", "music")
 
-    assert "peer                    music, enabled, active links: 1" in text
+    assert "peer                     music, enabled, active links: 1" in text
     assert re.search(r"^client-secret +\(stored\)$", text, re.MULTILINE)
     assert re.search(r"^reciprocal-endpoint +–$", text, re.MULTILINE)
     for value in SHEET.values():

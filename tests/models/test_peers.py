@@ -88,6 +88,30 @@ ENDPOINT_FIELDS = (
 PEER = "https://peer.example"
 
 
+@pytest.mark.threat("L50")
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("offline", "NAME=VALUE"),
+        ("=offline", "NAME=VALUE"),
+        ("a b=c", "NAME=VALUE"),
+        ("prompt=consent\nprompt=login", "twice"),
+        ("state=mine", "“state”"),
+        ("ok=1\nredirect_uri=https://evil.example/", "“redirect_uri”"),
+        ("request_uri=https://evil.example/", "“request_uri”"),
+        ("reciprocal=everything", "“reciprocal”"),
+        ("code_challenge_method=plain", "“code_challenge_method”"),
+    ],
+)
+def test_extra_parameters_that_cannot_be_are_refused(
+    make_peer: MakePeer, text: str, why: str
+) -> None:
+    with pytest.raises(ValidationError, match=why) as refused:
+        make_peer(authorization_parameters=text)
+
+    assert list(refused.value.message_dict) == ["authorization_parameters"]
+
+
 @pytest.mark.parametrize(
     "host", ["10.0.0.1", "169.254.169.254", "[fe80::1]", "127.0.0.1", "[::1]", "localhost"]
 )

@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 
 from reciprocal_oauth.models import AuthorizationRequest, Link, Peer
+from reciprocal_oauth.protocol import OWN_AUTHORIZATION_PARAMETERS
 
 from ..fakes import FakePeer
 from .visits import begin, connect
@@ -42,6 +43,39 @@ def test_the_query_of_the_authorization_endpoint_is_kept(
     assert query[:2] == [("tenant", "a&b"), ("hint", "")]
     assert [name for name, _ in query].count("state") == 1
     assert ("state", "x") not in query
+
+
+@pytest.mark.rfc("6749", "3.1")
+def test_extra_parameters_of_the_peer_go_along(
+    browser: Client, make_peer: Callable[..., Peer]
+) -> None:
+    make_peer(
+        authorization_endpoint="https://music.example/authorize?prompt=login",
+        authorization_parameters="access_type=offline\r\nprompt=consent\n\naudience=a=b c",
+    )
+
+    query = parse_qsl(urlsplit(begin(browser).url).query, keep_blank_values=True)
+
+    assert query[:3] == [("access_type", "offline"), ("prompt", "consent"), ("audience", "a=b c")]
+    names = [name for name, _ in query]
+    assert len(names) == len(set(names)), "RFC 6749, section 3.1: none more than once"
+
+
+@pytest.mark.threat("L50")
+def test_what_the_request_says_itself_cannot_be_said_by_the_peers_row(
+    browser: Client, make_peer: Callable[..., Peer]
+) -> None:
+    """Not by an update past every form either."""
+    peer = make_peer()
+    honest = begin(browser).asked
+    others = "\n".join(f"{name}=evil" for name in OWN_AUTHORIZATION_PARAMETERS)
+    address = f"{peer.authorization_endpoint}?{others.replace(chr(10), '&')}"
+
+    Peer.objects.update(authorization_parameters=others, authorization_endpoint=address)
+
+    asked = begin(browser).asked
+    assert asked.keys() == honest.keys()
+    assert "evil" not in asked.values()
 
 
 @pytest.mark.rfc("6749", "3.3")

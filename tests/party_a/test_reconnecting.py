@@ -37,6 +37,12 @@ class OneRevocationEndsAll(IETFDialect):
     revokes_replaced_tokens = False
 
 
+class RevocationIsHarmless(IETFDialect):
+    """A peer that ends nothing more than the token that is revoked."""
+
+    revokes_replaced_tokens = True
+
+
 @pytest.fixture
 def connect_again(browser: Client, fake_peer: FakePeer) -> Callable[..., Any]:
     """Connects once more; the peer gives new tokens."""
@@ -158,6 +164,7 @@ def test_the_refresh_token_of_an_account_that_is_not_named_may_be_of_another(
 def test_the_old_token_is_revoked_at_the_peer(
     browser: Client, peer: Peer, fake_peer: FakePeer, connect_again: Callable[..., Any]
 ) -> None:
+    Peer.objects.update(revoke_replaced=True)
     fake_peer.answers["/revoke/"] = Reply()
     connect(browser)
 
@@ -172,6 +179,7 @@ def test_the_old_token_is_revoked_at_the_peer(
 def test_a_token_that_the_peer_gives_once_more_is_not_revoked(
     browser: Client, peer: Peer, connect_again: Callable[..., Any]
 ) -> None:
+    Peer.objects.update(revoke_replaced=True)
     connect(browser)
 
     connect_again(refresh_token="refresh-of-the-peer")
@@ -183,17 +191,35 @@ def test_a_token_that_the_peer_gives_once_more_is_not_revoked(
     assert revocations() == ["refresh-of-the-peer"]
 
 
-def test_nothing_is_revoked_where_that_would_end_the_new_connection(
-    browser: Client, peer: Peer, connect_again: Callable[..., Any], settings: Settings
+@pytest.mark.threat("T50")
+@pytest.mark.parametrize(
+    ("dialect", "setting", "revokes"),
+    [
+        (IETFDialect, None, False),
+        (IETFDialect, False, False),
+        (IETFDialect, True, True),
+        (OneRevocationEndsAll, True, False),
+        (RevocationIsHarmless, False, True),
+    ],
+)
+def test_what_is_replaced_is_revoked_only_where_somebody_says_that_it_ends_nothing_else(
+    browser: Client,
+    peer: Peer,
+    connect_again: Callable[..., Any],
+    settings: Settings,
+    dialect: type[IETFDialect],
+    setting: bool | None,
+    revokes: bool,
 ) -> None:
-    dialects = {"music": f"{__name__}.OneRevocationEndsAll"}
+    """Many servers end the whole grant with one of its tokens. What a dialect says wins."""
+    dialects = {"own": f"{dialect.__module__}.{dialect.__name__}"}
     settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"DIALECTS": dialects}
-    Peer.objects.update(dialect="music")
+    Peer.objects.update(dialect="own", **({} if setting is None else {"revoke_replaced": setting}))
     connect(browser)
 
     connect_again()
 
-    assert revocations() == []
+    assert revocations() == (["refresh-of-the-peer"] if revokes else [])
 
 
 def test_what_the_peer_held_here_dies_at_once(
@@ -288,6 +314,7 @@ def test_the_links_of_other_people_and_peers_stay_as_they_are(
     fake_peer: FakePeer,
     connect_again: Callable[..., Any],
 ) -> None:
+    Peer.objects.update(revoke_replaced=True)
     make_peer("heating", fake_peer.url)
     bobs = Client()
     bobs.force_login(other_user)
@@ -306,6 +333,7 @@ def test_connecting_replaces_the_only_link_that_a_login_here_opened(
     token_of_a: Any, browser: Client, fake_peer: FakePeer
 ) -> None:
     """Else the person would see the same account twice, at both sites."""
+    Peer.objects.update(revoke_replaced=True)
     opened = Link.objects.get()
     link = Link.objects.get()
     link.outgoing_state = "active"

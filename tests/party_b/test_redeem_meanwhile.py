@@ -335,6 +335,7 @@ def test_the_token_of_the_newer_code_is_not_given_back_with_those_of_the_older(
         (item,) = queue.claim(InboxItem, 1)
         worker.work(item)
 
+    Peer.objects.update(revoke_replaced=True)
     fake_peer.answers["/token/"] = answer
     before_storing(newer_is_faster)
     worker.drain()

@@ -3,10 +3,12 @@
 import getpass
 import sys
 from argparse import SUPPRESS, BooleanOptionalAction
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
+from oauth2_provider.models import get_application_model
 
 #: The flag of each field of a peer.
 PEER_FLAGS: Mapping[str, str] = {
@@ -16,6 +18,7 @@ PEER_FLAGS: Mapping[str, str] = {
     "issuer": "--issuer",
     "sends_iss": "--sends-iss",
     "authorization_endpoint": "--authorization-endpoint",
+    "authorization_parameters": "--authorization-parameter",
     "token_endpoint": "--token-endpoint",
     "revocation_endpoint": "--revocation-endpoint",
     "userinfo_endpoint": "--userinfo-endpoint",
@@ -27,9 +30,12 @@ PEER_FLAGS: Mapping[str, str] = {
     "reciprocal_scope": "--reciprocal-scope",
     "allowed_scope": "--allowed-scope",
     "preconfigured_scope": "--preconfigured-scope",
+    "revoke_replaced": "--revoke-replaced",
 }
 #: Those that are on or off: ``--no-…`` puts them off.
-SWITCHES = ("--sends-iss",)
+SWITCHES = ("--sends-iss", "--revoke-replaced")
+#: Those that may be given more than once, for one line each.
+LINES = ("--authorization-parameter",)
 #: The flag of each field of its application here.
 APPLICATION_FLAGS: Mapping[str, str] = {
     "client_id": "--application-client-id",
@@ -47,12 +53,22 @@ _HELP: Mapping[str, tuple[str, str]] = {
     "--issuer": ("URL", "its issuer identifier"),
     "--sends-iss": ("", "it names its issuer in every authorization response (RFC 9207)"),
     "--authorization-endpoint": ("URL", "where people are sent to allow access"),
+    "--authorization-parameter": (
+        "NAME=VALUE",
+        "what it wants to be told beside the usual where people are sent to allow access; give it "
+        "again for another one. Replaces those there were, an empty one leaves none",
+    ),
     "--token-endpoint": ("URL", "where codes are exchanged for tokens"),
     "--revocation-endpoint": ("URL", "where tokens are revoked (RFC 7009)"),
     "--userinfo-endpoint": ("URL", "where it tells what an account is called (OpenID Connect)"),
     "--reciprocal-endpoint": ("URL", "where our codes go, if not to the token endpoint"),
     "--client-id": ("ID", "the id that the peer gave to this site"),
     "--client-secret": ("SECRET", "the secret that the peer gave to this site, or - to read it"),
+    "--revoke-replaced": (
+        "",
+        "revoke a token there that a new connection replaces; not where the peer ends the whole "
+        "connection with it",
+    ),
     "--auth-method": (
         "METHOD",
         "client_secret_basic, or client_secret_post; the first, if a new peer is given none",
@@ -80,6 +96,8 @@ def add_flags(parser: CommandParser) -> None:
         metavar, text = _HELP[flag]
         if flag in SWITCHES:
             peer.add_argument(flag, action=BooleanOptionalAction, default=None, help=text)
+        elif flag in LINES:
+            peer.add_argument(flag, metavar=metavar, action="append", help=text)
         else:
             peer.add_argument(flag, metavar=metavar, help=text)
     peer.add_argument(
@@ -123,6 +141,12 @@ def add_flags(parser: CommandParser) -> None:
         action="append",
         help="the peer's callback; give it again for another one. Replaces those there were",
     )
+    here.add_argument(
+        "--application-field",
+        metavar="NAME=VALUE",
+        action="append",
+        help="a field of this site's own application model; give it again for another one",
+    )
 
 
 def add_django_flags(parser: CommandParser) -> None:
@@ -134,6 +158,44 @@ def add_django_flags(parser: CommandParser) -> None:
     parser.add_argument(
         "-v", "--verbosity", type=int, choices=range(4), default=SUPPRESS, help=SUPPRESS
     )
+
+
+def _own_fields() -> dict[str, Any]:
+    """The fields of the site's application model that have no flag of their own."""
+    fields = get_application_model()._meta.concrete_fields
+    return {
+        field.name: field
+        for field in fields
+        if field.editable and not field.primary_key and field.name not in APPLICATION_FLAGS
+    }
+
+
+def application_flags() -> dict[str, str]:
+    """The flag of every field of an application that can be given."""
+    own = {name: f"--application-field {name}" for name in _own_fields()}
+    return {**own, **APPLICATION_FLAGS}
+
+
+def application_fields(given: Sequence[str] | str | None) -> dict[str, Any]:
+    """What ``--application-field`` gives: attribute of the application to value.
+
+    :raises CommandError: there is no such field, or it cannot have such a value.
+    """
+    values: dict[str, Any] = {}
+    known = _own_fields()
+    for text in [given] if isinstance(given, str) else given or ():
+        name, equals, value = text.partition("=")
+        if not equals or name not in known:
+            raise CommandError(
+                f"--application-field: Give NAME=VALUE, with one of: {', '.join(sorted(known))}."
+            )
+        try:
+            # Of a relation, the key.
+            values[known[name].attname] = known[name].to_python(value)
+        except ValidationError as error:
+            reasons = " ".join(error.messages)
+            raise CommandError(f"--application-field {name}: {reasons}") from error
+    return values
 
 
 def option(flag: str) -> str:

@@ -11,7 +11,7 @@ from reciprocal_oauth.models import Peer
 from reciprocal_oauth.models.binding import Move, moves_between
 from reciprocal_oauth.transactions import atomic, tried_again
 
-from ._peer_flags import APPLICATION_FLAGS, PEER_FLAGS
+from ._peer_flags import APPLICATION_FLAGS, PEER_FLAGS, application_flags
 from ._printing import printable
 
 #: The reasons against each flag.
@@ -26,6 +26,7 @@ def save(
     client_id: str | None,
     client_secret: str | None,
     redirect_uris: Sequence[str] | None,
+    application_fields: Mapping[str, Any] | None = None,
     discovered: Collection[str] = (),
     accept_changes: bool = False,
 ) -> tuple[Peer, bool, str]:
@@ -33,6 +34,7 @@ def save(
 
     :param values: fields of the peer; the others stay as they are.
     :param client_id: and the rest, of the application; ``None`` leaves it as it is.
+    :param application_fields: of the site's own application model, attribute to value.
     :param discovered: those fields whose values are found, not given.
     :param accept_changes: whether somebody has read what changes of where a peer is.
     :returns: the peer, whether it is new, and the secret made up for its application or ``""``.
@@ -46,16 +48,22 @@ def save(
         for field, value in values.items():
             setattr(peer, field, value)
         application = registration.application_for(
-            peer, client_id=client_id, client_secret=client_secret, redirect_uris=redirect_uris
+            peer,
+            client_id=client_id,
+            client_secret=client_secret,
+            redirect_uris=redirect_uris,
+            fields=application_fields,
         )
         is_new = application._state.adding
         made_up = application.client_secret if is_new and client_secret is None else ""
-        is_changed = client_secret is not None or redirect_uris is not None
+        is_changed = bool(
+            client_secret is not None or redirect_uris is not None or application_fields
+        )
         if found and application.name == name_before != peer.name:
             application.name, is_changed = peer.name, True
         problems = _problems_of_choice(peer, application, application_before)
         if not problems and (is_new or is_changed):
-            problems = _problems_of(application, APPLICATION_FLAGS, "its application")
+            problems = _problems_of(application, application_flags(), "its application")
             if not application.redirect_uris and APPLICATION_FLAGS["redirect_uris"] in problems:
                 # DOT's own reason is written for those who know its field.
                 problems[APPLICATION_FLAGS["redirect_uris"]] = [

@@ -12,10 +12,18 @@ from reciprocal_oauth.delivery import pausing
 from reciprocal_oauth.exceptions import DecryptionError, PeerError
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_a import resending
-from reciprocal_oauth.registration import Sheet, doubt_about, sheet_for
+from reciprocal_oauth.registration import Sheet, doubt_about, doubt_about_secret, sheet_for
 from reciprocal_oauth.secret import Secret
 
-from ._peer_flags import EPILOG, PEER_FLAGS, add_django_flags, add_flags, option, read_secrets
+from ._peer_flags import (
+    EPILOG,
+    PEER_FLAGS,
+    add_django_flags,
+    add_flags,
+    application_fields,
+    option,
+    read_secrets,
+)
 from ._peer_saving import save
 from ._printing import as_json, columns, iso, printable, shortened
 
@@ -94,6 +102,8 @@ class Command(BaseCommand):
             redirect_uris = [redirect_uris]
         given = self._given(options)
         found = {} if options["discover"] is None else self._discovered(options["discover"])
+        if found and (stored := Peer.objects.filter(slug=options["slug"]).first()):
+            found = peer_discovery.news_for(stored, found)
         values = {**found, **given}
         peer, is_new, made_up = save(
             options["slug"],
@@ -101,10 +111,13 @@ class Command(BaseCommand):
             client_id=options["application_client_id"],
             client_secret=options["application_client_secret"],
             redirect_uris=redirect_uris,
+            application_fields=application_fields(options["application_field"]),
             discovered=found.keys() - given.keys(),
             accept_changes=options["accept_changes"],
         )
         if doubt := doubt_about(peer):
+            self._warn(doubt)
+        if "client_secret" in values and (doubt := doubt_about_secret(peer)):
             self._warn(doubt)
         if pausing.CAUSES & values.keys():
             if peer.paused_at is None:
@@ -165,7 +178,7 @@ class Command(BaseCommand):
         values: dict[str, Any] = {}
         for field, flag in PEER_FLAGS.items():
             if (given := options[option(flag)]) is not None:
-                values[field] = Secret(given) if field == "client_secret" else given
+                values[field] = Secret(given) if field == "client_secret" else _joined(given)
         if options["enabled"] is not None:
             values["enabled"] = options["enabled"]
         return values
@@ -190,6 +203,11 @@ def _base_url(given: str | None) -> str:
     if not site_address.is_base_url(given):
         raise CommandError("--base-url: Enter a URL such as https://this-site.example.")
     return given.rstrip("/")
+
+
+def _joined(given: Any) -> Any:
+    """A flag that may be given more than once makes one line of each value."""
+    return "\n".join(filter(None, given)) if isinstance(given, list) else given
 
 
 def _peers() -> QuerySet[Peer]:
@@ -252,7 +270,7 @@ def _peer_text(peer: Any) -> str:
 def _value_text(value: str | bool) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return value or "–"
+    return " ".join(value.splitlines()) or "–"
 
 
 def _secret_text(secret: Secret) -> str:
