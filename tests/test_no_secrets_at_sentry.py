@@ -11,6 +11,9 @@ from unittest.mock import Mock
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from asgiref.sync import async_to_sync
+from asgiref.testing import ApplicationCommunicator
+from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
 from django.db import DatabaseError, InterfaceError, OperationalError
@@ -126,6 +129,30 @@ def test_a_fault_of_the_callback(
     frames = event["exception"]["values"][-1]["stacktrace"]["frames"]
     assert "reciprocal_oauth.party_a.exchange" in [frame["module"] for frame in frames]
     assert event["transaction"].startswith("/connections/")
+
+
+def test_a_fault_under_asgi(sent: Sent, fail_in: Fail) -> None:
+    fail_in("reciprocal_oauth.pages.connect.take_query")
+    query = urlencode({"code": CODE, "state": STATE})
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "https",
+        "path": "/connections/music/callback/",
+        "query_string": query.encode(),
+        "headers": [(b"host", b"testserver"), (b"x-original-uri", f"/?{query}".encode())],
+        "server": ("testserver", 443),
+        "client": ("127.0.0.1", 9),
+    }
+
+    async def ask() -> int:
+        site = ApplicationCommunicator(ASGIHandler(), scope)
+        await site.send_input({"type": "http.request", "body": b""})
+        return int((await site.receive_output(timeout=10))["status"])
+
+    assert async_to_sync(ask)() == 500
+    assert_clean(sent)
 
 
 @pytest.mark.parametrize(
