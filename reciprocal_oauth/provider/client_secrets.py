@@ -43,10 +43,10 @@ _address: ContextVar[str | None] = ContextVar("reciprocal_oauth_address", defaul
 class TooManyFailures(HandoverRefused):
     """Too many wrong secrets for a client from one address: 429, nothing was hashed."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str) -> None:
         super().__init__(
             protocol.TEMPORARILY_UNAVAILABLE,
-            "too many wrong secrets for this client from this address",
+            f"too many wrong secrets for one client from {address}",
             status=429,
             retry_after=_MINUTE,
         )
@@ -112,7 +112,7 @@ def _count_failure(stored: str) -> Callable[[], None]:
     # is stored as it is, as HS256 needs it.
     key = salted_hmac(__name__, f"{address}\0{stored}", algorithm="sha256").hexdigest()
     if not throttle.take(key):
-        raise TooManyFailures
+        raise TooManyFailures(address)
     return lambda: throttle.give_back(key)
 
 

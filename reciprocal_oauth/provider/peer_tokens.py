@@ -180,7 +180,7 @@ def _refuse_of_a_former_peer(request: Request) -> None:
     refreshed = request.refresh_token_instance
     family = None if refreshed is None else refreshed.token_family
     if family and Link.objects.filter(incoming_family=family, status=Link.Status.ACTIVE).exists():
-        raise errors.InvalidGrantError(request=request)
+        raise _refusal(request, "the tokens are of a client that was a peer's")
 
 
 def _locked_link(
@@ -256,6 +256,7 @@ def end_what_the_site_refuses(request: Request) -> None:
 def _refusal(request: Request, cause: str) -> errors.InvalidGrantError:
     """:param cause: for administrators; the client learns that the grant is invalid."""
     request._cause_of_refusal = cause
+    logger.warning("Tokens were refused: %s (%s)", cause, access_here.named(request.client))
     return errors.InvalidGrantError(request=request)
 
 

@@ -234,6 +234,23 @@ def test_a_refresh_token_of_a_link_that_was_ended_by_force_is_refused(
     assert refresh(tokens["refresh_token"]).json() == {"error": "invalid_grant"}
 
 
+@pytest.mark.threat("B80")
+def test_who_runs_this_site_reads_why_a_peer_gets_no_new_tokens(
+    browser: Client, application: Any, refresh: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens = log_in(browser, application)
+    Link.objects.update(status=Link.Status.ENDED)
+
+    refresh(tokens["refresh_token"])
+
+    said = [each for each in caplog.records if each.name == "reciprocal_oauth.provider"]
+    assert [each.levelname for each in said] == ["WARNING"]
+    assert said[0].getMessage() == (
+        "Tokens were refused: the person allows nothing any more "
+        f"(peer music, client {application.client_id})"
+    )
+
+
 def test_tokens_from_before_the_client_became_a_peer_open_a_link_when_they_are_renewed(
     browser: Client,
     make_application: Callable[..., Any],
