@@ -8,6 +8,7 @@ this machine. Everything else is checked, and that there is a signature at all.
 import base64
 import binascii
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,9 +85,10 @@ def _time(claims: Mapping[str, Any], name: str) -> float:
     :raises BadAnswer: it is missing, or is no point in time.
     """
     value = claims.get(name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadAnswer(f"The ID token does not say its {name}.")
     # Put this way round because every comparison with NaN is false.
-    if not is_number or not 0 <= value < float("inf"):
+    if not 0 <= value < math.inf:
         raise BadAnswer(f"The ID token does not say its {name}.")
     return value
 
