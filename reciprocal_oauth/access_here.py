@@ -63,14 +63,14 @@ def families_of(access_token: Any) -> QuerySet[Any, uuid.UUID | None]:
 
 
 def link_of(access_token: Any, links: Sequence[Link]) -> Link | None:
-    """The link that a DOT access token belongs to, of ``links`` of its user and its peer, the
-    newest first. One whose family no link names stands behind the newest that allows anything."""
-    active = [link for link in links if link.is_active]
-    families = set(families_of(access_token)) if active else set()
-    for link in active:
+    """The link that a DOT access token belongs to, of ``links``, the active ones of its user and
+    its peer, the newest first. One whose family no link names stands behind the newest that allows
+    anything."""
+    families = set(families_of(access_token)) if links else set()
+    for link in links:
         if link.incoming_family in families:
             return link
-    return next((link for link in active if link.incoming_scope), None)
+    return next((link for link in links if link.incoming_scope), None)
 
 
 class _Revoking(threading.local):

@@ -94,14 +94,16 @@ def limit_to_what_is_allowed_now(access_token: Any) -> bool:
         return False
     limit, link = peer.limit, None
     if user is not None:
-        links = list(Link.objects.filter(peer=peer, user=user).order_by("-created_at"))
-        # Who never had a link got the token before the client became a peer.
-        if links:
-            link = access_here.link_of(access_token, links)
-            if link is None:
-                return False
+        links = Link.objects.filter(peer=peer, user=user)
+        # Not those that have ended: there may be many, and each call reads them.
+        active = list(links.filter(status=Link.Status.ACTIVE).order_by("-created_at"))
+        link = access_here.link_of(access_token, active)
+        if link is not None:
             link.peer = peer
             limit = link.incoming_limit
+        elif active or links.exists():
+            return False
+        # Else the token is from before the client became a peer.
     kept = scopes.cut(access_token.scope, limit)
     # A client without a user may need no scope at all.
     if not kept and (access_token.scope or user is not None):

@@ -406,6 +406,35 @@ def test_a_call_is_answered_where_its_use_cannot_be_noted(
     assert not [each for each in caplog.records if each.levelname == "ERROR"]
 
 
+@pytest.mark.threat("D70")
+def test_a_call_reads_no_link_that_has_ended(
+    token_of_a: Any, peer: Peer, user: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who connects and disconnects all the time would make each call of the peer slower."""
+    for number in range(20):
+        Link.objects.create(
+            user=user, peer=peer, account_key=f"ended-{number}", status=Link.Status.ENDED
+        )
+    read: list[Any] = []
+    from_db = Link.from_db.__func__
+
+    def counting(cls: type[Link], *args: Any, **kwargs: Any) -> Link:
+        read.append(args)
+        return from_db(cls, *args, **kwargs)
+
+    monkeypatch.setattr(Link, "from_db", classmethod(counting))
+
+    assert call_api(token_of_a.raw).status_code == 200
+    assert len(read) == 1
+
+
+@pytest.mark.threat("D70")
+def test_a_token_of_links_that_have_all_ended_is_refused(token_of_a: Any) -> None:
+    Link.objects.update(status=Link.Status.ENDED)
+
+    assert call_api(token_of_a.raw).status_code == 401
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(
     not connection.features.has_select_for_update_skip_locked, reason="needs row locks to skip"
