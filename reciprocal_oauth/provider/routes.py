@@ -8,7 +8,7 @@ from oauth2_provider import views
 
 from ..error_reports import holding_secrets
 from ..pages.protection import protected
-from .application_view import ApplicationDelete
+from .application_view import ApplicationDelete, ApplicationUpdate
 from .authorization_view import AuthorizationView
 from .bodies import without_files
 from .client_secrets import guarded
@@ -22,6 +22,7 @@ View = Callable[..., Any]
 #: Our views by the views of DOT that they take the place of.
 OURS: dict[type, type] = {
     views.ApplicationDelete: ApplicationDelete,
+    views.ApplicationUpdate: ApplicationUpdate,
     views.AuthorizationView: AuthorizationView,
     views.ConnectDiscoveryInfoView: ConnectDiscoveryInfoView,
     views.DynamicClientRegistrationManagementView: RegistrationManagementView,
@@ -83,7 +84,7 @@ def _of(pattern: URLPattern) -> list[URLPattern]:
 def _view_of(pattern: URLPattern) -> View:
     # Almost every view of DOT gets, makes or reads a token, a code or a secret; and clients
     # authenticate at more of them with each release.
-    ours = OURS.get(getattr(pattern.callback, "view_class", View))
+    ours = OURS.get(getattr(pattern.callback, "view_class", type(None)))
     view = _like(ours, pattern.callback) if ours else holding_secrets(pattern.callback)
     view = guarded(without_files(view) if pattern.name in _POSTED_TO else view)
     return protected(view) if pattern.name in _PAGES else view

@@ -50,6 +50,16 @@ def manage(method: str, client: dict[str, Any], **metadata: Any) -> Any:
     )
 
 
+def update(application: Any, **changes: str) -> tuple[str, dict[str, str]]:
+    """Where, and what, DOT's page for the owner of an application posts."""
+    fields = {
+        name: getattr(application, name)
+        for name in ("name", "client_id", "client_secret", "client_type", "redirect_uris")
+    }
+    fields["authorization_grant_type"] = application.authorization_grant_type
+    return f"/o/applications/{application.pk}/update/", {**fields, **changes}
+
+
 @pytest.mark.rfc("7592", "2.2")
 @pytest.mark.threat("F91")
 def test_a_peers_registration_is_not_changed_by_who_registered_it(of_peer: dict[str, Any]) -> None:
@@ -77,6 +87,34 @@ def test_a_disabled_peers_is_not_either(of_peer: dict[str, Any]) -> None:
     Peer.objects.update(enabled=False)
 
     assert manage("PUT", of_peer).status_code == manage("DELETE", of_peer).status_code == 403
+
+
+@pytest.mark.threat("F91")
+def test_its_owner_does_not_change_it_on_a_page_either(
+    of_peer: dict[str, Any], peer: Peer, browser: Client
+) -> None:
+    application = get_application_model().objects.get(client_id=of_peer["client_id"])
+    elsewhere = update(
+        application, redirect_uris="https://elsewhere.example/", client_type="public"
+    )
+
+    response = browser.post(*elsewhere)
+
+    assert response.status_code == 409
+    assert "This application was not changed" in response.content.decode()
+    assert peer.name in response.content.decode()
+    application.refresh_from_db()
+    assert (application.client_type, application.redirect_uris) == ("confidential", REDIRECT_URI)
+
+
+def test_the_owner_of_another_application_changes_it(
+    registered: dict[str, Any], browser: Client
+) -> None:
+    application = get_application_model().objects.get(client_id=registered["client_id"])
+
+    assert browser.post(*update(application, name="renamed")).status_code == 302
+    application.refresh_from_db()
+    assert application.name == "renamed"
 
 
 @pytest.mark.rfc("7592", "2.1")
