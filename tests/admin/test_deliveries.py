@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -226,6 +227,27 @@ class TestAPausedPeer:
         assert response.status_code == 302
         peer.refresh_from_db()
         assert (peer.paused_at is None) == goes_on
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.threat("T61")
+@pytest.mark.parametrize(
+    ("changes", "is_asked"), [({"client_secret": "a-new-one"}, True), ({"name": "Music!"}, False)]
+)
+def test_correcting_our_registration_there_ends_the_wait_of_links_that_it_has_refused(
+    changes: dict[str, str], is_asked: bool, admin: Client, link_as_a: Link, peer: Peer
+) -> None:
+    in_an_hour = timezone.now() + timedelta(hours=1)
+    Link.objects.update(refresh_refusals=3, refresh_not_before=in_an_hour)
+    form = admin.get(admin_url(Peer, "change", peer.pk)).context["adminform"].form
+    values = {name: form.initial.get(name) or "" for name in form.fields}
+    values["enabled"] = "on"
+
+    response = admin.post(admin_url(Peer, "change", peer.pk), {**values, **changes})
+
+    assert response.status_code == 302
+    link_as_a.refresh_from_db()
+    assert (link_as_a.refresh_not_before is None) == is_asked
 
 
 def test_the_page_of_one_says_how_it_stands_and_a_reason_only_where_there_is_one(
