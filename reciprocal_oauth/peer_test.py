@@ -23,7 +23,7 @@ from .client import addresses, token_endpoint
 from .client.discovery import Metadata, discover
 from .exceptions import DecryptionError, PeerError, PeerRefused, TLSFailed
 from .models import Peer
-from .protocol import GRANT_TYPE, INVALID_CLIENT, INVALID_GRANT
+from .protocol import GRANT_TYPE, INVALID_CLIENT, INVALID_GRANT, UNSUPPORTED_GRANT_TYPE
 from .urls_of_peers import is_endpoint
 
 #: The dialect whose hand-over is a form with the grant type's URN.
@@ -77,8 +77,20 @@ def has_failed(findings: Sequence[Finding]) -> bool:
 def run(peer: Peer) -> list[Finding]:
     """Ask the peer; one finding for each :class:`Check`, in their order.
 
-    Each request may take ``HTTP_TOTAL_TIMEOUT_SECONDS``. Changes nothing here, nor there.
+    Each request may take ``HTTP_TOTAL_TIMEOUT_SECONDS``. Changes nothing there, and nothing here
+    but what is noted of whether the peer takes reciprocal codes.
     """
+    findings = _run(peer)
+    grant = findings[-1]
+    if grant.state == State.PASSED:
+        peer.note_reverse(is_taken=True)
+    elif grant.reason == _no_reverse():
+        peer.note_reverse(is_taken=False)
+    return findings
+
+
+@sensitive_variables()
+def _run(peer: Peer) -> list[Finding]:
     try:
         found = _resolved(peer.token_endpoint)
     except PeerError as error:
@@ -195,7 +207,7 @@ def _credentials(refused: PeerRefused) -> Finding:
     if refused.status == 401 or refused.error == INVALID_CLIENT:
         reason = gettext("It refuses them. Compare client ID, client secret and method with it.")
         return Finding(Check.CREDENTIALS, State.FAILED, reason)
-    if refused.error in ("unauthorized_client", "unsupported_grant_type"):
+    if refused.error in ("unauthorized_client", UNSUPPORTED_GRANT_TYPE):
         reason = gettext("It does not let this site use authorization codes.")
         return Finding(Check.CREDENTIALS, State.FAILED, reason)
     return Finding(Check.CREDENTIALS, State.UNKNOWN, _untold(refused))
@@ -222,9 +234,8 @@ def _grant(peer: Peer, metadata: Metadata | None) -> Finding:
 
 
 def _grant_answer(refused: PeerRefused, *, announced: bool) -> Finding:
-    if refused.error == "unsupported_grant_type":
-        reason = gettext("It does not know the reciprocal grant.")
-        return Finding(Check.GRANT, State.FAILED, reason)
+    if refused.error == UNSUPPORTED_GRANT_TYPE and refused.status < 500:
+        return Finding(Check.GRANT, State.FAILED, _no_reverse())
     if refused.error == "unauthorized_client":
         reason = gettext("It does not let this site use the reciprocal grant.")
         return Finding(Check.GRANT, State.FAILED, reason)
@@ -238,6 +249,13 @@ def _grant_answer(refused: PeerRefused, *, announced: bool) -> Finding:
         reason = gettext("It refused the made-up values only.")
         return Finding(Check.GRANT, State.PASSED, reason)
     return Finding(Check.GRANT, State.UNKNOWN, _untold(refused))
+
+
+def _no_reverse() -> str:
+    return gettext(
+        "It does not support the reverse direction: it does not know the reciprocal grant. Links "
+        "with it work one way."
+    )
 
 
 def _untold(refused: PeerRefused) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connections
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
@@ -25,7 +24,7 @@ from .models import (
     ReciprocalCode,
 )
 from .models.events import SHOWN_OF_LINK
-from .transactions import atomic, database, tried_again
+from .transactions import atomic, tried_again
 
 #: Rows that one transaction deletes: it is over in milliseconds, and SQLite takes 999 parameters.
 BATCH_ROWS = 500
@@ -93,12 +92,10 @@ def _next_batch(rows: QuerySet[Any], last: Any) -> Sequence[Any]:
 @tried_again
 def _delete_batch(batch: QuerySet[Any]) -> int:
     with atomic():
-        if batch.model is Link or connections[database()].vendor == "mysql":
+        if batch.model is Link:
             # Django reads links before it deletes them, to tell their receivers. Locked, none can
-            # be opened again in between. All other rows are deleted by one conditional statement;
-            # but MariaDB does not delete from a table that the condition reads as well.
-            keys = list(batch.select_for_update().values_list("pk", flat=True))
-            batch = batch.model._base_manager.filter(pk__in=keys)
+            # be opened again in between. All other rows are deleted by one conditional statement.
+            list(batch.select_for_update().values_list("pk"))
         _, counts = batch.delete()
     return counts.get(batch.model._meta.label, 0)
 

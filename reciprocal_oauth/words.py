@@ -13,10 +13,13 @@ from .models import InboxItem, Link
 from .models.inbox import newest_code
 from .models.reasons import LOST_HERE, for_people
 from .party_a import consent, updates
-from .party_a.mending import Mend, is_being_redeemed, is_held_up, mend_of
+from .party_a.mending import Mend, is_being_redeemed, is_held_up, mend_of, works_one_way
 
 #: Tones: it works, it is on its way, the person is asked something, it does not work, it is over.
 GOOD, WAITING, ASKING, BAD, OFF = "good", "waiting", "asking", "bad", "off"
+
+#: Reasons for which nobody was asked about the reverse.
+_SAID_ALONE = (Link.Reason.NO_REVERSE, Link.Reason.SITE_REFUSES)
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,8 @@ def _overall(link: Link, in_force: str) -> tuple[str, str]:
         return GOOD, _("Connected both ways")
     if is_held_up(link):
         return OFF, _("Held up")
+    if works_one_way(link):
+        return GOOD, _("Connected both ways") if in_force else _("Connected one way")
     if outgoing == Link.Outgoing.BROKEN or incoming == Link.Incoming.BROKEN or _is_refused(link):
         return BAD, _("Needs your attention")
     if is_being_redeemed(link):
@@ -187,7 +192,9 @@ def _incoming(link: Link, mend: Mend, in_force: str) -> Direction:
         case Link.Incoming.OFFERED if consent.can_answer(link):
             asked = in_scope_words(link.offered_scope, scopes.described())
             return Direction(asked, ASKING, _("Not allowed yet: waiting for your answer"))
-        case Link.Incoming.NONE if link.incoming_reason == Link.Reason.SITE_REFUSES:
+        case Link.Incoming.OFFERED | Link.Incoming.BROKEN if works_one_way(link):
+            return Direction([], OFF, for_people(Link.Reason.NO_REVERSE, link.peer.name))
+        case Link.Incoming.NONE if link.incoming_reason in _SAID_ALONE:
             return Direction([], OFF, for_people(link.incoming_reason, link.peer.name))
         case Link.Incoming.OFFERED | Link.Incoming.NONE:
             return Direction([], OFF, _("Nothing: it asks for nothing that it could be given here"))

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
@@ -140,7 +141,7 @@ class PeerAdmin(
     @admin.display(description=_("delivery"), ordering="paused_at")
     def delivery(self, peer: Any) -> str:
         if peer.paused_at is None:
-            return str(_("running"))
+            return str(_("running") if peer.takes_reverse else _("one way only"))
         return f"{_('paused')}: {peer.get_paused_reason_display()}"
 
     def render_change_form(
@@ -149,6 +150,8 @@ class PeerAdmin(
         peer = kwargs.get("obj")
         if request.method == "GET" and peer is not None and peer.paused_at is not None:
             self.message_user(request, _explain_pause(peer), messages.WARNING)
+        if request.method == "GET" and peer is not None and not peer.takes_reverse:
+            self.message_user(request, _explain_one_way(peer), messages.WARNING)
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 
@@ -192,6 +195,8 @@ class PeerAdmin(
 
     def save_model(self, request: HttpRequest, obj: Peer, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
+        if {*pausing.CAUSES, "dialect"} & set(form.changed_data):
+            obj.note_reverse(is_taken=True)  # Until it says that it is not.
         if pausing.CAUSES & set(form.changed_data):
             # After the commit: the peer's row is locked until then, and those that hand over for it
             # hold a link that is wanted here.
@@ -255,6 +260,15 @@ class PeerAdmin(
             else ngettext("%d peer was disabled.", "%d peers were disabled.", count)
         )
         self.message_user(request, message % count)
+
+
+def _explain_one_way(peer: Peer) -> str:
+    text = gettext(
+        "%(peer)s does not support the reverse direction: it answered unsupported_grant_type to a "
+        "reciprocal code on %(date)s. Links with it work one way, and nobody is asked what it may "
+        "do here. Once it does, test the connection."
+    )
+    return text % {"peer": peer, "date": date_format(peer.reverse_refused_at, "DATE_FORMAT")}
 
 
 def _explain_pause(peer: Peer) -> str:

@@ -34,6 +34,7 @@ class Meaning(enum.Enum):
     STALE = "stale"  #: The access token may be stale: refresh it and try once more.
     REFUSED = "refused"  #: Never: the request is wrong.
     CREDENTIALS_REFUSED = "credentials_refused"  #: The peer does not accept our credentials.
+    UNSUPPORTED = "unsupported"  #: The peer cannot take reciprocal codes, whosever they are.
     GONE = "gone"  #: The endpoint is gone for good, for every row.
 
 

@@ -94,7 +94,9 @@ def meaning_of(answer: Answer) -> SendAnswer:
     status, error = answer.status, refusal.error
     if answer.is_success:
         return SendAnswer(Meaning.ACCEPTED, f"HTTP {status}")
-    if refusal.refuses_credentials:
+    if error == protocol.UNSUPPORTED_GRANT_TYPE and status < 500:
+        meaning = Meaning.UNSUPPORTED
+    elif refusal.refuses_credentials:
         meaning = Meaning.CREDENTIALS_REFUSED
     elif refusal.may_pass or status in (404, 405) or status < 400:
         meaning = Meaning.RETRY

@@ -4,20 +4,28 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('reciprocal_oauth', '0013_reason_site_refuses'),
+        ("reciprocal_oauth", "0013_reason_site_refuses"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='peer',
-            name='authorization_parameters',
-            field=models.TextField(blank=True, help_text='What this peer wants to be told beside the usual when people are sent there, one NAME=VALUE a line: access_type=offline.', max_length=2000, verbose_name='extra authorization parameters'),
+            model_name="peer",
+            name="authorization_parameters",
+            field=models.TextField(
+                blank=True,
+                help_text="What this peer wants to be told beside the usual when people are sent there, one NAME=VALUE a line: access_type=offline.",
+                max_length=2000,
+                verbose_name="extra authorization parameters",
+            ),
         ),
         migrations.AddField(
-            model_name='peer',
-            name='revoke_replaced',
-            field=models.BooleanField(default=False, help_text='When a person connects again, have the peer revoke the token from before. Many sites end the whole connection with any of its tokens, and so the new one: leave this off unless you know that this peer does not.', verbose_name='revoke replaced tokens'),
+            model_name="peer",
+            name="revoke_replaced",
+            field=models.BooleanField(
+                default=False,
+                help_text="When a person connects again, have the peer revoke the token from before. Many sites end the whole connection with any of its tokens, and so the new one: leave this off unless you know that this peer does not.",
+                verbose_name="revoke replaced tokens",
+            ),
         ),
     ]

@@ -1,11 +1,13 @@
 """The other site, as an administrator configured it."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import scopes
@@ -28,6 +30,8 @@ from .peer_rules import (
 )
 from .reasons import Reason
 from .rows import Row, RowManager
+
+logger = logging.getLogger("reciprocal_oauth")
 
 #: What :attr:`Peer.bound_to` has to be looked at for.
 BOUND = frozenset({*PLACES, "client_id", "client_secret", "application", "application_id"})
@@ -196,7 +200,11 @@ class Peer(Row):
             "unless you know that this peer does not."
         ),
     )
-
+    #: When it said that it does not know the reciprocal grant (RFC 6749, section 5.2:
+    #: ``unsupported_grant_type``). Until it takes a code, nobody is asked about the reverse.
+    reverse_refused_at = models.DateTimeField(
+        _("does not support the reverse direction"), null=True, blank=True, editable=False
+    )
     #: While set, no row of either queue is worked on for this peer; they wait.
     paused_at = models.DateTimeField(_("paused"), null=True, blank=True, editable=False)
     paused_reason = models.CharField(
@@ -299,6 +307,26 @@ class Peer(Row):
     def reciprocal_limit(self) -> str:
         """The most that a reciprocal grant can give this peer here, today."""
         return scopes.without_openid(self.limit)
+
+    @property
+    def takes_reverse(self) -> bool:
+        """Whether it has not said that it cannot take reciprocal codes."""
+        return self.reverse_refused_at is None
+
+    def note_reverse(self, *, is_taken: bool) -> None:
+        """Note that the peer takes reciprocal codes, or has said that it does not know what they
+        are. Nothing waits for that: a link with such a peer works one way."""
+        wrong = Peer.objects.filter(pk=self.pk, reverse_refused_at__isnull=not is_taken)
+        if not wrong.update(reverse_refused_at=None if is_taken else timezone.now()):
+            return
+        self.refresh_from_db(fields=["reverse_refused_at"])
+        if not is_taken:
+            logger.warning(
+                "Peer %s does not support the reverse direction: links with it work one way, and "
+                "nobody is asked what it may do here. Once it does, test the connection.",
+                self.slug,
+                extra={"action": "reverse_refused"},
+            )
 
     @property
     def limit(self) -> str:

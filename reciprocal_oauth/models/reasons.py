@@ -34,6 +34,7 @@ class Reason(models.TextChoices):
     PEER_DISABLED = "peer_disabled", _("the other site was switched off by an administrator")
     GONE = "gone", _("the other site says that its endpoint is gone for good")
     STOPPED = "stopped", _("an administrator stopped the delivery")
+    NO_REVERSE = "no_reverse", _("the other site does not support the reverse direction")
     SITE_REFUSES = "site_refuses", _("the rules of this site do not allow it")
 
 
@@ -73,6 +74,7 @@ _SENTENCES: dict[str, str] = {
     Reason.PEER_DISABLED: gettext_noop("The people who run this site had switched off %(name)s."),
     Reason.GONE: gettext_noop("%(name)s no longer takes what this site sends."),
     Reason.STOPPED: gettext_noop("The people who run this site stopped it."),
+    Reason.NO_REVERSE: gettext_noop("%(name)s does not support the reverse direction."),
     Reason.SITE_REFUSES: gettext_noop(
         "This site does not allow your account to give %(name)s access."
     ),

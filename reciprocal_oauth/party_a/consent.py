@@ -35,6 +35,7 @@ def can_answer(link: Link) -> bool:
     return (
         link.is_active
         and link.peer.enabled
+        and link.peer.takes_reverse
         and link.outgoing_state == Link.Outgoing.ACTIVE
         and link.incoming_state
         in (Link.Incoming.OFFERED, Link.Incoming.DENIED, Link.Incoming.BROKEN)

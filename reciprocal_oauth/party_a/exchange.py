@@ -85,6 +85,8 @@ def _why_not(visit: AuthorizationRequest, offered: str) -> str:
     """Why the person need not be asked about ``offered``; empty: they are."""
     if not offered:
         return Link.Reason.NOTHING_LEFT
+    if not visit.peer.takes_reverse:
+        return Link.Reason.NO_REVERSE
     return "" if policy.allows_link(visit, offered) else Link.Reason.SITE_REFUSES
 
 

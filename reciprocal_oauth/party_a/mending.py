@@ -32,11 +32,19 @@ def mend_of(link: Link) -> Mend:
         return Mend.CONNECT
     if link.outgoing_state == Link.Outgoing.BROKEN:
         return _anew(link)
+    if link.incoming_state == Link.Incoming.BROKEN and works_one_way(link):
+        return Mend.NOTHING
     if link.incoming_state == Link.Incoming.BROKEN:
         return _mend_incoming(link)
     if link.outgoing_state == Link.Outgoing.WAITING and not is_being_redeemed(link):
         return _there(link) or Mend.REMOVE
     return Mend.NOTHING
+
+
+def works_one_way(link: Link) -> bool:
+    """Whether this is all that there can be: the peer cannot be given access here."""
+    is_reached = link.outgoing_state == Link.Outgoing.ACTIVE
+    return is_reached and not link.peer.takes_reverse and not link.has_lost_access_here
 
 
 def is_held_up(link: Link) -> bool:

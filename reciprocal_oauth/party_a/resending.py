@@ -31,6 +31,7 @@ _MAY_PASS = (
     Reason.GONE,
     Reason.PEER_DISABLED,
     Reason.USER_INACTIVE,
+    Reason.NO_REVERSE,  # Once it has shown that it does.
 )
 
 
@@ -44,6 +45,7 @@ def can_try_again(link: Link) -> bool:
     return (
         link.is_active
         and link.peer.enabled
+        and link.peer.takes_reverse
         and link.peer.paused_at is None
         and link.outgoing_state == Link.Outgoing.ACTIVE
         and link.incoming_state == Link.Incoming.BROKEN

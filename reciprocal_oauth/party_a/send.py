@@ -62,6 +62,8 @@ def given_up(item: OutboxItem, reason: str, error: str) -> None:
         return
     if item.kind != OutboxItem.Kind.HANDOVER:
         return
+    if reason == Reason.NO_REVERSE:
+        item.peer.note_reverse(is_taken=False)
     if item.link.generation == item.generation:
         lifecycle.break_incoming(item.link, reason, error)
 
@@ -171,6 +173,8 @@ def _record(link: Link, outcome: LinkEvent.Outcome, detail: str, sent_at: dateti
 def _outcome(link: Link, token: Secret, answer: SendAnswer) -> Outcome:
     match answer.meaning:
         case Meaning.ACCEPTED:
+            if not link.peer.takes_reverse:  # An administrator has had it tried again.
+                link.peer.note_reverse(is_taken=True)
             return Accepted(settings.CODE_LIFETIME_SECONDS + settings.REDEMPTION_WATCH_SECONDS)
         case Meaning.RETRY:
             return Retry(answer.detail, Reason.UNREACHABLE, answer.retry_after)
@@ -181,6 +185,8 @@ def _outcome(link: Link, token: Secret, answer: SendAnswer) -> Outcome:
                 return Dead(answer.detail, Reason.HANDOVER_REFUSED)
             # The next attempt carries the newer token, if it is still wanted.
             return Retry(answer.detail, Reason.HANDOVER_REFUSED)
+        case Meaning.UNSUPPORTED:
+            return Dead(answer.detail, Reason.NO_REVERSE)
         case Meaning.CREDENTIALS_REFUSED:
             return Dead(answer.detail, Reason.CREDENTIALS_REFUSED, pauses=link.peer)
         case Meaning.GONE:

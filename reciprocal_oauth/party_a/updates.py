@@ -50,7 +50,10 @@ def can_change(link: Link) -> bool:
     """Whether there is something to change. Not where the peer has lost its access here: a new code
     would give it some again, even to who takes more away. Allowing it again is a question of its
     own (:mod:`.consent`)."""
-    is_changeable = link.incoming_state in _CHANGEABLE and not link.has_lost_access_here
+    has_some = link.peer.takes_reverse or link.incoming_family is not None
+    is_changeable = (
+        link.incoming_state in _CHANGEABLE and has_some and not link.has_lost_access_here
+    )
     return link.is_active and is_changeable
 
 
@@ -121,7 +124,8 @@ def _limit(link: Link) -> str:
 
 def _can_deliver(link: Link) -> bool:
     """Whether we hold what a hand-over needs: an access token that tells the peer who it is for."""
-    return link.outgoing_state == Link.Outgoing.ACTIVE and link.peer.enabled
+    is_reachable = link.peer.enabled and link.peer.takes_reverse
+    return is_reachable and link.outgoing_state == Link.Outgoing.ACTIVE
 
 
 def keep_apart(link: Link, item: OutboxItem) -> None:

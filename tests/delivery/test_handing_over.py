@@ -140,7 +140,8 @@ def test_what_may_pass_is_tried_again(
 REFUSED = [
     (Reply.json(400, error="invalid_request"), Link.Reason.HANDOVER_REFUSED),
     (Reply.json(400, error="unauthorized_client"), Link.Reason.HANDOVER_REFUSED),
-    (Reply.json(400, error="unsupported_grant_type"), Link.Reason.HANDOVER_REFUSED),
+    (Reply.json(400, error="unsupported_grant_type"), Link.Reason.NO_REVERSE),
+    (Reply.json(401, error="unsupported_grant_type"), Link.Reason.NO_REVERSE),
     (Reply(403, b""), Link.Reason.HANDOVER_REFUSED),
     (Reply(410, b""), Link.Reason.GONE),
     (Reply(415, b""), Link.Reason.HANDOVER_REFUSED),

@@ -119,6 +119,8 @@ class Command(BaseCommand):
             self._warn(doubt)
         if "client_secret" in values and (doubt := doubt_about_secret(peer)):
             self._warn(doubt)
+        if {*pausing.CAUSES, "dialect"} & values.keys():
+            peer.note_reverse(is_taken=True)  # Until it says that it is not.
         if pausing.CAUSES & values.keys():
             if peer.paused_at is None:
                 access_there.ask_again(peer)
@@ -229,6 +231,7 @@ def _document(peer: Any, sheet: Sheet | None = None) -> dict[str, Any]:
         "client_secret_stored": bool(peer.client_secret),
         "paused_at": iso(peer.paused_at),
         "paused_reason": peer.paused_reason,
+        "reverse_refused_at": iso(peer.reverse_refused_at),
         "application_client_id": peer.application.client_id,
         "redirect_uris": peer.application.redirect_uris.split(),
         "active_links": peer.active_links,
@@ -252,6 +255,8 @@ def _row(peer: Any) -> tuple[str, ...]:
 
 def _state(peer: Peer) -> str:
     state = "enabled" if peer.enabled else "disabled"
+    if not peer.takes_reverse:
+        state += ", one way only"
     return f"{state}, paused ({peer.paused_reason})" if peer.paused_at else state
 
 
