@@ -4,6 +4,7 @@ import logging
 
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -76,18 +77,28 @@ class CallbackView(ProtectedPageMixin, View):
 
     @method_decorator(sensitive_variables())
     def get(self, request: HttpRequest, slug: str) -> HttpResponse:
-        query = take_query(request)
+        try:
+            query = take_query(request)
+        except SuspiciousOperation as unreadable:
+            logger.warning("A callback could not be read: %s", type(unreadable).__name__)
+            return _refuse(slug)
+        if not query.keys() - {same_site.AGAIN}:
+            # Where a refused answer leads to, or somebody has typed the address.
+            peer = get_object_or_404(Peer, slug=slug, enabled=True)
+            return render(
+                request, "reciprocal_oauth/callback_refused.html", {"peer": peer}, status=400
+            )
         if same_site.lacks_strict_session(request, query):
             # Before anything else: the first answer to a state spends it.
             return same_site.ask_again(query)
-        peer = get_object_or_404(Peer, slug=slug, enabled=True)
+        peer = Peer.objects.filter(slug=slug, enabled=True).first()
+        if peer is None:
+            return _refuse(slug)
         try:
             visit, is_first = callback.claim(query, peer=peer, request=request)
         except callback.StateRefused as refused:
             logger.warning("A callback for peer %s was refused: %s", peer.slug, refused)
-            return render(
-                request, "reciprocal_oauth/callback_refused.html", {"peer": peer}, status=400
-            )
+            return _refuse(slug)
         if is_first:
             try:
                 exchange(visit, callback.read(query, visit))
@@ -98,6 +109,12 @@ class CallbackView(ProtectedPageMixin, View):
                 visit.problem = failed.reason
                 tried_again(visit.save)(update_fields=["problem"])
         return SeeOther(returning.address(visit) or _page_after(visit))
+
+
+def _refuse(slug: str) -> HttpResponse:
+    """To the same address without code and state, where a page says that they were not taken: shown
+    here, it would keep them in the address bar and in the history of the browser."""
+    return SeeOther(reverse("reciprocal_oauth:callback", args=[slug]))
 
 
 def _page_after(visit: AuthorizationRequest) -> str:

@@ -1,7 +1,7 @@
 """Coming back from the peer: code and state are left behind at once, and told to nobody."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -65,6 +65,36 @@ def test_the_browser_ends_up_at_an_address_without_code_and_state(
     assert final.status_code == 200
     assert_left_behind(visit, response["Location"])
     assert_left_behind(visit, final.content.decode())
+
+
+@pytest.mark.threat("W5")
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"state": "made-up"}, 400),
+        ({"state": None}, 400),
+        ({"scope": ["play"] * 2_000}, 400),
+        ({"slug": "heating"}, 404),
+    ],
+    ids=["another state", "no state", "more than can be read", "a peer that is switched off"],
+)
+def test_a_refused_answer_does_not_stay_in_the_address_bar(
+    browser: Client,
+    peer: Peer,
+    make_peer: Callable[..., Peer],
+    fake_peer: FakePeer,
+    changes: dict[str, Any],
+    status: int,
+) -> None:
+    make_peer("heating", enabled=False)
+    visit = begin(browser)
+
+    page = visit.come_back(**changes)
+
+    assert page.status_code == status
+    assert page.wsgi_request.get_full_path().endswith("/callback/")
+    assert_left_behind(visit, page.wsgi_request.get_full_path())
+    assert fake_peer.requests == []
 
 
 @pytest.mark.threat("W5")

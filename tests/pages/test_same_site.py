@@ -100,8 +100,10 @@ def test_the_answer_is_asked_for_once_more_and_never_a_third_time(
 ) -> None:
     stranger = Client()
 
-    refused = follow(stranger, begin(browser).come_back(browser=stranger))
+    led_on = follow(stranger, begin(browser).come_back(browser=stranger))
 
+    assert led_on["Location"] == "/connections/music/callback/"
+    refused = stranger.get(led_on["Location"])
     assert refused.status_code == 400
     assert fake_peer.requests == []
 

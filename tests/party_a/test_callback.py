@@ -107,7 +107,7 @@ def test_a_state_that_comes_twice_is_refused_although_one_is_right(
 def test_a_browser_that_began_nothing_is_refused(
     browser: Client, peer: Peer, assert_refused: Callable[[Any], None], parameters: dict[str, str]
 ) -> None:
-    assert_refused(browser.get(CALLBACK, parameters))
+    assert_refused(browser.get(CALLBACK, parameters, follow=True))
 
 
 @pytest.mark.threat("L5")

@@ -35,12 +35,13 @@ class Visit:
 
     def come_back(self, browser: Client | None = None, slug: str = "", **changes: Any) -> Any:
         """Open the callback with a good answer; keyword arguments replace its parameters, ``None``
-        leaves one out, a list repeats it."""
+        leaves one out, a list repeats it. Where the answer is refused: the page that says so, to
+        which the browser is led."""
         answer = {"code": CODE_OF_B, "state": self.asked["state"], **changes}
-        return (browser or self.browser).get(
-            f"/connections/{slug or self.slug}/callback/",
-            {name: value for name, value in answer.items() if value is not None},
-        )
+        browser, path = browser or self.browser, f"/connections/{slug or self.slug}/callback/"
+        response: Any = browser.get(path, {k: v for k, v in answer.items() if v is not None})
+        is_refused = response.status_code == 303 and response["Location"] == path
+        return browser.get(path) if is_refused else response
 
 
 def begin(browser: Client, slug: str = "music") -> Visit:
