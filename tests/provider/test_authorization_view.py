@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 from django.test import Client
-from django.urls import include, path
+from django.urls import NoReverseMatch, include, path, reverse
 from oauth2_provider.models import (
     get_access_token_model,
     get_application_model,
@@ -17,6 +17,7 @@ from pytest_django import Settings
 
 from reciprocal_oauth.models import Link, Peer
 
+from ..conftest import PEER_SECRET, basic, post_form
 from .authorization import address, allow, ask, code_in, error_in, exchange, log_in
 
 pytestmark = pytest.mark.django_db
@@ -133,6 +134,30 @@ def test_a_view_of_the_site_that_leaves_the_question_out_gets_nothing_for_a_peer
         assert error_in(response["Location"]) == "consent_required"
     assert not get_grant_model().objects.exists()
     assert get_access_token_model().objects.count() == 1
+
+
+@pytest.mark.rfc("9126", "4")
+@pytest.mark.threat("L16", "F10")
+def test_nor_does_a_request_that_was_pushed_before_skip_it(
+    browser: Client, application: Any
+) -> None:
+    try:
+        par = reverse("oauth2_provider:pushed-authorization-request")
+    except NoReverseMatch:
+        pytest.skip("This release of django-oauth-toolkit takes no pushed requests.")
+    log_in(browser, application)
+    parameters = dict(parse_qsl(urlsplit(address(application, approval_prompt="auto")).query))
+    headers = basic(application.client_id, PEER_SECRET)
+    pushed = post_form(Client(), parameters, headers, par).json()
+
+    page = browser.get(
+        "/o/authorize/",
+        {"client_id": application.client_id, "request_uri": pushed["request_uri"]},
+    )
+
+    assert page.status_code == 200
+    assert "Control what is playing" in page.content.decode()
+    assert not get_grant_model().objects.exists()
 
 
 @pytest.mark.threat("L16")
