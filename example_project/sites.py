@@ -157,7 +157,8 @@ class Site:
             "--redirect-uri": f"{other.url}/connections/{role.slug}/callback/",
         }
         # With a space between them, a secret that begins with a hyphen would be taken for a flag.
-        return [f"{flag}={value}" for flag, value in flags.items()]
+        # On a database that is kept, the other site may have moved to another port.
+        return ["--accept-changes", *(f"{flag}={value}" for flag, value in flags.items())]
 
     # The process
 

@@ -1,7 +1,6 @@
 """Dialects and dispatchers by name. Only this module imports code by a name, and only by one that
 stands in the code or in the settings, never by one that a row of the database holds."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -99,6 +98,5 @@ def _problem_of(found: object, base: str) -> str:
         return "is not a class"
     if not issubclass(found, import_string(base)):
         return f"is not derived from {base}"
-    if inspect.isabstract(found):
-        return f"does not implement: {', '.join(sorted(found.__abstractmethods__))}"
-    return ""
+    missing = getattr(found, "__abstractmethods__", ())
+    return f"does not implement: {', '.join(sorted(missing))}" if missing else ""

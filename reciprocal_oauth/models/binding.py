@@ -47,7 +47,7 @@ def is_for_tokens(bound_to: str, peer: "Peer") -> bool:
     return is_bound(bound_to, peer, peer.token_endpoint, peer.handover_endpoint)
 
 
-class BindingField(models.TextField):  # type: ignore[type-arg]
+class BindingField(models.TextField):
     """Holds for whom the secret in the same row is. A new row is bound as its peer."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -55,7 +55,7 @@ class BindingField(models.TextField):  # type: ignore[type-arg]
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str:
         if add and not getattr(model_instance, self.attname):
-            peer = getattr(model_instance, "peer", model_instance)
+            peer: Any = getattr(model_instance, "peer", model_instance)
             setattr(model_instance, self.attname, peer.binding)
         bound_to: str = getattr(model_instance, self.attname)
         return bound_to
