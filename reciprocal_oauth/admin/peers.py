@@ -268,7 +268,8 @@ def _explain_one_way(peer: Peer) -> str:
         "reciprocal code on %(date)s. Links with it work one way, and nobody is asked what it may "
         "do here. Once it does, test the connection."
     )
-    return text % {"peer": peer, "date": date_format(peer.reverse_refused_at, "DATE_FORMAT")}
+    since = peer.reverse_refused_at
+    return text % {"peer": peer, "date": date_format(since, "DATE_FORMAT") if since else ""}
 
 
 def _explain_pause(peer: Peer) -> str:

@@ -91,8 +91,9 @@ class CallbackView(ProtectedPageMixin, View):
         if same_site.lacks_strict_session(request, query):
             # Before anything else: the first answer to a state spends it.
             return same_site.ask_again(query)
-        peer = Peer.objects.filter(slug=slug, enabled=True).first()
-        if peer is None:
+        try:
+            peer = Peer.objects.get(slug=slug, enabled=True)
+        except Peer.DoesNotExist:
             return _refuse(slug)
         try:
             visit, is_first = callback.claim(query, peer=peer, request=request)
