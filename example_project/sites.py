@@ -158,7 +158,8 @@ class Site:
         }
         # With a space between them, a secret that begins with a hyphen would be taken for a flag.
         # On a database that is kept, the other site may have moved to another port.
-        return ["--accept-changes", *(f"{flag}={value}" for flag, value in flags.items())]
+        switches = ("--accept-changes", "--sends-iss")
+        return [*switches, *(f"{flag}={value}" for flag, value in flags.items())]
 
     # The process
 
