@@ -293,7 +293,4 @@ def test_a_failed_attempt_to_connect_again_leaves_the_working_link_alone(
 
     connect(browser)
 
-    after = Link.objects.values().get()
-    assert after.pop("access_token").reveal() == before.pop("access_token").reveal()
-    assert after.pop("refresh_token").reveal() == before.pop("refresh_token").reveal()
-    assert after == before
+    assert Link.objects.values().get() == before
