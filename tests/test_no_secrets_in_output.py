@@ -38,9 +38,8 @@ def secrets(
     reciprocal_code: Callable[..., str],
 ) -> dict[str, str]:
     """Everything that must stay secret, each in a row that holds it."""
-    Link.objects.filter(pk=link_as_a.pk).update(
-        access_token=Secret(ACCESS_THERE), refresh_token=Secret(REFRESH_THERE)
-    )
+    link_as_a.access_token, link_as_a.refresh_token = Secret(ACCESS_THERE), Secret(REFRESH_THERE)
+    link_as_a.save()
     minted = reciprocal_code(link=link_as_a)
     lifecycle.queue_revocation(Link.objects.get(pk=link_as_a.pk))
     assert hand_over(code=CODE, access_token=token_of_a.raw).status_code == 200
@@ -220,7 +219,9 @@ def test_no_command_prints_a_secret(
     fake_peer.answers["/token/"] = fake_peer.answers["/revoke/"] = _echo
     call_command("reciprocal_deliver", stdout=io.StringIO())
     assert fake_peer.requests
-    Peer.objects.update(client_secret=Secret(OUR_SECRET))
+    peer = Peer.objects.get()
+    peer.client_secret = Secret(OUR_SECRET)
+    peer.save()
     secrets["our credentials there"] = basic("us-at-music", OUR_SECRET)["Authorization"].split()[1]
     out = io.StringIO()
 
