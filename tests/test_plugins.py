@@ -99,5 +99,5 @@ def test_only_one_module_imports_code_by_a_name() -> None:
         if any(name in file.read_text() for name in by_name)
     }
 
-    # The checks read the settings of the site.
-    assert found == {"plugins.py", "checks/of_site.py"}
+    # The checks import what the settings of the site name, and no row.
+    assert {name for name in found if not name.startswith("checks/")} == {"plugins.py"}
