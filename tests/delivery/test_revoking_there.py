@@ -155,7 +155,8 @@ def test_it_is_sent_although_the_user_is_deleted_by_then(ended: Link, fake_peer:
 def test_a_token_that_the_peer_gives_again_to_the_next_connection_is_not_revoked_late(
     refresh_token: str | None, link_as_a: Link, browser: Client, fake_peer: FakePeer
 ) -> None:
-    Link.objects.update(refresh_token=refresh_token or "")
+    link_as_a.refresh_token = Secret(refresh_token or "")
+    link_as_a.save()
     lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_there=True)
     fake_peer.answers["/revoke/"] = [Reply(503, b""), Reply()]
     worker.drain()
