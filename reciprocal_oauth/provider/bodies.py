@@ -40,7 +40,9 @@ def check_type(request: HttpRequest) -> None:
 
     :raises HandoverRefused: ``invalid_request``: a multipart body that is long, or has files.
     """
-    if request.content_type != "multipart/form-data" or hasattr(request, "_post"):
+    if request.method != "POST" or request.content_type != "multipart/form-data":
+        return  # Django reads no other body.
+    if hasattr(request, "_post"):
         return  # Where a middleware has read it, nothing is left to refuse.
     if _length(request) > protocol.MAX_BODY_LENGTH:
         raise HandoverRefused(protocol.INVALID_REQUEST, "the body is a long multipart one")
