@@ -24,7 +24,6 @@ from ..party_a.visits import call_api, connect, fill_in, link_both_ways
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.draft("Reciprocal Authorization Code"),
     pytest.mark.rfc("6749", "5.2"),
     pytest.mark.threat("T42"),
 ]
@@ -49,6 +48,7 @@ def link(browser: Client, peer: Peer, fake_peer: FakePeer) -> Link:
     return Link.objects.get()
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 def test_the_link_works_one_way_and_says_so(browser: Client, link: Link) -> None:
     assert (link.incoming_reason, link.outgoing_state) == ("no_reverse", "active")
     for path in ("/connections/", f"/connections/links/{link.pk}/"):
@@ -61,6 +61,7 @@ def test_the_link_works_one_way_and_says_so(browser: Client, link: Link) -> None
         assert f"/connections/links/{link.pk}/retry/" not in page
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 def test_nothing_is_sent_again_and_nobody_is_asked(
     browser: Client, link: Link, fake_peer: FakePeer
 ) -> None:
@@ -124,6 +125,7 @@ def test_the_test_of_the_connection_says_the_same(
     assert SAYS in browser.get("/connections/").content.decode()
 
 
+@pytest.mark.draft("Reciprocal Authorization Code")
 def test_once_it_does_the_person_may_try_again(
     browser: Client, link: Link, fake_peer: FakePeer
 ) -> None:

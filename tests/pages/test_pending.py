@@ -27,7 +27,6 @@ from ..party_a.visits import call_api, connect, fill_in, link_both_ways, redeem
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.draft("Authorization Update Flow"),
     pytest.mark.threat("S40"),
 ]
 
@@ -73,6 +72,7 @@ def api(browser: Client, settings: Settings) -> Callable[[Link], dict[str, Any]]
     return read
 
 
+@pytest.mark.draft("Authorization Update Flow")
 def test_a_narrowing_that_was_given_up_is_not_said_to_stop_what_works(
     browser: Client, change: Callable[..., Any], api: Callable[..., Any]
 ) -> None:
@@ -98,6 +98,7 @@ def test_a_narrowing_that_was_given_up_is_not_said_to_stop_what_works(
     assert answer["flow"]["is_change"] is True
 
 
+@pytest.mark.draft("Authorization Update Flow")
 def test_a_widening_that_was_given_up_adds_nothing_and_takes_nothing_away(
     browser: Client, change: Callable[..., Any], api: Callable[..., Any]
 ) -> None:
@@ -121,6 +122,7 @@ def test_a_widening_that_was_given_up_adds_nothing_and_takes_nothing_away(
     )
 
 
+@pytest.mark.draft("Authorization Update Flow")
 def test_a_change_that_is_on_its_way_leaves_what_works(
     browser: Client, change: Callable[..., Any], api: Callable[..., Any]
 ) -> None:
