@@ -22,7 +22,7 @@ class _SecretOfRow(DeferredAttribute):
     field: "EncryptedField"
 
     def __get__(self, instance: models.Model | None, cls: Any = None) -> Any:
-        value = super().__get__(instance, cls)  # type: ignore[misc]
+        value = super().__get__(instance, cls)
         if not isinstance(value, Secret) or instance is None or value.place is not None:
             return value
         bound = value.at(self.field.place_in(instance))
