@@ -133,7 +133,7 @@ class Site:
         return [
             ["migrate", "--verbosity=0"],
             ["create_demo_users"],
-            ["reciprocal_peer", "add", self.other.role.slug, *self._peer_flags()],
+            ["reciprocal_peer", "add", self.role.other.slug, *self._peer_flags()],
         ]
 
     def _peer_flags(self) -> list[str]:
