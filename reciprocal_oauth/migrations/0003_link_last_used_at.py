@@ -4,16 +4,15 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+
     dependencies = [
-        ("reciprocal_oauth", "0002_delivery"),
+        ('reciprocal_oauth', '0002_delivery'),
     ]
 
     operations = [
         migrations.AddField(
-            model_name="link",
-            name="last_used_at",
-            field=models.DateTimeField(
-                blank=True, editable=False, null=True, verbose_name="last used by the peer"
-            ),
+            model_name='link',
+            name='last_used_at',
+            field=models.DateTimeField(blank=True, editable=False, null=True, verbose_name='last used by the peer'),
         ),
     ]

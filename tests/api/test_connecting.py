@@ -287,7 +287,8 @@ def test_another_browser_is_sent_nowhere(
 
     response = come_back(Api(victim), url)
 
-    assert response.status_code == 400
+    assert (response.status_code, response["Location"]) == (303, "/connections/music/callback/")
+    assert victim.get(response["Location"]).status_code == 400
     assert fake_peer.to("/token/") == []
 
 

@@ -20,6 +20,6 @@ def bind(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reciprocal_oauth", "0011_bound_to")]
+    dependencies = [("reciprocal_oauth", "0004_peers_as_they_are")]
 
     operations = [migrations.RunPython(bind, migrations.RunPython.noop, elidable=True)]
