@@ -43,7 +43,7 @@ class Secret:
         the secret is assigned to a row; ``None`` until then.
     """
 
-    __slots__ = ("_ciphertext", "_plain", "place")
+    __slots__ = ("_ciphertext", "_origin", "_plain", "place")
 
     def __init__(
         self,
@@ -56,6 +56,8 @@ class Secret:
             raise TypeError("Secret takes a plain text or a ciphertext.")
         self._plain = plain
         self._ciphertext = ciphertext
+        #: The ciphertext that it was moved here from.
+        self._origin: str | None = None
         self.place = place
 
     def reveal(self) -> str:
@@ -81,14 +83,14 @@ class Secret:
         return self._ciphertext
 
     def is_stored_as(self, other: "Secret | None") -> bool:
-        """Whether this is what was read or stored as ``other``, and not the same text once more."""
+        """Whether this is what was read or stored as ``other``, perhaps moved to another place
+        since, and not the same text once more."""
         if self is other:
             return True
-        return (
-            other is not None
-            and self._ciphertext is not None
-            and self._ciphertext == other._ciphertext
-        )
+        if other is None:
+            return False
+        mine, theirs = ({each._ciphertext, each._origin} for each in (self, other))
+        return bool((mine & theirs) - {None})
 
     def at(self, place: Place) -> "Secret":
         """The same secret in ``place``.
@@ -100,9 +102,11 @@ class Secret:
         if self.place is None and self._ciphertext is not None:
             return Secret(ciphertext=self._ciphertext, place=place)
         try:
-            return Secret(self.reveal(), place=place)
+            moved = Secret(self.reveal(), place=place)
         except DecryptionError:
             return self
+        moved._origin = self._ciphertext or self._origin
+        return moved
 
     def __bool__(self) -> bool:
         return self._plain != ""

@@ -122,6 +122,26 @@ def test_code_that_saves_another_address_needs_it_too(
     assert elsewhere.url not in getattr(peer, place)
 
 
+@pytest.mark.threat("X50", "X120")
+@pytest.mark.parametrize("read_from", ["the same row", "another copy of the row"])
+def test_the_stored_secret_is_not_entered_anew_by_assigning_it_again(
+    peer: Peer, elsewhere: FakePeer, read_from: str
+) -> None:
+    """As a form or a serializer does with what was left as it was. Under another short name the
+    secret is encrypted anew, which makes it no other secret."""
+    found = Peer.objects.get()
+    found.slug = "another-name"
+    source = found if read_from == "the same row" else Peer.objects.get()
+    found.client_secret = source.client_secret
+    found.token_endpoint = f"{elsewhere.url}/token/"
+
+    with pytest.raises(ValidationError, match="Enter the secret again"):
+        found.save()
+
+    peer_test.run(Peer.objects.get())
+    assert seen_by(elsewhere) == ""
+
+
 @pytest.mark.threat("X50")
 def test_another_client_id_needs_it_too(peer: Peer) -> None:
     peer.client_id = "somebody-else"
