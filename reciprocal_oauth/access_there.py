@@ -359,7 +359,7 @@ def is_in_use(item: OutboxItem) -> bool:
         return False  # The person is gone.
     own = Link.objects.filter(
         peer=item.peer_id, user=item.link.user_id, status=Link.Status.ACTIVE
-    ).only("peer", "access_token", "refresh_token")
+    ).only("user", "peer", "bound_to", "access_token", "refresh_token")
     # Each encryption gives another text, so they are read one by one.
     return any(
         _is_same(stored, item.token)

@@ -18,7 +18,7 @@ class InboxItem(QueueItem):
     link = models.ForeignKey(Link, on_delete=models.CASCADE, related_name="inbox")
     code_hash = models.CharField(max_length=64, editable=False)
     #: Encrypted until the row ends; then empty.
-    code = EncryptedField(owner=("peer", "code_hash", "bound_to"), blank=True, default="")
+    code = EncryptedField(owner=("peer", "link", "code_hash", "bound_to"), blank=True, default="")
 
     class Meta(QueueItem.Meta):
         verbose_name = _("incoming hand-over")

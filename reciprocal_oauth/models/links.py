@@ -73,10 +73,10 @@ class Link(Row):
     #: For whom the two tokens are: they are sent to nobody else.
     bound_to = BindingField()
     access_token = EncryptedField(
-        _("access token"), owner=("id", "peer", "bound_to"), blank=True, default=""
+        _("access token"), owner=("id", "user", "peer", "bound_to"), blank=True, default=""
     )
     refresh_token = EncryptedField(
-        _("refresh token"), owner=("id", "peer", "bound_to"), blank=True, default=""
+        _("refresh token"), owner=("id", "user", "peer", "bound_to"), blank=True, default=""
     )
     outgoing_scope = models.TextField(_("scope we hold there"), blank=True)
     access_token_expires_at = models.DateTimeField(_("access token expires"), null=True, blank=True)

@@ -13,7 +13,7 @@ from django.db.models import Model, TextField, Value
 from pytest_django import Settings
 
 from reciprocal_oauth.exceptions import DecryptionError
-from reciprocal_oauth.models import Link, OutboxItem, Peer
+from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.secret import PREFIX, UNBOUND_PREFIX, Secret
 
 
@@ -194,6 +194,38 @@ class TestMoved:
         with pytest.raises(DecryptionError, match="another row or column"):
             Link.objects.get(pk=link_as_a.pk).access_token.reveal()
 
+    @pytest.mark.threat("X8", "X121")
+    def test_with_its_row_to_another_person_it_is_read_no_more(
+        self, link_as_a: Link, other_user: Any
+    ) -> None:
+        Link.objects.filter(pk=link_as_a.pk).update(user=other_user)
+
+        with pytest.raises(DecryptionError, match="another row or column"):
+            Link.objects.get(pk=link_as_a.pk).access_token.reveal()
+
+    def test_a_link_that_is_saved_for_another_person_keeps_its_tokens(
+        self, link_as_a: Link, other_user: Any
+    ) -> None:
+        link_as_a.user = other_user
+        link_as_a.save()
+
+        assert Link.objects.get().access_token.reveal() == "token-of-the-peer"
+        assert Link.objects.get().refresh_token.reveal() == "refresh-of-the-peer"
+
+    @pytest.mark.threat("X8", "X121")
+    def test_a_code_is_not_redeemed_for_the_link_of_another_person(
+        self, link_as_a: Link, other: Link
+    ) -> None:
+        InboxItem.objects.create(
+            peer=link_as_a.peer, link=link_as_a, code=Secret("of-one"), code_hash="1"
+        )
+        assert InboxItem.objects.get().code.reveal() == "of-one"
+
+        InboxItem.objects.update(link=other)
+
+        with pytest.raises(DecryptionError, match="another row or column"):
+            InboxItem.objects.get().code.reveal()
+
     @pytest.mark.threat("X8")
     def test_a_peer_is_not_sent_the_client_secret_of_another(self, peer: Peer, other: Link) -> None:
         self._copy("client_secret", peer, "client_secret", pk=other.peer_id)
@@ -257,7 +289,7 @@ class TestMoved:
 
     def test_the_places_stay_the_same_from_release_to_release(self, link_as_a: Link) -> None:
         """With another name of a model or field, what is stored could no longer be read."""
-        key = (link_as_a.pk, link_as_a.peer_id, link_as_a.bound_to)
+        key = (link_as_a.pk, link_as_a.user_id, link_as_a.peer_id, link_as_a.bound_to)
         assert link_as_a.access_token.place == ("reciprocal_oauth.link.access_token", *key)
         assert link_as_a.refresh_token.place == ("reciprocal_oauth.link.refresh_token", *key)
         assert link_as_a.peer.client_secret.place == (
