@@ -6,6 +6,7 @@ the session as a whole, and lose what the others wrote; its key changes when the
 again. Cookies are set one by one.
 """
 
+import re
 import secrets
 from typing import Any
 
@@ -22,6 +23,9 @@ from ..models.ledger import hash_of
 from ..secret import Secret
 
 PREFIX = "reciprocal_visit_"
+#: Names that can be taken back. Another host of the same domain may have set others that begin so:
+#: Django reads what is no name of a cookie, and fails to write it.
+_NAME = re.compile(rf"{PREFIX}[0-9A-Za-z]+")
 #: Visits that one browser may have under way; older ones are forgotten. Each costs 85 bytes of
 #: the browser's requests for as long as AUTHORIZATION_REQUEST_LIFETIME_SECONDS.
 MAX_VISITS = 10
@@ -37,7 +41,7 @@ def new_key() -> Secret:
 def give(request: HttpRequest, response: HttpResponseBase, state_hash: str, key: Secret) -> None:
     """Let ``response`` set the cookie of the visit with this state, and take back those of the
     oldest visits beyond :data:`MAX_VISITS`."""
-    older = {name: key for name, key in request.COOKIES.items() if name.startswith(PREFIX)}
+    older = {name: key for name, key in request.COOKIES.items() if _NAME.fullmatch(name)}
     for name in sorted(older, key=older.__getitem__)[: -(MAX_VISITS - 1)]:
         response.delete_cookie(name, **_reach())
     response.set_cookie(

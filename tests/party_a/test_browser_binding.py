@@ -206,3 +206,19 @@ def test_what_a_browser_sends_under_the_names_of_our_cookies_breaks_nothing(
 
     assert connect(browser).status_code == 303
     assert len(visit_cookies(browser)) <= 10
+
+
+@pytest.mark.threat("L121")
+@pytest.mark.parametrize("name", ["[{}]", "{}@", "@{}", "(x){}"])
+def test_cookies_that_another_host_of_the_domain_has_set_do_not_keep_a_person_from_connecting(
+    browser: Client, peer: Peer, name: str
+) -> None:
+    """What Django reads, but refuses to write, is let alone."""
+    session = browser.cookies["sessionid"].value
+    foreign = [COOKIES + name.format(number) for number in range(12)]
+    cookies = "; ".join([f"sessionid={session}", *(f"{each}=0" for each in foreign)])
+
+    response = Client(headers={"cookie": cookies}).post("/connections/music/connect/")
+
+    assert response.status_code == 303
+    assert not set(foreign) & set(response.cookies)
