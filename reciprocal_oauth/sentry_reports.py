@@ -117,14 +117,14 @@ def _take_variables(frames: Frames, *, everywhere: bool) -> None:
 
 def _serves_secrets(url: str | None) -> bool:
     """Whether one of the libraries' views serves ``url``, or one derived from theirs; or whether
-    nothing says what was asked for."""
+    nothing says so: a middleware may have chosen other URLs for the request (``urlconf``)."""
     if not url:
         return True
     path = unquote(urlsplit(url).path)
     try:
         view: Any = resolve("/" + path.removeprefix(get_script_prefix())).func
     except Resolver404:
-        return False
+        return True
     classes = (getattr(view, "view_class", None), getattr(view, "cls", None))
     owners = [each for each in classes if each] + [type(getattr(view, "model_admin", None))]
     bases = [base.__module__ for owner in owners for base in owner.__mro__]

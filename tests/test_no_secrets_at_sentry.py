@@ -184,6 +184,35 @@ def test_a_fault_of_the_token_endpoint(
     assert_clean(sent, token_of_a.raw, basic("music-here", PEER_SECRET)["Authorization"])
 
 
+def tenant_in_path(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """A middleware of a site that has its tenants in the path: no URL leads to what was sent."""
+
+    def middleware(request: HttpRequest) -> Any:
+        request.path_info = request.path_info.removeprefix("/tenant")
+        return get_response(request)
+
+    return middleware
+
+
+@pytest.mark.threat("X122")
+def test_an_address_that_a_middleware_has_rewritten(
+    token_of_a: Any, sent: Sent, fail_in: Fail, settings: Settings
+) -> None:
+    settings.MIDDLEWARE = [f"{__name__}.tenant_in_path", *settings.MIDDLEWARE]
+    fail_in("reciprocal_oauth.party_b.receive.hash_of")
+    body = {
+        "grant_type": GRANT_TYPE,
+        "code": CODE,
+        "client_id": "music-here",
+        "client_secret": PEER_SECRET,
+        "access_token": token_of_a.raw,
+    }
+
+    assert over_wsgi("POST", "/tenant/o/token/", urlencode(body)).startswith("500")
+
+    assert_clean(sent, token_of_a.raw)
+
+
 @pytest.mark.parametrize("options", [{}, {"send_default_pii": True}, {"event_scrubber": None}])
 def test_whatever_else_the_site_has_sent(
     options: dict[str, Any], token_of_a: Any, fail_in: Fail
