@@ -31,6 +31,9 @@ BATCH_ROWS = 500
 #: Rows of one link that are over, and of one kind, that are kept at most.
 MAX_OVER_OF_LINK = 500
 _OVER = Q(state__in=(QueueItem.State.DONE, QueueItem.State.CANCELLED))
+#: Codes that a peer handed over have no second chance either once they were given up: they are no
+#: longer kept, and the peer may send as many as ``HANDOVERS_PER_MINUTE`` that it then refuses.
+_RECEIVED_OVER = _OVER | Q(state=QueueItem.State.DEAD)
 #: Codes that were never redeemed: no replay has to be noticed of them.
 _DEAD = Q(state=ReciprocalCode.State.DEAD)
 #: Added to the life of a visit to a peer: its answer may still be worked on, and the person may
@@ -51,7 +54,7 @@ def prunable() -> dict[str, QuerySet[Any]]:
     lifetime = timedelta(seconds=settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS)
     return {
         "outbox": OutboxItem.objects.filter(finished | _beyond(OutboxItem, _OVER)),
-        "inbox": InboxItem.objects.filter(finished | _beyond(InboxItem, _OVER)),
+        "inbox": InboxItem.objects.filter(finished | _beyond(InboxItem, _RECEIVED_OVER)),
         "codes": ReciprocalCode.objects.filter(code | _beyond(ReciprocalCode, _DEAD)),
         "authorization_requests": AuthorizationRequest.objects.filter(
             created_at__lt=now - lifetime - VISIT_MARGIN

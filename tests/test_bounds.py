@@ -228,6 +228,28 @@ def test_what_is_over_goes_early_where_a_link_has_very_much_of_it(
     assert oldest.created_at == now - timedelta(seconds=MAX_OVER_OF_LINK - 1)
 
 
+@pytest.mark.threat("B120")
+def test_codes_that_a_peer_sends_only_to_refuse_them_go_early_as_well(link_as_a: Link) -> None:
+    now = timezone.now()
+    InboxItem.objects.bulk_create(
+        InboxItem(
+            peer=link_as_a.peer,
+            link=link_as_a,
+            code_hash=str(number),
+            state=state,
+            created_at=now - timedelta(seconds=number),
+            finished_at=now,
+        )
+        for number, state in enumerate(
+            [InboxItem.State.DONE, InboxItem.State.DEAD] * MAX_OVER_OF_LINK
+        )
+    )
+
+    call_command("reciprocal_prune", verbosity=0)
+
+    assert InboxItem.objects.count() == MAX_OVER_OF_LINK
+
+
 def test_a_redeemed_code_stays_however_many_came_after(link_as_a: Link, settings: Settings) -> None:
     now = timezone.now()
     states = [ReciprocalCode.State.REDEEMED] + [ReciprocalCode.State.DEAD] * MAX_OVER_OF_LINK
