@@ -55,8 +55,9 @@ _MEANINGS = {
     413: "The body is too large.",
     415: "Only JSON is read.",
     429: "Too many requests: `Retry-After` says for how many seconds.",
+    503: "The database is too busy: `Retry-After` says for how many seconds.",
 }
-_ALWAYS = (401, 403, 406, 429)
+_ALWAYS = (401, 403, 406, 429, 503)
 _WITH_BODY = (400, 413, 415)
 
 

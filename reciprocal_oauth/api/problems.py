@@ -14,6 +14,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.db import DatabaseError
 from django.http import Http404
 from django.utils.translation import gettext_lazy as _
 from rest_framework import status
@@ -21,6 +22,8 @@ from rest_framework.exceptions import APIException, ErrorDetail, NotFound, Valid
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
+
+from ..transactions import wants_another_try
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -63,11 +66,26 @@ class BodyTooLarge(APIException):
     default_code = "too_large"
 
 
+class Busy(APIException):
+    """503: the database still asks to try again, after that was done a few times."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = _(
+        "Too much happened here at the same time, so what you wanted was not done. Wait a few "
+        "seconds, then look at your connections and try again."
+    )
+    default_code = "busy"
+    #: Seconds, for ``Retry-After``.
+    wait = 5
+
+
 def as_problem(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to ``error``; ``None`` for what is no answer of ours but a fault of the server."""
     if isinstance(error, Http404):
         # Django's own text names the model, in English.
         error = NotFound(_("There is no such thing, or it is not yours."))
+    elif isinstance(error, DatabaseError) and wants_another_try(error):
+        error = Busy()
     response = exception_handler(error, context)
     if response is not None:
         response.data = _problem(error, response)

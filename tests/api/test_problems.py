@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from reciprocal_oauth.api.views import ApiView
 from reciprocal_oauth.models import Link, Peer
 
+from ..failing_database import fails
 from .conftest import Api, problem
 
 
@@ -196,6 +197,17 @@ def test_times_and_errors_have_the_form_that_the_schema_says(
 
     assert datetime.fromisoformat(created) == link.created_at
     assert [error["field"] for error in refused.said["errors"]] == [""]
+
+
+@pytest.mark.threat("R71")
+def test_a_database_that_is_too_busy_is_no_error_of_the_server(api: Api, link: Link) -> None:
+    with fails("UPDATE", "reciprocal_oauth_link", times=100) as failed:
+        response = api.delete(f"/links/{link.pk}/")
+
+    assert len(failed) == 4
+    assert problem(response) == (503, "busy")
+    assert response["Retry-After"] == "5"
+    assert Link.objects.get().is_active
 
 
 @pytest.mark.threat("A7")
