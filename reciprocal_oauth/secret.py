@@ -216,7 +216,8 @@ def _read(fernet: MultiFernet, ciphertext: str, place: Place | None) -> str:
 def _digest_of(place: Place) -> bytes:
     # Inside of what Fernet authenticates, it binds as well as associated data would (Fernet takes
     # none), and any configured key still reads it.
-    text = ":".join(map(str, place))
+    # No database stores NUL in a text, so the parts cannot be shifted against each other.
+    text = "\0".join(map(str, place))
     return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
 
 
