@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, Min, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
@@ -30,6 +30,9 @@ from .transactions import atomic, tried_again
 BATCH_ROWS = 500
 #: Rows of one link that are over, and of one kind, that are kept at most.
 MAX_OVER_OF_LINK = 500
+#: Links with more rows than they may keep that one run looks at, the fullest first. The next run
+#: goes on with others.
+MAX_FULL_LINKS = 100
 _OVER = Q(state__in=(QueueItem.State.DONE, QueueItem.State.CANCELLED))
 #: Codes that a peer handed over have no second chance either once they were given up: they are no
 #: longer kept, and the peer may send as many as ``HANDOVERS_PER_MINUTE`` that it then refuses.
@@ -53,9 +56,9 @@ def prunable() -> dict[str, QuerySet[Any]]:
     ended = Q(status=Link.Status.ENDED, ended_at__lt=_before(now, settings.RETENTION_HISTORY_DAYS))
     lifetime = timedelta(seconds=settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS)
     return {
-        "outbox": OutboxItem.objects.filter(finished | _beyond(OutboxItem, _OVER)),
-        "inbox": InboxItem.objects.filter(finished | _beyond(InboxItem, _RECEIVED_OVER)),
-        "codes": ReciprocalCode.objects.filter(code | _beyond(ReciprocalCode, _DEAD)),
+        "outbox": OutboxItem.objects.filter(finished | _over_of_full_link(OutboxItem, _OVER)),
+        "inbox": InboxItem.objects.filter(finished | _over_of_full_link(InboxItem, _RECEIVED_OVER)),
+        "codes": ReciprocalCode.objects.filter(code | _over_of_full_link(ReciprocalCode, _DEAD)),
         "authorization_requests": AuthorizationRequest.objects.filter(
             created_at__lt=now - lifetime - VISIT_MARGIN
         ),
@@ -151,17 +154,30 @@ def _old_event(now: datetime) -> Q:
 
 def _old_of_active_link(now: datetime) -> Q:
     """Lines that are long over, without those that a page shows."""
-    others = LinkEvent.objects.filter(link=OuterRef("link")).order_by("-at", "-id")
-    shown_since = Subquery(others.values("at")[SHOWN_OF_LINK - 1 : SHOWN_OF_LINK])
     before = _before(now, settings.RETENTION_HISTORY_DAYS)
-    return Q(at__lt=before, link__status=Link.Status.ACTIVE) & Q(at__lt=shown_since)
+    lines = LinkEvent.objects.filter(link__status=Link.Status.ACTIVE)
+    return Q(at__lt=before) & _beyond(lines, keep=SHOWN_OF_LINK, time="at", before=before)
 
 
-def _beyond(model: type[Model], over: Q) -> Q:
-    """The oldest rows that are ``over``, where a link has more than ``MAX_OVER_OF_LINK``."""
-    others = model._base_manager.filter(over, link=OuterRef("link")).order_by("-created_at")
-    kept_since = Subquery(others.values("created_at")[MAX_OVER_OF_LINK - 1 : MAX_OVER_OF_LINK])
-    return over & Q(created_at__lt=kept_since)
+def _over_of_full_link(model: type[Model], over: Q) -> Q:
+    rows = model._base_manager.filter(over)
+    return over & _beyond(rows, keep=MAX_OVER_OF_LINK, time="created_at", before=timezone.now())
+
+
+def _beyond(rows: QuerySet[Any], *, keep: int, time: str, before: datetime) -> Q:
+    """The oldest of ``rows`` where a link has more than ``keep`` of them, some from ``before``.
+
+    The links are found by one query and their limits by one each: a subquery in the condition would
+    be asked for every row, and read all rows of its link each time.
+    """
+    found = rows.order_by().values("link").annotate(count=Count("pk"), oldest=Min(time))
+    full = found.filter(count__gt=keep, oldest__lt=before).order_by("-count")
+    beyond = Q(pk__in=[])
+    for link in full.values_list("link", flat=True)[:MAX_FULL_LINKS]:
+        newest_first = rows.filter(link=link).order_by(f"-{time}").values_list(time, flat=True)
+        if kept_since := newest_first[keep - 1 : keep].first():
+            beyond |= Q(link=link, **{f"{time}__lt": kept_since})
+    return beyond
 
 
 def _any_of_link(model: type[Model], condition: Q) -> Exists:
