@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
@@ -14,6 +15,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.rfc("6749", "3.2")]
 ENDPOINTS = ["token", "revoke_token", "introspect", "device-authorization", "register"]
 
 
+# Both answers in one second: ``Expires`` is one of the headers.
+@time_machine.travel("2026-01-01T12:00:00Z", tick=False)
 @pytest.mark.parametrize("debug", [False, True])
 @pytest.mark.parametrize("append_slash", [False, True])
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
