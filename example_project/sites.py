@@ -157,8 +157,9 @@ class Site:
             "--redirect-uri": f"{other.url}/connections/{role.slug}/callback/",
         }
         # With a space between them, a secret that begins with a hyphen would be taken for a flag.
-        # On a database that is kept, the other site may have moved to another port.
-        switches = ("--accept-changes", "--sends-iss")
+        # On a database that is kept, the other site may have moved to another port. A revocation
+        # at django-oauth-toolkit ends the tokens of one connection, and no newer ones.
+        switches = ("--accept-changes", "--sends-iss", "--revoke-replaced")
         return [*switches, *(f"{flag}={value}" for flag, value in flags.items())]
 
     # The process
