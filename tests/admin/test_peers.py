@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_permission_codename
 from django.test import Client
 from oauth2_provider.models import get_application_model
 
@@ -261,9 +262,8 @@ def test_nobody_takes_over_a_client_without_the_permission_to_change_it(
 def test_whoever_may_change_applications_chooses_one(
     staff: Callable[..., Client], application: Any
 ) -> None:
-    response = staff("add_peer", "change_application").post(
-        admin_url(Peer, "add"), filled_in(application)
-    )
+    change = get_permission_codename("change", application._meta)
+    response = staff("add_peer", change).post(admin_url(Peer, "add"), filled_in(application))
 
     assert response.status_code == 302
     assert Peer.objects.exists()
