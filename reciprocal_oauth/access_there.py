@@ -200,7 +200,7 @@ def _refresh(link: Link, owner: str, not_this: Secret | None, lease_ends: float)
             return None
         return _keep(link, used, dialect_of(link.peer).refresh(link.peer, used), lease_ends)
     except PeerRefused as error:
-        # Said to a worker that was held up, it is no news of the token that is stored by now.
+        # A slow worker may hear this after another one has stored a newer token.
         still = Q(refresh_token=used, refresh_lease_owner=owner)
         pause = _pause_after(link, error)
         if pause is not None:
