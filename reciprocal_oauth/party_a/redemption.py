@@ -190,12 +190,16 @@ def _replayed(entry: ReciprocalCode) -> None:
         logger.warning("A redeemed reciprocal code of link %s was sent again", link.pk)
         if is_first:  # Whoever goes on sending it fills no history.
             record(link, Step.F, party=Party.A, outcome=LinkEvent.Outcome.FAILED, detail=REPLAY)
-        current = entry.generation == link.generation and link.incoming_family == entry.token_family
-        if not link.is_active or not current:
+        if not link.is_active or link.incoming_family != entry.token_family:
             return
-        link.incoming_state = Link.Incoming.GRANTED
+        # With a revoked family it would look as if somebody here had taken the access away, which
+        # stops the code of a newer decision (noticing.was_taken_away).
         link.incoming_family = None
         link.linked_at = None
+        if entry.generation != link.generation:
+            link.save()
+            return
+        link.incoming_state = Link.Incoming.GRANTED
         link.save()
         item = queue_handover(link)
         replayed = link.codes.filter(generation=entry.generation, replays__gt=0)

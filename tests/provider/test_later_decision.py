@@ -246,6 +246,26 @@ def test_a_replayed_code_is_still_followed_by_a_new_one(
     assert redeem(fake_peer.to("/token/")[-1].form["code"]).status_code == 200
 
 
+@pytest.mark.rfc("6749", "4.1.2")
+@pytest.mark.threat("C7")
+def test_a_code_that_is_replayed_after_a_change_does_not_stop_the_change(
+    tokens: Tokens, broken: list[tuple[str, str]], fake_peer: FakePeer, redeem: Post
+) -> None:
+    """The peer lost the answer to its redemption and sends the code again. Meanwhile the person has
+    changed the link."""
+    code = fake_peer.to("/token/")[-1].form["code"]
+    change_while_the_peer_is(DOWN, fake_peer)
+
+    assert redeem(code).status_code == 400
+    assert_token_is_dead(tokens.raw)
+    call_command("reciprocal_prune")
+    come_up_again(fake_peer)
+
+    assert broken == []
+    assert redeem(fake_peer.to("/token/")[-1].form["code"]).json()["scope"] == "profile"
+    assert Link.objects.get().is_two_way
+
+
 def test_the_access_of_another_account_stops_nothing(
     tokens: Tokens, fake_peer: FakePeer, browser: Client, application: Any
 ) -> None:
