@@ -138,7 +138,11 @@ def _read_request(connection: socket.socket) -> bytes:
     for line in head.lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):
             length = int(line.partition(b":")[2])
-    while len(body) < length and (more := connection.recv(65536)):
+    is_chunked = b"\ntransfer-encoding: chunked" in head.lower()
+    while len(body) < length or (is_chunked and not body.endswith(b"0\r\n\r\n")):
+        # Hanging up on what is still being sent would reset the connection, answer and all.
+        if not (more := connection.recv(65536)):
+            break
         body += more
     return head + b"\r\n\r\n" + body
 
