@@ -202,7 +202,8 @@ class SilentServer:
         self.connected = 0
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._held: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     @property
     def port(self) -> int:
@@ -217,6 +218,10 @@ class SilentServer:
             pass
 
     def stop(self) -> None:
+        # Closing alone does not wake the thread. It would go on waiting at this file descriptor,
+        # and take a connection to whatever gets the number next.
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
         for each in (self._socket, *self._held):
             each.close()
 
