@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,6 +23,15 @@ def run(*arguments: str, **options: Any) -> str:
     out = io.StringIO()
     call_command("reciprocal_deliver", *arguments, stdout=out, **options)
     return out.getvalue()
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises, also where a shell has started the tests in the background, with that
+    ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def wait_for_revocation(link: Link, **values: Any) -> OutboxItem:
@@ -157,6 +167,7 @@ class TestTheLoop:
         finally:
             over.set()
 
+    @pytest.mark.usefixtures("interruptible")
     def test_a_second_signal_ends_at_once(self, link_as_a: Link, fake_peer: FakePeer) -> None:
         """What the first one leaves to be finished may take a while."""
         wait_for_revocation(link_as_a)
