@@ -179,7 +179,8 @@ def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
 
 @tried_again
 def _replayed(entry: ReciprocalCode) -> None:
-    """Revoke what the code was redeemed for; the consent still stands, so send a new code."""
+    """Revoke what the code was redeemed for (RFC 6749, section 4.1.2). The consent still stands, so
+    send a new code; where the person has decided again since, that decision has its own."""
     with atomic():
         link = lifecycle.lock(entry.link_id)
         code = ReciprocalCode.objects.filter(pk=entry.pk)
