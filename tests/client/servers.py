@@ -46,6 +46,8 @@ class RawServer:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def stop(self) -> None:
+        # Closing alone does not wake the thread on Linux. It would wait on, at a file descriptor
+        # that the next socket of this process gets, and take the connections of that one.
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
@@ -140,7 +142,8 @@ def _read_request(connection: socket.socket) -> bytes:
             length = int(line.partition(b":")[2])
     is_chunked = b"\ntransfer-encoding: chunked" in head.lower()
     while len(body) < length or (is_chunked and not body.endswith(b"0\r\n\r\n")):
-        # Hanging up on what is still being sent would reset the connection, answer and all.
+        # If the server closes while the client still sends, the connection is reset, and the client
+        # may lose the answer.
         if not (more := connection.recv(65536)):
             break
         body += more

@@ -2,10 +2,8 @@
 
 import ast
 import os
-import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -22,6 +20,7 @@ from reciprocal_oauth.delivery.outcomes import Done, Outcome
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer, Reason
 from reciprocal_oauth.party_a import consent
 
+from ..client.servers import RawServer, answering, serving
 from ..fakes import FakePeer
 from .conftest import ScriptedStep
 
@@ -195,42 +194,12 @@ def test_a_task_begins_nothing_more_after_a_while(
 # A broker that is away
 
 
-class SilentServer:
-    """Takes connections and says nothing."""
-
-    def __init__(self) -> None:
-        self.connected = 0
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._held: list[socket.socket] = []
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._thread.start()
-
-    @property
-    def port(self) -> int:
-        return self._socket.getsockname()[1]
-
-    def _accept(self) -> None:
-        try:
-            while True:
-                self._held.append(self._socket.accept()[0])
-                self.connected += 1
-        except OSError:
-            pass
-
-    def stop(self) -> None:
-        # Closing alone does not wake the thread. It would go on waiting at this file descriptor,
-        # and take a connection to whatever gets the number next.
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        for each in (self._socket, *self._held):
-            each.close()
-
-
 @pytest.fixture
-def silent() -> Iterator[SilentServer]:
-    server = SilentServer()
-    yield server
-    server.stop()
+def silent() -> Iterator[RawServer]:
+    """A broker that takes connections and never answers: the server waits for the end of an HTTP
+    request, which no client of a broker sends."""
+    with serving(answering()) as server:
+        yield server
 
 
 @pytest.fixture(params=["amqp", "redis"])
@@ -264,7 +233,7 @@ def test_a_broker_that_refuses_connections_stops_no_request(
 def test_a_broker_that_does_not_answer_holds_up_one_request_and_not_the_next(
     app: Any,
     kind_of_broker: str,
-    silent: SilentServer,
+    silent: RawServer,
     link_as_a: Link,
     make_row: MakeRow,
     monkeypatch: pytest.MonkeyPatch,
@@ -279,13 +248,13 @@ def test_a_broker_that_does_not_answer_holds_up_one_request_and_not_the_next(
     make_row(link=link_as_a)
 
     get_dispatcher().wake(link_as_a)
-    tried = silent.connected
+    tried = silent.connections
     get_dispatcher().wake(link_as_a)
-    assert 1 <= silent.connected == tried
+    assert 1 <= silent.connections == tried
 
     get_dispatcher()._rests_until = 0.0  # type: ignore[attr-defined]
     get_dispatcher().wake(link_as_a)
-    assert silent.connected > tried
+    assert silent.connections > tried
 
 
 @pytest.mark.threat("R19")
