@@ -27,8 +27,7 @@ def run(*arguments: str, **options: Any) -> str:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Ctrl-C raises, also where a shell has started the tests in the background, with that
-    ignored."""
+    """SIGINT raises KeyboardInterrupt. In the background of a shell, Python leaves it ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
