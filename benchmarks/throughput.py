@@ -79,8 +79,8 @@ def measure(links: int, workers: int, database: str, data: Path) -> None:
 
 def _take(party_b: Site, crowd: Sequence[Person]) -> None:
     """Party B takes one code for each person."""
+    from reciprocal_oauth.core.protocol import GRANT_TYPE
     from reciprocal_oauth.models import InboxItem
-    from reciprocal_oauth.protocol import GRANT_TYPE
 
     client_id, secret = party_b.other.client_id, party_b.other.client_secret
 

@@ -45,9 +45,9 @@ from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauth2_provider.views import TokenView as DOTTokenView
 from oauthlib.oauth2 import WebApplicationClient
 
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.models.links import key_of_family
-from reciprocal_oauth.protocol import GRANT_TYPE
 from reciprocal_oauth.provider import client_secrets
 from reciprocal_oauth.secret import Secret
 from tests.conftest import PEER_SECRET, basic, post_form

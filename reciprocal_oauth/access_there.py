@@ -22,6 +22,15 @@ from django.utils import timezone
 from . import lifecycle
 from .client.token_endpoint import TokenAnswer
 from .conf import settings
+from .core.database import (
+    atomic,
+    release_connections,
+    require_no_transaction,
+    saved_at_last,
+    tried_again,
+)
+from .core.protocol import INVALID_GRANT
+from .core.retry_policy import RetryPolicy
 from .dialects import dialect_of
 from .exceptions import (
     DecryptionError,
@@ -32,16 +41,7 @@ from .exceptions import (
 )
 from .models import Link, OutboxItem, Peer
 from .models.binding import is_for_tokens
-from .protocol import INVALID_GRANT
-from .retry import RetryPolicy
 from .secret import Secret
-from .transactions import (
-    atomic,
-    release_connections,
-    require_no_transaction,
-    saved_at_last,
-    tried_again,
-)
 
 logger = logging.getLogger("reciprocal_oauth")
 

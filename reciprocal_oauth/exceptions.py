@@ -27,7 +27,7 @@ from collections.abc import Mapping, Sequence
 
 from django.core.exceptions import ImproperlyConfigured
 
-from .protocol import INVALID_CLIENT, SERVER_ERROR, TEMPORARILY_UNAVAILABLE
+from .core.protocol import INVALID_CLIENT, SERVER_ERROR, TEMPORARILY_UNAVAILABLE
 
 
 class ReciprocalError(Exception):

@@ -10,11 +10,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from . import access_here, signals
+from .core.database import atomic, tried_again
 from .models import InboxItem, Link, LinkEvent, OutboxItem, Step
 from .models.binding import is_bound
 from .models.events import record
 from .secret import Secret
-from .transactions import atomic, tried_again
 
 Reason = Link.Reason
 

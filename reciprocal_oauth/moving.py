@@ -12,9 +12,9 @@ from django.db.models import Count
 from oauth2_provider.models import get_application_model
 
 from . import access_here, lifecycle
+from .core.database import on_commit
 from .models import Link, Peer
 from .models.binding import Move, in_words, is_for_tokens
-from .transactions import on_commit
 
 logger = logging.getLogger("reciprocal_oauth.peers")
 

@@ -20,9 +20,9 @@ from django.db.models import Q, QuerySet
 from oauth2_provider.models import get_refresh_token_model
 
 from . import access_here, lifecycle
+from .core.database import atomic, log_exception, on_commit, tried_again
 from .models import Link
 from .models.reasons import LOST_HERE
-from .transactions import atomic, log_exception, on_commit, tried_again
 
 logger = logging.getLogger("reciprocal_oauth")
 

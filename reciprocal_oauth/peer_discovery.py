@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 from django.utils.translation import gettext as _
 
 from .client.discovery import Metadata, discover, issuer_in
+from .core.peer_urls import is_endpoint
 from .exceptions import NoMetadata
 from .models import Peer
 from .models.peer_rules import ENDPOINTS
-from .urls_of_peers import is_endpoint
 
 
 def find(address: str) -> Metadata:

@@ -21,10 +21,10 @@ from django.views.decorators.debug import sensitive_variables
 
 from .client import addresses, token_endpoint
 from .client.discovery import Metadata, discover
+from .core.peer_urls import is_endpoint
+from .core.protocol import GRANT_TYPE, INVALID_CLIENT, INVALID_GRANT, UNSUPPORTED_GRANT_TYPE
 from .exceptions import DecryptionError, PeerError, PeerRefused, TLSFailed
 from .models import Peer
-from .protocol import GRANT_TYPE, INVALID_CLIENT, INVALID_GRANT, UNSUPPORTED_GRANT_TYPE
-from .urls_of_peers import is_endpoint
 
 #: The dialect whose hand-over is a form with the grant type's URN.
 _DRAFT = "ietf"

@@ -14,12 +14,12 @@ from django.views.decorators.debug import sensitive_variables
 from oauth2_provider.generators import generate_client_secret
 from oauth2_provider.models import get_application_model
 
-from . import scopes, site_address
 from .compat import oauth2_settings
 from .conf import settings
+from .core import scopes, site_address
+from .core.database import atomic, tried_again
 from .models import Link, Peer
 from .secret import Secret
-from .transactions import atomic, tried_again
 
 
 @dataclass(frozen=True)

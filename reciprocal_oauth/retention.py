@@ -14,6 +14,7 @@ from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
 from .conf import settings
+from .core.database import atomic, tried_again
 from .models import (
     AuthorizationRequest,
     InboxItem,
@@ -24,7 +25,6 @@ from .models import (
     ReciprocalCode,
 )
 from .models.events import SHOWN_OF_LINK
-from .transactions import atomic, tried_again
 
 #: Rows that one transaction deletes: it is over in milliseconds, and SQLite takes 999 parameters.
 BATCH_ROWS = 500

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.dispatch import Signal
 
-from .transactions import on_commit
+from .core.database import on_commit
 
 logger = logging.getLogger("reciprocal_oauth")
 

@@ -15,10 +15,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from . import access_there, lifecycle
+from .core.database import atomic, tried_again
 from .exceptions import DecryptionError, NotLinked, ReciprocalError
 from .models import Link
 from .models.links import SUBJECT
-from .transactions import atomic, tried_again
 
 #: A peer that has used its access within this time has it, whatever our own came to.
 IDLE_AFTER = timedelta(hours=12)

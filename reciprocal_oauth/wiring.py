@@ -12,24 +12,16 @@ from django.core.signals import request_finished, request_started
 from django.db.models.signals import post_save, pre_delete
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
-from . import (
-    lifecycle,
-    log_filter,
-    moving,
-    noticing,
-    plugins,
-    sentry_reports,
-    signals,
-    superseded,
-)
+from . import lifecycle, log_filter, moving, noticing, sentry_reports, signals, superseded
 from .conf import settings
+from .core import plugins
+from .core.database import log_exception, on_commit, request_begins, request_ends
+from .core.retry_policy import RetryPolicy
 from .delivery import dispatchers, worker
 from .models import InboxItem, Link, OutboxItem, Peer
 from .party_a import send
 from .party_b import redeem
 from .provider import composition
-from .retry import RetryPolicy
-from .transactions import log_exception, on_commit, request_begins, request_ends
 
 logger = logging.getLogger("reciprocal_oauth")
 

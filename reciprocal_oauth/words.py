@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from . import access_here, scopes
+from . import access_here
+from .core import scopes
 from .models import InboxItem, Link
 from .models.inbox import newest_code
 from .models.reasons import LOST_HERE, for_people

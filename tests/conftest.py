@@ -24,11 +24,11 @@ from oauth2_provider.models import (
 )
 from pytest_django import Settings
 
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import AuthorizationRequest, InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.models.binding import binding_of
 from reciprocal_oauth.models.links import KEY_UNKNOWN
 from reciprocal_oauth.party_b.opening import open_link
-from reciprocal_oauth.protocol import GRANT_TYPE
 from reciprocal_oauth.provider import client_secrets
 from reciprocal_oauth.secret import Secret
 

@@ -25,8 +25,8 @@ from pytest_django import Settings
 
 import reciprocal_oauth
 from reciprocal_oauth import sentry_reports
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import Link, Peer
-from reciprocal_oauth.protocol import GRANT_TYPE
 
 from .conftest import OUR_SECRET, PEER_SECRET, basic
 from .fakes import FakePeer, token_response

@@ -15,8 +15,8 @@ from django.test import Client
 from django.urls import reverse
 
 from reciprocal_oauth import peer_test
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import Peer
-from reciprocal_oauth.protocol import GRANT_TYPE
 from tests.conftest import OUR_SECRET
 from tests.fakes import FakePeer, Received, Reply, token_response
 

@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
-from reciprocal_oauth import plugins
+from reciprocal_oauth.core import plugins
 from reciprocal_oauth.dialects import Dialect, dialect_of, dialects
 from reciprocal_oauth.dialects.ietf import IETFDialect
 from reciprocal_oauth.models import Peer

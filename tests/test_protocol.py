@@ -2,7 +2,7 @@
 
 import pytest
 
-from reciprocal_oauth import protocol
+from reciprocal_oauth.core import protocol
 
 
 @pytest.mark.draft("IANA Considerations")

@@ -57,7 +57,7 @@ def test_the_helpers_have_the_documented_arguments() -> None:
     "module",
     [
         "reciprocal_oauth",
-        "reciprocal_oauth.protocol",
+        "reciprocal_oauth.core.protocol",
         "reciprocal_oauth.exceptions",
         "reciprocal_oauth.conf",
         "reciprocal_oauth.signals",

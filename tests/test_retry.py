@@ -4,7 +4,7 @@ import pytest
 from pytest_django import Settings
 
 from reciprocal_oauth.conf import settings as app_settings
-from reciprocal_oauth.retry import RetryPolicy
+from reciprocal_oauth.core.retry_policy import RetryPolicy
 
 A_DAY = 24 * 3600
 HOUR = 3600

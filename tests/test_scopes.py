@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reciprocal_oauth import scopes
+from reciprocal_oauth.core import scopes
 from reciprocal_oauth.words import in_scope_words
 
 TABLE: list[tuple[Any, list[str] | None]] = [

@@ -12,8 +12,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from reciprocal_oauth import transactions
 from reciprocal_oauth.access_there import fresh_access_token
+from reciprocal_oauth.core import database
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.party_a import consent
@@ -29,7 +29,7 @@ LINKS, OUTBOX = Link._meta.db_table, OutboxItem._meta.db_table
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transactions, "_rest", lambda seconds: None)
+    monkeypatch.setattr(database, "_rest", lambda seconds: None)
 
 
 class TestTryAgain:
@@ -151,9 +151,9 @@ class TestTryAgain:
         second = make_peer("second")
         met, tries = threading.Barrier(2, timeout=30), list[int]()
 
-        @transactions.tried_again
+        @database.tried_again
         def work(order: list[Any]) -> None:
-            with transactions.atomic():
+            with database.atomic():
                 Peer.objects.select_for_update().get(pk=order[0])
                 tries.append(threading.get_ident())
                 if tries.count(threading.get_ident()) == 1:

@@ -9,7 +9,8 @@ from django.forms.utils import ErrorDict
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from .. import plugins, registration
+from .. import registration
+from ..core import plugins
 from ..models import Peer
 from ..secret import Secret
 from .peer_moves import MovingForm

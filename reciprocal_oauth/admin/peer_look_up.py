@@ -15,10 +15,10 @@ from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from .. import peer_discovery
+from ..core.database import outside_transactions
+from ..core.peer_urls import is_endpoint
 from ..exceptions import NoMetadata, PeerError
 from ..models.peer_rules import ENDPOINTS
-from ..transactions import outside_transactions
-from ..urls_of_peers import is_endpoint
 from .peer_form import LookedUpForm, NewPeerForm
 
 _BUTTON = "_look_up"

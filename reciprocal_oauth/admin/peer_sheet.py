@@ -16,7 +16,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 from oauth2_provider.models import get_application_model
 
-from .. import registration, site_address
+from .. import registration
+from ..core import site_address
 from ..error_reports import holding_secrets
 from ..models import Peer
 from ..secret import Secret

@@ -11,7 +11,7 @@ from django.urls import path
 from django.utils.translation import gettext
 
 from .. import peer_test
-from ..transactions import outside_transactions
+from ..core.database import outside_transactions
 
 
 class PeerTestMixin(admin.ModelAdmin):

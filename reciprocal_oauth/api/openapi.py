@@ -17,8 +17,8 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
-from .. import scopes
 from ..conf import settings
+from ..core import scopes
 from ..models import Link
 from .pagination import MAX_PAGE_SIZE
 from .permissions import scope_for

@@ -23,7 +23,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
-from ..transactions import wants_another_try
+from ..core.database import wants_another_try
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -10,7 +10,8 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import ISO_8601, serializers
 from rest_framework.reverse import reverse
 
-from .. import diagram, scopes
+from .. import diagram
+from ..core import scopes
 from ..models import Link, Party, Peer, Step
 from ..models.reasons import Reason
 from ..party_a import consent, returning, updates

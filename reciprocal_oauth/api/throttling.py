@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import SimpleRateThrottle
 
-from ..throttle import Throttle
+from ..core.throttle import Throttle
 
 READING, CHANGING, CONNECTING = "reciprocal-read", "reciprocal-write", "reciprocal-connect"
 DEFAULT_RATES = {READING: "120/min", CHANGING: "30/min", CONNECTING: "10/min"}

@@ -16,8 +16,9 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import access_here, lifecycle, scopes
+from .. import access_here, lifecycle
 from ..conf import settings
+from ..core import scopes
 from ..error_reports import holding_secrets
 from ..models import Link, Peer
 from ..models.inbox import with_newest_code

@@ -14,9 +14,10 @@ from django.core.cache.backends.dummy import DummyCache
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
-from .. import plugins, secret
+from .. import secret
 from ..check_ids import Id
 from ..conf import Settings, settings
+from ..core import plugins
 from ..setting_types import expected_of
 
 #: Settings with a check of their own.

@@ -11,7 +11,7 @@ from django.db import router
 
 from ..check_ids import Id
 from ..compat import oauth2_settings
-from ..transactions import database
+from ..core.database import database
 
 
 def require_toolkit() -> None:

@@ -8,8 +8,8 @@ from concurrent.futures import Future
 from typing import Any
 
 from ..conf import settings
+from ..core.networks import is_allowed
 from ..exceptions import AddressRefused, PeerUnreachable
-from ..networks import is_allowed
 from . import failures
 
 #: Most names that are looked up at once. A look-up that hangs keeps its thread for as long as the

@@ -20,8 +20,8 @@ except ImportError:
     HttpVersion = None
 
 from ..conf import settings
+from ..core.peer_urls import is_loopback_host
 from ..exceptions import AddressRefused
-from ..urls_of_peers import is_loopback_host
 from . import racing
 from .addresses import resolve
 

@@ -17,9 +17,9 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from ..conf import settings
+from ..core.peer_urls import url_problem
+from ..core.protocol import GRANT_TYPE, OPENID
 from ..exceptions import AddressRefused, BadAnswer, NoMetadata, PeerError
-from ..protocol import GRANT_TYPE, OPENID
-from ..urls_of_peers import url_problem
 from . import http
 
 _WELL_KNOWN = "/.well-known/"

@@ -27,6 +27,8 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from .. import __version__
 from ..conf import settings
+from ..core.database import release_connections
+from ..core.peer_urls import url_problem
 from ..exceptions import (
     AddressRefused,
     BadAnswer,
@@ -34,8 +36,6 @@ from ..exceptions import (
     ReciprocalError,
     TLSFailed,
 )
-from ..transactions import release_connections
-from ..urls_of_peers import url_problem
 from . import failures
 from .capped import CappedBody
 from .connection import PinnedHTTPPool, PinnedHTTPSPool

@@ -18,12 +18,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from .. import scopes
+from ..core import scopes
+from ..core.peer_urls import origin_of
+from ..core.protocol import MAX_TOKEN_LENGTH, RECIPROCAL
 from ..exceptions import AddressRefused, BadAnswer, PeerRefused
 from ..models import Peer
-from ..protocol import MAX_TOKEN_LENGTH, RECIPROCAL
 from ..secret import Secret
-from ..urls_of_peers import origin_of
 from . import http, retry_after
 
 logger = logging.getLogger("reciprocal_oauth.client")

@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 from ..conf import settings
+from ..core.plugins import dispatcher_class
 from ..models import Link
-from ..plugins import dispatcher_class
 from . import worker
 from .engine import Engine
 

@@ -11,8 +11,8 @@ from django.db import connections
 from django.utils import timezone
 
 from ..conf import settings
+from ..core.database import is_pooled, log_exception
 from ..models import QueueItem
-from ..transactions import is_pooled, log_exception
 from . import worker
 from .queue import Look
 

@@ -7,9 +7,9 @@ from typing import Any
 from django.utils import timezone
 
 from .. import access_there, signals
+from ..core.database import atomic, tried_again
 from ..exceptions import DecryptionError, PeerRefused
 from ..models import Peer, Reason
-from ..transactions import atomic, tried_again
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 

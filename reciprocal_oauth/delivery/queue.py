@@ -25,9 +25,9 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from ..conf import settings
+from ..core.database import atomic, database, tried_again
 from ..exceptions import LeaseLost
 from ..models import ClaimGate, InboxItem, OutboxItem, Peer, QueueItem
-from ..transactions import atomic, database, tried_again
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 

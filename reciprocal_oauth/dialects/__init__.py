@@ -1,11 +1,11 @@
 """How families of peers speak the hand-over on the wire: one class per dialect, one file each.
 
-The core knows none by name; ``Peer.dialect`` names it, see :mod:`reciprocal_oauth.plugins`.
+The core knows none by name; ``Peer.dialect`` names it, see :mod:`reciprocal_oauth.core.plugins`.
 """
 
+from ..core.plugins import dialect_class
+from ..core.plugins import dialects as dialect_names
 from ..models import Peer
-from ..plugins import dialect_class
-from ..plugins import dialects as dialect_names
 from .base import Dialect
 
 __all__ = ["Dialect", "dialect_of", "dialects"]

@@ -15,7 +15,7 @@ from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, RawPostDataException
 from django.http.multipartparser import MultiPartParserError
 
-from .. import protocol
+from ..core import protocol
 from ..exceptions import HandoverRefused
 from ..secret import Secret
 from .base import Handover

@@ -16,10 +16,10 @@ from collections.abc import Mapping
 
 from django.http import HttpRequest, HttpResponse
 
-from .. import protocol
 from ..client import token_endpoint
 from ..client.http import Answer
 from ..client.token_endpoint import TokenAnswer
+from ..core import protocol
 from ..exceptions import HandoverRefused
 from ..models import Peer
 from ..secret import Secret

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
-from ..urls_of_peers import origin_of
+from ..core.peer_urls import origin_of
 from .peer_rules import ENDPOINTS
 
 if TYPE_CHECKING:

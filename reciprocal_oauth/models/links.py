@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from .. import scopes
+from ..core import scopes
 from .binding import BindingField, is_bound
 from .fields import EncryptedField
 from .peers import Peer

@@ -8,10 +8,10 @@ from django.contrib.auth.hashers import check_password
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
-from .. import networks, plugins, scopes
 from ..conf import settings
-from ..protocol import OWN_AUTHORIZATION_PARAMETERS
-from ..urls_of_peers import address_problem, url_problem
+from ..core import networks, plugins, scopes
+from ..core.peer_urls import address_problem, url_problem
+from ..core.protocol import OWN_AUTHORIZATION_PARAMETERS
 
 #: The fields that hold a URL at the peer, with an example of each.
 ENDPOINTS: Mapping[str, str] = {

@@ -10,11 +10,11 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .. import scopes
 from ..compat import APPLICATION_MODEL
-from ..protocol import OPENID, OWN_AUTHORIZATION_PARAMETERS
+from ..core import scopes
+from ..core.database import atomic
+from ..core.protocol import OPENID, OWN_AUTHORIZATION_PARAMETERS
 from ..secret import Secret
-from ..transactions import atomic
 from .binding import PLACES, BindingField, Move, binding_of, in_words, is_bound, moves_between
 from .fields import EncryptedField
 from .peer_rules import (

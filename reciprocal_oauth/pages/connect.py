@@ -13,14 +13,14 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
 from django.views.generic import View
 
-from .. import site_address
 from ..compat import login_not_required
+from ..core import site_address
+from ..core.database import outside_transactions, tried_again
 from ..error_reports import take_query
 from ..exceptions import AuthorizationFailed
 from ..models import AuthorizationRequest, Peer
 from ..party_a import authorization, callback, consent, returning
 from ..party_a.exchange import exchange
-from ..transactions import outside_transactions, tried_again
 from . import same_site
 from .protection import ProtectedPageMixin
 

@@ -14,7 +14,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
-from ..transactions import outside_transactions, wants_another_try
+from ..core.database import outside_transactions, wants_another_try
 
 logger = logging.getLogger("reciprocal_oauth.pages")
 

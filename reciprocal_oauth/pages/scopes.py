@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from .. import scopes
+from ..core import scopes
 from ..party_a import updates
 from ..words import in_scope_words
 from .choosing import ChoosingView

@@ -15,12 +15,12 @@ from django.views.decorators.debug import sensitive_variables
 from oauthlib.common import generate_token
 from oauthlib.oauth2 import WebApplicationClient
 
-from .. import scopes, site_address
+from ..core import scopes, site_address
+from ..core.database import tried_again
+from ..core.protocol import OPENID, OWN_AUTHORIZATION_PARAMETERS
 from ..models import AuthorizationRequest, Peer
 from ..models.ledger import hash_of
-from ..protocol import OPENID, OWN_AUTHORIZATION_PARAMETERS
 from ..secret import Secret
-from ..transactions import tried_again
 from . import visit_cookies
 
 #: Visits of one person to one peer that are kept; the oldest go when more begin.

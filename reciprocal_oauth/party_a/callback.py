@@ -13,12 +13,12 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from ..conf import settings
+from ..core.database import tried_again
+from ..core.protocol import MAX_CODE_LENGTH, RECIPROCAL
 from ..exceptions import AuthorizationFailed
 from ..models import AuthorizationRequest, Peer
 from ..models.ledger import hash_of
-from ..protocol import MAX_CODE_LENGTH, RECIPROCAL
 from ..secret import Secret
-from ..transactions import tried_again
 from . import visit_cookies
 
 Problem = AuthorizationRequest.Problem

@@ -11,12 +11,13 @@ from datetime import timedelta
 from django.utils import timezone
 from oauth2_provider.models import get_grant_model
 
-from .. import access_here, lifecycle, policy, scopes
+from .. import access_here, lifecycle, policy
 from ..conf import settings
+from ..core import scopes
+from ..core.database import atomic, tried_again
 from ..models import Link, Peer, ReciprocalCode
 from ..models.ledger import hash_of
 from ..secret import Secret
-from ..transactions import atomic, tried_again
 
 #: Random bytes of a code: 256 bits, above the 160 of RFC 6749, section 10.10.
 CODE_BYTES = 32

@@ -6,10 +6,11 @@ from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
 
-from .. import access_here, lifecycle, policy, scopes, signals
+from .. import access_here, lifecycle, policy, signals
+from ..core import scopes
+from ..core.database import atomic, tried_again
 from ..models import Link, OutboxItem, Party, Step
 from ..models.events import NOT_ALLOWED, record
-from ..transactions import atomic, tried_again
 from . import snapshot
 
 State = OutboxItem.State

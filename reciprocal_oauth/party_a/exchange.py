@@ -12,6 +12,7 @@ from ..client import id_token, token_endpoint, userinfo
 from ..client.id_token import Account
 from ..client.token_endpoint import TokenAnswer
 from ..conf import settings
+from ..core.database import atomic, saved_at_last
 from ..exceptions import (
     AddressRefused,
     AuthorizationFailed,
@@ -26,7 +27,6 @@ from ..models.binding import is_bound
 from ..models.events import record
 from ..models.links import KEY_UNKNOWN, key_of_subject
 from ..secret import Secret
-from ..transactions import atomic, saved_at_last
 from .callback import AuthorizationResponse
 from .scope_hint import offered_scope
 

@@ -2,11 +2,11 @@
 
 from enum import StrEnum
 
+from ..core.protocol import OPENID
+from ..core.scopes import split
 from ..models import InboxItem, Link, Peer
 from ..models.inbox import newest_code
 from ..models.links import FAMILY, SUBJECT
-from ..protocol import OPENID
-from ..scopes import split
 from . import consent, resending
 
 

@@ -19,11 +19,11 @@ from django.utils import timezone
 
 from .. import access_here, lifecycle, noticing, signals
 from ..conf import settings
+from ..core.database import atomic, tried_again
+from ..core.protocol import INVALID_GRANT
 from ..models import Link, LinkEvent, OutboxItem, Party, ReciprocalCode, Step
 from ..models.events import REPLAY, record
 from ..models.ledger import hash_of
-from ..protocol import INVALID_GRANT
-from ..transactions import atomic, tried_again
 from .consent import queue_handover
 
 logger = logging.getLogger("reciprocal_oauth.party_a")

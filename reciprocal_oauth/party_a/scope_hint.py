@@ -2,11 +2,11 @@
 
 import logging
 
-from .. import scopes
 from ..client.token_endpoint import TokenAnswer
 from ..conf import settings
+from ..core import scopes
+from ..core.protocol import RECIPROCAL
 from ..models import Peer
-from ..protocol import RECIPROCAL
 
 logger = logging.getLogger("reciprocal_oauth.party_a")
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from .. import access_there, lifecycle, noticing, policy
 from ..access_there import fresh_access_token
 from ..conf import settings
+from ..core.database import atomic, tried_again
 from ..delivery import pausing, queue
 from ..delivery.outcomes import Accepted, Cancelled, Dead, Done, Outcome, Retry
 from ..dialects import dialect_of
@@ -28,7 +29,6 @@ from ..models import Link, LinkEvent, OutboxItem, Party, Peer, Step
 from ..models.binding import is_bound
 from ..models.events import record
 from ..secret import Secret
-from ..transactions import atomic, tried_again
 from .codes import LinkMoved, mint
 
 logger = logging.getLogger("reciprocal_oauth.party_a")

@@ -10,10 +10,11 @@ from datetime import timedelta
 from django.http import HttpRequest
 from django.utils import timezone
 
-from .. import access_here, lifecycle, policy, scopes, signals
+from .. import access_here, lifecycle, policy, signals
+from ..core import scopes
+from ..core.database import atomic, tried_again
 from ..models import Link, OutboxItem, Party, Step
 from ..models.events import record
-from ..transactions import atomic, tried_again
 from . import snapshot
 from .consent import decide_anew, queue_handover
 

@@ -20,7 +20,8 @@ from typing import Any
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749.grant_types.base import GrantTypeBase
 
-from .. import access_here, protocol
+from .. import access_here
+from ..core import protocol
 from ..dialects import Dialect
 from ..exceptions import HandoverRefused
 from ..secret import Secret

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from .. import access_here, lifecycle, scopes
+from .. import access_here, lifecycle
+from ..core import scopes
 from ..models import Link, Party, Peer, Step
 from ..models.events import record
 from ..models.links import FAMILY, key_of_family

@@ -15,14 +15,15 @@ from django.db import IntegrityError
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model
 
-from .. import access_here, policy, protocol, signals
+from .. import access_here, policy, signals
 from ..conf import settings
+from ..core import protocol
+from ..core.database import atomic, rows_of, tried_again
 from ..exceptions import HandoverRefused
 from ..models import InboxItem, Link, Party, Peer, Step
 from ..models.events import record
 from ..models.ledger import hash_of
 from ..secret import Secret
-from ..transactions import atomic, rows_of, tried_again
 from .opening import link_of_token
 
 logger = logging.getLogger("reciprocal_oauth.party_b")

@@ -15,6 +15,7 @@ from django.utils import timezone
 from .. import access_there, lifecycle, superseded
 from ..client.token_endpoint import TokenAnswer
 from ..conf import settings
+from ..core.database import atomic, saved_at_last, tried_again
 from ..delivery import pausing
 from ..delivery.outcomes import Cancelled, Dead, Outcome, Recorded, Retry
 from ..dialects import dialect_of
@@ -23,7 +24,6 @@ from ..models import InboxItem, Link, LinkEvent, Party, Peer, Step
 from ..models.binding import is_bound
 from ..models.events import record
 from ..secret import Secret
-from ..transactions import atomic, saved_at_last, tried_again
 
 logger = logging.getLogger("reciprocal_oauth.party_b")
 Reason = Link.Reason

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from .. import access_here
-from ..protocol import RECIPROCAL
+from ..core.protocol import RECIPROCAL
 
 
 def parameters(application: Any) -> dict[str, str]:

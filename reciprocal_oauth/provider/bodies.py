@@ -14,7 +14,7 @@ from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from .. import protocol
+from ..core import protocol
 from ..dialects.form import UNREADABLE, refusal_response
 from ..dialects.ietf import HEADERS
 from ..exceptions import HandoverRefused

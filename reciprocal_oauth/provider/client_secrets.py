@@ -21,12 +21,12 @@ from django.http.response import HttpResponseBase
 from django.utils.crypto import salted_hmac
 from rest_framework.settings import api_settings
 
-from .. import protocol
 from ..conf import settings
+from ..core import protocol
+from ..core.throttle import Throttle
 from ..dialects.form import refusal_response
 from ..dialects.ietf import HEADERS
 from ..exceptions import HandoverRefused
-from ..throttle import Throttle
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 

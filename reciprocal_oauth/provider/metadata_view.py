@@ -9,8 +9,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from oauth2_provider.views import ConnectDiscoveryInfoView as DOTConnectDiscoveryInfoView
 from oauth2_provider.views import OAuthServerMetadataView as DOTOAuthServerMetadataView
 
-from .. import protocol
 from ..conf import settings
+from ..core import protocol
 
 
 class OAuthServerMetadataView(DOTOAuthServerMetadataView):

@@ -17,16 +17,17 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749 import errors
 
-from .. import access_here, lifecycle, noticing, policy, scopes
+from .. import access_here, lifecycle, noticing, policy
 from ..access_here import peer_of
 from ..compat import oauth2_settings
+from ..core import scopes
+from ..core.database import atomic, database, on_commit, rows_of, tried_again
+from ..core.throttle import Throttle
 from ..models import Link, Peer
 from ..models.ledger import hash_of
 from ..party_a import redemption
 from ..party_a.redemption import Redemption, Refused
 from ..party_b.opening import open_link
-from ..throttle import Throttle
-from ..transactions import atomic, database, on_commit, rows_of, tried_again
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .. import protocol
+from ..core import protocol
 from ..dialects.ietf import IETFDialect
 from ..party_b.grant_type import ReciprocalGrant
 

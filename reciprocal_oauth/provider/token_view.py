@@ -10,15 +10,15 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from oauth2_provider.views import TokenView as DOTTokenView
 
-from .. import protocol
 from ..conf import settings
+from ..core import protocol
+from ..core.database import log_exception, outside_transactions
 from ..dialects import Dialect
 from ..dialects.form import UNREADABLE, has_odd_credentials
 from ..dialects.ietf import HEADERS, IETFDialect
 from ..error_reports import holding_secrets
 from ..exceptions import HandoverRefused
 from ..party_b.grant_type import PARSED
-from ..transactions import log_exception, outside_transactions
 from . import bodies, client_secrets, hooks
 from .composition import composed_server
 

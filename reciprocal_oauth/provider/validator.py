@@ -16,11 +16,12 @@ from oauth2_provider.models import get_access_token_model, get_grant_model
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749 import errors
 
-from .. import access_here, protocol
+from .. import access_here
+from ..core import protocol
+from ..core.database import atomic, tried_again
 from ..party_a import redemption
 from ..party_a.redemption import Redemption
 from ..party_b import scope_request
-from ..transactions import atomic, tried_again
 from . import client_secrets, peer_tokens
 
 logger = logging.getLogger("reciprocal_oauth.provider")

@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from .. import scopes
+from ..core import scopes
 from ..models import AuthorizationRequest, Link, LinkEvent, Party, Step
 from ..models.events import REPLAY
 from ..models.reasons import for_people

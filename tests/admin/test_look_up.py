@@ -9,8 +9,8 @@ import pytest
 from django.db import connections
 from django.test import Client, override_settings
 
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import Peer
-from reciprocal_oauth.protocol import GRANT_TYPE
 from tests.fakes import FakePeer, Reply
 
 from .conftest import admin_url, text_of

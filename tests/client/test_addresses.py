@@ -10,9 +10,9 @@ from pytest_django import Settings
 
 from reciprocal_oauth.client import http
 from reciprocal_oauth.client.addresses import resolve
+from reciprocal_oauth.core.networks import is_allowed
+from reciprocal_oauth.core.special_networks import IPV4, IPV6, NETWORKS
 from reciprocal_oauth.exceptions import AddressRefused, PeerUnreachable
-from reciprocal_oauth.networks import is_allowed
-from reciprocal_oauth.special_networks import IPV4, IPV6, NETWORKS
 
 from ..fakes import FakePeer
 from ..names import Names

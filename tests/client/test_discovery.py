@@ -7,8 +7,8 @@ import pytest
 from django.test import override_settings
 
 from reciprocal_oauth.client.discovery import Metadata, addresses_of, discover
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.exceptions import AddressRefused, BadAnswer, PeerUnreachable
-from reciprocal_oauth.protocol import GRANT_TYPE
 from tests.fakes import FakePeer, Reply
 
 INSERTED = "/.well-known/oauth-authorization-server/o"

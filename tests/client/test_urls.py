@@ -8,9 +8,9 @@ from django.core.exceptions import ValidationError
 from pytest_django import Settings
 
 from reciprocal_oauth.client import http
+from reciprocal_oauth.core.peer_urls import url_problem
 from reciprocal_oauth.exceptions import AddressRefused
 from reciprocal_oauth.models import Peer
-from reciprocal_oauth.urls_of_peers import url_problem
 
 from ..names import Names
 

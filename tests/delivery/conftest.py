@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from reciprocal_oauth.core.retry_policy import RetryPolicy
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.delivery.outcomes import Done, Outcome
 from reciprocal_oauth.models import Link, OutboxItem, Peer, QueueItem
 from reciprocal_oauth.party_a import consent
-from reciprocal_oauth.retry import RetryPolicy
 from reciprocal_oauth.secret import Secret
 
 

@@ -10,12 +10,12 @@ from django.db import transaction
 from django.test import Client
 from pytest_django import Settings
 
+from reciprocal_oauth.core.database import atomic
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.delivery.dispatchers import Dispatcher, get_dispatcher
 from reciprocal_oauth.delivery.outcomes import Done, Outcome
 from reciprocal_oauth.models import Link, OutboxItem
 from reciprocal_oauth.party_a import consent
-from reciprocal_oauth.transactions import atomic
 
 from ..fakes import FakePeer
 from .conftest import ScriptedStep

@@ -10,11 +10,11 @@ from oauth2_provider.models import get_grant_model
 
 import reciprocal_oauth
 from reciprocal_oauth.access_there import fresh_access_token
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.exceptions import PeerError
 from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Peer, ReciprocalCode, Step
 from reciprocal_oauth.party_a import consent
-from reciprocal_oauth.protocol import GRANT_TYPE
 
 from ..client.servers import RawServer, answering, resetting
 from ..conftest import always_had

@@ -12,9 +12,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, OutboxItem
-from reciprocal_oauth.protocol import GRANT_TYPE
 from reciprocal_oauth.secret import Secret
 
 from ..fakes import FakePeer, Received, Reply, token_response

@@ -14,10 +14,10 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.party_a import resending, updates
-from reciprocal_oauth.protocol import GRANT_TYPE
 
 from ..fakes import FakePeer, Received, Reply, token_response
 from ..party_a.visits import call_api, connect, fill_in, link_both_ways

@@ -15,13 +15,13 @@ from django.utils import timezone
 
 import reciprocal_oauth
 from reciprocal_oauth import lifecycle
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.delivery import pausing, worker
 from reciprocal_oauth.exceptions import ReciprocalError
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.models.links import KEY_UNKNOWN
 from reciprocal_oauth.party_a import consent
 from reciprocal_oauth.party_b.opening import open_link
-from reciprocal_oauth.protocol import GRANT_TYPE
 from reciprocal_oauth.secret import Secret
 
 from ..conftest import PEER_SECRET, basic, post_form

@@ -14,8 +14,8 @@ import pytest
 import requests
 from django.conf import settings as django_settings
 
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import InboxItem, OutboxItem
-from reciprocal_oauth.protocol import GRANT_TYPE
 
 from ..conftest import PEER_SECRET
 from ..fakes import FakePeer, Received, Reply

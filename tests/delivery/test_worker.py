@@ -10,10 +10,10 @@ import time_machine
 from django.utils import timezone
 
 from reciprocal_oauth import signals
+from reciprocal_oauth.core.database import atomic
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.delivery.outcomes import Accepted, Cancelled, Dead, Done, Outcome, Retry
 from reciprocal_oauth.models import OutboxItem
-from reciprocal_oauth.transactions import atomic
 
 from .conftest import ScriptedStep
 

@@ -11,8 +11,8 @@ from django.test import Client
 from django.test.client import BOUNDARY, encode_multipart
 from django.test.utils import CaptureQueriesContext
 
+from reciprocal_oauth.core.protocol import GRANT_TYPE, PARAMETERS
 from reciprocal_oauth.models import InboxItem
-from reciprocal_oauth.protocol import GRANT_TYPE, PARAMETERS
 
 from ..conftest import PEER_SECRET, basic
 

@@ -6,11 +6,11 @@ import pytest
 from django.http import HttpRequest
 from django.test import RequestFactory
 
+from reciprocal_oauth.core.protocol import GRANT_TYPE, PARAMETERS
 from reciprocal_oauth.dialects.base import Meaning
 from reciprocal_oauth.dialects.ietf import IETFDialect
 from reciprocal_oauth.exceptions import HandoverRefused
 from reciprocal_oauth.models import Peer
-from reciprocal_oauth.protocol import GRANT_TYPE, PARAMETERS
 from reciprocal_oauth.secret import Secret
 
 from ..conftest import OUR_SECRET, PEER_SECRET, basic

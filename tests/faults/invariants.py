@@ -19,7 +19,7 @@ from oauth2_provider.models import (
     get_refresh_token_model,
 )
 
-from reciprocal_oauth import scopes
+from reciprocal_oauth.core import scopes
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer, QueueItem, ReciprocalCode
 
 State = QueueItem.State

@@ -11,8 +11,8 @@ from pathlib import Path
 from django.apps import apps
 from django.db import connections
 
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import ReciprocalCode
-from reciprocal_oauth.protocol import GRANT_TYPE
 
 from .proxy import Call
 

@@ -16,9 +16,9 @@ from jwcrypto import jwk
 from oauth2_provider.models import AbstractApplication, get_application_model
 
 from reciprocal_oauth import registration
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.models.links import KEY_UNKNOWN
-from reciprocal_oauth.protocol import GRANT_TYPE
 from tests.conftest import OUR_SECRET, PEER_SECRET
 from tests.fakes import FakePeer, Reply
 

@@ -8,10 +8,10 @@ from django.test import Client
 from django.utils import timezone
 
 from reciprocal_oauth import lifecycle
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.party_a import consent, updates
-from reciprocal_oauth.protocol import GRANT_TYPE
 
 from ..columns import columns_of
 from ..fakes import FakePeer, Reply

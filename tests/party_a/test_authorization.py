@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from django.test import Client
 
+from reciprocal_oauth.core.protocol import OWN_AUTHORIZATION_PARAMETERS
 from reciprocal_oauth.models import AuthorizationRequest, Link, Peer
-from reciprocal_oauth.protocol import OWN_AUTHORIZATION_PARAMETERS
 
 from ..fakes import FakePeer
 from .visits import begin, connect

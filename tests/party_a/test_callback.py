@@ -9,8 +9,8 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
+from reciprocal_oauth.core.protocol import MAX_CODE_LENGTH
 from reciprocal_oauth.models import AuthorizationRequest, Link, Peer
-from reciprocal_oauth.protocol import MAX_CODE_LENGTH
 
 from ..fakes import FakePeer
 from .visits import begin, connect

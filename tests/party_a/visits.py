@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 from django.test import Client
 from django.utils import timezone
 
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.delivery import worker
-from reciprocal_oauth.protocol import GRANT_TYPE
 
 from ..conftest import PEER_SECRET, basic, post_form
 from ..fakes import FakePeer

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from oauth2_provider.models import get_access_token_model, get_application_model
 from oauth2_provider.oauth2_validators import OAuth2Validator
 
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import InboxItem, Peer
-from reciprocal_oauth.protocol import GRANT_TYPE
 
 from ..conftest import PEER_SECRET, basic
 

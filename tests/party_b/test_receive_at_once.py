@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import InboxItem, Link
-from reciprocal_oauth.protocol import GRANT_TYPE
 
 from ..conftest import PEER_SECRET, basic, post_form
 from ..fakes import FakePeer

@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.test import Client
 
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
-from reciprocal_oauth.protocol import GRANT_TYPE
 
 from ..conftest import OUR_SECRET, PEER_SECRET, basic, post_form
 from ..fakes import FakePeer, Received, Reply, token_response

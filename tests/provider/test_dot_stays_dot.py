@@ -36,8 +36,8 @@ from oauth2_provider.models import (
 from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauth2_provider.settings import OAuth2ProviderSettings, oauth2_settings
 
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import Link, Peer
-from reciprocal_oauth.protocol import GRANT_TYPE
 from reciprocal_oauth.provider.token_view import TokenView
 from reciprocal_oauth.provider.validator import ReciprocalValidatorMixin
 

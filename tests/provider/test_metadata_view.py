@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import include, path
 
-from reciprocal_oauth.protocol import GRANT_TYPE
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 
 from ..urls import urlpatterns as site_urlpatterns
 

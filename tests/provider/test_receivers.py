@@ -111,10 +111,10 @@ def test_what_the_site_does_after_the_commit_is_done_although_ours_has_failed(
 
     from django.db import transaction
 
-    from reciprocal_oauth import transactions
+    from reciprocal_oauth.core import database
 
     with transaction.atomic():
-        transactions.on_commit(fail)
+        database.on_commit(fail)
         transaction.on_commit(lambda: done.append("the site's own"))
         consent.allow(link_as_a, ["playback"])
 

@@ -12,8 +12,8 @@ from django.urls import include, path
 from oauth2_provider.models import get_application_model
 from oauth2_provider.views import TokenView as DOTTokenView
 
+from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import InboxItem, Peer
-from reciprocal_oauth.protocol import GRANT_TYPE
 
 from ..conftest import PEER_SECRET, basic, post_form
 from ..urls import urlpatterns as site_urlpatterns

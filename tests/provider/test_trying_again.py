@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
-from reciprocal_oauth import transactions
+from reciprocal_oauth.core import database
 from reciprocal_oauth.models import InboxItem, Link, LinkEvent, ReciprocalCode
 
 from ..conftest import PEER_SECRET, basic, post_form
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.threat("R71")
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transactions, "_rest", lambda seconds: None)
+    monkeypatch.setattr(database, "_rest", lambda seconds: None)
 
 
 def _table(model: Any) -> str:

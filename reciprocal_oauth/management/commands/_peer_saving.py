@@ -7,9 +7,9 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.management.base import CommandError
 
 from reciprocal_oauth import access_here, moving, registration
+from reciprocal_oauth.core.database import atomic, tried_again
 from reciprocal_oauth.models import Peer
 from reciprocal_oauth.models.binding import Move, moves_between
-from reciprocal_oauth.transactions import atomic, tried_again
 
 from ._peer_flags import APPLICATION_FLAGS, PEER_FLAGS, application_flags
 from ._printing import printable

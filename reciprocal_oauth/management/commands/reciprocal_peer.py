@@ -7,7 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count, Q, QuerySet
 
-from reciprocal_oauth import access_there, peer_discovery, peer_test, site_address
+from reciprocal_oauth import access_there, peer_discovery, peer_test
+from reciprocal_oauth.core import site_address
 from reciprocal_oauth.delivery import pausing
 from reciprocal_oauth.exceptions import DecryptionError, PeerError
 from reciprocal_oauth.models import Link, Peer

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from django.core.exceptions import ImproperlyConfigured
 
+from ..conf import settings
 from . import special_networks
-from .conf import settings
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from .conf import settings
+from ..conf import settings
 
 BUILT_IN_DIALECTS: Mapping[str, str] = {
     "ietf": "reciprocal_oauth.dialects.ietf.IETFDialect",

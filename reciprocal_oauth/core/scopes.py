@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .compat import get_scopes_backend
-from .conf import settings
+from ..compat import get_scopes_backend
+from ..conf import settings
 from .protocol import OPENID
 
 #: RFC 6749, section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )

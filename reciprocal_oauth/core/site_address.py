@@ -14,8 +14,8 @@ from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils import translation
 from django.utils.http import is_same_domain
 
-from .compat import oauth2_settings
-from .conf import settings
+from ..compat import oauth2_settings
+from ..conf import settings
 
 _DISCOVERY = "/.well-known/openid-configuration"
 
