@@ -12,7 +12,7 @@ from django.core.signals import request_finished, request_started
 from django.db.models.signals import post_save, pre_delete
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
-from . import lifecycle, log_filter, moving, noticing, sentry_reports, signals, superseded
+from . import lifecycle, moving, noticing, signals, superseded
 from .conf import settings
 from .core import plugins
 from .core.database import log_exception, on_commit, request_begins, request_ends
@@ -22,6 +22,7 @@ from .models import InboxItem, Link, OutboxItem, Peer
 from .party_a import send
 from .party_b import redeem
 from .provider import composition
+from .redaction import log_filter, sentry
 
 logger = logging.getLogger("reciprocal_oauth")
 
@@ -32,7 +33,7 @@ def connect() -> None:
     from .api import checks as api_checks  # noqa: F401
 
     log_filter.install()
-    sentry_reports.install()
+    sentry.install()
     composition.install()
     worker.register(
         OutboxItem,

@@ -24,9 +24,9 @@ from oauth2_provider.views import ProtectedResourceView
 from pytest_django import Settings
 
 import reciprocal_oauth
-from reciprocal_oauth import sentry_reports
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import Link, Peer
+from reciprocal_oauth.redaction import sentry
 
 from .conftest import OUR_SECRET, PEER_SECRET, basic
 from .fakes import FakePeer, token_response
@@ -425,7 +425,7 @@ def test_a_site_that_scrubs_by_itself_still_does(sent: Sent) -> None:
 def test_an_event_that_cannot_be_looked_through_is_cut_and_sent(
     monkeypatch: pytest.MonkeyPatch, sent: Sent, anyone_asks: Callable[[], int]
 ) -> None:
-    monkeypatch.setattr(sentry_reports, "_serves_secrets", Mock(side_effect=KeyError))
+    monkeypatch.setattr(sentry, "_serves_secrets", Mock(side_effect=KeyError))
 
     assert anyone_asks() == 500
 
@@ -452,7 +452,7 @@ def test_a_site_below_a_path() -> None:
     event: dict[str, Any] = {"request": {"url": url, "data": {"code": CODE}}}
     set_script_prefix("/app/")
     try:
-        sentry_reports.scrub(event)
+        sentry.scrub(event)
     finally:
         set_script_prefix("/")
 

@@ -18,8 +18,8 @@ from oauth2_provider.models import get_application_model
 
 from .. import registration
 from ..core import site_address
-from ..error_reports import holding_secrets
 from ..models import Peer
+from ..redaction.error_reports import holding_secrets
 from ..secret import Secret
 
 #: The lines of the sheet, in the words of who reads it at the other site.

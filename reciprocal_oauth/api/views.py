@@ -19,11 +19,11 @@ from rest_framework.response import Response
 from .. import access_here, lifecycle
 from ..conf import settings
 from ..core import scopes
-from ..error_reports import holding_secrets
 from ..models import Link, Peer
 from ..models.inbox import with_newest_code
 from ..party_a import authorization, consent, resending, returning, snapshot, updates
 from ..policy import NotAllowedHere
+from ..redaction.error_reports import holding_secrets
 from .authentication import BearerAuthentication
 from .pagination import Pages
 from .parsing import BoundedJSONParser

@@ -16,11 +16,11 @@ from django.views.generic import View
 from ..compat import login_not_required
 from ..core import site_address
 from ..core.database import outside_transactions, tried_again
-from ..error_reports import take_query
 from ..exceptions import AuthorizationFailed
 from ..models import AuthorizationRequest, Peer
 from ..party_a import authorization, callback, consent, returning
 from ..party_a.exchange import exchange
+from ..redaction.error_reports import take_query
 from . import same_site
 from .protection import ProtectedPageMixin
 

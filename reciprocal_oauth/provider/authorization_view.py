@@ -11,10 +11,10 @@ from oauthlib.oauth2.rfc6749 import errors
 from .. import policy
 from ..access_here import peer_of
 from ..compat import login_not_required, oauth2_settings
-from ..error_reports import holding_secrets
 from ..pages.protection import ProtectedPageMixin
 from ..pages.refusal import not_allowed
 from ..party_b import scope_request
+from ..redaction.error_reports import holding_secrets
 from .issuer import add_issuer
 
 

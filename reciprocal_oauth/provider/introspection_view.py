@@ -9,8 +9,8 @@ from oauth2_provider.models import get_access_token_model
 from oauth2_provider.views import IntrospectTokenView as DOTIntrospectTokenView
 
 from .. import access_here
-from ..error_reports import holding_secrets
 from ..models.ledger import hash_of
+from ..redaction.error_reports import holding_secrets
 from . import peer_tokens
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from django.urls import URLPattern, path
 from oauth2_provider import views
 
-from ..error_reports import holding_secrets
 from ..pages.protection import protected
+from ..redaction.error_reports import holding_secrets
 from .application_view import ApplicationDelete, ApplicationUpdate
 from .authorization_view import AuthorizationView
 from .bodies import without_files

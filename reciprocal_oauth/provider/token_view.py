@@ -16,9 +16,9 @@ from ..core.database import log_exception, outside_transactions
 from ..dialects import Dialect
 from ..dialects.form import UNREADABLE, has_odd_credentials
 from ..dialects.ietf import HEADERS, IETFDialect
-from ..error_reports import holding_secrets
 from ..exceptions import HandoverRefused
 from ..party_b.grant_type import PARSED
+from ..redaction.error_reports import holding_secrets
 from . import bodies, client_secrets, hooks
 from .composition import composed_server
 
