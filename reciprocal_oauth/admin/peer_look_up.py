@@ -18,7 +18,7 @@ from .. import peer_discovery
 from ..core.database import outside_transactions
 from ..core.peer_urls import is_endpoint
 from ..exceptions import NoMetadata, PeerError
-from ..models.peer_rules import ENDPOINTS
+from ..models.peer_validation import ENDPOINTS
 from .peer_form import LookedUpForm, NewPeerForm
 
 _BUTTON = "_look_up"

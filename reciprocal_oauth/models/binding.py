@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import models
 
 from ..core.peer_urls import origin_of
-from .peer_rules import ENDPOINTS
+from .peer_validation import ENDPOINTS
 
 if TYPE_CHECKING:
     from .peers import Peer

@@ -4,8 +4,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .base import Row
 from .links import Link
-from .rows import Row
 
 
 class Party(models.TextChoices):

@@ -11,8 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from .base import Row
 from .links import Link
-from .rows import Row
 
 #: How the redirect URI of the Grant of a reciprocal code begins, and of no other.
 CODE_URI = "urn:uuid:"

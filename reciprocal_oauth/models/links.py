@@ -10,11 +10,11 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..core import scopes
+from .base import Row
 from .binding import BindingField, is_bound
 from .fields import EncryptedField
 from .peers import Peer
 from .reasons import LOST_HERE, Reason
-from .rows import Row
 
 
 class Link(Row):

@@ -15,9 +15,10 @@ from ..core import scopes
 from ..core.database import atomic
 from ..core.protocol import OPENID, OWN_AUTHORIZATION_PARAMETERS
 from ..secret import Secret
+from .base import Row, RowManager
 from .binding import PLACES, BindingField, Move, binding_of, in_words, is_bound, moves_between
 from .fields import EncryptedField
-from .peer_rules import (
+from .peer_validation import (
     ENDPOINTS,
     check_application,
     check_client_id,
@@ -29,7 +30,6 @@ from .peer_rules import (
     parameters_in,
 )
 from .reasons import Reason
-from .rows import Row, RowManager
 
 logger = logging.getLogger("reciprocal_oauth")
 

@@ -7,10 +7,10 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .base import Row
 from .binding import BindingField
 from .peers import Peer
 from .reasons import Reason
-from .rows import Row
 
 
 class QueueItem(Row):
