@@ -11,8 +11,8 @@ from typing import Any
 from django.db.models import Count
 from oauth2_provider.models import get_application_model
 
-from . import access_here, lifecycle
 from .core.database import on_commit
+from .links import incoming_access, lifecycle
 from .models import Link, Peer
 from .models.binding import Move, in_words, is_for_tokens
 
@@ -59,4 +59,4 @@ def _end_tokens_of(client_id: str) -> None:
     limit it."""
     application = get_application_model()._default_manager.filter(client_id=client_id).first()
     if application is not None:
-        access_here.revoke_all(application)
+        incoming_access.revoke_all(application)

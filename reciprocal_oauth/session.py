@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import requests
 from django.db.models import QuerySet
 
-from .access_there import fresh_access_token
 from .client.capped import AnswerTooLong
 from .client.http import HardenedSession
 from .conf import settings
 from .exceptions import AddressRefused, NotLinked, PeerUnreachable
+from .links.outgoing_access import fresh_access_token
 from .models import Link, Peer
 from .models.binding import origins_in
 from .secret import Secret

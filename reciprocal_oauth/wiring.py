@@ -12,12 +12,13 @@ from django.core.signals import request_finished, request_started
 from django.db.models.signals import post_save, pre_delete
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
-from . import lifecycle, moving, noticing, signals, superseded
+from . import moving, signals
 from .conf import settings
 from .core import plugins
 from .core.database import log_exception, on_commit, request_begins, request_ends
 from .core.retry_policy import RetryPolicy
 from .delivery import dispatchers, worker
+from .links import lifecycle, lost_access, superseded
 from .models import InboxItem, Link, OutboxItem, Peer
 from .party_a import send
 from .party_b import redeem
@@ -141,11 +142,11 @@ def link_deleted(sender: type, instance: Link, origin: Any = None, **arguments: 
 def token_deleted(sender: type, instance: Any, **arguments: Any) -> None:
     """A token of DOT's goes, of a peer or of another client: by a page of DOT's, the admin, a
     logout, ``cleartokens``, or with its user."""
-    noticing.token_goes(instance)
+    lost_access.token_goes(instance)
 
 
 @harmless
 def refresh_token_saved(sender: type, instance: Any, raw: bool, **arguments: Any) -> None:
     """DOT's ``revoke()`` keeps the row of a refresh token, with the time."""
     if instance.revoked is not None and not raw:
-        noticing.token_goes(instance)
+        lost_access.token_goes(instance)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from . import access_here
 from .core import scopes
+from .links import incoming_access
 from .models import InboxItem, Link
 from .models.inbox import newest_code
 from .models.reasons import LOST_HERE, for_people
@@ -79,7 +79,7 @@ class LinkWords:
 
 def link_in_words(link: Link) -> LinkWords:
     """``{% with said=link|in_words %}``"""
-    mend, in_force = mend_of(link), access_here.scope_in_force(link)
+    mend, in_force = mend_of(link), incoming_access.scope_in_force(link)
     works_both_ways = link.outgoing_state == Link.Outgoing.ACTIVE and bool(in_force)
     tone, state = _overall(link, in_force if works_both_ways else "")
     return LinkWords(

@@ -21,8 +21,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from reciprocal_oauth import access_there, key_rotation, lifecycle, signals
-from reciprocal_oauth.access_there import fresh_access_token
+from reciprocal_oauth import key_rotation, signals
 from reciprocal_oauth.exceptions import (
     BadAnswer,
     NotLinked,
@@ -31,6 +30,8 @@ from reciprocal_oauth.exceptions import (
     PeerUnreachable,
     RefreshPostponed,
 )
+from reciprocal_oauth.links import lifecycle, outgoing_access
+from reciprocal_oauth.links.outgoing_access import fresh_access_token
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.secret import Secret, derived_key
 
@@ -702,7 +703,7 @@ def test_a_worker_that_was_held_up_does_not_give_back_the_lease_of_another(
 ) -> None:
     def held_up(received: Received) -> Reply:
         Link.objects.update(refresh_lease_until=timezone.now() - timedelta(seconds=1))
-        assert access_there._take_lease(expired)
+        assert outgoing_access._take_lease(expired)
         connections.close_all()
         return Reply(503, b"")
 

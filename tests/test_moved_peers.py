@@ -14,11 +14,12 @@ from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model
 
 import reciprocal_oauth
-from reciprocal_oauth import lifecycle, peer_test
-from reciprocal_oauth.access_there import fresh_access_token
+from reciprocal_oauth import peer_test
 from reciprocal_oauth.client import token_endpoint
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.exceptions import AddressRefused, DecryptionError, NotLinked, PeerError
+from reciprocal_oauth.links import lifecycle
+from reciprocal_oauth.links.outgoing_access import fresh_access_token
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.models.binding import binding_of
 from reciprocal_oauth.secret import Secret

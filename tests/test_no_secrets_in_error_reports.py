@@ -144,7 +144,7 @@ Fail = Callable[[str], None]
         "reciprocal_oauth.client.token_endpoint.http.call",
         "reciprocal_oauth.client.token_endpoint._token",
         "reciprocal_oauth.party_a.exchange.offered_scope",
-        "reciprocal_oauth.access_there.store",
+        "reciprocal_oauth.links.outgoing_access.store",
         "reciprocal_oauth.party_a.exchange.record",
         "requests.Session.send",
         "urllib3.connectionpool.HTTPConnectionPool.urlopen",
@@ -170,7 +170,10 @@ def test_in_the_callback(
 
 @pytest.mark.parametrize(
     "place",
-    ["reciprocal_oauth.party_a.consent.queue_handover", "reciprocal_oauth.access_here.narrow"],
+    [
+        "reciprocal_oauth.party_a.consent.queue_handover",
+        "reciprocal_oauth.links.incoming_access.narrow",
+    ],
 )
 def test_in_the_consent(
     place: str, link_as_a: Link, browser: Client, reports: Reports, fail_in: Fail
@@ -264,7 +267,7 @@ def test_in_the_token_view_at_a_redemption(
 @pytest.mark.parametrize(
     "place",
     [
-        "reciprocal_oauth.lifecycle.end",
+        "reciprocal_oauth.links.lifecycle.end",
         "oauth2_provider.oauth2_validators.OAuth2Validator.authenticate_client",
         "oauth2_provider.oauth2_validators.OAuth2Validator.revoke_token",
     ],
@@ -464,7 +467,10 @@ def test_while_a_page_is_rendered(browser: Client, reports: Reports, fail_in: Fa
 
 @pytest.mark.parametrize(
     "place",
-    ["reciprocal_oauth.lifecycle.queue_revocation", "reciprocal_oauth.access_here.revoke"],
+    [
+        "reciprocal_oauth.links.lifecycle.queue_revocation",
+        "reciprocal_oauth.links.incoming_access.revoke",
+    ],
 )
 def test_in_disconnecting(
     place: str, link_as_a: Link, browser: Client, reports: Reports, fail_in: Fail
@@ -551,7 +557,7 @@ def test_in_the_worker(
 @pytest.mark.parametrize(
     "place",
     [
-        "reciprocal_oauth.access_there.store",
+        "reciprocal_oauth.links.outgoing_access.store",
         "reciprocal_oauth.client.token_endpoint._token",
         "urllib3.connectionpool.HTTPConnectionPool.urlopen",
     ],
@@ -576,7 +582,7 @@ def test_in_a_view_of_the_site_that_calls_the_peer(
         "reciprocal_oauth.client.token_endpoint.quote",
         "reciprocal_oauth.client.token_endpoint.http.call",
         "reciprocal_oauth.client.token_endpoint._token",
-        "reciprocal_oauth.access_there.store",
+        "reciprocal_oauth.links.outgoing_access.store",
         "reciprocal_oauth.party_b.redeem.lifecycle.note_two_way",
     ],
 )

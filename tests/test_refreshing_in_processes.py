@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection, connections
 from django.utils import timezone
 
-from reciprocal_oauth.access_there import fresh_access_token
+from reciprocal_oauth.links.outgoing_access import fresh_access_token
 from reciprocal_oauth.models import Link
 
 from .fakes import FakePeer, Received, Reply, token_response
@@ -37,7 +37,7 @@ django.setup()
 import requests
 from django.conf import settings
 from django.db import connections
-from reciprocal_oauth.access_there import fresh_access_token
+from reciprocal_oauth.links.outgoing_access import fresh_access_token
 from reciprocal_oauth.models import Link
 
 settings.RECIPROCAL_OAUTH = {"DISPATCHER": "none", "HTTP_ALLOW_LOOPBACK": True}

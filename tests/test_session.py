@@ -19,8 +19,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 import reciprocal_oauth
-from reciprocal_oauth import lifecycle
 from reciprocal_oauth.exceptions import AddressRefused, NotLinked, PeerError
+from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.secret import Secret
 from reciprocal_oauth.session import AnswerTooLong

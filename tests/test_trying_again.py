@@ -12,9 +12,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from reciprocal_oauth.access_there import fresh_access_token
 from reciprocal_oauth.core import database
 from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.links.outgoing_access import fresh_access_token
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.party_a import consent
 

@@ -10,7 +10,8 @@ from django.utils import timezone
 from django.utils.translation import get_language_bidi, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from .. import access_here, diagram, lifecycle
+from .. import diagram
+from ..links import incoming_access, lifecycle
 from ..models import Link, LinkEvent, Reason
 from .asking import AskingMixin
 from .look_at_only import (
@@ -173,7 +174,7 @@ class LinkAdmin(AskingMixin, LookAtOnlyAdmin):
 
     @admin.display(description=_("scope it can use now"))
     def in_force(self, link: Link) -> str:
-        return access_here.scope_in_force(link) or "–"
+        return incoming_access.scope_in_force(link) or "–"
 
     @admin.display(description=_("newest flow"))
     def steps(self, link: Link) -> str:

@@ -11,7 +11,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override
 
-from .. import access_here, moving
+from .. import moving
+from ..links import incoming_access
 from ..models import Peer
 from ..models.binding import Move, in_words, moves_between
 
@@ -39,7 +40,7 @@ class MovingForm(forms.ModelForm):
         if stored is not None:
             self.moves = moves_between(stored, peer)
         if peer.application_id not in (None, stored and stored.application_id):
-            self.people = access_here.count_people(peer.application)
+            self.people = incoming_access.count_people(peer.application)
         if (self.moves or self.people) and self.data.get(SURE) != self.mark:
             self.asks = True
             self.left_behind = moving.count_left_behind(peer) if self.moves else 0

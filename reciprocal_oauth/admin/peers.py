@@ -19,10 +19,11 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
-from .. import access_there, registration
+from .. import registration
 from ..core import site_address
 from ..core.database import on_commit
 from ..delivery import pausing
+from ..links import outgoing_access
 from ..models import Link, Peer
 from ..party_a import resending
 from .asking import AskingMixin
@@ -237,7 +238,7 @@ class PeerAdmin(
 
     def _corrected(self, request: HttpRequest, peer: Peer) -> None:
         if peer.paused_at is None:
-            access_there.ask_again(peer)
+            outgoing_access.ask_again(peer)
         else:
             self._resume(request, peer)
 

@@ -16,13 +16,13 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import access_here, lifecycle
 from ..conf import settings
 from ..core import scopes
+from ..links import incoming_access, lifecycle
+from ..links.grant_policy import NotAllowedHere
 from ..models import Link, Peer
 from ..models.inbox import with_newest_code
 from ..party_a import authorization, consent, resending, returning, snapshot, updates
-from ..policy import NotAllowedHere
 from ..redaction.error_reports import holding_secrets
 from .authentication import BearerAuthentication
 from .pagination import Pages
@@ -150,7 +150,7 @@ class OwnLinksView(ApiView):
     def get_queryset(self) -> QuerySet[Link]:
         links = Link.objects.filter(user=self.request.user)  # type: ignore[misc]
         links = with_newest_code(links.select_related("peer__application"))
-        return access_here.with_carried_scope(links)
+        return incoming_access.with_carried_scope(links)
 
     def shown(self, link: Link, status: int = status.HTTP_200_OK) -> Response:
         """The link as it is now."""

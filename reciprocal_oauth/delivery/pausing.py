@@ -6,9 +6,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from .. import access_there, signals
+from .. import signals
 from ..core.database import atomic, tried_again
 from ..exceptions import DecryptionError, PeerRefused
+from ..links import outgoing_access
 from ..models import Peer, Reason
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
@@ -80,7 +81,7 @@ def resume(peer: Peer) -> bool:
 
     :returns: whether it was paused.
     """
-    access_there.ask_again(peer)
+    outgoing_access.ask_again(peer)
     values = {"paused_at": None, "paused_reason": ""}
     resumed = Peer.objects.filter(pk=peer.pk, paused_at__isnull=False).update(**values)
     peer.paused_at, peer.paused_reason = None, ""

@@ -9,9 +9,9 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import FormView
 
+from ..links.grant_policy import NotAllowedHere
 from ..models import Link
 from ..party_a import snapshot
-from ..policy import NotAllowedHere
 from .links import OwnLinksMixin
 from .refusal import not_allowed
 

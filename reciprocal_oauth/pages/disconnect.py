@@ -8,7 +8,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.generic import DetailView
 
-from .. import lifecycle
+from ..links import lifecycle
 from ..models import Link
 from ..words import link_in_words
 from .links import OwnLinksMixin

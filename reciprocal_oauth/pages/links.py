@@ -12,7 +12,8 @@ from django.utils import timezone
 from django.utils.translation import get_language_bidi
 from django.views.generic import DetailView, ListView
 
-from .. import access_here, diagram
+from .. import diagram
+from ..links import incoming_access
 from ..models import AuthorizationRequest, Link, Peer
 from ..models.events import SHOWN_OF_LINK, newest
 from ..models.inbox import with_newest_code
@@ -42,7 +43,7 @@ class OwnLinksMixin(ProtectedPageMixin, LoginRequiredMixin):
     def get_queryset(self) -> QuerySet[Link]:
         links = Link.objects.filter(user=self.request.user)  # type: ignore[attr-defined]
         links = links.select_related("peer__application")
-        return access_here.with_carried_scope(with_newest_code(links))
+        return incoming_access.with_carried_scope(with_newest_code(links))
 
 
 class LinkListView(OwnLinksMixin, ListView):

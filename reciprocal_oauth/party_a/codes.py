@@ -11,10 +11,10 @@ from datetime import timedelta
 from django.utils import timezone
 from oauth2_provider.models import get_grant_model
 
-from .. import access_here, lifecycle, policy
 from ..conf import settings
 from ..core import scopes
 from ..core.database import atomic, tried_again
+from ..links import grant_policy, incoming_access, lifecycle
 from ..models import Link, Peer, ReciprocalCode
 from ..models.ledger import hash_of
 from ..secret import Secret
@@ -38,8 +38,10 @@ def mint(link: Link, generation: int) -> Secret:
     :raises NotAllowedHere: the site no longer allows it.
     """
     wanted = scopes.without_openid(link.incoming_limit)
-    if wanted and not policy.allows_link(link, wanted):
-        raise policy.NotAllowedHere(f"The site does not allow what link {link.pk} is to give.")
+    if wanted and not grant_policy.allows_link(link, wanted):
+        raise grant_policy.NotAllowedHere(
+            f"The site does not allow what link {link.pk} is to give."
+        )
     with atomic():
         locked = lifecycle.lock(link.pk)
         locked.peer = Peer.objects.get(pk=locked.peer_id)
@@ -53,7 +55,7 @@ def mint(link: Link, generation: int) -> Secret:
         )
         if moved or not locked.peer.enabled or not scope:
             raise LinkMoved(f"Link {link.pk} has moved on.")
-        access_here.kill_codes(locked)
+        incoming_access.kill_codes(locked)
         code = secrets.token_urlsafe(CODE_BYTES)
         expires = timezone.now() + timedelta(seconds=settings.CODE_LIFETIME_SECONDS)
         entry = ReciprocalCode.objects.create(

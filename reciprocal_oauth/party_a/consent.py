@@ -6,9 +6,10 @@ from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
 
-from .. import access_here, lifecycle, policy, signals
+from .. import signals
 from ..core import scopes
 from ..core.database import atomic, tried_again
+from ..links import grant_policy, incoming_access, lifecycle
 from ..models import Link, OutboxItem, Party, Step
 from ..models.events import NOT_ALLOWED, record
 from . import snapshot
@@ -20,7 +21,7 @@ class NothingToAllow(Exception):
     """The peer asks for nothing that it may hold here, or the link is not in a state to grant."""
 
 
-class AllowingRefused(NothingToAllow, policy.NotAllowedHere):
+class AllowingRefused(NothingToAllow, grant_policy.NotAllowedHere):
     """The site does not let this person give the peer access."""
 
 
@@ -52,7 +53,7 @@ def shown(link: Link) -> str:
 def site_allows(link: Link, request: HttpRequest | None = None) -> bool:
     """Whether the site lets the person give the peer anything of what it asks for."""
     asked = scopes.cut(link.offered_scope, link.peer.reciprocal_limit)
-    return policy.allows_link(link, asked, request)
+    return grant_policy.allows_link(link, asked, request)
 
 
 @tried_again
@@ -76,7 +77,7 @@ def allow(
     if not chosen:
         deny(link)
         return
-    if not policy.allows_link(link, chosen, request):
+    if not grant_policy.allows_link(link, chosen, request):
         raise AllowingRefused(f"The site does not allow link {link.pk} to be granted this scope.")
     with atomic():
         locked = lifecycle.lock(link.pk)
@@ -86,7 +87,7 @@ def allow(
         if answers is not None and not snapshot.is_same(answers, shown(locked)):
             raise NothingToAllow(f"Link {link.pk} is no longer what the person was shown.")
         decide_anew(locked, granted)
-        access_here.narrow(locked)
+        incoming_access.narrow(locked)
         queue_handover(locked)
         record(locked, Step.CONSENT, party=Party.A, detail=f"scope: {granted}")
         signals.send_after_commit(signals.access_granted, Link, link=locked)
@@ -101,7 +102,7 @@ def deny(link: Link) -> None:
         if not locked.is_active:
             return
         lifecycle.cancel_deliveries(locked)
-        access_here.revoke(locked)
+        incoming_access.revoke(locked)
         locked.incoming_state = Link.Incoming.DENIED
         locked.incoming_reason = ""
         locked.incoming_scope = ""

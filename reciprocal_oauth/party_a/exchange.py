@@ -7,7 +7,6 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from .. import access_here, access_there, lifecycle, policy
 from ..client import id_token, token_endpoint, userinfo
 from ..client.id_token import Account
 from ..client.token_endpoint import TokenAnswer
@@ -22,6 +21,7 @@ from ..exceptions import (
     PeerRefused,
     PeerUnreachable,
 )
+from ..links import grant_policy, incoming_access, lifecycle, outgoing_access
 from ..models import AuthorizationRequest, Link, Party, Peer, Step
 from ..models.binding import is_bound
 from ..models.events import record
@@ -61,13 +61,13 @@ def _save(
 ) -> Link:
     if not _is_there(visit):
         # Nobody would use the tokens, and they must not live on there.
-        access_there.give_back(Link(user_id=visit.user_id, peer=visit.peer), answer)
+        outgoing_access.give_back(Link(user_id=visit.user_id, peer=visit.peer), answer)
         raise AuthorizationFailed(Problem.NONE, "the user was deactivated or deleted meanwhile")
     offered = offered_scope(visit.peer, answer, response.reciprocal)
     why_not = _why_not(visit, offered)
     with atomic():
         link = _open(visit, account, answer)
-        access_there.store(link, answer, asked_scope=visit.peer.scope, called=visit.peer)
+        outgoing_access.store(link, answer, asked_scope=visit.peer.scope, called=visit.peer)
         link.outgoing_grant = uuid.uuid4()
         link.offered_scope = offered
         link.incoming_state = Link.Incoming.NONE if why_not else Link.Incoming.OFFERED
@@ -87,7 +87,7 @@ def _why_not(visit: AuthorizationRequest, offered: str) -> str:
         return Link.Reason.NOTHING_LEFT
     if not visit.peer.takes_reverse:
         return Link.Reason.NO_REVERSE
-    return "" if policy.allows_link(visit, offered) else Link.Reason.SITE_REFUSES
+    return "" if grant_policy.allows_link(visit, offered) else Link.Reason.SITE_REFUSES
 
 
 def _is_there(visit: AuthorizationRequest) -> bool:
@@ -167,7 +167,7 @@ def _open(visit: AuthorizationRequest, account: Account | None, answer: TokenAns
     was_active = not created and link.is_active
     if not created:
         # Many servers give one refresh token for each account and client, and only the first time.
-        keeps_refresh_token = account is not None and access_there.can_renew(link, answer)
+        keeps_refresh_token = account is not None and outgoing_access.can_renew(link, answer)
         _clear(link, answer, keeps_refresh_token=keeps_refresh_token)
     if not account and not was_active:
         _replace_the_other(link, answer)
@@ -182,11 +182,11 @@ def _replace_the_other(link: Link, answer: TokenAnswer) -> None:
     )
     found = list(others.exclude(pk=link.pk)[:2])
     if len(found) == 1:
-        revoke = access_there.revokes_replaced(link.peer)
+        revoke = outgoing_access.revokes_replaced(link.peer)
         lifecycle.end(
             found[0],
             Link.Reason.REPLACED,
-            revoke_there=revoke and not access_there.holds_token_of(found[0], answer),
+            revoke_there=revoke and not outgoing_access.holds_token_of(found[0], answer),
         )
 
 
@@ -194,10 +194,10 @@ def _clear(link: Link, answer: TokenAnswer, *, keeps_refresh_token: bool) -> Non
     """Make room for a new connection with the same account: what the old one gave either side is
     worthless from now on, save a refresh token that the peer has not replaced."""
     if not keeps_refresh_token:
-        if link.is_active and not access_there.holds_token_of(link, answer):
-            access_there.revoke_there(link, replaced=True)
+        if link.is_active and not outgoing_access.holds_token_of(link, answer):
+            outgoing_access.revoke_there(link, replaced=True)
         link.refresh_token = Secret("")
-    access_here.revoke(link)
+    incoming_access.revoke(link)
     lifecycle.cancel_deliveries(link)
     link.status = Link.Status.ACTIVE
     link.ended_at = link.linked_at = link.last_used_at = link.incoming_family = None

@@ -17,10 +17,11 @@ from django.db import IntegrityError
 from django.db.models import F, Q
 from django.utils import timezone
 
-from .. import access_here, lifecycle, noticing, signals
+from .. import signals
 from ..conf import settings
 from ..core.database import atomic, tried_again
 from ..core.protocol import INVALID_GRANT
+from ..links import incoming_access, lifecycle, lost_access
 from ..models import Link, LinkEvent, OutboxItem, Party, ReciprocalCode, Step
 from ..models.events import REPLAY, record
 from ..models.ledger import hash_of
@@ -92,7 +93,7 @@ def check(entry: ReciprocalCode, *, sent: set[str]) -> Redemption:
         raise Refused("the peer has another application now")
     if entry.generation != link.generation:
         raise Refused("the person has decided anew since")
-    if noticing.was_taken_away(link):
+    if lost_access.was_taken_away(link):
         raise Refused("what the peer held was taken away since")
     return Redemption(entry)
 
@@ -159,7 +160,7 @@ def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
     entry = redemption.entry
     ReciprocalCode.objects.filter(pk=entry.pk).update(token_family=family)
     if link.incoming_family and link.incoming_family != family:
-        access_here.revoke_family(link, link.incoming_family)
+        incoming_access.revoke_family(link, link.incoming_family)
     link.incoming_family = family
     link.incoming_state = Link.Incoming.ACTIVE
     link.incoming_reason = ""
@@ -187,7 +188,7 @@ def _replayed(entry: ReciprocalCode) -> None:
         is_first = bool(code.filter(replays=0).update(replays=1))
         if not is_first:
             code.update(replays=F("replays") + 1)
-        access_here.revoke_family(link, entry.token_family)
+        incoming_access.revoke_family(link, entry.token_family)
         logger.warning("A redeemed reciprocal code of link %s was sent again", link.pk)
         if is_first:  # Whoever goes on sending it fills no history.
             record(link, Step.F, party=Party.A, outcome=LinkEvent.Outcome.FAILED, detail=REPLAY)

@@ -9,10 +9,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from .. import lifecycle
 from ..core import scopes
 from ..core.database import atomic, on_commit, tried_again
 from ..delivery import dispatchers, pausing
+from ..links import lifecycle
 from ..models import Link, OutboxItem, Peer, QueueItem, Reason
 from ..secret import Secret
 from .consent import queue_handover

@@ -8,8 +8,6 @@ from typing import Any
 from django.db import IntegrityError
 from django.utils import timezone
 
-from .. import access_there, lifecycle, noticing, policy
-from ..access_there import fresh_access_token
 from ..conf import settings
 from ..core.database import atomic, tried_again
 from ..delivery import pausing, queue
@@ -25,6 +23,8 @@ from ..exceptions import (
     PeerRefused,
     RefreshPostponed,
 )
+from ..links import grant_policy, lifecycle, lost_access, outgoing_access
+from ..links.outgoing_access import fresh_access_token
 from ..models import Link, LinkEvent, OutboxItem, Party, Peer, Step
 from ..models.binding import is_bound
 from ..models.events import record
@@ -75,7 +75,7 @@ def _hand_over(item: OutboxItem) -> Outcome:
         return Cancelled()
     if not _is_wanted(link, item):
         return _not_wanted(link, item)
-    if noticing.was_taken_away(link):
+    if lost_access.was_taken_away(link):
         return Cancelled()
     if item.accepted_at is not None:
         # The code that was accepted is past its life and was never redeemed.
@@ -95,7 +95,7 @@ def _hand_over(item: OutboxItem) -> Outcome:
             answer = _send(item, link, dialect, token)
     except LinkMoved:
         return _not_wanted(link, item)
-    except policy.NotAllowedHere:
+    except grant_policy.NotAllowedHere:
         return Dead("the site does not allow it", Reason.SITE_REFUSES)
     except LeaseLost:
         return Cancelled()
@@ -179,7 +179,7 @@ def _outcome(link: Link, token: Secret, answer: SendAnswer) -> Outcome:
         case Meaning.RETRY:
             return Retry(answer.detail, Reason.UNREACHABLE, answer.retry_after)
         case Meaning.STALE:
-            if access_there.is_stored(link, token):
+            if outgoing_access.is_stored(link, token):
                 # It may also be about the code, or the person there. Whether our access works is
                 # for a refresh or a call to say.
                 return Dead(answer.detail, Reason.HANDOVER_REFUSED)
@@ -199,7 +199,7 @@ def _revoke(item: OutboxItem) -> Outcome:
     peer = item.peer
     if not peer.revocation_endpoint or not item.token:
         return Cancelled()
-    if access_there.is_in_use(item):
+    if outgoing_access.is_in_use(item):
         return Cancelled()  # It would end the connection that has been made since.
     if not is_bound(item.bound_to, peer, peer.revocation_endpoint):
         return Dead("the token was given at another address", Reason.SET_UP_ANEW)

@@ -10,9 +10,10 @@ from datetime import timedelta
 from django.http import HttpRequest
 from django.utils import timezone
 
-from .. import access_here, lifecycle, policy, signals
+from .. import signals
 from ..core import scopes
 from ..core.database import atomic, tried_again
+from ..links import grant_policy, incoming_access, lifecycle
 from ..models import Link, OutboxItem, Party, Step
 from ..models.events import record
 from . import snapshot
@@ -30,7 +31,7 @@ class CannotChange(Exception):
     has changed since the person saw it."""
 
 
-class ChangeRefused(CannotChange, policy.NotAllowedHere):
+class ChangeRefused(CannotChange, grant_policy.NotAllowedHere):
     """The site does not let this person give the peer more."""
 
 
@@ -90,7 +91,7 @@ def change(
         lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_there=True)
         return
     adds = not set(chosen) <= set(scopes.split(link.incoming_scope))
-    if adds and not policy.allows_link(link, chosen, request):
+    if adds and not grant_policy.allows_link(link, chosen, request):
         raise ChangeRefused(f"The site does not allow link {link.pk} to be given this scope.")
     with atomic():
         locked = lifecycle.lock(link.pk)
@@ -108,10 +109,10 @@ def change(
         else:
             locked.incoming_scope = granted
             locked.save(update_fields=["incoming_scope", "updated_at"])
-        access_here.kill_codes(locked)
-        access_here.narrow(locked)
+        incoming_access.kill_codes(locked)
+        incoming_access.narrow(locked)
         if not current <= set(chosen):
-            access_here.forget_logins(locked)
+            incoming_access.forget_logins(locked)
         record(locked, Step.CONSENT, party=Party.A, detail=f"changed to scope: {granted}")
         if deliverable:
             keep_apart(locked, queue_handover(locked))

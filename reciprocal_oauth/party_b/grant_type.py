@@ -20,10 +20,10 @@ from typing import Any
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749.grant_types.base import GrantTypeBase
 
-from .. import access_here
 from ..core import protocol
 from ..dialects import Dialect
 from ..exceptions import HandoverRefused
+from ..links import incoming_access
 from ..secret import Secret
 from .receive import receive
 
@@ -115,6 +115,6 @@ def _log(refused: HandoverRefused, client: Any) -> None:
     """A peer whose hand-over is refused for good has a fault, or is an attacker with a token of
     somebody else: its name is needed. What anybody can send, and what comes again, is no news."""
     if refused.status == 400 and client is not None:
-        logger.warning("A hand-over was refused: %s (%s)", refused, access_here.named(client))
+        logger.warning("A hand-over was refused: %s (%s)", refused, incoming_access.named(client))
     else:
         logger.info("A hand-over was refused: %s", refused)

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from .. import access_here, lifecycle
 from ..core import scopes
+from ..links import incoming_access, lifecycle
 from ..models import Link, Party, Peer, Step
 from ..models.events import record
 from ..models.links import FAMILY, key_of_family
@@ -26,7 +26,7 @@ def link_of_token(peer: Peer, access_token: Any) -> Link:
     another family with live tokens: then another account at the peer was connected since. Else a
     new one. Tokens of the implicit grant have no family: they share a link.
     """
-    families = access_here.families_of(access_token)
+    families = incoming_access.families_of(access_token)
     active = _active(peer, access_token.user_id)
     link = active.filter(incoming_family__in=families).first()
     if link is not None:
@@ -36,7 +36,7 @@ def link_of_token(peer: Peer, access_token: Any) -> Link:
         waits = link.outgoing_state == Link.Outgoing.WAITING
         if family is None and (waits or link.incoming_family is None):
             return link
-        if waits and (link.incoming_family is None or not access_here.has_live_tokens(link)):
+        if waits and (link.incoming_family is None or not incoming_access.has_live_tokens(link)):
             _name(link, family)
             link.save(update_fields=["account_key", "incoming_family", "updated_at"])
             return link
@@ -86,7 +86,7 @@ def _reusable(peer: Peer, user_id: Any, family: UUID | None) -> Link | None:
         if (
             link.outgoing_state == Link.Outgoing.WAITING
             or link.incoming_family == family
-            or not access_here.has_live_tokens(link)
+            or not incoming_access.has_live_tokens(link)
         ):
             return link
     return None

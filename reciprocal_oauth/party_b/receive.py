@@ -15,11 +15,12 @@ from django.db import IntegrityError
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model
 
-from .. import access_here, policy, signals
+from .. import signals
 from ..conf import settings
 from ..core import protocol
 from ..core.database import atomic, rows_of, tried_again
 from ..exceptions import HandoverRefused
+from ..links import grant_policy, incoming_access
 from ..models import InboxItem, Link, Party, Peer, Step
 from ..models.events import record
 from ..models.ledger import hash_of
@@ -55,7 +56,7 @@ def receive(
         application = token.application  # Has its peer with it: one query less.
     peer = _check_peer(application)
     _check_token(application, token, accepts)
-    if not policy.allows(token.user, application, token.scope):
+    if not grant_policy.allows(token.user, application, token.scope):
         raise _invalid("the rules of the site do not allow the user to connect this peer")
     try:
         with atomic():
@@ -73,7 +74,7 @@ def receive(
 
 
 def _check_peer(application: Any) -> Peer:
-    peer = access_here.peer_of(application)
+    peer = incoming_access.peer_of(application)
     if peer is None or not peer.enabled:
         raise HandoverRefused(
             protocol.UNAUTHORIZED_CLIENT, "the client is no peer, or the peer is disabled"
@@ -134,7 +135,7 @@ def _check_token(application: Any, token: Any, accepts: Callable[[Any], bool]) -
         raise _invalid("the access token was granted to another client")
     if token.is_expired():
         raise _invalid("the access token has expired")
-    if access_here.is_for_registration(token):
+    if incoming_access.is_for_registration(token):
         raise _invalid("the access token is for the client's registration, and stands for no user")
     if token.user is None:
         raise _invalid("the access token stands for no user")

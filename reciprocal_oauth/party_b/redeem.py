@@ -12,7 +12,6 @@ from typing import Any
 from django.db import IntegrityError
 from django.utils import timezone
 
-from .. import access_there, lifecycle, superseded
 from ..client.token_endpoint import TokenAnswer
 from ..conf import settings
 from ..core.database import atomic, saved_at_last, tried_again
@@ -20,6 +19,7 @@ from ..delivery import pausing
 from ..delivery.outcomes import Cancelled, Dead, Outcome, Recorded, Retry
 from ..dialects import dialect_of
 from ..exceptions import BadAnswer, DecryptionError, PeerError, PeerRefused
+from ..links import lifecycle, outgoing_access, superseded
 from ..models import InboxItem, Link, LinkEvent, Party, Peer, Step
 from ..models.binding import is_bound
 from ..models.events import record
@@ -110,10 +110,10 @@ def _store(item: InboxItem, answer: TokenAnswer, sent_at: object) -> Outcome:
         link = Link.objects.select_for_update().filter(pk=item.link_id).first()
         is_wanted = link is not None and link.is_active and link.user.is_active
         if link is None or not is_wanted or not _finish(item):
-            access_there.give_back(item.link, answer)
+            outgoing_access.give_back(item.link, answer)
             return Cancelled()
         link.refresh_token = Secret("")
-        access_there.store(link, answer, asked_scope="", called=item.link.peer)
+        outgoing_access.store(link, answer, asked_scope="", called=item.link.peer)
         link.outgoing_grant = uuid.uuid4()
         link.save()
         # Codes that came before are of older decisions; their tokens must not take the place.

@@ -7,13 +7,13 @@ authorization responses (section 4.1.2), and only in those of the peer's own app
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from .. import access_here
 from ..core.protocol import RECIPROCAL
+from ..links import incoming_access
 
 
 def parameters(application: Any) -> dict[str, str]:
     """What to add to a token response of ``application``: nothing, unless a peer is asked."""
-    peer = access_here.peer_of(application)
+    peer = incoming_access.peer_of(application)
     if peer is None or not peer.enabled or not peer.reciprocal_scope:
         return {}
     return {RECIPROCAL: peer.reciprocal_scope}

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from oauth2_provider.views import ApplicationDelete as DOTApplicationDelete
 from oauth2_provider.views import ApplicationUpdate as DOTApplicationUpdate
 
-from ..access_here import peer_of
+from ..links.incoming_access import peer_of
 
 
 class ApplicationDelete(DOTApplicationDelete):

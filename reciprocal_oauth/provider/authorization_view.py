@@ -8,9 +8,9 @@ from oauth2_provider.models import get_application_model
 from oauth2_provider.views import AuthorizationView as DOTAuthorizationView
 from oauthlib.oauth2.rfc6749 import errors
 
-from .. import policy
-from ..access_here import peer_of
 from ..compat import login_not_required, oauth2_settings
+from ..links import grant_policy
+from ..links.incoming_access import peer_of
 from ..pages.protection import ProtectedPageMixin
 from ..pages.refusal import not_allowed
 from ..party_b import scope_request
@@ -51,16 +51,16 @@ class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
 
     def form_valid(self, form: Any) -> HttpResponse:
         sent = form.cleaned_data
-        if sent["allow"] and policy.has_rules():
+        if sent["allow"] and grant_policy.has_rules():
             client = get_application_model().objects.filter(client_id=sent["client_id"]).first()
             if not self._may_allow(client, sent["scope"].split()):
                 return self._say_not_allowed(client, sent["redirect_uri"], sent["state"])
         return super().form_valid(form)
 
     def _may_allow(self, client: Any, scopes: list[str]) -> bool:
-        if not policy.has_rules() or peer_of(client) is None:
+        if not grant_policy.has_rules() or peer_of(client) is None:
             return True
-        return policy.allows(self.request.user, client, scopes, self.request)
+        return grant_policy.allows(self.request.user, client, scopes, self.request)
 
     def _say_not_allowed(self, client: Any, redirect_uri: str, state: str) -> HttpResponse:
         """A page, not a redirect: the person learns of it here. From it the peer does (RFC 6749,

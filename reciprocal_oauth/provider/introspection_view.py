@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from oauth2_provider.models import get_access_token_model
 from oauth2_provider.views import IntrospectTokenView as DOTIntrospectTokenView
 
-from .. import access_here
+from ..links import incoming_access
 from ..models.ledger import hash_of
 from ..redaction.error_reports import holding_secrets
 from . import peer_tokens
@@ -30,7 +30,7 @@ class IntrospectTokenView(DOTIntrospectTokenView):
         tokens = get_access_token_model().objects.select_related("application", "user")
         token = tokens.filter(token_checksum=hash_of(token_value)).first()
         # A registration access token is no credential at a resource.
-        if token is None or access_here.is_for_registration(token):
+        if token is None or incoming_access.is_for_registration(token):
             return JsonResponse({"active": False})
         if not peer_tokens.limit_to_what_is_allowed_now(token):
             return JsonResponse({"active": False})

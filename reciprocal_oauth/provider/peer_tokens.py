@@ -17,12 +17,12 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749 import errors
 
-from .. import access_here, lifecycle, noticing, policy
-from ..access_here import peer_of
 from ..compat import oauth2_settings
 from ..core import scopes
 from ..core.database import atomic, database, on_commit, rows_of, tried_again
 from ..core.throttle import Throttle
+from ..links import grant_policy, incoming_access, lifecycle, lost_access
+from ..links.incoming_access import peer_of
 from ..models import Link, Peer
 from ..models.ledger import hash_of
 from ..party_a import redemption
@@ -61,12 +61,14 @@ def may_be_used(application: Any, user: Any) -> bool:
 def site_allows(request: Request, asked: Iterable[str]) -> bool:
     """Whether the rules of the site let the user of a request give these scopes to its client: a
     peer, as far as they are asked about."""
-    if not policy.has_rules():
+    if not grant_policy.has_rules():
         return True
     peer = peer_of(request.client)
     if peer is None or request.user is None:
         return True
-    return policy.allows(request.user, request.client, scopes.cut(scopes.join(asked), peer.limit))
+    return grant_policy.allows(
+        request.user, request.client, scopes.cut(scopes.join(asked), peer.limit)
+    )
 
 
 def require_an_answer(request: Request) -> None:
@@ -98,7 +100,7 @@ def limit_to_what_is_allowed_now(access_token: Any) -> bool:
         links = Link.objects.filter(peer=peer, user=user)
         # Not those that have ended: there may be many, and each call reads them.
         active = list(links.filter(status=Link.Status.ACTIVE).order_by("-created_at"))
-        link = access_here.link_of(access_token, active)
+        link = incoming_access.link_of(access_token, active)
         if link is not None:
             link.peer = peer
             limit = link.incoming_limit
@@ -194,7 +196,7 @@ def _locked_link(
         try:
             return redemption.spend(mark)
         except Refused as refused:
-            who = access_here.named(request.client)
+            who = incoming_access.named(request.client)
             logger.warning("A reciprocal code was refused: %s (%s)", refused, who)
             raise errors.InvalidGrantError(request=request) from None
     if refreshed is None:
@@ -251,7 +253,7 @@ def end_what_the_site_refuses(request: Request) -> None:
             return
         # First: then nobody takes the end of the tokens for somebody else's doing.
         lifecycle.lose_incoming(link, Link.Reason.SITE_REFUSES)
-        access_here.revoke(link)
+        incoming_access.revoke(link)
         link.incoming_family = None
         link.save(update_fields=["incoming_family", "updated_at"])
 
@@ -259,7 +261,7 @@ def end_what_the_site_refuses(request: Request) -> None:
 def _refusal(request: Request, cause: str) -> errors.InvalidGrantError:
     """:param cause: for administrators; the client learns that the grant is invalid."""
     request._cause_of_refusal = cause
-    logger.warning("Tokens were refused: %s (%s)", cause, access_here.named(request.client))
+    logger.warning("Tokens were refused: %s (%s)", cause, incoming_access.named(request.client))
     return errors.InvalidGrantError(request=request)
 
 
@@ -293,8 +295,8 @@ def revoke(token: str, application: Any, go_on: Callable[[], None]) -> None:
         renews = _renews(token, application)
         go_on()
         if renews:
-            access_here.revoke_family(link, link.incoming_family)
-        if not access_here.has_live_tokens(link):
+            incoming_access.revoke_family(link, link.incoming_family)
+        if not incoming_access.has_live_tokens(link):
             lifecycle.end(link, Link.Reason.REVOKED_THERE, revoke_there=False)
 
 
@@ -305,7 +307,7 @@ def note_refusal(refresh_token: str, application: Any) -> None:
     if peer is None:
         return
     families = _families_of(refresh_token, application)
-    noticing.look_at(Link.objects.filter(peer=peer, incoming_family__in=families))
+    lost_access.look_at(Link.objects.filter(peer=peer, incoming_family__in=families))
 
 
 def _renews(token: str, application: Any) -> bool:
@@ -329,9 +331,9 @@ def _link_of(token: str, application: Any) -> Link | None:
     access_token = rows_of(get_access_token_model()).filter(**own).first()
     if access_token is not None:
         links = active.filter(user_id=access_token.user_id).order_by("-created_at")
-        link = access_here.link_of(access_token, list(links))
+        link = incoming_access.link_of(access_token, list(links))
         # One of another family stands behind that link, but is not what the link consists of.
-        families = set(access_here.families_of(access_token)) or {None}
+        families = set(incoming_access.families_of(access_token)) or {None}
         return link if link is not None and link.incoming_family in families else None
     return active.filter(incoming_family__in=_families_of(token, application)).first()
 

@@ -9,7 +9,7 @@ from oauth2_provider.views import (
     DynamicClientRegistrationManagementView as DOTRegistrationManagementView,
 )
 
-from .. import access_here
+from ..links import incoming_access
 
 
 class RegistrationManagementView(DOTRegistrationManagementView):
@@ -31,7 +31,7 @@ class RegistrationManagementView(DOTRegistrationManagementView):
 
     def _refused(self, request: HttpRequest, client_id: str) -> HttpResponse | None:
         application = get_application_model().objects.filter(client_id=client_id).first()
-        if application is None or access_here.peer_of(application) is None:
+        if application is None or incoming_access.peer_of(application) is None:
             return None
         # Who has no registration access token for it is told nothing else than elsewhere.
         allowed: HttpResponse = self.get(request, client_id)

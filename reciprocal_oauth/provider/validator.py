@@ -16,9 +16,9 @@ from oauth2_provider.models import get_access_token_model, get_grant_model
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749 import errors
 
-from .. import access_here
 from ..core import protocol
 from ..core.database import atomic, tried_again
+from ..links import incoming_access
 from ..party_a import redemption
 from ..party_a.redemption import Redemption
 from ..party_b import scope_request
@@ -90,7 +90,7 @@ class ReciprocalValidatorMixin(_Validator):
                     # server (RFC 8707, section 2.2).
                     raise redemption.Refused("a resource was named", "invalid_target")
             except redemption.Refused as refused:
-                who = access_here.named(client)
+                who = incoming_access.named(client)
                 logger.warning("A reciprocal code was refused: %s (%s)", refused, who)
                 redemption.note_refusal(entry, str(refused))
                 if refused.error != protocol.INVALID_GRANT:
@@ -187,12 +187,12 @@ class ReciprocalValidatorMixin(_Validator):
 
     def validate_silent_login(self, request: Request) -> bool:
         # oauthlib asks two questions about ``prompt=none``; DOT answers neither: an error 500.
-        if access_here.peer_of(request.client) is None:
+        if incoming_access.peer_of(request.client) is None:
             return super().validate_silent_login(request)
         return True  # DOT's view has made sure.
 
     def validate_silent_authorization(self, request: Request) -> bool:
-        if access_here.peer_of(request.client) is None:
+        if incoming_access.peer_of(request.client) is None:
             return super().validate_silent_authorization(request)
         return False  # OpenID Connect Core 1.0, section 3.1.2.6: consent_required.
 
@@ -213,7 +213,7 @@ class ReciprocalValidatorMixin(_Validator):
     # Tokens
 
     def save_bearer_token(self, token: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
-        if access_here.peer_of(request.client) is None:
+        if incoming_access.peer_of(request.client) is None:
             return super().save_bearer_token(token, request, *args, **kwargs)
         save = super().save_bearer_token
         before = dict(token), dict(request.__dict__)
@@ -252,7 +252,7 @@ class ReciprocalValidatorMixin(_Validator):
         def save_and_spend() -> Any:
             saved = save(token, request, *args, **kwargs)
             code = request.__dict__.get("_valid_code")
-            if code and access_here.peer_of(request.client):
+            if code and incoming_access.peer_of(request.client):
                 # DOT spends the code after this transaction: of two redemptions at the same moment
                 # both would leave tokens, and links.
                 self.invalidate_authorization_code(request.client_id, code, request)
@@ -278,7 +278,7 @@ class ReciprocalValidatorMixin(_Validator):
         # DOT takes an ID token for an access token. A peer's would outlive the end of its link.
         if not super().validate_jwt_bearer_token(token, scopes, request):
             return False
-        return access_here.peer_of(request.client) is None
+        return incoming_access.peer_of(request.client) is None
 
     def revoke_token(
         self, token: str, token_type_hint: str, request: Request, *a: Any, **k: Any
@@ -311,7 +311,7 @@ def _require_our_rules(request: Request) -> None:
     logger.error(
         "Tokens for %s were not issued: the installed django-oauth-toolkit does not save them "
         "where reciprocal_oauth limits them. Run manage.py check.",
-        access_here.named(request.client),
+        incoming_access.named(request.client),
     )
     raise errors.InvalidGrantError(request=request)
 
@@ -351,7 +351,7 @@ def is_in_force(validator: Any, scopes: Any, request: Request) -> bool:
         return True  # A validator of the site's own knows tokens that have no row.
     if request.__dict__.get("_is_in_force") is access_token:
         return True  # The stock class and the composed one both ask, for the same request.
-    if access_here.is_for_registration(access_token) or (
+    if incoming_access.is_for_registration(access_token) or (
         not peer_tokens.limit_to_what_is_allowed_now(access_token)
     ):
         validator._set_oauth2_error_on_request(request, None, scopes)

@@ -7,8 +7,8 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from reciprocal_oauth import lifecycle
 from reciprocal_oauth.admin.links import LinkAdmin
+from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem
 
 from ..conftest import always_had

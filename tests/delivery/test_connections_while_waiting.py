@@ -18,9 +18,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 import reciprocal_oauth
-from reciprocal_oauth import access_there
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.delivery.dispatchers import ThreadDispatcher, get_dispatcher
+from reciprocal_oauth.links import outgoing_access
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 
 from .. import urls
@@ -206,7 +206,7 @@ def test_a_page_that_waits_for_the_refresh_of_another_holds_none(
         if len(while_waiting) == 3:
             Link.objects.update(access_token_expires_at=far)
 
-    monkeypatch.setattr(access_there.time, "sleep", sleep)
+    monkeypatch.setattr(outgoing_access.time, "sleep", sleep)
 
     assert browser.get("/call/").status_code == 200
 

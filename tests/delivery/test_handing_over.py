@@ -9,10 +9,10 @@ from django.utils import timezone
 from oauth2_provider.models import get_grant_model
 
 import reciprocal_oauth
-from reciprocal_oauth.access_there import fresh_access_token
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.exceptions import PeerError
+from reciprocal_oauth.links.outgoing_access import fresh_access_token
 from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Peer, ReciprocalCode, Step
 from reciprocal_oauth.party_a import consent
 

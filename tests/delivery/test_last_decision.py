@@ -11,8 +11,8 @@ from django.contrib.auth import get_user_model
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from reciprocal_oauth import lifecycle
 from reciprocal_oauth.delivery import queue, worker
+from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, OutboxItem, Peer, ReciprocalCode
 from reciprocal_oauth.party_a import consent, send
 

@@ -8,8 +8,8 @@ from cryptography.fernet import Fernet
 from django.utils import timezone
 from pytest_django import Settings
 
-from reciprocal_oauth import lifecycle
 from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.party_a import consent
 from reciprocal_oauth.secret import Secret

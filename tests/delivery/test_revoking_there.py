@@ -10,8 +10,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from reciprocal_oauth import lifecycle
 from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.party_a import resending
 from reciprocal_oauth.secret import Secret

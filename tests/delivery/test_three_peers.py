@@ -14,10 +14,10 @@ from django.test import Client
 from django.utils import timezone
 
 import reciprocal_oauth
-from reciprocal_oauth import lifecycle
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.delivery import pausing, worker
 from reciprocal_oauth.exceptions import ReciprocalError
+from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.models.links import KEY_UNKNOWN
 from reciprocal_oauth.party_a import consent

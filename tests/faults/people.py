@@ -15,7 +15,7 @@ import django
 
 django.setup()
 
-from reciprocal_oauth import lifecycle  # noqa: E402
+from reciprocal_oauth.links import lifecycle  # noqa: E402
 from reciprocal_oauth.models import Link, OutboxItem  # noqa: E402
 from reciprocal_oauth.party_a import consent, updates  # noqa: E402
 

@@ -82,7 +82,7 @@ MOMENTS: Mapping[str, Arm] = {
     "with the tokens saved, before the commit": after(
         "reciprocal_oauth.party_a.redemption.complete"
     ),
-    "with the link ended, before it answers": after("reciprocal_oauth.lifecycle.end"),
+    "with the link ended, before it answers": after("reciprocal_oauth.links.lifecycle.end"),
     # Of party B's server
     "with the code stored, before it answers": after("reciprocal_oauth.party_b.grant_type.receive"),
     # Of party B's worker
@@ -91,5 +91,7 @@ MOMENTS: Mapping[str, Arm] = {
     "with the tokens read, before it stores them": after(f"{_IETF}.redeem"),
     "with the tokens stored": after("reciprocal_oauth.party_b.redeem._store"),
     # Of whoever calls the peer
-    "with renewed tokens, before it stores them": before("reciprocal_oauth.access_there._keep"),
+    "with renewed tokens, before it stores them": before(
+        "reciprocal_oauth.links.outgoing_access._keep"
+    ),
 }

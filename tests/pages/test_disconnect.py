@@ -8,8 +8,8 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from pytest_django import Settings
 
-from reciprocal_oauth import lifecycle
 from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 
 from ..columns import columns_of

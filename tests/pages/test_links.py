@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from pytest_django import Settings
 
-from reciprocal_oauth import lifecycle
+from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, LinkEvent, Party, Peer, Step
 from reciprocal_oauth.models.events import record
 from reciprocal_oauth.party_a import updates

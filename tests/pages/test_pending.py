@@ -16,8 +16,9 @@ from django.utils import timezone
 from oauth2_provider.models import get_refresh_token_model
 from pytest_django import Settings
 
-from reciprocal_oauth import access_here, diagram
+from reciprocal_oauth import diagram
 from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.links import incoming_access
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_a import updates
 from reciprocal_oauth.words import link_in_words
@@ -165,7 +166,7 @@ def test_a_token_that_has_expired_and_can_be_renewed_counts(change: Callable[...
     link, _token = change("profile", "profile playback", REFUSES)
 
     with time_machine.travel(timezone.now() + timedelta(days=2)):
-        assert access_here.scope_in_force(link) == "profile"
+        assert incoming_access.scope_in_force(link) == "profile"
 
 
 def test_administrators_read_the_same(change: Callable[..., Any]) -> None:

@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone, translation
 
-from reciprocal_oauth import lifecycle
 from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, LinkEvent, Party, Peer, Step
 from reciprocal_oauth.models.events import record
 

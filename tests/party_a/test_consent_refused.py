@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from reciprocal_oauth.access_there import fresh_access_token
+from reciprocal_oauth.links.outgoing_access import fresh_access_token
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 
 from .visits import ALLOW_ALL, connect, fill_in, hidden_fields

@@ -9,10 +9,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from reciprocal_oauth import lifecycle
-from reciprocal_oauth.access_there import fresh_access_token
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.dialects.ietf import IETFDialect
+from reciprocal_oauth.links import lifecycle
+from reciprocal_oauth.links.outgoing_access import fresh_access_token
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.party_b.opening import open_link
 from reciprocal_oauth.secret import Secret

@@ -13,8 +13,8 @@ from oauth2_provider.models import (
     get_refresh_token_model,
 )
 
-from reciprocal_oauth import lifecycle
 from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, OutboxItem, Peer, ReciprocalCode
 from reciprocal_oauth.party_a import updates
 from reciprocal_oauth.party_a.updates import CannotChange, change, choices

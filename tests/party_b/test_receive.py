@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model
 
-from reciprocal_oauth import lifecycle
+from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import InboxItem, Link, LinkEvent, Peer, Step
 from reciprocal_oauth.signals import handover_received
 

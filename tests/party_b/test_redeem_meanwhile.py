@@ -11,10 +11,10 @@ from django.db import connections
 from django.dispatch import Signal
 from django.utils import timezone
 
-from reciprocal_oauth import lifecycle
 from reciprocal_oauth.client.token_endpoint import TokenAnswer
 from reciprocal_oauth.delivery import queue, worker
 from reciprocal_oauth.dialects.ietf import IETFDialect
+from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.secret import Secret
 from reciprocal_oauth.signals import delivery_dead, linked_both_ways

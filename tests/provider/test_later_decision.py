@@ -12,8 +12,8 @@ from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
-from reciprocal_oauth import access_here
 from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.links import incoming_access
 from reciprocal_oauth.models import Link, OutboxItem, ReciprocalCode
 from reciprocal_oauth.party_a import resending, updates
 
@@ -56,7 +56,7 @@ def assert_it_stays_away(fake_peer: FakePeer, browser: Client) -> None:
     assert fake_peer.to("/token/") == [], "nothing is sent"
     link = Link.objects.get()
     assert (link.incoming_state, link.incoming_reason) == ("broken", "revoked_here")
-    assert not access_here.is_let_in(link)
+    assert not incoming_access.is_let_in(link)
     handovers = OutboxItem.objects.filter(kind=OutboxItem.Kind.HANDOVER)
     assert not handovers.filter(state__in=OutboxItem.LIVE_STATES).exists()
     assert not ReciprocalCode.objects.filter(state=ReciprocalCode.State.LIVE).exists()

@@ -11,8 +11,8 @@ from django.db import IntegrityError, connection, connections
 from django.test import Client
 from oauth2_provider.models import get_access_token_model
 
-from reciprocal_oauth import access_here, lifecycle
 from reciprocal_oauth.delivery import queue, worker
+from reciprocal_oauth.links import incoming_access, lifecycle
 from reciprocal_oauth.models import Link, OutboxItem
 from reciprocal_oauth.provider import peer_tokens
 
@@ -106,7 +106,7 @@ def test_revoking_a_token_while_it_is_renewed(
     atomic_requests: bool,
 ) -> None:
     monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", atomic_requests)
-    meet(access_here, "has_live_tokens")
+    meet(incoming_access, "has_live_tokens")
     meet(peer_tokens, "_cut")
 
     def revoke() -> Any:
@@ -122,7 +122,7 @@ def test_revoking_a_token_while_it_is_renewed(
 def test_deleting_a_user_whose_token_is_renewed(
     token_of_a: Any, user: Any, refresh: Any, meet: Any
 ) -> None:
-    meet(access_here, "revoke")
+    meet(incoming_access, "revoke")
     meet(peer_tokens, "_cut")
 
     def delete() -> None:

@@ -17,8 +17,9 @@ from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 from pytest_django import Settings
 
-from reciprocal_oauth import access_here, lifecycle, noticing, signals
+from reciprocal_oauth import signals
 from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.links import incoming_access, lifecycle, lost_access
 from reciprocal_oauth.models import Link, LinkEvent, Peer
 from reciprocal_oauth.party_a import consent, updates
 from reciprocal_oauth.provider import peer_tokens
@@ -52,7 +53,7 @@ def assert_noticed(broken: list[tuple[str, str]], reason: str = REASON.REVOKED_H
     assert link.linked_at is None
     assert broken == [("incoming", reason)]
     assert link.events.filter(outcome=LinkEvent.Outcome.FAILED, detail=reason).count() == 1
-    assert not access_here.is_let_in(link)
+    assert not incoming_access.is_let_in(link)
 
 
 # The doors
@@ -218,7 +219,7 @@ def test_to_look_for_it_takes_as_many_queries_for_many_links_as_for_one(
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            assert noticing.look_at(Link.objects.all()) == 0
+            assert lost_access.look_at(Link.objects.all()) == 0
         return len(captured)
 
     add(1)
@@ -406,7 +407,7 @@ def test_a_fault_while_looking_does_not_undo_the_revocation(
     def fail(*_arguments: Any) -> None:
         raise DatabaseError("gone away")
 
-    monkeypatch.setattr(access_here, "without_live_tokens", fail)
+    monkeypatch.setattr(incoming_access, "without_live_tokens", fail)
     page_of_authorized_tokens(tokens)
     monkeypatch.undo()
 
@@ -426,7 +427,7 @@ def test_a_refresh_and_a_revocation_at_once_leave_a_link_that_says_what_is(
 
     (renewed,) = [answer for answer in answers if answer is not None]
     link = Link.objects.get()
-    lives = access_here.has_live_tokens(link)
+    lives = incoming_access.has_live_tokens(link)
     assert lives is (renewed.status_code == 200)
     assert (link.incoming_state == Link.Incoming.ACTIVE) is lives
 

@@ -12,7 +12,7 @@ from oauth2_provider.models import (
     get_refresh_token_model,
 )
 
-from reciprocal_oauth import noticing
+from reciprocal_oauth.links import lost_access
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_a import consent
 
@@ -84,7 +84,7 @@ def test_a_fault_of_ours_stops_no_deletion(
         raise RuntimeError("a fault of ours")
 
     for name in ("token_goes", "look_at"):
-        monkeypatch.setattr(noticing, name, fail)
+        monkeypatch.setattr(lost_access, name, fail)
 
     door()
 

@@ -17,9 +17,9 @@ from oauth2_provider.models import (
 from oauth2_provider.oauth2_validators import OAuth2Validator
 from pytest_django import Settings
 
-from reciprocal_oauth import lifecycle
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.delivery import worker
+from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Peer, ReciprocalCode, Step
 from reciprocal_oauth.party_a import consent, redemption
 from reciprocal_oauth.provider.token_view import TokenView

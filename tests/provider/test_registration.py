@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from oauth2_provider.models import get_access_token_model, get_application_model
 
-from reciprocal_oauth import access_here
+from reciprocal_oauth.links import incoming_access
 from reciprocal_oauth.models import InboxItem, Link, Peer
 
 from ..conftest import basic, post_form
@@ -204,6 +204,6 @@ def test_a_registration_access_token_keeps_no_link_alive_and_does_not_go_with_on
 ) -> None:
     link_as_a.peer = Peer.objects.get()
 
-    assert not access_here.has_live_tokens(link_as_a)
-    access_here.revoke(link_as_a)
+    assert not incoming_access.has_live_tokens(link_as_a)
+    incoming_access.revoke(link_as_a)
     assert get_access_token_model().objects.count() == 1

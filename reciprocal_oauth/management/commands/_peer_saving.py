@@ -6,8 +6,9 @@ from typing import Any
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.management.base import CommandError
 
-from reciprocal_oauth import access_here, moving, registration
+from reciprocal_oauth import moving, registration
 from reciprocal_oauth.core.database import atomic, tried_again
+from reciprocal_oauth.links import incoming_access
 from reciprocal_oauth.models import Peer
 from reciprocal_oauth.models.binding import Move, moves_between
 
@@ -110,7 +111,7 @@ def _changes(before: Peer, peer: Peer, discovered: Collection[str]) -> list[str]
 
 def _takes_over(application: Any) -> list[str]:
     """That people have let this client in already, in words."""
-    count = access_here.count_people(application)
+    count = incoming_access.count_people(application)
     if not count:
         return []
     return [

@@ -6,7 +6,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import QuerySet
 
-from reciprocal_oauth import access_here
+from reciprocal_oauth.links import incoming_access
 from reciprocal_oauth.models import Link, LinkEvent, Peer
 
 from ._printing import as_json, columns, for_people, iso, printable, shortened
@@ -42,7 +42,7 @@ class Command(BaseCommand):
 def _links(options: dict[str, Any]) -> QuerySet[Link]:
     """:raises CommandError: there is no such user or peer."""
     links = Link.objects.select_related("peer", "user").order_by("peer__slug", "created_at")
-    links = access_here.with_carried_scope(links)
+    links = incoming_access.with_carried_scope(links)
     if options["user"] is not None:
         links = links.filter(user=_user(options["user"]))
     if (slug := options["peer"]) is not None:
@@ -115,7 +115,7 @@ def _document(link: Link, with_events: bool) -> dict[str, Any]:
         "incoming_state": link.incoming_state,
         "incoming_reason": link.incoming_reason,
         "incoming_scope": link.incoming_scope,
-        "incoming_scope_in_force": access_here.scope_in_force(link),
+        "incoming_scope_in_force": incoming_access.scope_in_force(link),
         "offered_scope": link.offered_scope,
         "generation": link.generation,
         "confirmed_generation": link.confirmed_generation,

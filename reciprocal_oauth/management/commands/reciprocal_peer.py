@@ -7,10 +7,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count, Q, QuerySet
 
-from reciprocal_oauth import access_there, peer_discovery, peer_test
+from reciprocal_oauth import peer_discovery, peer_test
 from reciprocal_oauth.core import site_address
 from reciprocal_oauth.delivery import pausing
 from reciprocal_oauth.exceptions import DecryptionError, PeerError
+from reciprocal_oauth.links import outgoing_access
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_a import resending
 from reciprocal_oauth.registration import Sheet, doubt_about, doubt_about_secret, sheet_for
@@ -124,7 +125,7 @@ class Command(BaseCommand):
             peer.note_reverse(is_taken=True)  # Until it says that it is not.
         if pausing.CAUSES & values.keys():
             if peer.paused_at is None:
-                access_there.ask_again(peer)
+                outgoing_access.ask_again(peer)
             else:
                 resending.resume(peer)
         peer = _peers().get(pk=peer.pk)

@@ -4,7 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from reciprocal_oauth import noticing, retention
+from reciprocal_oauth import retention
+from reciprocal_oauth.links import lost_access
 from reciprocal_oauth.models import Link
 
 from ._printing import as_json, columns
@@ -26,7 +27,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         dry_run = options["dry_run"]
         links = Link.objects.all()
-        broken = noticing.unnoticed(links).count() if dry_run else noticing.look_at(links)
+        broken = lost_access.unnoticed(links).count() if dry_run else lost_access.look_at(links)
         prunable = retention.prunable()
         counts = {
             name: rows.count() if dry_run else retention.delete(rows)

@@ -19,10 +19,10 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from oauth2_provider.models import get_refresh_token_model
 
-from . import access_here, lifecycle
-from .core.database import atomic, log_exception, on_commit, tried_again
-from .models import Link
-from .models.reasons import LOST_HERE
+from ..core.database import atomic, log_exception, on_commit, tried_again
+from ..models import Link
+from ..models.reasons import LOST_HERE
+from . import incoming_access, lifecycle
 
 logger = logging.getLogger("reciprocal_oauth")
 
@@ -53,7 +53,7 @@ class _Gone:
     def run_out(self) -> set[Any]:
         """Families of the refresh tokens that were deleted because they had not been used for too
         long: ``cleartokens`` leaves their access tokens standing for a moment."""
-        found = access_here.run_out(set().union(*self.left_over.values()))
+        found = incoming_access.run_out(set().union(*self.left_over.values()))
         return {family for family, left in self.left_over.items() if left & found}
 
 
@@ -73,7 +73,7 @@ _waiting = _Waiting()
 
 def token_goes(token: Any) -> None:
     """A token of DOT's is being deleted or revoked: look at its owner's links after the commit."""
-    if token.user_id is None or access_here.is_revoking():
+    if token.user_id is None or incoming_access.is_revoking():
         return
     _waiting.gone.add(token)
     # Once for each token, of which the first looks for all: one that a savepoint took back with it
@@ -127,7 +127,7 @@ def unnoticed(links: QuerySet[Link], *, by_access_token: bool = False) -> QueryS
     if by_access_token:
         has_had |= Q(confirmed_generation__gt=0)
     looked_at = Q(incoming_state=Link.Incoming.ACTIVE) | (pending & has_had)
-    return access_here.without_live_tokens(links.filter(looked_at, status=Link.Status.ACTIVE))
+    return incoming_access.without_live_tokens(links.filter(looked_at, status=Link.Status.ACTIVE))
 
 
 def was_taken_away(link: Link) -> bool:
@@ -158,7 +158,7 @@ def _notice(pk: Any, gone: _Gone, run_out: set[Any]) -> bool:
         except Link.DoesNotExist:
             return False
         as_it_is = unnoticed(Link.objects.filter(pk=pk), by_access_token=bool(gone.cut_off))
-        if not as_it_is.exists() or access_here.is_let_in(link):
+        if not as_it_is.exists() or incoming_access.is_let_in(link):
             return False
         family, reason = link.incoming_family, _reason(link, gone, run_out)
         has_ended = link.incoming_state == Link.Incoming.ACTIVE or reason != Link.Reason.EXPIRED
@@ -170,8 +170,8 @@ def _notice(pk: Any, gone: _Gone, run_out: set[Any]) -> bool:
         if family is not None:
             # An access token whose refresh token went by itself: it was of the same grant
             # (RFC 7009, section 2.1).
-            access_here.revoke_family(link, family)
-            access_here.revoke_access_tokens(gone.left_over.get(family, ()))
+            incoming_access.revoke_family(link, family)
+            incoming_access.revoke_access_tokens(gone.left_over.get(family, ()))
     return has_ended
 
 
@@ -179,5 +179,5 @@ def _reason(link: Link, gone: _Gone, run_out: set[Any]) -> str:
     if link.incoming_family is None:
         has_ended = (link.user_id, link.peer.application_id) in gone.cut_off
     else:
-        has_ended = link.incoming_family not in run_out and not access_here.has_run_out(link)
+        has_ended = link.incoming_family not in run_out and not incoming_access.has_run_out(link)
     return Link.Reason.REVOKED_HERE if has_ended else Link.Reason.EXPIRED

@@ -20,11 +20,11 @@ from oauth2_provider.models import (
     refresh_token_expire_timedelta,
 )
 
-from .compat import oauth2_settings
-from .core import scopes
-from .core.database import rows_of
-from .models import Link, Peer, ReciprocalCode
-from .models.ledger import CODE_URI
+from ..compat import oauth2_settings
+from ..core import scopes
+from ..core.database import rows_of
+from ..models import Link, Peer, ReciprocalCode
+from ..models.ledger import CODE_URI
 
 
 def peer_of(application: Any) -> Peer | None:

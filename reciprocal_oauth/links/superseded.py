@@ -14,11 +14,11 @@ from datetime import timedelta
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from . import access_there, lifecycle
-from .core.database import atomic, tried_again
-from .exceptions import DecryptionError, NotLinked, ReciprocalError
-from .models import Link
-from .models.links import SUBJECT
+from ..core.database import atomic, tried_again
+from ..exceptions import DecryptionError, NotLinked, ReciprocalError
+from ..models import Link
+from ..models.links import SUBJECT
+from . import lifecycle, outgoing_access
 
 #: A peer that has used its access within this time has it, whatever our own came to.
 IDLE_AFTER = timedelta(hours=12)
@@ -42,7 +42,7 @@ def ask_about_older(link: Link) -> None:
     for older in asked_about[:_ASKED_ABOUT]:
         try:
             if older.refresh_token:
-                access_there.fresh_access_token(older, not_this=older.access_token)
+                outgoing_access.fresh_access_token(older, not_this=older.access_token)
         except (NotLinked, DecryptionError):
             continue
         except ReciprocalError:

@@ -19,29 +19,23 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from . import lifecycle
-from .client.token_endpoint import TokenAnswer
-from .conf import settings
-from .core.database import (
+from ..client.token_endpoint import TokenAnswer
+from ..conf import settings
+from ..core.database import (
     atomic,
     release_connections,
     require_no_transaction,
     saved_at_last,
     tried_again,
 )
-from .core.protocol import INVALID_GRANT
-from .core.retry_policy import RetryPolicy
-from .dialects import dialect_of
-from .exceptions import (
-    DecryptionError,
-    NotLinked,
-    PeerRefused,
-    PeerUnreachable,
-    RefreshPostponed,
-)
-from .models import Link, OutboxItem, Peer
-from .models.binding import is_for_tokens
-from .secret import Secret
+from ..core.protocol import INVALID_GRANT
+from ..core.retry_policy import RetryPolicy
+from ..dialects import dialect_of
+from ..exceptions import DecryptionError, NotLinked, PeerRefused, PeerUnreachable, RefreshPostponed
+from ..models import Link, OutboxItem, Peer
+from ..models.binding import is_for_tokens
+from ..secret import Secret
+from . import lifecycle
 
 logger = logging.getLogger("reciprocal_oauth")
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from .conf import settings
-from .core import plugins
-from .core.scopes import split
-from .models import AuthorizationRequest, Link
+from ..conf import settings
+from ..core import plugins
+from ..core.scopes import split
+from ..models import AuthorizationRequest, Link
 
 
 class NotAllowedHere(Exception):

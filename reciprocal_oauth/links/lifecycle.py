@@ -9,12 +9,13 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-from . import access_here, signals
-from .core.database import atomic, tried_again
-from .models import InboxItem, Link, LinkEvent, OutboxItem, Step
-from .models.binding import is_bound
-from .models.events import record
-from .secret import Secret
+from .. import signals
+from ..core.database import atomic, tried_again
+from ..models import InboxItem, Link, LinkEvent, OutboxItem, Step
+from ..models.binding import is_bound
+from ..models.events import record
+from ..secret import Secret
+from . import incoming_access
 
 Reason = Link.Reason
 
@@ -83,14 +84,14 @@ def break_incoming(link: Link, reason: str, detail: str = "") -> None:
 
 def stop_handover(link: Link, reason: str) -> None:
     """The code on its way is no longer to be redeemed. ``link`` is locked."""
-    access_here.kill_codes(link)
+    incoming_access.kill_codes(link)
     break_incoming(link, reason)
 
 
 def lose_incoming(link: Link, reason: str) -> None:
     """The peer has lost the tokens that it held here. A code on its way would give it new ones, and
     is not to be redeemed any more. ``link`` is locked."""
-    access_here.kill_codes(link)
+    incoming_access.kill_codes(link)
     cancel_handover(link)
     _break(
         link,
@@ -165,7 +166,7 @@ def end(link: Link, reason: str, *, revoke_there: bool) -> bool:
         locked.access_token = locked.refresh_token = Secret("")
         locked.access_token_expires_at = None
         locked.incoming_scope = locked.offered_scope = ""
-        access_here.revoke(locked)
+        incoming_access.revoke(locked)
         locked.incoming_family = None
         locked.linked_at = None
         locked.save()
@@ -187,7 +188,7 @@ def before_deletion(link: Link, *, revoke_there: bool) -> bool:
     # The link before its tokens, as everywhere.
     if not Link.objects.select_for_update().filter(pk=link.pk, status=Link.Status.ACTIVE).exists():
         return False
-    access_here.revoke(link)
+    incoming_access.revoke(link)
     # Without the link: Django has already collected what goes with it.
     return revoke_there and queue_revocation(link, keep_link=False)
 

@@ -1,0 +1,1 @@
+"""One person's link: its state, and the access on both sides."""

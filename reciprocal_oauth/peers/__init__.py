@@ -1,0 +1,1 @@
+"""Setting up a peer: registration, discovery, connection check, and what a change of it means."""

@@ -1,0 +1,1 @@
+"""The one place that says a link in words, for pages, admin and API."""
