@@ -12,7 +12,7 @@ from django.core.signals import request_finished, request_started
 from django.db.models.signals import post_save, pre_delete
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
-from . import moving, signals
+from . import signals
 from .conf import settings
 from .core import plugins
 from .core.database import log_exception, on_commit, request_begins, request_ends
@@ -22,6 +22,7 @@ from .links import lifecycle, lost_access, superseded
 from .models import InboxItem, Link, OutboxItem, Peer
 from .party_a import send
 from .party_b import redeem
+from .peers import reconfiguration
 from .provider import composition
 from .redaction import log_filter, sentry
 
@@ -127,7 +128,7 @@ def request_is_over(sender: type, **arguments: Any) -> None:
 def peer_saved(sender: type, instance: Peer, raw: bool, **arguments: Any) -> None:
     """A peer was saved by an administrator or by code: it may have moved."""
     if instance.moves and not raw:
-        moving.moved(instance, instance.moves)
+        reconfiguration.moved(instance, instance.moves)
 
 
 def link_deleted(sender: type, instance: Link, origin: Any = None, **arguments: Any) -> None:

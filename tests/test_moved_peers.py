@@ -14,7 +14,6 @@ from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model
 
 import reciprocal_oauth
-from reciprocal_oauth import peer_test
 from reciprocal_oauth.client import token_endpoint
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.exceptions import AddressRefused, DecryptionError, NotLinked, PeerError
@@ -22,6 +21,7 @@ from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.links.outgoing_access import fresh_access_token
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.models.binding import binding_of
+from reciprocal_oauth.peers import connection_check
 from reciprocal_oauth.secret import Secret
 
 from .admin.conftest import admin_url, staff  # noqa: F401
@@ -73,7 +73,7 @@ def set_up_anew(peer: Peer, **changes: Any) -> None:
 
 def call_in_every_way(link: Link) -> None:
     """Whatever this site does that sends something to the peer of a link."""
-    peer_test.run(Peer.objects.get())
+    connection_check.run(Peer.objects.get())
     for token in (None, link.access_token):
         with pytest.raises((NotLinked, PeerError)):
             fresh_access_token(Link.objects.get(), not_this=token)
@@ -139,7 +139,7 @@ def test_the_stored_secret_is_not_entered_anew_by_assigning_it_again(
     with pytest.raises(ValidationError, match="Enter the secret again"):
         found.save()
 
-    peer_test.run(Peer.objects.get())
+    connection_check.run(Peer.objects.get())
     assert seen_by(elsewhere) == ""
 
 
@@ -184,10 +184,10 @@ def test_the_test_of_the_connection_says_why_it_sends_nothing(
 ) -> None:
     Peer.objects.update(token_endpoint=f"{elsewhere.url}/token/")
 
-    findings = peer_test.run(Peer.objects.get())
+    findings = connection_check.run(Peer.objects.get())
 
     assert any("The client secret was entered for another" in each.reason for each in findings)
-    assert peer_test.has_failed(findings)
+    assert connection_check.has_failed(findings)
 
 
 # Tokens

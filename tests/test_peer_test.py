@@ -14,9 +14,9 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from reciprocal_oauth import peer_test
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import Peer
+from reciprocal_oauth.peers import connection_check
 from tests.conftest import OUR_SECRET
 from tests.fakes import FakePeer, Received, Reply, token_response
 
@@ -177,7 +177,9 @@ def test_whether_its_answers_name_the_issuer_is_compared(
     well.answers[METADATA] = Reply.json(**document)
     Peer.objects.update(sends_iss=expected)
 
-    found = next(each for each in peer_test.run(Peer.objects.get()) if each.check == "metadata")
+    found = next(
+        each for each in connection_check.run(Peer.objects.get()) if each.check == "metadata"
+    )
 
     assert (found.state, words in found.reason) == (state, True)
 

@@ -9,9 +9,9 @@ from django.forms.utils import ErrorDict
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from .. import registration
 from ..core import plugins
 from ..models import Peer
+from ..peers import registration
 from ..secret import Secret
 from .peer_moves import MovingForm
 

@@ -14,11 +14,11 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
-from .. import peer_discovery
 from ..core.database import outside_transactions
 from ..core.peer_urls import is_endpoint
 from ..exceptions import NoMetadata, PeerError
 from ..models.peer_validation import ENDPOINTS
+from ..peers import discovery
 from .peer_form import LookedUpForm, NewPeerForm
 
 _BUTTON = "_look_up"
@@ -110,7 +110,7 @@ def _look_up(address: str) -> Found:
     if not address.strip():
         return Found(problems={"address": [gettext("Enter the address of the other site.")]})
     try:
-        metadata = peer_discovery.find(address)
+        metadata = discovery.find(address)
     except PeerError as error:
         reasons = str(error).splitlines()
         if not isinstance(error, NoMetadata):
@@ -118,8 +118,8 @@ def _look_up(address: str) -> Found:
         by_field = {name: [_by_itself(why)] for name, why in error.problems.items()}
         values = {name: url for name, url in error.endpoints.items() if url}
         return Found(values, {"address": reasons, **by_field})
-    values = {name: value for name, value in peer_discovery.values_of(metadata).items() if value}
-    hints = peer_discovery.doubts_about(metadata)
+    values = {name: value for name, value in discovery.values_of(metadata).items() if value}
+    hints = discovery.doubts_about(metadata)
     if not metadata.revocation_endpoint:
         hints["revocation_endpoint"] = gettext(
             "Its metadata names none: when a connection ends, our access there is not revoked."

@@ -11,10 +11,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override
 
-from .. import moving
 from ..links import incoming_access
 from ..models import Peer
 from ..models.binding import Move, in_words, moves_between
+from ..peers import reconfiguration
 
 #: The box that is ticked to confirm; its value stands for what was read beside it.
 SURE = "sure"
@@ -43,7 +43,7 @@ class MovingForm(forms.ModelForm):
             self.people = incoming_access.count_people(peer.application)
         if (self.moves or self.people) and self.data.get(SURE) != self.mark:
             self.asks = True
-            self.left_behind = moving.count_left_behind(peer) if self.moves else 0
+            self.left_behind = reconfiguration.count_left_behind(peer) if self.moves else 0
             self.add_error(
                 None, _("Nothing was saved yet: read what you are changing, and confirm it.")
             )

@@ -16,9 +16,9 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 from oauth2_provider.models import get_application_model
 
-from .. import registration
 from ..core import site_address
 from ..models import Peer
+from ..peers import registration
 from ..redaction.error_reports import holding_secrets
 from ..secret import Secret
 

@@ -10,8 +10,8 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.translation import gettext
 
-from .. import peer_test
 from ..core.database import outside_transactions
+from ..peers import connection_check
 
 
 class PeerTestMixin(admin.ModelAdmin):
@@ -34,14 +34,14 @@ class PeerTestMixin(admin.ModelAdmin):
             raise PermissionDenied
         if peer is None:
             raise Http404
-        findings = peer_test.run(peer)
+        findings = connection_check.run(peer)
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("Test of the connection to %s") % peer,
             "opts": self.opts,
             "original": peer,
             "findings": findings,
-            "has_failed": peer_test.has_failed(findings),
+            "has_failed": connection_check.has_failed(findings),
             "media": self.media,
         }
         request.current_app = self.admin_site.name

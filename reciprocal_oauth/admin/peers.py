@@ -19,13 +19,13 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
-from .. import registration
 from ..core import site_address
 from ..core.database import on_commit
 from ..delivery import pausing
 from ..links import outgoing_access
 from ..models import Link, Peer
 from ..party_a import resending
+from ..peers import registration
 from .asking import AskingMixin
 from .look_at_only import NoSecretLookupsMixin
 from .overview_page import OverviewMixin

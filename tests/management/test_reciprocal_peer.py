@@ -15,10 +15,10 @@ from django.utils import timezone
 from jwcrypto import jwk
 from oauth2_provider.models import AbstractApplication, get_application_model
 
-from reciprocal_oauth import registration
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.models.links import KEY_UNKNOWN
+from reciprocal_oauth.peers import registration
 from tests.conftest import OUR_SECRET, PEER_SECRET
 from tests.fakes import FakePeer, Reply
 

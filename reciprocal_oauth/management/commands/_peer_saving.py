@@ -6,11 +6,11 @@ from typing import Any
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.management.base import CommandError
 
-from reciprocal_oauth import moving, registration
 from reciprocal_oauth.core.database import atomic, tried_again
 from reciprocal_oauth.links import incoming_access
 from reciprocal_oauth.models import Peer
 from reciprocal_oauth.models.binding import Move, moves_between
+from reciprocal_oauth.peers import reconfiguration, registration
 
 from ._peer_flags import APPLICATION_FLAGS, PEER_FLAGS, application_flags
 from ._printing import printable
@@ -104,7 +104,7 @@ def _changes(before: Peer, peer: Peer, discovered: Collection[str]) -> list[str]
         if (old := getattr(before, field)) != (new := getattr(peer, field)) and field not in moved
     ]
     told = [f"Give this flag to change {change}" for change in (*moves, *found)]
-    if moves and (count := moving.count_left_behind(peer)):
+    if moves and (count := reconfiguration.count_left_behind(peer)):
         told.append(f"Connections that stop working, whose people have to connect again: {count}.")
     return told
 

@@ -7,14 +7,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count, Q, QuerySet
 
-from reciprocal_oauth import peer_discovery, peer_test
 from reciprocal_oauth.core import site_address
 from reciprocal_oauth.delivery import pausing
 from reciprocal_oauth.exceptions import DecryptionError, PeerError
 from reciprocal_oauth.links import outgoing_access
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_a import resending
-from reciprocal_oauth.registration import Sheet, doubt_about, doubt_about_secret, sheet_for
+from reciprocal_oauth.peers import connection_check, discovery
+from reciprocal_oauth.peers.registration import Sheet, doubt_about, doubt_about_secret, sheet_for
 from reciprocal_oauth.secret import Secret
 
 from ._peer_flags import (
@@ -105,7 +105,7 @@ class Command(BaseCommand):
         given = self._given(options)
         found = {} if options["discover"] is None else self._discovered(options["discover"])
         if found and (stored := Peer.objects.filter(slug=options["slug"]).first()):
-            found = peer_discovery.news_for(stored, found)
+            found = discovery.news_for(stored, found)
         values = {**found, **given}
         peer, is_new, made_up = save(
             options["slug"],
@@ -168,13 +168,13 @@ class Command(BaseCommand):
         self.stdout.write(f"{done}. Sent again: {resending.in_words(count)}.")
 
     def test(self, options: dict[str, Any]) -> None:
-        findings = peer_test.run(_named(options["slug"]))
+        findings = connection_check.run(_named(options["slug"]))
         if options["json"]:
             self.stdout.write(as_json([finding.as_dict() for finding in findings]))
         else:
             rows = [(each.state.label, each.check.label, each.reason) for each in findings]
             self.stdout.write(columns(rows))
-        if peer_test.has_failed(findings):
+        if connection_check.has_failed(findings):
             sys.exit(1)
 
     def _given(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -189,13 +189,13 @@ class Command(BaseCommand):
 
     def _discovered(self, address: str) -> dict[str, Any]:
         try:
-            metadata = peer_discovery.find(address)
+            metadata = discovery.find(address)
         except PeerError as error:
             reasons = "\n  ".join(map(printable, str(error).splitlines()))
             raise CommandError(f"--discover: {reasons}") from error
-        for doubt in peer_discovery.doubts_about(metadata).values():
+        for doubt in discovery.doubts_about(metadata).values():
             self._warn(printable(doubt))
-        return peer_discovery.values_of(metadata)
+        return discovery.values_of(metadata)
 
     def _warn(self, text: str) -> None:
         self.stderr.write(self.style.WARNING(f"Warning: {text}"))

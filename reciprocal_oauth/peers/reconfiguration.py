@@ -11,10 +11,10 @@ from typing import Any
 from django.db.models import Count
 from oauth2_provider.models import get_application_model
 
-from .core.database import on_commit
-from .links import incoming_access, lifecycle
-from .models import Link, Peer
-from .models.binding import Move, in_words, is_for_tokens
+from ..core.database import on_commit
+from ..links import incoming_access, lifecycle
+from ..models import Link, Peer
+from ..models.binding import Move, in_words, is_for_tokens
 
 logger = logging.getLogger("reciprocal_oauth.peers")
 

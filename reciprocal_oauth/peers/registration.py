@@ -14,12 +14,12 @@ from django.views.decorators.debug import sensitive_variables
 from oauth2_provider.generators import generate_client_secret
 from oauth2_provider.models import get_application_model
 
-from .compat import oauth2_settings
-from .conf import settings
-from .core import scopes, site_address
-from .core.database import atomic, tried_again
-from .models import Link, Peer
-from .secret import Secret
+from ..compat import oauth2_settings
+from ..conf import settings
+from ..core import scopes, site_address
+from ..core.database import atomic, tried_again
+from ..models import Link, Peer
+from ..secret import Secret
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def mark_of_secret(peer: Peer) -> str:
 
 
 def _mark(application: Any) -> str:
-    salt, stored = "reciprocal_oauth.registration", application.client_secret
+    salt, stored = "reciprocal_oauth.peers.registration", application.client_secret
     return salted_hmac(salt, stored, algorithm="sha256").hexdigest()
 
 

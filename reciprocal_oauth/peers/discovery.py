@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
 
-from .client.discovery import Metadata, discover, issuer_in
-from .core.peer_urls import is_endpoint
-from .exceptions import NoMetadata
-from .models import Peer
-from .models.peer_validation import ENDPOINTS
+from ..client.discovery import Metadata, discover, issuer_in
+from ..core.peer_urls import is_endpoint
+from ..exceptions import NoMetadata
+from ..models import Peer
+from ..models.peer_validation import ENDPOINTS
 
 
 def find(address: str) -> Metadata:

@@ -19,12 +19,12 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
-from .client import addresses, token_endpoint
-from .client.discovery import Metadata, discover
-from .core.peer_urls import is_endpoint
-from .core.protocol import GRANT_TYPE, INVALID_CLIENT, INVALID_GRANT, UNSUPPORTED_GRANT_TYPE
-from .exceptions import DecryptionError, PeerError, PeerRefused, TLSFailed
-from .models import Peer
+from ..client import addresses, token_endpoint
+from ..client.discovery import Metadata, discover
+from ..core.peer_urls import is_endpoint
+from ..core.protocol import GRANT_TYPE, INVALID_CLIENT, INVALID_GRANT, UNSUPPORTED_GRANT_TYPE
+from ..exceptions import DecryptionError, PeerError, PeerRefused, TLSFailed
+from ..models import Peer
 
 #: The dialect whose hand-over is a form with the grant type's URN.
 _DRAFT = "ietf"
