@@ -21,7 +21,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from reciprocal_oauth import key_rotation, signals
+from reciprocal_oauth import signals
 from reciprocal_oauth.exceptions import (
     BadAnswer,
     NotLinked,
@@ -32,6 +32,7 @@ from reciprocal_oauth.exceptions import (
 )
 from reciprocal_oauth.links import lifecycle, outgoing_access
 from reciprocal_oauth.links.outgoing_access import fresh_access_token
+from reciprocal_oauth.maintenance import key_rotation
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.secret import Secret, derived_key
 

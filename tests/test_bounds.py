@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from reciprocal_oauth.maintenance.pruning import MAX_OVER_OF_LINK
 from reciprocal_oauth.models import (
     AuthorizationRequest,
     InboxItem,
@@ -23,7 +24,6 @@ from reciprocal_oauth.models import (
 )
 from reciprocal_oauth.models.events import MAX_OF_LINK, SHOWN_OF_LINK, record
 from reciprocal_oauth.party_a.authorization import MAX_VISITS
-from reciprocal_oauth.retention import MAX_OVER_OF_LINK
 
 from .provider.conftest import reciprocal_code, redeem  # noqa: F401
 

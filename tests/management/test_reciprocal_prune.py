@@ -16,7 +16,7 @@ from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 from pytest_django import Settings
 
-from reciprocal_oauth import retention
+from reciprocal_oauth.maintenance import pruning
 from reciprocal_oauth.models import (
     AuthorizationRequest,
     InboxItem,
@@ -132,7 +132,7 @@ class TestQueues:
 
     def test_for_ever_is_a_large_number(self, peer: Peer, settings: Settings) -> None:
         OutboxItem.objects.create(peer=peer, state=State.DONE, finished_at=days_ago(9000))
-        names = [n for n in dir(type(retention.settings)) if n.startswith("RETENTION_")]
+        names = [n for n in dir(type(pruning.settings)) if n.startswith("RETENTION_")]
         settings.RECIPROCAL_OAUTH = dict.fromkeys(names, 10**9)
 
         assert pruned() == {}
@@ -144,14 +144,14 @@ class TestQueues:
             OutboxItem.objects.create(peer=peer, state=State.DEAD, finished_at=days_ago(200))
             for _ in range(2)
         ]
-        look = retention._next_batch
+        look = pruning._next_batch
 
         def look_and_resend(*arguments: Any) -> Any:
             found = look(*arguments)
             OutboxItem.objects.filter(pk=rows[0].pk).update(state=State.PENDING, finished_at=None)
             return found
 
-        monkeypatch.setattr(retention, "_next_batch", look_and_resend)
+        monkeypatch.setattr(pruning, "_next_batch", look_and_resend)
 
         assert pruned() == {"outbox": 1}
         assert OutboxItem.objects.get().pk == rows[0].pk
@@ -345,7 +345,7 @@ class TestLinks:
     def test_a_link_that_is_opened_again_meanwhile_stays(
         self, ended_link: Link, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        look = retention._next_batch
+        look = pruning._next_batch
 
         def look_and_open(rows: Any, last: Any) -> Any:
             found = look(rows, last)
@@ -353,7 +353,7 @@ class TestLinks:
                 Link.objects.update(status=Link.Status.ACTIVE, ended_at=None)
             return found
 
-        monkeypatch.setattr(retention, "_next_batch", look_and_open)
+        monkeypatch.setattr(pruning, "_next_batch", look_and_open)
 
         assert pruned() == {"events": 2}
         assert Link.objects.get() == ended_link
@@ -440,5 +440,5 @@ def test_the_work_grows_with_the_rows_and_no_faster(peer: Peer, user: Any) -> No
         "links": 1,
     }
     assert LinkEvent.objects.count() == count // 4
-    batches = 3 * count // 4 // retention.BATCH_ROWS
+    batches = 3 * count // 4 // pruning.BATCH_ROWS
     assert len(queries) <= 4 * batches + 40

@@ -11,7 +11,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from pytest_django import Settings
 
-from reciprocal_oauth import key_rotation, secret
+from reciprocal_oauth import secret
+from reciprocal_oauth.maintenance import key_rotation
 from reciprocal_oauth.models import AuthorizationRequest, InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.secret import PREFIX, Secret, derived_key
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from reciprocal_oauth import retention
 from reciprocal_oauth.links import lost_access
+from reciprocal_oauth.maintenance import pruning
 from reciprocal_oauth.models import Link
 
 from ._printing import as_json, columns
@@ -28,9 +28,9 @@ class Command(BaseCommand):
         dry_run = options["dry_run"]
         links = Link.objects.all()
         broken = lost_access.unnoticed(links).count() if dry_run else lost_access.look_at(links)
-        prunable = retention.prunable()
+        prunable = pruning.prunable()
         counts = {
-            name: rows.count() if dry_run else retention.delete(rows)
+            name: rows.count() if dry_run else pruning.delete(rows)
             for name, rows in prunable.items()
         }
         if options["json"]:

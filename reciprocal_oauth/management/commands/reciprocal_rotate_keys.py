@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from reciprocal_oauth import key_rotation
-from reciprocal_oauth.key_rotation import Outcome
+from reciprocal_oauth.maintenance import key_rotation
+from reciprocal_oauth.maintenance.key_rotation import Outcome
 
 from ._printing import as_json
 

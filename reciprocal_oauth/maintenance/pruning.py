@@ -13,9 +13,9 @@ from django.db.models import Count, Exists, Min, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
-from .conf import settings
-from .core.database import atomic, tried_again
-from .models import (
+from ..conf import settings
+from ..core.database import atomic, tried_again
+from ..models import (
     AuthorizationRequest,
     InboxItem,
     Link,
@@ -24,7 +24,7 @@ from .models import (
     QueueItem,
     ReciprocalCode,
 )
-from .models.events import SHOWN_OF_LINK
+from ..models.events import SHOWN_OF_LINK
 
 #: Rows that one transaction deletes: it is over in milliseconds, and SQLite takes 999 parameters.
 BATCH_ROWS = 500

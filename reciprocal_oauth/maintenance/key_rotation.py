@@ -13,10 +13,10 @@ from typing import Any
 from django.apps import apps
 from django.db.models import Model, QuerySet
 
-from .core.database import tried_again
-from .exceptions import DecryptionError
-from .models.fields import EncryptedField
-from .secret import Secret, is_current, reencrypted
+from ..core.database import tried_again
+from ..exceptions import DecryptionError
+from ..models.fields import EncryptedField
+from ..secret import Secret, is_current, reencrypted
 
 #: Rows that are read at once.
 BATCH_ROWS = 500
