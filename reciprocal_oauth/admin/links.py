@@ -10,9 +10,9 @@ from django.utils import timezone
 from django.utils.translation import get_language_bidi, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from .. import diagram
 from ..links import incoming_access, lifecycle
 from ..models import Link, LinkEvent, Reason
+from ..presentation import flow_diagram
 from .asking import AskingMixin
 from .look_at_only import (
     LookAtOnlyAdmin,
@@ -178,7 +178,7 @@ class LinkAdmin(AskingMixin, LookAtOnlyAdmin):
 
     @admin.display(description=_("newest flow"))
     def steps(self, link: Link) -> str:
-        drawn = diagram.of_link(link, mirrored=get_language_bidi())
+        drawn = flow_diagram.of_link(link, mirrored=get_language_bidi())
         return (
             render_to_string("reciprocal_oauth/_diagram.html", {"diagram": drawn}) if drawn else "–"
         )

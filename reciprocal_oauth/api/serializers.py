@@ -10,21 +10,21 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import ISO_8601, serializers
 from rest_framework.reverse import reverse
 
-from .. import diagram
 from ..core import scopes
 from ..models import Link, Party, Peer, Step
 from ..models.reasons import Reason
 from ..party_a import consent, returning, updates
-from ..party_a.mending import Mend, knows_accounts
-from ..words import Direction, LinkWords, link_in_words, pending_scope
+from ..presentation import flow_diagram
+from ..presentation.link_status import Direction, LinkWords, link_in_words, pending_scope
+from ..presentation.next_step import Mend, knows_accounts
 
 _STEP_STATES = (
-    diagram.DONE,
-    diagram.RUNNING,
-    diagram.HELD,
-    diagram.FAILED,
-    diagram.REFUSED,
-    diagram.AHEAD,
+    flow_diagram.DONE,
+    flow_diagram.RUNNING,
+    flow_diagram.HELD,
+    flow_diagram.FAILED,
+    flow_diagram.REFUSED,
+    flow_diagram.AHEAD,
 )
 #: The characters of a scope token (RFC 6749, section 3.3).
 _SCOPE_CHARACTERS = r"[\x21\x23-\x5b\x5d-\x7e]+"
@@ -380,8 +380,8 @@ class ShownLink:
         return updates.shown(self.link)
 
     @property
-    def flow(self) -> diagram.Diagram | None:
-        return diagram.of_link(self.link, technical=False)
+    def flow(self) -> flow_diagram.Diagram | None:
+        return flow_diagram.of_link(self.link, technical=False)
 
 
 def _said(direction: Direction) -> Mapping[str, str]:

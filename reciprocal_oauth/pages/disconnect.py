@@ -10,7 +10,7 @@ from django.views.generic import DetailView
 
 from ..links import lifecycle
 from ..models import Link
-from ..words import link_in_words
+from ..presentation.link_status import link_in_words
 from .links import OwnLinksMixin
 
 #: States in which the peer may do something here, or is about to.

@@ -12,12 +12,12 @@ from django.utils import timezone
 from django.utils.translation import get_language_bidi
 from django.views.generic import DetailView, ListView
 
-from .. import diagram
 from ..links import incoming_access
 from ..models import AuthorizationRequest, Link, Peer
 from ..models.events import SHOWN_OF_LINK, newest
 from ..models.inbox import with_newest_code
-from ..party_a.mending import Mend, knows_accounts, mend_of
+from ..presentation import flow_diagram
+from ..presentation.next_step import Mend, knows_accounts, mend_of
 from .protection import ProtectedPageMixin
 
 #: How long the list shows a connection that has ended.
@@ -125,7 +125,7 @@ class LinkView(OwnLinksMixin, DetailView):
         events = newest(self.object, SHOWN_OF_LINK + 1)
         context["has_older"] = len(events) > SHOWN_OF_LINK
         context["events"] = events[-SHOWN_OF_LINK:]
-        context["diagram"] = diagram.of_link(
+        context["diagram"] = flow_diagram.of_link(
             self.object, events, mirrored=get_language_bidi(), technical=False
         )
         return context

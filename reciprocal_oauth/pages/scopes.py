@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from ..core import scopes
 from ..party_a import updates
-from ..words import in_scope_words
+from ..presentation.link_status import in_scope_words
 from .choosing import ChoosingView
 
 

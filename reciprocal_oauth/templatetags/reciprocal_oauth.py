@@ -11,8 +11,8 @@ from ..core import scopes
 from ..models import AuthorizationRequest, Link, LinkEvent, Party, Step
 from ..models.events import REPLAY
 from ..models.reasons import for_people
-from ..party_a.mending import knows_accounts
-from ..words import in_scope_words, link_in_words
+from ..presentation.link_status import in_scope_words, link_in_words
+from ..presentation.next_step import knows_accounts
 
 register = template.Library()
 register.filter("in_words", link_in_words)

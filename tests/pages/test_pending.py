@@ -16,12 +16,12 @@ from django.utils import timezone
 from oauth2_provider.models import get_refresh_token_model
 from pytest_django import Settings
 
-from reciprocal_oauth import diagram
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.links import incoming_access
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_a import updates
-from reciprocal_oauth.words import link_in_words
+from reciprocal_oauth.presentation import flow_diagram
+from reciprocal_oauth.presentation.link_status import link_in_words
 
 from ..fakes import FakePeer, Reply
 from ..party_a.visits import call_api, connect, fill_in, link_both_ways, redeem
@@ -157,7 +157,7 @@ def test_the_first_consent_gives_nothing_before_it_has_arrived(
         "granted",
         ["profile"],
     )
-    drawn = diagram.of_link(link)
+    drawn = flow_diagram.of_link(link)
     assert drawn is not None
     assert not drawn.is_change
 

@@ -12,9 +12,9 @@ from datetime import datetime
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from .models import InboxItem, Link, LinkEvent, Party, Step
-from .models.events import REPLAY, newest
-from .models.reasons import Reason, for_people
+from ..models import InboxItem, Link, LinkEvent, Party, Step
+from ..models.events import REPLAY, newest
+from ..models.reasons import Reason, for_people
 
 #: States of a step.
 DONE, RUNNING, HELD, FAILED = "done", "running", "held", "failed"

@@ -7,7 +7,7 @@ from ..core.scopes import split
 from ..models import InboxItem, Link, Peer
 from ..models.inbox import newest_code
 from ..models.links import FAMILY, SUBJECT
-from . import consent, resending
+from ..party_a import consent, resending
 
 
 class Mend(StrEnum):

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from .core import scopes
-from .links import incoming_access
-from .models import InboxItem, Link
-from .models.inbox import newest_code
-from .models.reasons import LOST_HERE, for_people
-from .party_a import consent, updates
-from .party_a.mending import Mend, is_being_redeemed, is_held_up, mend_of, works_one_way
+from ..core import scopes
+from ..links import incoming_access
+from ..models import InboxItem, Link
+from ..models.inbox import newest_code
+from ..models.reasons import LOST_HERE, for_people
+from ..party_a import consent, updates
+from .next_step import Mend, is_being_redeemed, is_held_up, mend_of, works_one_way
 
 #: Tones: it works, it is on its way, the person is asked something, it does not work, it is over.
 GOOD, WAITING, ASKING, BAD, OFF = "good", "waiting", "asking", "bad", "off"
@@ -61,7 +61,7 @@ class LinkWords:
     :ivar in_force: the scope that the peer may use here at this moment.
     :ivar works_both_ways: whether each side may do something at the other at this moment.
     :ivar note: what only the people who run this site can do about it; may be empty.
-    :ivar mend: the one thing that helps, see :class:`~reciprocal_oauth.party_a.mending.Mend`.
+    :ivar mend: the one thing that helps, see :class:`~reciprocal_oauth.presentation.next_step.Mend`.
     :ivar can_change: whether the person can change what the peer may do here.
     """
 
