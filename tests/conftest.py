@@ -28,7 +28,7 @@ from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import AuthorizationRequest, InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.models.binding import binding_of
 from reciprocal_oauth.models.links import KEY_UNKNOWN
-from reciprocal_oauth.party_b.opening import open_link
+from reciprocal_oauth.party_b.link_opening import open_link
 from reciprocal_oauth.provider import client_secrets
 from reciprocal_oauth.secret import Secret
 

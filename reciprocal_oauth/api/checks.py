@@ -10,7 +10,7 @@ from django.urls import URLResolver, get_resolver
 from ..check_ids import Id
 from ..compat import SettingsScopes, oauth2_settings
 from ..conf import settings
-from ..party_a import returning
+from ..party_a import return_urls
 from ..setting_types import expected_of
 
 APP_NAME = "reciprocal_oauth_api"
@@ -32,7 +32,7 @@ def check_return_to(**kwargs: Any) -> list[CheckMessage]:
             id=Id.API_RETURN_TO,
         )
         for entry in settings.API_RETURN_TO
-        if not returning.is_entry(entry)
+        if not return_urls.is_entry(entry)
     ]
 
 

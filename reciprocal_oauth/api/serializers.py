@@ -13,7 +13,7 @@ from rest_framework.reverse import reverse
 from ..core import scopes
 from ..models import Link, Party, Peer, Step
 from ..models.reasons import Reason
-from ..party_a import consent, returning, updates
+from ..party_a import consent, return_urls, scope_changes
 from ..presentation import flow_diagram
 from ..presentation.link_status import Direction, LinkWords, link_in_words, pending_scope
 from ..presentation.next_step import Mend, knows_accounts
@@ -54,9 +54,9 @@ class Text(serializers.CharField):
 
 class ConnectSerializer(serializers.Serializer):
     return_to = Text(
-        returning.CHARACTERS,
+        return_urls.CHARACTERS,
         required=False,
-        max_length=returning.MAX_LENGTH,
+        max_length=return_urls.MAX_LENGTH,
         help_text=_(
             "Where the browser is sent after the visit: a URL that API_RETURN_TO allows. Without "
             "it, the person goes on at the pages of this site."
@@ -373,11 +373,13 @@ class ShownLink:
 
     @property
     def choices(self) -> list[Mapping[str, str]]:
-        return _named(updates.choices(self.link)) if updates.can_change(self.link) else []
+        return (
+            _named(scope_changes.choices(self.link)) if scope_changes.can_change(self.link) else []
+        )
 
     @property
     def shown(self) -> str:
-        return updates.shown(self.link)
+        return scope_changes.shown(self.link)
 
     @property
     def flow(self) -> flow_diagram.Diagram | None:

@@ -22,7 +22,7 @@ from ..links import incoming_access, lifecycle
 from ..links.grant_policy import NotAllowedHere
 from ..models import Link, Peer
 from ..models.inbox import with_newest_code
-from ..party_a import authorization, consent, resending, returning, snapshot, updates
+from ..party_a import authorization, consent, resending, return_urls, scope_changes, snapshot
 from ..redaction.error_reports import holding_secrets
 from .authentication import BearerAuthentication
 from .pagination import Pages
@@ -128,7 +128,7 @@ class ConnectView(ApiView):
     def post(self, request: Request, slug: str) -> Response:
         peer = self.get_object()
         return_to = self.read(ConnectSerializer).get("return_to", "")
-        if return_to and not returning.is_allowed(return_to):
+        if return_to and not return_urls.is_allowed(return_to):
             raise Forbidden(
                 "return_to_not_allowed", _("API_RETURN_TO does not allow this URL to return to.")
             )
@@ -222,17 +222,17 @@ class ScopesView(OwnLinksView):
     def put(self, request: Request, pk: Any) -> Response:
         link, sent = self.get_object(), self.read(ScopesSerializer)
         chosen, answers = list(dict.fromkeys(sent["scopes"])), sent["shown"]
-        if not updates.is_changeable(link):
+        if not scope_changes.is_changeable(link):
             raise Conflict("not_changeable", _("There is nothing that could be changed."))
-        _require_same(answers, updates.shown(link))
-        _require_offered(chosen, updates.choices(link))
+        _require_same(answers, scope_changes.shown(link))
+        _require_offered(chosen, scope_changes.choices(link))
         self.forbid_to_itself(link, chosen)
-        if set(chosen) != updates.chosen_now(link):
+        if set(chosen) != scope_changes.chosen_now(link):
             try:
-                updates.change(link, chosen, answers=answers, request=request._request)
+                scope_changes.change(link, chosen, answers=answers, request=request._request)
             except NotAllowedHere as refused:
                 raise _not_allowed_here() from refused
-            except updates.CannotChange as changed:
+            except scope_changes.CannotChange as changed:
                 raise _changed_meanwhile() from changed
         return self.shown(link)
 

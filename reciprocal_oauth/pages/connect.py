@@ -18,7 +18,7 @@ from ..core import site_address
 from ..core.database import outside_transactions, tried_again
 from ..exceptions import AuthorizationFailed
 from ..models import AuthorizationRequest, Peer
-from ..party_a import authorization, callback, consent, returning
+from ..party_a import authorization, callback, consent, return_urls
 from ..party_a.exchange import exchange
 from ..redaction.error_reports import take_query
 from . import same_site
@@ -109,7 +109,7 @@ class CallbackView(ProtectedPageMixin, View):
                 logger.log(level, "Connecting to peer %s failed: %s", peer.slug, failed)
                 visit.problem = failed.reason
                 tried_again(visit.save)(update_fields=["problem"])
-        return SeeOther(returning.address(visit) or _page_after(visit))
+        return SeeOther(return_urls.address(visit) or _page_after(visit))
 
 
 def _refuse(slug: str) -> HttpResponse:

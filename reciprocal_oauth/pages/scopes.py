@@ -7,7 +7,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from ..core import scopes
-from ..party_a import updates
+from ..party_a import scope_changes
 from ..presentation.link_status import in_scope_words
 from .choosing import ChoosingView
 
@@ -17,26 +17,26 @@ class ScopesView(ChoosingView):
     disconnect, since that is what it comes to."""
 
     template_name = "reciprocal_oauth/scopes.html"
-    refused = updates.CannotChange
+    refused = scope_changes.CannotChange
 
     def is_open(self) -> bool:
-        return updates.is_changeable(self.link)
+        return scope_changes.is_changeable(self.link)
 
     def choices(self) -> list[tuple[str, str]]:
-        return updates.choices(self.link)
+        return scope_changes.choices(self.link)
 
     def ticked(self) -> list[str]:
-        return sorted(updates.chosen_now(self.link))
+        return sorted(scope_changes.chosen_now(self.link))
 
     def shown(self) -> str:
-        return updates.shown(self.link)
+        return scope_changes.shown(self.link)
 
     def decide(self, chosen: list[str], answers: str) -> HttpResponse:
         if not chosen:
             page = reverse("reciprocal_oauth:disconnect", args=[self.link.pk])
             return redirect(f"{page}?nothing-ticked")
-        if set(chosen) != updates.chosen_now(self.link):
-            updates.change(self.link, chosen, answers=answers, request=self.request)
+        if set(chosen) != scope_changes.chosen_now(self.link):
+            scope_changes.change(self.link, chosen, answers=answers, request=self.request)
         return self.to_link()
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

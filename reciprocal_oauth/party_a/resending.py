@@ -16,7 +16,7 @@ from ..links import lifecycle
 from ..models import Link, OutboxItem, Peer, QueueItem, Reason
 from ..secret import Secret
 from .consent import queue_handover
-from .updates import keep_apart
+from .scope_changes import keep_apart
 
 State = QueueItem.State
 #: What a row must have come to, to be sent anew.

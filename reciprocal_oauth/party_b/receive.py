@@ -25,7 +25,7 @@ from ..models import InboxItem, Link, Party, Peer, Step
 from ..models.events import record
 from ..models.ledger import hash_of
 from ..secret import Secret
-from .opening import link_of_token
+from .link_opening import link_of_token
 
 logger = logging.getLogger("reciprocal_oauth.party_b")
 

@@ -13,7 +13,7 @@ from ..links import incoming_access
 from ..models import InboxItem, Link
 from ..models.inbox import newest_code
 from ..models.reasons import LOST_HERE, for_people
-from ..party_a import consent, updates
+from ..party_a import consent, scope_changes
 from .next_step import Mend, is_being_redeemed, is_held_up, mend_of, works_one_way
 
 #: Tones: it works, it is on its way, the person is asked something, it does not work, it is over.
@@ -92,7 +92,7 @@ def link_in_words(link: Link) -> LinkWords:
         outgoing=_outgoing(link, mend),
         mend=mend,
         mend_text=_mend_text(link, mend),
-        can_change=updates.is_changeable(link),
+        can_change=scope_changes.is_changeable(link),
     )
 
 

@@ -27,7 +27,7 @@ from ..models import Link, Peer
 from ..models.ledger import hash_of
 from ..party_a import redemption
 from ..party_a.redemption import Redemption, Refused
-from ..party_b.opening import open_link
+from ..party_b.link_opening import open_link
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 

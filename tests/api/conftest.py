@@ -11,7 +11,7 @@ from oauth2_provider.models import get_application_model
 from pytest_django import Settings
 
 from reciprocal_oauth.models import Link
-from reciprocal_oauth.party_a import consent, updates
+from reciprocal_oauth.party_a import consent, scope_changes
 
 from ..fakes import FakePeer
 from ..party_a.visits import link_both_ways
@@ -63,7 +63,7 @@ class Api:
 
 def shown(link: Link) -> str:
     """What a person is shown now who may change something."""
-    return updates.shown(Link.objects.get(pk=link.pk))
+    return scope_changes.shown(Link.objects.get(pk=link.pk))
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Party, Peer, Step
 from reciprocal_oauth.models.events import record
 from reciprocal_oauth.party_a import consent
-from reciprocal_oauth.party_a.updates import change
+from reciprocal_oauth.party_a.scope_changes import change
 
 from ..columns import columns_of
 from ..fakes import FakePeer

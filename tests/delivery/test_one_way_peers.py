@@ -17,7 +17,7 @@ from django.utils import timezone
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, OutboxItem, Peer
-from reciprocal_oauth.party_a import resending, updates
+from reciprocal_oauth.party_a import resending, scope_changes
 
 from ..fakes import FakePeer, Received, Reply, token_response
 from ..party_a.visits import call_api, connect, fill_in, link_both_ways
@@ -163,7 +163,7 @@ def test_a_peer_that_no_longer_knows_it_keeps_what_it_has_and_can_be_narrowed(
     token = link_both_ways(browser, fake_peer, application)["access_token"]
     answer_handovers(fake_peer, Reply.json(400, error="unsupported_grant_type"))
     link = Link.objects.get()
-    updates.change(link, ["profile"])
+    scope_changes.change(link, ["profile"])
     with time_machine.travel(timezone.now() + timedelta(minutes=1)):
         worker.drain()
         page = browser.get(f"/connections/links/{link.pk}/").content.decode()
@@ -174,5 +174,5 @@ def test_a_peer_that_no_longer_knows_it_keeps_what_it_has_and_can_be_narrowed(
     assert SAYS in page
     assert "Try again" not in page
     link.refresh_from_db()
-    assert updates.can_change(link)
-    assert [name for name, _words in updates.choices(link)] == ["profile"]
+    assert scope_changes.can_change(link)
+    assert [name for name, _words in scope_changes.choices(link)] == ["profile"]

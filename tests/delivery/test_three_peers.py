@@ -21,7 +21,7 @@ from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.models.links import KEY_UNKNOWN
 from reciprocal_oauth.party_a import consent
-from reciprocal_oauth.party_b.opening import open_link
+from reciprocal_oauth.party_b.link_opening import open_link
 from reciprocal_oauth.secret import Secret
 
 from ..conftest import PEER_SECRET, basic, post_form

@@ -17,7 +17,7 @@ django.setup()
 
 from reciprocal_oauth.links import lifecycle  # noqa: E402
 from reciprocal_oauth.models import Link, OutboxItem  # noqa: E402
-from reciprocal_oauth.party_a import consent, updates  # noqa: E402
+from reciprocal_oauth.party_a import consent, scope_changes  # noqa: E402
 
 from .plan import Person, person  # noqa: E402
 
@@ -56,7 +56,7 @@ class People:
             self._plan(each.cuts_after, self._cut, each)
 
     def _change(self, each: Person) -> None:
-        updates.change(_link(each), each.changes)
+        scope_changes.change(_link(each), each.changes)
         if each.cuts:
             self._plan(each.cuts_after, self._cut, each)
 

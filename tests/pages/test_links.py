@@ -16,7 +16,7 @@ from pytest_django import Settings
 from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, LinkEvent, Party, Peer, Step
 from reciprocal_oauth.models.events import record
-from reciprocal_oauth.party_a import updates
+from reciprocal_oauth.party_a import scope_changes
 
 from ..fakes import FakePeer
 from ..party_a.visits import connect, link_both_ways
@@ -311,7 +311,7 @@ def test_the_history_says_in_words_what_was_allowed(
     settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "PEER_SCOPES": words}
     link_both_ways(browser, fake_peer, application)
     link = Link.objects.get()
-    updates.change(link, ["profile"])
+    scope_changes.change(link, ["profile"])
 
     page = browser.get(f"/connections/links/{link.pk}/").content.decode()
 

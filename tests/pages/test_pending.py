@@ -19,7 +19,7 @@ from pytest_django import Settings
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.links import incoming_access
 from reciprocal_oauth.models import Link, Peer
-from reciprocal_oauth.party_a import updates
+from reciprocal_oauth.party_a import scope_changes
 from reciprocal_oauth.presentation import flow_diagram
 from reciprocal_oauth.presentation.link_status import link_in_words
 
@@ -44,12 +44,12 @@ def change(
     def decide(before: str, after: str, answer: Reply) -> tuple[Link, str]:
         token = link_both_ways(browser, fake_peer, application)
         if before != token["scope"]:
-            updates.change(Link.objects.get(), before.split())
+            scope_changes.change(Link.objects.get(), before.split())
             with time_machine.travel(timezone.now() + timedelta(seconds=10)):
                 worker.drain()
             token = redeem(fake_peer.to("/token/")[-1].form["code"], application).json()
         fake_peer.answers["/token/"] = answer
-        updates.change(Link.objects.get(), after.split())
+        scope_changes.change(Link.objects.get(), after.split())
         with time_machine.travel(timezone.now() + timedelta(seconds=20)):
             worker.drain()
         link = Link.objects.get()

@@ -11,7 +11,7 @@ from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, OutboxItem, Peer
-from reciprocal_oauth.party_a import consent, updates
+from reciprocal_oauth.party_a import consent, scope_changes
 
 from ..columns import columns_of
 from ..fakes import FakePeer, Reply
@@ -87,7 +87,7 @@ def test_the_peer_is_not_called_in_a_loop(browser: Client, link: Link, fake_peer
     assert len(codes(fake_peer)) == 1
     [due] = link.outbox.values_list("next_attempt_at", flat=True)
     pause = due - link.codes.get().created_at
-    assert pause.total_seconds() == updates.PAUSE_SECONDS
+    assert pause.total_seconds() == scope_changes.PAUSE_SECONDS
 
 
 def test_what_was_cancelled_while_the_peer_was_switched_off_is_sent(

@@ -14,7 +14,7 @@ from reciprocal_oauth.dialects.ietf import IETFDialect
 from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.links.outgoing_access import fresh_access_token
 from reciprocal_oauth.models import Link, OutboxItem, Peer
-from reciprocal_oauth.party_b.opening import open_link
+from reciprocal_oauth.party_b.link_opening import open_link
 from reciprocal_oauth.secret import Secret
 
 from ..fakes import FakePeer, Reply, token_response

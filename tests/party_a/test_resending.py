@@ -8,7 +8,7 @@ from django.db import transaction
 
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, OutboxItem, ReciprocalCode
-from reciprocal_oauth.party_a import consent, resending, updates
+from reciprocal_oauth.party_a import consent, resending, scope_changes
 from reciprocal_oauth.party_a.resending import NotPossible
 from reciprocal_oauth.secret import Secret
 
@@ -71,7 +71,7 @@ def test_a_revocation_is_sent_again_with_the_token_that_was_kept(
 
 
 def _end(link: Link) -> None:
-    updates.change(link, [])
+    scope_changes.change(link, [])
 
 
 def _decide_anew(link: Link) -> None:

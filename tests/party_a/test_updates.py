@@ -16,9 +16,9 @@ from oauth2_provider.models import (
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, OutboxItem, Peer, ReciprocalCode
-from reciprocal_oauth.party_a import updates
-from reciprocal_oauth.party_a.updates import CannotChange, change, choices
-from reciprocal_oauth.party_b.opening import open_link
+from reciprocal_oauth.party_a import scope_changes
+from reciprocal_oauth.party_a.scope_changes import CannotChange, change, choices
+from reciprocal_oauth.party_b.link_opening import open_link
 
 from ..fakes import FakePeer, Reply
 from ..provider.conftest import assert_token_is_dead, call_api
@@ -41,7 +41,7 @@ def tokens(link_as_a: Link, reciprocal_code: Callable[..., str], redeem: Any) ->
 def pass_the_pause() -> Any:
     """A clock that has passed the pause between two codes."""
     with time_machine.travel(timezone.now(), tick=False) as clock:
-        clock.shift(updates.PAUSE_SECONDS + 1)
+        clock.shift(scope_changes.PAUSE_SECONDS + 1)
         yield clock
 
 
@@ -168,7 +168,7 @@ def test_fifty_changes_in_a_minute_send_ten_codes_at_most_and_the_last_one_count
             worker.drain()
             assert OutboxItem.objects.filter(live_key__isnull=False).count() <= 1
         within_the_minute = len(codes_sent(fake_peer)) - before
-        clock.shift(updates.PAUSE_SECONDS)
+        clock.shift(scope_changes.PAUSE_SECONDS)
         worker.drain()
         new = redeem(codes_sent(fake_peer)[-1]).json()
 
@@ -214,7 +214,7 @@ def test_a_peer_that_cannot_be_sent_a_code_can_still_be_given_less(
     peer: Peer, user: Any, make_token: Callable[..., Any], transactional_db: None
 ) -> None:
     token = make_token(peer.application, user, "profile playback")
-    with updates.atomic():
+    with scope_changes.atomic():
         link = open_link(peer, user.pk, "profile playback", token.family)
     assert call_api(token.raw).status_code == 200
 

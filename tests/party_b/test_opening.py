@@ -16,7 +16,7 @@ from reciprocal_oauth.models import Link, LinkEvent, Peer, Step
 from reciprocal_oauth.models.links import KEY_UNKNOWN
 from reciprocal_oauth.party_a.codes import mint
 from reciprocal_oauth.party_a.consent import decide_anew
-from reciprocal_oauth.party_b.opening import open_link
+from reciprocal_oauth.party_b.link_opening import open_link
 
 from ..conftest import PEER_SECRET, basic, post_form
 from ..fakes import FakePeer, token_response

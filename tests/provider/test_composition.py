@@ -21,7 +21,7 @@ from rest_framework.views import APIView
 
 from reciprocal_oauth.compat import SettingsScopes
 from reciprocal_oauth.models import Link, Peer
-from reciprocal_oauth.party_a import updates
+from reciprocal_oauth.party_a import scope_changes
 from reciprocal_oauth.provider.composition import composed_server, composed_validator
 from reciprocal_oauth.provider.server import ReciprocalServerMixin
 from reciprocal_oauth.provider.token_view import TokenView
@@ -335,7 +335,7 @@ def test_the_scopes_backend_of_the_site_decides_what_a_peer_may_hold(
     assert call("scoped", token_of_a.raw) == 403
     assert redeem(code).json()["scope"] == "profile"
     link_as_a.refresh_from_db()
-    assert [scope for scope, _text in updates.choices(link_as_a)] == ["profile"]
+    assert [scope for scope, _text in scope_changes.choices(link_as_a)] == ["profile"]
 
 
 @pytest.mark.threat("F25")

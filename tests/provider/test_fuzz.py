@@ -35,7 +35,7 @@ from oauth2_provider.models import get_application_model, get_grant_model, get_r
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import InboxItem, Link
 from reciprocal_oauth.party_a import codes, consent
-from reciprocal_oauth.party_b.opening import open_link
+from reciprocal_oauth.party_b.link_opening import open_link
 
 from ..conftest import PEER_SECRET, basic
 from .authorization import CHALLENGE, VERIFIER

@@ -15,7 +15,7 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.links import incoming_access
 from reciprocal_oauth.models import Link, OutboxItem, ReciprocalCode
-from reciprocal_oauth.party_a import resending, updates
+from reciprocal_oauth.party_a import resending, scope_changes
 
 from ..fakes import FakePeer, Received, Reply, token_response
 from ..party_a.visits import fill_in
@@ -35,7 +35,7 @@ def change_while_the_peer_is(answer: Reply, fake_peer: FakePeer) -> None:
     """Alice takes a scope away, and the peer is told of it, or cannot be."""
     fake_peer.requests.clear()
     fake_peer.answers["/token/"] = answer
-    updates.change(Link.objects.get(), ["profile"])
+    scope_changes.change(Link.objects.get(), ["profile"])
     with time_machine.travel(timezone.now() + timedelta(minutes=1)):
         worker.drain()
     assert len(fake_peer.to("/token/")) == 1
@@ -273,7 +273,7 @@ def test_the_access_of_another_account_stops_nothing(
     change_link = Link.objects.order_by("created_at").first()
     assert change_link is not None
     fake_peer.answers["/token/"] = DOWN
-    updates.change(change_link, ["profile"])
+    scope_changes.change(change_link, ["profile"])
 
     get_refresh_token_model().objects.order_by("pk").last().revoke()
 

@@ -21,7 +21,7 @@ from reciprocal_oauth import signals
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.links import incoming_access, lifecycle, lost_access
 from reciprocal_oauth.models import Link, LinkEvent, Peer
-from reciprocal_oauth.party_a import consent, updates
+from reciprocal_oauth.party_a import consent, scope_changes
 from reciprocal_oauth.provider import peer_tokens
 
 from ..fakes import FakePeer
@@ -240,7 +240,7 @@ def renew(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> N
 def change_scope(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> None:
     for minute, scope in enumerate((["profile"], ["profile", "playback"]), start=1):
         with time_machine.travel(timezone.now() + timedelta(minutes=minute)):
-            updates.change(Link.objects.get(), scope)
+            scope_changes.change(Link.objects.get(), scope)
             worker.drain()
             assert redeem(fake_peer.to("/token/")[-1].form["code"]).status_code == 200
 

@@ -14,7 +14,7 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 from pytest_django import Settings
 
 from reciprocal_oauth.models import Link, Peer
-from reciprocal_oauth.party_b.opening import open_link
+from reciprocal_oauth.party_b.link_opening import open_link
 
 from ..conftest import PEER_SECRET, basic, post_form
 from .authorization import log_in

@@ -16,7 +16,7 @@ from oauth2_provider.models import (
 
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link
-from reciprocal_oauth.party_a import updates
+from reciprocal_oauth.party_a import scope_changes
 
 from ..conftest import PEER_SECRET, basic, post_form
 from ..fakes import FakePeer
@@ -221,7 +221,7 @@ def test_what_other_people_and_other_clients_are_about_to_fetch_is_left_alone(
     others.force_login(other_user)
     of_other_person = code_in(allow(others, application))
 
-    updates.change(both_ways, ["profile"])
+    scope_changes.change(both_ways, ["profile"])
     disconnect(browser, both_ways)
 
     assert exchange(other_client, of_other_client).status_code == 200
