@@ -22,7 +22,7 @@ from ..party_a import authorization, callback, consent, return_urls
 from ..party_a.exchange import exchange
 from ..redaction.error_reports import take_query
 from . import same_site
-from .protection import ProtectedPageMixin
+from .headers import ProtectedPageMixin
 
 logger = logging.getLogger("reciprocal_oauth.pages")
 

@@ -5,8 +5,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from ..party_a import consent
-from .choosing import ChoosingView
 from .refusal import not_allowed
+from .scope_form import ChoosingView
 
 
 class ConsentView(ChoosingView):

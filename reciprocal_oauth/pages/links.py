@@ -18,7 +18,7 @@ from ..models.events import SHOWN_OF_LINK, newest
 from ..models.inbox import with_newest_code
 from ..presentation import flow_diagram
 from ..presentation.next_step import Mend, knows_accounts, mend_of
-from .protection import ProtectedPageMixin
+from .headers import ProtectedPageMixin
 
 #: How long the list shows a connection that has ended.
 _SHOWN_ENDED = timedelta(days=30)

@@ -11,7 +11,7 @@ from oauthlib.oauth2.rfc6749 import errors
 from ..compat import login_not_required, oauth2_settings
 from ..links import grant_policy
 from ..links.incoming_access import peer_of
-from ..pages.protection import ProtectedPageMixin
+from ..pages.headers import ProtectedPageMixin
 from ..pages.refusal import not_allowed
 from ..party_b import scope_request
 from ..redaction.error_reports import holding_secrets

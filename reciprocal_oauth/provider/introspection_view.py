@@ -11,7 +11,7 @@ from oauth2_provider.views import IntrospectTokenView as DOTIntrospectTokenView
 from ..links import incoming_access
 from ..models.ledger import hash_of
 from ..redaction.error_reports import holding_secrets
-from . import peer_tokens
+from . import token_rules
 
 
 # It is also served to GET: a cache of the site would answer whoever asks next, without a look at
@@ -32,6 +32,6 @@ class IntrospectTokenView(DOTIntrospectTokenView):
         # A registration access token is no credential at a resource.
         if token is None or incoming_access.is_for_registration(token):
             return JsonResponse({"active": False})
-        if not peer_tokens.limit_to_what_is_allowed_now(token):
+        if not token_rules.limit_to_what_is_allowed_now(token):
             return JsonResponse({"active": False})
         return JsonResponse({**answer, "scope": token.scope})

@@ -6,12 +6,12 @@ from typing import Any
 from django.urls import URLPattern, path
 from oauth2_provider import views
 
-from ..pages.protection import protected
+from ..pages.headers import protected
 from ..redaction.error_reports import holding_secrets
 from .application_view import ApplicationDelete, ApplicationUpdate
 from .authorization_view import AuthorizationView
 from .bodies import without_files
-from .client_secrets import guarded
+from .client_authentication import guarded
 from .introspection_view import IntrospectTokenView
 from .metadata_view import ConnectDiscoveryInfoView, OAuthServerMetadataView
 from .registration_view import RegistrationManagementView

@@ -22,7 +22,7 @@ from ..links import incoming_access
 from ..party_a import redemption
 from ..party_a.redemption import Redemption
 from ..party_b import scope_request
-from . import client_secrets, peer_tokens
+from . import client_authentication, token_rules
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
@@ -71,7 +71,7 @@ class ReciprocalValidatorMixin(_Validator):
         return super()._authenticate_request_body(request)
 
     def _check_secret(self, provided_secret: str, stored_secret: str) -> bool:
-        return client_secrets.check(provided_secret, stored_secret, super()._check_secret)
+        return client_authentication.check(provided_secret, stored_secret, super()._check_secret)
 
     # Party A: a reciprocal code is redeemed
 
@@ -166,7 +166,7 @@ class ReciprocalValidatorMixin(_Validator):
         *args: Any,
         **kw: Any,
     ) -> bool:
-        if not peer_tokens.may_be_used(client, None):
+        if not token_rules.may_be_used(client, None):
             return False
         return super().validate_response_type(
             client_id, response_type, client, request, *args, **kw
@@ -181,7 +181,7 @@ class ReciprocalValidatorMixin(_Validator):
         *args: Any,
         **kwargs: Any,
     ) -> bool:
-        if not peer_tokens.may_ask_for(client, scopes):
+        if not token_rules.may_ask_for(client, scopes):
             return False
         return super().validate_scopes(client_id, scopes, client, request, *args, **kwargs)
 
@@ -199,8 +199,8 @@ class ReciprocalValidatorMixin(_Validator):
     def save_authorization_code(
         self, client_id: str, code: Any, request: Request, *args: Any, **kwargs: Any
     ) -> None:
-        peer_tokens.require_an_answer(request)
-        if not peer_tokens.site_allows(request, request.scopes):
+        token_rules.require_an_answer(request)
+        if not token_rules.site_allows(request, request.scopes):
             raise errors.AccessDeniedError(request=request)
         super().save_authorization_code(client_id, code, request, *args, **kwargs)
 
@@ -208,7 +208,7 @@ class ReciprocalValidatorMixin(_Validator):
         self, client_id: str, request: Request, *args: Any, **kwargs: Any
     ) -> list[str]:
         default = super().get_default_scopes(client_id, request, *args, **kwargs)
-        return peer_tokens.default_scopes(request.client, default)
+        return token_rules.default_scopes(request.client, default)
 
     # Tokens
 
@@ -234,8 +234,8 @@ class ReciprocalValidatorMixin(_Validator):
             saved = save_all()
         except errors.InvalidGrantError:
             # Outside of the transaction.
-            _come_to_nothing(redemption_of(request), peer_tokens.cause_of_refusal(request))
-            peer_tokens.end_what_the_site_refuses(request)
+            _come_to_nothing(redemption_of(request), token_rules.cause_of_refusal(request))
+            token_rules.end_what_the_site_refuses(request)
             raise
         # The response is made from the same dict. Not for refreshed tokens (the draft names
         # RFC 6749 sections 4.1.4, 4.2.2, 4.3.3 and 4.4.3), nor where the peer redeems the reverse.
@@ -258,7 +258,7 @@ class ReciprocalValidatorMixin(_Validator):
                 self.invalidate_authorization_code(request.client_id, code, request)
             return saved
 
-        saved = peer_tokens.save(token, request, redemption_of(request), save_and_spend)
+        saved = token_rules.save(token, request, redemption_of(request), save_and_spend)
         request._is_saved_by_our_rules = True
         return saved
 
@@ -266,9 +266,9 @@ class ReciprocalValidatorMixin(_Validator):
         self, refresh_token: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
         if not super().validate_refresh_token(refresh_token, client, request, *args, **kwargs):
-            peer_tokens.note_refusal(refresh_token, client)
+            token_rules.note_refusal(refresh_token, client)
             return False
-        return peer_tokens.may_be_used(client, request.user)
+        return token_rules.may_be_used(client, request.user)
 
     def validate_bearer_token(self, token: str, scopes: Any, request: Request) -> bool:
         valid = super().validate_bearer_token(token, scopes, request)
@@ -284,7 +284,7 @@ class ReciprocalValidatorMixin(_Validator):
         self, token: str, token_type_hint: str, request: Request, *a: Any, **k: Any
     ) -> None:
         revoke = super().revoke_token
-        peer_tokens.revoke(
+        token_rules.revoke(
             token, request.client, lambda: revoke(token, token_type_hint, request, *a, **k)
         )
 
@@ -352,7 +352,7 @@ def is_in_force(validator: Any, scopes: Any, request: Request) -> bool:
     if request.__dict__.get("_is_in_force") is access_token:
         return True  # The stock class and the composed one both ask, for the same request.
     if incoming_access.is_for_registration(access_token) or (
-        not peer_tokens.limit_to_what_is_allowed_now(access_token)
+        not token_rules.limit_to_what_is_allowed_now(access_token)
     ):
         validator._set_oauth2_error_on_request(request, None, scopes)
         return False

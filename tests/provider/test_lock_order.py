@@ -14,7 +14,7 @@ from oauth2_provider.models import get_access_token_model
 from reciprocal_oauth.delivery import queue, worker
 from reciprocal_oauth.links import incoming_access, lifecycle
 from reciprocal_oauth.models import Link, OutboxItem
-from reciprocal_oauth.provider import peer_tokens
+from reciprocal_oauth.provider import token_rules
 
 from ..conftest import PEER_SECRET, basic, post_form
 from ..fakes import FakePeer, Reply
@@ -107,7 +107,7 @@ def test_revoking_a_token_while_it_is_renewed(
 ) -> None:
     monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", atomic_requests)
     meet(incoming_access, "has_live_tokens")
-    meet(peer_tokens, "_cut")
+    meet(token_rules, "_cut")
 
     def revoke() -> Any:
         headers = basic(application.client_id, PEER_SECRET)
@@ -123,7 +123,7 @@ def test_deleting_a_user_whose_token_is_renewed(
     token_of_a: Any, user: Any, refresh: Any, meet: Any
 ) -> None:
     meet(incoming_access, "revoke")
-    meet(peer_tokens, "_cut")
+    meet(token_rules, "_cut")
 
     def delete() -> None:
         try:

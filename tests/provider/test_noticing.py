@@ -22,7 +22,7 @@ from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.links import incoming_access, lifecycle, lost_access
 from reciprocal_oauth.models import Link, LinkEvent, Peer
 from reciprocal_oauth.party_a import consent, scope_changes
-from reciprocal_oauth.provider import peer_tokens
+from reciprocal_oauth.provider import token_rules
 
 from ..fakes import FakePeer
 from ..party_a.visits import connect, fill_in
@@ -442,14 +442,14 @@ def test_a_refresh_that_was_under_way_does_not_outlive_the_revocation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """DOT has found the refresh token good before it was revoked."""
-    allowed = peer_tokens.may_be_used
+    allowed = token_rules.may_be_used
 
     def meanwhile(*arguments: Any) -> bool:
-        monkeypatch.setattr(peer_tokens, "may_be_used", allowed)
+        monkeypatch.setattr(token_rules, "may_be_used", allowed)
         door(tokens)
         return allowed(*arguments)
 
-    monkeypatch.setattr(peer_tokens, "may_be_used", meanwhile)
+    monkeypatch.setattr(token_rules, "may_be_used", meanwhile)
 
     assert refresh(tokens.raw_refresh).status_code == 400
 
