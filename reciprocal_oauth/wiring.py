@@ -32,7 +32,7 @@ logger = logging.getLogger("reciprocal_oauth")
 def connect() -> None:
     """Called once, by the app's ``ready()``."""
     from . import checks  # noqa: F401  Registers the system checks.
-    from .api import checks as api_checks  # noqa: F401
+    from .checks import api as api_checks  # noqa: F401
 
     log_filter.install()
     sentry.install()

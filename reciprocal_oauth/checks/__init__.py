@@ -3,10 +3,9 @@
 No check opens a database connection, so peers are not checked here but when they are saved.
 """
 
-from ..check_ids import Id
-from .of_address import check_base_url
-from .of_settings import check_deployment, check_settings, check_sweep
-from .of_site import (
+from .ids import Id
+from .settings import check_deployment, check_settings, check_sweep
+from .site import (
     check_databases,
     check_hooks,
     check_introspection,
@@ -14,7 +13,8 @@ from .of_site import (
     check_sqlite,
     require_toolkit,
 )
-from .of_urls import check_opened, check_urls
+from .site_address import check_base_url
+from .urls import check_opened, check_urls
 
 __all__ = [
     "Id",

@@ -6,7 +6,7 @@ import pytest
 from django.core.checks import CheckMessage, run_checks
 from pytest_django import Settings
 
-from reciprocal_oauth.check_ids import Id
+from reciprocal_oauth.checks.ids import Id
 from reciprocal_oauth.compat import SettingsScopes
 
 

@@ -13,7 +13,7 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauth2_provider.views import IntrospectTokenView
 
-from reciprocal_oauth.check_ids import Id
+from reciprocal_oauth.checks.ids import Id
 from reciprocal_oauth.models import Link, ReciprocalCode
 from reciprocal_oauth.provider import hooks
 from reciprocal_oauth.provider.token_view import TokenView

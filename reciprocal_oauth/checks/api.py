@@ -7,11 +7,11 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.urls import URLResolver, get_resolver
 
-from ..check_ids import Id
 from ..compat import SettingsScopes, oauth2_settings
 from ..conf import settings
 from ..party_a import return_urls
-from ..setting_types import expected_of
+from .ids import Id
+from .setting_types import expected_of
 
 APP_NAME = "reciprocal_oauth_api"
 _PAGES = "reciprocal_oauth"

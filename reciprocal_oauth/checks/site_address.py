@@ -8,9 +8,9 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.http.request import validate_host
 
-from ..check_ids import Id
 from ..conf import settings
 from ..core import site_address
+from .ids import Id
 
 _LOOPBACK = {".localhost", "localhost", "127.0.0.1", "[::1]"}
 

@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from django.utils.functional import Promise
 
-from .conf import Settings
+from ..conf import Settings
 
 #: Numbers that may be 0. All others have to be above it.
 _MAY_BE_ZERO = frozenset(

@@ -9,9 +9,9 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import router
 
-from ..check_ids import Id
 from ..compat import oauth2_settings
 from ..core.database import database
+from .ids import Id
 
 
 def require_toolkit() -> None:

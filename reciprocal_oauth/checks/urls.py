@@ -11,7 +11,7 @@ from django.urls.exceptions import Resolver404
 from django.utils.module_loading import import_string
 from django.utils.regex_helper import normalize
 
-from ..check_ids import Id
+from .ids import Id
 
 #: The pages need each of these, or one derived from it.
 _PAGE_MIDDLEWARE = (

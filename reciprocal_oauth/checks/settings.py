@@ -15,10 +15,10 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
 from .. import secret
-from ..check_ids import Id
 from ..conf import Settings, settings
 from ..core import plugins
-from ..setting_types import expected_of
+from .ids import Id
+from .setting_types import expected_of
 
 #: Settings with a check of their own.
 _CHECKED_APART = frozenset({"ENCRYPTION_KEYS"})
