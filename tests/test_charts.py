@@ -1,6 +1,6 @@
 """Where the bars of a chart are drawn."""
 
-from reciprocal_oauth.charts import columns, rows
+from reciprocal_oauth.admin.bar_charts import columns, rows
 
 
 def test_nothing_is_drawn_of_nothing() -> None:

@@ -12,14 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import InboxItem, OutboxItem, ReciprocalCode
 from ..party_a import resending
-from .asking import AskingMixin
-from .look_at_only import (
-    USERNAME_FIELD,
-    LookAtOnlyAdmin,
-    OfLinkAdmin,
-    stored_or_none,
-    with_reason,
-)
+from .confirmation import AskingMixin
+from .read_only import USERNAME_FIELD, LookAtOnlyAdmin, OfLinkAdmin, stored_or_none, with_reason
 
 _PROGRESS = (
     "progress",

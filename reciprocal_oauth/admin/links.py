@@ -13,14 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from ..links import incoming_access, lifecycle
 from ..models import Link, LinkEvent, Reason
 from ..presentation import flow_diagram
-from .asking import AskingMixin
-from .look_at_only import (
-    LookAtOnlyAdmin,
-    LookAtOnlyInline,
-    OfLinkAdmin,
-    stored_or_none,
-    with_reason,
-)
+from .confirmation import AskingMixin
+from .read_only import LookAtOnlyAdmin, LookAtOnlyInline, OfLinkAdmin, stored_or_none, with_reason
 
 
 class EventMixin:

@@ -12,9 +12,9 @@ from django.urls import path
 from django.utils.formats import date_format, number_format
 from django.utils.translation import get_language_bidi, gettext
 
-from .. import charts, overview
-from ..charts import Chart
-from ..overview import DURATIONS, OfPeer, Overview
+from . import bar_charts, statistics
+from .bar_charts import Chart
+from .statistics import DURATIONS, OfPeer, Overview
 
 #: So many peers are drawn, those with the most to be done; the table has all.
 _DRAWN = 10
@@ -46,14 +46,14 @@ class OverviewMixin(admin.ModelAdmin):
     def overview_view(self, request: HttpRequest) -> HttpResponse:
         if not self.has_overview_permission(request):
             raise PermissionDenied
-        found = overview.of_site()
+        found = statistics.of_site()
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("Overview"),
             "opts": self.opts,
             "media": self.media,
             "overview": found,
-            "count_of_days": overview.DAYS,
+            "count_of_days": statistics.DAYS,
             "success": _percent(found.success),
             "median": _in_words(found.median),
             "p95": _in_words(found.p95),
@@ -80,10 +80,12 @@ def _charts(found: Overview) -> dict[str, Chart | None]:
         (dead, [each.sent_dead + each.received_dead for each in peers]),
     ]
     return {
-        "links_chart": charts.columns(dates, links, mirrored=mirrored),
-        "handovers_chart": charts.columns(dates, handovers, mirrored=mirrored),
-        "durations_chart": charts.rows(_classes(), [("", found.durations)], mirrored=mirrored),
-        "peers_chart": charts.rows([str(each.peer) for each in peers], queues, mirrored=mirrored),
+        "links_chart": bar_charts.columns(dates, links, mirrored=mirrored),
+        "handovers_chart": bar_charts.columns(dates, handovers, mirrored=mirrored),
+        "durations_chart": bar_charts.rows(_classes(), [("", found.durations)], mirrored=mirrored),
+        "peers_chart": bar_charts.rows(
+            [str(each.peer) for each in peers], queues, mirrored=mirrored
+        ),
     }
 
 

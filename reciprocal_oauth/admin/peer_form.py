@@ -13,7 +13,7 @@ from ..core import plugins
 from ..models import Peer
 from ..peers import registration
 from ..secret import Secret
-from .peer_moves import MovingForm
+from .peer_reconfiguration import MovingForm
 
 #: What is read from left to right in every language: an address would be drawn with its last slash
 #: before its scheme.

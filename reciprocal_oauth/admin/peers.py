@@ -26,14 +26,14 @@ from ..links import outgoing_access
 from ..models import Link, Peer
 from ..party_a import resending
 from ..peers import registration
-from .asking import AskingMixin
-from .look_at_only import NoSecretLookupsMixin
+from .confirmation import AskingMixin
 from .overview_page import OverviewMixin
+from .peer_connection_check import PeerTestMixin
+from .peer_discovery import PeerLookUpMixin
 from .peer_form import PeerForm
-from .peer_look_up import PeerLookUpMixin
-from .peer_moves import PeerMovesMixin
+from .peer_reconfiguration import PeerMovesMixin
 from .peer_sheet import PeerSheetMixin
-from .peer_test_page import PeerTestMixin
+from .read_only import NoSecretLookupsMixin
 
 
 @admin.register(Peer)

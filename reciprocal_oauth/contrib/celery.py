@@ -18,8 +18,8 @@ except ModuleNotFoundError as error:
 
 from ..conf import settings
 from ..delivery import worker
-from .messages import MessageDispatcher
-from .messages import deliver as deliver_row
+from ..delivery.message_dispatcher import MessageDispatcher
+from ..delivery.message_dispatcher import deliver as deliver_row
 
 _CONNECT_SECONDS = 2.0
 #: For all brokers together; each heeds what it knows. Without them, a broker that is away would

@@ -14,8 +14,8 @@ except ModuleNotFoundError as error:
     raise ImportError("It needs Django 6.0 or later.") from error
 
 from ..delivery import worker
-from .messages import MessageDispatcher
-from .messages import deliver as deliver_row
+from ..delivery.message_dispatcher import MessageDispatcher
+from ..delivery.message_dispatcher import deliver as deliver_row
 
 
 class TasksDispatcher(MessageDispatcher):

@@ -229,7 +229,7 @@ def test_a_search_for_several_words_finds_what_matches_all(
 def test_a_search_among_more_people_than_are_put_into_a_query(
     admin: Client, full_link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reciprocal_oauth.admin.look_at_only._FEW", 0)
+    monkeypatch.setattr("reciprocal_oauth.admin.read_only._FEW", 0)
 
     response = admin.get(admin_url(LinkEvent, "changelist"), {"q": "alice"})
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from reciprocal_oauth import overview
+from reciprocal_oauth.admin import statistics
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 
 from .conftest import admin_url, text_of
@@ -65,9 +65,9 @@ def numbers(text: str) -> list[str]:
 def test_links_over_time(peer: Peer, make_links: Callable[..., None]) -> None:
     make_links(peer, (100, None), (100, 50), (3, None), (3, 2), (0, None))
 
-    days = overview.of_site().days
+    days = statistics.of_site().days
 
-    assert len(days) == overview.DAYS
+    assert len(days) == statistics.DAYS
     assert days[-1].date == timezone.localdate()
     assert [day.active for day in days[-5:]] == [1, 3, 2, 2, 3]
     assert [day.begun for day in days[-5:]] == [0, 2, 0, 0, 1]
@@ -83,17 +83,17 @@ def test_a_day_begins_at_midnight_of_the_time_zone(
 
     for moment, expected in ((midnight - timedelta(seconds=1), [1, 0]), (midnight, [0, 1])):
         Link.objects.update(created_at=moment)
-        assert [day.begun for day in overview.of_site().days[-2:]] == expected
+        assert [day.begun for day in statistics.of_site().days[-2:]] == expected
 
 
 def test_hand_overs_that_have_ended(peer: Peer) -> None:
     for state, count in ((State.DONE, 3), (State.DEAD, 1), (State.CANCELLED, 1)):
         for _ in range(count):
             hand_over(peer, state)
-    hand_over(peer, State.DONE, days_ago=overview.DAYS)
+    hand_over(peer, State.DONE, days_ago=statistics.DAYS)
     hand_over(peer, State.DEAD, kind=OutboxItem.Kind.REVOCATION)
 
-    found = overview.of_site()
+    found = statistics.of_site()
 
     assert (found.done, found.dead, found.success) == (3, 1, 75)
     assert (found.days[-2].done, found.days[-2].dead) == (3, 1)
@@ -104,7 +104,7 @@ def test_how_long_it_takes(peer: Peer) -> None:
         hand_over(peer, State.DONE, seconds=seconds)
     hand_over(peer, State.DEAD, seconds=10_000)
 
-    found = overview.of_site()
+    found = statistics.of_site()
 
     assert found.median == timedelta(seconds=50)
     assert found.p95 == timedelta(seconds=95)
@@ -121,10 +121,10 @@ def test_what_waits_and_what_was_given_up(
     for number, state in enumerate((State.PENDING, State.DEAD, State.DEAD)):
         InboxItem.objects.create(peer=peer, link=link_as_a, code_hash=str(number), state=state)
 
-    of_music, of_other = overview.of_site().peers
+    of_music, of_other = statistics.of_site().peers
 
-    assert of_music == overview.OfPeer(peer, 1, 3, 1, 1, 2)
-    assert of_other == overview.OfPeer(other, 0, 0, 0, 0, 0)
+    assert of_music == statistics.OfPeer(peer, 1, 3, 1, 1, 2)
+    assert of_other == statistics.OfPeer(other, 0, 0, 0, 0, 0)
 
 
 def test_the_page(admin: Client, peer: Peer, make_links: Callable[..., None]) -> None:
@@ -246,7 +246,7 @@ def test_the_number_of_queries_is_fixed(
         hand_over(other, State.DEAD, days_ago=number)
 
     with django_assert_num_queries(11):
-        overview.of_site()
+        statistics.of_site()
 
 
 def test_without_time_zones(admin: Client, peer: Peer, link_as_a: Link, settings: Any) -> None:

@@ -12,8 +12,8 @@ from reciprocal_oauth.models import Peer
 from reciprocal_oauth.models.binding import Move, moves_between
 from reciprocal_oauth.peers import reconfiguration, registration
 
+from ._output import printable
 from ._peer_flags import APPLICATION_FLAGS, PEER_FLAGS, application_flags
-from ._printing import printable
 
 #: The reasons against each flag.
 Problems = dict[str, list[str]]

@@ -15,7 +15,7 @@ from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.delivery.dispatchers import deliver_forever
 from reciprocal_oauth.models import QueueItem
 
-from ._printing import as_json
+from ._output import as_json
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 from reciprocal_oauth.models import InboxItem, OutboxItem, Peer, QueueItem
 from reciprocal_oauth.party_a import resending
 
+from ._output import as_json, columns, for_people, iso, printable, shortened
 from ._peer_flags import add_django_flags
-from ._printing import as_json, columns, for_people, iso, printable, shortened
 
 Item = TypeVar("Item", bound=QueueItem)
 State = QueueItem.State

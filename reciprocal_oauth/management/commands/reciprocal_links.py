@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from reciprocal_oauth.links import incoming_access
 from reciprocal_oauth.models import Link, LinkEvent, Peer
 
-from ._printing import as_json, columns, for_people, iso, printable, shortened
+from ._output import as_json, columns, for_people, iso, printable, shortened
 
 
 class Command(BaseCommand):

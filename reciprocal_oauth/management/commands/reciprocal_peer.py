@@ -17,6 +17,7 @@ from reciprocal_oauth.peers import connection_check, discovery
 from reciprocal_oauth.peers.registration import Sheet, doubt_about, doubt_about_secret, sheet_for
 from reciprocal_oauth.secret import Secret
 
+from ._output import as_json, columns, iso, printable, shortened
 from ._peer_flags import (
     EPILOG,
     PEER_FLAGS,
@@ -27,7 +28,6 @@ from ._peer_flags import (
     read_secrets,
 )
 from ._peer_saving import save
-from ._printing import as_json, columns, iso, printable, shortened
 
 #: What is printed of a peer; its secret is not among it.
 SHOWN_FIELDS = ("slug", "enabled", *(field for field in PEER_FLAGS if field != "client_secret"))

@@ -8,7 +8,7 @@ from reciprocal_oauth.links import lost_access
 from reciprocal_oauth.maintenance import pruning
 from reciprocal_oauth.models import Link
 
-from ._printing import as_json, columns
+from ._output import as_json, columns
 
 
 class Command(BaseCommand):

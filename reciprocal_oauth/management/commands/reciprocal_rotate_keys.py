@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from reciprocal_oauth.maintenance import key_rotation
 from reciprocal_oauth.maintenance.key_rotation import Outcome
 
-from ._printing import as_json
+from ._output import as_json
 
 
 class Command(BaseCommand):

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..conf import settings
-from ..delivery import worker
-from ..delivery.dispatchers import Dispatcher
 from ..models import Link
+from . import worker
+from .dispatchers import Dispatcher
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 

@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Value, When
 from django.utils import timezone
 
-from .models import InboxItem, Link, OutboxItem, Peer
+from ..models import InboxItem, Link, OutboxItem, Peer
 
 State = OutboxItem.State
 #: So many days, of which today is the last.
