@@ -20,12 +20,12 @@ from django.test import Client
 from django.utils import timezone
 
 import reciprocal_oauth
+from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.exceptions import ReciprocalError
 from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import AuthorizationRequest, InboxItem, Link, OutboxItem, Peer
-from reciprocal_oauth.models.ledger import hash_of
 from reciprocal_oauth.secret import Secret
 
 from .conftest import PEER_SECRET, basic, post_form

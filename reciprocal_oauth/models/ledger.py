@@ -3,7 +3,6 @@
 A code stays for as long as a token of it can live.
 """
 
-import hashlib
 import uuid
 
 from django.db import models
@@ -57,11 +56,3 @@ class ReciprocalCode(Row):
         """What stands as redirect URI in the DOT Grant: there was no redirect, and a value that
         nobody can send keeps the code out of every other door (RFC 6749, section 4.1.3)."""
         return f"{CODE_URI}{self.id}"
-
-
-def hash_of(value: str) -> str:
-    """SHA-256 of the exact bytes of a code or token, in hex.
-
-    Unpaired surrogates, which JSON can smuggle in, are hashed as they stand.
-    """
-    return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()

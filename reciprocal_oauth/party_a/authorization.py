@@ -17,9 +17,9 @@ from oauthlib.oauth2 import WebApplicationClient
 
 from ..core import scopes, site_address
 from ..core.database import tried_again
+from ..core.hashing import hash_of
 from ..core.protocol import OPENID, OWN_AUTHORIZATION_PARAMETERS
 from ..models import AuthorizationRequest, Peer
-from ..models.ledger import hash_of
 from ..secret import Secret
 from . import visit_cookies
 

@@ -14,10 +14,10 @@ from django.views.decorators.debug import sensitive_variables
 
 from ..conf import settings
 from ..core.database import tried_again
+from ..core.hashing import hash_of
 from ..core.protocol import MAX_CODE_LENGTH, RECIPROCAL
 from ..exceptions import AuthorizationFailed
 from ..models import AuthorizationRequest, Peer
-from ..models.ledger import hash_of
 from ..secret import Secret
 from . import visit_cookies
 

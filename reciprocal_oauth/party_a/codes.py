@@ -14,9 +14,9 @@ from oauth2_provider.models import get_grant_model
 from ..conf import settings
 from ..core import scopes
 from ..core.database import atomic, tried_again
+from ..core.hashing import hash_of
 from ..links import grant_policy, incoming_access, lifecycle
 from ..models import Link, Peer, ReciprocalCode
-from ..models.ledger import hash_of
 from ..secret import Secret
 
 #: Random bytes of a code: 256 bits, above the 160 of RFC 6749, section 10.10.

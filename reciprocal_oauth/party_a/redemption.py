@@ -20,11 +20,11 @@ from django.utils import timezone
 from .. import signals
 from ..conf import settings
 from ..core.database import atomic, tried_again
+from ..core.hashing import hash_of
 from ..core.protocol import INVALID_GRANT
 from ..links import incoming_access, lifecycle, lost_access
 from ..models import Link, LinkEvent, OutboxItem, Party, ReciprocalCode, Step
 from ..models.events import REPLAY, record
-from ..models.ledger import hash_of
 from .consent import queue_handover
 
 logger = logging.getLogger("reciprocal_oauth.party_a")

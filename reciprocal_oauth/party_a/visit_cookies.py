@@ -18,8 +18,8 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.debug import sensitive_variables
 
 from ..conf import settings
+from ..core.hashing import hash_of
 from ..models import AuthorizationRequest
-from ..models.ledger import hash_of
 from ..secret import Secret
 
 PREFIX = "reciprocal_visit_"

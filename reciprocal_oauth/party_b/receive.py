@@ -19,11 +19,11 @@ from .. import signals
 from ..conf import settings
 from ..core import protocol
 from ..core.database import atomic, rows_of, tried_again
+from ..core.hashing import hash_of
 from ..exceptions import HandoverRefused
 from ..links import grant_policy, incoming_access
 from ..models import InboxItem, Link, Party, Peer, Step
 from ..models.events import record
-from ..models.ledger import hash_of
 from ..secret import Secret
 from .link_opening import link_of_token
 

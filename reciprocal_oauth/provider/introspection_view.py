@@ -8,8 +8,8 @@ from django.views.decorators.cache import never_cache
 from oauth2_provider.models import get_access_token_model
 from oauth2_provider.views import IntrospectTokenView as DOTIntrospectTokenView
 
+from ..core.hashing import hash_of
 from ..links import incoming_access
-from ..models.ledger import hash_of
 from ..redaction.error_reports import holding_secrets
 from . import token_rules
 

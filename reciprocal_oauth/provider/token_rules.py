@@ -20,11 +20,11 @@ from oauthlib.oauth2.rfc6749 import errors
 from ..compat import oauth2_settings
 from ..core import scopes
 from ..core.database import atomic, database, on_commit, rows_of, tried_again
+from ..core.hashing import hash_of
 from ..core.throttle import Throttle
 from ..links import grant_policy, incoming_access, lifecycle, lost_access
 from ..links.incoming_access import peer_of
 from ..models import Link, Peer
-from ..models.ledger import hash_of
 from ..party_a import redemption
 from ..party_a.redemption import Redemption, Refused
 from ..party_b.link_opening import open_link

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.debug import ExceptionReporter
 
+from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.models import (
     InboxItem,
     Link,
@@ -24,7 +25,6 @@ from reciprocal_oauth.models import (
     Step,
 )
 from reciprocal_oauth.models.events import record
-from reciprocal_oauth.models.ledger import hash_of
 from reciprocal_oauth.models.links import key_of_subject
 from reciprocal_oauth.secret import Secret
 

@@ -11,9 +11,9 @@ from django.db import connections
 from django.utils import timezone
 
 from reciprocal_oauth import signals
+from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.delivery import pausing, worker
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
-from reciprocal_oauth.models.ledger import hash_of
 from reciprocal_oauth.party_a import consent, resending
 from reciprocal_oauth.secret import Secret
 

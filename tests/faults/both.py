@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
 from reciprocal_oauth.core import scopes
+from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.models import Link, OutboxItem
-from reciprocal_oauth.models.ledger import hash_of
 
 from .plan import STARTS, Person
 

@@ -299,7 +299,7 @@ def _count(running: Run, calls: Sequence[Call], posts: int) -> None:
 
 
 def _hash(value: str) -> str:
-    from reciprocal_oauth.models.ledger import hash_of
+    from reciprocal_oauth.core.hashing import hash_of
 
     return hash_of(value)
 

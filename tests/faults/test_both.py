@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.models import Link, Peer
-from reciprocal_oauth.models.ledger import hash_of
 from reciprocal_oauth.secret import Secret
 
 from .both import BothSites, Issued, Side

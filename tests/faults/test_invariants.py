@@ -13,8 +13,8 @@ from oauth2_provider.models import (
     get_refresh_token_model,
 )
 
+from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer, QueueItem, ReciprocalCode
-from reciprocal_oauth.models.ledger import hash_of
 from reciprocal_oauth.party_a import consent
 from reciprocal_oauth.party_a.codes import mint
 from reciprocal_oauth.secret import Secret

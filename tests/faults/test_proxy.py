@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from example_project.sites import free_ports
-from reciprocal_oauth.models.ledger import hash_of
+from reciprocal_oauth.core.hashing import hash_of
 
 from . import proxy
 from .kinds import FAULTS, Fault, How

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import Link
-from reciprocal_oauth.models.ledger import hash_of
 
 from .proxy import Call
 from .traces import Calls, Minted, rows_of_our_tables, secrets_in, server_errors, tracebacks

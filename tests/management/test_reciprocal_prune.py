@@ -16,6 +16,7 @@ from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 from pytest_django import Settings
 
+from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.maintenance import pruning
 from reciprocal_oauth.models import (
     AuthorizationRequest,
@@ -28,7 +29,6 @@ from reciprocal_oauth.models import (
     Step,
 )
 from reciprocal_oauth.models.events import record
-from reciprocal_oauth.models.ledger import hash_of
 from tests.conftest import PEER_SECRET, basic, post_form
 
 State = OutboxItem.State

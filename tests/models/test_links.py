@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
+from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.models import Link, LinkEvent, Peer, Step
 from reciprocal_oauth.models.events import record
-from reciprocal_oauth.models.ledger import hash_of
 from reciprocal_oauth.models.links import key_of_family, key_of_subject
 from reciprocal_oauth.secret import Secret
 

@@ -7,9 +7,9 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import InboxItem, Link, Peer
-from reciprocal_oauth.models.ledger import hash_of
 from reciprocal_oauth.party_b.receive import OLDER_CODES_WAIT_SECONDS
 
 from ..conftest import PEER_SECRET, basic

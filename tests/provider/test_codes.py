@@ -10,10 +10,10 @@ from django.db import connection
 from django.utils import timezone
 from oauth2_provider.models import get_grant_model
 
+from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, OutboxItem, ReciprocalCode
-from reciprocal_oauth.models.ledger import hash_of
 
 from ..fakes import FakePeer, Reply
 

@@ -9,9 +9,9 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
+from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, OutboxItem, Peer, ReciprocalCode
-from reciprocal_oauth.models.ledger import hash_of
 from reciprocal_oauth.models.links import KEY_UNKNOWN
 from reciprocal_oauth.party_a import codes, consent
 
