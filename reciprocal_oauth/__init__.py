@@ -6,7 +6,7 @@ Importing this package touches no model, so it is safe before ``django.setup()``
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from ._version import __version__
 
 __all__ = ["__version__", "get_link", "get_links", "get_session", "get_session_for"]
 

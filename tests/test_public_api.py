@@ -84,7 +84,7 @@ assert not apps.ready
 
 
 def test_the_version_is_one_that_a_build_can_read_without_importing() -> None:
-    tree = ast.parse(Path(reciprocal_oauth.__file__).read_text())
+    tree = ast.parse(Path(reciprocal_oauth.__file__).with_name("_version.py").read_text())
     (value,) = [
         node.value.value
         for node in tree.body

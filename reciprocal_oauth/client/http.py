@@ -25,7 +25,7 @@ from urllib3.exceptions import DecodeError
 from urllib3.util.retry import Retry
 from urllib3.util.ssl_ import create_urllib3_context
 
-from .. import __version__
+from .._version import __version__
 from ..conf import settings
 from ..core.database import release_connections
 from ..core.peer_urls import url_problem
