@@ -15,6 +15,6 @@ class ReciprocalOAuthConfig(AppConfig):
         super().import_models()
 
     def ready(self) -> None:
-        from . import wiring
+        from . import startup
 
-        wiring.connect()
+        startup.connect()

@@ -60,3 +60,9 @@ def _end_tokens_of(client_id: str) -> None:
     application = get_application_model()._default_manager.filter(client_id=client_id).first()
     if application is not None:
         incoming_access.revoke_all(application)
+
+
+def peer_saved(sender: type, instance: Peer, raw: bool, **arguments: Any) -> None:
+    """A peer was saved by an administrator or by code: it may have moved."""
+    if instance.moves and not raw:
+        moved(instance, instance.moves)

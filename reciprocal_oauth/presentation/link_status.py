@@ -61,7 +61,7 @@ class LinkWords:
     :ivar in_force: the scope that the peer may use here at this moment.
     :ivar works_both_ways: whether each side may do something at the other at this moment.
     :ivar note: what only the people who run this site can do about it; may be empty.
-    :ivar mend: the one thing that helps, see :class:`~reciprocal_oauth.presentation.next_step.Mend`.
+    :ivar mend: the one thing that helps, see :class:`.next_step.Mend`.
     :ivar can_change: whether the person can change what the peer may do here.
     """
 

@@ -1,0 +1,55 @@
+"""Receivers of signals: a token of django-oauth-toolkit ends, a link breaks or works."""
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from ..core.database import log_exception
+from ..models import Link
+from . import lifecycle, lost_access, superseded
+
+logger = logging.getLogger("reciprocal_oauth")
+
+
+def harmless(receiver: Callable[..., None]) -> Callable[..., None]:
+    """A receiver that fails is logged. It runs in the middle of what DOT or the site does, which
+    must not fail for it."""
+
+    @wraps(receiver)
+    def run(*args: Any, **arguments: Any) -> None:
+        try:
+            receiver(*args, **arguments)
+        except Exception:
+            log_exception(
+                logger, "%s failed; the next reciprocal_prune looks again", receiver.__name__
+            )
+
+    return run
+
+
+@harmless
+def direction_is_broken(sender: type, link: Link, direction: str, **arguments: Any) -> None:
+    """A direction of a link no longer works. There may be a newer link that does."""
+    if direction == lifecycle.OUTGOING:
+        superseded.end_if_superseded(link)
+
+
+@harmless
+def link_works(sender: type, link: Link, **arguments: Any) -> None:
+    """Both directions of a link work. There may be an older one that does not."""
+    superseded.end_older(link)
+
+
+@harmless
+def token_deleted(sender: type, instance: Any, **arguments: Any) -> None:
+    """A token of DOT's goes, of a peer or of another client: by a page of DOT's, the admin, a
+    logout, ``cleartokens``, or with its user."""
+    lost_access.token_goes(instance)
+
+
+@harmless
+def refresh_token_saved(sender: type, instance: Any, raw: bool, **arguments: Any) -> None:
+    """DOT's ``revoke()`` keeps the row of a refresh token, with the time."""
+    if instance.revoked is not None and not raw:
+        lost_access.token_goes(instance)
