@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import InboxItem, OutboxItem, ReciprocalCode
 from ..party_a import resending
+from ..presentation import delivery_text
 from .confirmation import AskingMixin
 from .read_only import USERNAME_FIELD, LookAtOnlyAdmin, OfLinkAdmin, stored_or_none, with_reason
 
@@ -96,11 +97,11 @@ class OutboxItemAdmin(AskingMixin, QueueItemAdmin):
         resending.start()
         paused = resending.paused_among(done)
         if count := Counter(item.kind for item in done if item.peer_id not in paused):
-            self.message_user(request, gettext("Sent again: %s.") % resending.in_words(count))
+            self.message_user(request, gettext("Sent again: %s.") % delivery_text.in_words(count))
         for peer in paused.values():
             count = Counter(item.kind for item in done if item.peer_id == peer.pk)
-            text = gettext("Sent once the peer is resumed: %s.") % resending.in_words(count)
-            text += " " + resending.why_it_waits(peer)
+            text = gettext("Sent once the peer is resumed: %s.") % delivery_text.in_words(count)
+            text += " " + delivery_text.why_it_waits(peer)
             self.message_user(request, text, messages.WARNING)
         return None
 
@@ -113,7 +114,7 @@ class OutboxItemAdmin(AskingMixin, QueueItemAdmin):
             return question
         done = self._for_each(request, chosen, resending.cancel, _("Stopped."))
         if count := Counter(item.kind for item in done):
-            self.message_user(request, gettext("Stopped: %s.") % resending.in_words(count))
+            self.message_user(request, gettext("Stopped: %s.") % delivery_text.in_words(count))
         return None
 
     def _ask(
@@ -135,7 +136,7 @@ class OutboxItemAdmin(AskingMixin, QueueItemAdmin):
             action,
             title,
             rows,
-            what=resending.in_words(count),
+            what=delivery_text.in_words(count),
             handovers=count[OutboxItem.Kind.HANDOVER],
             revocations=count[OutboxItem.Kind.REVOCATION],
             others=len(rows) < len(chosen),

@@ -26,6 +26,7 @@ from ..links import outgoing_access
 from ..models import Link, Peer
 from ..party_a import resending
 from ..peers import registration
+from ..presentation import delivery_text
 from .confirmation import AskingMixin
 from .overview_page import OverviewMixin
 from .peer_connection_check import PeerTestMixin
@@ -246,7 +247,7 @@ class PeerAdmin(
         count = resending.resume(peer)
         message = gettext("Delivery to %s goes on.") % peer
         if count:
-            message += " " + gettext("Sent again: %s.") % resending.in_words(count)
+            message += " " + gettext("Sent again: %s.") % delivery_text.in_words(count)
         self.message_user(request, message)
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[Peer], on: bool) -> None:

@@ -2,12 +2,11 @@
 administrator stops what is under way."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from ..core import scopes
 from ..core.database import atomic, on_commit, tried_again
@@ -189,26 +188,7 @@ def resume(peer: Peer) -> Counter[str]:
     return count
 
 
-def in_words(count: Mapping[str, int]) -> str:
-    """So many rows of each kind, such as “2 hand-overs and 1 revocation”."""
-    handovers = count.get(OutboxItem.Kind.HANDOVER, 0)
-    revocations = count.get(OutboxItem.Kind.REVOCATION, 0)
-    first = ngettext("%d hand-over", "%d hand-overs", handovers) % handovers
-    second = ngettext("%d revocation", "%d revocations", revocations) % revocations
-    if handovers and revocations:
-        return _("%(first)s and %(second)s") % {"first": first, "second": second}
-    return second if revocations else first
-
-
 def paused_among(items: Iterable[OutboxItem]) -> dict[Any, Peer]:
     """The peers of ``items`` that nothing is delivered to until they are resumed, by their key."""
     of_items = Peer.objects.filter(pk__in={item.peer_id for item in items})
     return of_items.filter(paused_at__isnull=False).in_bulk()
-
-
-def why_it_waits(peer: Peer) -> str:
-    """What keeps all that is due from going to a ``peer`` that is paused."""
-    return _("Nothing is delivered to %(peer)s until it is resumed: %(reason)s.") % {
-        "peer": peer,
-        "reason": peer.get_paused_reason_display(),
-    }

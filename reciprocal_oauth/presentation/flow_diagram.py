@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 
 from ..models import InboxItem, Link, LinkEvent, Party, Step
 from ..models.events import REPLAY, newest
-from ..models.reasons import Reason, for_people
+from ..models.reasons import Reason
+from .reasons import for_people
 
 #: States of a step.
 DONE, RUNNING, HELD, FAILED = "done", "running", "held", "failed"

@@ -12,9 +12,10 @@ from ..core import scopes
 from ..links import incoming_access
 from ..models import InboxItem, Link
 from ..models.inbox import newest_code
-from ..models.reasons import LOST_HERE, for_people
+from ..models.reasons import LOST_HERE
 from ..party_a import consent, scope_changes
 from .next_step import Mend, is_being_redeemed, is_held_up, mend_of, works_one_way
+from .reasons import for_people
 
 #: Tones: it works, it is on its way, the person is asked something, it does not work, it is over.
 GOOD, WAITING, ASKING, BAD, OFF = "good", "waiting", "asking", "bad", "off"

@@ -12,8 +12,8 @@ from pytest_django import Settings
 
 from reciprocal_oauth.models import InboxItem, Link, Peer
 from reciprocal_oauth.models.links import KEY_UNKNOWN, key_of_family, key_of_subject
-from reciprocal_oauth.models.reasons import for_people
 from reciprocal_oauth.presentation.next_step import Mend
+from reciprocal_oauth.presentation.reasons import for_people
 
 from .looks import Tags, heard
 

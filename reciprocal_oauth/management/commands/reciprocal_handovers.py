@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 
 from reciprocal_oauth.models import InboxItem, OutboxItem, Peer, QueueItem
 from reciprocal_oauth.party_a import resending
+from reciprocal_oauth.presentation import delivery_text
 
 from ._output import as_json, columns, for_people, iso, printable, shortened
 from ._peer_flags import add_django_flags
@@ -78,7 +79,7 @@ class Command(BaseCommand):
             resending.start()
         if not options["json"]:
             for peer in resending.paused_among(chosen).values():
-                self.stderr.write(self.style.WARNING(printable(resending.why_it_waits(peer))))
+                self.stderr.write(self.style.WARNING(printable(delivery_text.why_it_waits(peer))))
 
     def cancel(self, options: dict[str, Any]) -> None:
         if not options["numbers"]:

@@ -15,6 +15,7 @@ from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_a import resending
 from reciprocal_oauth.peers import connection_check, discovery
 from reciprocal_oauth.peers.registration import Sheet, doubt_about, doubt_about_secret, sheet_for
+from reciprocal_oauth.presentation import delivery_text
 from reciprocal_oauth.secret import Secret
 
 from ._output import as_json, columns, iso, printable, shortened
@@ -165,7 +166,7 @@ class Command(BaseCommand):
             self.stdout.write(as_json({"resumed": was_paused, "sent_again": count.total()}))
             return
         done = "Delivery goes on" if was_paused else "Delivery was not paused"
-        self.stdout.write(f"{done}. Sent again: {resending.in_words(count)}.")
+        self.stdout.write(f"{done}. Sent again: {delivery_text.in_words(count)}.")
 
     def test(self, options: dict[str, Any]) -> None:
         findings = connection_check.run(_named(options["slug"]))

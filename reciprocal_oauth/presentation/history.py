@@ -1,0 +1,124 @@
+"""The history of a link, and a visit to a peer that came to nothing, in words."""
+
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from ..core import scopes
+from ..models import AuthorizationRequest, Link, LinkEvent, Party, Step
+from ..models.events import REPLAY
+from .link_status import in_scope_words
+from .reasons import for_people
+
+
+def name_with_account(link: Link) -> str:
+    """The peer's name and, where it is known, the account there: of several links with one peer
+    the name alone says nothing to who hears it without what stands around."""
+    account = link.account_name or link.subject
+    return f"{link.peer.name} ({account})" if account else link.peer.name
+
+
+def problem_in_words(visit: AuthorizationRequest) -> str:
+    """Why a visit to a peer came to nothing."""
+    problem = AuthorizationRequest.Problem
+    name = {"name": visit.peer.name}
+    match visit.problem:
+        case problem.DENIED:
+            return _("You did not allow access at %(name)s.") % name
+        case problem.SETUP:
+            return (
+                _(
+                    "%(name)s does not take the requests of this site. Trying again does not help: "
+                    "an administrator of this site has to look at its settings for %(name)s."
+                )
+                % name
+            )
+        case problem.PEER_UNREACHABLE:
+            return _("%(name)s could not be reached. Try again in a few minutes.") % name
+        case problem.PEER_REFUSED:
+            return (
+                _(
+                    "%(name)s sent you back, but then refused to give this site access. If trying "
+                    "again does not help, tell the people who run this site."
+                )
+                % name
+            )
+        case problem.BAD_ANSWER | problem.NO_CODE:
+            return (
+                _(
+                    "%(name)s gave an answer that this site cannot use. If trying again does not "
+                    "help, tell the people who run this site."
+                )
+                % name
+            )
+        case problem.WRONG_ISSUER:
+            return _("The answer came from another site than %(name)s, so it was not used.") % name
+        case _other:
+            return _("%(name)s answered with an error. Try again in a few minutes.") % name
+
+
+def happened(event: LinkEvent) -> str:
+    """What a line of the history is about."""
+    name = {"name": event.link.peer.name}
+    failed = event.outcome == LinkEvent.Outcome.FAILED
+    match (event.step, event.party):
+        case (Step.A, _party):
+            return _("This site sent you to %(name)s to ask for access.") % name
+        case (Step.B, _party):
+            return _("%(name)s sent you back with a code.") % name
+        case (Step.C, _party):
+            return _("This site handed that code in at %(name)s.") % name
+        case (Step.D, Party.B):
+            return _("%(name)s got an access token for this site.") % name
+        case (Step.D, _party):
+            return _("%(name)s gave this site an access token.") % name
+        case (Step.CONSENT, _party) if event.is_refusal:
+            return _("You did not allow %(name)s to do anything here.") % name
+        case (Step.CONSENT, _party) if event.detail.startswith("changed"):
+            return _("You changed what %(name)s may do here.") % name
+        case (Step.CONSENT, _party):
+            return _("You allowed %(name)s to do something here.") % name
+        case (Step.E, Party.B):
+            return _("%(name)s handed over a code for the way back.") % name
+        case (Step.E, _party) if failed:
+            return _("This site could not hand over a code for the way back to %(name)s.") % name
+        case (Step.E, _party):
+            return _("This site handed over a code for the way back to %(name)s.") % name
+        case (Step.F, Party.B) if failed:
+            return _("This site could not redeem that code at %(name)s.") % name
+        case (Step.F, Party.B):
+            return _("This site redeemed that code at %(name)s.") % name
+        case (Step.F, _party) if failed and event.detail != REPLAY:
+            return _("%(name)s tried to redeem a code here, and was refused.") % name
+        case (Step.F, _party) if failed:
+            return _("A code that had been redeemed came again; what it gave was revoked.")
+        case (Step.F, _party):
+            return _("%(name)s redeemed that code here.") % name
+        case (Step.G, Party.B):
+            return _("%(name)s gave this site an access token.") % name
+        case (Step.G, _party):
+            return _("%(name)s got an access token for this site.") % name
+        case _outside if failed:
+            return _("One direction of this connection stopped working.")
+    return _("This connection ended.")
+
+
+def details(event: LinkEvent) -> str:
+    """What a line of the history says beside what happened: a reason, or scopes in words. Empty for
+    what only an administrator can use, such as the status of an answer."""
+    peer = event.link.peer
+    if event.detail in Link.Reason.values:
+        return for_people(event.detail, peer.name)
+    _changed, _found, scope = event.detail.partition("scope: ")
+    is_there = event.step == Step.D and event.party == Party.A
+    described = scopes.described_at(peer.slug) if is_there else scopes.described()
+    may = in_scope_words(scopes.without_openid(scope).replace("–", ""), described)
+    return ", ".join(permission.text for permission in may)
+
+
+def clock(moment: datetime) -> str:
+    """Time of day with milliseconds: the steps follow each other within a second."""
+    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    return f"{date_format(local, 'H:i:s')}.{local.microsecond // 1000:03d}"
