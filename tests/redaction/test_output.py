@@ -12,10 +12,10 @@ from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import AuthorizationRequest, InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.secret import Secret
 
-from .conftest import OUR_SECRET, PEER_SECRET, basic, post_form
-from .fakes import FakePeer, Received, Reply
-from .party_a.visits import begin
-from .provider.conftest import make_application, reciprocal_code
+from ..conftest import OUR_SECRET, PEER_SECRET, basic, post_form
+from ..fakes import FakePeer, Received, Reply
+from ..party_a.visits import begin
+from ..provider.conftest import make_application, reciprocal_code
 
 __all__ = ["make_application", "reciprocal_code"]
 

@@ -26,9 +26,9 @@ from reciprocal_oauth.provider import token_rules
 
 from ..fakes import FakePeer
 from ..party_a.visits import connect, fill_in
-from .authorization import log_in
-from .conftest import assert_token_is_dead, call_api
-from .doors import (
+from ..provider.authorization import log_in
+from ..provider.conftest import assert_token_is_dead, call_api
+from ..provider.doors import (
     DOORS,
     Door,
     Tokens,

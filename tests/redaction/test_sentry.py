@@ -28,10 +28,10 @@ from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.redaction import sentry
 
-from .conftest import OUR_SECRET, PEER_SECRET, basic
-from .fakes import FakePeer, token_response
-from .sentry import Sent, needs_sentry, sending
-from .urls import urlpatterns as site_urls
+from ..conftest import OUR_SECRET, PEER_SECRET, basic
+from ..fakes import FakePeer, token_response
+from ..sentry import Sent, needs_sentry, sending
+from ..urls import urlpatterns as site_urls
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -14,8 +14,8 @@ from reciprocal_oauth.exceptions import NotLinked
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.party_a import resending
 
-from .fakes import FakePeer, Received, Reply, token_response
-from .party_a.visits import begin
+from ..fakes import FakePeer, Received, Reply, token_response
+from ..party_a.visits import begin
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.threat("T41")]
 

@@ -36,8 +36,8 @@ from reciprocal_oauth.maintenance import key_rotation
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.secret import Secret, derived_key
 
-from .fakes import FakePeer, Received, Reply, token_response
-from .party_a.visits import connect
+from ..fakes import FakePeer, Received, Reply, token_response
+from ..party_a.visits import connect
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.rfc("6749", "6")]
 

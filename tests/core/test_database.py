@@ -18,9 +18,9 @@ from reciprocal_oauth.links.outgoing_access import fresh_access_token
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.party_a import consent
 
-from .failing_database import AWAY, TRY_AGAIN, MakeError, fails
-from .fakes import FakePeer, Received, Reply, token_response
-from .party_a import visits
+from ..failing_database import AWAY, TRY_AGAIN, MakeError, fails
+from ..fakes import FakePeer, Received, Reply, token_response
+from ..party_a import visits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

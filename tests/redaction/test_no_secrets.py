@@ -28,9 +28,9 @@ from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import AuthorizationRequest, InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.secret import Secret
 
-from .conftest import PEER_SECRET, basic, post_form
-from .fakes import FakePeer, Received, Reply, token_response
-from .party_a.visits import fill_in
+from ..conftest import PEER_SECRET, basic, post_form
+from ..fakes import FakePeer, Received, Reply, token_response
+from ..party_a.visits import fill_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

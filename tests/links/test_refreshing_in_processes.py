@@ -17,7 +17,7 @@ from django.utils import timezone
 from reciprocal_oauth.links.outgoing_access import fresh_access_token
 from reciprocal_oauth.models import Link
 
-from .fakes import FakePeer, Received, Reply, token_response
+from ..fakes import FakePeer, Received, Reply, token_response
 
 pytestmark = [
     pytest.mark.usefixtures("shared_database"),

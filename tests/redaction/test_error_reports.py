@@ -23,11 +23,11 @@ import reciprocal_oauth
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import AuthorizationRequest, Link, Peer
 
-from . import sentry
-from .conftest import OUR_SECRET, PEER_SECRET, basic, post_form
-from .fakes import FakePeer, Reply, token_response
-from .party_a.visits import fill_in
-from .provider.conftest import (
+from .. import sentry
+from ..conftest import OUR_SECRET, PEER_SECRET, basic, post_form
+from ..fakes import FakePeer, Reply, token_response
+from ..party_a.visits import fill_in
+from ..provider.conftest import (
     dot_settings,
     make_application,
     openid_connect,

@@ -32,8 +32,8 @@ from reciprocal_oauth.dialects.ietf import IETFDialect
 from reciprocal_oauth.provider.composition import composed_server
 from reciprocal_oauth.provider.token_view import TokenView
 
-from .dot import AuthorizationServerMixin
-from .reading import ROOT, rows_of
+from ..dot import AuthorizationServerMixin
+from ..reading import ROOT, rows_of
 
 CANARY = "canary-key"
 PAGE = ROOT / "docs" / "checks.rst"

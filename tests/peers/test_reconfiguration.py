@@ -24,10 +24,10 @@ from reciprocal_oauth.models.binding import binding_of
 from reciprocal_oauth.peers import connection_check
 from reciprocal_oauth.secret import Secret
 
-from .admin.conftest import admin_url, staff  # noqa: F401
-from .admin.test_peers import errors, values_of
-from .conftest import OUR_SECRET, basic, post_form
-from .fakes import FakePeer, Reply, token_response
+from ..admin.conftest import admin_url, staff  # noqa: F401
+from ..admin.test_peers import errors, values_of
+from ..conftest import OUR_SECRET, basic, post_form
+from ..fakes import FakePeer, Reply, token_response
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
