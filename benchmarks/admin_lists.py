@@ -157,7 +157,7 @@ def events_of(links: Iterable[Link]) -> Iterator[LinkEvent]:
 
 def hand_over(link: Link, chance: random.Random) -> OutboxItem:
     state = chance.choices(
-        (OutboxItem.State.DONE, OutboxItem.State.DEAD, OutboxItem.State.PENDING), (97, 2, 1)
+        (OutboxItem.State.DONE, OutboxItem.State.FAILED, OutboxItem.State.PENDING), (97, 2, 1)
     )[0]
     has_ended = state != OutboxItem.State.PENDING
     seconds = chance.lognormvariate(1, 2)
@@ -230,8 +230,8 @@ def pages() -> Iterator[tuple[str, str]]:
     filters = {
         Link: {"status__exact": "ended", "incoming_state__exact": "broken"},
         LinkEvent: {"outcome__exact": "failed", "step__exact": "F"},
-        OutboxItem: {"state__exact": "dead", "kind__exact": "revocation"},
-        InboxItem: {"state__exact": "dead"},
+        OutboxItem: {"state__exact": "failed", "kind__exact": "revocation"},
+        InboxItem: {"state__exact": "failed"},
         ReciprocalCode: {"state__exact": "live"},
     }
     for model, chosen in filters.items():

@@ -172,9 +172,9 @@ class Settings:
         return self._user.get("RETENTION_FINISHED_DAYS", 30)
 
     @property
-    def RETENTION_DEAD_DAYS(self) -> float:
+    def RETENTION_FAILED_DAYS(self) -> float:
         """How long, in days, ``reciprocal_prune`` keeps hand-overs that were given up."""
-        return self._user.get("RETENTION_DEAD_DAYS", 180)
+        return self._user.get("RETENTION_FAILED_DAYS", 180)
 
     @property
     def RETENTION_HISTORY_DAYS(self) -> float:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import requests
 from django.db.models import QuerySet
 
-from .client.capped import AnswerTooLong
+from .client.capped import ResponseTooLong
 from .client.http import HardenedSession
 from .conf import settings
 from .exceptions import AddressRefused, NotLinked, PeerUnreachable
@@ -23,7 +23,7 @@ from .models.binding import origins_in
 from .secret import Secret
 
 __all__ = [
-    "AnswerTooLong",
+    "ResponseTooLong",
     "PeerSession",
     "get_link",
     "get_links",
@@ -58,7 +58,7 @@ class PeerSession(HardenedSession):
 
     :raises NotLinked: there is no working access (any more).
     :raises AddressRefused: the URL is of another host, or one that is never called.
-    :raises AnswerTooLong: the body has more than ``max_bytes``. One of requests' errors; with
+    :raises ResponseTooLong: the body has more than ``max_bytes``. One of requests' errors; with
         ``stream=True`` it comes where the body is read.
     :raises PeerError: the token had to be refreshed, which failed this time.
     :raises DecryptionError: no key reads the stored token.

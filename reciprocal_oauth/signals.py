@@ -33,7 +33,7 @@ link_ended = Signal()
 peer_paused = Signal()
 
 #: A delivery was given up. Arguments: ``item`` (an ``OutboxItem`` or ``InboxItem``).
-delivery_dead = Signal()
+delivery_failed = Signal()
 
 
 def send_after_commit(signal: Signal, sender: type, **arguments: Any) -> None:

@@ -206,7 +206,7 @@ def test_what_is_over_goes_early_where_a_link_has_very_much_of_it(
         values = {
             "code_hash": lambda name: name[-40:] + str(len(name)),
             "generation": lambda name: 1,
-            "state": lambda name: ReciprocalCode.State.DEAD,
+            "state": lambda name: ReciprocalCode.State.REVOKED,
             "expires_at": lambda name: now,
         }
     else:
@@ -241,7 +241,7 @@ def test_codes_that_a_peer_sends_only_to_refuse_them_go_early_as_well(link_as_a:
             finished_at=now,
         )
         for number, state in enumerate(
-            [InboxItem.State.DONE, InboxItem.State.DEAD] * MAX_OVER_OF_LINK
+            [InboxItem.State.DONE, InboxItem.State.FAILED] * MAX_OVER_OF_LINK
         )
     )
 
@@ -252,7 +252,7 @@ def test_codes_that_a_peer_sends_only_to_refuse_them_go_early_as_well(link_as_a:
 
 def test_a_redeemed_code_stays_however_many_came_after(link_as_a: Link, settings: Settings) -> None:
     now = timezone.now()
-    states = [ReciprocalCode.State.REDEEMED] + [ReciprocalCode.State.DEAD] * MAX_OVER_OF_LINK
+    states = [ReciprocalCode.State.REDEEMED] + [ReciprocalCode.State.REVOKED] * MAX_OVER_OF_LINK
     ReciprocalCode.objects.bulk_create(
         ReciprocalCode(
             link=link_as_a,

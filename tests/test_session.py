@@ -23,7 +23,7 @@ from reciprocal_oauth.exceptions import AddressRefused, NotLinked, PeerError
 from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.secret import Secret
-from reciprocal_oauth.session import AnswerTooLong
+from reciprocal_oauth.session import ResponseTooLong
 
 from .client.servers import RawServer, answering
 from .conftest import always_had
@@ -212,7 +212,7 @@ def test_an_answer_that_inflates_without_end_is_not_read_to_its_end(
     fake_peer.answers["/api/"] = _inflating(64 * 1024 * 1024)
     tracemalloc.start()
     try:
-        with pytest.raises(AnswerTooLong, match="more than 10485760 bytes") as raised:
+        with pytest.raises(ResponseTooLong, match="more than 10485760 bytes") as raised:
             reciprocal_oauth.get_session(link_as_a).get(api, stream=streamed).content  # noqa: B018
         _now, most = tracemalloc.get_traced_memory()
     finally:
@@ -229,7 +229,7 @@ def test_how_much_is_read_of_an_answer_is_for_the_site_and_its_code_to_say(
     fake_peer.answers["/api/"] = _inflating(20)
     settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "SESSION_MAX_RESPONSE_BYTES": 19}
 
-    with pytest.raises(AnswerTooLong):
+    with pytest.raises(ResponseTooLong):
         reciprocal_oauth.get_session(link_as_a).get(api)
 
     wider = reciprocal_oauth.get_session_for(link_as_a.user, "music", max_bytes=20)
@@ -244,13 +244,13 @@ def test_what_is_read_past_requests_is_counted_as_well(
     fake_peer.answers["/api/"] = Reply(200, b"x" * 1000)
     answer = reciprocal_oauth.get_session(link_as_a, max_bytes=999).get(api, stream=True)
 
-    with pytest.raises(AnswerTooLong):
+    with pytest.raises(ResponseTooLong):
         list(iter(lambda: answer.raw.read(piece), b""))
 
 
 def test_a_session_notices_that_its_link_was_ended(api: str, link_as_a: Link) -> None:
     session = reciprocal_oauth.get_session(link_as_a)
-    lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_there=False)
+    lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_outgoing=False)
 
     with pytest.raises(NotLinked):
         session.get(api)

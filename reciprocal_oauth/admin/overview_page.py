@@ -67,17 +67,17 @@ class OverviewMixin(admin.ModelAdmin):
 def _charts(found: Overview) -> dict[str, Chart | None]:
     mirrored = get_language_bidi()
     dates = [date_format(day.date, "SHORT_DATE_FORMAT") for day in found.days]
-    done, dead = gettext("redeemed"), gettext("given up")
+    done, failed = gettext("redeemed"), gettext("failed")
     handovers = [
         (done, [day.done for day in found.days]),
-        (dead, [day.dead for day in found.days]),
+        (failed, [day.failed for day in found.days]),
     ]
     links = [("", [day.active for day in found.days])]
     busy = [each for each in found.peers if _to_be_done(each)]
     peers = sorted(busy, key=_to_be_done, reverse=True)[:_DRAWN]
     queues = [
         (gettext("waiting"), [each.sent_waiting + each.received_waiting for each in peers]),
-        (dead, [each.sent_dead + each.received_dead for each in peers]),
+        (failed, [each.sent_failed + each.received_failed for each in peers]),
     ]
     return {
         "links_chart": bar_charts.columns(dates, links, mirrored=mirrored),
@@ -90,7 +90,7 @@ def _charts(found: Overview) -> dict[str, Chart | None]:
 
 
 def _to_be_done(each: OfPeer) -> int:
-    return each.sent_waiting + each.sent_dead + each.received_waiting + each.received_dead
+    return each.sent_waiting + each.sent_failed + each.received_waiting + each.received_failed
 
 
 def _classes() -> list[str]:

@@ -32,7 +32,7 @@ DURATIONS = (
 @dataclass(frozen=True)
 class Day:
     """:ivar active: links at the end of the day, or by now.
-    :ivar done: hand-overs of this site that were redeemed on the day; ``dead``: given up on it.
+    :ivar done: hand-overs of this site that were redeemed on the day; ``failed``: failed on it.
     """
 
     date: date
@@ -40,7 +40,7 @@ class Day:
     ended: int
     active: int
     done: int
-    dead: int
+    failed: int
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class OfPeer:
     peer: Peer
     links: int
     sent_waiting: int
-    sent_dead: int
+    sent_failed: int
     received_waiting: int
-    received_dead: int
+    received_failed: int
 
 
 @dataclass(frozen=True)
@@ -79,19 +79,19 @@ class Overview:
         return sum(day.done for day in self.days)
 
     @property
-    def dead(self) -> int:
-        return sum(day.dead for day in self.days)
+    def failed(self) -> int:
+        return sum(day.failed for day in self.days)
 
     @property
     def success(self) -> float | None:
         """Of 100 hand-overs that have ended, so many were redeemed; ``None`` without any."""
-        ended = self.done + self.dead
+        ended = self.done + self.failed
         return self.done / ended * 100 if ended else None
 
     @property
     def is_empty(self) -> bool:
         """Whether nobody has connected anything, ever."""
-        return not any((day.active or day.begun or day.done or day.dead) for day in self.days)
+        return not any((day.active or day.begun or day.done or day.failed) for day in self.days)
 
 
 def of_site() -> Overview:
@@ -99,7 +99,7 @@ def of_site() -> Overview:
     dates, bounds = _days()
     handovers = OutboxItem.objects.filter(kind=OutboxItem.Kind.HANDOVER)
     ended = handovers.filter(
-        state__in=(State.DONE, State.DEAD), finished_at__gte=bounds[0]
+        state__in=(State.DONE, State.FAILED), finished_at__gte=bounds[0]
     ).order_by()
     duration = F("finished_at") - F("created_at")
     took: QuerySet[Any] = ended.filter(state=State.DONE).annotate(took=duration)
@@ -136,7 +136,7 @@ def _by_day(dates: list[date], bounds: list[datetime], finished: QuerySet[Outbox
                 ended=ended[(number,)],
                 active=active,
                 done=by_state[(number, State.DONE)],
-                dead=by_state[(number, State.DEAD)],
+                failed=by_state[(number, State.FAILED)],
             )
         )
     return days
@@ -183,9 +183,9 @@ def _by_peer(handovers: QuerySet[OutboxItem]) -> list[OfPeer]:
 
 def _unfinished(rows: QuerySet[Any]) -> dict[Any, tuple[int, int]]:
     """How many ``rows`` of each peer wait, and were given up."""
-    of_interest = rows.filter(state__in=(*OutboxItem.LIVE_STATES, State.DEAD)).order_by()
+    of_interest = rows.filter(state__in=(*OutboxItem.LIVE_STATES, State.FAILED)).order_by()
     counted = of_interest.values_list("peer").annotate(
         waiting=Count("pk", filter=Q(state__in=OutboxItem.LIVE_STATES)),
-        dead=Count("pk", filter=Q(state=State.DEAD)),
+        failed=Count("pk", filter=Q(state=State.FAILED)),
     )
-    return {peer: (waiting, dead) for peer, waiting, dead in counted}
+    return {peer: (waiting, failed) for peer, waiting, failed in counted}

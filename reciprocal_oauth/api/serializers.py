@@ -16,7 +16,7 @@ from ..models.reasons import Reason
 from ..party_a import consent, return_urls, scope_changes
 from ..presentation import flow_diagram
 from ..presentation.link_status import Direction, LinkWords, link_in_words, pending_scope
-from ..presentation.next_step import Mend, knows_accounts
+from ..presentation.next_step import NextStep, knows_accounts
 
 _STEP_STATES = (
     flow_diagram.DONE,
@@ -29,7 +29,7 @@ _STEP_STATES = (
 #: The characters of a scope token (RFC 6749, section 3.3).
 _SCOPE_CHARACTERS = r"[\x21\x23-\x5b\x5d-\x7e]+"
 _PENDING = [(state.value, state.label) for state in (Link.Incoming.GRANTED, Link.Incoming.BROKEN)]
-_MENDS = [mend.value for mend in Mend if mend]
+_NEXT_STEPS = [next_step.value for next_step in NextStep if next_step]
 _REASONS = [(value, label) for value, label in Reason.choices if value]
 
 
@@ -236,8 +236,8 @@ class LinkSerializer(serializers.Serializer):
         source="words.works_both_ways", help_text=_("Whether both directions work.")
     )
     text = serializers.CharField(help_text=_("How it stands, in words."))
-    mend = serializers.ChoiceField(
-        _MENDS,
+    next_step = serializers.ChoiceField(
+        _NEXT_STEPS,
         allow_null=True,
         help_text=_(
             "The one thing that helps: finish (answer the question), again (retry), connect (begin "
@@ -321,8 +321,8 @@ class ShownLink:
         return self.words.state
 
     @property
-    def mend(self) -> str | None:
-        return self.words.mend or None
+    def next_step(self) -> str | None:
+        return self.words.next_step or None
 
     @property
     def incoming(self) -> Mapping[str, Any]:
@@ -339,7 +339,7 @@ class ShownLink:
     @property
     def _pending(self) -> Mapping[str, Any] | None:
         link = self.link
-        if link.incoming_state not in dict(_PENDING) or link.has_lost_access_here:
+        if link.incoming_state not in dict(_PENDING) or link.has_lost_incoming_access:
             return None
         added = pending_scope(link, self.words.in_force)
         return {

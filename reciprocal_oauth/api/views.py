@@ -191,7 +191,7 @@ class LinkView(OwnLinksView):
         return self.shown(self.get_object())
 
     def delete(self, request: Request, pk: Any) -> Response:
-        lifecycle.end(self.get_object(), Link.Reason.REVOKED_HERE, revoke_there=True)
+        lifecycle.end(self.get_object(), Link.Reason.REVOKED_HERE, revoke_outgoing=True)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

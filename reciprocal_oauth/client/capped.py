@@ -8,7 +8,7 @@ import requests
 _CHUNK_BYTES = 64 * 1024
 
 
-class AnswerTooLong(requests.RequestException):
+class ResponseTooLong(requests.RequestException):
     """The body of an answer has more bytes than the session reads."""
 
 
@@ -17,7 +17,7 @@ class CappedBody:
     a few kilobytes can inflate to any length.
 
     :param limit: most bytes that are given out.
-    :raises AnswerTooLong: from a read that goes beyond; the connection is closed then.
+    :raises ResponseTooLong: from a read that goes beyond; the connection is closed then.
     """
 
     def __init__(self, raw: Any, limit: int) -> None:
@@ -40,7 +40,7 @@ class CappedBody:
         self._left -= len(chunk)
         if self._left < 0:
             self._raw.close()
-            raise AnswerTooLong(f"The answer has more than {self._limit} bytes.")
+            raise ResponseTooLong(f"The answer has more than {self._limit} bytes.")
         return chunk
 
     def __getattr__(self, name: str) -> Any:

@@ -104,7 +104,7 @@ def call(
     """
     begun = time.monotonic()
     try:
-        _check(url)  # As it was given: requests would mend some faults of it.
+        _check(url)  # As it was given: requests would next_step some faults of it.
         with HardenedSession() as session:
             request = requests.Request(method, url, data=data, headers=headers, auth=auth)
             with session.send(session.prepare_request(request), stream=True) as response:

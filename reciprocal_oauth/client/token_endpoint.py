@@ -41,7 +41,7 @@ _ERROR_CODE = re.compile(r"[A-Za-z_]{1,60}")
 
 
 @dataclass(frozen=True)
-class TokenAnswer:
+class TokenResponse:
     """What a token response gave us (RFC 6749, section 5.1).
 
     :ivar scope: granted scope; ``None`` where the peer left it out, so it is the one asked for.
@@ -62,7 +62,7 @@ class TokenAnswer:
 
 
 @sensitive_variables()
-def request_token(peer: Peer, parameters: Mapping[str, str]) -> TokenAnswer:
+def request_token(peer: Peer, parameters: Mapping[str, str]) -> TokenResponse:
     """Send ``parameters`` to the peer's token endpoint, authenticated as its client.
 
     Any 2xx with a token response is one, and one with an ``error`` and no token is an error: there
@@ -129,7 +129,7 @@ def refusal(answer: http.Answer) -> PeerRefused:
     )
 
 
-def _parse(answer: http.Answer, peer: Peer, begun: datetime) -> TokenAnswer:
+def _parse(answer: http.Answer, peer: Peer, begun: datetime) -> TokenResponse:
     body = members_of(answer.body)
     access_token = _token(body, "access_token")
     if access_token is None:
@@ -147,7 +147,7 @@ def _parse(answer: http.Answer, peer: Peer, begun: datetime) -> TokenAnswer:
     life = _life(body.get("expires_in"))
     margin = min(EXPIRY_MARGIN_SECONDS, life / 2) if life else 0
     granted = scopes.read(body["scope"]) if "scope" in body else None
-    return TokenAnswer(
+    return TokenResponse(
         access_token=access_token,
         refresh_token=_refresh_token(body, peer),
         scope=None if granted is None else scopes.join(granted),

@@ -71,7 +71,7 @@ def database() -> str:
 
 def rows_of(model: Any) -> QuerySet[Any]:
     """The rows of a model of DOT's, read where they are written: a replica may be behind. Ours are
-    read so without it (:class:`~reciprocal_oauth.models.base.Row`)."""
+    read so without it (:class:`~reciprocal_oauth.models.base.BaseModel`)."""
     return model.objects.using(database())
 
 

@@ -17,8 +17,8 @@ from ..core.retry_policy import RetryPolicy
 from ..exceptions import LeaseLost
 from ..models import InboxItem, Link, OutboxItem, Peer, QueueItem
 from . import pausing, queue
-from .outcomes import Accepted, Cancelled, Dead, Done, Outcome, Recorded, Retry
 from .queue import Look
+from .results import Accepted, Cancelled, Done, Failed, Recorded, Result, Retry
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
@@ -41,7 +41,7 @@ class Step:
     :ivar given_up: told of a row that has just died, with its ``Link.Reason``.
     """
 
-    attempt: Callable[[Any], Outcome]
+    attempt: Callable[[Any], Result]
     policy: Callable[[], RetryPolicy]
     finished: Callable[[QueueItem.State], dict[str, Any]]
     given_up: Callable[[Any, str, str], None]
@@ -144,12 +144,12 @@ def work(item: QueueItem) -> None:
 
 
 @sensitive_variables()  # An error report would show what is sent and received below.
-def _attempt(item: QueueItem, step: Step) -> Outcome:
+def _attempt(item: QueueItem, step: Step) -> Result:
     if item.attempts > step.policy().limit:
         # Its last attempt was cut off by a crash, or came to nothing. A row that kills its worker
         # must not do so for ever, and a peer is not asked more often than was promised.
         item.attempts -= 1
-        return Dead("no attempt is left", item.why_unfinished)
+        return Failed("no attempt is left", item.why_unfinished)
     try:
         return step.attempt(item)
     except Exception as error:
@@ -159,7 +159,7 @@ def _attempt(item: QueueItem, step: Step) -> Outcome:
         return Retry(f"internal error: {type(error).__name__}", item.why_unfinished)
 
 
-def _record(item: Any, step: Step, outcome: Outcome) -> None:
+def _record(item: Any, step: Step, outcome: Result) -> None:
     logger.info(
         "Attempt %s at %s: %s",
         item.attempts,
@@ -174,7 +174,7 @@ def _record(item: Any, step: Step, outcome: Outcome) -> None:
             _finish(item, step, QueueItem.State.DONE, last_error="")
         case Cancelled():
             _finish(item, step, QueueItem.State.CANCELLED)
-        case Dead(error=error, reason=reason, pauses=peer):
+        case Failed(error=error, reason=reason, pauses=peer):
             if peer is None or _pause(item, peer, reason):
                 _give_up(item, step, error, reason)
             else:
@@ -213,11 +213,11 @@ def _give_up(item: Any, step: Step, error: str, reason: str) -> None:
     with atomic():
         # The link before its rows, as everywhere: a redemption that runs would wait for the row.
         Link.objects.select_for_update().filter(pk=item.link_id).first()
-        _finish(item, step, QueueItem.State.DEAD, last_error=error[:_ERROR_LENGTH], reason=reason)
+        _finish(item, step, QueueItem.State.FAILED, last_error=error[:_ERROR_LENGTH], reason=reason)
         # Not into ``item``, whose lease is needed again where this is repeated.
         dead: Any = type(item)._default_manager.get(pk=item.pk)
         step.given_up(dead, reason, error)
-        signals.send_after_commit(signals.delivery_dead, type(item), item=dead)
+        signals.send_after_commit(signals.delivery_failed, type(item), item=dead)
     logger.warning("%s was given up: %s", item, error, extra={"action": "given_up"})
 
 

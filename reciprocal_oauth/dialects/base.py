@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from django.http import HttpRequest, HttpResponse
 
-from ..client.token_endpoint import TokenAnswer
+from ..client.token_endpoint import TokenResponse
 from ..exceptions import HandoverRefused
 from ..models import Peer
 from ..secret import Secret
@@ -90,14 +90,14 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def redeem(self, peer: Peer, code: Secret) -> TokenAnswer:
+    def redeem(self, peer: Peer, code: Secret) -> TokenResponse:
         """As party B: trade ``code`` for tokens.
 
         :raises PeerError: it did not work, see :func:`client.token_endpoint.request_token`.
         """
 
     @abstractmethod
-    def refresh(self, peer: Peer, refresh_token: Secret) -> TokenAnswer:
+    def refresh(self, peer: Peer, refresh_token: Secret) -> TokenResponse:
         """A new access token for ``refresh_token``.
 
         :raises PeerError: it did not work, see :func:`client.token_endpoint.request_token`.

@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse
 
 from ..client import token_endpoint
 from ..client.http import Answer
-from ..client.token_endpoint import TokenAnswer
+from ..client.token_endpoint import TokenResponse
 from ..core import protocol
 from ..exceptions import HandoverRefused
 from ..models import Peer
@@ -67,13 +67,13 @@ class IETFDialect(Dialect):
         )
         return meaning_of(answer)
 
-    def redeem(self, peer: Peer, code: Secret) -> TokenAnswer:
+    def redeem(self, peer: Peer, code: Secret) -> TokenResponse:
         # RFC 6749, section 4.1.3, without redirect_uri: there was no authorization request.
         return token_endpoint.request_token(
             peer, {"grant_type": "authorization_code", "code": code.reveal()}
         )
 
-    def refresh(self, peer: Peer, refresh_token: Secret) -> TokenAnswer:
+    def refresh(self, peer: Peer, refresh_token: Secret) -> TokenResponse:
         return token_endpoint.request_token(
             peer, {"grant_type": "refresh_token", "refresh_token": refresh_token.reveal()}
         )

@@ -118,7 +118,7 @@ def narrow(link: Link) -> None:
 @_of_this_app
 def revoke(link: Link) -> None:
     """Make every token and unredeemed code that the peer holds for ``link`` worthless, at once."""
-    kill_codes(link)
+    revoke_codes(link)
     for family in _families(link):
         get_refresh_token_model().revoke_family(family)
     _access_tokens(link).delete()
@@ -154,7 +154,7 @@ def revoke_all(application: Any) -> None:
     """Revoke every token and unredeemed code of a client."""
     ReciprocalCode.objects.filter(
         application_pk=str(application.pk), state=ReciprocalCode.State.LIVE
-    ).update(state=ReciprocalCode.State.DEAD)
+    ).update(state=ReciprocalCode.State.REVOKED)
     for model in (get_grant_model(), get_access_token_model()):
         rows_of(model).filter(application=application).delete()
     rows_of(get_refresh_token_model()).filter(application=application, revoked__isnull=True).update(
@@ -168,13 +168,13 @@ def revoke_access_tokens(keys: Iterable[Any]) -> None:
     rows_of(get_access_token_model()).filter(pk__in=keys).delete()
 
 
-def kill_codes(link: Link) -> None:
+def revoke_codes(link: Link) -> None:
     """End the unredeemed reciprocal codes of ``link``: the ledger rows and DOT's Grants."""
     live = list(link.codes.filter(state=ReciprocalCode.State.LIVE))
     if not live:
         return
     link.codes.filter(pk__in=[code.pk for code in live], state=ReciprocalCode.State.LIVE).update(
-        state=ReciprocalCode.State.DEAD
+        state=ReciprocalCode.State.REVOKED
     )
     rows_of(get_grant_model()).filter(
         application_id=link.peer.application_id,

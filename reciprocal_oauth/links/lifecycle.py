@@ -63,7 +63,7 @@ def leave_behind(link: Link) -> bool:
     token, bound_to = link.refresh_token or link.access_token, link.bound_to
     with atomic():
         unchanged = Q(bound_to=bound_to)
-        if not break_outgoing(link, Reason.SET_UP_ANEW, still=unchanged):
+        if not break_outgoing(link, Reason.RECONFIGURED, still=unchanged):
             return False
         queue_revocation(link, token, bound_to=bound_to)
     return True
@@ -84,14 +84,14 @@ def break_incoming(link: Link, reason: str, detail: str = "") -> None:
 
 def stop_handover(link: Link, reason: str) -> None:
     """The code on its way is no longer to be redeemed. ``link`` is locked."""
-    incoming_access.kill_codes(link)
+    incoming_access.revoke_codes(link)
     break_incoming(link, reason)
 
 
 def lose_incoming(link: Link, reason: str) -> None:
     """The peer has lost the tokens that it held here. A code on its way would give it new ones, and
     is not to be redeemed any more. ``link`` is locked."""
-    incoming_access.kill_codes(link)
+    incoming_access.revoke_codes(link)
     cancel_handover(link)
     _break(
         link,
@@ -146,17 +146,17 @@ def note_two_way(link: Link) -> None:
 
 
 @tried_again
-def end(link: Link, reason: str, *, revoke_there: bool) -> bool:
+def end(link: Link, reason: str, *, revoke_outgoing: bool) -> bool:
     """End ``link``: the peer's tokens here die at once, ours are forgotten, deliveries stop.
 
-    :param revoke_there: also revoke our token at the peer (RFC 7009), through the outbox.
+    :param revoke_outgoing: also revoke our token at the peer (RFC 7009), through the outbox.
     :returns: whether it was active before.
     """
     with atomic():
         locked = lock(link.pk)
         if not locked.is_active:
             return False
-        if revoke_there:
+        if revoke_outgoing:
             queue_revocation(locked)
         locked.status = Link.Status.ENDED
         locked.ended_at = timezone.now()
@@ -177,7 +177,7 @@ def end(link: Link, reason: str, *, revoke_there: bool) -> bool:
     return True
 
 
-def before_deletion(link: Link, *, revoke_there: bool) -> bool:
+def before_deletion(link: Link, *, revoke_outgoing: bool) -> bool:
     """A link's row is about to go: the peer's tokens here die, since nothing would limit them any
     more, ours there are revoked, and none is kept for later.
 
@@ -190,7 +190,7 @@ def before_deletion(link: Link, *, revoke_there: bool) -> bool:
         return False
     incoming_access.revoke(link)
     # Without the link: Django has already collected what goes with it.
-    return revoke_there and queue_revocation(link, keep_link=False)
+    return revoke_outgoing and queue_revocation(link, keep_link=False)
 
 
 def cancel_deliveries(link: Link) -> None:

@@ -21,7 +21,7 @@ from oauth2_provider.models import get_refresh_token_model
 
 from ..core.database import atomic, log_exception, on_commit, tried_again
 from ..models import Link
-from ..models.reasons import LOST_HERE
+from ..models.reasons import LOST_INCOMING
 from . import incoming_access, lifecycle
 
 logger = logging.getLogger("reciprocal_oauth")
@@ -121,7 +121,7 @@ def unnoticed(links: QuerySet[Link], *, by_access_token: bool = False) -> QueryS
         seen the access token go can tell.
     """
     pending = Q(incoming_state=Link.Incoming.GRANTED) | Q(
-        ~Q(incoming_reason__in=LOST_HERE), incoming_state=Link.Incoming.BROKEN
+        ~Q(incoming_reason__in=LOST_INCOMING), incoming_state=Link.Incoming.BROKEN
     )
     has_had = Q(incoming_family__isnull=False)
     if by_access_token:

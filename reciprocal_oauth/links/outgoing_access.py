@@ -19,7 +19,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from ..client.token_endpoint import TokenAnswer
+from ..client.token_endpoint import TokenResponse
 from ..conf import settings
 from ..core.database import (
     atomic,
@@ -52,7 +52,9 @@ _OF_AN_ANSWER = (
 )
 
 
-def store(link: Link, answer: TokenAnswer, *, asked_scope: str, called: Peer | None = None) -> None:
+def store(
+    link: Link, answer: TokenResponse, *, asked_scope: str, called: Peer | None = None
+) -> None:
     """Put a token response on ``link`` as its outgoing access. The caller saves.
 
     :param asked_scope: what was asked for: the granted scope where the peer does not say another
@@ -242,7 +244,7 @@ def ask_again(peer: Peer) -> None:
     )
 
 
-def _keep(link: Link, used: Secret, answer: TokenAnswer, lease_ends: float) -> Secret | None:
+def _keep(link: Link, used: Secret, answer: TokenResponse, lease_ends: float) -> Secret | None:
     """Store what ``used`` was refreshed to, unless the link was changed while we asked. The peer
     may have ended ``used`` with its answer, so what it gave must not be lost to a database that
     fails now."""
@@ -257,7 +259,7 @@ def _keep(link: Link, used: Secret, answer: TokenAnswer, lease_ends: float) -> S
 
 
 def _save_renewed(
-    link: Link, used: Secret, expired: Secret, answer: TokenAnswer, values: dict[str, Any]
+    link: Link, used: Secret, expired: Secret, answer: TokenResponse, values: dict[str, Any]
 ) -> Secret | None:
     if _with_token(link, used).update(**values, updated_at=timezone.now()):
         return answer.access_token
@@ -279,7 +281,7 @@ def _holds(link: Link, access_token: Secret, refresh_token: Secret) -> bool:
 
 
 @tried_again
-def give_back(link: Link, answer: TokenAnswer, *, used: Secret | None = None) -> None:
+def give_back(link: Link, answer: TokenResponse, *, used: Secret | None = None) -> None:
     """Have the tokens in ``answer`` revoked at the peer: since it was asked, ``link`` has been
     deleted, ended or given newer ones, or its user was deactivated. Nobody will use them, and they
     must not live on there.
@@ -301,7 +303,7 @@ def give_back(link: Link, answer: TokenAnswer, *, used: Secret | None = None) ->
             )
 
 
-def revoke_there(link: Link, *, replaced: bool) -> None:
+def revoke_outgoing(link: Link, *, replaced: bool) -> None:
     """Have the tokens that ``link`` carries revoked at the peer.
 
     :param replaced: there are newer ones, which some vendors would revoke with them.
@@ -321,7 +323,7 @@ def revokes_replaced(peer: Peer) -> bool:
     return peer.revoke_replaced if forced is None else forced
 
 
-def holds_token_of(link: Link, answer: TokenAnswer, *others: Secret | None) -> bool:
+def holds_token_of(link: Link, answer: TokenResponse, *others: Secret | None) -> bool:
     """Whether ``link`` holds one of the tokens in ``answer``, or of ``others``: some peers give the
     same one again, and to revoke it would end the connection in force."""
     held = link.refresh_token or link.access_token
@@ -331,7 +333,7 @@ def holds_token_of(link: Link, answer: TokenAnswer, *others: Secret | None) -> b
         return False  # Connecting again is what mends a link whose tokens nobody can read.
 
 
-def can_renew(link: Link, answer: TokenAnswer) -> bool:
+def can_renew(link: Link, answer: TokenResponse) -> bool:
     """Whether the refresh token of ``link`` goes with the access token in ``answer``, which is of
     the same account and brings no other (RFC 6749, section 6, says so of a refresh)."""
     if not link.is_active or answer.refresh_token is not None:

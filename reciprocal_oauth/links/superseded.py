@@ -3,7 +3,7 @@
 After a database was restored from a backup, here or at the peer, the tokens that were renewed since
 are lost: what is stored is refused, and the person connects again. Where they begin at the other
 site than the first time, or the account is not told, the new tokens make a link of their own, and
-the old one would stay beside it with an error that nobody can mend.
+the old one would stay beside it with an error that nobody can next_step.
 
 Two accounts of one person at a peer are two links as well. So a link is ended only if the peer says
 that our access with it is over, and has not used its own since before the newer link was made.
@@ -66,7 +66,7 @@ def _end(link: Link) -> None:
     with atomic():
         locked = lifecycle.lock(link.pk)
         if any(_is_superseded(locked, by=newer) for newer in _beside(locked)):
-            lifecycle.end(locked, Link.Reason.REPLACED, revoke_there=False)
+            lifecycle.end(locked, Link.Reason.REPLACED, revoke_outgoing=False)
 
 
 def _beside(link: Link) -> QuerySet[Link]:

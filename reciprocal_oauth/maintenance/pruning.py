@@ -36,9 +36,9 @@ MAX_FULL_LINKS = 100
 _OVER = Q(state__in=(QueueItem.State.DONE, QueueItem.State.CANCELLED))
 #: Codes that a peer handed over have no second chance either once they were given up: they are no
 #: longer kept, and the peer may send as many as ``HANDOVERS_PER_MINUTE`` that it then refuses.
-_RECEIVED_OVER = _OVER | Q(state=QueueItem.State.DEAD)
+_RECEIVED_OVER = _OVER | Q(state=QueueItem.State.FAILED)
 #: Codes that were never redeemed: no replay has to be noticed of them.
-_DEAD = Q(state=ReciprocalCode.State.DEAD)
+_DEAD = Q(state=ReciprocalCode.State.REVOKED)
 #: Added to the life of a visit to a peer: its answer may still be worked on, and the person may
 #: load the page again.
 VISIT_MARGIN = timedelta(days=1)
@@ -115,7 +115,7 @@ def _finished_item(now: datetime) -> Q:
     so they stay longer."""
     over = (QueueItem.State.DONE, QueueItem.State.CANCELLED)
     return Q(state__in=over, finished_at__lt=_before(now, settings.RETENTION_FINISHED_DAYS)) | Q(
-        state=QueueItem.State.DEAD, finished_at__lt=_before(now, settings.RETENTION_DEAD_DAYS)
+        state=QueueItem.State.FAILED, finished_at__lt=_before(now, settings.RETENTION_FAILED_DAYS)
     )
 
 

@@ -7,7 +7,7 @@ from django.db import models, router
 M = TypeVar("M", bound=models.Model, covariant=True)
 
 
-class RowQuerySet(models.QuerySet[M]):
+class BaseQuerySet(models.QuerySet[M]):
     """Reads from the database that its model is written to, unless ``using`` names another.
 
     A replica may be behind, and what is read here decides: a link that has not arrived there yet
@@ -23,17 +23,17 @@ class RowQuerySet(models.QuerySet[M]):
         return self._db or router.db_for_write(self.model, **self._hints)
 
 
-class RowManager(models.Manager[M]):
+class BaseManager(models.Manager[M]):
     _hints: dict[str, Any]
 
-    def get_queryset(self) -> RowQuerySet[M]:
-        return RowQuerySet(self.model, using=self._db, hints=self._hints)
+    def get_queryset(self) -> BaseQuerySet[M]:
+        return BaseQuerySet(self.model, using=self._db, hints=self._hints)
 
 
-class Row(models.Model):
+class BaseModel(models.Model):
     """What our models have in common."""
 
-    objects = RowManager()
+    objects = BaseManager()
 
     class Meta:
         abstract = True

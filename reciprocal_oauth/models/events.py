@@ -4,7 +4,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .base import Row
+from .base import BaseModel
 from .links import Link
 
 
@@ -42,7 +42,7 @@ MAX_OF_LINK = 500
 SHOWN_OF_LINK = 100
 
 
-class LinkEvent(Row):
+class LinkEvent(BaseModel):
     """One line of the history, which is added to at its end, and cut at its beginning. It never
     holds a code, token or secret."""
 

@@ -10,14 +10,14 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from .base import Row
+from .base import BaseModel
 from .links import Link
 
 #: How the redirect URI of the Grant of a reciprocal code begins, and of no other.
 CODE_URI = "urn:uuid:"
 
 
-class ReciprocalCode(Row):
+class ReciprocalCode(BaseModel):
     """A code by the SHA-256 of its exact bytes. The code itself stands only in DOT's Grant.
 
     Looked up by hash because MariaDB compares text without regard to case, accents and trailing
@@ -27,7 +27,7 @@ class ReciprocalCode(Row):
     class State(models.TextChoices):
         LIVE = "live", _("not redeemed yet")
         REDEEMED = "redeemed", _("redeemed")
-        DEAD = "dead", _("no longer valid")
+        REVOKED = "revoked", _("revoked")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     code_hash = models.CharField(max_length=64, unique=True, editable=False)

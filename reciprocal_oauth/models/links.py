@@ -10,14 +10,14 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..core import scopes
-from .base import Row
+from .base import BaseModel
 from .binding import BindingField, is_bound
 from .fields import EncryptedField
 from .peers import Peer
-from .reasons import LOST_HERE, Reason
+from .reasons import LOST_INCOMING, Reason
 
 
-class Link(Row):
+class Link(BaseModel):
     """A user, an account at a peer, and what each side may do at the other.
 
     *Outgoing* access is ours at the peer: the stored tokens. *Incoming* access is the peer's here:
@@ -165,16 +165,16 @@ class Link(Row):
         return self.holds_access_there and bool(url) and is_bound(self.bound_to, self.peer, url)
 
     @property
-    def has_lost_access_here(self) -> bool:
+    def has_lost_incoming_access(self) -> bool:
         """Whether what the peer had here was taken back, or ran out."""
-        return self.incoming_state == self.Incoming.BROKEN and self.incoming_reason in LOST_HERE
+        return self.incoming_state == self.Incoming.BROKEN and self.incoming_reason in LOST_INCOMING
 
     @property
     def keeps_access_here(self) -> bool:
         """Whether a decision waits or was given up of which the peer is still to be told, while it
         has tokens from before that."""
         waits = self.incoming_state in (self.Incoming.GRANTED, self.Incoming.BROKEN)
-        return waits and self.incoming_family is not None and not self.has_lost_access_here
+        return waits and self.incoming_family is not None and not self.has_lost_incoming_access
 
     @property
     def incoming_limit(self) -> str:
@@ -206,7 +206,7 @@ def key_of_family(family: uuid.UUID | None) -> str:
 KEY_UNKNOWN = "unknown"
 
 
-class AuthorizationRequest(Row):
+class AuthorizationRequest(BaseModel):
     """A visit to the peer's authorization endpoint that a person began here (steps A and B).
 
     The row makes ``state`` single-use in one database step, and names who began the visit; a
@@ -220,7 +220,7 @@ class AuthorizationRequest(Row):
         SETUP = "setup", _("the other site does not take the requests of this one")
         PEER_UNREACHABLE = "peer_unreachable", _("the other site could not be reached")
         PEER_REFUSED = "peer_refused", _("the other site refused the exchange")
-        BAD_ANSWER = "bad_answer", _("the other site answered something that cannot be used")
+        BAD_RESPONSE = "bad_response", _("the other site answered something that cannot be used")
         WRONG_ISSUER = "wrong_issuer", _("the answer came from another site")
         NO_CODE = "no_code", _("the answer carried no code")
 

@@ -15,7 +15,7 @@ from ..core import scopes
 from ..core.database import atomic
 from ..core.protocol import OPENID, OWN_AUTHORIZATION_PARAMETERS
 from ..secret import Secret
-from .base import Row, RowManager
+from .base import BaseManager, BaseModel
 from .binding import PLACES, BindingField, Move, binding_of, in_words, is_bound, moves_between
 from .fields import EncryptedField
 from .peer_validation import (
@@ -37,12 +37,12 @@ logger = logging.getLogger("reciprocal_oauth")
 BOUND = frozenset({*PLACES, "client_id", "client_secret", "application", "application_id"})
 
 
-class PeerManager(RowManager["Peer"]):
+class PeerManager(BaseManager["Peer"]):
     def get_by_natural_key(self, slug: str) -> "Peer":
         return self.get(slug=slug)
 
 
-class Peer(Row):
+class Peer(BaseModel):
     """The other party: its endpoints, our registration there and its registration here."""
 
     class AuthMethod(models.TextChoices):

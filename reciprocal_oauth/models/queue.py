@@ -7,13 +7,13 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .base import Row
+from .base import BaseModel
 from .binding import BindingField
 from .peers import Peer
 from .reasons import Reason
 
 
-class QueueItem(Row):
+class QueueItem(BaseModel):
     """A piece of work that survives everything but the deletion of its row."""
 
     #: Whether the attempt before the one that it is claimed for was cut off. Not stored.
@@ -24,7 +24,7 @@ class QueueItem(Row):
         CLAIMED = "claimed", _("being worked on")
         ACCEPTED = "accepted", _("taken by the other site, not used yet")
         DONE = "done", _("done")
-        DEAD = "dead", _("given up")
+        FAILED = "failed", _("failed")
         CANCELLED = "cancelled", _("no longer needed")
 
     #: States in which a worker looks at the row once ``next_attempt_at`` has come.

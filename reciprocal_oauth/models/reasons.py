@@ -20,13 +20,13 @@ class Reason(models.TextChoices):
     UNREACHABLE = "unreachable", _("the other site could not be reached")
     UNCONFIRMED = "unconfirmed", _("the other site took the code but never used it")
     CODE_REFUSED = "code_refused", _("the other site refused to redeem its own code")
-    BAD_ANSWER = "bad_answer", _("the other site answered something that cannot be used")
+    BAD_RESPONSE = "bad_response", _("the other site answered something that cannot be used")
     NOTHING_LEFT = "nothing_left", _("nothing is left that it may be given")
     REPLACED = "replaced", _("a newer connection took its place")
     REVOKED_HERE = "revoked_here", _("it was ended here")
-    REVOKED_THERE = "revoked_there", _("the other site ended it")
-    SET_UP_ANEW = (
-        "set_up_anew",
+    REVOKED_BY_PEER = "revoked_by_peer", _("the other site ended it")
+    RECONFIGURED = (
+        "reconfigured",
         _("the address of the other site, or our client ID there, was changed here"),
     )
     USER_INACTIVE = "user_inactive", _("the account here was deactivated")
@@ -38,4 +38,4 @@ class Reason(models.TextChoices):
 
 
 #: Why a peer has no access here any more although nothing failed: it was taken back, or ran out.
-LOST_HERE = (Reason.REVOKED_HERE, Reason.EXPIRED)
+LOST_INCOMING = (Reason.REVOKED_HERE, Reason.EXPIRED)

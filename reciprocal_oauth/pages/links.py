@@ -17,7 +17,7 @@ from ..models import AuthorizationRequest, Link, Peer
 from ..models.events import SHOWN_OF_LINK, newest
 from ..models.inbox import with_newest_code
 from ..presentation import flow_diagram
-from ..presentation.next_step import Mend, knows_accounts, mend_of
+from ..presentation.next_step import NextStep, knows_accounts, next_step_of
 from .headers import ProtectedPageMixin
 
 #: How long the list shows a connection that has ended.
@@ -63,7 +63,7 @@ class LinkListView(OwnLinksMixin, ListView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         linked = {link.peer_id for link in context["links"]}
-        mended_so = {x.peer_id for x in context["links"] if mend_of(x) == Mend.CONNECT}
+        mended_so = {x.peer_id for x in context["links"] if next_step_of(x) == NextStep.CONNECT}
         # The button that mends such a link is the same, and stands on its card.
         context["offers"] = [
             offer

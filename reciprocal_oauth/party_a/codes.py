@@ -55,7 +55,7 @@ def mint(link: Link, generation: int) -> Secret:
         )
         if moved or not locked.peer.enabled or not scope:
             raise LinkMoved(f"Link {link.pk} has moved on.")
-        incoming_access.kill_codes(locked)
+        incoming_access.revoke_codes(locked)
         code = secrets.token_urlsafe(CODE_BYTES)
         expires = timezone.now() + timedelta(seconds=settings.CODE_LIFETIME_SECONDS)
         entry = ReciprocalCode.objects.create(

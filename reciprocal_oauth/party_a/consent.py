@@ -115,7 +115,7 @@ def deny(link: Link) -> None:
 
 def decide_anew(link: Link, scope: str) -> None:
     """Note a decision of the person that the peer is still to be told of. ``link`` is locked."""
-    if link.has_lost_access_here:
+    if link.has_lost_incoming_access:
         # What it held was taken away before this decision, not after it.
         link.incoming_family = None
     link.incoming_scope = scope

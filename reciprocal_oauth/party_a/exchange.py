@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from ..client import id_token, token_endpoint, userinfo
 from ..client.id_token import Account
-from ..client.token_endpoint import TokenAnswer
+from ..client.token_endpoint import TokenResponse
 from ..conf import settings
 from ..core.database import atomic, saved_at_last
 from ..exceptions import (
@@ -55,7 +55,7 @@ def exchange(visit: AuthorizationRequest, response: AuthorizationResponse) -> Li
 def _save(
     visit: AuthorizationRequest,
     response: AuthorizationResponse,
-    answer: TokenAnswer,
+    answer: TokenResponse,
     account: Account | None,
     sent_at: datetime,
 ) -> Link:
@@ -99,7 +99,7 @@ def _is_there(visit: AuthorizationRequest) -> bool:
 
 def _ask(
     visit: AuthorizationRequest, response: AuthorizationResponse
-) -> tuple[TokenAnswer, Account | None]:
+) -> tuple[TokenResponse, Account | None]:
     """:raises AuthorizationFailed: see :func:`exchange`."""
     if not is_bound(visit.bound_to, visit.peer, visit.peer.token_endpoint):
         raise AuthorizationFailed(Problem.WRONG_ISSUER, "the peer was set up anew meanwhile")
@@ -123,10 +123,10 @@ def _ask(
         reason = Problem.PEER_ERROR if error.may_pass else Problem.PEER_REFUSED
         raise AuthorizationFailed(reason, str(error)) from error
     except BadAnswer as error:
-        raise AuthorizationFailed(Problem.BAD_ANSWER, str(error)) from error
+        raise AuthorizationFailed(Problem.BAD_RESPONSE, str(error)) from error
 
 
-def _account(visit: AuthorizationRequest, answer: TokenAnswer) -> Account | None:
+def _account(visit: AuthorizationRequest, answer: TokenResponse) -> Account | None:
     """:raises AuthorizationFailed, BadAnswer: the peer tells, but it cannot be believed."""
     if answer.id_token is None:
         return None
@@ -155,7 +155,7 @@ def _ask_for_the_name(link: Link, peer: Peer, access_token: Secret) -> None:
         Link.objects.filter(pk=link.pk, subject=link.subject).update(account_name=name)
 
 
-def _open(visit: AuthorizationRequest, account: Account | None, answer: TokenAnswer) -> Link:
+def _open(visit: AuthorizationRequest, account: Account | None, answer: TokenResponse) -> Link:
     """The link of the account, locked. Where the peer does not tell whose account it is,
     connecting again replaces the link."""
     key = key_of_subject(account.subject) if account else KEY_UNKNOWN
@@ -174,7 +174,7 @@ def _open(visit: AuthorizationRequest, account: Account | None, answer: TokenAns
     return link
 
 
-def _replace_the_other(link: Link, answer: TokenAnswer) -> None:
+def _replace_the_other(link: Link, answer: TokenResponse) -> None:
     """End the link that a login at this site opened, if it is the only one so far: most likely it
     is with the same account, and the person would see the connection twice."""
     others = Link.objects.select_for_update().filter(
@@ -186,16 +186,16 @@ def _replace_the_other(link: Link, answer: TokenAnswer) -> None:
         lifecycle.end(
             found[0],
             Link.Reason.REPLACED,
-            revoke_there=revoke and not outgoing_access.holds_token_of(found[0], answer),
+            revoke_outgoing=revoke and not outgoing_access.holds_token_of(found[0], answer),
         )
 
 
-def _clear(link: Link, answer: TokenAnswer, *, keeps_refresh_token: bool) -> None:
+def _clear(link: Link, answer: TokenResponse, *, keeps_refresh_token: bool) -> None:
     """Make room for a new connection with the same account: what the old one gave either side is
     worthless from now on, save a refresh token that the peer has not replaced."""
     if not keeps_refresh_token:
         if link.is_active and not outgoing_access.holds_token_of(link, answer):
-            outgoing_access.revoke_there(link, replaced=True)
+            outgoing_access.revoke_outgoing(link, replaced=True)
         link.refresh_token = Secret("")
     incoming_access.revoke(link)
     lifecycle.cancel_deliveries(link)

@@ -167,7 +167,7 @@ def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
     link.confirmed_generation = entry.generation
     link.save()
     # Whatever the worker that sent it is doing, or has made of the answer: redeemed is done.
-    given_up = Q(state=OutboxItem.State.DEAD, generation=entry.generation)
+    given_up = Q(state=OutboxItem.State.FAILED, generation=entry.generation)
     handovers = link.outbox.filter(kind=OutboxItem.Kind.HANDOVER)
     handovers.filter(Q(state__in=OutboxItem.LIVE_STATES) | given_up).update(
         **OutboxItem.finishing(OutboxItem.State.DONE, now), live_key=None, reason=""

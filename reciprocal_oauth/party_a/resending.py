@@ -19,13 +19,13 @@ from .scope_changes import keep_apart
 
 State = QueueItem.State
 #: What a row must have come to, to be sent anew.
-RESENDABLE_STATES = (State.DEAD, State.CANCELLED)
+RESENDABLE_STATES = (State.FAILED, State.CANCELLED)
 #: Why a hand-over was given up that may go through another time. Not among them: what an
 #: administrator has stopped, and what would meet the same again.
 _MAY_PASS = (
     Reason.UNREACHABLE,
     Reason.UNCONFIRMED,
-    Reason.BAD_ANSWER,
+    Reason.BAD_RESPONSE,
     Reason.HANDOVER_REFUSED,
     Reason.CREDENTIALS_REFUSED,
     Reason.GONE,
@@ -73,7 +73,7 @@ def try_again(link: Link) -> None:
         given_up = locked.outbox.filter(
             kind=OutboxItem.Kind.HANDOVER,
             generation=locked.generation,
-            state=State.DEAD,
+            state=State.FAILED,
             reason=locked.incoming_reason,
         )
         row = given_up.order_by("-pk").first()
@@ -178,7 +178,7 @@ def resume(peer: Peer) -> Counter[str]:
     """
     pausing.resume(peer)
     count: Counter[str] = Counter()
-    for item in peer.outbox.filter(state=State.DEAD, reason__in=pausing.REASONS):
+    for item in peer.outbox.filter(state=State.FAILED, reason__in=pausing.REASONS):
         try:
             resend(item)
         except NotPossible:

@@ -54,7 +54,7 @@ def can_change(link: Link) -> bool:
     own (:mod:`.consent`)."""
     has_some = link.peer.takes_reverse or link.incoming_family is not None
     is_changeable = (
-        link.incoming_state in _CHANGEABLE and has_some and not link.has_lost_access_here
+        link.incoming_state in _CHANGEABLE and has_some and not link.has_lost_incoming_access
     )
     return link.is_active and is_changeable
 
@@ -88,7 +88,7 @@ def change(
     :raises ChangeRefused: the site does not allow more.
     """
     if not chosen:
-        lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_there=True)
+        lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
         return
     adds = not set(chosen) <= set(scopes.split(link.incoming_scope))
     if adds and not grant_policy.allows_link(link, chosen, request):
@@ -109,7 +109,7 @@ def change(
         else:
             locked.incoming_scope = granted
             locked.save(update_fields=["incoming_scope", "updated_at"])
-        incoming_access.kill_codes(locked)
+        incoming_access.revoke_codes(locked)
         incoming_access.narrow(locked)
         if not current <= set(chosen):
             incoming_access.forget_logins(locked)

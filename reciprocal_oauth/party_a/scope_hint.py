@@ -2,7 +2,7 @@
 
 import logging
 
-from ..client.token_endpoint import TokenAnswer
+from ..client.token_endpoint import TokenResponse
 from ..conf import settings
 from ..core import scopes
 from ..core.protocol import RECIPROCAL
@@ -11,7 +11,7 @@ from ..models import Peer
 logger = logging.getLogger("reciprocal_oauth.party_a")
 
 
-def offered_scope(peer: Peer, answer: TokenAnswer, redirect_value: str | None) -> str:
+def offered_scope(peer: Peer, answer: TokenResponse, redirect_value: str | None) -> str:
     """The scope that the person will be asked to give to ``peer``; ``""``: nothing to ask for.
 
     The token response wins over the redirect; if neither carries a ``reciprocal`` that is a scope,
@@ -24,7 +24,7 @@ def offered_scope(peer: Peer, answer: TokenAnswer, redirect_value: str | None) -
     return offered
 
 
-def _wanted(peer: Peer, answer: TokenAnswer, redirect_value: str | None) -> str:
+def _wanted(peer: Peer, answer: TokenResponse, redirect_value: str | None) -> str:
     candidates: list[object] = []
     if answer.has_reciprocal:
         candidates.append(answer.reciprocal)

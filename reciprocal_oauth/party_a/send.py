@@ -11,7 +11,7 @@ from django.utils import timezone
 from ..conf import settings
 from ..core.database import atomic, tried_again
 from ..delivery import pausing, queue
-from ..delivery.outcomes import Accepted, Cancelled, Dead, Done, Outcome, Retry
+from ..delivery.results import Accepted, Cancelled, Done, Failed, Result, Retry
 from ..dialects import dialect_of
 from ..dialects.base import Dialect, Meaning, SendAnswer
 from ..exceptions import (
@@ -35,7 +35,7 @@ logger = logging.getLogger("reciprocal_oauth.party_a")
 Reason = Link.Reason
 
 
-def attempt(item: OutboxItem) -> Outcome:
+def attempt(item: OutboxItem) -> Result:
     """One attempt at an outbox row."""
     try:
         if item.kind == OutboxItem.Kind.REVOCATION:
@@ -51,7 +51,7 @@ def finished_values(state: OutboxItem.State) -> dict[str, Any]:
     """What a row gets that ends in ``state``. A token that was revoked, or need not be, is no
     longer kept; an administrator may have the revocation of another tried again."""
     values: dict[str, Any] = {"live_key": None}
-    return values if state == OutboxItem.State.DEAD else {**values, "token": Secret("")}
+    return values if state == OutboxItem.State.FAILED else {**values, "token": Secret("")}
 
 
 def given_up(item: OutboxItem, reason: str, error: str) -> None:
@@ -68,7 +68,7 @@ def given_up(item: OutboxItem, reason: str, error: str) -> None:
         lifecycle.break_incoming(item.link, reason, error)
 
 
-def _hand_over(item: OutboxItem) -> Outcome:
+def _hand_over(item: OutboxItem) -> Result:
     links = Link.objects.select_related("user", "peer")
     link = links.filter(pk=item.link_id).first() if item.link_id else None
     if link is None:
@@ -80,7 +80,7 @@ def _hand_over(item: OutboxItem) -> Outcome:
     if item.accepted_at is not None:
         # The code that was accepted is past its life and was never redeemed.
         if item.resends >= settings.MAX_RESENDS:
-            return Dead("accepted, but never redeemed", Reason.UNCONFIRMED)
+            return Failed("accepted, but never redeemed", Reason.UNCONFIRMED)
         item.resends += 1
         item.accepted_at = None
         rows = OutboxItem.objects.filter(pk=item.pk, lease_owner=item.lease_owner)
@@ -96,23 +96,23 @@ def _hand_over(item: OutboxItem) -> Outcome:
     except LinkMoved:
         return _not_wanted(link, item)
     except grant_policy.NotAllowedHere:
-        return Dead("the site does not allow it", Reason.SITE_REFUSES)
+        return Failed("the site does not allow it", Reason.SITE_REFUSES)
     except LeaseLost:
         return Cancelled()
     except NotLinked as error:
         link.refresh_from_db()
         if not _is_wanted(link, item):
             return _not_wanted(link, item)
-        return Dead(str(error), link.outgoing_reason or Reason.TOKEN_REFUSED)
+        return Failed(str(error), link.outgoing_reason or Reason.TOKEN_REFUSED)
     except RefreshPostponed as error:
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
     except PeerRefused as error:
         # Refreshing was refused, and not for the token's sake.
         if reason := pausing.reason_in(error):
-            return Dead(str(error), reason, pauses=link.peer)
+            return Failed(str(error), reason, pauses=link.peer)
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
     except BadAnswer as error:
-        return Retry(str(error), Reason.BAD_ANSWER)
+        return Retry(str(error), Reason.BAD_RESPONSE)
     except PeerError as error:
         return Retry(str(error), Reason.UNREACHABLE)
     return _outcome(link, token, answer)
@@ -128,7 +128,7 @@ def _is_wanted(link: Link, item: OutboxItem) -> bool:
     )
 
 
-def _not_wanted(link: Link, item: OutboxItem) -> Outcome:
+def _not_wanted(link: Link, item: OutboxItem) -> Result:
     """Unless somebody has decided anew, the link must not go on saying that it is on its way."""
     link.refresh_from_db()
     if link.generation == item.generation:
@@ -170,7 +170,7 @@ def _record(link: Link, outcome: LinkEvent.Outcome, detail: str, sent_at: dateti
         logger.info("Link %s was deleted while its code was sent", link.pk)
 
 
-def _outcome(link: Link, token: Secret, answer: SendAnswer) -> Outcome:
+def _outcome(link: Link, token: Secret, answer: SendAnswer) -> Result:
     match answer.meaning:
         case Meaning.ACCEPTED:
             if not link.peer.takes_reverse:  # An administrator has had it tried again.
@@ -182,27 +182,27 @@ def _outcome(link: Link, token: Secret, answer: SendAnswer) -> Outcome:
             if outgoing_access.is_stored(link, token):
                 # It may also be about the code, or the person there. Whether our access works is
                 # for a refresh or a call to say.
-                return Dead(answer.detail, Reason.HANDOVER_REFUSED)
+                return Failed(answer.detail, Reason.HANDOVER_REFUSED)
             # The next attempt carries the newer token, if it is still wanted.
             return Retry(answer.detail, Reason.HANDOVER_REFUSED)
         case Meaning.UNSUPPORTED:
-            return Dead(answer.detail, Reason.NO_REVERSE)
+            return Failed(answer.detail, Reason.NO_REVERSE)
         case Meaning.CREDENTIALS_REFUSED:
-            return Dead(answer.detail, Reason.CREDENTIALS_REFUSED, pauses=link.peer)
+            return Failed(answer.detail, Reason.CREDENTIALS_REFUSED, pauses=link.peer)
         case Meaning.GONE:
-            return Dead(answer.detail, Reason.GONE, pauses=link.peer)
+            return Failed(answer.detail, Reason.GONE, pauses=link.peer)
         case Meaning.REFUSED:
-            return Dead(answer.detail, Reason.HANDOVER_REFUSED)
+            return Failed(answer.detail, Reason.HANDOVER_REFUSED)
 
 
-def _revoke(item: OutboxItem) -> Outcome:
+def _revoke(item: OutboxItem) -> Result:
     peer = item.peer
     if not peer.revocation_endpoint or not item.token:
         return Cancelled()
     if outgoing_access.is_in_use(item):
         return Cancelled()  # It would end the connection that has been made since.
     if not is_bound(item.bound_to, peer, peer.revocation_endpoint):
-        return Dead("the token was given at another address", Reason.SET_UP_ANEW)
+        return Failed("the token was given at another address", Reason.RECONFIGURED)
     try:
         answer = dialect_of(peer).revoke(peer, item.token)
     except PeerError as error:
@@ -214,8 +214,8 @@ def _revoke(item: OutboxItem) -> Outcome:
             return Retry(answer.detail, Reason.UNREACHABLE, answer.retry_after)
         # What this endpoint refuses says nothing about the token endpoint, where hand-overs go.
         case Meaning.CREDENTIALS_REFUSED:
-            return Dead(answer.detail, Reason.CREDENTIALS_REFUSED)
+            return Failed(answer.detail, Reason.CREDENTIALS_REFUSED)
         case Meaning.GONE:
-            return Dead(answer.detail, Reason.GONE)
+            return Failed(answer.detail, Reason.GONE)
         case _:
-            return Dead(answer.detail, Reason.TOKEN_REFUSED)
+            return Failed(answer.detail, Reason.TOKEN_REFUSED)

@@ -12,11 +12,11 @@ from typing import Any
 from django.db import IntegrityError
 from django.utils import timezone
 
-from ..client.token_endpoint import TokenAnswer
+from ..client.token_endpoint import TokenResponse
 from ..conf import settings
 from ..core.database import atomic, saved_at_last, tried_again
 from ..delivery import pausing
-from ..delivery.outcomes import Cancelled, Dead, Outcome, Recorded, Retry
+from ..delivery.results import Cancelled, Failed, Recorded, Result, Retry
 from ..dialects import dialect_of
 from ..exceptions import BadAnswer, DecryptionError, PeerError, PeerRefused
 from ..links import lifecycle, outgoing_access, superseded
@@ -29,7 +29,7 @@ logger = logging.getLogger("reciprocal_oauth.party_b")
 Reason = Link.Reason
 
 
-def attempt(item: InboxItem) -> Outcome:
+def attempt(item: InboxItem) -> Result:
     """One attempt at an inbox row."""
     try:
         outcome = _redeem(item)
@@ -40,7 +40,7 @@ def attempt(item: InboxItem) -> Outcome:
         return Cancelled()  # Deleted since the row was claimed.
 
 
-def _redeem(item: InboxItem) -> Outcome:
+def _redeem(item: InboxItem) -> Result:
     """Redemption goes to the endpoint stored for the peer that was authenticated, whatever the
     request said."""
     link = item.link = Link.objects.select_related("user", "peer").get(pk=item.link_id)
@@ -48,7 +48,7 @@ def _redeem(item: InboxItem) -> Outcome:
     if not link.is_active or not peer.enabled or not link.user.is_active or not item.code:
         return Cancelled()
     if not is_bound(item.bound_to, peer, peer.token_endpoint):
-        return Dead("the code was given at another address", Reason.SET_UP_ANEW)
+        return Failed("the code was given at another address", Reason.RECONFIGURED)
     sent_at = timezone.now()
     lease_ends = time.monotonic() + settings.LEASE_SECONDS  # It was claimed just now.
     try:
@@ -61,17 +61,17 @@ def _redeem(item: InboxItem) -> Outcome:
         # answer off or put a page in its place. Asked again, it revokes what is lost and sends
         # another code.
         _failed(link, sent_at, str(error))
-        return _again(item, Retry(str(error), Reason.BAD_ANSWER))
+        return _again(item, Retry(str(error), Reason.BAD_RESPONSE))
     except PeerError as error:
         _failed(link, sent_at, str(error))
         return _again(item, Retry(str(error), Reason.UNREACHABLE))
     except DecryptionError as error:
-        return Dead(str(error), Reason.UNREADABLE)
+        return Failed(str(error), Reason.UNREADABLE)
     tokens = f"The tokens of {item}"
     return saved_at_last(tokens, lambda: _store(item, answer, sent_at), until=lease_ends)
 
 
-def _again(item: InboxItem, outcome: Outcome) -> Outcome:
+def _again(item: InboxItem, outcome: Result) -> Result:
     """Try again only with the newest code of the link: a peer that sends many while it is down
     would be asked for each of them time and again."""
     if isinstance(outcome, Retry):
@@ -92,17 +92,17 @@ def given_up(item: InboxItem, reason: str, error: str) -> None:
     logger.warning("Hand-over %s from peer %s could not be redeemed (%s)", item.pk, slug, reason)
 
 
-def _refused(error: PeerRefused, peer: Peer) -> Outcome:
+def _refused(error: PeerRefused, peer: Peer) -> Result:
     if error.may_pass:
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
     reason = pausing.reason_in(error)
     if error.refuses_credentials:
         # The code is as good as before: with the right secret it is taken, while it lives.
         return Retry(str(error), Reason.CREDENTIALS_REFUSED, pauses=peer)
-    return Dead(str(error), reason or Reason.CODE_REFUSED, pauses=peer if reason else None)
+    return Failed(str(error), reason or Reason.CODE_REFUSED, pauses=peer if reason else None)
 
 
-def _store(item: InboxItem, answer: TokenAnswer, sent_at: object) -> Outcome:
+def _store(item: InboxItem, answer: TokenResponse, sent_at: object) -> Result:
     """Keep the tokens for the user of the access token that came with the code: nothing else in
     the answer says whose they are. The row ends with it: a worker that died in between would have
     the code redeemed again, and party A would take that for theft."""

@@ -128,7 +128,7 @@ def of_link(
     """The diagram of ``link``, with one query more for its inbox, and one for ``events``, its
     history in the order of time, where the caller does not have it."""
     inbox = link.inbox.order_by("-pk").only("state", "reason").first()
-    dead = inbox is not None and inbox.state == InboxItem.State.DEAD
+    dead = inbox is not None and inbox.state == InboxItem.State.FAILED
     given_up = (inbox.reason or Reason.CODE_REFUSED) if inbox is not None and dead else ""
     history = newest(link) if events is None else events
     return draw(link, history, given_up=given_up, mirrored=mirrored, technical=technical)

@@ -45,7 +45,7 @@ def problem_in_words(visit: AuthorizationRequest) -> str:
                 )
                 % name
             )
-        case problem.BAD_ANSWER | problem.NO_CODE:
+        case problem.BAD_RESPONSE | problem.NO_CODE:
             return (
                 _(
                     "%(name)s gave an answer that this site cannot use. If trying again does not "

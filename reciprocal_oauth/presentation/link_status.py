@@ -12,9 +12,9 @@ from ..core import scopes
 from ..links import incoming_access
 from ..models import InboxItem, Link
 from ..models.inbox import newest_code
-from ..models.reasons import LOST_HERE
+from ..models.reasons import LOST_INCOMING
 from ..party_a import consent, scope_changes
-from .next_step import Mend, is_being_redeemed, is_held_up, mend_of, works_one_way
+from .next_step import NextStep, is_being_redeemed, is_on_hold, next_step_of, works_one_way
 from .reasons import for_people
 
 #: Tones: it works, it is on its way, the person is asked something, it does not work, it is over.
@@ -62,7 +62,7 @@ class LinkWords:
     :ivar in_force: the scope that the peer may use here at this moment.
     :ivar works_both_ways: whether each side may do something at the other at this moment.
     :ivar note: what only the people who run this site can do about it; may be empty.
-    :ivar mend: the one thing that helps, see :class:`.next_step.Mend`.
+    :ivar next_step: the one thing that helps, see :class:`.next_step.NextStep`.
     :ivar can_change: whether the person can change what the peer may do here.
     """
 
@@ -73,14 +73,14 @@ class LinkWords:
     note: str
     incoming: Direction
     outgoing: Direction
-    mend: str
-    mend_text: str
+    next_step: str
+    next_step_text: str
     can_change: bool
 
 
 def link_in_words(link: Link) -> LinkWords:
     """``{% with said=link|in_words %}``"""
-    mend, in_force = mend_of(link), incoming_access.scope_in_force(link)
+    next_step, in_force = next_step_of(link), incoming_access.scope_in_force(link)
     works_both_ways = link.outgoing_state == Link.Outgoing.ACTIVE and bool(in_force)
     tone, state = _overall(link, in_force if works_both_ways else "")
     return LinkWords(
@@ -89,10 +89,10 @@ def link_in_words(link: Link) -> LinkWords:
         in_force=in_force,
         works_both_ways=works_both_ways,
         note=_note(link),
-        incoming=_incoming(link, mend, in_force),
-        outgoing=_outgoing(link, mend),
-        mend=mend,
-        mend_text=_mend_text(link, mend),
+        incoming=_incoming(link, next_step, in_force),
+        outgoing=_outgoing(link, next_step),
+        next_step=next_step,
+        next_step_text=_next_step_text(link, next_step),
         can_change=scope_changes.is_changeable(link),
     )
 
@@ -124,12 +124,12 @@ def _overall(link: Link, in_force: str) -> tuple[str, str]:
     if link.is_two_way:
         return GOOD, _("Connected both ways")
     if in_force and incoming == Link.Incoming.GRANTED:
-        if is_held_up(link):
+        if is_on_hold(link):
             return OFF, _("Connected both ways, a change is held up on its way to %(name)s") % name
         return WAITING, _("Connected both ways, a change is on its way to %(name)s") % name
     if in_force and not pending_scope(link, in_force):
         return GOOD, _("Connected both ways")
-    if is_held_up(link):
+    if is_on_hold(link):
         return OFF, _("Held up")
     if works_one_way(link):
         return GOOD, _("Connected both ways") if in_force else _("Connected one way")
@@ -158,7 +158,7 @@ def _note(link: Link) -> str:
             )
             % name
         )
-    if is_held_up(link):
+    if is_on_hold(link):
         return (
             _(
                 "This site and %(name)s do not understand each other at the moment. The people who "
@@ -173,21 +173,21 @@ def _note(link: Link) -> str:
 def _is_refused(link: Link) -> bool:
     """Whether this site has given up to fetch its access there with what the peer handed over."""
     waits = link.outgoing_state == Link.Outgoing.WAITING
-    return waits and newest_code(link)[0] == InboxItem.State.DEAD
+    return waits and newest_code(link)[0] == InboxItem.State.FAILED
 
 
-def _incoming(link: Link, mend: Mend, in_force: str) -> Direction:
+def _incoming(link: Link, next_step: NextStep, in_force: str) -> Direction:
     name = {"name": link.peer.name}
     may = in_scope_words(link.incoming_scope, scopes.described())
     if link.is_active and not link.peer.enabled:
         return Direction(may, OFF, _("Switched off"))
     if in_force:
         now = in_scope_words(in_force, scopes.described())
-        return Direction(now, GOOD, _("Working"), pending=_pending(link, mend, in_force))
+        return Direction(now, GOOD, _("Working"), pending=_pending(link, next_step, in_force))
     match link.incoming_state:
         case Link.Incoming.ACTIVE:
             return Direction([], OFF, _("Nothing: this site no longer offers what you allowed"))
-        case Link.Incoming.GRANTED if is_held_up(link):
+        case Link.Incoming.GRANTED if is_on_hold(link):
             return Direction(may, OFF, _("Allowed, and held up on its way to %(name)s") % name)
         case Link.Incoming.GRANTED:
             return Direction(may, WAITING, _("Allowed, on its way to %(name)s") % name)
@@ -203,11 +203,13 @@ def _incoming(link: Link, mend: Mend, in_force: str) -> Direction:
         case Link.Incoming.DENIED:
             return Direction([], OFF, _("Nothing: you did not allow it"))
         case Link.Incoming.BROKEN:
-            return Direction(may, BAD, _("Not working"), _why_broken(link), _advice(link, mend))
+            return Direction(
+                may, BAD, _("Not working"), _why_broken(link), _advice(link, next_step)
+            )
     return Direction([], OFF, _("Ended"), for_people(link.incoming_reason, link.peer.name))
 
 
-def _pending(link: Link, mend: Mend, in_force: str) -> Direction | None:
+def _pending(link: Link, next_step: NextStep, in_force: str) -> Direction | None:
     """What the peer is still to be told of while it has access from before that. What was taken
     away has ended already, whether it is told or not."""
     name = {"name": link.peer.name}
@@ -215,12 +217,12 @@ def _pending(link: Link, mend: Mend, in_force: str) -> Direction | None:
     match link.incoming_state:
         case Link.Incoming.ACTIVE:
             return None
-        case Link.Incoming.GRANTED if is_held_up(link):
+        case Link.Incoming.GRANTED if is_on_hold(link):
             state = _("Your last change is held up on its way to %(name)s") % name
             return Direction(added, OFF, state)
         case Link.Incoming.GRANTED:
             return Direction(added, WAITING, _("Your last change is on its way to %(name)s") % name)
-    reason, advice = for_people(link.incoming_reason, link.peer.name), _advice(link, mend)
+    reason, advice = for_people(link.incoming_reason, link.peer.name), _advice(link, next_step)
     if not added:
         state = _("Your last change holds, but %(name)s could not be told of it") % name
         return Direction([], OFF, state, reason, advice)
@@ -231,13 +233,13 @@ def _pending(link: Link, mend: Mend, in_force: str) -> Direction | None:
 def _why_broken(link: Link) -> str:
     """Why the peer can do nothing here."""
     reason = for_people(link.incoming_reason, link.peer.name)
-    if not link.has_lost_access_here or link.confirmed_generation == link.generation:
+    if not link.has_lost_incoming_access or link.confirmed_generation == link.generation:
         return reason
     stopped = _("What was on its way to %(name)s was stopped.") % {"name": link.peer.name}
     return f"{reason} {stopped}"
 
 
-def _outgoing(link: Link, mend: Mend) -> Direction:
+def _outgoing(link: Link, next_step: NextStep) -> Direction:
     name = {"name": link.peer.name}
     scope = scopes.without_openid(link.outgoing_scope)
     may = in_scope_words(scope, scopes.described_at(link.peer.slug))
@@ -247,63 +249,66 @@ def _outgoing(link: Link, mend: Mend) -> Direction:
         case Link.Outgoing.ACTIVE:
             return Direction(may, GOOD, _("Working"))
         case Link.Outgoing.BROKEN:
-            reason, advice = for_people(link.outgoing_reason, link.peer.name), _advice(link, mend)
+            reason, advice = (
+                for_people(link.outgoing_reason, link.peer.name),
+                _advice(link, next_step),
+            )
             return Direction(may, BAD, _("Not working"), reason, advice)
         case Link.Outgoing.ENDED:
             return Direction([], OFF, _("Ended"), for_people(link.outgoing_reason, link.peer.name))
-    return _not_there_yet(link, mend, name)
+    return _not_there_yet(link, next_step, name)
 
 
-def _not_there_yet(link: Link, mend: Mend, name: dict[str, str]) -> Direction:
+def _not_there_yet(link: Link, next_step: NextStep, name: dict[str, str]) -> Direction:
     if is_being_redeemed(link):
-        if is_held_up(link):
+        if is_on_hold(link):
             return Direction([], OFF, _("Nothing yet: held up on its way to this site"))
         return Direction([], WAITING, _("Nothing yet: allowed, and on its way to this site"))
     if _is_refused(link):
         reason = for_people(newest_code(link)[1], link.peer.name)
-        return Direction([], BAD, _("Not working"), reason, _advice(link, mend))
+        return Direction([], BAD, _("Not working"), reason, _advice(link, next_step))
     state = _("Nothing yet: waiting for your approval at %(name)s") % name
     advice = _("Go back to %(name)s and allow it there.") % name
-    return Direction([], WAITING, state, advice="" if is_held_up(link) else advice)
+    return Direction([], WAITING, state, advice="" if is_on_hold(link) else advice)
 
 
-def _mend_text(link: Link, mend: Mend) -> str:
-    match mend:
-        case Mend.CONNECT:
+def _next_step_text(link: Link, next_step: NextStep) -> str:
+    match next_step:
+        case NextStep.CONNECT:
             return _("Connect again")
-        case Mend.REMOVE:
+        case NextStep.REMOVE:
             return _("Remove and start over")
-        case Mend.AGAIN:
+        case NextStep.AGAIN:
             return _("Try again")
-        case Mend.VISIT:
+        case NextStep.VISIT:
             return _("Go to %(name)s") % {"name": link.peer.name}
-        case Mend.FINISH if link.incoming_state == Link.Incoming.DENIED:
+        case NextStep.FINISH if link.incoming_state == Link.Incoming.DENIED:
             return _("Allow it after all")
-        case Mend.FINISH if link.incoming_state == Link.Incoming.BROKEN:
+        case NextStep.FINISH if link.incoming_state == Link.Incoming.BROKEN:
             return _("Allow it again")
-        case Mend.FINISH:
+        case NextStep.FINISH:
             return _("Finish")
     return ""
 
 
-def _advice(link: Link, mend: Mend) -> str:
+def _advice(link: Link, next_step: NextStep) -> str:
     """What to do about a direction that does not work."""
     name = {"name": link.peer.name}
-    match mend:
-        case Mend.AGAIN:
+    match next_step:
+        case NextStep.AGAIN:
             return _("Try again. If that does not help, tell the people who run this site.")
-        case Mend.VISIT:
+        case NextStep.VISIT:
             return _("Go to %(name)s and connect again there.") % name
-        case Mend.REMOVE:
+        case NextStep.REMOVE:
             return _("Remove this connection, then connect %(name)s anew.") % name
-        case Mend.CONNECT if link.outgoing_state == Link.Outgoing.BROKEN:
+        case NextStep.CONNECT if link.outgoing_state == Link.Outgoing.BROKEN:
             return _("Connect again: you will be asked at %(name)s once more.") % name
-        case Mend.CONNECT:
+        case NextStep.CONNECT:
             return _("Connect again. If that does not help, tell the people who run this site.")
-        case Mend.FINISH if link.incoming_reason == Link.Reason.SITE_REFUSES:
+        case NextStep.FINISH if link.incoming_reason == Link.Reason.SITE_REFUSES:
             return _("Ask the people who run this site. Once they allow it, allow it again.")
-        case Mend.FINISH if link.incoming_reason in LOST_HERE:
+        case NextStep.FINISH if link.incoming_reason in LOST_INCOMING:
             return _("Allow it again, and %(name)s gets new access.") % name
-        case Mend.FINISH:
+        case NextStep.FINISH:
             return _("Allow it again. If that does not help, tell the people who run this site.")
     return ""

@@ -10,7 +10,7 @@ from ..models.links import FAMILY, SUBJECT
 from ..party_a import consent, resending
 
 
-class Mend(StrEnum):
+class NextStep(StrEnum):
     NOTHING = ""
     FINISH = "finish"  #: Answer what the peer may do here.
     AGAIN = "again"  #: Send what was allowed once more (:func:`.resending.try_again`).
@@ -19,35 +19,35 @@ class Mend(StrEnum):
     REMOVE = "remove"  #: End the link and connect anew: connecting alone would leave it as it is.
 
 
-def mend_of(link: Link) -> Mend:
+def next_step_of(link: Link) -> NextStep:
     """What helps. One query, unless ``link`` comes from ``with_newest_code``."""
     if not link.peer.enabled:
-        return Mend.NOTHING
+        return NextStep.NOTHING
     # An answer is kept until things go on, even now.
     if consent.can_answer(link) and link.incoming_state != Link.Incoming.BROKEN:
-        return Mend.FINISH
+        return NextStep.FINISH
     if link.peer.paused_at is not None:
-        return Mend.NOTHING
+        return NextStep.NOTHING
     if not link.is_active:
-        return Mend.CONNECT
+        return NextStep.CONNECT
     if link.outgoing_state == Link.Outgoing.BROKEN:
         return _anew(link)
     if link.incoming_state == Link.Incoming.BROKEN and works_one_way(link):
-        return Mend.NOTHING
+        return NextStep.NOTHING
     if link.incoming_state == Link.Incoming.BROKEN:
-        return _mend_incoming(link)
+        return _next_step_for_incoming(link)
     if link.outgoing_state == Link.Outgoing.WAITING and not is_being_redeemed(link):
-        return _there(link) or Mend.REMOVE
-    return Mend.NOTHING
+        return _there(link) or NextStep.REMOVE
+    return NextStep.NOTHING
 
 
 def works_one_way(link: Link) -> bool:
     """Whether this is all that there can be: the peer cannot be given access here."""
     is_reached = link.outgoing_state == Link.Outgoing.ACTIVE
-    return is_reached and not link.peer.takes_reverse and not link.has_lost_access_here
+    return is_reached and not link.peer.takes_reverse and not link.has_lost_incoming_access
 
 
-def is_held_up(link: Link) -> bool:
+def is_on_hold(link: Link) -> bool:
     """Whether something waits, or does not work, until an administrator of this site has seen to
     the peer: nothing is delivered to it."""
     is_complete = link.outgoing_state == Link.Outgoing.ACTIVE and link.incoming_state not in (
@@ -71,23 +71,23 @@ def knows_accounts(peer: Peer) -> bool:
     return OPENID in split(peer.scope)
 
 
-def _mend_incoming(link: Link) -> Mend:
+def _next_step_for_incoming(link: Link) -> NextStep:
     if link.incoming_reason == Link.Reason.UNREADABLE:
         return _anew(link)  # Our access there is what cannot be read.
     if resending.can_try_again(link):
-        return Mend.AGAIN
+        return NextStep.AGAIN
     if consent.can_answer(link):
-        return Mend.FINISH
+        return NextStep.FINISH
     return _there(link) or _anew(link)
 
 
-def _there(link: Link) -> Mend:
+def _there(link: Link) -> NextStep:
     """Who began there goes on there."""
     began_there = link.account_key.startswith(FAMILY)
-    return Mend.VISIT if began_there and link.peer.homepage else Mend.NOTHING
+    return NextStep.VISIT if began_there and link.peer.homepage else NextStep.NOTHING
 
 
-def _anew(link: Link) -> Mend:
+def _anew(link: Link) -> NextStep:
     """Connecting renews a link only where it finds it again: by the account, or for want of one."""
     is_found = link.account_key.startswith(SUBJECT) == knows_accounts(link.peer)
-    return Mend.CONNECT if is_found else Mend.REMOVE
+    return NextStep.CONNECT if is_found else NextStep.REMOVE

@@ -24,12 +24,12 @@ _SENTENCES: dict[str, str] = {
     Reason.UNREACHABLE: gettext_noop("%(name)s could not be reached."),
     Reason.UNCONFIRMED: gettext_noop("%(name)s took what this site sent, but never used it."),
     Reason.CODE_REFUSED: gettext_noop("%(name)s did not give the access that it had offered."),
-    Reason.BAD_ANSWER: gettext_noop("%(name)s gave an answer that this site cannot use."),
+    Reason.BAD_RESPONSE: gettext_noop("%(name)s gave an answer that this site cannot use."),
     Reason.NOTHING_LEFT: gettext_noop("There is nothing left that %(name)s may be given here."),
     Reason.REPLACED: gettext_noop("A newer connection took its place."),
     Reason.REVOKED_HERE: gettext_noop("It was ended here."),
-    Reason.REVOKED_THERE: gettext_noop("%(name)s ended it."),
-    Reason.SET_UP_ANEW: gettext_noop(
+    Reason.REVOKED_BY_PEER: gettext_noop("%(name)s ended it."),
+    Reason.RECONFIGURED: gettext_noop(
         "The people who run this site have set up %(name)s anew, and the access from before is not "
         "used any more."
     ),

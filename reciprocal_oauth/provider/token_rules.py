@@ -297,7 +297,7 @@ def revoke(token: str, application: Any, go_on: Callable[[], None]) -> None:
         if renews:
             incoming_access.revoke_family(link, link.incoming_family)
         if not incoming_access.has_live_tokens(link):
-            lifecycle.end(link, Link.Reason.REVOKED_THERE, revoke_there=False)
+            lifecycle.end(link, Link.Reason.REVOKED_BY_PEER, revoke_outgoing=False)
 
 
 def note_refusal(refresh_token: str, application: Any) -> None:

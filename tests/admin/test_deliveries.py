@@ -31,7 +31,7 @@ def rows(link_as_a: Link) -> list[OutboxItem]:
             token=Secret("canary-revoked-token"),
             state=state,
         )
-        for state in (State.DEAD, State.PENDING)
+        for state in (State.FAILED, State.PENDING)
     ]
 
 
@@ -69,7 +69,7 @@ def test_what_was_given_up_is_sent_again_and_the_rest_is_named(
 def test_what_is_under_way_is_stopped(admin: Client, rows: list[OutboxItem]) -> None:
     said = _act(admin, "cancel", *rows)
 
-    assert _states(rows) == [State.DEAD, State.CANCELLED]
+    assert _states(rows) == [State.FAILED, State.CANCELLED]
     assert said[-1] == "Stopped: 1 revocation."
 
 
@@ -94,13 +94,13 @@ def test_both_ask_first_and_name_what_they_are_about(
     assert consequence in text
     assert f'name="_selected_action" value="{rows[place].pk}"' in text
     assert f'name="_selected_action" value="{rows[1 - place].pk}"' not in text
-    assert _states(rows) == [State.DEAD, State.PENDING]
+    assert _states(rows) == [State.FAILED, State.PENDING]
 
 
 @pytest.mark.parametrize(
     ("action", "state", "consequence"),
     [
-        ("resend", State.DEAD, "the other site gets a new code"),
+        ("resend", State.FAILED, "the other site gets a new code"),
         ("cancel", State.PENDING, "a code that is on its way is refused"),
     ],
 )
@@ -127,9 +127,9 @@ def test_what_cannot_be_done_is_said_without_a_question(
 def test_question_and_answer_lead_back_to_the_list_as_it_was_filtered(
     admin: Client, rows: list[OutboxItem]
 ) -> None:
-    url = admin_url(OutboxItem, "changelist") + "?state__exact=dead&q=music"
+    url = admin_url(OutboxItem, "changelist") + "?state__exact=failed&q=music"
 
-    question = _choose(admin, "resend", rows[0], query="?state__exact=dead&q=music")
+    question = _choose(admin, "resend", rows[0], query="?state__exact=failed&q=music")
 
     assert text_of(question).count(f'"{html.escape(url)}"') == 2
     sent = {"action": "resend", "_selected_action": rows[0].pk, "sure": "yes"}
@@ -142,7 +142,7 @@ def test_only_so_many_at_once(
     monkeypatch.setattr(OutboxItemAdmin, "most_at_once", 1)
 
     assert _act(admin, "resend", *rows) == ["Choose at most 1 at once."]
-    assert _states(rows) == [State.DEAD, State.PENDING]
+    assert _states(rows) == [State.FAILED, State.PENDING]
 
 
 @pytest.mark.threat("W7")
@@ -155,7 +155,7 @@ def test_both_need_the_permission_to_change(
     assert f'value="{action}"' not in text_of(looks_only.get(admin_url(OutboxItem, "changelist")))
     _act(looks_only, action, *rows)
 
-    assert _states(rows) == [State.DEAD, State.PENDING]
+    assert _states(rows) == [State.FAILED, State.PENDING]
 
 
 @pytest.mark.threat("W7")
@@ -165,7 +165,7 @@ def test_nothing_is_sent_again_by_get(admin: Client, rows: list[OutboxItem]) -> 
         {"action": "resend", "_selected_action": [rows[0].pk], "sure": "yes"},
     )
 
-    assert _states(rows) == [State.DEAD, State.PENDING]
+    assert _states(rows) == [State.FAILED, State.PENDING]
 
 
 class TestAPausedPeer:

@@ -43,7 +43,7 @@ def noon(days_ago: int) -> datetime:
 
 
 def hand_over(peer: Peer, state: str, days_ago: int = 1, seconds: float = 5, **values: Any) -> None:
-    ended = state in (State.DONE, State.DEAD)
+    ended = state in (State.DONE, State.FAILED)
     finished = noon(days_ago)
     OutboxItem.objects.create(
         peer=peer,
@@ -87,22 +87,22 @@ def test_a_day_begins_at_midnight_of_the_time_zone(
 
 
 def test_hand_overs_that_have_ended(peer: Peer) -> None:
-    for state, count in ((State.DONE, 3), (State.DEAD, 1), (State.CANCELLED, 1)):
+    for state, count in ((State.DONE, 3), (State.FAILED, 1), (State.CANCELLED, 1)):
         for _ in range(count):
             hand_over(peer, state)
     hand_over(peer, State.DONE, days_ago=statistics.DAYS)
-    hand_over(peer, State.DEAD, kind=OutboxItem.Kind.REVOCATION)
+    hand_over(peer, State.FAILED, kind=OutboxItem.Kind.REVOCATION)
 
     found = statistics.of_site()
 
-    assert (found.done, found.dead, found.success) == (3, 1, 75)
-    assert (found.days[-2].done, found.days[-2].dead) == (3, 1)
+    assert (found.done, found.failed, found.success) == (3, 1, 75)
+    assert (found.days[-2].done, found.days[-2].failed) == (3, 1)
 
 
 def test_how_long_it_takes(peer: Peer) -> None:
     for seconds in range(1, 101):
         hand_over(peer, State.DONE, seconds=seconds)
-    hand_over(peer, State.DEAD, seconds=10_000)
+    hand_over(peer, State.FAILED, seconds=10_000)
 
     found = statistics.of_site()
 
@@ -115,10 +115,10 @@ def test_what_waits_and_what_was_given_up(
     peer: Peer, link_as_a: Link, make_peer: Callable[..., Peer]
 ) -> None:
     other = make_peer("tv")
-    for state in (State.PENDING, State.CLAIMED, State.ACCEPTED, State.DEAD, State.DONE):
+    for state in (State.PENDING, State.CLAIMED, State.ACCEPTED, State.FAILED, State.DONE):
         hand_over(peer, state)
     hand_over(peer, State.PENDING, kind=OutboxItem.Kind.REVOCATION)
-    for number, state in enumerate((State.PENDING, State.DEAD, State.DEAD)):
+    for number, state in enumerate((State.PENDING, State.FAILED, State.FAILED)):
         InboxItem.objects.create(peer=peer, link=link_as_a, code_hash=str(number), state=state)
 
     of_music, of_other = statistics.of_site().peers
@@ -129,7 +129,7 @@ def test_what_waits_and_what_was_given_up(
 
 def test_the_page(admin: Client, peer: Peer, make_links: Callable[..., None]) -> None:
     make_links(peer, (3, None), (0, None))
-    for state in (State.DONE, State.DONE, State.DEAD):
+    for state in (State.DONE, State.DONE, State.FAILED):
         hand_over(peer, state, seconds=90)
 
     text = page(admin)
@@ -140,7 +140,7 @@ def test_the_page(admin: Client, peer: Peer, make_links: Callable[..., None]) ->
     assert f"<title>{yesterday}: 2 redeemed, 1 given up</title>" in text
     assert "1 min to 10 min: 2. " in text  # What is drawn, for those who do not see it.
     assert "Music: 0 waiting, 1 given up. " in text
-    given_up = f"?peer__id__exact={peer.pk}&kind__exact=handover&state__exact=dead"
+    given_up = f"?peer__id__exact={peer.pk}&kind__exact=handover&state__exact=failed"
     assert f'{given_up}">1</a>' in text
 
 
@@ -148,7 +148,7 @@ def test_a_peer_for_which_nothing_waits_is_not_drawn_among_those_for_which_somet
     admin: Client, peer: Peer, make_peer: Callable[..., Peer], link_as_a: Link
 ) -> None:
     make_peer("tv")
-    hand_over(peer, State.DEAD)
+    hand_over(peer, State.FAILED)
 
     text = page(admin)
 
@@ -157,7 +157,7 @@ def test_a_peer_for_which_nothing_waits_is_not_drawn_among_those_for_which_somet
 
 
 def test_what_the_numbers_lead_to(admin: Client, peer: Peer, link_as_a: Link) -> None:
-    hand_over(peer, State.DEAD)
+    hand_over(peer, State.FAILED)
     hand_over(peer, State.ACCEPTED)
 
     for link in re.findall(r'href="([^"]+handover[^"]+)"', page(admin)):
@@ -188,7 +188,7 @@ def test_from_right_to_left(admin: Client, peer: Peer, link_as_a: Link, settings
 @pytest.mark.threat("W3")
 def test_markup_in_the_name_of_a_peer(admin: Client, peer: Peer, link_as_a: Link) -> None:
     Peer.objects.update(name="<script>alert(1)</script>")
-    hand_over(peer, State.DEAD)
+    hand_over(peer, State.FAILED)
 
     assert "<script>alert(1)" not in text_of(admin.get(admin_url(Peer, "overview")))
 
@@ -243,7 +243,7 @@ def test_the_number_of_queries_is_fixed(
         other = make_peer(f"peer-{number}")
         make_links(other, (number, None))
         hand_over(other, State.DONE, days_ago=number)
-        hand_over(other, State.DEAD, days_ago=number)
+        hand_over(other, State.FAILED, days_ago=number)
 
     with django_assert_num_queries(11):
         statistics.of_site()

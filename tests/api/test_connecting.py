@@ -143,7 +143,7 @@ def test_the_person_comes_back_to_the_front_end(front_end: Api, peer: Peer) -> N
     assert back["Location"] == f"{RETURN_TO}?peer=music&link={link.pk}"
     assert back["Referrer-Policy"] == "no-referrer"
     said = front_end.get(f"/links/{link.pk}/").said
-    assert (said["mend"], said["outgoing"]["state"]) == ("finish", "active")
+    assert (said["next_step"], said["outgoing"]["state"]) == ("finish", "active")
 
 
 def test_the_front_end_is_told_what_went_wrong(front_end: Api, peer: Peer) -> None:

@@ -37,7 +37,7 @@ def test_a_link_says_what_each_side_may_do(api: Api, link: Link) -> None:
     said = response.said
     assert said["url"] == f"http://testserver/api/reciprocal/links/{link.pk}/"
     assert said["peer"] == {"slug": "music", "name": "Music", "homepage": ""}
-    assert (said["status"], said["is_two_way"], said["mend"]) == ("active", True, None)
+    assert (said["status"], said["is_two_way"], said["next_step"]) == ("active", True, None)
     assert said["text"] == "Connected both ways"
     assert said["incoming"]["state"] == said["outgoing"]["state"] == "active"
     assert {"name": "playback", "description": "Control what is playing"} in (
@@ -81,7 +81,7 @@ def test_a_broken_direction_says_why_and_what_helps(api: Api, link: Link) -> Non
     assert said["outgoing"]["explanation"] == "Music no longer renews the access."
     assert said["outgoing"]["advice"]
     assert said["incoming"]["reason"] is None
-    assert said["mend"] == "connect"
+    assert said["next_step"] == "connect"
 
 
 def test_a_side_may_do_only_what_it_may_do_now(api: Api, link: Link) -> None:
@@ -423,7 +423,7 @@ def test_no_scope_is_a_no(browser: Client, peer: Peer, api: Api) -> None:
     response = api.answer(link)
 
     assert response.said["incoming"]["state"] == "denied"
-    assert response.said["mend"] == "finish"
+    assert response.said["next_step"] == "finish"
     assert not link.outbox.exists()
 
 
@@ -466,7 +466,7 @@ def given_up(link: Link) -> OutboxItem:
     change(link, ["profile"])
     item = link.outbox.get(state=OutboxItem.State.PENDING)
     OutboxItem.objects.filter(pk=item.pk).update(
-        state="dead", reason="unreachable", live_key=None, next_attempt_at=None
+        state="failed", reason="unreachable", live_key=None, next_attempt_at=None
     )
     Link.objects.update(incoming_state="broken", incoming_reason="unreachable")
     return item

@@ -56,7 +56,7 @@ def links(user: Any, make_peer: Callable[..., Peer]) -> list[Link]:
                 **values,
             }
         )
-        OutboxItem.objects.create(peer=link.peer, link=link, state="dead", reason="unreachable")
+        OutboxItem.objects.create(peer=link.peer, link=link, state="failed", reason="unreachable")
         made.append(link)
     return made
 

@@ -140,10 +140,10 @@ def test_a_hand_over_that_was_given_up_is_sent_again(
             "shell",
             "--verbosity=0",
             "-c",
-            "from django.utils import timezone; from reciprocal_oauth import lifecycle; "
+            "from django.utils import timezone; from reciprocal_oauth.links import lifecycle; "
             "from reciprocal_oauth.models import Link, OutboxItem; "
             "OutboxItem.objects.update(live_key=None, "
-            "**OutboxItem.finishing('dead', timezone.now(), reason='unreachable')); "
+            "**OutboxItem.finishing('failed', timezone.now(), reason='unreachable')); "
             "lifecycle.break_incoming(Link.objects.get(), 'unreachable')",
         )
     finally:

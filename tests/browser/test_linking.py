@@ -160,7 +160,7 @@ def test_a_hand_over_that_fails_is_said_without_a_reload(
     page = page_of_a_link_under_way(**DESKTOP, color_scheme="dark")
     is_same_page = watch_reloads(page)
     program = (
-        "from reciprocal_oauth import lifecycle; from reciprocal_oauth.models import Link; "
+        "from reciprocal_oauth.links import lifecycle; from reciprocal_oauth.models import Link; "
         "lifecycle.break_incoming(Link.objects.get(), Link.Reason.HANDOVER_REFUSED)"
     )
     assistant.manage("shell", "--verbosity=0", "-c", program)

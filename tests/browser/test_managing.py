@@ -23,16 +23,16 @@ Examine = Callable[[Any, str], None]
 
 BREAK = """
 from reciprocal_oauth.models import Link, OutboxItem
-from reciprocal_oauth import lifecycle
+from reciprocal_oauth.links import lifecycle
 from django.utils import timezone
 row = OutboxItem.objects.get(state="pending")
-ended = OutboxItem.finishing(OutboxItem.State.DEAD, timezone.now(), reason=Link.Reason.UNREACHABLE)
+ended = OutboxItem.finishing("failed", timezone.now(), reason=Link.Reason.UNREACHABLE)
 OutboxItem.objects.filter(pk=row.pk).update(**ended, live_key=None)
 lifecycle.break_incoming(row.link, Link.Reason.UNREACHABLE)
 """
 CUT_OFF = """
 from reciprocal_oauth.models import Link
-from reciprocal_oauth import lifecycle
+from reciprocal_oauth.links import lifecycle
 from django.db.models import Q
 lifecycle.break_outgoing(Link.objects.get(), Link.Reason.REFRESH_REFUSED, still=Q())
 """

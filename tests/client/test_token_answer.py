@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from reciprocal_oauth.client import token_endpoint
-from reciprocal_oauth.client.token_endpoint import TokenAnswer
+from reciprocal_oauth.client.token_endpoint import TokenResponse
 from reciprocal_oauth.exceptions import BadAnswer
 from reciprocal_oauth.links import outgoing_access
 from reciprocal_oauth.models import Link, Peer
@@ -24,14 +24,14 @@ from ..fakes import FakePeer, Reply, token_response
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 TEN_YEARS = 10 * 365 * 24 * 3600
 
-Ask = Callable[[Reply], TokenAnswer]
+Ask = Callable[[Reply], TokenResponse]
 
 
 @pytest.fixture
 def ask(fake_peer: FakePeer, music: Callable[..., Peer]) -> Ask:
     """What comes of a token request that is answered so."""
 
-    def request(reply: Reply) -> TokenAnswer:
+    def request(reply: Reply) -> TokenResponse:
         fake_peer.answers["/token/"] = reply
         return token_endpoint.request_token(music(fake_peer.url), {"grant_type": "refresh_token"})
 

@@ -115,7 +115,7 @@ class TestTryAgain:
             worker.drain()
 
         assert len(failed) == 2
-        assert OutboxItem.objects.get().state == OutboxItem.State.DEAD
+        assert OutboxItem.objects.get().state == OutboxItem.State.FAILED
         link_as_a.refresh_from_db()
         assert link_as_a.incoming_state == Link.Incoming.BROKEN
 

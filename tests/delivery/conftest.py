@@ -7,7 +7,7 @@ import pytest
 
 from reciprocal_oauth.core.retry_policy import RetryPolicy
 from reciprocal_oauth.delivery import worker
-from reciprocal_oauth.delivery.outcomes import Done, Outcome
+from reciprocal_oauth.delivery.results import Done, Result
 from reciprocal_oauth.models import Link, OutboxItem, Peer, QueueItem
 from reciprocal_oauth.party_a import consent
 from reciprocal_oauth.secret import Secret
@@ -42,12 +42,12 @@ class ScriptedStep:
     stays; one that is an exception is raised, one that is a function is asked."""
 
     def __init__(self) -> None:
-        self.outcomes: list[Outcome | Exception | Callable[[Any], Outcome]] = [Done()]
+        self.outcomes: list[Result | Exception | Callable[[Any], Result]] = [Done()]
         self.attempted: list[Any] = []
         self.given_up: list[tuple[Any, str, str]] = []
         self.schedule = [0.0, 5.0, 300.0]
 
-    def attempt(self, item: Any) -> Outcome:
+    def attempt(self, item: Any) -> Result:
         self.attempted.append(item)
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
         if isinstance(outcome, Exception):

@@ -16,7 +16,7 @@ from pytest_django import Settings
 from reciprocal_oauth.checks import Id, check_settings, check_sweep
 from reciprocal_oauth.delivery import pausing, worker
 from reciprocal_oauth.delivery.dispatchers import get_dispatcher
-from reciprocal_oauth.delivery.outcomes import Done, Outcome
+from reciprocal_oauth.delivery.results import Done, Result
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer, Reason
 from reciprocal_oauth.party_a import consent
 
@@ -181,7 +181,7 @@ def test_a_task_begins_nothing_more_after_a_while(
     now = [100.0]
     monkeypatch.setattr(worker.time, "monotonic", lambda: now[0])
 
-    def slowly(item: OutboxItem) -> Outcome:
+    def slowly(item: OutboxItem) -> Result:
         now[0] += 2
         return Done()
 

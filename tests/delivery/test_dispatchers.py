@@ -13,7 +13,7 @@ from pytest_django import Settings
 from reciprocal_oauth.core.database import atomic
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.delivery.dispatchers import Dispatcher, get_dispatcher
-from reciprocal_oauth.delivery.outcomes import Done, Outcome
+from reciprocal_oauth.delivery.results import Done, Result
 from reciprocal_oauth.models import Link, OutboxItem
 from reciprocal_oauth.party_a import consent
 
@@ -98,7 +98,7 @@ def test_a_row_that_is_added_while_eager_works_is_worked_on_in_the_same_run(
     use("eager")
     deep: list[int] = []
 
-    def add_another(item: OutboxItem) -> Outcome:
+    def add_another(item: OutboxItem) -> Result:
         deep.append(len(deep))
         if len(deep) < 3:
             make_row()

@@ -166,7 +166,7 @@ def test_a_refusal_is_final_and_leaves_our_access_there_as_it_is(
 
     worker.drain()
 
-    assert _row(granted).state == State.DEAD
+    assert _row(granted).state == State.FAILED
     assert (granted.incoming_state, granted.incoming_reason) == (Incoming.BROKEN, reason)
     assert granted.outgoing_state == Outgoing.ACTIVE
     assert len(arrived) == 1
@@ -212,7 +212,7 @@ def test_a_fresh_token_that_is_refused_as_well_ends_the_hand_over_and_not_our_ac
 
     worker.drain()
 
-    assert _row(granted).state == State.DEAD
+    assert _row(granted).state == State.FAILED
     assert (granted.incoming_state, granted.incoming_reason) == (
         Incoming.BROKEN,
         Link.Reason.HANDOVER_REFUSED,
@@ -229,7 +229,7 @@ def test_a_fresh_token_that_is_refused_as_well_ends_the_hand_over_and_not_our_ac
 @pytest.mark.parametrize(
     ("refresh", "state", "outgoing"),
     [
-        (Reply.json(400, error="invalid_grant"), State.DEAD, Outgoing.BROKEN),
+        (Reply.json(400, error="invalid_grant"), State.FAILED, Outgoing.BROKEN),
         (Reply(503, b""), State.PENDING, Outgoing.ACTIVE),
         (Reply(200, b"nonsense"), State.PENDING, Outgoing.ACTIVE),
     ],
@@ -318,7 +318,7 @@ def test_each_attempt_carries_a_fresh_code_and_the_older_one_is_dead(
     assert len(set(codes)) == 3
     assert [each.code for each in get_grant_model().objects.all()] == codes[-1:]
     states = ReciprocalCode.objects.order_by("created_at").values_list("state", flat=True)
-    assert list(states) == ["dead", "dead", "live"]
+    assert list(states) == ["revoked", "revoked", "live"]
 
 
 @pytest.mark.threat("R1", "R3", "D4")
@@ -332,7 +332,7 @@ def test_a_peer_that_stays_away_is_asked_ten_times_and_then_given_up(
             clock.shift(timedelta(hours=30))
 
     row = _row(granted)
-    assert (row.state, row.attempts, row.live_key) == (State.DEAD, 10, None)
+    assert (row.state, row.attempts, row.live_key) == (State.FAILED, 10, None)
     assert len(arrived) == 10
     assert granted.incoming_reason == Link.Reason.UNREACHABLE
 

@@ -103,7 +103,7 @@ def test_a_received_code_that_cannot_be_read_is_not_redeemed(
     worker.drain()
 
     assert fake_peer.requests == []
-    assert InboxItem.objects.get().state in (State.DEAD, State.PENDING)
+    assert InboxItem.objects.get().state in (State.FAILED, State.PENDING)
 
 
 @pytest.mark.threat("X7")
@@ -112,7 +112,7 @@ def test_a_link_that_cannot_be_read_can_still_be_ended(
 ) -> None:
     _use_another_key(settings)
 
-    assert lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_there=True)
+    assert lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
     worker.drain()
 
     assert fake_peer.requests == []

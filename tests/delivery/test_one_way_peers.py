@@ -44,7 +44,7 @@ def link(browser: Client, peer: Peer, fake_peer: FakePeer) -> Link:
     answer_handovers(fake_peer, Reply.json(400, error="unsupported_grant_type"))
     fill_in(browser, connect(browser)["Location"], {"scopes": ["profile"]})
     worker.drain()
-    assert OutboxItem.objects.get().state == OutboxItem.State.DEAD
+    assert OutboxItem.objects.get().state == OutboxItem.State.FAILED
     return Link.objects.get()
 
 

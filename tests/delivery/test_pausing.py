@@ -65,7 +65,7 @@ def test_the_row_dies_and_the_others_of_the_peer_wait(
     worker.drain()
 
     first.refresh_from_db()
-    assert (first.state, first.reason) == (State.DEAD, reason)
+    assert (first.state, first.reason) == (State.FAILED, reason)
     assert {OutboxItem.objects.get(pk=row.pk).state for row in others} == {State.PENDING}
     assert len(fake_peer.requests) == 1
     peer.refresh_from_db()
@@ -180,7 +180,7 @@ def test_a_secret_that_is_only_encrypted_anew_is_refused_like_before(
     worker.drain()
 
     assert Peer.objects.get().paused_at
-    assert OutboxItem.objects.get().state == State.DEAD
+    assert OutboxItem.objects.get().state == State.FAILED
 
 
 @pytest.mark.threat("R3")
@@ -203,7 +203,7 @@ def test_rows_that_are_refused_at_once_are_sent_again_together(
     for item in worker.claim(2):
         worker.work(item)
 
-    assert set(OutboxItem.objects.values_list("state", flat=True)) == {State.DEAD}
+    assert set(OutboxItem.objects.values_list("state", flat=True)) == {State.FAILED}
     assert resending.resume(peer).total() == 2
 
 
@@ -219,7 +219,7 @@ def test_other_peers_go_on(
     worker.drain()
 
     states = [OutboxItem.objects.get(pk=row.pk).state for row in (refused, waiting, healthy)]
-    assert states == [State.DEAD, State.PENDING, State.DONE]
+    assert states == [State.FAILED, State.PENDING, State.DONE]
 
 
 def test_what_was_refused_goes_on_once_the_peer_is_resumed(
@@ -277,7 +277,7 @@ def test_what_a_revocation_endpoint_refuses_says_nothing_about_the_others(
     row.refresh_from_db()
     next_one.refresh_from_db()
     peer.refresh_from_db()
-    assert (row.state, row.reason, next_one.state) == (State.DEAD, reason, State.DONE)
+    assert (row.state, row.reason, next_one.state) == (State.FAILED, reason, State.DONE)
     assert peer.paused_at is None
 
 
@@ -295,7 +295,7 @@ def test_a_401_about_something_else_than_our_credentials_pauses_nothing(
 
     assert Peer.objects.get().paused_at is None
     states = [*OutboxItem.objects.values_list("state"), *InboxItem.objects.values_list("state")]
-    assert states == [(State.DEAD,)]
+    assert states == [(State.FAILED,)]
     assert Link.objects.get().outgoing_state == Link.Outgoing.ACTIVE
 
 

@@ -258,7 +258,7 @@ def test_rows_are_claimed_in_the_order_in_which_they_came_due(make_row: MakeRow)
         ({"state": State.PENDING, "next_attempt_at": timedelta(seconds=30)}, False),
         ({"state": State.ACCEPTED, "next_attempt_at": timedelta(seconds=30)}, False),
         ({"state": State.DONE}, False),
-        ({"state": State.DEAD}, False),
+        ({"state": State.FAILED}, False),
         ({"state": State.CANCELLED}, False),
     ],
 )

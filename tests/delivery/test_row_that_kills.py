@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from reciprocal_oauth.delivery import engine, worker
 from reciprocal_oauth.delivery.dispatchers import ThreadDispatcher, get_dispatcher
-from reciprocal_oauth.delivery.outcomes import Done, Outcome
+from reciprocal_oauth.delivery.results import Done, Result
 from reciprocal_oauth.models import OutboxItem, Peer
 
 from .conftest import ScriptedStep
@@ -33,7 +33,7 @@ django.setup()
 from django.conf import settings
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.delivery.dispatchers import deliver_forever
-from reciprocal_oauth.delivery.outcomes import Done
+from reciprocal_oauth.delivery.results import Done
 from reciprocal_oauth.delivery.retry_policy import RetryPolicy
 from reciprocal_oauth.models import OutboxItem
 
@@ -96,7 +96,7 @@ def test_its_neighbours_are_delivered_and_it_is_given_up(
         assert deaths < 10, "it kills for ever"
 
     deadly.refresh_from_db()
-    assert (deadly.state, deaths) == (State.DEAD, 4)
+    assert (deadly.state, deaths) == (State.FAILED, 4)
     for neighbour in neighbours:
         neighbour.refresh_from_db()
         # What was under way at the first death is begun once more.
@@ -132,7 +132,7 @@ class Recorder:
         self.beside: dict[Any, set[Any]] = {}
         self.may_go_on = threading.Event()
 
-    def __call__(self, item: OutboxItem) -> Outcome:
+    def __call__(self, item: OutboxItem) -> Result:
         with self.lock:
             self.now.add(item.pk)
             for pk in self.now:
@@ -170,7 +170,7 @@ def test_one_that_is_only_slow_does_not_keep_the_others_waiting(
     over = threading.Event()
     slow = _cut_off(make_row)
 
-    def attempt(item: OutboxItem) -> Outcome:
+    def attempt(item: OutboxItem) -> Result:
         if item.pk == slow.pk:
             over.wait(20)
         return Done()
@@ -192,7 +192,7 @@ def test_in_a_process_that_is_never_idle_it_has_its_turn_after_another_lease(
     over = threading.Event()
     hanging = make_row()
 
-    def attempt(item: OutboxItem) -> Outcome:
+    def attempt(item: OutboxItem) -> Result:
         if item.pk == hanging.pk:
             over.wait(20)
         return Done()

@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from reciprocal_oauth.delivery import dispatchers, engine, worker
 from reciprocal_oauth.delivery.dispatchers import ThreadDispatcher, get_dispatcher
-from reciprocal_oauth.delivery.outcomes import Done, Outcome
+from reciprocal_oauth.delivery.results import Done, Result
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.party_a import consent
 
@@ -158,7 +158,7 @@ def test_a_full_pool_claims_no_more_than_it_can_work_on(
         make_row()
     may_go_on = threading.Event()
 
-    def wait(item: OutboxItem) -> Outcome:
+    def wait(item: OutboxItem) -> Result:
         may_go_on.wait(10)
         return Done()
 
@@ -248,7 +248,7 @@ def test_an_outcome_that_cannot_be_recorded_is_logged_and_the_next_row_worked_on
 def test_stopping_finishes_what_has_been_begun_and_waking_begins_again(
     dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep
 ) -> None:
-    def slow(item: OutboxItem) -> Outcome:
+    def slow(item: OutboxItem) -> Result:
         time.sleep(0.2)
         return Done()
 
@@ -272,7 +272,7 @@ def test_a_step_that_wakes_while_the_dispatcher_stops_is_waited_for_and_begins_n
     """A receiver of ours or of the site's that ends a link, say."""
     begun, stopping = threading.Event(), threading.Event()
 
-    def attempt(item: OutboxItem) -> Outcome:
+    def attempt(item: OutboxItem) -> Result:
         begun.set()
         assert stopping.wait(10)
         dispatcher.wake()
@@ -351,7 +351,7 @@ def hanging_peer(
     settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"DISPATCHER_THREADS": 6}
     over = threading.Event()
 
-    def attempt(item: OutboxItem) -> Outcome:
+    def attempt(item: OutboxItem) -> Result:
         if item.peer.slug != "healthy":
             over.wait(10)
         return Done()

@@ -71,7 +71,7 @@ def test_a_code_that_nobody_redeems_is_sent_anew_three_times_and_then_given_up(
             clock.shift(WATCH + timedelta(seconds=1))
 
     row = OutboxItem.objects.get()
-    assert (row.state, row.resends, len(arrived)) == (State.DEAD, 3, 4)
+    assert (row.state, row.resends, len(arrived)) == (State.FAILED, 3, 4)
     assert len({each.form["code"] for each in arrived}) == 4
     granted.refresh_from_db()
     assert granted.incoming_state == Link.Incoming.BROKEN

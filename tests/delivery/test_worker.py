@@ -12,7 +12,7 @@ from django.utils import timezone
 from reciprocal_oauth import signals
 from reciprocal_oauth.core.database import atomic
 from reciprocal_oauth.delivery import worker
-from reciprocal_oauth.delivery.outcomes import Accepted, Cancelled, Dead, Done, Outcome, Retry
+from reciprocal_oauth.delivery.results import Accepted, Cancelled, Done, Failed, Result, Retry
 from reciprocal_oauth.models import OutboxItem
 
 from .conftest import ScriptedStep
@@ -22,7 +22,7 @@ MakeRow = Callable[..., OutboxItem]
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
-def _work_on(row: OutboxItem, outcome: Outcome | Exception, step: ScriptedStep) -> OutboxItem:
+def _work_on(row: OutboxItem, outcome: Result | Exception, step: ScriptedStep) -> OutboxItem:
     step.outcomes = [outcome]
     (item,) = worker.claim(1)
     worker.work(item)
@@ -35,16 +35,16 @@ def _work_on(row: OutboxItem, outcome: Outcome | Exception, step: ScriptedStep) 
     [
         (Done(), State.DONE, None),
         (Cancelled(), State.CANCELLED, None),
-        (Dead("refused", "handover_refused"), State.DEAD, None),
+        (Failed("refused", "handover_refused"), State.FAILED, None),
         (Accepted(120.0), State.ACCEPTED, 120.0),
         (Retry("down", "unreachable"), State.PENDING, 5.0),
         (Retry("busy", "unreachable", after=60.0), State.PENDING, 60.0),
     ],
-    ids=lambda each: type(each).__name__ if isinstance(each, Outcome) else "",
+    ids=lambda each: type(each).__name__ if isinstance(each, Result) else "",
 )
 @time_machine.travel(NOON, tick=False)
 def test_an_outcome_is_recorded_and_the_row_given_back(
-    outcome: Outcome, state: str, pause: float | None, make_row: MakeRow, step: ScriptedStep
+    outcome: Result, state: str, pause: float | None, make_row: MakeRow, step: ScriptedStep
 ) -> None:
     row = _work_on(make_row(live_key="link"), outcome, step)
 
@@ -87,7 +87,7 @@ def test_a_row_is_tried_as_often_as_the_schedule_says_and_then_given_up_once(
             clock.shift(60)
 
     row.refresh_from_db()
-    assert (row.state, row.attempts, row.last_error) == (State.DEAD, 3, "HTTP 503")
+    assert (row.state, row.attempts, row.last_error) == (State.FAILED, 3, "HTTP 503")
     assert len(step.attempted) == 3
     assert step.given_up == [(row, "unreachable", "HTTP 503")]
 
@@ -99,7 +99,7 @@ def test_a_row_whose_last_attempt_was_cut_off_by_a_crash_is_not_tried_once_more(
     row = _work_on(make_row(attempts=3), Done(), step)
 
     assert step.attempted == []
-    assert (row.state, row.attempts) == (State.DEAD, 3)
+    assert (row.state, row.attempts) == (State.FAILED, 3)
     assert [reason for _, reason, _ in step.given_up] == ["unreachable"]
 
 
@@ -143,7 +143,7 @@ def test_after_a_fault_the_worker_goes_on_with_the_next_row(
     [
         Accepted(120.0),
         Retry("HTTP 503", "unreachable"),
-        Dead("HTTP 403", "handover_refused"),
+        Failed("HTTP 403", "handover_refused"),
         RuntimeError(),
     ],
     ids=lambda each: type(each).__name__,
@@ -153,7 +153,7 @@ def test_what_was_decided_meanwhile_stands(
 ) -> None:
     row = make_row()
 
-    def redeemed_while_we_sent(item: OutboxItem) -> Outcome:
+    def redeemed_while_we_sent(item: OutboxItem) -> Result:
         OutboxItem.objects.filter(pk=item.pk).update(
             **OutboxItem.finishing(State.DONE, timezone.now())
         )
@@ -174,7 +174,7 @@ def test_a_row_that_is_deleted_meanwhile_harms_nobody(
 ) -> None:
     row = make_row()
 
-    def deleted(item: OutboxItem) -> Outcome:
+    def deleted(item: OutboxItem) -> Result:
         OutboxItem.objects.all().delete()
         return Retry("HTTP 503", "unreachable")
 
@@ -190,7 +190,7 @@ def test_draining_holds_one_lease_at_a_time(make_row: MakeRow, step: ScriptedSte
     for _ in range(3):
         make_row()
 
-    def count(item: OutboxItem) -> Outcome:
+    def count(item: OutboxItem) -> Result:
         held.append(OutboxItem.objects.filter(state=State.CLAIMED).count())
         return Done()
 
@@ -210,9 +210,9 @@ class TestGivingUp:
         def receive(sender: type, item: OutboxItem, **kwargs: Any) -> None:
             received.append((sender, OutboxItem.objects.get(pk=item.pk).state))
 
-        signals.delivery_dead.connect(receive)
+        signals.delivery_failed.connect(receive)
         yield received
-        signals.delivery_dead.disconnect(receive)
+        signals.delivery_failed.disconnect(receive)
 
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.threat("R3")
@@ -220,13 +220,13 @@ class TestGivingUp:
         self, make_row: MakeRow, step: ScriptedStep, announced: list[Any]
     ) -> None:
         make_row()
-        step.outcomes = [Dead("HTTP 403", "handover_refused")]
+        step.outcomes = [Failed("HTTP 403", "handover_refused")]
 
         with atomic():
             worker.drain()
             assert announced == []
 
-        assert announced == [(OutboxItem, State.DEAD)]
+        assert announced == [(OutboxItem, State.FAILED)]
         worker.drain()
         assert len(announced) == 1
 
@@ -239,7 +239,7 @@ class TestGivingUp:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         row = make_row()
-        step.outcomes = [Dead("HTTP 403", "handover_refused")]
+        step.outcomes = [Failed("HTTP 403", "handover_refused")]
         monkeypatch.setattr(step, "given_up", _Killed())
 
         with pytest.raises(KeyboardInterrupt):
@@ -273,7 +273,7 @@ def test_losing_a_lease_is_logged_and_not_raised(
     caplog.set_level(logging.INFO, "reciprocal_oauth")
     make_row()
 
-    def taken_over(item: OutboxItem) -> Outcome:
+    def taken_over(item: OutboxItem) -> Result:
         OutboxItem.objects.update(lease_owner="another worker")
         return Done()
 

@@ -63,7 +63,7 @@ class OneSite:
         undone = Q(confirmed_generation__lt=F("generation"))
         undone |= Q(incoming_state=Link.Incoming.GRANTED)
         rows = self._rows(OutboxItem).filter(
-            kind=OutboxItem.Kind.HANDOVER, state__in=(*QueueItem.LIVE_STATES, State.DEAD)
+            kind=OutboxItem.Kind.HANDOVER, state__in=(*QueueItem.LIVE_STATES, State.FAILED)
         )
         lost = self._links().filter(undone, status=Link.Status.ACTIVE)
         for pk in lost.exclude(pk__in=rows.values("link")).values_list("pk", flat=True):

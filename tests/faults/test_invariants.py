@@ -111,7 +111,7 @@ def test_a_replacement_for_a_replayed_code_that_nobody_sends(finished: Link) -> 
 
 @pytest.mark.threat("I1")
 def test_a_decision_that_was_given_up_is_not_lost(under_way: Link) -> None:
-    dead = OutboxItem.finishing(State.DEAD, timezone.now(), live_key=None)
+    dead = OutboxItem.finishing(State.FAILED, timezone.now(), live_key=None)
     OutboxItem.objects.update(**dead)
 
     assert broken() == set()
@@ -158,7 +158,7 @@ def test_a_live_code_without_a_grant(under_way: Link) -> None:
 
 @pytest.mark.threat("I4")
 def test_a_grant_without_a_live_code(under_way: Link) -> None:
-    ReciprocalCode.objects.update(state=ReciprocalCode.State.DEAD)
+    ReciprocalCode.objects.update(state=ReciprocalCode.State.REVOKED)
 
     assert broken() == {"I4"}
 

@@ -74,7 +74,7 @@ def assert_nothing_is_stuck(story: Story) -> None:
     for place in (story.a, story.b):
         state = story.at(place)
         for row in state["outbox"] + state["inbox"]:
-            assert row["state"] in ("done", "cancelled", "dead")
+            assert row["state"] in ("done", "cancelled", "failed")
             assert (row["is_leased"], row["secret"], row["live_key"]) == (False, False, None)
         written = place.written_since(story.begun[place])
         assert '" 500 ' not in written

@@ -111,7 +111,7 @@ def test_the_token_of_a_deleted_user_is_not_kept_when_the_peer_refuses_to_revoke
     worker.drain()
 
     row = OutboxItem.objects.get()
-    assert (row.state, row.token.reveal()) == (OutboxItem.State.DEAD, "")
+    assert (row.state, row.token.reveal()) == (OutboxItem.State.FAILED, "")
     with pytest.raises(resending.NotPossible):
         resending.resend(row)
 

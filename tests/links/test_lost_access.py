@@ -258,7 +258,7 @@ def forbid(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> 
 
 
 def end(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> None:
-    lifecycle.end(Link.objects.get(), REASON.REVOKED_HERE, revoke_there=True)
+    lifecycle.end(Link.objects.get(), REASON.REVOKED_HERE, revoke_outgoing=True)
 
 
 def delete_link(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> None:

@@ -69,21 +69,21 @@ def test_what_is_left_as_json(link_as_a: Link) -> None:
     for each in (
         state.PENDING,
         state.ACCEPTED,
-        state.DEAD,
-        state.DEAD,
+        state.FAILED,
+        state.FAILED,
         state.DONE,
         state.CANCELLED,
     ):
         wait_for_revocation(link_as_a, state=each, next_attempt_at=later)
     InboxItem.objects.create(peer=peer, link=link_as_a, code_hash="1", next_attempt_at=later)
-    InboxItem.objects.create(peer=peer, link=link_as_a, code_hash="2", state=state.DEAD)
+    InboxItem.objects.create(peer=peer, link=link_as_a, code_hash="2", state=state.FAILED)
 
     assert json.loads(run("--json")) == {
         "attempts": 0,
         "pending": 2,
         "claimed": 0,
         "accepted": 1,
-        "dead": 3,
+        "failed": 3,
     }
 
 

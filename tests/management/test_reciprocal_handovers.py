@@ -33,7 +33,7 @@ def make(link: Link, **values: Any) -> OutboxItem:
 
 
 def test_the_list_shows_what_became_of_each_and_no_token(link_as_a: Link) -> None:
-    dead = make(link_as_a, state=State.DEAD, reason="unreachable", last_error="HTTP 503")
+    dead = make(link_as_a, state=State.FAILED, reason="unreachable", last_error="HTTP 503")
     OutboxItem.objects.create(kind=OutboxItem.Kind.REVOCATION, peer=link_as_a.peer)
 
     text, _ = run("list")
@@ -57,13 +57,13 @@ def test_the_list_counts_the_attempts(link_as_a: Link, attempts: int, words: str
 
 
 def test_the_list_as_json_by_state_and_peer(link_as_a: Link) -> None:
-    dead = make(link_as_a, state=State.DEAD)
+    dead = make(link_as_a, state=State.FAILED)
     make(link_as_a)
 
-    text, _ = run("list", "--state", "dead", "--peer", "music", "--json")
+    text, _ = run("list", "--state", "failed", "--peer", "music", "--json")
 
     (document,) = json.loads(text)
-    assert (document["number"], document["state"]) == (dead.pk, "dead")
+    assert (document["number"], document["state"]) == (dead.pk, "failed")
     assert document["link"] == str(link_as_a.pk)
     assert "canary" not in text
 
@@ -74,12 +74,12 @@ def test_what_peers_handed_over_here_has_a_list_of_its_own(link_as_a: Link) -> N
         peer=link_as_a.peer,
         link=link_as_a,
         code=Secret("canary-code"),
-        state=State.DEAD,
+        state=State.FAILED,
         reason="code_refused",
     )
 
     text, _ = run("list", "--incoming")
-    (document,) = json.loads(run("list", "--incoming", "--state", "dead", "--json")[0])
+    (document,) = json.loads(run("list", "--incoming", "--state", "failed", "--json")[0])
 
     assert text.startswith(f"{incoming.pk} ")
     for word in ("redemption", "music", "alice", "dead (code_refused)"):
@@ -94,22 +94,22 @@ def test_an_empty_list_says_so(link_as_a: Link) -> None:
 
 
 def test_what_was_given_up_is_sent_again_by_number_or_all_of_a_peer(link_as_a: Link) -> None:
-    first, second = (make(link_as_a, state=State.DEAD) for _ in range(2))
+    first, second = (make(link_as_a, state=State.FAILED) for _ in range(2))
 
     assert run("resend", str(first.pk))[0] == "Sent again: 1.\n"
     second.refresh_from_db()
-    assert second.state == State.DEAD
+    assert second.state == State.FAILED
 
-    text, _ = run("resend", "--dead", "--peer", "music", "--json")
+    text, _ = run("resend", "--failed", "--peer", "music", "--json")
     assert json.loads(text) == {"sent_again": [second.pk], "refused": {}}
     assert set(OutboxItem.objects.values_list("state", flat=True)) == {State.PENDING}
 
 
 def test_what_is_sent_again_to_a_paused_peer_goes_once_it_is_resumed(link_as_a: Link) -> None:
     Peer.objects.update(paused_at=timezone.now(), paused_reason="gone")
-    make(link_as_a, state=State.DEAD)
+    make(link_as_a, state=State.FAILED)
 
-    text, warning = run("resend", "--dead")
+    text, warning = run("resend", "--failed")
 
     assert text == "Sent again: 1.\n"
     assert "Nothing is delivered to Music until it is resumed" in warning
@@ -123,10 +123,10 @@ def test_what_cannot_be_sent_again_is_named_with_the_reason(link_as_a: Link) -> 
 
 
 def test_of_all_that_was_given_up_what_has_moved_on_is_left_and_named(link_as_a: Link) -> None:
-    make(link_as_a, state=State.DEAD)
-    moved_on = make(link_as_a, state=State.DEAD, kind=OutboxItem.Kind.HANDOVER)
+    make(link_as_a, state=State.FAILED)
+    moved_on = make(link_as_a, state=State.FAILED, kind=OutboxItem.Kind.HANDOVER)
 
-    text, complaint = run("resend", "--dead")
+    text, complaint = run("resend", "--failed")
 
     assert text == "Sent again: 1.\n"
     assert complaint.startswith(f"Number {moved_on.pk}: The person has decided anew since")
@@ -144,8 +144,8 @@ def test_what_is_under_way_is_stopped(link_as_a: Link) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("resend",), "or --dead for all"),
-        (("resend", "1", "--dead"), "or --dead for all"),
+        (("resend",), "or --failed for all"),
+        (("resend", "1", "--failed"), "or --failed for all"),
         (("resend", "999999"), "There is no number 999999 here. Nothing was done."),
         (("cancel",), "Give the numbers"),
         (("list", "--peer", "nobody"), "There is no peer “nobody”"),

@@ -96,9 +96,9 @@ class TestQueues:
             (State.DONE, 31, True),
             (State.CANCELLED, 29, False),
             (State.CANCELLED, 31, True),
-            (State.DEAD, 31, False),
-            (State.DEAD, 179, False),
-            (State.DEAD, 181, True),
+            (State.FAILED, 31, False),
+            (State.FAILED, 179, False),
+            (State.FAILED, 181, True),
             (State.PENDING, 1000, False),
             (State.CLAIMED, 1000, False),
             (State.ACCEPTED, 1000, False),
@@ -112,7 +112,7 @@ class TestQueues:
             "link": link_as_a,
             "state": state,
             "created_at": days_ago(1000),
-            "finished_at": days_ago(days) if state in (State.DONE, "cancelled", "dead") else None,
+            "finished_at": days_ago(days) if state in (State.DONE, "cancelled", "failed") else None,
         }
         OutboxItem.objects.create(**values)
         InboxItem.objects.create(**values)
@@ -122,12 +122,12 @@ class TestQueues:
         assert InboxItem.objects.exists() is not goes
 
     def test_the_settings_decide(self, link_as_a: Link, settings: Settings) -> None:
-        for state in (State.DONE, State.DEAD):
+        for state in (State.DONE, State.FAILED):
             OutboxItem.objects.create(peer=link_as_a.peer, state=state, finished_at=days_ago(3))
 
         settings.RECIPROCAL_OAUTH = {"RETENTION_FINISHED_DAYS": 2.5}
         assert pruned() == {"outbox": 1}
-        settings.RECIPROCAL_OAUTH = {"RETENTION_DEAD_DAYS": 1}
+        settings.RECIPROCAL_OAUTH = {"RETENTION_FAILED_DAYS": 1}
         assert pruned() == {"outbox": 1}
 
     def test_for_ever_is_a_large_number(self, peer: Peer, settings: Settings) -> None:
@@ -141,7 +141,7 @@ class TestQueues:
         self, peer: Peer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         rows = [
-            OutboxItem.objects.create(peer=peer, state=State.DEAD, finished_at=days_ago(200))
+            OutboxItem.objects.create(peer=peer, state=State.FAILED, finished_at=days_ago(200))
             for _ in range(2)
         ]
         look = pruning._next_batch
@@ -161,7 +161,7 @@ class TestLedger:
     """Codes stay as long as any token of them can live."""
 
     @pytest.mark.threat("D5")
-    @pytest.mark.parametrize("state", [ReciprocalCode.State.DEAD, ReciprocalCode.State.LIVE])
+    @pytest.mark.parametrize("state", [ReciprocalCode.State.REVOKED, ReciprocalCode.State.LIVE])
     @pytest.mark.parametrize(("days", "goes"), [(29, False), (31, True)])
     def test_a_code_that_was_never_redeemed(
         self, link_as_a: Link, state: str, days: int, goes: bool
@@ -322,14 +322,14 @@ class TestLinks:
         self, ended_link: Link, model: type[OutboxItem], settings: Settings
     ) -> None:
         name = "outbox" if model is OutboxItem else "inbox"
-        settings.RECIPROCAL_OAUTH = {"RETENTION_DEAD_DAYS": 1000}
+        settings.RECIPROCAL_OAUTH = {"RETENTION_FAILED_DAYS": 1000}
         model.objects.create(
-            peer=ended_link.peer, link=ended_link, state=State.DEAD, finished_at=days_ago(900)
+            peer=ended_link.peer, link=ended_link, state=State.FAILED, finished_at=days_ago(900)
         )
 
         assert pruned() == {"events": 2}
 
-        settings.RECIPROCAL_OAUTH = {"RETENTION_DEAD_DAYS": 800}
+        settings.RECIPROCAL_OAUTH = {"RETENTION_FAILED_DAYS": 800}
         assert pruned() == {name: 1, "links": 1}
 
     def test_no_token_is_touched(
@@ -368,7 +368,7 @@ class TestOutput:
             OutboxItem.objects.create(
                 peer=ended_link.peer, link=ended_link, state=State.DONE, finished_at=days_ago(366)
             )
-        add_code(ended_link, state=ReciprocalCode.State.DEAD)
+        add_code(ended_link, state=ReciprocalCode.State.REVOKED)
 
     def test_for_people(self, rows: None) -> None:
         assert run().splitlines() == [

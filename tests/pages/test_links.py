@@ -187,14 +187,14 @@ def test_a_link_with_a_peer_that_is_switched_off_is_still_shown_and_asks_nothing
 
 
 def end(link: Link, reason: str, days_ago: float) -> None:
-    lifecycle.end(link, reason, revoke_there=False)
+    lifecycle.end(link, reason, revoke_outgoing=False)
     Link.objects.filter(pk=link.pk).update(ended_at=timezone.now() - timedelta(days=days_ago))
 
 
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        (Link.Reason.REVOKED_THERE, "Music ended it."),
+        (Link.Reason.REVOKED_BY_PEER, "Music ended it."),
         (Link.Reason.REVOKED_HERE, "It was ended here."),
         (Link.Reason.USER_INACTIVE, "Your account here was deactivated."),
         (Link.Reason.REPLACED, "A newer connection took its place."),
@@ -222,7 +222,7 @@ def test_an_ended_link_is_listed_apart_with_when_and_why_and_leads_to_its_histor
 
 
 def test_what_ended_long_ago_is_no_longer_listed(browser: Client, link_as_a: Link) -> None:
-    end(link_as_a, Link.Reason.REVOKED_THERE, 31)
+    end(link_as_a, Link.Reason.REVOKED_BY_PEER, 31)
 
     page = browser.get("/connections/").content.decode()
 
@@ -232,7 +232,7 @@ def test_what_ended_long_ago_is_no_longer_listed(browser: Client, link_as_a: Lin
 
 def test_what_ended_last_stands_first(browser: Client, link_as_a: Link, user: Any) -> None:
     newer = Link.objects.create(user=user, peer=link_as_a.peer, account_key="newer")
-    end(link_as_a, Link.Reason.REVOKED_THERE, 2)
+    end(link_as_a, Link.Reason.REVOKED_BY_PEER, 2)
     end(newer, Link.Reason.REVOKED_HERE, 1)
 
     page = browser.get("/connections/").content.decode()
@@ -244,7 +244,7 @@ def test_what_ended_last_stands_first(browser: Client, link_as_a: Link, user: An
 def test_what_others_have_ended_is_not_listed(
     browser: Client, link_as_a: Link, strangers: list[Client]
 ) -> None:
-    end(link_as_a, Link.Reason.REVOKED_THERE, 1)
+    end(link_as_a, Link.Reason.REVOKED_BY_PEER, 1)
 
     assert "Ended connections" in browser.get("/connections/").content.decode()
     for stranger in strangers:
@@ -255,7 +255,7 @@ def test_what_others_have_ended_is_not_listed(
 def test_an_ended_link_can_be_connected_again_where_its_peer_is_enabled(
     browser: Client, link_as_a: Link, is_enabled: bool
 ) -> None:
-    end(link_as_a, Link.Reason.REVOKED_THERE, 100)
+    end(link_as_a, Link.Reason.REVOKED_BY_PEER, 100)
     Peer.objects.update(enabled=is_enabled)
 
     page = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
@@ -287,7 +287,7 @@ def test_the_history_says_what_failed_and_what_came_of_it(browser: Client, link_
     record(link_as_a, Step.F, party=Party.B, outcome=failed)
     lifecycle.break_outgoing(link_as_a, Link.Reason.REFRESH_REFUSED, still=Q())
     lifecycle.break_incoming(link_as_a, Link.Reason.HANDOVER_REFUSED, "HTTP 400 invalid_grant")
-    lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_there=False)
+    lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=False)
 
     page = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
 

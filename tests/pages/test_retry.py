@@ -155,7 +155,7 @@ def test_nothing_is_put_on_its_way_to_a_peer_that_takes_nothing(
 
 
 def test_an_ended_link_stays_ended(browser: Client, link: Link) -> None:
-    lifecycle.end(link, Reason.REVOKED_HERE, revoke_there=False)
+    lifecycle.end(link, Reason.REVOKED_HERE, revoke_outgoing=False)
 
     browser.post(button(link))
 
@@ -170,7 +170,7 @@ def test_the_button_of_another_person_does_not_exist(link: Link, other_user: Any
 
     assert stranger.post(button(link)).status_code == 404
     assert stranger.post(f"/connections/links/{uuid4()}/retry/").status_code == 404
-    assert link.outbox.get().state == State.DEAD
+    assert link.outbox.get().state == State.FAILED
 
 
 @pytest.mark.threat("L13")
@@ -182,4 +182,4 @@ def test_only_a_post_from_the_page_sends_anything(user: Any, link: Link, method:
     getattr(strict, method)(button(link))
     assert strict.post(button(link)).status_code == 403
 
-    assert link.outbox.get().state == State.DEAD
+    assert link.outbox.get().state == State.FAILED

@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from reciprocal_oauth.models import InboxItem, Link, Peer
 from reciprocal_oauth.models.links import KEY_UNKNOWN, key_of_family, key_of_subject
-from reciprocal_oauth.presentation.next_step import Mend
+from reciprocal_oauth.presentation.next_step import NextStep
 from reciprocal_oauth.presentation.reasons import for_people
 
 from .looks import Tags, heard
@@ -31,7 +31,7 @@ class Case:
     """
 
     state: str
-    mend: Mend
+    next_step: NextStep
     button: str = ""
     says: list[str] = field(default_factory=list)
     link: dict[str, Any] = field(default_factory=dict)
@@ -76,156 +76,159 @@ def cut_off(reason: str, **values: Any) -> dict[str, Any]:
 
 
 CASES = {
-    "both ways": Case("Connected both ways", Mend.NOTHING, says=["See your name", "play"]),
+    "both ways": Case("Connected both ways", NextStep.NOTHING, says=["See your name", "play"]),
     "both ways, the site has withdrawn the scope": Case(
         "Connected both ways",
-        Mend.NOTHING,
+        NextStep.NOTHING,
         says=["Nothing: this site no longer offers what you allowed"],
         link={"incoming_scope": "history"},
     ),
     "asked": Case(
         "Waiting for your answer",
-        Mend.FINISH,
+        NextStep.FINISH,
         "Finish",
         ["Not allowed yet: waiting for your answer", "Control what is playing"],
         {"incoming_state": Incoming.OFFERED, "incoming_scope": ""},
     ),
     "asked, while the peer is paused": Case(
         "Waiting for your answer",
-        Mend.FINISH,
+        NextStep.FINISH,
         "Finish",
         link={"incoming_state": Incoming.OFFERED, "incoming_scope": ""},
         peer=PAUSED,
     ),
     "asked for what it may not hold": Case(
         "Connected one way",
-        Mend.NOTHING,
+        NextStep.NOTHING,
         says=["Nothing: it asks for nothing that it could be given here"],
         link={"incoming_state": Incoming.OFFERED, "offered_scope": "history"},
     ),
     "asked for nothing": Case(
         "Connected one way",
-        Mend.NOTHING,
+        NextStep.NOTHING,
         says=["Nothing: it asks for nothing that it could be given here"],
         link={"incoming_state": Incoming.NONE, "incoming_reason": Reason.NOTHING_LEFT},
     ),
     "denied": Case(
         "Connected one way",
-        Mend.FINISH,
+        NextStep.FINISH,
         "Allow it after all",
         ["Nothing: you did not allow it"],
         {"incoming_state": Incoming.DENIED, "incoming_scope": ""},
     ),
     "on its way": Case(
         "Allowed, on its way to Music",
-        Mend.NOTHING,
+        NextStep.NOTHING,
         link={"incoming_state": Incoming.GRANTED, "generation": 2},
     ),
     "on its way, the peer is paused": Case(
         "Held up",
-        Mend.NOTHING,
+        NextStep.NOTHING,
         says=[ADMINISTRATORS, "Allowed, and held up on its way to Music"],
         link={"incoming_state": Incoming.GRANTED, "generation": 2},
         peer=PAUSED,
     ),
-    "works, the peer is paused": Case("Connected both ways", Mend.NOTHING, peer=PAUSED),
+    "works, the peer is paused": Case("Connected both ways", NextStep.NOTHING, peer=PAUSED),
     "peer down for too long": Case(
         "Needs your attention",
-        Mend.AGAIN,
+        NextStep.AGAIN,
         "Try again",
         ["Music could not be reached.", f"Try again. {REGARDS}"],
         undelivered(Reason.UNREACHABLE),
     ),
     "code taken, never used": Case(
-        "Needs your attention", Mend.AGAIN, "Try again", link=undelivered(Reason.UNCONFIRMED)
+        "Needs your attention", NextStep.AGAIN, "Try again", link=undelivered(Reason.UNCONFIRMED)
     ),
     "code refused": Case(
-        "Needs your attention", Mend.AGAIN, "Try again", link=undelivered(Reason.HANDOVER_REFUSED)
+        "Needs your attention",
+        NextStep.AGAIN,
+        "Try again",
+        link=undelivered(Reason.HANDOVER_REFUSED),
     ),
     "unusable answer": Case(
-        "Needs your attention", Mend.AGAIN, "Try again", link=undelivered(Reason.BAD_ANSWER)
+        "Needs your attention", NextStep.AGAIN, "Try again", link=undelivered(Reason.BAD_RESPONSE)
     ),
     "peer switched off and on again": Case(
-        "Needs your attention", Mend.AGAIN, "Try again", link=undelivered(Reason.PEER_DISABLED)
+        "Needs your attention", NextStep.AGAIN, "Try again", link=undelivered(Reason.PEER_DISABLED)
     ),
     "began there, a change was not delivered": Case(
         "Needs your attention",
-        Mend.AGAIN,
+        NextStep.AGAIN,
         "Try again",
         link={**THERE, **undelivered(Reason.UNREACHABLE, generation=1)},
         peer={"homepage": HOME},
     ),
     "credentials refused, the peer is paused": Case(
         "Held up",
-        Mend.NOTHING,
+        NextStep.NOTHING,
         says=[ADMINISTRATORS],
         link=undelivered(Reason.CREDENTIALS_REFUSED),
         peer=PAUSED,
     ),
     "credentials refused, and mended since": Case(
         "Needs your attention",
-        Mend.AGAIN,
+        NextStep.AGAIN,
         "Try again",
         link=undelivered(Reason.CREDENTIALS_REFUSED),
     ),
     "endpoint gone, and mended since": Case(
-        "Needs your attention", Mend.AGAIN, "Try again", link=undelivered(Reason.GONE)
+        "Needs your attention", NextStep.AGAIN, "Try again", link=undelivered(Reason.GONE)
     ),
     "stopped by an administrator": Case(
         "Needs your attention",
-        Mend.FINISH,
+        NextStep.FINISH,
         "Allow it again",
         [f"Allow it again. {REGARDS}"],
         undelivered(Reason.STOPPED),
     ),
     "not delivered, and nothing is left of it": Case(
         "Needs your attention",
-        Mend.FINISH,
+        NextStep.FINISH,
         "Allow it again",
         link=undelivered(Reason.UNREACHABLE, incoming_scope="history"),
     ),
     "our access there is unreadable": Case(
         "Needs your attention",
-        Mend.CONNECT,
+        NextStep.CONNECT,
         "Connect again",
         ["Connect again."],
         undelivered(Reason.UNREADABLE),
     ),
     "revoked in DOT's pages": Case(
         "Needs your attention",
-        Mend.FINISH,
+        NextStep.FINISH,
         "Allow it again",
         ["It was ended here.", "Allow it again, and Music gets new access."],
         lost(Reason.REVOKED_HERE),
     ),
     "run out": Case(
-        "Needs your attention", Mend.FINISH, "Allow it again", link=lost(Reason.EXPIRED)
+        "Needs your attention", NextStep.FINISH, "Allow it again", link=lost(Reason.EXPIRED)
     ),
     "lost, and began there": Case(
         "Needs your attention",
-        Mend.VISIT,
+        NextStep.VISIT,
         "Go to Music",
         ["Go to Music and connect again there."],
-        {**THERE, **lost(Reason.REVOKED_THERE)},
+        {**THERE, **lost(Reason.REVOKED_BY_PEER)},
         {"homepage": HOME},
     ),
     "lost, began there, which has no homepage": Case(
         "Needs your attention",
-        Mend.CONNECT,
+        NextStep.CONNECT,
         "Connect again",
-        link={**THERE, **lost(Reason.REVOKED_THERE)},
+        link={**THERE, **lost(Reason.REVOKED_BY_PEER)},
     ),
     "lost, began there, and connecting would add another": Case(
         "Needs your attention",
-        Mend.REMOVE,
+        NextStep.REMOVE,
         "Remove and start over",
         ["Remove this connection, then connect Music anew."],
-        {**THERE, **lost(Reason.REVOKED_THERE)},
+        {**THERE, **lost(Reason.REVOKED_BY_PEER)},
         OPENID,
     ),
     "cut off": Case(
         "Needs your attention",
-        Mend.CONNECT,
+        NextStep.CONNECT,
         "Connect again",
         [
             "Music no longer renews the access.",
@@ -235,7 +238,7 @@ CASES = {
     ),
     "cut off, the account is known": Case(
         "Needs your attention",
-        Mend.CONNECT,
+        NextStep.CONNECT,
         "Connect again",
         ["Account there: alice"],
         cut_off(Reason.EXPIRED, **HAS_ACCOUNT),
@@ -243,29 +246,33 @@ CASES = {
     ),
     "cut off, accounts have been told apart since": Case(
         "Needs your attention",
-        Mend.REMOVE,
+        NextStep.REMOVE,
         "Remove and start over",
         link=cut_off(Reason.EXPIRED),
         peer=OPENID,
     ),
     "cut off, accounts are no longer told apart": Case(
         "Needs your attention",
-        Mend.REMOVE,
+        NextStep.REMOVE,
         "Remove and start over",
         link=cut_off(Reason.TOKEN_REFUSED, **HAS_ACCOUNT),
     ),
     "cut off before the question was answered": Case(
         "Needs your attention",
-        Mend.CONNECT,
+        NextStep.CONNECT,
         "Connect again",
         link=cut_off(Reason.EXPIRED, incoming_state=Incoming.OFFERED, incoming_scope=""),
     ),
     "cut off, and the peer is paused": Case(
-        "Held up", Mend.NOTHING, says=[ADMINISTRATORS], link=cut_off(Reason.EXPIRED), peer=PAUSED
+        "Held up",
+        NextStep.NOTHING,
+        says=[ADMINISTRATORS],
+        link=cut_off(Reason.EXPIRED),
+        peer=PAUSED,
     ),
     "began there": Case(
         "One way, waiting for your approval at Music",
-        Mend.VISIT,
+        NextStep.VISIT,
         "Go to Music",
         ["Go back to Music and allow it there."],
         WAITING,
@@ -273,20 +280,20 @@ CASES = {
     ),
     "began there, which has no homepage": Case(
         "One way, waiting for your approval at Music",
-        Mend.REMOVE,
+        NextStep.REMOVE,
         "Remove and start over",
         link=WAITING,
     ),
     "its code is being redeemed": Case(
         "Allowed at Music, on its way to this site",
-        Mend.NOTHING,
+        NextStep.NOTHING,
         link=WAITING,
         peer={"homepage": HOME},
         code=(InboxItem.State.PENDING, ""),
     ),
     "its code waits for the paused peer": Case(
         "Held up",
-        Mend.NOTHING,
+        NextStep.NOTHING,
         says=[ADMINISTRATORS],
         link=WAITING,
         peer=PAUSED,
@@ -294,7 +301,7 @@ CASES = {
     ),
     "its code was given up": Case(
         "Needs your attention",
-        Mend.VISIT,
+        NextStep.VISIT,
         "Go to Music",
         [
             "Music did not give the access that it had offered.",
@@ -302,17 +309,17 @@ CASES = {
         ],
         WAITING,
         {"homepage": HOME},
-        (InboxItem.State.DEAD, Reason.CODE_REFUSED),
+        (InboxItem.State.FAILED, Reason.CODE_REFUSED),
     ),
     "switched off": Case(
         "Switched off at this site",
-        Mend.NOTHING,
+        NextStep.NOTHING,
         says=["The people who run this site have switched off Music."],
         peer={"enabled": False},
     ),
     "broken and switched off": Case(
         "Switched off at this site",
-        Mend.NOTHING,
+        NextStep.NOTHING,
         link=cut_off(Reason.EXPIRED),
         peer={"enabled": False},
     ),
@@ -351,11 +358,11 @@ def test_the_list_says_how_a_link_stands_and_offers_the_one_button_that_mends_it
     link = make(case, user, peer)
     own = f"/connections/links/{link.pk}"
     target = {
-        Mend.FINISH: f"{own}/consent/",
-        Mend.AGAIN: f"{own}/retry/",
-        Mend.CONNECT: "/connections/music/connect/",
-        Mend.VISIT: HOME,
-        Mend.REMOVE: f"{own}/disconnect/?start-over",
+        NextStep.FINISH: f"{own}/consent/",
+        NextStep.AGAIN: f"{own}/retry/",
+        NextStep.CONNECT: "/connections/music/connect/",
+        NextStep.VISIT: HOME,
+        NextStep.REMOVE: f"{own}/disconnect/?start-over",
     }
 
     for address in ("/connections/", f"{own}/"):
@@ -364,11 +371,13 @@ def test_the_list_says_how_a_link_stands_and_offers_the_one_button_that_mends_it
         for words in (case.state, *case.says):
             assert words in page, address
     response = browser.get("/connections/")
-    expected = {case.button: target[case.mend]} if case.button else {}
+    expected = {case.button: target[case.next_step]} if case.button else {}
     assert buttons(response, link) == expected
 
 
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.mend == Mend.FINISH])
+@pytest.mark.parametrize(
+    "name", [name for name, case in CASES.items() if case.next_step == NextStep.FINISH]
+)
 def test_where_the_button_leads_there_is_a_question(
     browser: Client, user: Any, peer: Peer, name: str
 ) -> None:
@@ -383,7 +392,7 @@ def test_every_reason_is_said_with_something_that_helps(
     browser: Client, user: Any, peer: Peer, direction: str, reason: str
 ) -> None:
     broken = undelivered(reason) if direction == "incoming" else cut_off(reason)
-    link = make(Case("", Mend.NOTHING, link=broken), user, peer)
+    link = make(Case("", NextStep.NOTHING, link=broken), user, peer)
 
     response = browser.get("/connections/")
 
@@ -399,7 +408,7 @@ def test_the_words_for_what_this_site_may_do_there_are_the_sites_own(
 ) -> None:
     words = {"music": {"play": "Play what you like"}}
     settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "PEER_SCOPES": words}
-    make(Case("", Mend.NOTHING, link={"outgoing_scope": "play volume"}), user, peer)
+    make(Case("", NextStep.NOTHING, link={"outgoing_scope": "play volume"}), user, peer)
 
     page = browser.get("/connections/").content.decode()
 
@@ -422,7 +431,7 @@ def test_two_accounts_are_both_shown_and_another_can_be_connected(
 ) -> None:
     for name in ("alice", "alice-at-work"):
         account = {"account_key": key_of_subject(name), "subject": name, "account_name": name}
-        make(Case("", Mend.NOTHING, link=account, peer=OPENID), user, peer)
+        make(Case("", NextStep.NOTHING, link=account, peer=OPENID), user, peer)
 
     page = browser.get("/connections/").content.decode()
 
@@ -436,7 +445,7 @@ def test_who_hears_names_and_controls_alone_can_tell_accounts_apart(
 ) -> None:
     for name in ("alice", "alice-at-work"):
         account = {"account_key": key_of_subject(name), "subject": name, "incoming_state": "denied"}
-        make(Case("", Mend.NOTHING, link=account, peer=OPENID), user, peer)
+        make(Case("", NextStep.NOTHING, link=account, peer=OPENID), user, peer)
 
     controls = heard(browser.get("/connections/"), "a", "button")
 
@@ -477,12 +486,12 @@ def test_the_list_makes_as_many_queries_for_many_links_in_all_states_as_for_one(
     from django.test.utils import CaptureQueriesContext
 
     make(CASES["both ways"], user, peer)
-    make(Case("", Mend.NOTHING, link=ENDED), user, make_peer("ended"))
+    make(Case("", NextStep.NOTHING, link=ENDED), user, make_peer("ended"))
     with CaptureQueriesContext(connection) as one:
         browser.get("/connections/")
     for number, case in enumerate(CASES.values()):
         make(case, user, make_peer(f"peer-{number}"))
-        make(Case("", Mend.NOTHING, link=ENDED), user, make_peer(f"ended-{number}"))
+        make(Case("", NextStep.NOTHING, link=ENDED), user, make_peer(f"ended-{number}"))
 
     with django_assert_num_queries(len(one)):
         browser.get("/connections/")

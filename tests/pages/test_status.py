@@ -127,14 +127,14 @@ def test_as_party_b_a_code_that_was_given_up_has_failed(
     browser: Client, token_of_a: Any, hand_over: Any, fake_peer: FakePeer
 ) -> None:
     hand_over(access_token=token_of_a.raw)
-    Link.objects.get().inbox.update(state="dead", reason=Link.Reason.CODE_REFUSED)
+    Link.objects.get().inbox.update(state="failed", reason=Link.Reason.CODE_REFUSED)
 
     assert states(browser)["F"] == "failed"
 
 
 def test_an_ended_link_waits_for_nothing(browser: Client, peer: Peer) -> None:
     fill_in(browser, connect(browser)["Location"], {"scopes": ["profile"]})
-    lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_there=False)
+    lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_outgoing=False)
 
     assert "running" not in states(browser).values()
 

@@ -119,7 +119,7 @@ def test_an_id_token_that_is_not_for_this_visit_connects_nothing(
     response = come_back_with(**claims)
 
     assert not Link.objects.exists()
-    assert AuthorizationRequest.objects.get().problem == Problem.BAD_ANSWER
+    assert AuthorizationRequest.objects.get().problem == Problem.BAD_RESPONSE
     assert "was not connected" in browser.get(response["Location"]).content.decode()
 
 
@@ -144,7 +144,7 @@ def test_an_id_token_that_cannot_be_read_connects_nothing(
     assert come_back_with(text).status_code == 303
 
     assert not Link.objects.exists()
-    assert AuthorizationRequest.objects.get().problem == Problem.BAD_ANSWER
+    assert AuthorizationRequest.objects.get().problem == Problem.BAD_RESPONSE
 
 
 @pytest.mark.rfc("OpenID Connect Core 1.0", "3.1.3.7")
@@ -180,7 +180,7 @@ def test_an_id_token_that_nobody_signed_connects_nothing(
     come_back_with(id_token(header, **visit_of_nobody))
 
     assert not Link.objects.exists()
-    assert AuthorizationRequest.objects.get().problem == Problem.BAD_ANSWER
+    assert AuthorizationRequest.objects.get().problem == Problem.BAD_RESPONSE
 
 
 @pytest.mark.threat("L81")
@@ -248,7 +248,7 @@ def test_an_id_token_that_nobody_asked_for_is_checked_and_used_all_the_same(
 
     fake_peer.answers["/token/"] = token_response(id_token=id_token(**{**claims, "aud": "x"}))
     begin(browser).come_back()
-    assert AuthorizationRequest.objects.filter(problem=Problem.BAD_ANSWER).count() == 1
+    assert AuthorizationRequest.objects.filter(problem=Problem.BAD_RESPONSE).count() == 1
 
 
 def test_two_accounts_at_one_peer_are_two_links(

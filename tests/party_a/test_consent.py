@@ -95,7 +95,7 @@ def test_what_was_allowed_and_could_not_be_delivered_can_be_allowed_again(
     browser: Client, question: str
 ) -> None:
     fill_in(browser, question, ALLOW_ALL)
-    OutboxItem.objects.update(state="dead", live_key=None)
+    OutboxItem.objects.update(state="failed", live_key=None)
     Link.objects.update(incoming_state="broken", incoming_reason="unreachable")
 
     fill_in(browser, question, {"answer": "allow", "scopes": ["profile"]})

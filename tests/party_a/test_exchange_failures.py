@@ -161,7 +161,7 @@ def test_an_answer_that_is_no_token_response(
 ) -> None:
     fake_peer.answers["/token/"] = answer
 
-    assert_can_try_again(connect(browser), Problem.BAD_ANSWER, UNUSABLE)
+    assert_can_try_again(connect(browser), Problem.BAD_RESPONSE, UNUSABLE)
 
 
 @pytest.mark.threat("T60")

@@ -26,7 +26,7 @@ def dead(link_as_a: Link, fake_peer: FakePeer) -> OutboxItem:
     worker.drain()
     row = OutboxItem.objects.get()
     link_as_a.refresh_from_db()
-    assert (row.state, row.reason) == (State.DEAD, Link.Reason.HANDOVER_REFUSED)
+    assert (row.state, row.reason) == (State.FAILED, Link.Reason.HANDOVER_REFUSED)
     assert link_as_a.incoming_state == Incoming.BROKEN
     return row
 
@@ -109,7 +109,7 @@ def test_a_hand_over_whose_link_has_moved_on_is_not_sent_again(
         resending.resend(dead)
 
     dead.refresh_from_db()
-    assert dead.state == State.DEAD
+    assert dead.state == State.FAILED
 
 
 def test_a_decision_that_arrived_after_all_and_was_revoked_is_not_sent_again(
@@ -176,7 +176,7 @@ class TestStopping:
         resending.cancel(OutboxItem.objects.get())
 
         assert redeem(code=code).status_code == 400
-        assert ReciprocalCode.objects.get().state == ReciprocalCode.State.DEAD
+        assert ReciprocalCode.objects.get().state == ReciprocalCode.State.REVOKED
 
     @pytest.mark.threat("S10")
     def test_the_worker_that_is_sending_sends_no_second_code(

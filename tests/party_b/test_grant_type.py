@@ -197,7 +197,9 @@ def test_client_id_is_required_beside_basic(hand_over: HandOver, token_of_a: Any
         {"headers": {"Authorization": "basic " + basic("music-here", "x")["Authorization"][6:]}},
     ],
 )
-@pytest.mark.parametrize("stored", ["", make_password("", hasher="md5")])
+@pytest.mark.parametrize(
+    "stored", ["", make_password("", hasher="md5")], ids=["nothing", "hash_of_nothing"]
+)
 @pytest.mark.parametrize("client_type", ["confidential", "public"])
 def test_a_client_with_a_blank_secret_cannot_authenticate(
     hand_over: HandOver,

@@ -126,7 +126,7 @@ def test_codes_that_overtook_each_other_end_with_the_one_that_party_a_still_take
     assert Link.objects.get().access_token.reveal() == "of-the-second"
     assert Link.objects.get().is_two_way
     states = {item.code_hash: item.state for item in InboxItem.objects.all()}
-    assert states == {hash_of("second"): State.DONE, hash_of("first"): State.DEAD}
+    assert states == {hash_of("second"): State.DONE, hash_of("first"): State.FAILED}
 
 
 # Too many

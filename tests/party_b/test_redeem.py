@@ -250,7 +250,7 @@ def test_an_answer_that_is_no_token_response(
         assert outcome(item) == (State.PENDING, True)
         assert item.next_attempt_at > start
     else:
-        assert outcome(item) == (State.DEAD, False)
+        assert outcome(item) == (State.FAILED, False)
         assert f"could not be redeemed ({reason})" in caplog.text
 
 
@@ -347,7 +347,7 @@ def test_a_code_that_has_died_meanwhile_is_forgotten(item: InboxItem, fake_peer:
     with time_machine.travel(timezone.now() + timedelta(days=1)):
         worker.drain()
 
-    assert outcome(item) == (State.DEAD, False)
+    assert outcome(item) == (State.FAILED, False)
 
 
 @pytest.mark.threat("R5")
@@ -362,9 +362,9 @@ def test_a_peer_that_only_talks_nonsense_is_given_up(
             worker.drain()
         now += timedelta(days=2)
 
-    assert outcome(item) == (State.DEAD, False)
+    assert outcome(item) == (State.FAILED, False)
     assert len(fake_peer.requests) == 10
-    assert f"could not be redeemed ({Link.Reason.BAD_ANSWER})" in caplog.text
+    assert f"could not be redeemed ({Link.Reason.BAD_RESPONSE})" in caplog.text
 
 
 @pytest.mark.threat("R3", "X1")
@@ -378,7 +378,7 @@ def test_a_code_that_is_never_redeemed_is_given_up_and_forgotten(
             worker.drain()
         now += timedelta(days=2)
 
-    assert outcome(item) == (State.DEAD, False)
+    assert outcome(item) == (State.FAILED, False)
     assert len(fake_peer.requests) == item.attempts == 10
 
 
@@ -399,7 +399,7 @@ def test_a_peer_that_spent_the_code_and_fell_over_is_asked_for_a_day(
         worker.drain()
 
     item.refresh_from_db()
-    assert (item.state, item.last_error) == (State.DEAD, "HTTP 400 invalid_grant")
+    assert (item.state, item.last_error) == (State.FAILED, "HTTP 400 invalid_grant")
 
 
 @pytest.mark.threat("R3")
@@ -411,7 +411,7 @@ def test_when_it_is_tried_is_a_setting(
 
     worker.drain()
 
-    assert outcome(item) == (State.DEAD, False)
+    assert outcome(item) == (State.FAILED, False)
     assert len(fake_peer.requests) == 2
 
 

@@ -11,13 +11,13 @@ from django.db import connections
 from django.dispatch import Signal
 from django.utils import timezone
 
-from reciprocal_oauth.client.token_endpoint import TokenAnswer
+from reciprocal_oauth.client.token_endpoint import TokenResponse
 from reciprocal_oauth.delivery import queue, worker
 from reciprocal_oauth.dialects.ietf import IETFDialect
 from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.secret import Secret
-from reciprocal_oauth.signals import delivery_dead, linked_both_ways
+from reciprocal_oauth.signals import delivery_failed, linked_both_ways
 
 from ..fakes import FakePeer, Received, Reply, token_response
 
@@ -32,7 +32,7 @@ class Interrupted(IETFDialect):
 
     event: Callable[[], None]
 
-    def redeem(self, peer: Peer, code: Secret) -> TokenAnswer:
+    def redeem(self, peer: Peer, code: Secret) -> TokenResponse:
         answer = super().redeem(peer, code)
         event, Interrupted.event = Interrupted.event, staticmethod(lambda: None)
         event()
@@ -63,7 +63,7 @@ def given_back(fake_peer: FakePeer) -> list[str]:
 
 
 def end_link() -> None:
-    lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_there=False)
+    lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_outgoing=False)
 
 
 def disable_peer() -> None:
@@ -270,7 +270,7 @@ def test_a_code_that_cannot_be_decrypted_is_given_up_and_nothing_is_sent(
 
     assert fake_peer.requests == []
     item.refresh_from_db()
-    assert item.state == State.DEAD
+    assert item.state == State.FAILED
 
 
 # Signals
@@ -281,7 +281,7 @@ def heard() -> Iterator[list[tuple[Signal, dict[str, Any]]]]:
     """What the public signals told, in order."""
     told: list[tuple[Signal, dict[str, Any]]] = []
     receivers = []
-    for signal in (linked_both_ways, delivery_dead):
+    for signal in (linked_both_ways, delivery_failed):
 
         def receiver(signal: Signal, sender: type, **arguments: Any) -> None:
             told.append((signal, arguments))
@@ -315,7 +315,7 @@ def test_sites_are_told_of_a_code_that_was_given_up(
     fake_peer.answers["/token/"] = Reply.json(400, error="invalid_grant")
     worker.drain()
 
-    assert heard == [(delivery_dead, {"item": item})]
+    assert heard == [(delivery_failed, {"item": item})]
 
 
 @pytest.mark.threat("T3")

@@ -203,7 +203,7 @@ def test_tokens_stay_where_they_were_given_and_the_link_asks_to_connect_again(
 
     link_as_a.refresh_from_db()
     assert link_as_a.outgoing_state == Link.Outgoing.BROKEN
-    assert link_as_a.outgoing_reason == Link.Reason.SET_UP_ANEW
+    assert link_as_a.outgoing_reason == Link.Reason.RECONFIGURED
     page = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
     assert "The people who run this site have set up Music anew" in page
     assert "Connect again" in page
@@ -227,13 +227,13 @@ def test_they_are_revoked_where_they_were_given(
 def test_a_revocation_that_waits_does_not_follow_either(
     peer: Peer, link_as_a: Link, elsewhere: FakePeer
 ) -> None:
-    lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_there=True)
+    lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
 
     set_up_anew(peer, revocation_endpoint=f"{elsewhere.url}/revoke/")
     worker.drain()
 
     row = OutboxItem.objects.get()
-    assert (row.state, row.reason) == (OutboxItem.State.DEAD, Link.Reason.SET_UP_ANEW)
+    assert (row.state, row.reason) == (OutboxItem.State.FAILED, Link.Reason.RECONFIGURED)
     assert elsewhere.requests == []
 
 
@@ -249,7 +249,7 @@ def test_a_code_that_waits_does_not_follow_either(
     worker.drain()
 
     row = InboxItem.objects.get()
-    assert (row.state, row.reason) == (InboxItem.State.DEAD, Link.Reason.SET_UP_ANEW)
+    assert (row.state, row.reason) == (InboxItem.State.FAILED, Link.Reason.RECONFIGURED)
     assert elsewhere.requests == []
 
 

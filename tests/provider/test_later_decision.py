@@ -138,7 +138,7 @@ def test_a_change_that_was_given_up_is_not_sent_again_by_anybody(
     tokens: Tokens, fake_peer: FakePeer, door: Door, browser: Client
 ) -> None:
     change_while_the_peer_is(Reply(403, b""), fake_peer)
-    link, row = Link.objects.get(), OutboxItem.objects.get(state=OutboxItem.State.DEAD)
+    link, row = Link.objects.get(), OutboxItem.objects.get(state=OutboxItem.State.FAILED)
     assert link.incoming_reason == "handover_refused"
 
     door(tokens)

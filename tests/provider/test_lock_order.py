@@ -76,7 +76,7 @@ def test_giving_up_a_hand_over_while_the_link_is_ended(
     meet(lifecycle, "lock")
 
     def end() -> bool:
-        return lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_there=True)
+        return lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_outgoing=True)
 
     both(worker.drain, end)
 

@@ -71,7 +71,7 @@ def test_a_code_that_is_redeemed_after_all_ends_the_hand_over_that_was_given_up(
 ) -> None:
     fake_peer.answers["/token/"] = Reply(403, b"")  # Of something between the two sites, say.
     code = reciprocal_code()
-    assert link_as_a.outbox.get().state == OutboxItem.State.DEAD
+    assert link_as_a.outbox.get().state == OutboxItem.State.FAILED
 
     assert redeem(code).status_code == 200
 
@@ -91,7 +91,7 @@ def test_one_of_an_older_decision_stays_given_up(
     assert redeem(reciprocal_code("profile")).status_code == 200
 
     states = link_as_a.outbox.order_by("generation").values_list("state", flat=True)
-    assert list(states) == [OutboxItem.State.DEAD, OutboxItem.State.DONE]
+    assert list(states) == [OutboxItem.State.FAILED, OutboxItem.State.DONE]
 
 
 @pytest.mark.threat("R27")
@@ -367,7 +367,7 @@ def disable_peer(link: Link) -> None:
 
 
 def end_link(link: Link) -> None:
-    lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_there=False)
+    lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_outgoing=False)
 
 
 def deny_access(link: Link) -> None:

@@ -44,7 +44,7 @@ def test_a_peer_that_revokes_its_token_ends_the_link(
     assert response.status_code == 200
     link = Link.objects.get()
     assert link.status == Link.Status.ENDED
-    assert link.incoming_reason == link.outgoing_reason == Link.Reason.REVOKED_THERE
+    assert link.incoming_reason == link.outgoing_reason == Link.Reason.REVOKED_BY_PEER
     assert not link.access_token
     assert not link.outbox.exists(), "it knows: nothing is revoked there"
     assert not get_access_token_model().objects.exists()

@@ -74,7 +74,7 @@ def _seconds(text: str) -> float:
 def _left() -> dict[str, int]:
     """How many rows of both queues wait, are being worked on, wait to be used, or are given up."""
     state = QueueItem.State
-    left = {str(each): 0 for each in (*QueueItem.LIVE_STATES, state.DEAD)}
+    left = {str(each): 0 for each in (*QueueItem.LIVE_STATES, state.FAILED)}
     for model in worker.models():
         rows = model._default_manager.filter(state__in=left).order_by()
         for found, count in rows.values_list("state").annotate(Count("pk")):

@@ -35,7 +35,7 @@ class Command(BaseCommand):
         )
         resend = actions.add_parser("resend", help="send again what was given up or stopped")
         resend.add_argument(
-            "--dead", action="store_true", help="all that were given up, instead of numbers"
+            "--failed", action="store_true", help="all that were given up, instead of numbers"
         )
         cancel = actions.add_parser("cancel", help="stop what is under way")
         for action in (resend, cancel):
@@ -67,10 +67,10 @@ class Command(BaseCommand):
 
     def resend(self, options: dict[str, Any]) -> None:
         items = _items(OutboxItem, options["peer"])
-        if options["dead"] == bool(options["numbers"]):
-            raise CommandError("Give the numbers of what to send again, or --dead for all.")
-        if options["dead"]:
-            chosen = list(items.filter(state=State.DEAD).order_by("pk"))
+        if options["failed"] == bool(options["numbers"]):
+            raise CommandError("Give the numbers of what to send again, or --failed for all.")
+        if options["failed"]:
+            chosen = list(items.filter(state=State.FAILED).order_by("pk"))
         else:
             chosen = _numbered(items, options["numbers"])
         try:

@@ -39,7 +39,7 @@ class Retry:
 
 
 @dataclass(frozen=True)
-class Dead:
+class Failed:
     """It will never work.
 
     :ivar error: for our log and the administrator; no secrets.
@@ -57,4 +57,4 @@ class Cancelled:
     """It is no longer needed."""
 
 
-Outcome = Done | Recorded | Accepted | Retry | Dead | Cancelled
+Result = Done | Recorded | Accepted | Retry | Failed | Cancelled
