@@ -179,6 +179,7 @@ def test_after_a_kill_it_goes_on_where_it_was(
         (NEW, {"rotated": 5, "current": 1, "unreadable": 0}),
         (OLD, {"rotated": 6, "current": 0, "unreadable": 0}),
     ],
+    ids=["new_key", "old_key"],
 )
 def test_a_token_that_is_refreshed_meanwhile_is_not_overwritten(
     rows: None,
