@@ -12,7 +12,7 @@
     │   │   └── TLSFailed          no encrypted connection, or a certificate that does not hold
     │   ├── PeerRefused            the peer answered with an error
     │   ├── RefreshPostponed       it is not asked to renew an access before a while has passed
-    │   └── BadAnswer              the peer answered something that cannot be used
+    │   └── BadResponse            the peer sent a response that cannot be used
     │       └── NoMetadata         it has no metadata that can be used
     ├── NotLinked                  there is no outgoing access to use
     └── LeaseLost                  another worker has taken the row over
@@ -143,11 +143,11 @@ class RefreshPostponed(PeerError):
         self.retry_after = retry_after
 
 
-class BadAnswer(PeerError):
-    """The peer answered, but not with what the protocol says."""
+class BadResponse(PeerError):
+    """The peer sent a response, but not one that the protocol allows."""
 
 
-class NoMetadata(BadAnswer):
+class NoMetadata(BadResponse):
     """The peer has no metadata of the issuer asked for that can be used.
 
     :param issuers: other issuers, of which it has some.

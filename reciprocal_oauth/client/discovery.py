@@ -19,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 from ..conf import settings
 from ..core.peer_urls import url_problem
 from ..core.protocol import GRANT_TYPE, OPENID
-from ..exceptions import AddressRefused, BadAnswer, NoMetadata, PeerError
+from ..exceptions import AddressRefused, BadResponse, NoMetadata, PeerError
 from . import http
 
 _WELL_KNOWN = "/.well-known/"
@@ -85,7 +85,7 @@ def discover(issuer: str) -> Metadata:
     for address in addresses_of(issuer):
         try:
             return _with_userinfo(_read(address, issuer))
-        except BadAnswer as error:
+        except BadResponse as error:
             lines.append(f"{address}: {error}")
             if isinstance(error, NoMetadata):
                 faults.append(error)
@@ -134,16 +134,16 @@ def _with_userinfo(metadata: Metadata) -> Metadata:
 
 
 def _read(address: str, issuer: str) -> Metadata:
-    """:raises BadAnswer: there is no metadata of ``issuer`` at this address.
+    """:raises BadResponse: there is no metadata of ``issuer`` at this address.
     :raises PeerUnreachable, AddressRefused: see :mod:`reciprocal_oauth.client.http`.
     """
     answer = http.call("GET", address, headers={"Accept": "application/json"})
     if answer.status != 200:
-        raise BadAnswer(f"HTTP {answer.status}")
+        raise BadResponse(f"HTTP {answer.status}")
     document = _document(answer.body)
     named = document.get("issuer")
     if not isinstance(named, str):
-        raise BadAnswer("it names no issuer")
+        raise BadResponse("it names no issuer")
     if named != issuer:
         text = f"it is the metadata of another issuer, {ascii(named)[:200]}"
         raise NoMetadata(text, issuers=[named])
@@ -165,9 +165,9 @@ def _document(body: bytes) -> Mapping[str, Any]:
     try:
         document = json.loads(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        raise BadAnswer("the answer is not JSON") from None
+        raise BadResponse("the answer is not JSON") from None
     if not isinstance(document, dict):
-        raise BadAnswer("the answer is not a JSON object")
+        raise BadResponse("the answer is not a JSON object")
     return document
 
 
@@ -177,7 +177,7 @@ def _endpoints(document: Mapping[str, Any]) -> dict[str, str]:
     for name in _ENDPOINTS:
         try:
             found[name] = _endpoint(document, name)
-        except BadAnswer as error:
+        except BadResponse as error:
             problems[name] = str(error)
     if problems:
         raise NoMetadata("; ".join(problems.values()), endpoints=found, problems=problems)
@@ -189,17 +189,17 @@ def _endpoint(document: Mapping[str, Any], name: str) -> str:
     if not url and name in _OPTIONAL:
         return ""
     if not isinstance(url, str) or not url:
-        raise BadAnswer(f"it names no {name}")
+        raise BadResponse(f"it names no {name}")
     problem = url_problem(url, allow_loopback=settings.HTTP_ALLOW_LOOPBACK)
     if problem:
-        raise BadAnswer(f"its {name} cannot be used. {problem}")
+        raise BadResponse(f"its {name} cannot be used. {problem}")
     return url
 
 
 def _userinfo_endpoint(document: Mapping[str, Any]) -> str:
     try:
         return _endpoint(document, "userinfo_endpoint")
-    except BadAnswer:
+    except BadResponse:
         return ""
 
 

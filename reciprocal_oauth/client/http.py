@@ -31,7 +31,7 @@ from ..core.database import release_connections
 from ..core.peer_urls import url_problem
 from ..exceptions import (
     AddressRefused,
-    BadAnswer,
+    BadResponse,
     PeerUnreachable,
     ReciprocalError,
     TLSFailed,
@@ -49,7 +49,7 @@ _TOO_LATE = "The answer was not finished in time."
 
 
 @dataclass(frozen=True, repr=False)
-class Answer:
+class PeerResponse:
     """A peer's answer: HTTP status, headers, and its body where that can be had.
 
     A status counts whatever comes with it (a hand-over is taken with 200, and the draft defines no
@@ -72,15 +72,15 @@ class Answer:
     def body(self) -> bytes:
         """The whole body, decoded.
 
-        :raises BadAnswer: it has more than ``HTTP_MAX_RESPONSE_BYTES``, or cannot be decoded.
+        :raises BadResponse: it has more than ``HTTP_MAX_RESPONSE_BYTES``, or cannot be decoded.
         """
         if self.problem:
-            raise BadAnswer(self.problem)
+            raise BadResponse(self.problem)
         return self.content
 
     def __repr__(self) -> str:
         # The body may be a token response.
-        return f"Answer(status={self.status}, {len(self.content)} bytes)"
+        return f"PeerResponse(status={self.status}, {len(self.content)} bytes)"
 
 
 @sensitive_variables()
@@ -91,7 +91,7 @@ def call(
     data: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     auth: AuthBase | None = None,
-) -> Answer:
+) -> PeerResponse:
     """One exchange with a peer.
 
     Errors leave without the frames and causes below: those hold the request, with its codes and
@@ -117,7 +117,7 @@ def call(
             raise translated(error, url) from None
     if _is_overdue(begun):
         raise PeerUnreachable(f"{_origin(url)} did not finish its answer in time.")
-    return Answer(response.status_code, response.headers, content, problem)
+    return PeerResponse(response.status_code, response.headers, content, problem)
 
 
 class HardenedSession(requests.Session):

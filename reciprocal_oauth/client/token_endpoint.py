@@ -21,7 +21,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from ..core import scopes
 from ..core.peer_urls import origin_of
 from ..core.protocol import MAX_TOKEN_LENGTH, RECIPROCAL
-from ..exceptions import AddressRefused, BadAnswer, PeerRefused
+from ..exceptions import AddressRefused, BadResponse, PeerRefused
 from ..models import Peer
 from ..secret import Secret
 from . import http, retry_after
@@ -69,7 +69,7 @@ def request_token(peer: Peer, parameters: Mapping[str, str]) -> TokenResponse:
     are servers that say 201, and servers that say 200 to everything.
 
     :raises PeerRefused: it answered with an error (RFC 6749, section 5.2).
-    :raises BadAnswer: it answered 2xx, but not with a token response.
+    :raises BadResponse: it answered 2xx, but not with a token response.
     :raises PeerUnreachable, AddressRefused: see :mod:`reciprocal_oauth.client.http`.
     """
     begun = timezone.now()
@@ -80,7 +80,7 @@ def request_token(peer: Peer, parameters: Mapping[str, str]) -> TokenResponse:
 
 
 @sensitive_variables()
-def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.Answer:
+def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.PeerResponse:
     """POST form fields to an endpoint of the peer with client authentication, in the one way that
     is configured: RFC 6749, section 2.3, forbids two at once.
 
@@ -114,7 +114,7 @@ def require_bound(peer: Peer, url: str) -> None:
         )
 
 
-def refusal(answer: http.Answer) -> PeerRefused:
+def refusal(answer: http.PeerResponse) -> PeerRefused:
     """The error that an answer stands for which is no success."""
     said = None if answer.problem else members_of(answer.body).get("error")
     is_foreign = said is None and bool(answer.problem or answer.body.strip() not in (b"", b"{}"))
@@ -129,21 +129,21 @@ def refusal(answer: http.Answer) -> PeerRefused:
     )
 
 
-def _parse(answer: http.Answer, peer: Peer, begun: datetime) -> TokenResponse:
+def _parse(answer: http.PeerResponse, peer: Peer, begun: datetime) -> TokenResponse:
     body = members_of(answer.body)
     access_token = _token(body, "access_token")
     if access_token is None:
         if body.get("access_token") is None and isinstance(body.get("error"), str):
             raise refusal(answer)
-        raise BadAnswer("The token response carries no usable access_token.")
+        raise BadResponse("The token response carries no usable access_token.")
     # REQUIRED, but left out by servers that know no other type.
     token_type = body.get("token_type")
     if token_type is not None and str(token_type).lower() != "bearer":
-        raise BadAnswer("The token response is not of token_type Bearer.")
+        raise BadResponse("The token response is not of token_type Bearer.")
     id_token = _token(body, "id_token", MAX_ID_TOKEN_LENGTH)
     if id_token is None and body.get("id_token") is not None:
         # Not the same as none: it would have to be checked, and tells accounts apart.
-        raise BadAnswer("The token response carries no usable id_token.")
+        raise BadResponse("The token response carries no usable id_token.")
     life = _life(body.get("expires_in"))
     margin = min(EXPIRY_MARGIN_SECONDS, life / 2) if life else 0
     granted = scopes.read(body["scope"]) if "scope" in body else None
@@ -183,10 +183,10 @@ def _token(body: Mapping[str, Any], name: str, longest: int = MAX_TOKEN_LENGTH) 
 
 
 def _refresh_token(body: Mapping[str, Any], peer: Peer) -> Secret | None:
-    """:raises BadAnswer: it is too long: without it, the access would end unseen."""
+    """:raises BadResponse: it is too long: without it, the access would end unseen."""
     value = body.get("refresh_token")
     if isinstance(value, str) and len(value) > MAX_TOKEN_LENGTH:
-        raise BadAnswer(
+        raise BadResponse(
             f"The token response has a refresh_token of more than {MAX_TOKEN_LENGTH} characters."
         )
     token = _token(body, "refresh_token")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import requests
 from requests.auth import AuthBase
 
-from ..exceptions import BadAnswer
+from ..exceptions import BadResponse
 from ..models import Peer
 from ..secret import Secret
 from . import http
@@ -37,7 +37,7 @@ def name_of(peer: Peer, subject: str, access_token: Secret) -> str:
 
     :param access_token: one that stands for the account.
     :raises PeerRefused: the peer answered with an error.
-    :raises BadAnswer: the answer is no JSON object, or is about another account (section 5.3.2).
+    :raises BadResponse: the answer is no JSON object, or is about another account (section 5.3.2).
     :raises PeerUnreachable, AddressRefused: see :mod:`reciprocal_oauth.client.http`.
     """
     require_bound(peer, peer.userinfo_endpoint)
@@ -51,5 +51,5 @@ def name_of(peer: Peer, subject: str, access_token: Secret) -> str:
         raise refusal(answer)
     claims = members_of(answer.body)
     if claims.get("sub") != subject:
-        raise BadAnswer("The UserInfo answer names no account, or another one.")
+        raise BadResponse("The UserInfo answer names no account, or another one.")
     return name_in(claims)

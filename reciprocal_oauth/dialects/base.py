@@ -86,7 +86,7 @@ class Dialect(ABC):
     def send(self, peer: Peer, code: Secret, access_token: Secret) -> SendAnswer:
         """As party A: hand ``code`` over.
 
-        :raises PeerUnreachable, AddressRefused, BadAnswer: there was no usable answer.
+        :raises PeerUnreachable, AddressRefused, BadResponse: there was no usable answer.
         """
 
     @abstractmethod
@@ -107,5 +107,5 @@ class Dialect(ABC):
     def revoke(self, peer: Peer, token: Secret) -> SendAnswer:
         """Tell the peer that we no longer use ``token``.
 
-        :raises PeerUnreachable, AddressRefused, BadAnswer: there was no usable answer.
+        :raises PeerUnreachable, AddressRefused, BadResponse: there was no usable answer.
         """

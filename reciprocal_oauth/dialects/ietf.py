@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from django.http import HttpRequest, HttpResponse
 
 from ..client import token_endpoint
-from ..client.http import Answer
+from ..client.http import PeerResponse
 from ..client.token_endpoint import TokenResponse
 from ..core import protocol
 from ..exceptions import HandoverRefused
@@ -84,7 +84,7 @@ class IETFDialect(Dialect):
         return meaning_of(answer)
 
 
-def meaning_of(answer: Answer) -> SendAnswer:
+def meaning_of(answer: PeerResponse) -> SendAnswer:
     """What an answer to a hand-over means.
 
     The draft knows 200 and 400 only, and no body of a 400; RFC 6749, section 5.2, gives 400 and 401

@@ -15,7 +15,7 @@ from ..core.database import atomic, saved_at_last
 from ..exceptions import (
     AddressRefused,
     AuthorizationFailed,
-    BadAnswer,
+    BadResponse,
     DecryptionError,
     PeerError,
     PeerRefused,
@@ -122,12 +122,12 @@ def _ask(
     except PeerRefused as error:
         reason = Problem.PEER_ERROR if error.may_pass else Problem.PEER_REFUSED
         raise AuthorizationFailed(reason, str(error)) from error
-    except BadAnswer as error:
+    except BadResponse as error:
         raise AuthorizationFailed(Problem.BAD_RESPONSE, str(error)) from error
 
 
 def _account(visit: AuthorizationRequest, answer: TokenResponse) -> Account | None:
-    """:raises AuthorizationFailed, BadAnswer: the peer tells, but it cannot be believed."""
+    """:raises AuthorizationFailed, BadResponse: the peer tells, but it cannot be believed."""
     if answer.id_token is None:
         return None
     if not visit.peer.issuer:

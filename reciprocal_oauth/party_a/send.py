@@ -15,7 +15,7 @@ from ..delivery.results import Accepted, Cancelled, Done, Failed, Result, Retry
 from ..dialects import dialect_of
 from ..dialects.base import Dialect, Meaning, SendAnswer
 from ..exceptions import (
-    BadAnswer,
+    BadResponse,
     DecryptionError,
     LeaseLost,
     NotLinked,
@@ -111,7 +111,7 @@ def _hand_over(item: OutboxItem) -> Result:
         if reason := pausing.reason_in(error):
             return Failed(str(error), reason, pauses=link.peer)
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
-    except BadAnswer as error:
+    except BadResponse as error:
         return Retry(str(error), Reason.BAD_RESPONSE)
     except PeerError as error:
         return Retry(str(error), Reason.UNREACHABLE)

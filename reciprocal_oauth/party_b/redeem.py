@@ -18,7 +18,7 @@ from ..core.database import atomic, saved_at_last, tried_again
 from ..delivery import pausing
 from ..delivery.results import Cancelled, Failed, Recorded, Result, Retry
 from ..dialects import dialect_of
-from ..exceptions import BadAnswer, DecryptionError, PeerError, PeerRefused
+from ..exceptions import BadResponse, DecryptionError, PeerError, PeerRefused
 from ..links import lifecycle, outgoing_access, superseded
 from ..models import InboxItem, Link, LinkEvent, Party, Peer, Step
 from ..models.binding import is_bound
@@ -56,7 +56,7 @@ def _redeem(item: InboxItem) -> Result:
     except PeerRefused as error:
         _failed(link, sent_at, str(error))
         return _again(item, _refused(error, peer))
-    except BadAnswer as error:
+    except BadResponse as error:
         # The peer may have spent the code, and thinks us linked: something on the way has cut its
         # answer off or put a page in its place. Asked again, it revokes what is lost and sends
         # another code.

@@ -8,7 +8,7 @@ from django.test import override_settings
 
 from reciprocal_oauth.client.discovery import Metadata, addresses_of, discover
 from reciprocal_oauth.core.protocol import GRANT_TYPE
-from reciprocal_oauth.exceptions import AddressRefused, BadAnswer, PeerUnreachable
+from reciprocal_oauth.exceptions import AddressRefused, BadResponse, PeerUnreachable
 from tests.fakes import FakePeer, Reply
 
 INSERTED = "/.well-known/oauth-authorization-server/o"
@@ -135,7 +135,7 @@ def test_a_fault_at_one_address_does_not_end_the_search(
     fake_peer: FakePeer, reply: Reply, why: str
 ) -> None:
     fake_peer.answers[INSERTED] = reply
-    with pytest.raises(BadAnswer, match=why):
+    with pytest.raises(BadResponse, match=why):
         discover(f"{fake_peer.url}/o")
 
     fake_peer.answers[APPENDED] = document(fake_peer)
@@ -145,7 +145,7 @@ def test_a_fault_at_one_address_does_not_end_the_search(
 def test_the_error_says_what_was_wrong_where(fake_peer: FakePeer) -> None:
     fake_peer.answers[APPENDED] = Reply(503)
 
-    with pytest.raises(BadAnswer) as raised:
+    with pytest.raises(BadResponse) as raised:
         discover(f"{fake_peer.url}/o")
 
     assert str(raised.value).splitlines() == [
@@ -163,7 +163,7 @@ def test_the_error_says_what_was_wrong_where(fake_peer: FakePeer) -> None:
 def test_the_metadata_of_another_issuer_is_not_used(fake_peer: FakePeer, other: str) -> None:
     fake_peer.answers[INSERTED] = document(fake_peer, issuer=other.format(url=fake_peer.url))
 
-    with pytest.raises(BadAnswer, match="another issuer"):
+    with pytest.raises(BadResponse, match="another issuer"):
         discover(f"{fake_peer.url}/o")
 
 
@@ -173,7 +173,7 @@ def test_the_metadata_of_another_issuer_is_not_used(fake_peer: FakePeer, other: 
 def test_an_endpoint_is_missing(fake_peer: FakePeer, name: str, value: object) -> None:
     fake_peer.answers[INSERTED] = document(fake_peer, **{name: value})
 
-    with pytest.raises(BadAnswer, match=f"names no {name}"):
+    with pytest.raises(BadResponse, match=f"names no {name}"):
         discover(f"{fake_peer.url}/o")
 
 
@@ -195,7 +195,7 @@ def test_an_endpoint_is_missing(fake_peer: FakePeer, name: str, value: object) -
 def test_an_endpoint_that_is_never_called(fake_peer: FakePeer, name: str, url: str) -> None:
     fake_peer.answers[INSERTED] = document(fake_peer, **{name: url})
 
-    with pytest.raises(BadAnswer, match=f"its {name} cannot be used"):
+    with pytest.raises(BadResponse, match=f"its {name} cannot be used"):
         discover(f"{fake_peer.url}/o")
 
 
@@ -248,7 +248,7 @@ def test_an_issuer_in_the_answer_cannot_spoil_a_terminal(fake_peer: FakePeer) ->
     body = json.dumps({"issuer": "https://x/\x1b[2J"}).encode()
     fake_peer.answers[INSERTED] = Reply(200, body)
 
-    with pytest.raises(BadAnswer) as raised:
+    with pytest.raises(BadResponse) as raised:
         discover(f"{fake_peer.url}/o")
 
     assert "\x1b" not in str(raised.value)

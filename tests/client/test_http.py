@@ -41,7 +41,7 @@ def connections_tried(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return tried
 
 
-def _call(url: str) -> http.Answer:
+def _call(url: str) -> http.PeerResponse:
     return http.call(
         "POST", f"{url}?q=qu3ry-canary", data=SENT, auth=HTTPBasicAuth("us", "b4sic-canary")
     )

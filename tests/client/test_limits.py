@@ -11,7 +11,7 @@ import pytest
 from pytest_django import Settings
 
 from reciprocal_oauth.client import http
-from reciprocal_oauth.exceptions import BadAnswer, PeerUnreachable
+from reciprocal_oauth.exceptions import BadResponse, PeerUnreachable
 
 from ..fakes import FakePeer, Reply
 from .servers import FUTURE, RawServer, answering, dripping, flooding, resetting
@@ -62,7 +62,7 @@ def test_a_big_body_is_cut_and_is_an_error_for_those_who_want_it(
     found = http.call("GET", server.url)
 
     assert found.status == 200
-    with pytest.raises(BadAnswer, match="more than 65536 bytes"):
+    with pytest.raises(BadResponse, match="more than 65536 bytes"):
         _ = found.body
 
 
@@ -79,7 +79,7 @@ def test_endless_chunks_are_cut(piece: bytes, serve: Serve) -> None:
     server = serve(flooding(CHUNKED, piece))
 
     # urllib3-future reads so slowly what comes in pieces that the deadline may come first.
-    cut = (BadAnswer, PeerUnreachable) if FUTURE else BadAnswer
+    cut = (BadResponse, PeerUnreachable) if FUTURE else BadResponse
     with pytest.raises(cut, match="more than 65536 bytes|in time"):
         _ = http.call("GET", server.url).body
 
@@ -144,7 +144,7 @@ def test_a_body_that_cannot_be_decoded_is_an_error_for_those_who_want_it(
     answer = http.call("GET", f"{fake_peer.url}/")
 
     assert answer.status == 200
-    with pytest.raises(BadAnswer, match="decoded"):
+    with pytest.raises(BadResponse, match="decoded"):
         _ = answer.body
 
 
@@ -159,7 +159,7 @@ def test_what_is_encoded_in_a_way_that_was_not_asked_for_is_not_decoded(
 
     assert fake_peer.requests[0].headers["Accept-Encoding"] == "gzip, deflate"
     assert (answer.status, answer.content) == (200, b"")
-    with pytest.raises(BadAnswer, match="decoded"):
+    with pytest.raises(BadResponse, match="decoded"):
         _ = answer.body
 
 

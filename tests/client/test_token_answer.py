@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from reciprocal_oauth.client import token_endpoint
 from reciprocal_oauth.client.token_endpoint import TokenResponse
-from reciprocal_oauth.exceptions import BadAnswer
+from reciprocal_oauth.exceptions import BadResponse
 from reciprocal_oauth.links import outgoing_access
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.secret import Secret
@@ -124,13 +124,13 @@ BAD = {
 def test_a_response_that_cannot_be_used_is_a_bad_answer(
     fault: str, ask: Ask, settings: Settings
 ) -> None:
-    with pytest.raises(BadAnswer):
+    with pytest.raises(BadResponse):
         ask(BAD[fault])
 
     # Where more is read, the parser itself must hold.
     settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_MAX_RESPONSE_BYTES": 10**6}
     if fault != "too long a body":
-        with pytest.raises(BadAnswer):
+        with pytest.raises(BadResponse):
             ask(BAD[fault])
 
 
@@ -151,7 +151,7 @@ def test_a_refresh_token_of_eight_kibibytes_is_taken(ask: Ask) -> None:
 
 @pytest.mark.threat("T6", "T64")
 def test_a_refresh_token_that_is_too_long_is_not_dropped_unseen(ask: Ask) -> None:
-    with pytest.raises(BadAnswer, match="refresh_token of more than 8192 characters"):
+    with pytest.raises(BadResponse, match="refresh_token of more than 8192 characters"):
         ask(token_response(refresh_token="x" * 8193))
 
 
@@ -299,7 +299,7 @@ def test_no_json_makes_reading_it_fail_in_another_way(ask: Ask, changes: dict[st
     body = json.dumps({"access_token": "at", "token_type": "Bearer", **changes}).encode()
     try:
         answer = ask(Reply(200, body))
-    except BadAnswer:
+    except BadResponse:
         return
     answer.access_token.reveal().encode("ascii")
     assert answer.expires_at is None or answer.expires_at.year > 2000
@@ -313,5 +313,5 @@ def test_an_id_token_that_cannot_be_read_is_not_taken_for_none(
     """It would have to be checked, and says whose account it is."""
     fake_peer.answers["/token/"] = token_response(id_token=id_token)
 
-    with pytest.raises(BadAnswer, match="id_token"):
+    with pytest.raises(BadResponse, match="id_token"):
         token_endpoint.request_token(peer, {"grant_type": "authorization_code", "code": "x"})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reciprocal_oauth.dialects import Dialect, dialect_of
 from reciprocal_oauth.dialects.base import Meaning
-from reciprocal_oauth.exceptions import BadAnswer, HandoverRefused, PeerRefused, PeerUnreachable
+from reciprocal_oauth.exceptions import BadResponse, HandoverRefused, PeerRefused, PeerUnreachable
 from reciprocal_oauth.models import Peer
 from reciprocal_oauth.secret import Secret
 
@@ -157,7 +157,7 @@ class DialectContract:
     ) -> None:
         fake_peer.answers[self.token_path] = Reply(200, b"<html>canary-code")
 
-        with pytest.raises(BadAnswer) as bad:
+        with pytest.raises(BadResponse) as bad:
             dialect.redeem(peer, CODE)
         assert "canary" not in str(bad.value)
 

@@ -23,7 +23,7 @@ from pytest_django import Settings
 
 from reciprocal_oauth import signals
 from reciprocal_oauth.exceptions import (
-    BadAnswer,
+    BadResponse,
     NotLinked,
     PeerError,
     PeerRefused,
@@ -136,7 +136,7 @@ def test_an_answer_that_cannot_be_used_leaves_what_we_have(
         token_response(access_token="new-token"),
     ]
 
-    with pytest.raises(BadAnswer):
+    with pytest.raises(BadResponse):
         fresh_access_token(expired)
 
     kept = _again(expired)
