@@ -48,7 +48,7 @@ from oauthlib.oauth2 import WebApplicationClient
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.models.links import key_of_family
-from reciprocal_oauth.provider import client_authentication
+from reciprocal_oauth.provider import verified_secrets
 from reciprocal_oauth.secret import Secret
 from tests.conftest import PEER_SECRET, basic, post_form
 
@@ -226,7 +226,7 @@ def run(seconds: float) -> None:
     for hashed in (True, False):
         peer = make_peer(hashed)
         plain = make_application("plain", hashed)
-        client_authentication.forget_verified()
+        verified_secrets.forget()
         ours = Measured(hand_overs("peer", make_links(peer, users)))
         theirs = Measured(exchanges(plain, users))
         for _turn in range(max(round(seconds / TURN_SECONDS), 2)):

@@ -29,7 +29,7 @@ from reciprocal_oauth.models import AuthorizationRequest, InboxItem, Link, Outbo
 from reciprocal_oauth.models.binding import binding_of
 from reciprocal_oauth.models.links import KEY_UNKNOWN
 from reciprocal_oauth.party_b.link_opening import open_link
-from reciprocal_oauth.provider import client_authentication
+from reciprocal_oauth.provider import verified_secrets
 from reciprocal_oauth.secret import Secret
 
 from . import rules as rules_of_site
@@ -76,7 +76,7 @@ def no_dispatcher_is_left() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _clean_caches() -> None:
     cache.clear()
-    client_authentication.forget_verified()
+    verified_secrets.forget()
 
 
 @pytest.fixture

@@ -1,14 +1,15 @@
-"""What this app adds to the authorization server that DOT runs.
+"""What this app adds to the authorization server of django-oauth-toolkit (DOT).
 
-- ``validator``: a mixin over the site's own validator class: a short list of hooks, each calling
-  the party that it concerns
-- ``server``: the site's own server class with the reciprocal grant registered
-- ``composition``: puts both on whatever classes ``OAUTH2_PROVIDER`` names
-- ``bodies``: no file is taken where forms are
-- ``client_secrets``: what checking a client's secret may cost
-- ``peer_tokens``: the rules for tokens that are issued to a peer
-- ``hooks``: whether DOT still calls what stands in its place
-- ``routes``: DOT's routes, with our views in place
+- ``validator``: a mixin for the site's validator class. Each method adds a rule to one of DOT's.
+- ``token_rules``: the rules for tokens that are issued to a peer.
+- ``server``: a mixin that registers the reciprocal grant at the site's oauthlib server class.
+- ``composition``: adds both mixins to the classes that ``OAUTH2_PROVIDER`` names.
+- ``hooks``: checks that the installed DOT and oauthlib still call the methods that we override.
+- ``bodies``: refuses uploaded files and long multipart bodies before Django stores them.
+- ``failure_limit``: limits wrong client secrets.
+- ``verified_secrets``: remembers right client secrets, because hashing them is slow.
+- ``issuer``: adds the issuer to authorization responses.
 - ``token_view``, ``authorization_view``, ``introspection_view``, ``metadata_view``,
-  ``application_view``, ``registration_view``: DOT's views with our part
+  ``application_view``, ``registration_view``: views derived from those of DOT.
+- ``routes``: DOT's URL patterns with our views in place of DOT's.
 """

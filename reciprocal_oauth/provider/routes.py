@@ -11,7 +11,7 @@ from ..redaction.error_reports import holding_secrets
 from .application_view import ApplicationDelete, ApplicationUpdate
 from .authorization_view import AuthorizationView
 from .bodies import without_files
-from .client_authentication import guarded
+from .failure_limit import limits_failures
 from .introspection_view import IntrospectTokenView
 from .metadata_view import ConnectDiscoveryInfoView, OAuthServerMetadataView
 from .registration_view import RegistrationManagementView
@@ -86,7 +86,7 @@ def _view_of(pattern: URLPattern) -> View:
     # authenticate at more of them with each release.
     ours = OURS.get(getattr(pattern.callback, "view_class", type(None)))
     view = _like(ours, pattern.callback) if ours else holding_secrets(pattern.callback)
-    view = guarded(without_files(view) if pattern.name in _POSTED_TO else view)
+    view = limits_failures(without_files(view) if pattern.name in _POSTED_TO else view)
     return protected(view) if pattern.name in _PAGES else view
 
 

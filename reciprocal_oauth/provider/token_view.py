@@ -19,7 +19,7 @@ from ..dialects.ietf import HEADERS, IETFDialect
 from ..exceptions import HandoverRefused
 from ..party_b.grant_type import PARSED
 from ..redaction.error_reports import holding_secrets
-from . import bodies, client_authentication, hooks
+from . import bodies, failure_limit, hooks
 from .composition import composed_server
 
 logger = logging.getLogger("reciprocal_oauth.provider")
@@ -58,7 +58,7 @@ class TokenView(DOTTokenView):
         try:
             bodies.check_type(request)
             _check_readable(request)
-            with client_authentication.limited(request):
+            with failure_limit.counting_failures(request):
                 if self.dialect.recognise(request):
                     return self._take_handover(request)
                 return super().post(request, *args, **kwargs)

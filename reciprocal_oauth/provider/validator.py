@@ -22,7 +22,7 @@ from ..links import incoming_access
 from ..party_a import redemption
 from ..party_a.redemption import Redemption
 from ..party_b import scope_request
-from . import client_authentication, token_rules
+from . import token_rules, verified_secrets
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
@@ -71,7 +71,7 @@ class ReciprocalValidatorMixin(_Validator):
         return super()._authenticate_request_body(request)
 
     def _check_secret(self, provided_secret: str, stored_secret: str) -> bool:
-        return client_authentication.check(provided_secret, stored_secret, super()._check_secret)
+        return verified_secrets.matches(provided_secret, stored_secret, super()._check_secret)
 
     # Party A: a reciprocal code is redeemed
 

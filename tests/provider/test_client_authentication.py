@@ -12,7 +12,7 @@ from oauth2_provider.models import get_application_model
 
 from reciprocal_oauth import oauth2_urls
 from reciprocal_oauth.models import Peer
-from reciprocal_oauth.provider import client_authentication
+from reciprocal_oauth.provider import verified_secrets
 
 from ..conftest import PEER_SECRET, basic, post_form
 
@@ -288,7 +288,7 @@ def test_the_memory_can_be_switched_off_while_it_holds_something(
 def test_what_is_remembered_is_not_the_secret(hand_over: HandOver, token_of_a: Any) -> None:
     hand_over(access_token=token_of_a.raw)
 
-    known = client_authentication._verified._known
+    known = verified_secrets._verified._known
 
     assert len(known) == 1
     assert all(PEER_SECRET.encode() not in digest and len(digest) == 32 for digest in known)

@@ -1,0 +1,106 @@
+"""The limit on wrong client secrets, per client and address.
+
+Where clients authenticate with a password, "the authorization server MUST protect any endpoint
+utilizing it against brute force attacks" (RFC 6749, section 2.3.1).
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.crypto import salted_hmac
+from rest_framework.settings import api_settings
+
+from ..conf import settings
+from ..core import protocol
+from ..core.throttle import Throttle
+from ..dialects.form import refusal_response
+from ..dialects.ietf import HEADERS
+from ..exceptions import HandoverRefused
+
+logger = logging.getLogger("reciprocal_oauth.provider")
+
+_MINUTE = 60
+
+View = Callable[..., HttpResponseBase]
+
+#: The address of the current request, while :func:`counting_failures` is active.
+_address: ContextVar[str | None] = ContextVar("reciprocal_oauth_address", default=None)
+
+
+class TooManyFailures(HandoverRefused):
+    """Too many wrong secrets for a client from one address: 429, and no secret was hashed."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            protocol.TEMPORARILY_UNAVAILABLE,
+            f"too many wrong secrets for one client from {address}",
+            status=429,
+            retry_after=_MINUTE,
+        )
+
+
+@contextmanager
+def counting_failures(request: HttpRequest) -> Iterator[None]:
+    """Count wrong secrets in this block against the address of ``request``."""
+    reset = _address.set(_address_of(request))
+    try:
+        yield
+    finally:
+        _address.reset(reset)
+
+
+def limits_failures(view: View) -> View:
+    """Decorate a view that authenticates clients: count failures, respond with 429 above the limit.
+
+    429 is RFC 6585, section 4.
+    """
+
+    @wraps(view)
+    def limiting(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            with counting_failures(request):
+                return view(request, *args, **kwargs)
+        except TooManyFailures as refused:
+            logger.warning("A request was refused: %s", refused)
+            return refusal_response(refused, HEADERS)
+
+    return limiting
+
+
+def count_failure(stored: str) -> Callable[[], None]:
+    """Count one wrong secret for the client whose stored secret is ``stored``.
+
+    :returns: a function that uncounts it, for a secret that turns out to be right.
+    :raises TooManyFailures: the limit is reached, within :func:`counting_failures` only.
+    """
+    address = _address.get()
+    limit = settings.CLIENT_AUTH_FAILURES_PER_MINUTE
+    if address is None or not limit:
+        return lambda: None
+    throttle = Throttle("client-auth", limit, _MINUTE)
+    # The stored secret identifies the client. It may be plain text (HS256 needs that), so the
+    # cache gets a keyed hash of it.
+    key = salted_hmac(__name__, f"{address}\0{stored}", algorithm="sha256").hexdigest()
+    if not throttle.take(key):
+        raise TooManyFailures(address)
+    return lambda: throttle.give_back(key)
+
+
+def _address_of(request: HttpRequest) -> str:
+    """The client's address.
+
+    ``NUM_PROXIES`` of Django REST framework says how many proxies are trusted. Unless it is set,
+    ``X-Forwarded-For`` is ignored, because any client can send that header.
+    """
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    proxies = api_settings.NUM_PROXIES
+    if proxies and forwarded:
+        addresses = forwarded.split(",")
+        return str(addresses[-min(proxies, len(addresses))]).strip()
+    return str(request.META.get("REMOTE_ADDR", ""))
