@@ -54,10 +54,10 @@ def connect() -> None:
             delivery_receivers.start_delivery, dispatch_uid="reciprocal_oauth.start_delivery"
         )
     signals.direction_broken.connect(
-        link_receivers.direction_is_broken, dispatch_uid="reciprocal_oauth.direction_is_broken"
+        link_receivers.on_direction_broken, dispatch_uid="reciprocal_oauth.on_direction_broken"
     )
     signals.linked_both_ways.connect(
-        link_receivers.link_works, dispatch_uid="reciprocal_oauth.link_works"
+        link_receivers.on_linked_both_ways, dispatch_uid="reciprocal_oauth.on_linked_both_ways"
     )
     post_save.connect(
         reconfiguration.peer_saved, sender=Peer, dispatch_uid="reciprocal_oauth.peer_saved"
@@ -67,14 +67,14 @@ def connect() -> None:
     )
     for model in (get_access_token_model(), get_refresh_token_model()):
         pre_delete.connect(
-            link_receivers.token_deleted,
+            link_receivers.on_token_deleted,
             sender=model,
             dispatch_uid=f"reciprocal_oauth.{model.__name__}_deleted",
         )
     post_save.connect(
-        link_receivers.refresh_token_saved,
+        link_receivers.on_refresh_token_saved,
         sender=get_refresh_token_model(),
-        dispatch_uid="reciprocal_oauth.refresh_token_saved",
+        dispatch_uid="reciprocal_oauth.on_refresh_token_saved",
     )
     request_started.connect(
         delivery_receivers.request_starts, dispatch_uid="reciprocal_oauth.request_starts"

@@ -250,7 +250,7 @@ def test_what_is_read_past_requests_is_counted_as_well(
 
 def test_a_session_notices_that_its_link_was_ended(api: str, link_as_a: Link) -> None:
     session = reciprocal_oauth.get_session(link_as_a)
-    lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_outgoing=False)
+    lifecycle.end_link(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_outgoing=False)
 
     with pytest.raises(NotLinked):
         session.get(api)

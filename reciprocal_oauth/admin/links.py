@@ -137,7 +137,7 @@ class LinkAdmin(AskingMixin, LookAtOnlyAdmin):
     def _end(self, request: HttpRequest, links: list[Link]) -> None:
         count = 0
         for link in links:
-            if lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_outgoing=True):
+            if lifecycle.end_link(link, Link.Reason.REVOKED_HERE, revoke_outgoing=True):
                 self.log_change(request, link, gettext("Disconnected."))
                 count += 1
         message = ngettext("%d link was ended.", "%d links were ended.", count)

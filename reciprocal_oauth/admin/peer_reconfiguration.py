@@ -40,7 +40,7 @@ class MovingForm(forms.ModelForm):
         if stored is not None:
             self.moves = moves_between(stored, peer)
         if peer.application_id not in (None, stored and stored.application_id):
-            self.people = incoming_access.count_people(peer.application)
+            self.people = incoming_access.count_users(peer.application)
         if (self.moves or self.people) and self.data.get(SURE) != self.mark:
             self.asks = True
             self.left_behind = reconfiguration.count_left_behind(peer) if self.moves else 0

@@ -239,7 +239,7 @@ class PeerAdmin(
 
     def _corrected(self, request: HttpRequest, peer: Peer) -> None:
         if peer.paused_at is None:
-            outgoing_access.ask_again(peer)
+            outgoing_access.allow_refresh(peer)
         else:
             self._resume(request, peer)
 

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from ..conf import settings
 from ..core import scopes
 from ..links import incoming_access, lifecycle
-from ..links.grant_policy import NotAllowedHere
+from ..links.grant_policy import ForbiddenBySite
 from ..models import Link, Peer
 from ..models.inbox import with_newest_code
 from ..party_a import authorization, consent, resending, return_urls, scope_changes, snapshot
@@ -191,7 +191,7 @@ class LinkView(OwnLinksView):
         return self.shown(self.get_object())
 
     def delete(self, request: Request, pk: Any) -> Response:
-        lifecycle.end(self.get_object(), Link.Reason.REVOKED_HERE, revoke_outgoing=True)
+        lifecycle.end_link(self.get_object(), Link.Reason.REVOKED_HERE, revoke_outgoing=True)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -209,7 +209,7 @@ class ConsentView(OwnLinksView):
         self.forbid_to_itself(link, chosen)
         try:
             consent.allow(link, chosen, answers=answers, request=request._request)
-        except NotAllowedHere as refused:
+        except ForbiddenBySite as refused:
             raise _not_allowed_here() from refused
         except consent.NothingToAllow as changed:
             raise _changed_meanwhile() from changed
@@ -230,7 +230,7 @@ class ScopesView(OwnLinksView):
         if set(chosen) != scope_changes.chosen_now(link):
             try:
                 scope_changes.change(link, chosen, answers=answers, request=request._request)
-            except NotAllowedHere as refused:
+            except ForbiddenBySite as refused:
                 raise _not_allowed_here() from refused
             except scope_changes.CannotChange as changed:
                 raise _changed_meanwhile() from changed

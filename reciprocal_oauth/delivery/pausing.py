@@ -81,7 +81,7 @@ def resume(peer: Peer) -> bool:
 
     :returns: whether it was paused.
     """
-    outgoing_access.ask_again(peer)
+    outgoing_access.allow_refresh(peer)
     values = {"paused_at": None, "paused_reason": ""}
     resumed = Peer.objects.filter(pk=peer.pk, paused_at__isnull=False).update(**values)
     peer.paused_at, peer.paused_reason = None, ""

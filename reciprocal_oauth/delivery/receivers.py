@@ -28,5 +28,5 @@ def link_deleted(sender: type, instance: Link, origin: Any = None, **arguments: 
     """A link goes: by hand, with its user, or with its peer, which then cannot be told."""
     with_its_peer = getattr(origin, "model", type(origin)) is Peer
     # This one may stop the deletion: the peer would keep tokens that nothing limits any more.
-    if lifecycle.before_deletion(instance, revoke_outgoing=not with_its_peer):
+    if lifecycle.revoke_before_deletion(instance, revoke_outgoing=not with_its_peer):
         on_commit(dispatchers.wake)

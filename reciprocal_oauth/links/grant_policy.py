@@ -17,7 +17,7 @@ from ..core.scopes import split
 from ..models import AuthorizationRequest, Link
 
 
-class NotAllowedHere(Exception):
+class ForbiddenBySite(Exception):
     """The site does not allow that the peer is given access for this user."""
 
 

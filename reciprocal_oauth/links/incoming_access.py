@@ -36,19 +36,19 @@ def peer_of(application: Any) -> Peer | None:
     return getattr(application, "reciprocal_peer", None)
 
 
-def named(application: Any) -> str:
+def describe_client(application: Any) -> str:
     """A client that has authenticated, for our log: whom an administrator has to ask."""
     peer = peer_of(application)
     return f"peer {peer.slug if peer else '(none)'}, client {application.client_id}"
 
 
-def is_for_registration(access_token: Any) -> bool:
+def is_registration_token(access_token: Any) -> bool:
     """Whether a DOT access token is a registration access token (RFC 7592, section 3): a credential
     of the client for its own registration, though DOT notes on it who registered the client."""
     return bool(access_token.scope == oauth2_settings.DCR_REGISTRATION_SCOPE)
 
 
-def families_of(access_token: Any) -> QuerySet[Any, uuid.UUID | None]:
+def token_families(access_token: Any) -> QuerySet[Any, uuid.UUID | None]:
     """The family of a DOT access token, as a subquery; nothing for tokens of the implicit grant.
 
     The refresh token bound to it names the family; after a rotation without one, the refresh token
@@ -62,52 +62,52 @@ def families_of(access_token: Any) -> QuerySet[Any, uuid.UUID | None]:
     return found.values_list("token_family", flat=True)
 
 
-def link_of(access_token: Any, links: Sequence[Link]) -> Link | None:
+def find_link(access_token: Any, links: Sequence[Link]) -> Link | None:
     """The link that a DOT access token belongs to, of ``links``, the active ones of its user and
     its peer, the newest first. One whose family no link names stands behind the newest that allows
     anything."""
-    families = set(families_of(access_token)) if links else set()
+    families = set(token_families(access_token)) if links else set()
     for link in links:
         if link.incoming_family in families:
             return link
     return next((link for link in links if link.incoming_scope), None)
 
 
-class _Revoking(threading.local):
+class _OwnRevocation(threading.local):
     """Whether this thread is in one of the functions below that revoke."""
 
     depth = 0
 
 
-_revoking = _Revoking()
+_own_revocation = _OwnRevocation()
 
 
-def is_revoking() -> bool:
+def is_own_revocation() -> bool:
     """Whether it is this app that revokes tokens at the moment: what that means for the link, the
     caller decides."""
-    return _revoking.depth > 0
+    return _own_revocation.depth > 0
 
 
-def _of_this_app(function: Callable[..., None]) -> Callable[..., None]:
+def _own_revocation_in(function: Callable[..., None]) -> Callable[..., None]:
     @wraps(function)
     def revoke_ourselves(*args: Any) -> None:
-        _revoking.depth += 1
+        _own_revocation.depth += 1
         try:
             function(*args)
         finally:
-            _revoking.depth -= 1
+            _own_revocation.depth -= 1
 
     return revoke_ourselves
 
 
-def narrow(link: Link) -> None:
+def narrow_tokens(link: Link) -> None:
     """Cut the live access tokens of ``link`` to what it allows now; nothing left: revoke.
 
     Bites on the next call with such a token. Call it in the transaction that narrows the link.
     """
     limit = link.incoming_limit
     if not limit:
-        revoke(link)
+        revoke_incoming(link)
         return
     for token in _access_tokens(link).only("pk", "scope"):
         kept = scopes.cut(token.scope, limit)
@@ -115,17 +115,17 @@ def narrow(link: Link) -> None:
             rows_of(get_access_token_model()).filter(pk=token.pk).update(scope=kept)
 
 
-@_of_this_app
-def revoke(link: Link) -> None:
+@_own_revocation_in
+def revoke_incoming(link: Link) -> None:
     """Make every token and unredeemed code that the peer holds for ``link`` worthless, at once."""
     revoke_codes(link)
     for family in _families(link):
         get_refresh_token_model().revoke_family(family)
     _access_tokens(link).delete()
-    forget_logins(link)
+    delete_unredeemed_logins(link)
 
 
-def forget_logins(link: Link) -> None:
+def delete_unredeemed_logins(link: Link) -> None:
     """End what the person has allowed the peer elsewhere and the peer has not fetched yet: ordinary
     codes and devices. Fetched later, it would open a link, or widen one, although the person has
     decided otherwise since."""
@@ -139,7 +139,7 @@ def forget_logins(link: Link) -> None:
     ).delete()
 
 
-@_of_this_app
+@_own_revocation_in
 def revoke_family(link: Link, family: uuid.UUID | None) -> None:
     """Revoke the tokens of ``family``; without one (no refresh token was issued), all access tokens
     that no other link names."""
@@ -149,8 +149,8 @@ def revoke_family(link: Link, family: uuid.UUID | None) -> None:
         get_refresh_token_model().revoke_family(family)
 
 
-@_of_this_app
-def revoke_all(application: Any) -> None:
+@_own_revocation_in
+def revoke_all_of_client(application: Any) -> None:
     """Revoke every token and unredeemed code of a client."""
     ReciprocalCode.objects.filter(
         application_pk=str(application.pk), state=ReciprocalCode.State.LIVE
@@ -162,7 +162,7 @@ def revoke_all(application: Any) -> None:
     )
 
 
-@_of_this_app
+@_own_revocation_in
 def revoke_access_tokens(keys: Iterable[Any]) -> None:
     """Revoke the access tokens with these keys, where they are still there."""
     rows_of(get_access_token_model()).filter(pk__in=keys).delete()
@@ -182,7 +182,7 @@ def revoke_codes(link: Link) -> None:
     ).delete()
 
 
-def count_people(application: Any) -> int:
+def count_users(application: Any) -> int:
     """How many people a client holds tokens of that work, or that it can renew."""
     live = rows_of(get_access_token_model()).filter(expires__gt=timezone.now())
     own = [
@@ -201,11 +201,11 @@ def has_live_tokens(link: Link) -> bool:
     return alone.filter(expires__gt=timezone.now()).exists()
 
 
-def is_let_in(link: Link) -> bool:
+def has_any_tokens(link: Link) -> bool:
     """Whether the peer holds any tokens that ``link`` stands behind: its own, or of a family that
-    no link of the user names (:func:`link_of`)."""
+    no link of the user names (:func:`find_link`)."""
     strays = _renewable().filter(user_id=link.user_id, application_id=link.peer.application_id)
-    foreign = _others(link).values("incoming_family")
+    foreign = _other_links(link).values("incoming_family")
     return has_live_tokens(link) or strays.exclude(token_family__in=foreign).exists()
 
 
@@ -262,15 +262,15 @@ def _carried_scope(family: Any) -> QuerySet[Any, str]:
     return newest.values_list("access_token__scope", flat=True)
 
 
-def has_run_out(link: Link) -> bool:
+def has_expired(link: Link) -> bool:
     """Whether the refresh token of ``link`` was never revoked, only not used for too long."""
     unrevoked = rows_of(get_refresh_token_model()).filter(
         token_family=link.incoming_family, revoked__isnull=True
     )
-    return bool(run_out(unrevoked.values("access_token_id")))
+    return bool(expired_beyond_renewal(unrevoked.values("access_token_id")))
 
 
-def run_out(access_tokens: Any) -> set[Any]:
+def expired_beyond_renewal(access_tokens: Any) -> set[Any]:
     """Keys of those of ``access_tokens``, keys as well, that have been over for too long to be
     renewed."""
     life = refresh_token_expire_timedelta()
@@ -297,7 +297,7 @@ def _renewable() -> QuerySet[Any]:
 def _access_tokens(link: Link) -> QuerySet[Any]:
     """Access tokens of the user and the peer that belong to no other link of theirs."""
     foreign = rows_of(get_refresh_token_model()).filter(
-        token_family__in=_others(link).values("incoming_family"), access_token__isnull=False
+        token_family__in=_other_links(link).values("incoming_family"), access_token__isnull=False
     )
     own = (
         rows_of(get_access_token_model())
@@ -309,7 +309,7 @@ def _access_tokens(link: Link) -> QuerySet[Any]:
 
 def _families(link: Link) -> set[uuid.UUID]:
     """Families of the user's tokens at the peer, without those of other links."""
-    foreign = _others(link).values("incoming_family")
+    foreign = _other_links(link).values("incoming_family")
     found = rows_of(get_refresh_token_model()).filter(
         user_id=link.user_id,
         application_id=link.peer.application_id,
@@ -319,7 +319,7 @@ def _families(link: Link) -> set[uuid.UUID]:
     return set(found.exclude(token_family__in=foreign).values_list("token_family", flat=True))
 
 
-def _others(link: Link) -> QuerySet[Link]:
+def _other_links(link: Link) -> QuerySet[Link]:
     return Link.objects.filter(
         user_id=link.user_id,
         peer_id=link.peer_id,

@@ -23,7 +23,7 @@ Reason = Link.Reason
 OUTGOING, INCOMING = "outgoing", "incoming"
 
 
-def lock(pk: Any) -> Link:
+def lock_link(pk: Any) -> Link:
     """The link's row, locked until the transaction ends.
 
     Without a join: the peer's row must stay free, and MariaDB knows no ``FOR UPDATE OF``.
@@ -38,7 +38,7 @@ def break_outgoing(link: Link, reason: str, detail: str = "", *, still: Q) -> bo
         connected anew while the peer was asked, and newer ones are not to blame.
     :returns: whether it was so, and the access had worked until now.
     """
-    return _break(
+    return _break_direction(
         link,
         OUTGOING,
         reason,
@@ -52,7 +52,7 @@ def break_outgoing(link: Link, reason: str, detail: str = "", *, still: Q) -> bo
     )
 
 
-def leave_behind(link: Link) -> bool:
+def break_reconfigured(link: Link) -> bool:
     """The peer is no longer where our access of ``link`` was given, or we are another client there:
     the tokens must not go there. They are revoked where they were given, if the peer still revokes
     there, and the person has to connect again.
@@ -71,7 +71,7 @@ def leave_behind(link: Link) -> bool:
 
 def break_incoming(link: Link, reason: str, detail: str = "") -> None:
     """What the user allowed could not be carried to the peer."""
-    _break(
+    _break_direction(
         link,
         INCOMING,
         reason,
@@ -82,18 +82,18 @@ def break_incoming(link: Link, reason: str, detail: str = "") -> None:
     )
 
 
-def stop_handover(link: Link, reason: str) -> None:
+def fail_handover(link: Link, reason: str) -> None:
     """The code on its way is no longer to be redeemed. ``link`` is locked."""
     incoming_access.revoke_codes(link)
     break_incoming(link, reason)
 
 
-def lose_incoming(link: Link, reason: str) -> None:
+def break_lost_incoming(link: Link, reason: str) -> None:
     """The peer has lost the tokens that it held here. A code on its way would give it new ones, and
     is not to be redeemed any more. ``link`` is locked."""
     incoming_access.revoke_codes(link)
     cancel_handover(link)
-    _break(
+    _break_direction(
         link,
         INCOMING,
         reason,
@@ -106,7 +106,7 @@ def lose_incoming(link: Link, reason: str) -> None:
 
 
 @tried_again
-def _break(
+def _break_direction(
     link: Link,
     direction: str,
     reason: str,
@@ -132,7 +132,7 @@ def _break(
     return True
 
 
-def note_two_way(link: Link) -> None:
+def announce_two_way(link: Link) -> None:
     """Announce that both directions work, once per time that they begin to. Call it in the
     transaction that completed the second direction, with the link up to date."""
     if not link.is_two_way:
@@ -146,14 +146,14 @@ def note_two_way(link: Link) -> None:
 
 
 @tried_again
-def end(link: Link, reason: str, *, revoke_outgoing: bool) -> bool:
+def end_link(link: Link, reason: str, *, revoke_outgoing: bool) -> bool:
     """End ``link``: the peer's tokens here die at once, ours are forgotten, deliveries stop.
 
     :param revoke_outgoing: also revoke our token at the peer (RFC 7009), through the outbox.
     :returns: whether it was active before.
     """
     with atomic():
-        locked = lock(link.pk)
+        locked = lock_link(link.pk)
         if not locked.is_active:
             return False
         if revoke_outgoing:
@@ -166,7 +166,7 @@ def end(link: Link, reason: str, *, revoke_outgoing: bool) -> bool:
         locked.access_token = locked.refresh_token = Secret("")
         locked.access_token_expires_at = None
         locked.incoming_scope = locked.offered_scope = ""
-        incoming_access.revoke(locked)
+        incoming_access.revoke_incoming(locked)
         locked.incoming_family = None
         locked.linked_at = None
         locked.save()
@@ -177,7 +177,7 @@ def end(link: Link, reason: str, *, revoke_outgoing: bool) -> bool:
     return True
 
 
-def before_deletion(link: Link, *, revoke_outgoing: bool) -> bool:
+def revoke_before_deletion(link: Link, *, revoke_outgoing: bool) -> bool:
     """A link's row is about to go: the peer's tokens here die, since nothing would limit them any
     more, ours there are revoked, and none is kept for later.
 
@@ -188,7 +188,7 @@ def before_deletion(link: Link, *, revoke_outgoing: bool) -> bool:
     # The link before its tokens, as everywhere.
     if not Link.objects.select_for_update().filter(pk=link.pk, status=Link.Status.ACTIVE).exists():
         return False
-    incoming_access.revoke(link)
+    incoming_access.revoke_incoming(link)
     # Without the link: Django has already collected what goes with it.
     return revoke_outgoing and queue_revocation(link, keep_link=False)
 
@@ -243,16 +243,16 @@ __all__ = [
     "INCOMING",
     "OUTGOING",
     "Reason",
-    "before_deletion",
+    "revoke_before_deletion",
     "break_incoming",
     "break_outgoing",
     "cancel_deliveries",
     "cancel_handover",
-    "end",
-    "leave_behind",
-    "lock",
-    "lose_incoming",
-    "note_two_way",
+    "end_link",
+    "break_reconfigured",
+    "lock_link",
+    "break_lost_incoming",
+    "announce_two_way",
     "queue_revocation",
-    "stop_handover",
+    "fail_handover",
 ]

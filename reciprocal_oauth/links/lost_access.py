@@ -30,7 +30,7 @@ logger = logging.getLogger("reciprocal_oauth")
 BATCH_ROWS = 400
 
 
-class _Gone:
+class _LostTokens:
     """What tokens went in a transaction."""
 
     def __init__(self) -> None:
@@ -53,36 +53,36 @@ class _Gone:
     def run_out(self) -> set[Any]:
         """Families of the refresh tokens that were deleted because they had not been used for too
         long: ``cleartokens`` leaves their access tokens standing for a moment."""
-        found = incoming_access.run_out(set().union(*self.left_over.values()))
+        found = incoming_access.expired_beyond_renewal(set().union(*self.left_over.values()))
         return {family for family, left in self.left_over.items() if left & found}
 
 
-class _Waiting(threading.local):
+class _LostInTransaction(threading.local):
     """What this thread's transaction has let go so far."""
 
     def __init__(self) -> None:
-        self.gone = _Gone()
+        self.gone = _LostTokens()
 
-    def take(self) -> _Gone:
-        gone, self.gone = self.gone, _Gone()
+    def take(self) -> _LostTokens:
+        gone, self.gone = self.gone, _LostTokens()
         return gone
 
 
-_waiting = _Waiting()
+_lost_in_transaction = _LostInTransaction()
 
 
-def token_goes(token: Any) -> None:
+def note_lost_token(token: Any) -> None:
     """A token of DOT's is being deleted or revoked: look at its owner's links after the commit."""
-    if token.user_id is None or incoming_access.is_revoking():
+    if token.user_id is None or incoming_access.is_own_revocation():
         return
-    _waiting.gone.add(token)
+    _lost_in_transaction.gone.add(token)
     # Once for each token, of which the first looks for all: one that a savepoint took back with it
     # would not come.
-    on_commit(_look)
+    on_commit(_record_after_commit)
 
 
-def _look() -> None:
-    gone = _waiting.take()
+def _record_after_commit() -> None:
+    gone = _lost_in_transaction.take()
     if not gone.owners:
         return
     try:
@@ -92,28 +92,28 @@ def _look() -> None:
             links = Link.objects.filter(
                 user_id__in=set(users), peer__application_id__in=set(applications)
             )
-            look_at(links, gone)
+            record_lost_access(links, gone)
     except Exception:
         # The database fails, or a setting of DOT's is malformed. Whoever revoked has done so; the
         # next reciprocal_prune looks again.
         log_exception(logger, "It could not be seen which links the revoked tokens belonged to")
 
 
-def look_at(links: QuerySet[Link], gone: _Gone | None = None) -> int:
+def record_lost_access(links: QuerySet[Link], gone: _LostTokens | None = None) -> int:
     """Break the incoming direction of those of ``links`` whose peer can do nothing here any more,
     and stop what was on its way to it.
 
     :returns: how many there were.
     """
-    gone = gone or _Gone()
+    gone = gone or _LostTokens()
     noticed, run_out = 0, None
-    for pk in _suspects(unnoticed(links, by_access_token=bool(gone.cut_off))):
+    for pk in _keys_in_batches(with_unrecorded_loss(links, by_access_token=bool(gone.cut_off))):
         run_out = gone.run_out() if run_out is None else run_out
-        noticed += _notice(pk, gone, run_out)
+        noticed += _record_if_still_lost(pk, gone, run_out)
     return noticed
 
 
-def unnoticed(links: QuerySet[Link], *, by_access_token: bool = False) -> QuerySet[Link]:
+def with_unrecorded_loss(links: QuerySet[Link], *, by_access_token: bool = False) -> QuerySet[Link]:
     """Those of ``links`` whose own tokens are gone, while they say that the peer's access works, or
     did when the decision was made that the peer is still to be told of.
 
@@ -130,17 +130,17 @@ def unnoticed(links: QuerySet[Link], *, by_access_token: bool = False) -> QueryS
     return incoming_access.without_live_tokens(links.filter(looked_at, status=Link.Status.ACTIVE))
 
 
-def was_taken_away(link: Link) -> bool:
+def record_if_lost(link: Link) -> bool:
     """Look once more before the peer gets new tokens for ``link``: whoever revoked those that it
     had may have done so where no signal is sent, such as with ``QuerySet.update``.
 
     :returns: whether it was so; ``link``'s row then says it.
     """
     has_had = link.incoming_family is not None
-    return has_had and look_at(Link.objects.filter(pk=link.pk)) > 0
+    return has_had and record_lost_access(Link.objects.filter(pk=link.pk)) > 0
 
 
-def _suspects(links: QuerySet[Link]) -> Iterator[Any]:
+def _keys_in_batches(links: QuerySet[Link]) -> Iterator[Any]:
     """Read in batches, each with one query however many links there are."""
     suspects = links.order_by("pk")
     batch = list(suspects.values_list("pk", flat=True)[:BATCH_ROWS])
@@ -150,20 +150,22 @@ def _suspects(links: QuerySet[Link]) -> Iterator[Any]:
 
 
 @tried_again
-def _notice(pk: Any, gone: _Gone, run_out: set[Any]) -> bool:
+def _record_if_still_lost(pk: Any, gone: _LostTokens, run_out: set[Any]) -> bool:
     """:returns: whether the link says now that the peer's access has ended."""
     with atomic():
         try:
-            link = lifecycle.lock(pk)
+            link = lifecycle.lock_link(pk)
         except Link.DoesNotExist:
             return False
-        as_it_is = unnoticed(Link.objects.filter(pk=pk), by_access_token=bool(gone.cut_off))
-        if not as_it_is.exists() or incoming_access.is_let_in(link):
+        as_it_is = with_unrecorded_loss(
+            Link.objects.filter(pk=pk), by_access_token=bool(gone.cut_off)
+        )
+        if not as_it_is.exists() or incoming_access.has_any_tokens(link):
             return False
         family, reason = link.incoming_family, _reason(link, gone, run_out)
         has_ended = link.incoming_state == Link.Incoming.ACTIVE or reason != Link.Reason.EXPIRED
         if has_ended:
-            lifecycle.lose_incoming(link, reason)
+            lifecycle.break_lost_incoming(link, reason)
         else:
             # Nobody has decided anything: the newer decision is still to be carried out.
             Link.objects.filter(pk=pk).update(incoming_family=None, linked_at=None)
@@ -175,9 +177,9 @@ def _notice(pk: Any, gone: _Gone, run_out: set[Any]) -> bool:
     return has_ended
 
 
-def _reason(link: Link, gone: _Gone, run_out: set[Any]) -> str:
+def _reason(link: Link, gone: _LostTokens, run_out: set[Any]) -> str:
     if link.incoming_family is None:
         has_ended = (link.user_id, link.peer.application_id) in gone.cut_off
     else:
-        has_ended = link.incoming_family not in run_out and not incoming_access.has_run_out(link)
+        has_ended = link.incoming_family not in run_out and not incoming_access.has_expired(link)
     return Link.Reason.REVOKED_HERE if has_ended else Link.Reason.EXPIRED

@@ -41,8 +41,8 @@ logger = logging.getLogger("reciprocal_oauth")
 
 #: Pauses, in seconds, of whoever waits for the refresh of another: the first one, and the longest.
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.05, 0.4
-#: The columns that :func:`store` sets of an access that works already.
-_OF_AN_ANSWER = (
+#: The columns that :func:`set_tokens` sets of an access that works already.
+_REFRESHED_FIELDS = (
     "access_token",
     "refresh_token",
     "outgoing_scope",
@@ -52,7 +52,7 @@ _OF_AN_ANSWER = (
 )
 
 
-def store(
+def set_tokens(
     link: Link, answer: TokenResponse, *, asked_scope: str, called: Peer | None = None
 ) -> None:
     """Put a token response on ``link`` as its outgoing access. The caller saves.
@@ -91,7 +91,7 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
     give_up = time.monotonic() + settings.HTTP_TOTAL_TIMEOUT_SECONDS
     pause = _FIRST_POLL_SECONDS
     while True:
-        _read_again(link)
+        _reload(link)
         if _is_usable(link, not_this):
             return link.access_token
         if not link.refresh_token:
@@ -99,7 +99,7 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
             if not lifecycle.break_outgoing(link, Link.Reason.EXPIRED, still=unchanged):
                 continue
             raise NotLinked(f"The access of link {link.pk} ran out and cannot be renewed.")
-        _require_that_it_may_be_asked(link)
+        _require_refresh_allowed(link)
         # Others may refresh from then on.
         lease_ends = time.monotonic() + settings.LEASE_SECONDS
         if owner := _take_lease(link):
@@ -113,7 +113,7 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
             pause = min(2 * pause, _LONGEST_POLL_SECONDS)
 
 
-def is_stored(link: Link, token: Secret) -> bool:
+def is_current_token(link: Link, token: Secret) -> bool:
     """Whether ``token`` is still the access token of ``link``, which a refresh or a new connection
     may have replaced since it was read.
 
@@ -123,7 +123,7 @@ def is_stored(link: Link, token: Secret) -> bool:
     return now is not None and now.access_token == token
 
 
-def _read_again(link: Link) -> None:
+def _reload(link: Link) -> None:
     """:raises NotLinked: the link is gone, has ended, or has no working outgoing access; or its
     user is deactivated."""
     try:
@@ -135,7 +135,7 @@ def _read_again(link: Link) -> None:
     if not link.user.is_active:
         raise NotLinked(f"The user of link {link.pk} is deactivated.")
     if not is_for_tokens(link.bound_to, link.peer):
-        lifecycle.leave_behind(link)
+        lifecycle.break_reconfigured(link)
         raise NotLinked(f"The access of link {link.pk} was given at another address.")
 
 
@@ -146,7 +146,7 @@ def _is_usable(link: Link, not_this: Secret | None) -> bool:
     return expires is None or expires > timezone.now()
 
 
-def _require_that_it_may_be_asked(link: Link) -> None:
+def _require_refresh_allowed(link: Link) -> None:
     """:raises RefreshPostponed: the peer is to be left alone for a while."""
     now = timezone.now()
     if link.refresh_not_before is not None and link.refresh_not_before > now:
@@ -171,7 +171,7 @@ def _take_lease(link: Link) -> str | None:
     return owner if taken else None
 
 
-def _give_lease_back(link: Link, owner: str) -> None:
+def _release_lease(link: Link, owner: str) -> None:
     # A worker that was held up may come back when another one has the lease.
     mine = Link.objects.filter(pk=link.pk, refresh_lease_owner=owner)
     try:
@@ -188,13 +188,15 @@ def _refresh(link: Link, owner: str, not_this: Secret | None, lease_ends: float)
     """
     try:
         # Somebody may have finished between our reading and our lease.
-        _read_again(link)
+        _reload(link)
         if _is_usable(link, not_this):
             return link.access_token
         used = link.refresh_token
         if not used:
             return None
-        return _keep(link, used, dialect_of(link.peer).refresh(link.peer, used), lease_ends)
+        return _store_refreshed(
+            link, used, dialect_of(link.peer).refresh(link.peer, used), lease_ends
+        )
     except PeerRefused as error:
         # A slow worker may hear this after another one has stored a newer token.
         still = Q(refresh_token=used, refresh_lease_owner=owner)
@@ -206,7 +208,7 @@ def _refresh(link: Link, owner: str, not_this: Secret | None, lease_ends: float)
             return None
         raise NotLinked(f"The peer no longer renews the access of link {link.pk}.") from error
     finally:
-        _give_lease_back(link, owner)
+        _release_lease(link, owner)
 
 
 def _pause_after(link: Link, refused: PeerRefused) -> float | None:
@@ -236,7 +238,7 @@ def _postpone(link: Link, refused: PeerRefused, pause: float, *, still: Q) -> No
 
 
 @tried_again
-def ask_again(peer: Peer) -> None:
+def allow_refresh(peer: Peer) -> None:
     """Have ``peer`` asked to refresh at once, with every link that it has refused: what was wrong
     has been corrected."""
     Link.objects.filter(peer=peer, refresh_not_before__isnull=False).update(
@@ -244,36 +246,38 @@ def ask_again(peer: Peer) -> None:
     )
 
 
-def _keep(link: Link, used: Secret, answer: TokenResponse, lease_ends: float) -> Secret | None:
+def _store_refreshed(
+    link: Link, used: Secret, answer: TokenResponse, lease_ends: float
+) -> Secret | None:
     """Store what ``used`` was refreshed to, unless the link was changed while we asked. The peer
     may have ended ``used`` with its answer, so what it gave must not be lost to a database that
     fails now."""
     expired = link.access_token
-    store(link, answer, asked_scope=link.outgoing_scope)
-    values = {field: getattr(link, field) for field in _OF_AN_ANSWER}
+    set_tokens(link, answer, asked_scope=link.outgoing_scope)
+    values = {field: getattr(link, field) for field in _REFRESHED_FIELDS}
 
     def save() -> Secret | None:
-        return _save_renewed(link, used, expired, answer, values)
+        return _save_refreshed(link, used, expired, answer, values)
 
     return saved_at_last(f"The renewed tokens of link {link.pk}", save, until=lease_ends)
 
 
-def _save_renewed(
+def _save_refreshed(
     link: Link, used: Secret, expired: Secret, answer: TokenResponse, values: dict[str, Any]
 ) -> Secret | None:
-    if _with_token(link, used).update(**values, updated_at=timezone.now()):
+    if _unchanged_row(link, used).update(**values, updated_at=timezone.now()):
         return answer.access_token
     now = Link.objects.filter(pk=link.pk).first()
-    if now is not None and _holds(now, expired, used):
+    if now is not None and _has_tokens(now, expired, used):
         # Somebody is replacing the keys: the same tokens, encrypted anew.
-        reencrypted = _with_token(link, now.refresh_token)
+        reencrypted = _unchanged_row(link, now.refresh_token)
         if reencrypted.update(**values, updated_at=timezone.now()):
             return answer.access_token
-    give_back(link, answer, used=used)
+    revoke_unused(link, answer, used=used)
     return None
 
 
-def _holds(link: Link, access_token: Secret, refresh_token: Secret) -> bool:
+def _has_tokens(link: Link, access_token: Secret, refresh_token: Secret) -> bool:
     try:
         return (link.access_token, link.refresh_token) == (access_token, refresh_token)
     except DecryptionError:
@@ -281,7 +285,7 @@ def _holds(link: Link, access_token: Secret, refresh_token: Secret) -> bool:
 
 
 @tried_again
-def give_back(link: Link, answer: TokenResponse, *, used: Secret | None = None) -> None:
+def revoke_unused(link: Link, answer: TokenResponse, *, used: Secret | None = None) -> None:
     """Have the tokens in ``answer`` revoked at the peer: since it was asked, ``link`` has been
     deleted, ended or given newer ones, or its user was deactivated. Nobody will use them, and they
     must not live on there.
@@ -291,7 +295,7 @@ def give_back(link: Link, answer: TokenResponse, *, used: Secret | None = None) 
     """
     with atomic():
         now = Link.objects.select_for_update().filter(pk=link.pk).first()
-        if now is not None and holds_token_of(now, answer, used):
+        if now is not None and holds_token_from(now, answer, used):
             return
         if not Peer.objects.filter(pk=link.peer_id).exists():
             return  # Its address went with it.
@@ -323,7 +327,7 @@ def revokes_replaced(peer: Peer) -> bool:
     return peer.revoke_replaced if forced is None else forced
 
 
-def holds_token_of(link: Link, answer: TokenResponse, *others: Secret | None) -> bool:
+def holds_token_from(link: Link, answer: TokenResponse, *others: Secret | None) -> bool:
     """Whether ``link`` holds one of the tokens in ``answer``, or of ``others``: some peers give the
     same one again, and to revoke it would end the connection in force."""
     held = link.refresh_token or link.access_token
@@ -333,7 +337,7 @@ def holds_token_of(link: Link, answer: TokenResponse, *others: Secret | None) ->
         return False  # Connecting again is what mends a link whose tokens nobody can read.
 
 
-def can_renew(link: Link, answer: TokenResponse) -> bool:
+def may_keep_refresh_token(link: Link, answer: TokenResponse) -> bool:
     """Whether the refresh token of ``link`` goes with the access token in ``answer``, which is of
     the same account and brings no other (RFC 6749, section 6, says so of a refresh)."""
     if not link.is_active or answer.refresh_token is not None:
@@ -344,7 +348,7 @@ def can_renew(link: Link, answer: TokenResponse) -> bool:
         return False
 
 
-def is_in_use(item: OutboxItem) -> bool:
+def is_token_in_use(item: OutboxItem) -> bool:
     """Whether the person of ``item``, a revocation, has connected again since, and the peer gave
     them the same token once more.
 
@@ -371,7 +375,7 @@ def _is_same(stored: Secret, token: Secret) -> bool:
         return False
 
 
-def _with_token(link: Link, used: Secret) -> QuerySet[Link]:
+def _unchanged_row(link: Link, used: Secret) -> QuerySet[Link]:
     """The link's row, if it still works and its refresh token is the one that we read."""
     return Link.objects.filter(
         pk=link.pk,

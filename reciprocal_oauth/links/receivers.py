@@ -12,7 +12,7 @@ from . import lifecycle, lost_access, superseded
 logger = logging.getLogger("reciprocal_oauth")
 
 
-def harmless(receiver: Callable[..., None]) -> Callable[..., None]:
+def log_failures(receiver: Callable[..., None]) -> Callable[..., None]:
     """A receiver that fails is logged. It runs in the middle of what DOT or the site does, which
     must not fail for it."""
 
@@ -28,28 +28,28 @@ def harmless(receiver: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-@harmless
-def direction_is_broken(sender: type, link: Link, direction: str, **arguments: Any) -> None:
+@log_failures
+def on_direction_broken(sender: type, link: Link, direction: str, **arguments: Any) -> None:
     """A direction of a link no longer works. There may be a newer link that does."""
     if direction == lifecycle.OUTGOING:
-        superseded.end_if_superseded(link)
+        superseded.end_link_if_superseded(link)
 
 
-@harmless
-def link_works(sender: type, link: Link, **arguments: Any) -> None:
+@log_failures
+def on_linked_both_ways(sender: type, link: Link, **arguments: Any) -> None:
     """Both directions of a link work. There may be an older one that does not."""
-    superseded.end_older(link)
+    superseded.end_superseded_links(link)
 
 
-@harmless
-def token_deleted(sender: type, instance: Any, **arguments: Any) -> None:
+@log_failures
+def on_token_deleted(sender: type, instance: Any, **arguments: Any) -> None:
     """A token of DOT's goes, of a peer or of another client: by a page of DOT's, the admin, a
     logout, ``cleartokens``, or with its user."""
-    lost_access.token_goes(instance)
+    lost_access.note_lost_token(instance)
 
 
-@harmless
-def refresh_token_saved(sender: type, instance: Any, raw: bool, **arguments: Any) -> None:
+@log_failures
+def on_refresh_token_saved(sender: type, instance: Any, raw: bool, **arguments: Any) -> None:
     """DOT's ``revoke()`` keeps the row of a refresh token, with the time."""
     if instance.revoked is not None and not raw:
-        lost_access.token_goes(instance)
+        lost_access.note_lost_token(instance)

@@ -30,15 +30,15 @@ _OVER = (Link.Reason.REFRESH_REFUSED, Link.Reason.TOKEN_REFUSED, Link.Reason.EXP
 _ASKED_ABOUT = 2
 
 
-def ask_about_older(link: Link) -> None:
+def check_older_links(link: Link) -> None:
     """``link`` has just been made: see whether the peer still knows those before it. Those that it
-    does not are ended by :func:`end_if_superseded`, as soon as that is known.
+    does not are ended by :func:`end_link_if_superseded`, as soon as that is known.
 
     Calls the peer: from a worker only, outside of transactions.
     """
     link.refresh_from_db(fields=["linked_at"])
-    working = _beside(link).filter(outgoing_state=Link.Outgoing.ACTIVE).order_by("-created_at")
-    asked_about = [each for each in working if _may_take_the_place(link, each)]
+    working = _other_links(link).filter(outgoing_state=Link.Outgoing.ACTIVE).order_by("-created_at")
+    asked_about = [each for each in working if _may_replace(link, each)]
     for older in asked_about[:_ASKED_ABOUT]:
         try:
             if older.refresh_token:
@@ -49,27 +49,27 @@ def ask_about_older(link: Link) -> None:
             return  # It cannot be asked now. Whoever calls it next learns the same.
 
 
-def end_older(link: Link) -> None:
+def end_superseded_links(link: Link) -> None:
     """``link`` works both ways now: end those in whose place it has come."""
-    for older in _beside(link).filter(outgoing_state=Link.Outgoing.BROKEN):
-        end_if_superseded(older)
+    for older in _other_links(link).filter(outgoing_state=Link.Outgoing.BROKEN):
+        end_link_if_superseded(older)
 
 
-def end_if_superseded(link: Link) -> None:
+def end_link_if_superseded(link: Link) -> None:
     """Our access with ``link`` is over: end it, if a newer one has taken its place."""
-    if any(_is_superseded(link, by=newer) for newer in _beside(link)):
-        _end(link)
+    if any(_is_superseded(link, by=newer) for newer in _other_links(link)):
+        _end_if_still_superseded(link)
 
 
 @tried_again
-def _end(link: Link) -> None:
+def _end_if_still_superseded(link: Link) -> None:
     with atomic():
-        locked = lifecycle.lock(link.pk)
-        if any(_is_superseded(locked, by=newer) for newer in _beside(locked)):
-            lifecycle.end(locked, Link.Reason.REPLACED, revoke_outgoing=False)
+        locked = lifecycle.lock_link(link.pk)
+        if any(_is_superseded(locked, by=newer) for newer in _other_links(locked)):
+            lifecycle.end_link(locked, Link.Reason.REPLACED, revoke_outgoing=False)
 
 
-def _beside(link: Link) -> QuerySet[Link]:
+def _other_links(link: Link) -> QuerySet[Link]:
     """The other connections of the person with the peer."""
     others = Link.objects.select_related("peer").filter(
         user_id=link.user_id, peer_id=link.peer_id, status=Link.Status.ACTIVE
@@ -80,10 +80,10 @@ def _beside(link: Link) -> QuerySet[Link]:
 def _is_superseded(link: Link, *, by: Link) -> bool:
     is_over = link.outgoing_state == Link.Outgoing.BROKEN and link.outgoing_reason in _OVER
     works = by.outgoing_state == Link.Outgoing.ACTIVE
-    return link.is_active and is_over and works and _may_take_the_place(by, link)
+    return link.is_active and is_over and works and _may_replace(by, link)
 
 
-def _may_take_the_place(newer: Link, older: Link) -> bool:
+def _may_replace(newer: Link, older: Link) -> bool:
     """Whether the peer has not used ``older`` since before ``newer`` was made, and they are not
     known to be with two accounts."""
     last_sign = older.last_used_at or older.linked_at or older.created_at

@@ -41,6 +41,6 @@ class DisconnectView(OwnLinksMixin, DetailView):
 
     def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         link = self.get_object()
-        lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
+        lifecycle.end_link(link, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
         query = {"ended": link.pk, **({"start-over": ""} if "start-over" in request.GET else {})}
         return redirect(f"{reverse('reciprocal_oauth:list')}?{urlencode(query)}")

@@ -9,7 +9,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 from django.views.generic import FormView
 
-from ..links.grant_policy import NotAllowedHere
+from ..links.grant_policy import ForbiddenBySite
 from ..models import Link
 from ..party_a import snapshot
 from .links import OwnLinksMixin
@@ -93,7 +93,7 @@ class ChoosingView(OwnLinksMixin, FormView):
     def form_valid(self, form: ScopesForm) -> HttpResponse:
         try:
             return self.decide(form.cleaned_data["scopes"], form.cleaned_data["shown"])
-        except NotAllowedHere:
+        except ForbiddenBySite:
             return not_allowed(self.request, self.link.peer)
         except self.refused:
             self.link.refresh_from_db()

@@ -35,15 +35,15 @@ def mint(link: Link, generation: int) -> Secret:
 
     :raises LinkMoved: the link has ended, has moved on, or has nothing to give; or its peer was
         switched off.
-    :raises NotAllowedHere: the site no longer allows it.
+    :raises ForbiddenBySite: the site no longer allows it.
     """
     wanted = scopes.without_openid(link.incoming_limit)
     if wanted and not grant_policy.allows_link(link, wanted):
-        raise grant_policy.NotAllowedHere(
+        raise grant_policy.ForbiddenBySite(
             f"The site does not allow what link {link.pk} is to give."
         )
     with atomic():
-        locked = lifecycle.lock(link.pk)
+        locked = lifecycle.lock_link(link.pk)
         locked.peer = Peer.objects.get(pk=locked.peer_id)
         # A link that a login at the peer opened may hold openid; no ID token can follow here.
         scope = scopes.without_openid(locked.incoming_limit)

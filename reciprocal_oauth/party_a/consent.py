@@ -21,7 +21,7 @@ class NothingToAllow(Exception):
     """The peer asks for nothing that it may hold here, or the link is not in a state to grant."""
 
 
-class AllowingRefused(NothingToAllow, grant_policy.NotAllowedHere):
+class AllowingRefused(NothingToAllow, grant_policy.ForbiddenBySite):
     """The site does not let this person give the peer access."""
 
 
@@ -80,14 +80,14 @@ def allow(
     if not grant_policy.allows_link(link, chosen, request):
         raise AllowingRefused(f"The site does not allow link {link.pk} to be granted this scope.")
     with atomic():
-        locked = lifecycle.lock(link.pk)
+        locked = lifecycle.lock_link(link.pk)
         granted = scopes.cut(locked.offered_scope, chosen, locked.peer.reciprocal_limit)
         if not can_answer(locked) or set(scopes.split(granted)) != set(chosen):
             raise NothingToAllow(f"Link {link.pk} cannot be granted this scope.")
         if answers is not None and not snapshot.is_same(answers, shown(locked)):
             raise NothingToAllow(f"Link {link.pk} is no longer what the person was shown.")
         decide_anew(locked, granted)
-        incoming_access.narrow(locked)
+        incoming_access.narrow_tokens(locked)
         queue_handover(locked)
         record(locked, Step.CONSENT, party=Party.A, detail=f"scope: {granted}")
         signals.send_after_commit(signals.access_granted, Link, link=locked)
@@ -98,11 +98,11 @@ def allow(
 def deny(link: Link) -> None:
     """Keep the link one-way. What the peer held here before dies at once."""
     with atomic():
-        locked = lifecycle.lock(link.pk)
+        locked = lifecycle.lock_link(link.pk)
         if not locked.is_active:
             return
         lifecycle.cancel_deliveries(locked)
-        incoming_access.revoke(locked)
+        incoming_access.revoke_incoming(locked)
         locked.incoming_state = Link.Incoming.DENIED
         locked.incoming_reason = ""
         locked.incoming_scope = ""

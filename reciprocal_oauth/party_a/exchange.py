@@ -61,13 +61,13 @@ def _save(
 ) -> Link:
     if not _is_there(visit):
         # Nobody would use the tokens, and they must not live on there.
-        outgoing_access.give_back(Link(user_id=visit.user_id, peer=visit.peer), answer)
+        outgoing_access.revoke_unused(Link(user_id=visit.user_id, peer=visit.peer), answer)
         raise AuthorizationFailed(Problem.NONE, "the user was deactivated or deleted meanwhile")
     offered = offered_scope(visit.peer, answer, response.reciprocal)
     why_not = _why_not(visit, offered)
     with atomic():
         link = _open(visit, account, answer)
-        outgoing_access.store(link, answer, asked_scope=visit.peer.scope, called=visit.peer)
+        outgoing_access.set_tokens(link, answer, asked_scope=visit.peer.scope, called=visit.peer)
         link.outgoing_grant = uuid.uuid4()
         link.offered_scope = offered
         link.incoming_state = Link.Incoming.NONE if why_not else Link.Incoming.OFFERED
@@ -167,7 +167,9 @@ def _open(visit: AuthorizationRequest, account: Account | None, answer: TokenRes
     was_active = not created and link.is_active
     if not created:
         # Many servers give one refresh token for each account and client, and only the first time.
-        keeps_refresh_token = account is not None and outgoing_access.can_renew(link, answer)
+        keeps_refresh_token = account is not None and outgoing_access.may_keep_refresh_token(
+            link, answer
+        )
         _clear(link, answer, keeps_refresh_token=keeps_refresh_token)
     if not account and not was_active:
         _replace_the_other(link, answer)
@@ -183,10 +185,10 @@ def _replace_the_other(link: Link, answer: TokenResponse) -> None:
     found = list(others.exclude(pk=link.pk)[:2])
     if len(found) == 1:
         revoke = outgoing_access.revokes_replaced(link.peer)
-        lifecycle.end(
+        lifecycle.end_link(
             found[0],
             Link.Reason.REPLACED,
-            revoke_outgoing=revoke and not outgoing_access.holds_token_of(found[0], answer),
+            revoke_outgoing=revoke and not outgoing_access.holds_token_from(found[0], answer),
         )
 
 
@@ -194,10 +196,10 @@ def _clear(link: Link, answer: TokenResponse, *, keeps_refresh_token: bool) -> N
     """Make room for a new connection with the same account: what the old one gave either side is
     worthless from now on, save a refresh token that the peer has not replaced."""
     if not keeps_refresh_token:
-        if link.is_active and not outgoing_access.holds_token_of(link, answer):
+        if link.is_active and not outgoing_access.holds_token_from(link, answer):
             outgoing_access.revoke_outgoing(link, replaced=True)
         link.refresh_token = Secret("")
-    incoming_access.revoke(link)
+    incoming_access.revoke_incoming(link)
     lifecycle.cancel_deliveries(link)
     link.status = Link.Status.ACTIVE
     link.ended_at = link.linked_at = link.last_used_at = link.incoming_family = None

@@ -93,7 +93,7 @@ def check(entry: ReciprocalCode, *, sent: set[str]) -> Redemption:
         raise Refused("the peer has another application now")
     if entry.generation != link.generation:
         raise Refused("the person has decided anew since")
-    if lost_access.was_taken_away(link):
+    if lost_access.record_if_lost(link):
         raise Refused("what the peer held was taken away since")
     return Redemption(entry)
 
@@ -126,7 +126,7 @@ def spend(redemption: Redemption) -> Link:
     """
     entry = redemption.entry
     try:
-        link = lifecycle.lock(entry.link_id)
+        link = lifecycle.lock_link(entry.link_id)
     except Link.DoesNotExist:
         raise Refused("the link is gone") from None
     changed = ReciprocalCode.objects.filter(pk=entry.pk, state=State.LIVE).update(
@@ -174,7 +174,7 @@ def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
     )
     record(link, Step.F, party=Party.A)
     record(link, Step.G, party=Party.A, detail=f"scope: {link.incoming_scope}")
-    lifecycle.note_two_way(link)
+    lifecycle.announce_two_way(link)
     redemption.is_complete = True
 
 
@@ -183,7 +183,7 @@ def _replayed(entry: ReciprocalCode) -> None:
     """Revoke what the code was redeemed for (RFC 6749, section 4.1.2). The consent still stands, so
     send a new code; where the person has decided again since, that decision has its own."""
     with atomic():
-        link = lifecycle.lock(entry.link_id)
+        link = lifecycle.lock_link(entry.link_id)
         code = ReciprocalCode.objects.filter(pk=entry.pk)
         is_first = bool(code.filter(replays=0).update(replays=1))
         if not is_first:
@@ -195,7 +195,7 @@ def _replayed(entry: ReciprocalCode) -> None:
         if not link.is_active or link.incoming_family != entry.token_family:
             return
         # With a revoked family it would look as if somebody here had taken the access away, which
-        # stops the code of a newer decision (noticing.was_taken_away).
+        # stops the code of a newer decision (lost_access.record_if_lost).
         link.incoming_family = None
         link.linked_at = None
         if entry.generation != link.generation:

@@ -65,7 +65,7 @@ def try_again(link: Link) -> None:
     :raises NotPossible: see :func:`can_try_again`.
     """
     with atomic():
-        locked = lifecycle.lock(link.pk)
+        locked = lifecycle.lock_link(link.pk)
         if locked.is_active and locked.incoming_state == Link.Incoming.GRANTED:
             return
         if not can_try_again(locked) or not locked.user.is_active:
@@ -167,7 +167,7 @@ def cancel(item: OutboxItem) -> None:
             ended["token"] = Secret("")
         OutboxItem.objects.filter(pk=row.pk).update(**ended, live_key=None)
         if row.kind == OutboxItem.Kind.HANDOVER and link is not None:
-            lifecycle.stop_handover(link, Reason.STOPPED)
+            lifecycle.fail_handover(link, Reason.STOPPED)
     item.refresh_from_db()
 
 

@@ -31,7 +31,7 @@ class CannotChange(Exception):
     has changed since the person saw it."""
 
 
-class ChangeRefused(CannotChange, grant_policy.NotAllowedHere):
+class ChangeRefused(CannotChange, grant_policy.ForbiddenBySite):
     """The site does not let this person give the peer more."""
 
 
@@ -88,13 +88,13 @@ def change(
     :raises ChangeRefused: the site does not allow more.
     """
     if not chosen:
-        lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
+        lifecycle.end_link(link, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
         return
     adds = not set(chosen) <= set(scopes.split(link.incoming_scope))
     if adds and not grant_policy.allows_link(link, chosen, request):
         raise ChangeRefused(f"The site does not allow link {link.pk} to be given this scope.")
     with atomic():
-        locked = lifecycle.lock(link.pk)
+        locked = lifecycle.lock_link(link.pk)
         granted, deliverable = scopes.join(chosen), _can_deliver(locked)
         if not can_change(locked) or scopes.cut(granted, _limit(locked)) != granted:
             raise CannotChange(f"Link {link.pk} cannot be given this scope.")
@@ -110,9 +110,9 @@ def change(
             locked.incoming_scope = granted
             locked.save(update_fields=["incoming_scope", "updated_at"])
         incoming_access.revoke_codes(locked)
-        incoming_access.narrow(locked)
+        incoming_access.narrow_tokens(locked)
         if not current <= set(chosen):
-            incoming_access.forget_logins(locked)
+            incoming_access.delete_unredeemed_logins(locked)
         record(locked, Step.CONSENT, party=Party.A, detail=f"changed to scope: {granted}")
         if deliverable:
             keep_apart(locked, queue_handover(locked))

@@ -75,7 +75,7 @@ def _hand_over(item: OutboxItem) -> Result:
         return Cancelled()
     if not _is_wanted(link, item):
         return _not_wanted(link, item)
-    if lost_access.was_taken_away(link):
+    if lost_access.record_if_lost(link):
         return Cancelled()
     if item.accepted_at is not None:
         # The code that was accepted is past its life and was never redeemed.
@@ -95,7 +95,7 @@ def _hand_over(item: OutboxItem) -> Result:
             answer = _send(item, link, dialect, token)
     except LinkMoved:
         return _not_wanted(link, item)
-    except grant_policy.NotAllowedHere:
+    except grant_policy.ForbiddenBySite:
         return Failed("the site does not allow it", Reason.SITE_REFUSES)
     except LeaseLost:
         return Cancelled()
@@ -179,7 +179,7 @@ def _outcome(link: Link, token: Secret, answer: SendAnswer) -> Result:
         case Meaning.RETRY:
             return Retry(answer.detail, Reason.UNREACHABLE, answer.retry_after)
         case Meaning.STALE:
-            if outgoing_access.is_stored(link, token):
+            if outgoing_access.is_current_token(link, token):
                 # It may also be about the code, or the person there. Whether our access works is
                 # for a refresh or a call to say.
                 return Failed(answer.detail, Reason.HANDOVER_REFUSED)
@@ -199,7 +199,7 @@ def _revoke(item: OutboxItem) -> Result:
     peer = item.peer
     if not peer.revocation_endpoint or not item.token:
         return Cancelled()
-    if outgoing_access.is_in_use(item):
+    if outgoing_access.is_token_in_use(item):
         return Cancelled()  # It would end the connection that has been made since.
     if not is_bound(item.bound_to, peer, peer.revocation_endpoint):
         return Failed("the token was given at another address", Reason.RECONFIGURED)

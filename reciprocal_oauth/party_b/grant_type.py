@@ -115,6 +115,8 @@ def _log(refused: HandoverRefused, client: Any) -> None:
     """A peer whose hand-over is refused for good has a fault, or is an attacker with a token of
     somebody else: its name is needed. What anybody can send, and what comes again, is no news."""
     if refused.status == 400 and client is not None:
-        logger.warning("A hand-over was refused: %s (%s)", refused, incoming_access.named(client))
+        logger.warning(
+            "A hand-over was refused: %s (%s)", refused, incoming_access.describe_client(client)
+        )
     else:
         logger.info("A hand-over was refused: %s", refused)

@@ -26,7 +26,7 @@ def link_of_token(peer: Peer, access_token: Any) -> Link:
     another family with live tokens: then another account at the peer was connected since. Else a
     new one. Tokens of the implicit grant have no family: they share a link.
     """
-    families = incoming_access.families_of(access_token)
+    families = incoming_access.token_families(access_token)
     active = _active(peer, access_token.user_id)
     link = active.filter(incoming_family__in=families).first()
     if link is not None:
@@ -68,7 +68,7 @@ def _grant(link: Link, limit: str, scope: str, family: UUID | None) -> Link:
     link.save()
     record(link, Step.D, party=Party.B, detail=f"scope: {scope}")
     # The peer may have lost the access that it had here; ours there went on.
-    lifecycle.note_two_way(link)
+    lifecycle.announce_two_way(link)
     return link
 
 

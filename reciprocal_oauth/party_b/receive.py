@@ -135,7 +135,7 @@ def _check_token(application: Any, token: Any, accepts: Callable[[Any], bool]) -
         raise _invalid("the access token was granted to another client")
     if token.is_expired():
         raise _invalid("the access token has expired")
-    if incoming_access.is_for_registration(token):
+    if incoming_access.is_registration_token(token):
         raise _invalid("the access token is for the client's registration, and stands for no user")
     if token.user is None:
         raise _invalid("the access token stands for no user")

@@ -34,7 +34,7 @@ def attempt(item: InboxItem) -> Result:
     try:
         outcome = _redeem(item)
         if isinstance(outcome, Recorded) and item.link.linked_at is None:  # Until now.
-            superseded.ask_about_older(item.link)
+            superseded.check_older_links(item.link)
         return outcome
     except (Link.DoesNotExist, Peer.DoesNotExist):
         return Cancelled()  # Deleted since the row was claimed.
@@ -110,10 +110,10 @@ def _store(item: InboxItem, answer: TokenResponse, sent_at: object) -> Result:
         link = Link.objects.select_for_update().filter(pk=item.link_id).first()
         is_wanted = link is not None and link.is_active and link.user.is_active
         if link is None or not is_wanted or not _finish(item):
-            outgoing_access.give_back(item.link, answer)
+            outgoing_access.revoke_unused(item.link, answer)
             return Cancelled()
         link.refresh_token = Secret("")
-        outgoing_access.store(link, answer, asked_scope="", called=item.link.peer)
+        outgoing_access.set_tokens(link, answer, asked_scope="", called=item.link.peer)
         link.outgoing_grant = uuid.uuid4()
         link.save()
         # Codes that came before are of older decisions; their tokens must not take the place.
@@ -123,7 +123,7 @@ def _store(item: InboxItem, answer: TokenResponse, sent_at: object) -> Result:
         )
         record(link, Step.F, party=Party.B, at=sent_at)
         record(link, Step.G, party=Party.B, detail=f"scope: {link.outgoing_scope or '–'}")
-        lifecycle.note_two_way(link)
+        lifecycle.announce_two_way(link)
     return Recorded()
 
 

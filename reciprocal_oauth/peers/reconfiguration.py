@@ -45,7 +45,7 @@ def _leave_links_behind(peer: Peer) -> None:
             continue
         link = Link.objects.select_related("peer").filter(pk=pk).first()
         if link is not None and not is_for_tokens(link.bound_to, link.peer):
-            lifecycle.leave_behind(link)
+            lifecycle.break_reconfigured(link)
 
 
 def _working(peer: Peer) -> Any:
@@ -59,7 +59,7 @@ def _end_tokens_of(client_id: str) -> None:
     limit it."""
     application = get_application_model()._default_manager.filter(client_id=client_id).first()
     if application is not None:
-        incoming_access.revoke_all(application)
+        incoming_access.revoke_all_of_client(application)
 
 
 def peer_saved(sender: type, instance: Peer, raw: bool, **arguments: Any) -> None:

@@ -30,7 +30,7 @@ class IntrospectTokenView(DOTIntrospectTokenView):
         tokens = get_access_token_model().objects.select_related("application", "user")
         token = tokens.filter(token_checksum=hash_of(token_value)).first()
         # A registration access token is no credential at a resource.
-        if token is None or incoming_access.is_for_registration(token):
+        if token is None or incoming_access.is_registration_token(token):
             return JsonResponse({"active": False})
         if not token_rules.limit_to_what_is_allowed_now(token):
             return JsonResponse({"active": False})

@@ -100,7 +100,7 @@ def limit_to_what_is_allowed_now(access_token: Any) -> bool:
         links = Link.objects.filter(peer=peer, user=user)
         # Not those that have ended: there may be many, and each call reads them.
         active = list(links.filter(status=Link.Status.ACTIVE).order_by("-created_at"))
-        link = incoming_access.link_of(access_token, active)
+        link = incoming_access.find_link(access_token, active)
         if link is not None:
             link.peer = peer
             limit = link.incoming_limit
@@ -196,7 +196,7 @@ def _locked_link(
         try:
             return redemption.spend(mark)
         except Refused as refused:
-            who = incoming_access.named(request.client)
+            who = incoming_access.describe_client(request.client)
             logger.warning("A reciprocal code was refused: %s (%s)", refused, who)
             raise errors.InvalidGrantError(request=request) from None
     if refreshed is None:
@@ -252,8 +252,8 @@ def end_what_the_site_refuses(request: Request) -> None:
             get_refresh_token_model().revoke_family(family)
             return
         # First: then nobody takes the end of the tokens for somebody else's doing.
-        lifecycle.lose_incoming(link, Link.Reason.SITE_REFUSES)
-        incoming_access.revoke(link)
+        lifecycle.break_lost_incoming(link, Link.Reason.SITE_REFUSES)
+        incoming_access.revoke_incoming(link)
         link.incoming_family = None
         link.save(update_fields=["incoming_family", "updated_at"])
 
@@ -261,7 +261,9 @@ def end_what_the_site_refuses(request: Request) -> None:
 def _refusal(request: Request, cause: str) -> errors.InvalidGrantError:
     """:param cause: for administrators; the client learns that the grant is invalid."""
     request._cause_of_refusal = cause
-    logger.warning("Tokens were refused: %s (%s)", cause, incoming_access.named(request.client))
+    logger.warning(
+        "Tokens were refused: %s (%s)", cause, incoming_access.describe_client(request.client)
+    )
     return errors.InvalidGrantError(request=request)
 
 
@@ -297,7 +299,7 @@ def revoke(token: str, application: Any, go_on: Callable[[], None]) -> None:
         if renews:
             incoming_access.revoke_family(link, link.incoming_family)
         if not incoming_access.has_live_tokens(link):
-            lifecycle.end(link, Link.Reason.REVOKED_BY_PEER, revoke_outgoing=False)
+            lifecycle.end_link(link, Link.Reason.REVOKED_BY_PEER, revoke_outgoing=False)
 
 
 def note_refusal(refresh_token: str, application: Any) -> None:
@@ -307,7 +309,7 @@ def note_refusal(refresh_token: str, application: Any) -> None:
     if peer is None:
         return
     families = _families_of(refresh_token, application)
-    lost_access.look_at(Link.objects.filter(peer=peer, incoming_family__in=families))
+    lost_access.record_lost_access(Link.objects.filter(peer=peer, incoming_family__in=families))
 
 
 def _renews(token: str, application: Any) -> bool:
@@ -331,9 +333,9 @@ def _link_of(token: str, application: Any) -> Link | None:
     access_token = rows_of(get_access_token_model()).filter(**own).first()
     if access_token is not None:
         links = active.filter(user_id=access_token.user_id).order_by("-created_at")
-        link = incoming_access.link_of(access_token, list(links))
+        link = incoming_access.find_link(access_token, list(links))
         # One of another family stands behind that link, but is not what the link consists of.
-        families = set(incoming_access.families_of(access_token)) or {None}
+        families = set(incoming_access.token_families(access_token)) or {None}
         return link if link is not None and link.incoming_family in families else None
     return active.filter(incoming_family__in=_families_of(token, application)).first()
 

@@ -90,7 +90,7 @@ class ReciprocalValidatorMixin(_Validator):
                     # server (RFC 8707, section 2.2).
                     raise redemption.Refused("a resource was named", "invalid_target")
             except redemption.Refused as refused:
-                who = incoming_access.named(client)
+                who = incoming_access.describe_client(client)
                 logger.warning("A reciprocal code was refused: %s (%s)", refused, who)
                 redemption.note_refusal(entry, str(refused))
                 if refused.error != protocol.INVALID_GRANT:
@@ -311,7 +311,7 @@ def _require_our_rules(request: Request) -> None:
     logger.error(
         "Tokens for %s were not issued: the installed django-oauth-toolkit does not save them "
         "where reciprocal_oauth limits them. Run manage.py check.",
-        incoming_access.named(request.client),
+        incoming_access.describe_client(request.client),
     )
     raise errors.InvalidGrantError(request=request)
 
@@ -351,7 +351,7 @@ def is_in_force(validator: Any, scopes: Any, request: Request) -> bool:
         return True  # A validator of the site's own knows tokens that have no row.
     if request.__dict__.get("_is_in_force") is access_token:
         return True  # The stock class and the composed one both ask, for the same request.
-    if incoming_access.is_for_registration(access_token) or (
+    if incoming_access.is_registration_token(access_token) or (
         not token_rules.limit_to_what_is_allowed_now(access_token)
     ):
         validator._set_oauth2_error_on_request(request, None, scopes)

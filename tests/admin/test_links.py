@@ -113,7 +113,7 @@ def test_only_so_many_at_once(
 
 
 def test_the_history_says_in_words_how_a_link_ended(admin: Client, full_link: Link) -> None:
-    lifecycle.end(full_link, Link.Reason.REVOKED_HERE, revoke_outgoing=False)
+    lifecycle.end_link(full_link, Link.Reason.REVOKED_HERE, revoke_outgoing=False)
 
     page = admin.get(admin_url(Link, "change", full_link.pk)).content.decode()
 

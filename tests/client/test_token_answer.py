@@ -209,7 +209,7 @@ def test_what_expires_in_means(value: str, seconds: float | None, ask: Ask) -> N
 def test_a_token_that_cannot_be_renewed_works_to_its_end(expires_in: int, ask: Ask) -> None:
     link = Link()
     with time_machine.travel(NOON, tick=False):
-        outgoing_access.store(link, ask(_raw(expires_in=str(expires_in))), asked_scope="play")
+        outgoing_access.set_tokens(link, ask(_raw(expires_in=str(expires_in))), asked_scope="play")
 
     assert link.access_token_expires_at == NOON + timedelta(seconds=expires_in)
 
@@ -266,7 +266,7 @@ def test_without_a_usable_new_refresh_token_the_old_one_is_kept(
 ) -> None:
     link = Link(refresh_token=Secret("old-refresh"))
 
-    outgoing_access.store(link, ask(_raw(**members)), asked_scope="play")
+    outgoing_access.set_tokens(link, ask(_raw(**members)), asked_scope="play")
 
     assert link.refresh_token.reveal() == "old-refresh"
     assert link.access_token.reveal() == "at"
@@ -276,9 +276,9 @@ def test_without_a_usable_new_refresh_token_the_old_one_is_kept(
 def test_without_a_scope_it_is_the_one_asked_for(ask: Ask) -> None:
     link = Link()
 
-    outgoing_access.store(link, ask(_raw()), asked_scope="play read")
+    outgoing_access.set_tokens(link, ask(_raw()), asked_scope="play read")
     assert link.outgoing_scope == "play read"
-    outgoing_access.store(link, ask(_raw(scope='"read"')), asked_scope="play read")
+    outgoing_access.set_tokens(link, ask(_raw(scope='"read"')), asked_scope="play read")
     assert link.outgoing_scope == "read"
 
 

@@ -77,7 +77,7 @@ def test_a_worker_that_still_sends_the_old_decision_does_not_disturb_the_new_one
 
 
 def _end(link: Link) -> None:
-    lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_outgoing=False)
+    lifecycle.end_link(link, Link.Reason.REVOKED_HERE, revoke_outgoing=False)
 
 
 def _deactivate(link: Link) -> None:

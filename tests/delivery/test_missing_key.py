@@ -112,7 +112,7 @@ def test_a_link_that_cannot_be_read_can_still_be_ended(
 ) -> None:
     _use_another_key(settings)
 
-    assert lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
+    assert lifecycle.end_link(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
     worker.drain()
 
     assert fake_peer.requests == []

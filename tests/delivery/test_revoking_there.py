@@ -26,7 +26,7 @@ State = OutboxItem.State
 
 @pytest.fixture
 def ended(link_as_a: Link) -> Link:
-    lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
+    lifecycle.end_link(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
     return link_as_a
 
 
@@ -59,7 +59,7 @@ def test_without_a_refresh_token_the_access_token_is_revoked(
 ) -> None:
     Link.objects.update(refresh_token="")
     link_as_a.refresh_from_db()
-    lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
+    lifecycle.end_link(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
     fake_peer.answers["/revoke/"] = Reply()
 
     worker.drain()
@@ -157,7 +157,7 @@ def test_a_token_that_the_peer_gives_again_to_the_next_connection_is_not_revoked
 ) -> None:
     link_as_a.refresh_token = Secret(refresh_token or "")
     link_as_a.save()
-    lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
+    lifecycle.end_link(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
     fake_peer.answers["/revoke/"] = [Reply(503, b""), Reply()]
     worker.drain()
     fake_peer.answers["/token/"] = token_response(refresh_token=refresh_token)
@@ -225,7 +225,7 @@ def test_a_peer_without_revocation_endpoint_is_asked_for_nothing(
 ) -> None:
     Peer.objects.update(revocation_endpoint="")
     link_as_a.peer.refresh_from_db()
-    lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
+    lifecycle.end_link(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
 
     worker.drain()
 

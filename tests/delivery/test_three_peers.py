@@ -153,7 +153,7 @@ def test_no_peer_sees_a_secret_of_another(
         for link in links:
             _call_as_alice(user, link.peer, sites)
             for each in Link.objects.filter(peer=link.peer):
-                lifecycle.end(each, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
+                lifecycle.end_link(each, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
         _deliver_everything()
 
     for slug, site in sites.items():

@@ -61,7 +61,7 @@ class People:
             self._plan(each.cuts_after, self._cut, each)
 
     def _cut(self, each: Person) -> None:
-        lifecycle.end(_link(each), Link.Reason.REVOKED_HERE, revoke_outgoing=True)
+        lifecycle.end_link(_link(each), Link.Reason.REVOKED_HERE, revoke_outgoing=True)
 
     def _plan(self, seconds: float, action: Callable[[Person], None], each: Person) -> None:
         heapq.heappush(self._later, (time.monotonic() + seconds, each.number, action, each))

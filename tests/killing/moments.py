@@ -82,7 +82,7 @@ MOMENTS: Mapping[str, Arm] = {
     "with the tokens saved, before the commit": after(
         "reciprocal_oauth.party_a.redemption.complete"
     ),
-    "with the link ended, before it answers": after("reciprocal_oauth.links.lifecycle.end"),
+    "with the link ended, before it answers": after("reciprocal_oauth.links.lifecycle.end_link"),
     # Of party B's server
     "with the code stored, before it answers": after("reciprocal_oauth.party_b.grant_type.receive"),
     # Of party B's worker
@@ -92,6 +92,6 @@ MOMENTS: Mapping[str, Arm] = {
     "with the tokens stored": after("reciprocal_oauth.party_b.redeem._store"),
     # Of whoever calls the peer
     "with renewed tokens, before it stores them": before(
-        "reciprocal_oauth.links.outgoing_access._keep"
+        "reciprocal_oauth.links.outgoing_access._store_refreshed"
     ),
 }

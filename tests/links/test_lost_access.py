@@ -53,7 +53,7 @@ def assert_noticed(broken: list[tuple[str, str]], reason: str = REASON.REVOKED_H
     assert link.linked_at is None
     assert broken == [("incoming", reason)]
     assert link.events.filter(outcome=LinkEvent.Outcome.FAILED, detail=reason).count() == 1
-    assert not incoming_access.is_let_in(link)
+    assert not incoming_access.has_any_tokens(link)
 
 
 # The doors
@@ -219,7 +219,7 @@ def test_to_look_for_it_takes_as_many_queries_for_many_links_as_for_one(
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            assert lost_access.look_at(Link.objects.all()) == 0
+            assert lost_access.record_lost_access(Link.objects.all()) == 0
         return len(captured)
 
     add(1)
@@ -258,7 +258,7 @@ def forbid(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> 
 
 
 def end(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> None:
-    lifecycle.end(Link.objects.get(), REASON.REVOKED_HERE, revoke_outgoing=True)
+    lifecycle.end_link(Link.objects.get(), REASON.REVOKED_HERE, revoke_outgoing=True)
 
 
 def delete_link(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> None:

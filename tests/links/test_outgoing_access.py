@@ -568,7 +568,9 @@ class TestChangedMeanwhile:
     ) -> None:
         self._while_asked(
             renews,
-            lambda: lifecycle.end(_again(expired), Link.Reason.REVOKED_HERE, revoke_outgoing=False),
+            lambda: lifecycle.end_link(
+                _again(expired), Link.Reason.REVOKED_HERE, revoke_outgoing=False
+            ),
         )
 
         with pytest.raises(NotLinked):
@@ -662,7 +664,7 @@ class TestChangedMeanwhile:
 
 
 def _end(link: Link) -> None:
-    lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_outgoing=False)
+    lifecycle.end_link(link, Link.Reason.REVOKED_HERE, revoke_outgoing=False)
 
 
 def _break(link: Link) -> None:

@@ -170,7 +170,7 @@ def test_the_list_confirms_nothing_that_the_person_did_not_do(browser: Client, l
     page = f"/connections/?ended={link.pk}"
     assert "is disconnected" not in browser.get(page).content.decode()
 
-    lifecycle.end(link, Link.Reason.REVOKED_BY_PEER, revoke_outgoing=False)
+    lifecycle.end_link(link, Link.Reason.REVOKED_BY_PEER, revoke_outgoing=False)
     assert "is disconnected" not in browser.get(page).content.decode()
 
 

@@ -187,7 +187,7 @@ def test_a_link_with_a_peer_that_is_switched_off_is_still_shown_and_asks_nothing
 
 
 def end(link: Link, reason: str, days_ago: float) -> None:
-    lifecycle.end(link, reason, revoke_outgoing=False)
+    lifecycle.end_link(link, reason, revoke_outgoing=False)
     Link.objects.filter(pk=link.pk).update(ended_at=timezone.now() - timedelta(days=days_ago))
 
 
@@ -287,7 +287,7 @@ def test_the_history_says_what_failed_and_what_came_of_it(browser: Client, link_
     record(link_as_a, Step.F, party=Party.B, outcome=failed)
     lifecycle.break_outgoing(link_as_a, Link.Reason.REFRESH_REFUSED, still=Q())
     lifecycle.break_incoming(link_as_a, Link.Reason.HANDOVER_REFUSED, "HTTP 400 invalid_grant")
-    lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=False)
+    lifecycle.end_link(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=False)
 
     page = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
 

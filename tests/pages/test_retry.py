@@ -155,7 +155,7 @@ def test_nothing_is_put_on_its_way_to_a_peer_that_takes_nothing(
 
 
 def test_an_ended_link_stays_ended(browser: Client, link: Link) -> None:
-    lifecycle.end(link, Reason.REVOKED_HERE, revoke_outgoing=False)
+    lifecycle.end_link(link, Reason.REVOKED_HERE, revoke_outgoing=False)
 
     browser.post(button(link))
 

@@ -134,7 +134,7 @@ def test_as_party_b_a_code_that_was_given_up_has_failed(
 
 def test_an_ended_link_waits_for_nothing(browser: Client, peer: Peer) -> None:
     fill_in(browser, connect(browser)["Location"], {"scopes": ["profile"]})
-    lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_outgoing=False)
+    lifecycle.end_link(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_outgoing=False)
 
     assert "running" not in states(browser).values()
 

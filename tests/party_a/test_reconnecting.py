@@ -120,7 +120,7 @@ def test_it_is_not_kept_when_the_link_was_ended_meanwhile(
     connect_account: Callable[..., None],
 ) -> None:
     connect_account()
-    lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_outgoing=True)
+    lifecycle.end_link(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_outgoing=True)
 
     connect_account(access_token="token-2", refresh_token=None)
 

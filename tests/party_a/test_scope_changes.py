@@ -232,7 +232,7 @@ def test_a_peer_that_cannot_be_sent_a_code_can_still_be_given_less(
 def test_who_takes_away_from_a_peer_that_has_lost_its_access_gives_it_none_back(
     link_as_a: Link, tokens: Tokens, reason: str
 ) -> None:
-    lifecycle.lose_incoming(link_as_a, reason)
+    lifecycle.break_lost_incoming(link_as_a, reason)
 
     with pytest.raises(CannotChange):
         change(link_as_a, ["profile"])

@@ -137,7 +137,7 @@ def without_application(token: Any) -> str:
 
 
 def of_a_link_that_ended(token: Any) -> str:
-    lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_outgoing=False)
+    lifecycle.end_link(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_outgoing=False)
     return token.raw
 
 

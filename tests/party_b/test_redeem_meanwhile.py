@@ -63,7 +63,7 @@ def given_back(fake_peer: FakePeer) -> list[str]:
 
 
 def end_link() -> None:
-    lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_outgoing=False)
+    lifecycle.end_link(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_outgoing=False)
 
 
 def disable_peer() -> None:

@@ -227,7 +227,7 @@ def test_they_are_revoked_where_they_were_given(
 def test_a_revocation_that_waits_does_not_follow_either(
     peer: Peer, link_as_a: Link, elsewhere: FakePeer
 ) -> None:
-    lifecycle.end(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
+    lifecycle.end_link(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
 
     set_up_anew(peer, revocation_endpoint=f"{elsewhere.url}/revoke/")
     worker.drain()

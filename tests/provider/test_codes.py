@@ -91,6 +91,6 @@ def test_the_end_of_another_link_of_the_same_person_leaves_the_code_alone(
     code = reciprocal_code(link=link_as_a)
     other = Link.objects.exclude(pk=link_as_a.pk).get()
 
-    lifecycle.end(other, Link.Reason.REVOKED_HERE, revoke_outgoing=False)
+    lifecycle.end_link(other, Link.Reason.REVOKED_HERE, revoke_outgoing=False)
 
     assert redeem(code).status_code == 200

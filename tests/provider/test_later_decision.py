@@ -56,7 +56,7 @@ def assert_it_stays_away(fake_peer: FakePeer, browser: Client) -> None:
     assert fake_peer.to("/token/") == [], "nothing is sent"
     link = Link.objects.get()
     assert (link.incoming_state, link.incoming_reason) == ("broken", "revoked_here")
-    assert not incoming_access.is_let_in(link)
+    assert not incoming_access.has_any_tokens(link)
     handovers = OutboxItem.objects.filter(kind=OutboxItem.Kind.HANDOVER)
     assert not handovers.filter(state__in=OutboxItem.LIVE_STATES).exists()
     assert not ReciprocalCode.objects.filter(state=ReciprocalCode.State.LIVE).exists()

@@ -73,10 +73,12 @@ def test_giving_up_a_hand_over_while_the_link_is_ended(
     fake_peer.answers["/token/"] = Reply.json(403, error="access_denied")
     OutboxItem.objects.update(state="pending", next_attempt_at="2020-01-01T00:00Z")
     meet(queue, "finish")
-    meet(lifecycle, "lock")
+    meet(lifecycle, "lock_link")
 
     def end() -> bool:
-        return lifecycle.end(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_outgoing=True)
+        return lifecycle.end_link(
+            Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_outgoing=True
+        )
 
     both(worker.drain, end)
 
@@ -89,7 +91,7 @@ def test_giving_up_a_hand_over_while_its_code_is_redeemed(
     code = reciprocal_code()
     OutboxItem.objects.update(next_attempt_at="2020-01-01T00:00Z", resends=3)
     meet(queue, "finish")
-    meet(lifecycle, "lock")
+    meet(lifecycle, "lock_link")
 
     _attempts, response = both(worker.drain, lambda: redeem(code))
 
@@ -122,7 +124,7 @@ def test_revoking_a_token_while_it_is_renewed(
 def test_deleting_a_user_whose_token_is_renewed(
     token_of_a: Any, user: Any, refresh: Any, meet: Any
 ) -> None:
-    meet(incoming_access, "revoke")
+    meet(incoming_access, "revoke_incoming")
     meet(token_rules, "_cut")
 
     def delete() -> None:

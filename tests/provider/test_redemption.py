@@ -367,7 +367,7 @@ def disable_peer(link: Link) -> None:
 
 
 def end_link(link: Link) -> None:
-    lifecycle.end(link, Link.Reason.REVOKED_HERE, revoke_outgoing=False)
+    lifecycle.end_link(link, Link.Reason.REVOKED_HERE, revoke_outgoing=False)
 
 
 def deny_access(link: Link) -> None:

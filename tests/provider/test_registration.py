@@ -205,5 +205,5 @@ def test_a_registration_access_token_keeps_no_link_alive_and_does_not_go_with_on
     link_as_a.peer = Peer.objects.get()
 
     assert not incoming_access.has_live_tokens(link_as_a)
-    incoming_access.revoke(link_as_a)
+    incoming_access.revoke_incoming(link_as_a)
     assert get_access_token_model().objects.count() == 1

@@ -144,7 +144,7 @@ Fail = Callable[[str], None]
         "reciprocal_oauth.client.token_endpoint.http.call",
         "reciprocal_oauth.client.token_endpoint._token",
         "reciprocal_oauth.party_a.exchange.offered_scope",
-        "reciprocal_oauth.links.outgoing_access.store",
+        "reciprocal_oauth.links.outgoing_access.set_tokens",
         "reciprocal_oauth.party_a.exchange.record",
         "requests.Session.send",
         "urllib3.connectionpool.HTTPConnectionPool.urlopen",
@@ -172,7 +172,7 @@ def test_in_the_callback(
     "place",
     [
         "reciprocal_oauth.party_a.consent.queue_handover",
-        "reciprocal_oauth.links.incoming_access.narrow",
+        "reciprocal_oauth.links.incoming_access.narrow_tokens",
     ],
 )
 def test_in_the_consent(
@@ -267,7 +267,7 @@ def test_in_the_token_view_at_a_redemption(
 @pytest.mark.parametrize(
     "place",
     [
-        "reciprocal_oauth.links.lifecycle.end",
+        "reciprocal_oauth.links.lifecycle.end_link",
         "oauth2_provider.oauth2_validators.OAuth2Validator.authenticate_client",
         "oauth2_provider.oauth2_validators.OAuth2Validator.revoke_token",
     ],
@@ -469,7 +469,7 @@ def test_while_a_page_is_rendered(browser: Client, reports: Reports, fail_in: Fa
     "place",
     [
         "reciprocal_oauth.links.lifecycle.queue_revocation",
-        "reciprocal_oauth.links.incoming_access.revoke",
+        "reciprocal_oauth.links.incoming_access.revoke_incoming",
     ],
 )
 def test_in_disconnecting(
@@ -557,7 +557,7 @@ def test_in_the_worker(
 @pytest.mark.parametrize(
     "place",
     [
-        "reciprocal_oauth.links.outgoing_access.store",
+        "reciprocal_oauth.links.outgoing_access.set_tokens",
         "reciprocal_oauth.client.token_endpoint._token",
         "urllib3.connectionpool.HTTPConnectionPool.urlopen",
     ],
@@ -582,8 +582,8 @@ def test_in_a_view_of_the_site_that_calls_the_peer(
         "reciprocal_oauth.client.token_endpoint.quote",
         "reciprocal_oauth.client.token_endpoint.http.call",
         "reciprocal_oauth.client.token_endpoint._token",
-        "reciprocal_oauth.links.outgoing_access.store",
-        "reciprocal_oauth.party_b.redeem.lifecycle.note_two_way",
+        "reciprocal_oauth.links.outgoing_access.set_tokens",
+        "reciprocal_oauth.party_b.redeem.lifecycle.announce_two_way",
     ],
 )
 def test_in_the_worker_that_redeems(

@@ -111,7 +111,7 @@ def _changes(before: Peer, peer: Peer, discovered: Collection[str]) -> list[str]
 
 def _takes_over(application: Any) -> list[str]:
     """That people have let this client in already, in words."""
-    count = incoming_access.count_people(application)
+    count = incoming_access.count_users(application)
     if not count:
         return []
     return [

@@ -126,7 +126,7 @@ class Command(BaseCommand):
             peer.note_reverse(is_taken=True)  # Until it says that it is not.
         if pausing.CAUSES & values.keys():
             if peer.paused_at is None:
-                outgoing_access.ask_again(peer)
+                outgoing_access.allow_refresh(peer)
             else:
                 resending.resume(peer)
         peer = _peers().get(pk=peer.pk)

@@ -27,7 +27,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         dry_run = options["dry_run"]
         links = Link.objects.all()
-        broken = lost_access.unnoticed(links).count() if dry_run else lost_access.look_at(links)
+        broken = (
+            lost_access.with_unrecorded_loss(links).count()
+            if dry_run
+            else lost_access.record_lost_access(links)
+        )
         prunable = pruning.prunable()
         counts = {
             name: rows.count() if dry_run else pruning.delete(rows)
