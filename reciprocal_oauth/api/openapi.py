@@ -20,27 +20,10 @@ from rest_framework import serializers
 from ..conf import settings
 from ..core import scopes
 from ..models import Link
+from . import serializers as bodies
 from .pagination import MAX_PAGE_SIZE
 from .permissions import scope_for
 from .problems import MEDIA_TYPE
-from .serializers import (
-    AccountSerializer,
-    AnswerSerializer,
-    AuthorizationSerializer,
-    ConnectSerializer,
-    FlowSerializer,
-    IncomingSerializer,
-    LinkDetailSerializer,
-    LinkSerializer,
-    OfferSerializer,
-    OutgoingSerializer,
-    PeerSerializer,
-    PendingSerializer,
-    QuestionSerializer,
-    ScopeSerializer,
-    ScopesSerializer,
-    StepSerializer,
-)
 
 _VIEWS = "reciprocal_oauth.api.views"
 _BEARER = "reciprocalBearer"
@@ -78,29 +61,10 @@ class ProblemSerializer(serializers.Serializer):
     errors = FieldErrorSerializer(many=True, required=False)  # type: ignore[assignment]
 
 
-for _serializer in (
-    AccountSerializer,
-    AnswerSerializer,
-    AuthorizationSerializer,
-    ConnectSerializer,
-    FieldErrorSerializer,
-    FlowSerializer,
-    IncomingSerializer,
-    LinkDetailSerializer,
-    LinkSerializer,
-    OfferSerializer,
-    OutgoingSerializer,
-    PeerSerializer,
-    PendingSerializer,
-    ProblemSerializer,
-    QuestionSerializer,
-    ScopeSerializer,
-    ScopesSerializer,
-    StepSerializer,
-):
-    # A site may have a Link or a Problem of its own in the same schema.
-    _name = _serializer.__name__.removesuffix("Serializer")
-    set_override(_serializer, "component_name", f"Reciprocal{_name}")
+# A site may have a Link or a Problem of its own in the same schema.
+for _name, _class in {**vars(bodies), **globals()}.items():
+    if _name.endswith("Serializer"):
+        set_override(_class, "component_name", f"Reciprocal{_name.removesuffix('Serializer')}")
 
 
 def _operation(
@@ -153,7 +117,7 @@ _describe(
         "The other sites, in the order of their short names.",
         400,
         404,
-        success={200: OfferSerializer(many=True)},
+        success={200: bodies.OfferSerializer(many=True)},
         parameters=[_PAGE_SIZE],
     ),
 )
@@ -168,8 +132,8 @@ _describe(
         "`link` or `problem` added to its query.",
         404,
         *_WITH_BODY,
-        success={200: AuthorizationSerializer},
-        request=ConnectSerializer,
+        success={200: bodies.AuthorizationSerializer},
+        request=bodies.ConnectSerializer,
         auth=[{"cookieAuth": []}],
     ),
 )
@@ -181,7 +145,7 @@ _describe(
         "The newest first.",
         400,
         404,
-        success={200: LinkSerializer(many=True)},
+        success={200: bodies.LinkSerializer(many=True)},
         parameters=[_PAGE_SIZE, _STATUS],
     ),
 )
@@ -192,7 +156,7 @@ _describe(
         "One link",
         "Both directions, and the steps of its newest run through the protocol.",
         404,
-        success={200: LinkDetailSerializer},
+        success={200: bodies.LinkDetailSerializer},
     ),
     delete=_operation(
         "disconnect",
@@ -213,8 +177,8 @@ _describe(
         404,
         409,
         *_WITH_BODY,
-        success={200: LinkDetailSerializer},
-        request=AnswerSerializer,
+        success={200: bodies.LinkDetailSerializer},
+        request=bodies.AnswerSerializer,
     ),
 )
 _describe(
@@ -227,8 +191,8 @@ _describe(
         404,
         409,
         *_WITH_BODY,
-        success={200: LinkDetailSerializer},
-        request=ScopesSerializer,
+        success={200: bodies.LinkDetailSerializer},
+        request=bodies.ScopesSerializer,
     ),
 )
 _describe(
@@ -239,7 +203,7 @@ _describe(
         "Begins anew to send the peer what the person has allowed.",
         404,
         409,
-        success={202: LinkDetailSerializer},
+        success={202: bodies.LinkDetailSerializer},
         request=None,
     ),
 )
