@@ -9,6 +9,10 @@ from pytest_django import Settings
 from reciprocal_oauth.checks.ids import Id
 from reciprocal_oauth.compat import SettingsScopes
 
+from ..api.conftest import site
+
+__all__ = ["site"]
+
 
 class OwnScopes(SettingsScopes):
     pass
