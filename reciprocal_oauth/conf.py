@@ -1,251 +1,232 @@
-"""Every setting of the app, in one dict ``RECIPROCAL_OAUTH``, read when it is used.
+"""Every setting of the app. All are keys of one dict, ``RECIPROCAL_OAUTH``, read at each use.
 
 ::
 
     RECIPROCAL_OAUTH = {"DISPATCHER": "thread", "ENCRYPTION_KEYS": ["..."]}
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, overload
 
 from django.conf import settings as django_settings
 from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 
+T = TypeVar("T")
+
+
+class Setting:
+    """One key of ``RECIPROCAL_OAUTH``. Its annotation in :class:`Settings` is its type.
+
+    :ivar minimum: the smallest number that is allowed; ``None``: numbers must be above 0.
+    """
+
+    name: str
+
+    def __init__(self, default: Any, minimum: int | None) -> None:
+        self._default = default
+        self.minimum = minimum
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        if instance is None:
+            return self
+        given = getattr(django_settings, "RECIPROCAL_OAUTH", {})
+        if not isinstance(given, Mapping):
+            raise ImproperlyConfigured(
+                f"RECIPROCAL_OAUTH must be a dict of settings, not {type(given).__name__}."
+            )
+        return given[self.name] if self.name in given else self.default()
+
+    def default(self) -> Any:
+        """Return the value for a site that sets none."""
+        return self._default() if callable(self._default) else self._default
+
+
+@overload
+def setting(default: Callable[[], T]) -> T: ...
+@overload
+def setting(default: T, *, minimum: int | None = None) -> T: ...
+def setting(default: Any, *, minimum: int | None = None) -> Any:
+    """Declare a setting, as :func:`dataclasses.field` declares a field."""
+    return Setting(default, minimum)
+
+
+def _is_test_run() -> bool:
+    """Whether a test runner has called ``setup_test_environment``, as those of Django and
+    pytest-django do. Threads of the dispatcher would disturb the transactions of the tests."""
+    return hasattr(mail, "outbox")
+
 
 class Settings:
-    """One typed property per setting: its default, its unit and what it does."""
+    """The settings: type, default, smallest number, and what each does."""
 
-    @property
-    def _user(self) -> Mapping[str, Any]:
-        value = getattr(django_settings, "RECIPROCAL_OAUTH", {})
-        if not isinstance(value, Mapping):
-            raise ImproperlyConfigured(
-                f"RECIPROCAL_OAUTH must be a dict of settings, not {type(value).__name__}."
-            )
-        return value
+    __slots__ = ()  # Nothing can be assigned here.
 
     @classmethod
     def names(cls) -> frozenset[str]:
-        """The name of every setting that exists."""
-        return frozenset(name for name in vars(cls) if name.isupper())
+        """Return the names of all settings."""
+        return frozenset(name for name, each in vars(cls).items() if isinstance(each, Setting))
 
-    @property
-    def DISPATCHER(self) -> str:
-        """Who starts deliveries: ``thread``, ``celery``, ``tasks``, ``eager``, ``none`` or a dotted
-        path to a class. The default is ``thread``, and ``none`` in a test run."""
-        return self._user.get("DISPATCHER", "none" if _is_a_test_run() else "thread")
+    # Delivery
 
-    @property
-    def DISPATCHER_THREADS(self) -> int:
-        """How many threads of one web process the ``thread`` dispatcher delivers with, and
-        ``reciprocal_deliver --loop``."""
-        return self._user.get("DISPATCHER_THREADS", 8)
+    DISPATCHER: str = setting(lambda: "none" if _is_test_run() else "thread")
+    """What starts deliveries: ``thread``, ``celery``, ``tasks``, ``eager``, ``none``, or the dotted
+    path of a class. The default is ``thread``; in a test run, ``none``."""
 
-    @property
-    def DISPATCHER_SWEEP_SECONDS(self) -> float:
-        """How often, in seconds, the ``thread`` dispatcher looks for rows that have come due; how
-        long a task of ``celery`` and ``tasks`` goes on with rows that it was not sent for."""
-        return self._user.get("DISPATCHER_SWEEP_SECONDS", 5.0)
+    DISPATCHER_THREADS: int = setting(8)
+    """How many threads deliver in one process: of the ``thread`` dispatcher, and of
+    ``reciprocal_deliver --loop``."""
 
-    @property
-    def DIALECTS(self) -> Mapping[str, str]:
-        """Dialects of the site's own: name to dotted path of a ``Dialect`` subclass."""
-        return self._user.get("DIALECTS", {})
+    DISPATCHER_SWEEP_SECONDS: float = setting(5.0)
+    """How often, in seconds, the ``thread`` dispatcher looks for deliveries that are due. For
+    ``celery`` and ``tasks``: for how long a task also handles deliveries other than the one that it
+    was started for."""
 
-    @property
-    def PEER_SCOPES(self) -> Mapping[str, Mapping[str, str]]:
-        """What scopes at peers are called on the pages of people: short name of a peer to scope
-        token to text, which may be lazily translated. A scope without one is shown as its name."""
-        return self._user.get("PEER_SCOPES", {})
+    DELIVERIES_PER_PEER: int = setting(4)
+    """How many deliveries to one peer may run at the same time, in all workers together. Keep it
+    below ``DISPATCHER_THREADS``, so that a peer that hangs does not block all threads."""
 
-    @property
-    def ENCRYPTION_KEYS(self) -> Sequence[str]:
-        """Fernet keys for codes, tokens and client secrets at rest.
+    RETRY_SCHEDULE_SECONDS: Sequence[float] = setting(
+        (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+    )
+    """Pause, in seconds, before each attempt to deliver, and before each attempt to refresh an
+    access token that the peer refuses to refresh. The length is the number of attempts."""
 
-        The first key writes, any key reads. Empty: keys derived from ``SECRET_KEY`` and
-        ``SECRET_KEY_FALLBACKS``, which a deploy check advises against.
-        """
-        return self._user.get("ENCRYPTION_KEYS", ())
+    MAX_RESENDS: int = setting(3, minimum=0)
+    """How many times a new code is sent because the peer accepted the last one and did not redeem
+    it."""
 
-    @property
-    def MAY_AUTHORIZE(self) -> str:
-        """Dotted path of a function of the site's own that says who may let which peer in:
-        ``may_authorize(user, application, scopes, request=None)``. Empty: everybody, each."""
-        return self._user.get("MAY_AUTHORIZE", "")
+    REDEMPTION_WATCH_SECONDS: float = setting(60.0, minimum=0)
+    """How long, in seconds, after its expiry an accepted code is still expected to be redeemed.
+    Then it counts as never redeemed."""
 
-    @property
-    def READ_RECIPROCAL_FROM_REDIRECT(self) -> bool:
-        """Whether party A believes a ``reciprocal`` parameter in the redirect (draft, section
-        "Reciprocal Scope Request"). The one in the token response wins in any case."""
-        return self._user.get("READ_RECIPROCAL_FROM_REDIRECT", True)
+    MAX_REISSUES: int = setting(3, minimum=0)
+    """How many times a code that was redeemed twice is replaced by a new code at once; after that,
+    once an hour. (The second redemption revokes the tokens of the first.)"""
 
-    @property
-    def CODE_LIFETIME_SECONDS(self) -> int:
-        """Life, in seconds, of a reciprocal code from the moment it is minted."""
-        return self._user.get("CODE_LIFETIME_SECONDS", 60)
+    REDEMPTION_SCHEDULE_SECONDS: Sequence[float] = setting(
+        (0, 2, 5, 30, 60, 300, 1800, 7200, 36000, 86400)
+    )
+    """Pause, in seconds, before each attempt to redeem a code that a peer handed over. The length
+    is the number of attempts. A code expires soon, and then the peer sends another one. The late
+    attempts are for a peer that used up the code, but failed before its response arrived."""
 
-    @property
-    def CLIENT_AUTH_FAILURES_PER_MINUTE(self) -> int:
-        """How many wrong secrets for one client from one address are checked in a minute; more are
-        answered 429 without a check. 0: no limit."""
-        return self._user.get("CLIENT_AUTH_FAILURES_PER_MINUTE", 10)
+    LEASE_SECONDS: float = setting(60.0)
+    """How long, in seconds, a claimed row belongs to its worker. Keep it above three times
+    ``HTTP_TOTAL_TIMEOUT_SECONDS`` (wait for another refresh, refresh, send): otherwise a slow
+    delivery may be done twice."""
 
-    @property
-    def HANDOVERS_PER_MINUTE(self) -> int:
-        """How many codes a peer may hand over for one user in a minute; more are answered 429,
-        since each costs a request to its token endpoint. 0: no limit."""
-        return self._user.get("HANDOVERS_PER_MINUTE", 10)
+    # Protocol
 
-    @property
-    def VERIFIED_SECRETS_KEPT(self) -> int:
-        """How many client secrets each process remembers as right, so that the next request of the
-        same client costs no hashing. 0: none."""
-        return self._user.get("VERIFIED_SECRETS_KEPT", 1000)
+    BASE_URL: str = setting("")
+    """URL of this site, such as ``https://site.example``. The redirect URIs and endpoints that
+    other sites are given begin with it. Empty: the URL comes from the issuer
+    (``OIDC_ISS_ENDPOINT``), or else from the host name of the request."""
 
-    @property
-    def AUTHORIZATION_REQUEST_LIFETIME_SECONDS(self) -> int:
-        """How long, in seconds, a person may stay at the peer before the callback is refused."""
-        return self._user.get("AUTHORIZATION_REQUEST_LIFETIME_SECONDS", 1800)
+    DIALECTS: Mapping[str, str] = setting({})
+    """Additional dialects: name to dotted path of a ``Dialect`` subclass."""
 
-    @property
-    def DELIVERIES_PER_PEER(self) -> int:
-        """How many rows may be worked on at once for one peer, by all workers together: a peer that
-        hangs must not hold them all, so keep it below ``DISPATCHER_THREADS``."""
-        return self._user.get("DELIVERIES_PER_PEER", 4)
+    ACCEPT_HANDOVERS: bool = setting(True)
+    """Whether the token endpoint accepts hand-overs, so that this site can be party B."""
 
-    @property
-    def BASE_URL(self) -> str:
-        """Where this site is, as ``https://site.example``: what the redirect URIs and endpoints
-        begin with that other sites are given. Empty: the issuer (``OIDC_ISS_ENDPOINT``) tells it,
-        or else the host that a visitor names."""
-        return self._user.get("BASE_URL", "")
+    HANDOVERS_PER_MINUTE: int = setting(10, minimum=0)
+    """How many codes a peer may hand over for one user in a minute, since each costs a request to
+    the peer's token endpoint. Further ones get the status 429. 0: no limit."""
 
-    @property
-    def ACCEPT_HANDOVERS(self) -> bool:
-        """Whether the token endpoint takes hand-overs: whether this site can be party B."""
-        return self._user.get("ACCEPT_HANDOVERS", True)
+    MAY_AUTHORIZE: str = setting("")
+    """Dotted path of a function that decides which user may give access to which peer:
+    ``may_authorize(user, application, scopes, request=None)``. Empty: everyone, to every peer."""
 
-    @property
-    def RETRY_SCHEDULE_SECONDS(self) -> Sequence[float]:
-        """Pause, in seconds, before each delivery attempt, and before each attempt to renew an
-        access that the peer refuses to renew; its length is the number of attempts."""
-        default = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
-        return self._user.get("RETRY_SCHEDULE_SECONDS", default)
+    READ_RECIPROCAL_FROM_REDIRECT: bool = setting(True)
+    """Whether party A accepts a ``reciprocal`` parameter in the redirect (draft, section
+    "Reciprocal Scope Request"). The one in the token response takes precedence."""
 
-    @property
-    def MAX_RESENDS(self) -> int:
-        """How often a code that the peer accepted but never redeemed is sent anew."""
-        return self._user.get("MAX_RESENDS", 3)
+    CODE_LIFETIME_SECONDS: int = setting(60)
+    """How long, in seconds, a reciprocal code is valid after it was created."""
 
-    @property
-    def MAX_REISSUES(self) -> int:
-        """How often a code that was redeemed a second time, which costs the tokens of the first, is
-        replaced by a new one at once; from then on once an hour."""
-        return self._user.get("MAX_REISSUES", 3)
+    AUTHORIZATION_REQUEST_LIFETIME_SECONDS: int = setting(1800)
+    """How long, in seconds, a user may stay at the peer before the callback is refused."""
 
-    @property
-    def REDEMPTION_WATCH_SECONDS(self) -> float:
-        """How long, in seconds, after the end of its life an accepted code is waited for before it
-        counts as never redeemed."""
-        return self._user.get("REDEMPTION_WATCH_SECONDS", 60.0)
+    # Client authentication
 
-    @property
-    def REDEMPTION_SCHEDULE_SECONDS(self) -> Sequence[float]:
-        """Pause, in seconds, before each attempt to redeem a code that a peer handed over; its
-        length is the number of attempts. The code dies soon, and the peer sends another: unless it
-        has spent the code, and fell over before its answer arrived."""
-        default = (0, 2, 5, 30, 60, 300, 1800, 7200, 36000, 86400)
-        return self._user.get("REDEMPTION_SCHEDULE_SECONDS", default)
+    CLIENT_AUTH_FAILURES_PER_MINUTE: int = setting(10, minimum=0)
+    """How many wrong secrets for one client from one address are checked in a minute. Further ones
+    get the status 429 without a check. 0: no limit."""
 
-    @property
-    def LEASE_SECONDS(self) -> float:
-        """How long, in seconds, a claimed row belongs to its worker. More than three times
-        ``HTTP_TOTAL_TIMEOUT_SECONDS`` (to wait for another's refresh, to refresh, to send), or a
-        slow delivery is done twice."""
-        return self._user.get("LEASE_SECONDS", 60.0)
+    VERIFIED_SECRETS_KEPT: int = setting(1000, minimum=0)
+    """How many correct client secrets each process remembers, so that the next request of the same
+    client needs no hashing. 0: none."""
 
-    @property
-    def RETENTION_FINISHED_DAYS(self) -> float:
-        """How long, in days, ``reciprocal_prune`` keeps hand-overs that are done or cancelled, and
-        codes of which no token lives any more."""
-        return self._user.get("RETENTION_FINISHED_DAYS", 30)
+    # Stored secrets
 
-    @property
-    def RETENTION_FAILED_DAYS(self) -> float:
-        """How long, in days, ``reciprocal_prune`` keeps hand-overs that were given up."""
-        return self._user.get("RETENTION_FAILED_DAYS", 180)
+    ENCRYPTION_KEYS: Sequence[str] = setting(())
+    """Fernet keys that encrypt stored codes, tokens and client secrets. The first key encrypts; all
+    keys decrypt. Empty: keys derived from ``SECRET_KEY`` and ``SECRET_KEY_FALLBACKS``; a deployment
+    check warns about that."""
 
-    @property
-    def RETENTION_HISTORY_DAYS(self) -> float:
-        """How long, in days, ``reciprocal_prune`` keeps links that have ended, and their history;
-        and lines of the history of an active link, of which the newest 100 stay in any case."""
-        return self._user.get("RETENTION_HISTORY_DAYS", 365)
+    # Retention
 
-    @property
-    def HTTP_CONNECT_TIMEOUT_SECONDS(self) -> float:
-        """Time to look up a peer's name, and again to connect to it, in seconds."""
-        return self._user.get("HTTP_CONNECT_TIMEOUT_SECONDS", 5.0)
+    RETENTION_FINISHED_DAYS: float = setting(30)
+    """How long, in days, ``reciprocal_prune`` keeps hand-overs that are done or cancelled, and
+    codes without a valid token."""
 
-    @property
-    def HTTP_TOTAL_TIMEOUT_SECONDS(self) -> float:
-        """Time for a whole exchange with a peer, in seconds, from looking up its name to the last
-        byte of its answer."""
-        return self._user.get("HTTP_TOTAL_TIMEOUT_SECONDS", 15.0)
+    RETENTION_FAILED_DAYS: float = setting(180)
+    """How long, in days, ``reciprocal_prune`` keeps failed hand-overs."""
 
-    @property
-    def HTTP_MAX_RESPONSE_BYTES(self) -> int:
-        """Most bytes, after decoding, that are read of the body of a peer's answer. The headers may
-        have 64 KiB together."""
-        return self._user.get("HTTP_MAX_RESPONSE_BYTES", 64 * 1024)
+    RETENTION_HISTORY_DAYS: float = setting(365)
+    """How long, in days, ``reciprocal_prune`` keeps ended links with their history, and history
+    entries of active links. The newest 100 entries of an active link are always kept."""
 
-    @property
-    def SESSION_MAX_RESPONSE_BYTES(self) -> int:
-        """Most bytes, after decoding, that a session which calls a peer as a user reads of the body
-        of an answer, unless it is given another number."""
-        return self._user.get("SESSION_MAX_RESPONSE_BYTES", 10 * 1024 * 1024)
+    # Pages
 
-    @property
-    def HTTP_ALLOW_LOOPBACK(self) -> bool:
-        """Whether peers on this machine may be called, and by plain http. For development: the
-        default is Django's ``DEBUG``."""
-        return self._user.get("HTTP_ALLOW_LOOPBACK", django_settings.DEBUG)
+    PEER_SCOPES: Mapping[str, Mapping[str, str]] = setting({})
+    """Descriptions of the scopes at peers, for the pages: short name of the peer to scope to text,
+    which may be lazily translated. A scope without a text is shown by its name."""
 
-    @property
-    def HTTP_ALLOWED_NETWORKS(self) -> Sequence[str]:
-        """Private networks in which peers may live, as ``10.20.0.0/16`` or one address."""
-        return self._user.get("HTTP_ALLOWED_NETWORKS", ())
+    # Calling peers
 
-    @property
-    def HTTP_CA_BUNDLE(self) -> str:
-        """File or directory with the certificate authorities that peers' certificates are checked
-        against, for peers with a private one. Takes the place of the public authorities (those of
-        ``certifi``), so it must hold every one that is needed. Empty: the public ones."""
-        return str(self._user.get("HTTP_CA_BUNDLE", ""))
+    HTTP_CONNECT_TIMEOUT_SECONDS: float = setting(5.0)
+    """Time limit for the DNS lookup of a peer, and again for the connection, in seconds."""
 
-    @property
-    def API_READ_SCOPE(self) -> str:
-        """The scope with which an access token may read its person's links through the API. Empty:
-        none may."""
-        return self._user.get("API_READ_SCOPE", "reciprocal:read")
+    HTTP_TOTAL_TIMEOUT_SECONDS: float = setting(15.0)
+    """Time limit for a whole exchange with a peer, in seconds: from the DNS lookup to the last byte
+    of the response."""
 
-    @property
-    def API_WRITE_SCOPE(self) -> str:
-        """The scope with which an access token may change and end its person's links through the
-        API. Empty: none may."""
-        return self._user.get("API_WRITE_SCOPE", "reciprocal:write")
+    HTTP_MAX_RESPONSE_BYTES: int = setting(64 * 1024)
+    """Most bytes that are read of the body of a peer's response, after decoding. The headers may
+    have 64 KiB together."""
 
-    @property
-    def API_RETURN_TO(self) -> Sequence[str]:
-        """Where the API may have people sent after a visit to a peer: URLs, and origins such as
-        ``https://app.example`` for all that is below them."""
-        return self._user.get("API_RETURN_TO", ())
+    SESSION_MAX_RESPONSE_BYTES: int = setting(10 * 1024 * 1024)
+    """The same for a session that calls a peer as a user, if it has no ``max_bytes``."""
 
+    HTTP_ALLOW_LOOPBACK: bool = setting(lambda: django_settings.DEBUG)
+    """Whether peers on this machine may be called, also by plain http. For development: the default
+    is Django's ``DEBUG``."""
 
-def _is_a_test_run() -> bool:
-    """Whether a test runner has set Django up (``setup_test_environment``, of Django's own and of
-    pytest-django): threads of ours would work in the site's tests, beside their transactions."""
-    return hasattr(mail, "outbox")
+    HTTP_ALLOWED_NETWORKS: Sequence[str] = setting(())
+    """Private networks in which peers may be, such as ``10.20.0.0/16``, or single addresses."""
+
+    HTTP_CA_BUNDLE: str = setting("")
+    """File or directory of the certificate authorities that peers' certificates are checked
+    against, for peers with a private authority. It replaces the public authorities (those of
+    ``certifi``), so it must contain all that are needed. Empty: the public ones."""
+
+    # API
+
+    API_READ_SCOPE: str = setting("reciprocal:read")
+    """The scope that an access token needs to read its user's links through the API. Empty: no
+    access token can."""
+
+    API_WRITE_SCOPE: str = setting("reciprocal:write")
+    """The scope that an access token needs to change or end its user's links through the API.
+    Empty: no access token can."""
+
+    API_RETURN_TO: Sequence[str] = setting(())
+    """Where users may be sent after a visit to a peer that they began through the API: URLs, and
+    origins such as ``https://app.example`` for every URL below them."""
 
 
 settings = Settings()

@@ -1,7 +1,7 @@
 """Whether a value has the type and size that its setting needs.
 
-The type is the one that the property in :mod:`reciprocal_oauth.conf` is annotated with, so that it
-stands in one place.
+Both are declared in :mod:`reciprocal_oauth.conf`: the type as an annotation, the smallest number as
+``minimum``.
 """
 
 import math
@@ -12,32 +12,20 @@ from django.utils.functional import Promise
 
 from ..conf import Settings
 
-#: Numbers that may be 0. All others have to be above it.
-_MAY_BE_ZERO = frozenset(
-    {
-        "CLIENT_AUTH_FAILURES_PER_MINUTE",
-        "HANDOVERS_PER_MINUTE",
-        "MAX_REISSUES",
-        "MAX_RESENDS",
-        "REDEMPTION_WATCH_SECONDS",
-        "VERIFIED_SECRETS_KEPT",
-    }
-)
-
 
 def expected_of(name: str, value: Any) -> str | None:
     """What the setting ``name`` must be, where ``value`` is something else; ``None``: it fits."""
-    wanted = get_type_hints(getattr(Settings, name).fget)["return"]
-    least = "0 or more" if name in _MAY_BE_ZERO else "above 0"
+    wanted, may_be_zero = get_type_hints(Settings)[name], getattr(Settings, name).minimum == 0
+    least = "0 or more" if may_be_zero else "above 0"
     if wanted is bool:
         return None if isinstance(value, bool) else "True or False"
     if wanted is str:
         return None if isinstance(value, str) else "a text"
     if wanted is int:
-        fits = isinstance(value, int) and _is_number(value, name in _MAY_BE_ZERO)
+        fits = isinstance(value, int) and _is_number(value, may_be_zero)
         return None if fits else f"a whole number, {least}"
     if wanted is float:
-        return None if _is_number(value, name in _MAY_BE_ZERO) else f"a number, {least}"
+        return None if _is_number(value, may_be_zero) else f"a number, {least}"
     if get_origin(wanted) is Mapping and get_origin(get_args(wanted)[1]) is Mapping:
         fits = isinstance(value, Mapping) and all(
             isinstance(name, str) and _is_dict_of_texts(each) for name, each in value.items()

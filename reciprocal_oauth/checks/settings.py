@@ -64,18 +64,12 @@ def _unknown_setting(name: object) -> Error:
 
 
 def _wrong_value(name: str, value: Any, expected: str) -> Error:
-    default = getattr(_Defaults(), name)
+    default = getattr(Settings, name).default()
     return Error(
         f'RECIPROCAL_OAUTH["{name}"] must be {expected}, not {_shown(value)}.',
         hint=f'Change RECIPROCAL_OAUTH["{name}"], or remove it for the default: {default!r}.',
         id=Id.WRONG_VALUE,
     )
-
-
-class _Defaults(Settings):
-    @property
-    def _user(self) -> Mapping[str, Any]:
-        return {}
 
 
 def _shown(value: Any) -> str:

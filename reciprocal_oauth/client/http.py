@@ -227,7 +227,7 @@ def _check(url: str) -> None:
 
 def _ca_bundle() -> str:
     """:raises ImproperlyConfigured: the file is not there: a fault here, not the peer's."""
-    path = settings.HTTP_CA_BUNDLE
+    path = str(settings.HTTP_CA_BUNDLE)  # A site may have set a pathlib.Path.
     if path and not os.path.exists(path):
         raise ImproperlyConfigured(f"RECIPROCAL_OAUTH['HTTP_CA_BUNDLE']: there is no {path}.")
     return path
