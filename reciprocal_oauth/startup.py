@@ -33,20 +33,20 @@ def connect() -> None:
     composition.install()
     worker.register(
         OutboxItem,
-        worker.Step(
+        worker.QueueHandler(
             attempt=send.attempt,
             policy=lambda: RetryPolicy(settings.RETRY_SCHEDULE_SECONDS),
-            finished=send.finished_values,
-            given_up=send.given_up,
+            final_values=send.finished_values,
+            on_failed=send.given_up,
         ),
     )
     worker.register(
         InboxItem,
-        worker.Step(
+        worker.QueueHandler(
             attempt=redeem.attempt,
             policy=lambda: RetryPolicy(settings.REDEMPTION_SCHEDULE_SECONDS),
-            finished=lambda state: redeem.finished_values(),
-            given_up=redeem.given_up,
+            final_values=lambda state: redeem.finished_values(),
+            on_failed=redeem.given_up,
         ),
     )
     for signal in (signals.access_granted, signals.handover_received, signals.link_ended):

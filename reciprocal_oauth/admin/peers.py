@@ -198,9 +198,9 @@ class PeerAdmin(
 
     def save_model(self, request: HttpRequest, obj: Peer, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        if {*pausing.CAUSES, "dialect"} & set(form.changed_data):
+        if {*pausing.RELEVANT_FIELDS, "dialect"} & set(form.changed_data):
             obj.note_reverse(is_taken=True)  # Until it says that it is not.
-        if pausing.CAUSES & set(form.changed_data):
+        if pausing.RELEVANT_FIELDS & set(form.changed_data):
             # After the commit: the peer's row is locked until then, and those that hand over for it
             # hold a link that is wanted here.
             on_commit(lambda: self._corrected(request, obj))

@@ -1,12 +1,14 @@
-"""The machinery that carries hand-overs through. It knows rows and outcomes, not the parties.
+"""Works on the rows of the outbox and the inbox. It does not know what a row delivers.
 
-- ``outcomes``: what a step can come to.
-- ``retry``: the pure policy: outcome and attempts in, time of the next attempt out.
-- ``queue``: claims rows with a lease, and records outcomes.
-- ``worker``: claims due rows, runs the step that a party registered, records.
-- ``pausing``: peers that are left alone until an administrator has seen to them.
-- ``engine``: threads of one process that claim and work.
-- ``dispatchers``: who starts the worker: threads of the web process, the caller, nobody.
+- ``results``: what one attempt at a row results in.
+- ``queue``: claims rows with a lease and stores results.
+- ``worker``: claims due rows, calls the handler that a party registered, stores the result.
+- ``pausing``: stops and resumes the delivery to a peer.
+- ``engine``: threads of one process that claim rows and work on them.
+- ``dispatchers``: decide who runs the worker: threads of the web process, the caller, nobody.
+- ``message_dispatcher``: base of the dispatchers that send messages to worker processes.
+- ``receivers``: receivers of signals.
 
-The row is the truth; a dispatcher only makes it prompt.
+All work is stored in rows. A dispatcher only makes sure that a worker looks at them soon. The time
+of the next attempt comes from :mod:`reciprocal_oauth.core.retry_policy`.
 """

@@ -1,6 +1,7 @@
-"""Who starts the worker. The rows hold the work; a dispatcher only makes it prompt.
+"""Dispatchers decide who runs the worker, and when. All work is stored in rows; a dispatcher only
+makes sure that a worker looks at them soon.
 
-A site may name its own class in ``RECIPROCAL_OAUTH["DISPATCHER"]``, by dotted path.
+A site can use its own class: ``RECIPROCAL_OAUTH["DISPATCHER"]`` takes a dotted path.
 """
 
 import logging
@@ -23,35 +24,38 @@ class Dispatcher:
     """Interface of a dispatcher."""
 
     def wake(self, link: Link | None = None) -> None:
-        """Something is due: see to it that it is worked on soon. Called after commit; must not
-        raise, and must not wait for the work.
+        """Make a worker look for due rows soon. Called after commit. Must not raise, and must not
+        wait for the work.
 
-        :param link: the link whose rows are due; ``None``: some row.
+        :param link: the link whose rows are due; ``None``: any rows may be due.
+        :raises NotImplementedError: the subclass does not implement it.
         """
         raise NotImplementedError(
             f"{type(self).__module__}.{type(self).__qualname__} must implement wake()"
         )
 
     def request_started(self) -> None:
-        """A web process has begun to serve requests: what waits from before may be started."""
+        """Called when this process serves a request. It may start work on rows that were left from
+        before."""
 
 
 class NoDispatcher(Dispatcher):
-    """Starts nothing: only ``manage.py reciprocal_deliver`` works on the rows."""
+    """Starts no worker. Only ``manage.py reciprocal_deliver`` works on the rows."""
 
     def wake(self, link: Link | None = None) -> None:
         pass
 
 
 class EagerDispatcher(Dispatcher):
-    """Works at once, in the caller. For tests: a person would wait for the peer."""
+    """Works on due rows at once, in the thread of the caller. For tests: in production, the user
+    would wait for the peer."""
 
     def __init__(self) -> None:
         self._running = threading.local()
 
     def wake(self, link: Link | None = None) -> None:
         if getattr(self._running, "now", False):
-            return  # The loop in drain() sees what has just been added.
+            return  # The loop in drain() finds the new row.
         self._running.now = True
         try:
             worker.drain()
@@ -60,19 +64,20 @@ class EagerDispatcher(Dispatcher):
 
 
 class ThreadDispatcher(Dispatcher):
-    """Works in a few threads of the web process.
+    """Works on due rows in a few threads of the web process.
 
-    The threads begin with the first request or the first row, so that they live in each process
-    that serves, after any fork, and in no management command that saves nothing.
+    The threads start with the first request or the first row. So they run in each process that
+    serves requests, after any fork, and not in management commands that save no row.
     """
 
     def __init__(self) -> None:
-        self._forget()
-        if hasattr(os, "register_at_fork"):  # Not on Windows, which does not fork.
-            os.register_at_fork(after_in_child=self._forget)
+        self._reset()
+        if hasattr(os, "register_at_fork"):  # Windows has no fork.
+            os.register_at_fork(after_in_child=self._reset)
 
-    def _forget(self) -> None:
-        """In a child after a fork, too: a thread that has stayed behind may have held the lock."""
+    def _reset(self) -> None:
+        """Forget the engine. Also called in a child process after a fork, with a new lock: a thread
+        of the parent may have held the old one."""
         self._lock = threading.Lock()
         self._engine: Engine | None = None
 
@@ -83,7 +88,10 @@ class ThreadDispatcher(Dispatcher):
         self.start()
 
     def start(self, sweep_seconds: float | None = None) -> Engine:
-        """The engine of this process; it is started if needed."""
+        """Return the engine of this process, and start it if needed.
+
+        :param sweep_seconds: see :class:`~.engine.Engine`.
+        """
         if engine := self._running():
             return engine
         with self._lock:
@@ -94,82 +102,92 @@ class ThreadDispatcher(Dispatcher):
 
     def _running(self) -> Engine | None:
         engine = self._engine
-        # What is still worked on while it stops may wake it: another one would begin what this one
-        # gives back.
+        # An attempt that still runs while the engine stops may call wake(). A second engine would
+        # then claim the rows that the first one releases.
         if engine is not None and (engine.is_alive() or engine.is_stopping):
             return engine
         return None
 
     def stop(self) -> None:
-        """Finish what has been begun, begin nothing more. ``wake()`` begins again."""
-        # Without the lock, for which a worker would wait that wakes while it is waited for.
+        """Stop the engine: finish running attempts and claim no more rows. ``wake()`` starts a new
+        engine."""
+        # Without the lock: a worker thread that calls wake() needs the lock, and stop() waits for
+        # that thread.
         if (engine := self._engine) is not None:
             engine.stop()
 
 
 def get_dispatcher() -> Dispatcher:
-    """The dispatcher that the settings name.
+    """Return the dispatcher that the setting ``DISPATCHER`` names.
 
-    :raises ImproperlyConfigured: there is none of that name.
+    :raises ImproperlyConfigured: there is no such dispatcher.
     """
     return _instance(settings.DISPATCHER)
 
 
 def wake(link: Link | None = None) -> None:
-    """Tell the dispatcher in force that something is due. Never raises: the rows wait."""
-    _tell(lambda dispatcher: dispatcher.wake(link))
+    """Tell the dispatcher that rows are due. Never raises: the rows stay in the database.
+
+    :param link: the link whose rows are due; ``None``: any rows may be due.
+    """
+    _notify(lambda dispatcher: dispatcher.wake(link))
 
 
 def request_started() -> None:
-    """Tell it that this process serves requests. Never raises."""
-    _tell(lambda dispatcher: dispatcher.request_started())
+    """Tell the dispatcher that this process serves requests. Never raises."""
+    _notify(lambda dispatcher: dispatcher.request_started())
 
 
-def _tell(message: Callable[[Dispatcher], None]) -> None:
+def _notify(call: Callable[[Dispatcher], None]) -> None:
     try:
-        message(get_dispatcher())
+        call(get_dispatcher())
     except Exception:
-        # No dispatcher of that name, as a system check says; or no threads to be had.
-        logger.exception("Nothing is delivered for now")
+        # There is no such dispatcher (a system check reports it), or no thread can be started.
+        logger.exception("Nothing is delivered for now: the dispatcher does not work")
 
 
-#: First requests come at the same moment, and each would make a dispatcher of its own.
-_making = threading.Lock()
+#: Several first requests may come at the same time. Only one of them may create the dispatcher.
+_creation_lock = threading.Lock()
 
 
 def _renew_lock() -> None:
-    """In a child after a fork: a thread that has stayed behind may have held it."""
-    global _making
-    _making = threading.Lock()
+    """Called in a child process after a fork: a thread of the parent may have held the lock."""
+    global _creation_lock
+    _creation_lock = threading.Lock()
 
 
-if hasattr(os, "register_at_fork"):  # Not on Windows, which does not fork.
+if hasattr(os, "register_at_fork"):  # Windows has no fork.
     os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _instance(name: str) -> Dispatcher:
-    with _making:
-        return _instances(name)
+    with _creation_lock:
+        return _cached_instance(name)
 
 
 @lru_cache(maxsize=8)
-def _instances(name: str) -> Dispatcher:
+def _cached_instance(name: str) -> Dispatcher:
     dispatcher: Any = dispatcher_class(name)()
     return dispatcher
 
 
-#: How often the command sees whether its engine still runs.
-_LOOK_AFTER_SECONDS = 10.0
+#: How often, in seconds, :func:`deliver_forever` checks that its engine still runs.
+_ENGINE_CHECK_SECONDS = 10.0
 
 
 def deliver_forever(seconds: float, stop: threading.Event) -> None:
-    """Work on what comes due until ``stop`` is set, looking every ``seconds``. For the management
-    command. Afterwards, what has been begun is finished or given back, within ``STOP_SECONDS``."""
+    """Work on due rows until ``stop`` is set. For the management command.
+
+    At the end, running attempts are finished or their rows are released, within ``STOP_SECONDS``.
+
+    :param seconds: how often to look for due rows.
+    :raises ImproperlyConfigured: there is no dispatcher with the configured name.
+    """
     configured = get_dispatcher()
     threads = configured if isinstance(configured, ThreadDispatcher) else ThreadDispatcher()
     while not stop.is_set():
-        threads.start(seconds)  # Once, unless the engine had to give up.
-        stop.wait(_LOOK_AFTER_SECONDS)
+        threads.start(seconds)  # Starts a new engine only if the old one has ended.
+        stop.wait(_ENGINE_CHECK_SECONDS)
     threads.stop()
 
 

@@ -1,4 +1,4 @@
-"""Threads that claim what is due and work on it, in the process that made them."""
+"""Threads that claim due rows and work on them, in the process that started them."""
 
 import atexit
 import logging
@@ -14,32 +14,33 @@ from ..conf import settings
 from ..core.database import is_pooled, log_exception
 from ..models import QueueItem
 from . import worker
-from .queue import Look
+from .queue import ClaimPass
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
-#: How long, in seconds, an engine that stops waits for what has been begun. Then the leases are
-#: given back: a peer that hangs must not keep a process from ending.
+#: How many seconds a stopping engine waits for running attempts. Then it releases their rows, so
+#: that a peer that hangs does not keep the process from ending.
 STOP_SECONDS = 10.0
-#: How soon, in seconds, a row is looked at again that is due, but whose peer has its share.
-_HELD_UP_SECONDS = 1.0
+#: After how many seconds the engine looks again when a peer has ``DELIVERIES_PER_PEER`` claimed
+#: rows.
+_PEER_AT_LIMIT_SECONDS = 1.0
 _SHORTEST_PAUSE_SECONDS = 0.05
-#: How long, in seconds, a row that was cut off is worked on alone: it may be what killed the
-#: process before, and would take what is worked on beside it along. Not for longer: it may only be
+#: For how many seconds an interrupted row is worked on alone. The row may have crashed the process
+#: before, and would interrupt the other rows too. The time is limited, because the row may only be
 #: slow.
 _ALONE_SECONDS = 5.0
-#: How long, in seconds, a thread with nothing to do keeps its database connection where there is no
-#: pool: to connect for each row would cost as much as to work on it.
+#: How many seconds an idle thread keeps its database connection when there is no pool: a new
+#: connection costs about as much as the work on one row.
 _IDLE_SECONDS = 0.1
 
 
 class Engine:
-    """One thread claims; up to ``DISPATCHER_THREADS`` others work.
+    """One thread claims rows; up to ``DISPATCHER_THREADS`` other threads work on them.
 
-    All are daemons, which end with the process: what is in the air then is cut off, and begun anew
-    by whoever claims the row next.
+    All are daemon threads, which end with the process. Attempts that run at that moment are
+    interrupted, and made again by the next worker that claims the row.
 
-    :param sweep_seconds: how often it looks for due rows if nobody wakes it; default:
+    :param sweep_seconds: how often the engine looks for due rows without :meth:`wake`; default:
         ``DISPATCHER_SWEEP_SECONDS``.
     """
 
@@ -48,12 +49,13 @@ class Engine:
         self.is_stopping = False
         self._sweep_seconds = sweep_seconds
         self._slots = settings.DISPATCHER_THREADS
-        self._wanted = threading.Event()
+        self._wake_event = threading.Event()
         self._stopped = False
-        self._claimed: SimpleQueue[QueueItem | None] = SimpleQueue()
-        #: By identity: a row whose lease ran out may be claimed again while it is worked on.
-        self._held: dict[int, QueueItem] = {}
-        #: The row that was cut off and is worked on, and until when alone.
+        self._to_do: SimpleQueue[QueueItem | None] = SimpleQueue()
+        #: The items that this engine has claimed, by ``id()``: a row whose lease has expired may be
+        #: claimed a second time while the first attempt still runs.
+        self._items: dict[int, QueueItem] = {}
+        #: The interrupted item that was started last, and until when no other item is started.
         self._suspect: QueueItem | None = None
         self._alone_until = 0.0
         self._workers: list[threading.Thread] = []
@@ -64,153 +66,163 @@ class Engine:
         atexit.register(self.stop)
 
     def is_alive(self) -> bool:
-        """False in a child after a fork: threads do not survive one."""
+        """Whether the engine runs in this process. False in a child process after a fork: threads
+        are not copied."""
         return self._pid == os.getpid() and self._claimer.is_alive()
 
     def wake(self) -> None:
         """Look for due rows now."""
-        self._wanted.set()
+        self._wake_event.set()
 
     def stop(self) -> None:
-        """Claim nothing more, wait up to ``STOP_SECONDS`` for what has been begun, and give the
-        rest back to be claimed by others."""
+        """Claim no more rows, wait up to ``STOP_SECONDS`` for running attempts, and release the
+        remaining rows for other workers."""
         atexit.unregister(self.stop)
         if self._pid != os.getpid():
             return
         end = time.monotonic() + STOP_SECONDS
         self._stopped = self.is_stopping = True
-        self._wanted.set()
-        # The claimer first: until it has ended, it begins workers.
+        self._wake_event.set()
+        # The claimer first: it starts worker threads until it has ended.
         self._claimer.join(max(end - time.monotonic(), 0))
         for _worker in self._workers:
-            self._claimed.put(None)
+            self._to_do.put(None)
         for thread in self._workers:
             thread.join(max(end - time.monotonic(), 0))
-        self._give_back()
+        self._release_items()
         self.is_stopping = False
 
     def _run(self) -> None:
+        """Claim rows until the engine stops."""
         while not self._stopped:
-            self._wanted.clear()
+            self._wake_event.clear()
             pause = self._sweep_pause
             try:
-                pause = self._pause(self._hand_out())
-            except _CannotWork:
-                logger.exception("There are no threads to deliver with")
-                self._give_back()
+                pause = self._pause(self._claim_and_start())
+            except _NoThreads:
+                logger.exception("No thread can be started for deliveries")
+                self._release_items()
                 break
             except Exception:
                 log_exception(logger, "The dispatcher could not look for due rows; it tries again")
                 connections.close_all()
-            self._rest(pause)
+            self._wait(pause)
         connections.close_all()
 
-    def _rest(self, seconds: float) -> None:
+    def _wait(self, seconds: float) -> None:
+        """Wait for ``seconds`` or until :meth:`wake` is called."""
         idle = min(seconds, _idle_seconds())
-        if self._stopped or self._wanted.wait(idle):
+        if self._stopped or self._wake_event.wait(idle):
             return
         if seconds > idle:
             connections.close_all()
-            self._wanted.wait(seconds - idle)
+            self._wake_event.wait(seconds - idle)
 
-    def _hand_out(self) -> Look | None:
-        """Give the threads what can be claimed.
+    def _claim_and_start(self) -> ClaimPass | None:
+        """Claim rows and start work on them, as long as threads are free.
 
-        :returns: the look for it; ``None``: all threads are busy, or one has to be alone.
+        :returns: ``None``: all threads are busy, or one item is worked on alone.
         """
-        if self._is_alone() or len(self._held) >= self._slots:
+        if self._is_alone() or len(self._items) >= self._slots:
             return None
-        look = Look()
-        # One by one: what is claimed is begun at once, so a process that is killed has claimed
-        # nothing, and counted no attempt at anything, that it did not work on.
-        while len(self._held) < self._slots and not self._is_alone():
-            look.cut_off_after = self._cut_off_after()
-            items = worker.claim(1, look)
+        claim_pass = ClaimPass()
+        # Claim one row at a time and start it at once: when the process is killed, no row is
+        # claimed, and no attempt counted, that nobody worked on.
+        while len(self._items) < self._slots and not self._is_alone():
+            claim_pass.expired_for = self._expired_for()
+            items = worker.claim(1, claim_pass)
             if not items:
                 break
-            self._hand_over(items[0])
-        return look
+            self._start(items[0])
+        return claim_pass
 
-    def _hand_over(self, item: QueueItem) -> None:
-        self._held[id(item)] = item
-        if item.was_cut_off:
+    def _start(self, item: QueueItem) -> None:
+        self._items[id(item)] = item
+        if item.was_interrupted:
             self._suspect, self._alone_until = item, time.monotonic() + _ALONE_SECONDS
-        self._claimed.put(item)
-        if len(self._workers) < min(len(self._held), self._slots):
-            self._begin_worker()
+        self._to_do.put(item)
+        if len(self._workers) < min(len(self._items), self._slots):
+            self._start_worker()
 
-    def _cut_off_after(self) -> float | None:
-        """How long a lease must have been over for its row to be begun; ``None``: none is. Best
-        when nothing else is worked on; in a process that is never idle, after a while all the
-        same. Never two at once: one may kill the other."""
-        if self._suspect_is_held():
+    def _expired_for(self) -> float | None:
+        """Return how many seconds ago the lease of an interrupted row must have expired to claim
+        the row now; ``None``: claim no interrupted row.
+
+        Interrupted rows are claimed when this engine has no other item. In a process that is always
+        busy, they are claimed later, after another ``LEASE_SECONDS``. Never two at once: one could
+        interrupt the other.
+        """
+        if self._has_suspect():
             return None
-        return settings.LEASE_SECONDS if self._held else 0.0
+        return settings.LEASE_SECONDS if self._items else 0.0
 
     def _is_alone(self) -> bool:
-        return self._suspect_is_held() and time.monotonic() < self._alone_until
+        """Whether an interrupted item is worked on alone now."""
+        return self._has_suspect() and time.monotonic() < self._alone_until
 
-    def _suspect_is_held(self) -> bool:
-        return self._suspect is not None and id(self._suspect) in self._held
+    def _has_suspect(self) -> bool:
+        return self._suspect is not None and id(self._suspect) in self._items
 
-    def _begin_worker(self) -> None:
+    def _start_worker(self) -> None:
+        """:raises _NoThreads: no thread could be started, and there is no other."""
         name = f"reciprocal-delivery-{len(self._workers) + 1}"
         thread = threading.Thread(target=self._work, name=name, daemon=True)
         try:
             thread.start()
         except RuntimeError:
-            # The interpreter is shutting down, or there are no more threads to be had.
+            # The interpreter is shutting down, or the system allows no more threads.
             if not self._workers:
-                raise _CannotWork from None
+                raise _NoThreads from None
         else:
             self._workers.append(thread)
 
     def _work(self) -> None:
+        """Work on claimed items until ``None`` comes."""
         while (item := self._next()) is not None:
             try:
                 worker.work(item)
             except Exception:
                 log_exception(
-                    logger, "The outcome of %s could not be recorded; its lease will run out", item
+                    logger, "The result of %s could not be stored; its lease will expire", item
                 )
                 connections.close_all()
             finally:
-                self._held.pop(id(item), None)
-                self._wanted.set()
+                self._items.pop(id(item), None)
+                self._wake_event.set()
         connections.close_all()
 
     def _next(self) -> QueueItem | None:
         idle = _idle_seconds()
         try:
-            return self._claimed.get(timeout=idle) if idle else self._claimed.get_nowait()
+            return self._to_do.get(timeout=idle) if idle else self._to_do.get_nowait()
         except Empty:
             connections.close_all()
-            return self._claimed.get()
+            return self._to_do.get()
 
-    def _give_back(self) -> None:
-        for item in list(self._held.values()):
+    def _release_items(self) -> None:
+        for item in list(self._items.values()):
             try:
-                worker.give_back(item)
+                worker.release(item)
             except Exception:
-                log_exception(
-                    logger, "The lease of %s could not be given back; it will run out", item
-                )
+                log_exception(logger, "%s could not be released; its lease will expire", item)
 
     @property
     def _sweep_pause(self) -> float:
         return self._sweep_seconds or settings.DISPATCHER_SWEEP_SECONDS
 
-    def _pause(self, look: Look | None) -> float:
-        """Seconds until the next row comes due, at most the sweep interval. Where all threads are
-        busy, the first that is done ends the pause. Rows of a peer that has its share do not keep
-        those of the others waiting."""
+    def _pause(self, claim_pass: ClaimPass | None) -> float:
+        """Return how many seconds to wait until the next row is due, at most the sweep interval.
+
+        If all threads are busy, the first one that finishes ends the pause. Rows of a peer at its
+        limit do not delay the rows of other peers.
+        """
         if self._is_alone():
             return max(self._alone_until - time.monotonic(), _SHORTEST_PAUSE_SECONDS)
-        if look is None or len(self._held) >= self._slots:
+        if claim_pass is None or len(self._items) >= self._slots:
             return self._sweep_pause
-        longest, due = self._sweep_pause, worker.next_due_at(look)
-        if look.held_up:
-            longest = min(longest, _HELD_UP_SECONDS)
+        longest, due = self._sweep_pause, worker.next_due_at(claim_pass)
+        if claim_pass.at_limit:
+            longest = min(longest, _PEER_AT_LIMIT_SECONDS)
         if due is None:
             return longest
         seconds = (due - timezone.now()).total_seconds()
@@ -221,5 +233,5 @@ def _idle_seconds() -> float:
     return 0.0 if is_pooled() else _IDLE_SECONDS
 
 
-class _CannotWork(Exception):
-    """There is no thread to work with."""
+class _NoThreads(Exception):
+    """No worker thread can be started."""

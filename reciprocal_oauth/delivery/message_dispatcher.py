@@ -1,7 +1,8 @@
-"""What the dispatchers have in common that send messages to workers of the site.
+"""Base of the dispatchers that send messages to worker processes (Celery, Django tasks).
 
-A message is a hint. It names a row and carries nothing of it; whoever gets it claims the row first.
-One that is lost is made up for by the next sweep, and one that comes again finds nothing to claim.
+A message only names a row and contains no data of it. The worker that receives the message claims
+the row first. If a message is lost, the next sweep (a search for all due rows) finds the row. If a
+message arrives twice, the second one finds no row to claim.
 """
 
 import logging
@@ -27,26 +28,32 @@ class MessageDispatcher(Dispatcher, ABC):
             elif rows := worker.due(link):
                 self.send(rows)
         except Exception:
-            # The user's request has been granted, and must not fail for this.
+            # The request of the user has succeeded and must not fail because of the broker.
             logger.warning(
-                "Workers could not be told of what is due: it waits for the next sweep",
+                "No message could be sent to the workers: due rows wait for the next sweep",
                 exc_info=True,
             )
 
     @abstractmethod
     def send(self, rows: Sequence[tuple[str, Any]]) -> None:
-        """Let workers :func:`deliver` each of ``rows``: the name of its queue, and its key."""
+        """Send a message for each of ``rows``, which makes a worker call :func:`deliver`.
+
+        :param rows: pairs of queue name and key.
+        """
 
     @abstractmethod
     def send_sweep(self) -> None:
-        """Let a worker look for what is due."""
+        """Send a message that makes a worker look for all due rows."""
 
 
 def deliver(queue: str, pk: Any) -> None:
-    """Work on one row, then for a while on others: what waited because its peer had its share
-    would else wait for the next sweep."""
+    """Work on one row, then on other due rows for ``DISPATCHER_SWEEP_SECONDS``.
+
+    Otherwise, rows that were skipped because of ``DELIVERIES_PER_PEER`` would wait for the next
+    sweep.
+    """
     worker.work_on(queue, pk)
-    worker.go_on(settings.DISPATCHER_SWEEP_SECONDS)
+    worker.work_for(settings.DISPATCHER_SWEEP_SECONDS)
 
 
 __all__ = ["MessageDispatcher", "deliver"]

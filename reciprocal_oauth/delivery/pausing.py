@@ -1,5 +1,5 @@
-"""A peer that refuses our credentials, or is gone, is left alone until an administrator has seen to
-it: every further call would only be refused, and the rows lose nothing by waiting."""
+"""Pauses a peer that refuses our credentials or whose endpoint no longer exists, until an
+administrator resumes it. Every further request would be refused, and the rows can wait."""
 
 import logging
 from typing import Any
@@ -14,10 +14,10 @@ from ..models import Peer, Reason
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
-#: Why a peer may be paused.
+#: The reasons for which a peer is paused.
 REASONS = (Reason.CREDENTIALS_REFUSED, Reason.GONE)
-#: What may be the cause of a pause: whoever changes one of these may have mended it.
-CAUSES = frozenset(
+#: Fields of a peer that can be the cause of a refusal. A change of one of them may have fixed it.
+RELEVANT_FIELDS = frozenset(
     {
         "client_id",
         "client_secret",
@@ -29,34 +29,35 @@ CAUSES = frozenset(
 )
 
 
-def reason_in(refused: PeerRefused) -> Reason | None:
-    """Why the token endpoint would refuse every other row as well; ``None``: it would not."""
-    if refused.refuses_credentials:
+def pause_reason(error: PeerRefused) -> Reason | None:
+    """Return why the token endpoint would refuse all other rows too; ``None``: it would not."""
+    if error.refuses_credentials:  # invalid_client: RFC 6749, section 5.2.
         return Reason.CREDENTIALS_REFUSED
-    return Reason.GONE if refused.status == 410 else None
+    return Reason.GONE if error.status == 410 else None
 
 
 @tried_again
 def pause(peer: Peer, reason: str) -> bool:
-    """Let the rows of a peer wait, in both queues. Announced once, after commit.
+    """Pause the delivery to a peer, in both queues. The signal ``peer_paused`` is sent once, after
+    commit.
 
-    :param peer: as it was called when it refused.
+    :param peer: with the field values that the refused request was sent with.
     :param reason: a :class:`~reciprocal_oauth.models.Reason`.
-    :returns: whether it is paused now. Else one of :data:`CAUSES` has been changed while the
-        refusal was in the air, which says nothing about what is stored now.
+    :returns: whether the peer is paused now. ``False``: one of :data:`RELEVANT_FIELDS` was changed
+        after the request was sent, so the refusal says nothing about the stored values.
     """
     stored = Peer.objects.filter(pk=peer.pk).first()
-    if stored is None or not _would_be_called_alike(stored, peer):
+    if stored is None or not _has_same_values(stored, peer):
         return False
-    alike = Peer.objects.filter(pk=peer.pk, **_causes(stored))
+    unchanged = Peer.objects.filter(pk=peer.pk, **_relevant_values(stored))
     values = {"paused_at": timezone.now(), "paused_reason": reason}
     with atomic():
-        if not alike.filter(paused_at__isnull=True).update(**values):
-            return alike.exists()
-        paused = alike.get()
+        if not unchanged.filter(paused_at__isnull=True).update(**values):
+            return unchanged.exists()
+        paused = unchanged.get()
         signals.send_after_commit(signals.peer_paused, Peer, peer=paused, reason=reason)
     logger.error(
-        "Nothing is delivered to peer %s any more: %s. Correct what is wrong, then resume it.",
+        "Nothing is delivered to peer %s any more: %s. Correct the cause, then resume the peer.",
         paused.slug,
         Reason(reason).label,
         extra={"action": "peer_paused"},
@@ -64,22 +65,23 @@ def pause(peer: Peer, reason: str) -> bool:
     return True
 
 
-def _causes(peer: Peer) -> dict[str, Any]:
-    return {name: getattr(peer, name) for name in CAUSES}
+def _relevant_values(peer: Peer) -> dict[str, Any]:
+    return {name: getattr(peer, name) for name in RELEVANT_FIELDS}
 
 
-def _would_be_called_alike(stored: Peer, called: Peer) -> bool:
+def _has_same_values(stored: Peer, called: Peer) -> bool:
     try:
-        return _causes(stored) == _causes(called)
+        return _relevant_values(stored) == _relevant_values(called)
     except DecryptionError:
-        return False  # It was written with a key that came later than what was sent.
+        # The secret was stored after the request, with a key that this process does not have.
+        return False
 
 
 @tried_again
 def resume(peer: Peer) -> bool:
-    """Work on the rows of ``peer`` again.
+    """Resume the delivery to ``peer``.
 
-    :returns: whether it was paused.
+    :returns: whether the peer was paused.
     """
     outgoing_access.allow_refresh(peer)
     values = {"paused_at": None, "paused_reason": ""}

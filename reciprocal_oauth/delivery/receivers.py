@@ -1,4 +1,4 @@
-"""Receivers of signals: something is due, a request begins or ends, a link is deleted."""
+"""Receivers of signals: a row was added, a request starts or ends, a link is deleted."""
 
 from typing import Any
 
@@ -9,24 +9,25 @@ from . import dispatchers
 
 
 def start_delivery(sender: type, **arguments: Any) -> None:
-    """Our own receiver: a row is waiting, begin with it. The signals come after commit."""
+    """Wake the dispatcher for the rows of a link. The signals are sent after commit."""
     dispatchers.wake(arguments["link"])
 
 
 def request_starts(sender: type, **arguments: Any) -> None:
-    """A request is served in this process: rows left over from before can be worked on."""
+    """Note that this thread serves a request, and tell the dispatcher."""
     request_begins()
     dispatchers.request_started()
 
 
 def request_is_over(sender: type, **arguments: Any) -> None:
-    """What follows in this thread is no web request, unless another one begins."""
+    """Note that this thread no longer serves a request."""
     request_ends()
 
 
 def link_deleted(sender: type, instance: Link, origin: Any = None, **arguments: Any) -> None:
-    """A link goes: by hand, with its user, or with its peer, which then cannot be told."""
-    with_its_peer = getattr(origin, "model", type(origin)) is Peer
-    # This one may stop the deletion: the peer would keep tokens that nothing limits any more.
-    if lifecycle.revoke_before_deletion(instance, revoke_outgoing=not with_its_peer):
+    """Revoke all tokens of a link before its row is deleted. Our tokens at the peer are not revoked
+    if the peer is deleted too: its endpoint is then no longer known."""
+    peer_is_deleted = getattr(origin, "model", type(origin)) is Peer
+    # An error here stops the deletion: otherwise the peer would keep tokens without a limit.
+    if lifecycle.revoke_before_deletion(instance, revoke_outgoing=not peer_is_deleted):
         on_commit(dispatchers.wake)

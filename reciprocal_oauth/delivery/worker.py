@@ -1,4 +1,5 @@
-"""Carrying queue items through: claim, run the step that a party registered, record."""
+"""Works on queue items: claims a row, calls the handler that a party registered, stores the
+result."""
 
 import logging
 import secrets
@@ -17,73 +18,75 @@ from ..core.retry_policy import RetryPolicy
 from ..exceptions import LeaseLost
 from ..models import InboxItem, Link, OutboxItem, Peer, QueueItem
 from . import pausing, queue
-from .queue import Look
+from .queue import ClaimPass
 from .results import Accepted, Cancelled, Done, Failed, Recorded, Result, Retry
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
 _ERROR_LENGTH = 500
-#: The queues by name, for messages to other processes. What the other side waits for comes first:
-#: its code dies.
+#: The queues by the name that messages to other processes use. The inbox comes first, because a
+#: received code expires soon.
 _QUEUES: Mapping[str, type[QueueItem]] = {"inbox": InboxItem, "outbox": OutboxItem}
-#: How many rows of one queue are named at once to whoever shares them out.
-_NAMED_AT_ONCE = 100
+#: How many due rows of each queue :func:`due` returns at most.
+_MAX_DUE_PER_QUEUE = 100
 
 
 @dataclass(frozen=True)
-class Step:
-    """How the items of one queue are worked on.
+class QueueHandler:
+    """What the worker calls for the items of one queue.
 
-    :ivar attempt: one attempt; called without a transaction, may do HTTP.
-    :ivar policy: when to try again.
-    :ivar finished: column values that a row gets which ends in a state (a code that is cleared,
-        say).
-    :ivar given_up: told of a row that has just died, with its ``Link.Reason``.
+    :ivar attempt: makes one attempt. It is called without a transaction and may send requests.
+    :ivar policy: returns the retry policy.
+    :ivar final_values: returns more column values to set when a row ends in the given state, for
+        example to clear a code.
+    :ivar on_failed: called in the transaction in which a row fails, with the item, a
+        ``Link.Reason`` and the error text.
     """
 
     attempt: Callable[[Any], Result]
     policy: Callable[[], RetryPolicy]
-    finished: Callable[[QueueItem.State], dict[str, Any]]
-    given_up: Callable[[Any, str, str], None]
+    final_values: Callable[[QueueItem.State], dict[str, Any]]
+    on_failed: Callable[[Any, str, str], None]
 
 
-_steps: dict[type[QueueItem], Step] = {}
+_handlers: dict[type[QueueItem], QueueHandler] = {}
 
 
-def register(model: type[QueueItem], step: Step) -> None:
-    """Hand the worker the step to run for the rows of ``model``."""
-    _steps[model] = step
+def register(model: type[QueueItem], handler: QueueHandler) -> None:
+    """Set the handler for the rows of ``model``."""
+    _handlers[model] = handler
 
 
 def models() -> Sequence[type[QueueItem]]:
-    """The queues that have a step."""
-    return [model for model in _QUEUES.values() if model in _steps]
+    """Return the queues that have a handler."""
+    return [model for model in _QUEUES.values() if model in _handlers]
 
 
-def claim(limit: int, look: Look | None = None) -> list[QueueItem]:
-    """Claim up to ``limit`` due items of all queues: those that wait, then those that were cut off.
+def claim(limit: int, claim_pass: ClaimPass | None = None) -> list[QueueItem]:
+    """Claim up to ``limit`` due items of all queues: waiting items first, then interrupted ones.
 
-    :param look: is told whose rows were left because their peers have their share.
+    :param claim_pass: receives the peers that were skipped because of ``DELIVERIES_PER_PEER``.
     """
-    look, items = look or Look(), list[QueueItem]()
-    look.owner = secrets.token_hex(16)
+    claim_pass, items = claim_pass or ClaimPass(), list[QueueItem]()
+    claim_pass.owner = secrets.token_hex(16)
     try:
-        for take in (queue.claim, queue.claim_cut_off):
+        for take in (queue.claim, queue.claim_interrupted):
             for model in models():
                 if len(items) < limit:
-                    items += take(model, limit - len(items), look)
+                    items += take(model, limit - len(items), claim_pass)
     except Exception:
-        queue.disown(look)
+        queue.undo_claims(claim_pass)
         raise
     return items
 
 
 def drain() -> int:
-    """Work on due items, here and now, until none is due.
+    """Work on due items in this thread until no item is due.
 
-    One at a time: the leases of more would run out while a slow peer holds up the first.
+    Items are claimed one at a time: if several were claimed, a slow peer could delay the first one
+    until the leases of the others have expired.
 
-    :returns: how many attempts were made.
+    :returns: the number of attempts.
     """
     attempts = 0
     while items := claim(1):
@@ -93,92 +96,108 @@ def drain() -> int:
 
 
 def due(link: Link | None = None) -> list[tuple[str, Any]]:
-    """Rows that may be claimed, for whoever shares them out: queue and key, for :func:`work_on`.
-    Of a backlog these are the first ones; the rest is for :func:`go_on`.
+    """Return rows that can be claimed, as pairs of queue name and key for :func:`work_on`. At most
+    100 for each queue; :func:`work_for` works on the rest.
 
-    :param link: only its rows; ``None``: of all.
+    :param link: only rows of this link; ``None``: rows of all links.
     """
-    among = {} if link is None else {"link": link}
+    conditions = {} if link is None else {"link": link}
     return [
         (name, pk)
         for name, model in _QUEUES.items()
-        for pk in queue.due(model, _NAMED_AT_ONCE, **among)
+        for pk in queue.due(model, _MAX_DUE_PER_QUEUE, **conditions)
     ]
 
 
 def work_on(queue_name: str, pk: Any) -> None:
-    """Work on the row ``pk`` of the queue ``inbox`` or ``outbox``, unless it is not due, another
-    worker has it, or its peer has its share."""
+    """Work on one row. Does nothing if the row is not due, if another worker holds it, or if its
+    peer has ``DELIVERIES_PER_PEER`` claimed rows.
+
+    :param queue_name: ``inbox`` or ``outbox``.
+    """
     if item := queue.claim_one(_QUEUES[queue_name], pk):
         work(item)
 
 
-def go_on(seconds: float) -> None:
-    """Work on due items, one after the other, until none is due; begin none after ``seconds``."""
+def work_for(seconds: float) -> None:
+    """Work on due items one after the other until no item is due. After ``seconds``, start no other
+    item."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and (items := claim(1)):
         work(items[0])
 
 
-def next_due_at(look: Look | None = None) -> datetime | None:
-    """When the next item of any queue comes due that can be claimed then, as far as ``look`` has
-    found out."""
-    without = look.paused | look.held_up if look else queue.paused_peers()
-    times = (queue.next_due_at(model, without=without) for model in models())
+def next_due_at(claim_pass: ClaimPass | None = None) -> datetime | None:
+    """Return when the next item of any queue becomes due; ``None``: no item is waiting.
+
+    :param claim_pass: leave out the peers that were paused or at their limit in it; ``None``: leave
+        out all paused peers.
+    """
+    skipped = claim_pass.paused | claim_pass.at_limit if claim_pass else queue.paused_peers()
+    times = (queue.next_due_at(model, skipped=skipped) for model in models())
     return min((time for time in times if time is not None), default=None)
 
 
 def work(item: QueueItem) -> None:
-    """Make one attempt at a claimed item and record what it came to.
+    """Make one attempt at a claimed item and store the result.
 
-    No fault of the attempt is raised; only of the database that the outcome is recorded in.
+    An error in the attempt is logged and not raised. Database errors while the result is stored are
+    raised.
     """
-    step = _steps[type(item)]
+    handler = _handlers[type(item)]
     with delivering():
-        outcome = _attempt(item, step)
+        result = _attempt(item, handler)
     try:
-        _record(item, step, outcome)
+        _apply(item, handler, result)
     except LeaseLost:
-        # The peer redeemed the code meanwhile, the user ended the link, or the lease ran out.
-        logger.info("%s was decided elsewhere", item, extra={"action": "lease_lost"})
+        # Meanwhile the peer redeemed the code, the user ended the link, or the lease expired.
+        logger.info(
+            "%s is no longer held by this worker; the result is dropped",
+            item,
+            extra={"action": "lease_lost"},
+        )
 
 
-@sensitive_variables()  # An error report would show what is sent and received below.
-def _attempt(item: QueueItem, step: Step) -> Result:
-    if item.attempts > step.policy().limit:
-        # Its last attempt was cut off by a crash, or came to nothing. A row that kills its worker
-        # must not do so for ever, and a peer is not asked more often than was promised.
+@sensitive_variables()  # An error report would show the request and the response.
+def _attempt(item: QueueItem, handler: QueueHandler) -> Result:
+    if item.attempts > handler.policy().limit:
+        # The last attempt was interrupted by a crash. A row that crashes its worker must not do so
+        # for ever, and the number of requests to a peer is limited.
         item.attempts -= 1
         return Failed("no attempt is left", item.why_unfinished)
     try:
-        return step.attempt(item)
+        return handler.attempt(item)
     except Exception as error:
-        # A fault of ours must not stop the worker, nor lose the row. The traceback is logged, the
-        # text of a foreign error is not kept: it could carry what was sent.
+        # A bug in this app must not stop the worker or lose the row. The traceback is logged. The
+        # text of the error is not stored, because it could contain secrets.
         log_exception(logger, "Attempt %s at %s failed unexpectedly", item.attempts, item)
         return Retry(f"internal error: {type(error).__name__}", item.why_unfinished)
 
 
-def _record(item: Any, step: Step, outcome: Result) -> None:
+def _apply(item: Any, handler: QueueHandler, result: Result) -> None:
+    """Store ``result`` in the row.
+
+    :raises LeaseLost: this worker no longer holds the row.
+    """
     logger.info(
         "Attempt %s at %s: %s",
         item.attempts,
         item,
-        outcome,
-        extra={"action": type(outcome).__name__.lower(), "attempts": item.attempts},
+        result,
+        extra={"action": type(result).__name__.lower(), "attempts": item.attempts},
     )
-    match outcome:
+    match result:
         case Recorded():
             pass
         case Done():
-            _finish(item, step, QueueItem.State.DONE, last_error="")
+            _finish(item, handler, QueueItem.State.DONE, last_error="")
         case Cancelled():
-            _finish(item, step, QueueItem.State.CANCELLED)
+            _finish(item, handler, QueueItem.State.CANCELLED)
         case Failed(error=error, reason=reason, pauses=peer):
             if peer is None or _pause(item, peer, reason):
-                _give_up(item, step, error, reason)
+                _fail(item, handler, error, reason)
             else:
-                _try_again(item, step, Retry(error, reason))
+                _retry(item, handler, Retry(error, reason))
         case Accepted(watch_seconds=seconds):
             queue.release(
                 item,
@@ -190,47 +209,57 @@ def _record(item: Any, step: Step, outcome: Result) -> None:
         case Retry(reason=reason, pauses=peer):
             if peer is not None:
                 _pause(item, peer, reason)
-            _try_again(item, step, outcome)
+            _retry(item, handler, result)
 
 
 def _pause(item: QueueItem, peer: Peer, reason: str) -> bool:
-    """:raises LeaseLost: the refusal comes late: others have asked since."""
+    """Pause ``peer`` if this worker still holds ``item``.
+
+    :returns: whether the peer is paused now.
+    :raises LeaseLost: this worker no longer holds the row; another worker may have had a newer
+        response.
+    """
     queue.renew(item)
     return pausing.pause(peer, reason)
 
 
-def _try_again(item: QueueItem, step: Step, retry: Retry) -> None:
-    wait = step.policy().pause_after(item.attempts, retry.after)
+def _retry(item: QueueItem, handler: QueueHandler, retry: Retry) -> None:
+    """Release the row for its next attempt. If no attempt is left, the row fails."""
+    wait = handler.policy().pause_after(item.attempts, retry.after)
     if wait is None:
-        _give_up(item, step, retry.error, retry.reason)
+        _fail(item, handler, retry.error, retry.reason)
         return
     last_error = retry.error[:_ERROR_LENGTH]
     queue.release(item, QueueItem.State.PENDING, _in(wait), last_error=last_error)
 
 
 @tried_again
-def _give_up(item: Any, step: Step, error: str, reason: str) -> None:
+def _fail(item: Any, handler: QueueHandler, error: str, reason: str) -> None:
     with atomic():
-        # The link before its rows, as everywhere: a redemption that runs would wait for the row.
+        # Lock the link before the row (the lock order everywhere): a redemption that runs at the
+        # same time holds the link and waits for the row.
         Link.objects.select_for_update().filter(pk=item.link_id).first()
-        _finish(item, step, QueueItem.State.FAILED, last_error=error[:_ERROR_LENGTH], reason=reason)
-        # Not into ``item``, whose lease is needed again where this is repeated.
-        dead: Any = type(item)._default_manager.get(pk=item.pk)
-        step.given_up(dead, reason, error)
-        signals.send_after_commit(signals.delivery_failed, type(item), item=dead)
-    logger.warning("%s was given up: %s", item, error, extra={"action": "given_up"})
+        values = {"last_error": error[:_ERROR_LENGTH], "reason": reason}
+        _finish(item, handler, QueueItem.State.FAILED, **values)
+        # Read the row again instead of changing ``item``: a repeated transaction needs the lease
+        # that ``item`` holds.
+        failed: Any = type(item)._default_manager.get(pk=item.pk)
+        handler.on_failed(failed, reason, error)
+        signals.send_after_commit(signals.delivery_failed, type(item), item=failed)
+    logger.warning("%s failed: %s", item, error, extra={"action": "failed"})
 
 
-def _finish(item: QueueItem, step: Step, state: QueueItem.State, **values: Any) -> None:
-    queue.finish(item, state, attempts=item.attempts, **values, **step.finished(state))
+def _finish(item: QueueItem, handler: QueueHandler, state: QueueItem.State, **values: Any) -> None:
+    queue.finish(item, state, attempts=item.attempts, **values, **handler.final_values(state))
 
 
-def give_back(item: QueueItem) -> None:
-    """Let others claim a row at once whose attempt is not over, because this process ends."""
+def release(item: QueueItem) -> None:
+    """Release a row whose attempt is not finished, because this process ends. Other workers can
+    claim the row at once."""
     try:
         queue.release(item, QueueItem.State.PENDING, timezone.now())
     except LeaseLost:
-        logger.info("%s has just been decided", item, extra={"action": "lease_lost"})
+        logger.info("%s is already released", item, extra={"action": "lease_lost"})
 
 
 def _in(seconds: float) -> datetime:

@@ -17,7 +17,7 @@ class QueueItem(BaseModel):
     """A piece of work that survives everything but the deletion of its row."""
 
     #: Whether the attempt before the one that it is claimed for was cut off. Not stored.
-    was_cut_off = False
+    was_interrupted = False
 
     class State(models.TextChoices):
         PENDING = "pending", _("waiting for its turn")

@@ -108,7 +108,7 @@ def _hand_over(item: OutboxItem) -> Result:
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
     except PeerRefused as error:
         # Refreshing was refused, and not for the token's sake.
-        if reason := pausing.reason_in(error):
+        if reason := pausing.pause_reason(error):
             return Failed(str(error), reason, pauses=link.peer)
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
     except BadResponse as error:

@@ -95,7 +95,7 @@ def given_up(item: InboxItem, reason: str, error: str) -> None:
 def _refused(error: PeerRefused, peer: Peer) -> Result:
     if error.may_pass:
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
-    reason = pausing.reason_in(error)
+    reason = pausing.pause_reason(error)
     if error.refuses_credentials:
         # The code is as good as before: with the right secret it is taken, while it lives.
         return Retry(str(error), Reason.CREDENTIALS_REFUSED, pauses=peer)

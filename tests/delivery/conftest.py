@@ -37,36 +37,39 @@ def granted(link_as_a: Link) -> Link:
     return link_as_a
 
 
-class ScriptedStep:
-    """What the worker runs for the outbox: ``outcomes`` are used up one by one, the last of which
-    stays; one that is an exception is raised, one that is a function is asked."""
+class ScriptedHandler:
+    """A handler for the outbox that returns the next one of ``results`` for each attempt, and the
+    last one for all later attempts. An exception is raised; a function is called with the item."""
 
     def __init__(self) -> None:
-        self.outcomes: list[Result | Exception | Callable[[Any], Result]] = [Done()]
+        self.results: list[Result | Exception | Callable[[Any], Result]] = [Done()]
         self.attempted: list[Any] = []
-        self.given_up: list[tuple[Any, str, str]] = []
+        self.failed: list[tuple[Any, str, str]] = []
         self.schedule = [0.0, 5.0, 300.0]
 
     def attempt(self, item: Any) -> Result:
         self.attempted.append(item)
-        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome(item) if callable(outcome) else outcome
+        result = self.results.pop(0) if len(self.results) > 1 else self.results[0]
+        if isinstance(result, Exception):
+            raise result
+        return result(item) if callable(result) else result
 
-    def as_step(self) -> worker.Step:
-        return worker.Step(
+    def as_handler(self) -> worker.QueueHandler:
+        return worker.QueueHandler(
             attempt=self.attempt,
             policy=lambda: RetryPolicy(self.schedule, spread=lambda: 0.0),
-            finished=lambda state: {"live_key": None},
-            given_up=lambda item, reason, error: self.given_up.append((item, reason, error)),
+            final_values=lambda state: {"live_key": None},
+            on_failed=lambda item, reason, error: self.failed.append((item, reason, error)),
         )
 
 
 @pytest.fixture
-def step(monkeypatch: pytest.MonkeyPatch) -> ScriptedStep:
-    """The outbox's step, scripted; the inbox's is as it is."""
-    scripted = ScriptedStep()
-    steps: dict[type[QueueItem], worker.Step] = {**worker._steps, OutboxItem: scripted.as_step()}
-    monkeypatch.setattr(worker, "_steps", steps)
+def handler(monkeypatch: pytest.MonkeyPatch) -> ScriptedHandler:
+    """A scripted handler for the outbox. The handler of the inbox is not changed."""
+    scripted = ScriptedHandler()
+    handlers: dict[type[QueueItem], worker.QueueHandler] = {
+        **worker._handlers,
+        OutboxItem: scripted.as_handler(),
+    }
+    monkeypatch.setattr(worker, "_handlers", handlers)
     return scripted

@@ -22,7 +22,7 @@ from reciprocal_oauth.party_a import consent
 
 from ..client.servers import RawServer, answering, serving
 from ..fakes import FakePeer
-from .conftest import ScriptedStep
+from .conftest import ScriptedHandler
 
 celery = pytest.importorskip("celery")
 
@@ -122,21 +122,21 @@ def test_a_sweep_is_sent_for_rows_of_no_link(sent: list[Any], link_as_a: Link, u
 
 @pytest.mark.threat("R19")
 def test_a_message_that_comes_five_times_is_one_attempt(
-    app: Any, make_row: MakeRow, step: ScriptedStep
+    app: Any, make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     row = make_row()
 
     for _ in range(5):
         _deliver("outbox", row.pk)
 
-    assert step.attempted == [row]
+    assert handler.attempted == [row]
 
 
 @pytest.mark.django_db
-def test_a_message_for_a_row_that_is_gone_does_nothing(app: Any, step: ScriptedStep) -> None:
+def test_a_message_for_a_row_that_is_gone_does_nothing(app: Any, handler: ScriptedHandler) -> None:
     _deliver("outbox", 1)
 
-    assert step.attempted == []
+    assert handler.attempted == []
 
 
 @pytest.mark.threat("R19")
@@ -162,19 +162,19 @@ def test_a_sweep_names_the_first_rows_of_each_peer(
 
 @pytest.mark.threat("R19")
 def test_whoever_gets_a_message_goes_on_with_the_backlog(
-    app: Any, make_row: MakeRow, step: ScriptedStep
+    app: Any, make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     rows = [make_row() for _ in range(10)]
 
     _deliver("outbox", rows[3].pk)
 
-    assert step.attempted[0] == rows[3]
-    assert len(step.attempted) == 10
+    assert handler.attempted[0] == rows[3]
+    assert len(handler.attempted) == 10
     assert not OutboxItem.objects.exclude(state=State.DONE).exists()
 
 
 def test_a_task_begins_nothing_more_after_a_while(
-    app: Any, make_row: MakeRow, step: ScriptedStep, monkeypatch: pytest.MonkeyPatch
+    app: Any, make_row: MakeRow, handler: ScriptedHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The workers of a site have other things to do."""
     rows = [make_row() for _ in range(10)]
@@ -185,10 +185,10 @@ def test_a_task_begins_nothing_more_after_a_while(
         now[0] += 2
         return Done()
 
-    step.outcomes = [slowly]
+    handler.results = [slowly]
     _deliver("outbox", rows[0].pk)
 
-    assert len(step.attempted) == 1 + 3  # 5 seconds: DISPATCHER_SWEEP_SECONDS.
+    assert len(handler.attempted) == 1 + 3  # 5 seconds: DISPATCHER_SWEEP_SECONDS.
 
 
 # A broker that is away

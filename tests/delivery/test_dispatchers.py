@@ -18,7 +18,7 @@ from reciprocal_oauth.models import Link, OutboxItem
 from reciprocal_oauth.party_a import consent
 
 from ..fakes import FakePeer
-from .conftest import ScriptedStep
+from .conftest import ScriptedHandler
 
 MakeRow = Callable[..., OutboxItem]
 State = OutboxItem.State
@@ -93,7 +93,7 @@ def test_nothing_is_started_before_the_outermost_transaction_is_committed(
 
 
 def test_a_row_that_is_added_while_eager_works_is_worked_on_in_the_same_run(
-    use: Callable[[str], None], make_row: MakeRow, step: ScriptedStep
+    use: Callable[[str], None], make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     use("eager")
     deep: list[int] = []
@@ -105,18 +105,18 @@ def test_a_row_that_is_added_while_eager_works_is_worked_on_in_the_same_run(
             get_dispatcher().wake()
         return Done()
 
-    step.outcomes = [add_another]
+    handler.results = [add_another]
     make_row()
     get_dispatcher().wake()
 
-    assert len(step.attempted) == 3
+    assert len(handler.attempted) == 3
     assert not OutboxItem.objects.exclude(state=State.DONE).exists()
 
 
 def test_eager_works_again_after_it_has_failed(
     use: Callable[[str], None],
     make_row: MakeRow,
-    step: ScriptedStep,
+    handler: ScriptedHandler,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     use("eager")
@@ -128,11 +128,11 @@ def test_eager_works_again_after_it_has_failed(
 
     get_dispatcher().wake()
 
-    assert len(step.attempted) == 1
+    assert len(handler.attempted) == 1
 
 
 def test_none_starts_nothing(
-    use: Callable[[str], None], make_row: MakeRow, step: ScriptedStep
+    use: Callable[[str], None], make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     use("none")
     make_row()
@@ -141,7 +141,7 @@ def test_none_starts_nothing(
     get_dispatcher().wake()
     get_dispatcher().request_started()
 
-    assert step.attempted == []
+    assert handler.attempted == []
     assert threading.active_count() == threads
 
 

@@ -15,7 +15,7 @@ from reciprocal_oauth.models import InboxItem, Link, OutboxItem
 from reciprocal_oauth.party_a import consent
 
 from ..fakes import FakePeer
-from .conftest import ScriptedStep
+from .conftest import ScriptedHandler
 
 MakeRow = Callable[..., OutboxItem]
 State = OutboxItem.State
@@ -77,13 +77,13 @@ def test_the_immediate_backend_redeems_in_the_caller(
 @has_tasks
 @pytest.mark.django_db(transaction=True)
 def test_the_immediate_backend_sweeps_for_rows_of_no_link(
-    use: Callable[[str], Any], link_as_a: Link, user: Any, step: ScriptedStep
+    use: Callable[[str], Any], link_as_a: Link, user: Any, handler: ScriptedHandler
 ) -> None:
     use(IMMEDIATE)
 
     user.delete()
 
-    assert len(step.attempted) == 1
+    assert len(handler.attempted) == 1
 
 
 @has_tasks
@@ -122,7 +122,7 @@ def test_a_sweep_enqueues_the_first_rows_of_a_backlog(
 @has_tasks
 @pytest.mark.threat("R19")
 def test_a_task_that_runs_five_times_is_one_attempt(
-    use: Callable[[str], Any], make_row: MakeRow, step: ScriptedStep
+    use: Callable[[str], Any], make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     from reciprocal_oauth.contrib.django_tasks import deliver
 
@@ -131,7 +131,7 @@ def test_a_task_that_runs_five_times_is_one_attempt(
     for _ in range(5):
         deliver.call("outbox", row.pk)
 
-    assert step.attempted == [row]
+    assert handler.attempted == [row]
 
 
 @has_tasks

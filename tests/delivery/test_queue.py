@@ -28,7 +28,7 @@ has_row_locks = connection.features.has_select_for_update
 
 def _claim(limit: int = 10) -> list[OutboxItem]:
     waiting = list(queue.claim(OutboxItem, limit))
-    return [*waiting, *queue.claim_cut_off(OutboxItem, limit - len(waiting))]
+    return [*waiting, *queue.claim_interrupted(OutboxItem, limit - len(waiting))]
 
 
 def _let_lease_expire(item: OutboxItem) -> None:
@@ -319,15 +319,15 @@ def test_a_peer_that_has_its_share_is_named_and_nothing_is_written_for_it(
     for _ in range(10):
         make_row(next_attempt_at=timezone.now() - timedelta(hours=1))
     assert len(_claim(4)) == 4
-    look = queue.Look()
+    claim_pass = queue.ClaimPass()
 
     with CaptureQueriesContext(connection) as captured:
-        assert queue.claim(OutboxItem, 10, look) == [other]
+        assert queue.claim(OutboxItem, 10, claim_pass) == [other]
 
-    assert look.held_up == {peer.pk}
+    assert claim_pass.at_limit == {peer.pk}
     updates = [each["sql"] for each in captured if each["sql"].startswith("UPDATE")]
     assert len(updates) == 1
-    assert worker.next_due_at(look) is None
+    assert worker.next_due_at(claim_pass) is None
     assert worker.next_due_at() is not None
 
 

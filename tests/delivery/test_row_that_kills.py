@@ -17,7 +17,7 @@ from reciprocal_oauth.delivery.dispatchers import ThreadDispatcher, get_dispatch
 from reciprocal_oauth.delivery.results import Done, Result
 from reciprocal_oauth.models import OutboxItem, Peer
 
-from .conftest import ScriptedStep
+from .conftest import ScriptedHandler
 from .processes import soon, url_of_the_database
 
 pytestmark = [pytest.mark.usefixtures("shared_database"), pytest.mark.threat("R76")]
@@ -34,7 +34,7 @@ from django.conf import settings
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.delivery.dispatchers import deliver_forever
 from reciprocal_oauth.delivery.results import Done
-from reciprocal_oauth.delivery.retry_policy import RetryPolicy
+from reciprocal_oauth.core.retry_policy import RetryPolicy
 from reciprocal_oauth.models import OutboxItem
 
 settings.RECIPROCAL_OAUTH = {"DISPATCHER": "none", "LEASE_SECONDS": 1.0}
@@ -47,11 +47,11 @@ def attempt(item):
     time.sleep(0.5)
     return Done()
 
-worker.register(OutboxItem, worker.Step(
+worker.register(OutboxItem, worker.QueueHandler(
     attempt=attempt,
     policy=lambda: RetryPolicy([0.0] * 4),
-    finished=lambda state: {"live_key": None},
-    given_up=lambda *args: None,
+    final_values=lambda state: {"live_key": None},
+    on_failed=lambda *args: None,
 ))
 stop = threading.Event()
 
@@ -62,7 +62,7 @@ def watch():
 
 threading.Thread(target=watch, daemon=True).start()
 deliver_forever(0.1, stop)
-""".replace("reciprocal_oauth.delivery.retry_policy", worker.RetryPolicy.__module__)
+"""
 
 
 def _deliver(deadly: OutboxItem) -> int:
@@ -125,7 +125,7 @@ def _cut_off(make_row: MakeRow, **values: Any) -> OutboxItem:
 
 
 class Recorder:
-    """A step that tells who is worked on beside whom."""
+    """A handler that tells who is worked on beside whom."""
 
     def __init__(self) -> None:
         self.lock, self.now = threading.Lock(), set[Any]()
@@ -144,11 +144,11 @@ class Recorder:
 
 
 def test_a_row_that_was_cut_off_is_worked_on_alone(
-    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep
+    dispatcher: ThreadDispatcher, make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     """And after those that wait: it may end it all."""
     recorder = Recorder()
-    step.outcomes = [recorder]
+    handler.results = [recorder]
     cut_off = [_cut_off(make_row), _cut_off(make_row)]
     waiting = [make_row(), make_row()]
 
@@ -157,13 +157,13 @@ def test_a_row_that_was_cut_off_is_worked_on_alone(
 
     assert [recorder.beside[row.pk] for row in cut_off] == [set(), set()]
     assert recorder.beside[waiting[0].pk] == {waiting[1].pk}
-    assert {row.pk for row in step.attempted[:2]} == {row.pk for row in waiting}
+    assert {row.pk for row in handler.attempted[:2]} == {row.pk for row in waiting}
 
 
 def test_one_that_is_only_slow_does_not_keep_the_others_waiting(
     dispatcher: ThreadDispatcher,
     make_row: MakeRow,
-    step: ScriptedStep,
+    handler: ScriptedHandler,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(engine, "_ALONE_SECONDS", 0.3)
@@ -175,9 +175,9 @@ def test_one_that_is_only_slow_does_not_keep_the_others_waiting(
             over.wait(20)
         return Done()
 
-    step.outcomes = [attempt]
+    handler.results = [attempt]
     dispatcher.start()
-    soon(lambda: step.attempted)
+    soon(lambda: handler.attempted)
     waiting = make_row()
 
     soon(lambda: OutboxItem.objects.get(pk=waiting.pk).state == State.DONE)
@@ -187,7 +187,7 @@ def test_one_that_is_only_slow_does_not_keep_the_others_waiting(
 
 
 def test_in_a_process_that_is_never_idle_it_has_its_turn_after_another_lease(
-    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep
+    dispatcher: ThreadDispatcher, make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     over = threading.Event()
     hanging = make_row()
@@ -197,9 +197,9 @@ def test_in_a_process_that_is_never_idle_it_has_its_turn_after_another_lease(
             over.wait(20)
         return Done()
 
-    step.outcomes = [attempt]
+    handler.results = [attempt]
     dispatcher.start()
-    soon(lambda: step.attempted)
+    soon(lambda: handler.attempted)
     long_ago = make_row(
         state=State.CLAIMED, lease_owner="killed", lease_until=Now() - timedelta(seconds=61)
     )
@@ -212,11 +212,11 @@ def test_in_a_process_that_is_never_idle_it_has_its_turn_after_another_lease(
 
 
 def test_a_worker_that_works_on_one_after_the_other_begins_with_those_that_wait(
-    make_row: MakeRow, step: ScriptedStep
+    make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     """Then with those with the fewest attempts: what kills workers has had the most."""
     deadly, beside, waiting = _cut_off(make_row, attempts=2), _cut_off(make_row), make_row()
 
     worker.drain()
 
-    assert [row.pk for row in step.attempted] == [waiting.pk, beside.pk, deadly.pk]
+    assert [row.pk for row in handler.attempted] == [waiting.pk, beside.pk, deadly.pk]

@@ -24,7 +24,7 @@ from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.party_a import consent
 
 from ..fakes import FakePeer, Received, Reply, token_response
-from .conftest import ScriptedStep
+from .conftest import ScriptedHandler
 from .processes import soon
 
 pytestmark = pytest.mark.usefixtures("shared_database")
@@ -61,10 +61,10 @@ def test_a_grant_is_handed_over_soon_after_commit(link_as_a: Link, fake_peer: Fa
 
 @pytest.mark.usefixtures("dispatcher")
 def test_rows_left_from_before_start_with_the_first_request(
-    make_row: MakeRow, step: ScriptedStep, client: Client
+    make_row: MakeRow, handler: ScriptedHandler, client: Client
 ) -> None:
     make_row()
-    assert step.attempted == []
+    assert handler.attempted == []
 
     client.get("/no-such-page/")
 
@@ -88,7 +88,7 @@ def test_there_are_no_threads_before_the_first_request_or_row(
 
 @pytest.mark.threat("R13")
 def test_waking_many_times_works_on_a_row_once(
-    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep
+    dispatcher: ThreadDispatcher, make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     make_row()
 
@@ -97,12 +97,12 @@ def test_waking_many_times_works_on_a_row_once(
 
     soon(lambda: OutboxItem.objects.get().state == State.DONE)
     dispatcher.stop()
-    assert len(step.attempted) == 1
+    assert len(handler.attempted) == 1
 
 
 @pytest.mark.threat("R13")
 def test_two_web_processes_work_on_a_row_once(
-    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep
+    dispatcher: ThreadDispatcher, make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     rows = [make_row() for _ in range(10)]
     other = ThreadDispatcher()
@@ -112,11 +112,11 @@ def test_two_web_processes_work_on_a_row_once(
 
     soon(lambda: OutboxItem.objects.filter(state=State.DONE).count() == len(rows))
     other.stop()
-    assert len(step.attempted) == len(rows)
+    assert len(handler.attempted) == len(rows)
 
 
 def test_a_row_that_comes_due_later_is_started_then(
-    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep
+    dispatcher: ThreadDispatcher, make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     due = timezone.now() + timedelta(seconds=0.5)
     make_row(next_attempt_at=due)
@@ -130,10 +130,10 @@ def test_a_row_that_comes_due_later_is_started_then(
 def test_a_row_that_comes_due_right_after_a_look_is_not_left_for_the_next_sweep(
     dispatcher: ThreadDispatcher,
     make_row: MakeRow,
-    step: ScriptedStep,
+    handler: ScriptedHandler,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engine, "_HELD_UP_SECONDS", 60.0)
+    monkeypatch.setattr(engine, "_PEER_AT_LIMIT_SECONDS", 60.0)
     claim = worker.claim
 
     def claim_too_early(*args: Any) -> Any:
@@ -147,12 +147,12 @@ def test_a_row_that_comes_due_right_after_a_look_is_not_left_for_the_next_sweep(
     dispatcher.wake()
 
     soon(lambda: OutboxItem.objects.filter(state=State.DONE).exists())
-    assert len(step.attempted) == 1
+    assert len(handler.attempted) == 1
 
 
 @pytest.mark.threat("R2")
 def test_a_full_pool_claims_no_more_than_it_can_work_on(
-    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep
+    dispatcher: ThreadDispatcher, make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     for _ in range(5):
         make_row()
@@ -162,21 +162,21 @@ def test_a_full_pool_claims_no_more_than_it_can_work_on(
         may_go_on.wait(10)
         return Done()
 
-    step.outcomes = [wait]
+    handler.results = [wait]
     dispatcher.wake()
-    soon(lambda: len(step.attempted) == 2)
+    soon(lambda: len(handler.attempted) == 2)
     dispatcher.wake()
     time.sleep(0.2)
 
     assert OutboxItem.objects.filter(state=State.CLAIMED).count() == 2
     may_go_on.set()
     soon(lambda: OutboxItem.objects.filter(state=State.DONE).count() == 5)
-    assert len(step.attempted) == 5
+    assert len(handler.attempted) == 5
 
 
 @pytest.mark.threat("R21")
 def test_no_thread_keeps_a_database_connection(
-    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep
+    dispatcher: ThreadDispatcher, make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     opened: list[Any] = []
 
@@ -199,7 +199,7 @@ def test_no_thread_keeps_a_database_connection(
 def test_a_database_that_is_away_for_a_moment_does_not_end_it(
     dispatcher: ThreadDispatcher,
     make_row: MakeRow,
-    step: ScriptedStep,
+    handler: ScriptedHandler,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -225,7 +225,7 @@ def test_a_database_that_is_away_for_a_moment_does_not_end_it(
 def test_an_outcome_that_cannot_be_recorded_is_logged_and_the_next_row_worked_on(
     dispatcher: ThreadDispatcher,
     make_row: MakeRow,
-    step: ScriptedStep,
+    handler: ScriptedHandler,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -242,20 +242,20 @@ def test_an_outcome_that_cannot_be_recorded_is_logged_and_the_next_row_worked_on
 
     soon(lambda: OutboxItem.objects.get(pk=lucky.pk).state == State.DONE)
     assert OutboxItem.objects.get(pk=unlucky.pk).state == State.CLAIMED
-    assert "its lease will run out" in caplog.text
+    assert "its lease will expire" in caplog.text
 
 
 def test_stopping_finishes_what_has_been_begun_and_waking_begins_again(
-    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep
+    dispatcher: ThreadDispatcher, make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     def slow(item: OutboxItem) -> Result:
         time.sleep(0.2)
         return Done()
 
-    step.outcomes = [slow]
+    handler.results = [slow]
     make_row()
     dispatcher.wake()
-    soon(lambda: step.attempted)
+    soon(lambda: handler.attempted)
 
     dispatcher.stop()
     assert OutboxItem.objects.get().state == State.DONE
@@ -267,7 +267,7 @@ def test_stopping_finishes_what_has_been_begun_and_waking_begins_again(
 
 @pytest.mark.threat("R21")
 def test_a_step_that_wakes_while_the_dispatcher_stops_is_waited_for_and_begins_nothing(
-    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep
+    dispatcher: ThreadDispatcher, make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     """A receiver of ours or of the site's that ends a link, say."""
     begun, stopping = threading.Event(), threading.Event()
@@ -278,7 +278,7 @@ def test_a_step_that_wakes_while_the_dispatcher_stops_is_waited_for_and_begins_n
         dispatcher.wake()
         return Done()
 
-    step.outcomes = [attempt]
+    handler.results = [attempt]
     make_row()
     dispatcher.wake()
     assert begun.wait(10)
@@ -296,7 +296,7 @@ def test_a_step_that_wakes_while_the_dispatcher_stops_is_waited_for_and_begins_n
 
 @pytest.mark.threat("R2", "R11")
 def test_a_dispatcher_that_looks_often_keeps_its_connection(
-    dispatcher: ThreadDispatcher, make_row: MakeRow, step: ScriptedStep, settings: Settings
+    dispatcher: ThreadDispatcher, make_row: MakeRow, handler: ScriptedHandler, settings: Settings
 ) -> None:
     settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "DISPATCHER_SWEEP_SECONDS": 0.05}
     opened: list[str] = []
@@ -344,7 +344,7 @@ def test_party_b_answers_while_party_a_keeps_it_waiting_for_the_tokens(
 
 @pytest.fixture
 def hanging_peer(
-    dispatcher: ThreadDispatcher, settings: Settings, step: ScriptedStep, make_row: MakeRow
+    dispatcher: ThreadDispatcher, settings: Settings, handler: ScriptedHandler, make_row: MakeRow
 ) -> Iterator[None]:
     """A peer with more rows than its share, all of which hang until the test is over; then they are
     done. Only the peer called "healthy" answers."""
@@ -356,7 +356,7 @@ def hanging_peer(
             over.wait(10)
         return Done()
 
-    step.outcomes = [attempt]
+    handler.results = [attempt]
     for _row in range(12):
         make_row()
     yield
@@ -368,7 +368,7 @@ def hanging_peer(
 @pytest.mark.usefixtures("hanging_peer")
 def test_a_peer_that_hangs_leaves_threads_for_the_others(
     dispatcher: ThreadDispatcher,
-    step: ScriptedStep,
+    handler: ScriptedHandler,
     make_row: MakeRow,
     make_peer: Callable[..., Peer],
 ) -> None:
@@ -377,26 +377,26 @@ def test_a_peer_that_hangs_leaves_threads_for_the_others(
     dispatcher.wake()
 
     soon(lambda: OutboxItem.objects.get(pk=healthy.pk).state == State.DONE)
-    assert len([item for item in step.attempted if item.peer.slug != "healthy"]) == 4
+    assert len([item for item in handler.attempted if item.peer.slug != "healthy"]) == 4
 
 
 @pytest.mark.threat("R2")
 @pytest.mark.usefixtures("hanging_peer")
 def test_a_peer_that_hangs_does_not_delay_what_comes_due_for_the_others(
     dispatcher: ThreadDispatcher,
-    step: ScriptedStep,
+    handler: ScriptedHandler,
     make_row: MakeRow,
     make_peer: Callable[..., Peer],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engine, "_HELD_UP_SECONDS", 60.0)
+    monkeypatch.setattr(engine, "_PEER_AT_LIMIT_SECONDS", 60.0)
     due = timezone.now() + timedelta(seconds=0.5)
     healthy = make_row(peer=make_peer("healthy"), next_attempt_at=due)
 
     dispatcher.wake()
 
     soon(lambda: OutboxItem.objects.get(pk=healthy.pk).state == State.DONE)
-    assert len(step.attempted) == 5
+    assert len(handler.attempted) == 5
 
 
 @pytest.mark.threat("R73")

@@ -15,15 +15,15 @@ from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.delivery.results import Accepted, Cancelled, Done, Failed, Result, Retry
 from reciprocal_oauth.models import OutboxItem
 
-from .conftest import ScriptedStep
+from .conftest import ScriptedHandler
 
 State = OutboxItem.State
 MakeRow = Callable[..., OutboxItem]
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
-def _work_on(row: OutboxItem, outcome: Result | Exception, step: ScriptedStep) -> OutboxItem:
-    step.outcomes = [outcome]
+def _work_on(row: OutboxItem, result: Result | Exception, handler: ScriptedHandler) -> OutboxItem:
+    handler.results = [result]
     (item,) = worker.claim(1)
     worker.work(item)
     row.refresh_from_db()
@@ -31,7 +31,7 @@ def _work_on(row: OutboxItem, outcome: Result | Exception, step: ScriptedStep) -
 
 
 @pytest.mark.parametrize(
-    ("outcome", "state", "pause"),
+    ("result", "state", "pause"),
     [
         (Done(), State.DONE, None),
         (Cancelled(), State.CANCELLED, None),
@@ -44,9 +44,9 @@ def _work_on(row: OutboxItem, outcome: Result | Exception, step: ScriptedStep) -
 )
 @time_machine.travel(NOON, tick=False)
 def test_an_outcome_is_recorded_and_the_row_given_back(
-    outcome: Result, state: str, pause: float | None, make_row: MakeRow, step: ScriptedStep
+    result: Result, state: str, pause: float | None, make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
-    row = _work_on(make_row(live_key="link"), outcome, step)
+    row = _work_on(make_row(live_key="link"), result, handler)
 
     assert row.state == state
     assert (row.lease_owner, row.lease_until) == (None, None)
@@ -60,15 +60,17 @@ def test_an_outcome_is_recorded_and_the_row_given_back(
 
 @time_machine.travel(NOON, tick=False)
 def test_an_accepted_row_says_when_and_forgets_earlier_errors(
-    make_row: MakeRow, step: ScriptedStep
+    make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
-    row = _work_on(make_row(last_error="HTTP 503"), Accepted(120.0), step)
+    row = _work_on(make_row(last_error="HTTP 503"), Accepted(120.0), handler)
 
     assert (row.accepted_at, row.last_error) == (NOON, "")
 
 
-def test_an_error_is_kept_for_the_administrator(make_row: MakeRow, step: ScriptedStep) -> None:
-    row = _work_on(make_row(), Retry("HTTP 503 " + "x" * 1000, "unreachable"), step)
+def test_an_error_is_kept_for_the_administrator(
+    make_row: MakeRow, handler: ScriptedHandler
+) -> None:
+    row = _work_on(make_row(), Retry("HTTP 503 " + "x" * 1000, "unreachable"), handler)
 
     assert row.last_error.startswith("HTTP 503")
     assert len(row.last_error) == 500
@@ -76,10 +78,10 @@ def test_an_error_is_kept_for_the_administrator(make_row: MakeRow, step: Scripte
 
 @pytest.mark.threat("R3")
 def test_a_row_is_tried_as_often_as_the_schedule_says_and_then_given_up_once(
-    make_row: MakeRow, step: ScriptedStep
+    make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     row = make_row()
-    step.outcomes = [Retry("HTTP 503", "unreachable")]
+    handler.results = [Retry("HTTP 503", "unreachable")]
     with time_machine.travel(NOON, tick=False) as clock:
         OutboxItem.objects.update(next_attempt_at=NOON)
         for _ in range(20):
@@ -88,35 +90,37 @@ def test_a_row_is_tried_as_often_as_the_schedule_says_and_then_given_up_once(
 
     row.refresh_from_db()
     assert (row.state, row.attempts, row.last_error) == (State.FAILED, 3, "HTTP 503")
-    assert len(step.attempted) == 3
-    assert step.given_up == [(row, "unreachable", "HTTP 503")]
+    assert len(handler.attempted) == 3
+    assert handler.failed == [(row, "unreachable", "HTTP 503")]
 
 
 @pytest.mark.threat("K1", "D4")
 def test_a_row_whose_last_attempt_was_cut_off_by_a_crash_is_not_tried_once_more(
-    make_row: MakeRow, step: ScriptedStep
+    make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
-    row = _work_on(make_row(attempts=3), Done(), step)
+    row = _work_on(make_row(attempts=3), Done(), handler)
 
-    assert step.attempted == []
+    assert handler.attempted == []
     assert (row.state, row.attempts) == (State.FAILED, 3)
-    assert [reason for _, reason, _ in step.given_up] == ["unreachable"]
+    assert [reason for _, reason, _ in handler.failed] == ["unreachable"]
 
 
 @pytest.mark.threat("R5")
 def test_a_code_that_was_accepted_at_the_last_attempt_and_never_used_is_unconfirmed(
-    make_row: MakeRow, step: ScriptedStep
+    make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
-    _work_on(make_row(attempts=3, state=State.ACCEPTED, accepted_at=timezone.now()), Done(), step)
+    _work_on(
+        make_row(attempts=3, state=State.ACCEPTED, accepted_at=timezone.now()), Done(), handler
+    )
 
-    assert [reason for _, reason, _ in step.given_up] == ["unconfirmed"]
+    assert [reason for _, reason, _ in handler.failed] == ["unconfirmed"]
 
 
 @pytest.mark.threat("X2")
 def test_a_fault_of_ours_does_not_lose_the_row_and_its_text_is_not_kept(
-    make_row: MakeRow, step: ScriptedStep, caplog: pytest.LogCaptureFixture
+    make_row: MakeRow, handler: ScriptedHandler, caplog: pytest.LogCaptureFixture
 ) -> None:
-    row = _work_on(make_row(), RuntimeError("t0ken-canary"), step)
+    row = _work_on(make_row(), RuntimeError("t0ken-canary"), handler)
 
     assert row.state == State.PENDING
     assert row.last_error == "internal error: RuntimeError"
@@ -125,10 +129,10 @@ def test_a_fault_of_ours_does_not_lose_the_row_and_its_text_is_not_kept(
 
 
 def test_after_a_fault_the_worker_goes_on_with_the_next_row(
-    make_row: MakeRow, step: ScriptedStep
+    make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     first, second = make_row(), make_row()
-    step.outcomes = [RuntimeError(), Done()]
+    handler.results = [RuntimeError(), Done()]
 
     assert worker.drain() == 2
 
@@ -139,7 +143,7 @@ def test_after_a_fault_the_worker_goes_on_with_the_next_row(
 
 @pytest.mark.threat("K5")
 @pytest.mark.parametrize(
-    "outcome",
+    "result",
     [
         Accepted(120.0),
         Retry("HTTP 503", "unreachable"),
@@ -149,7 +153,7 @@ def test_after_a_fault_the_worker_goes_on_with_the_next_row(
     ids=lambda each: type(each).__name__,
 )
 def test_what_was_decided_meanwhile_stands(
-    outcome: Any, make_row: MakeRow, step: ScriptedStep
+    result: Any, make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     row = make_row()
 
@@ -157,20 +161,20 @@ def test_what_was_decided_meanwhile_stands(
         OutboxItem.objects.filter(pk=item.pk).update(
             **OutboxItem.finishing(State.DONE, timezone.now())
         )
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+        if isinstance(result, Exception):
+            raise result
+        return result
 
-    step.outcomes = [redeemed_while_we_sent]
+    handler.results = [redeemed_while_we_sent]
     worker.drain()
 
     row.refresh_from_db()
     assert (row.state, row.last_error) == (State.DONE, "")
-    assert step.given_up == []
+    assert handler.failed == []
 
 
 def test_a_row_that_is_deleted_meanwhile_harms_nobody(
-    make_row: MakeRow, step: ScriptedStep
+    make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     row = make_row()
 
@@ -178,14 +182,14 @@ def test_a_row_that_is_deleted_meanwhile_harms_nobody(
         OutboxItem.objects.all().delete()
         return Retry("HTTP 503", "unreachable")
 
-    step.outcomes = [deleted]
+    handler.results = [deleted]
 
     assert worker.drain() == 1
     assert not OutboxItem.objects.filter(pk=row.pk).exists()
 
 
 @pytest.mark.threat("R2", "R13")
-def test_draining_holds_one_lease_at_a_time(make_row: MakeRow, step: ScriptedStep) -> None:
+def test_draining_holds_one_lease_at_a_time(make_row: MakeRow, handler: ScriptedHandler) -> None:
     held: list[int] = []
     for _ in range(3):
         make_row()
@@ -194,7 +198,7 @@ def test_draining_holds_one_lease_at_a_time(make_row: MakeRow, step: ScriptedSte
         held.append(OutboxItem.objects.filter(state=State.CLAIMED).count())
         return Done()
 
-    step.outcomes = [count]
+    handler.results = [count]
 
     assert worker.drain() == 3
     assert held == [1, 1, 1]
@@ -217,10 +221,10 @@ class TestGivingUp:
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.threat("R3")
     def test_it_is_announced_after_commit(
-        self, make_row: MakeRow, step: ScriptedStep, announced: list[Any]
+        self, make_row: MakeRow, handler: ScriptedHandler, announced: list[Any]
     ) -> None:
         make_row()
-        step.outcomes = [Failed("HTTP 403", "handover_refused")]
+        handler.results = [Failed("HTTP 403", "handover_refused")]
 
         with atomic():
             worker.drain()
@@ -234,13 +238,13 @@ class TestGivingUp:
     def test_a_crash_in_the_middle_leaves_the_row_to_be_given_up_again(
         self,
         make_row: MakeRow,
-        step: ScriptedStep,
+        handler: ScriptedHandler,
         announced: list[Any],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         row = make_row()
-        step.outcomes = [Failed("HTTP 403", "handover_refused")]
-        monkeypatch.setattr(step, "given_up", _Killed())
+        handler.results = [Failed("HTTP 403", "handover_refused")]
+        monkeypatch.setattr(handler, "failed", _Killed())
 
         with pytest.raises(KeyboardInterrupt):
             worker.drain()
@@ -256,10 +260,10 @@ class _Killed(list[Any]):
 
 
 def test_the_log_names_row_and_outcome_and_carries_the_action(
-    make_row: MakeRow, step: ScriptedStep, caplog: pytest.LogCaptureFixture
+    make_row: MakeRow, handler: ScriptedHandler, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "reciprocal_oauth")
-    row = _work_on(make_row(), Retry("HTTP 503", "unreachable"), step)
+    row = _work_on(make_row(), Retry("HTTP 503", "unreachable"), handler)
 
     (record,) = [r for r in caplog.records if getattr(r, "action", "") == "retry"]
     assert f"#{row.pk}" in record.getMessage()
@@ -268,7 +272,7 @@ def test_the_log_names_row_and_outcome_and_carries_the_action(
 
 
 def test_losing_a_lease_is_logged_and_not_raised(
-    make_row: MakeRow, step: ScriptedStep, caplog: pytest.LogCaptureFixture
+    make_row: MakeRow, handler: ScriptedHandler, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "reciprocal_oauth")
     make_row()
@@ -277,7 +281,7 @@ def test_losing_a_lease_is_logged_and_not_raised(
         OutboxItem.objects.update(lease_owner="another worker")
         return Done()
 
-    step.outcomes = [taken_over]
+    handler.results = [taken_over]
     worker.drain()
 
     assert OutboxItem.objects.get().state == State.CLAIMED

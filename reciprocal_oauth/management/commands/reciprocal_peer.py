@@ -122,9 +122,9 @@ class Command(BaseCommand):
             self._warn(doubt)
         if "client_secret" in values and (doubt := doubt_about_secret(peer)):
             self._warn(doubt)
-        if {*pausing.CAUSES, "dialect"} & values.keys():
+        if {*pausing.RELEVANT_FIELDS, "dialect"} & values.keys():
             peer.note_reverse(is_taken=True)  # Until it says that it is not.
-        if pausing.CAUSES & values.keys():
+        if pausing.RELEVANT_FIELDS & values.keys():
             if peer.paused_at is None:
                 outgoing_access.allow_refresh(peer)
             else:
