@@ -17,9 +17,9 @@ from ..core.database import atomic, delivering, log_exception, tried_again
 from ..core.retry_policy import RetryPolicy
 from ..exceptions import LeaseLost
 from ..models import InboxItem, Link, OutboxItem, Peer, QueueItem
+from ..models.results import Accepted, Cancelled, Done, Failed, Recorded, Result, Retry
 from . import pausing, queue
 from .queue import ClaimPass
-from .results import Accepted, Cancelled, Done, Failed, Recorded, Result, Retry
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 

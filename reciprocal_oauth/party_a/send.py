@@ -11,7 +11,6 @@ from django.utils import timezone
 from ..conf import settings
 from ..core.database import atomic, tried_again
 from ..delivery import pausing, queue
-from ..delivery.results import Accepted, Cancelled, Done, Failed, Result, Retry
 from ..dialects import dialect_of
 from ..dialects.base import Dialect, Meaning, SendAnswer
 from ..exceptions import (
@@ -28,6 +27,7 @@ from ..links.outgoing_access import fresh_access_token
 from ..models import Link, LinkEvent, OutboxItem, Party, Peer, Step
 from ..models.binding import is_bound
 from ..models.events import record
+from ..models.results import Accepted, Cancelled, Done, Failed, Result, Retry
 from ..secret import Secret
 from .codes import LinkMoved, mint
 

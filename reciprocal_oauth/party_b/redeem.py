@@ -16,13 +16,13 @@ from ..client.token_endpoint import TokenResponse
 from ..conf import settings
 from ..core.database import atomic, saved_at_last, tried_again
 from ..delivery import pausing
-from ..delivery.results import Cancelled, Failed, Recorded, Result, Retry
 from ..dialects import dialect_of
 from ..exceptions import BadResponse, DecryptionError, PeerError, PeerRefused
 from ..links import lifecycle, outgoing_access, superseded
 from ..models import InboxItem, Link, LinkEvent, Party, Peer, Step
 from ..models.binding import is_bound
 from ..models.events import record
+from ..models.results import Cancelled, Failed, Recorded, Result, Retry
 from ..secret import Secret
 
 logger = logging.getLogger("reciprocal_oauth.party_b")

@@ -7,8 +7,8 @@ import pytest
 
 from reciprocal_oauth.core.retry_policy import RetryPolicy
 from reciprocal_oauth.delivery import worker
-from reciprocal_oauth.delivery.results import Done, Result
 from reciprocal_oauth.models import Link, OutboxItem, Peer, QueueItem
+from reciprocal_oauth.models.results import Done, Result
 from reciprocal_oauth.party_a import consent
 from reciprocal_oauth.secret import Secret
 

@@ -16,8 +16,8 @@ from pytest_django import Settings
 from reciprocal_oauth.checks import Id, check_settings, check_sweep
 from reciprocal_oauth.delivery import pausing, worker
 from reciprocal_oauth.delivery.dispatchers import get_dispatcher
-from reciprocal_oauth.delivery.results import Done, Result
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer, Reason
+from reciprocal_oauth.models.results import Done, Result
 from reciprocal_oauth.party_a import consent
 
 from ..client.servers import RawServer, answering, serving

@@ -13,8 +13,8 @@ from pytest_django import Settings
 from reciprocal_oauth.core.database import atomic
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.delivery.dispatchers import Dispatcher, get_dispatcher
-from reciprocal_oauth.delivery.results import Done, Result
 from reciprocal_oauth.models import Link, OutboxItem
+from reciprocal_oauth.models.results import Done, Result
 from reciprocal_oauth.party_a import consent
 
 from ..fakes import FakePeer

@@ -14,8 +14,8 @@ from pytest_django import Settings
 
 from reciprocal_oauth.delivery import engine, worker
 from reciprocal_oauth.delivery.dispatchers import ThreadDispatcher, get_dispatcher
-from reciprocal_oauth.delivery.results import Done, Result
 from reciprocal_oauth.models import OutboxItem, Peer
+from reciprocal_oauth.models.results import Done, Result
 
 from .conftest import ScriptedHandler
 from .processes import soon, url_of_the_database
@@ -33,8 +33,8 @@ django.setup()
 from django.conf import settings
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.delivery.dispatchers import deliver_forever
-from reciprocal_oauth.delivery.results import Done
 from reciprocal_oauth.core.retry_policy import RetryPolicy
+from reciprocal_oauth.models.results import Done
 from reciprocal_oauth.models import OutboxItem
 
 settings.RECIPROCAL_OAUTH = {"DISPATCHER": "none", "LEASE_SECONDS": 1.0}

@@ -19,8 +19,8 @@ from pytest_django import Settings
 
 from reciprocal_oauth.delivery import dispatchers, engine, worker
 from reciprocal_oauth.delivery.dispatchers import ThreadDispatcher, get_dispatcher
-from reciprocal_oauth.delivery.results import Done, Result
 from reciprocal_oauth.models import Link, OutboxItem, Peer
+from reciprocal_oauth.models.results import Done, Result
 from reciprocal_oauth.party_a import consent
 
 from ..fakes import FakePeer, Received, Reply, token_response

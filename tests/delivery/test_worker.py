@@ -12,8 +12,8 @@ from django.utils import timezone
 from reciprocal_oauth import signals
 from reciprocal_oauth.core.database import atomic
 from reciprocal_oauth.delivery import worker
-from reciprocal_oauth.delivery.results import Accepted, Cancelled, Done, Failed, Result, Retry
 from reciprocal_oauth.models import OutboxItem
+from reciprocal_oauth.models.results import Accepted, Cancelled, Done, Failed, Result, Retry
 
 from .conftest import ScriptedHandler
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..models import Peer
+from .peers import Peer
 
 
 @dataclass(frozen=True)
