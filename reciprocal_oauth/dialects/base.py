@@ -4,16 +4,16 @@ A dialect says how things look on the wire. Who may do what, and what is stored,
 parties; a dialect never touches the database.
 """
 
-import enum
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse
 
 from ..client.token_endpoint import TokenResponse
 from ..exceptions import HandoverRefused
 from ..models import Peer
+from ..models.results import HandoverResult, RevocationResult
 from ..secret import Secret
 
 
@@ -24,31 +24,6 @@ class Handover:
     client_id: str
     code: Secret
     access_token: Secret
-
-
-class Meaning(enum.Enum):
-    """What party B's answer means to party A."""
-
-    ACCEPTED = "accepted"  #: Taken; done once the code is redeemed.
-    RETRY = "retry"  #: Not now: overload, outage, deployment.
-    STALE = "stale"  #: The access token may be stale: refresh it and try once more.
-    REFUSED = "refused"  #: Never: the request is wrong.
-    CREDENTIALS_REFUSED = "credentials_refused"  #: The peer does not accept our credentials.
-    UNSUPPORTED = "unsupported"  #: The peer cannot take reciprocal codes, whosever they are.
-    GONE = "gone"  #: The endpoint is gone for good, for every row.
-
-
-@dataclass(frozen=True)
-class SendAnswer:
-    """Party B's answer to a hand-over.
-
-    :ivar retry_after: seconds the peer asks to wait.
-    :ivar detail: status and error code, for the history and the log.
-    """
-
-    meaning: Meaning
-    detail: str
-    retry_after: float | None = field(default=None)
 
 
 class Dialect(ABC):
@@ -83,7 +58,7 @@ class Dialect(ABC):
     # Calling the peer
 
     @abstractmethod
-    def send(self, peer: Peer, code: Secret, access_token: Secret) -> SendAnswer:
+    def send(self, peer: Peer, code: Secret, access_token: Secret) -> HandoverResult:
         """As party A: hand ``code`` over.
 
         :raises PeerUnreachable, AddressRefused, BadResponse: there was no usable answer.
@@ -104,7 +79,7 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def revoke(self, peer: Peer, token: Secret) -> SendAnswer:
+    def revoke(self, peer: Peer, token: Secret) -> RevocationResult:
         """Tell the peer that we no longer use ``token``.
 
         :raises PeerUnreachable, AddressRefused, BadResponse: there was no usable answer.

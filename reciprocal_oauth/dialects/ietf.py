@@ -21,9 +21,18 @@ from ..client.http import PeerResponse
 from ..client.token_endpoint import TokenResponse
 from ..core import protocol
 from ..exceptions import HandoverRefused
-from ..models import Peer
+from ..models import Peer, Reason
+from ..models.results import (
+    Accepted,
+    Done,
+    Failed,
+    HandoverResult,
+    Retry,
+    RevocationResult,
+    StaleToken,
+)
 from ..secret import Secret
-from .base import Dialect, Handover, Meaning, SendAnswer
+from .base import Dialect, Handover
 from .form import names_grant, parse_form, refusal_response
 
 #: RFC 6749, section 5.1: answers of the token endpoint are never stored by a cache.
@@ -54,8 +63,8 @@ class IETFDialect(Dialect):
     def error(self, refused: HandoverRefused) -> HttpResponse:
         return refusal_response(refused, HEADERS)
 
-    def send(self, peer: Peer, code: Secret, access_token: Secret) -> SendAnswer:
-        answer = token_endpoint.post(
+    def send(self, peer: Peer, code: Secret, access_token: Secret) -> HandoverResult:
+        response = token_endpoint.post(
             peer,
             peer.handover_endpoint,
             {
@@ -65,7 +74,7 @@ class IETFDialect(Dialect):
                 "access_token": access_token.reveal(),
             },
         )
-        return meaning_of(answer)
+        return handover_result(response)
 
     def redeem(self, peer: Peer, code: Secret) -> TokenResponse:
         # RFC 6749, section 4.1.3, without redirect_uri: there was no authorization request.
@@ -78,32 +87,34 @@ class IETFDialect(Dialect):
             peer, {"grant_type": "refresh_token", "refresh_token": refresh_token.reveal()}
         )
 
-    def revoke(self, peer: Peer, token: Secret) -> SendAnswer:
-        # RFC 7009, section 2.1. 400 with unsupported_token_type (section 2.2.1) is final as well.
-        answer = token_endpoint.post(peer, peer.revocation_endpoint, {"token": token.reveal()})
-        return meaning_of(answer)
+    def revoke(self, peer: Peer, token: Secret) -> RevocationResult:
+        # RFC 7009, section 2.1. 400 with unsupported_token_type (section 2.2.1) is final too.
+        response = token_endpoint.post(peer, peer.revocation_endpoint, {"token": token.reveal()})
+        match handover_result(response):
+            case Accepted():
+                return Done()
+            case Retry() | Failed(reason=Reason.CREDENTIALS_REFUSED | Reason.GONE) as result:
+                return result
+            case Failed(error=error) | StaleToken(error=error):
+                return Failed(error, Reason.TOKEN_REFUSED)
 
 
-def meaning_of(answer: PeerResponse) -> SendAnswer:
-    """What an answer to a hand-over means.
+def handover_result(response: PeerResponse) -> HandoverResult:
+    """Return what a response to a hand-over means.
 
-    The draft knows 200 and 400 only, and no body of a 400; RFC 6749, section 5.2, gives 400 and 401
-    their error codes, and the rest is what HTTP servers and what stands in front of them say.
+    The draft defines the statuses 200 and 400 only, and no body for 400. RFC 6749, section 5.2,
+    defines error codes for 400 and 401. All other statuses come from HTTP servers and proxies.
     """
-    refusal = token_endpoint.refusal(answer)
-    status, error = answer.status, refusal.error
-    if answer.is_success:
-        return SendAnswer(Meaning.ACCEPTED, f"HTTP {status}")
+    refusal = token_endpoint.refusal(response)
+    status, error, text = response.status, refusal.error, str(refusal)
+    if response.is_success:
+        return Accepted(detail=f"HTTP {status}")
     if error == protocol.UNSUPPORTED_GRANT_TYPE and status < 500:
-        meaning = Meaning.UNSUPPORTED
-    elif refusal.refuses_credentials:
-        meaning = Meaning.CREDENTIALS_REFUSED
-    elif refusal.may_pass or status in (404, 405) or status < 400:
-        meaning = Meaning.RETRY
-    elif status in (400, 401) and error in _ABOUT_THE_TOKEN:
-        meaning = Meaning.STALE
-    elif status == 410:
-        meaning = Meaning.GONE
-    else:
-        meaning = Meaning.REFUSED
-    return SendAnswer(meaning, str(refusal), refusal.retry_after)
+        return Failed(text, Reason.NO_REVERSE)
+    if refusal.refuses_credentials:
+        return Failed(text, Reason.CREDENTIALS_REFUSED)
+    if refusal.may_pass or status in (404, 405) or status < 400:
+        return Retry(text, Reason.UNREACHABLE, refusal.retry_after)
+    if status in (400, 401) and error in _ABOUT_THE_TOKEN:
+        return StaleToken(text)
+    return Failed(text, Reason.GONE if status == 410 else Reason.HANDOVER_REFUSED)

@@ -1,4 +1,4 @@
-"""What one attempt at a queue item comes to."""
+"""The results of one attempt to deliver: what a step returns, and what the worker records."""
 
 from dataclasses import dataclass
 
@@ -7,29 +7,34 @@ from .peers import Peer
 
 @dataclass(frozen=True)
 class Done:
-    """Nothing is left to do."""
+    """The row is done."""
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """Nothing is left to do, and the row has ended in the transaction that did it."""
+    """The row is done, and the step has already stored that in its own transaction."""
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """The peer took it; look again after ``watch_seconds`` whether it has used it."""
+    """The peer accepted the code. The row is done once the peer redeems the code.
 
-    watch_seconds: float
+    :ivar watch_seconds: how long to wait before the next check; a dialect leaves it out.
+    :ivar detail: for the history, such as ``HTTP 200``; no secrets.
+    """
+
+    watch_seconds: float = 0.0
+    detail: str = ""
 
 
 @dataclass(frozen=True)
 class Retry:
-    """It did not work this time.
+    """The attempt failed; a later one may succeed.
 
-    :ivar error: for our log and the administrator; no secrets.
-    :ivar after: seconds the peer asked to wait.
-    :ivar reason: ``Link.Reason`` to give up with once the attempts are used up.
-    :ivar pauses: the peer, as it was called, that would refuse every other row as well.
+    :ivar error: for the log and the administrator; no secrets.
+    :ivar reason: the ``Reason`` to store if no attempt is left.
+    :ivar after: seconds to wait, as the peer asked.
+    :ivar pauses: the peer, as it was called, if it would refuse every other row too.
     """
 
     error: str
@@ -40,11 +45,11 @@ class Retry:
 
 @dataclass(frozen=True)
 class Failed:
-    """It will never work.
+    """The attempt failed, and so would every later one.
 
-    :ivar error: for our log and the administrator; no secrets.
-    :ivar reason: a ``Link.Reason``.
-    :ivar pauses: the peer, as it was called, that would refuse every other row as well.
+    :ivar error: for the log and the administrator; no secrets.
+    :ivar reason: the ``Reason`` to store.
+    :ivar pauses: the peer, as it was called, if it would refuse every other row too.
     """
 
     error: str
@@ -53,8 +58,23 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class StaleToken:
+    """The peer refused the hand-over, perhaps because the access token in it is stale.
+
+    :ivar error: for the log and the administrator; no secrets.
+    """
+
+    error: str
+
+
+@dataclass(frozen=True)
 class Cancelled:
-    """It is no longer needed."""
+    """The row is no longer needed."""
 
 
 Result = Done | Recorded | Accepted | Retry | Failed | Cancelled
+
+#: The result of handing over one code, which a dialect returns.
+HandoverResult = Accepted | Retry | Failed | StaleToken
+#: The result of revoking one token, which a dialect returns.
+RevocationResult = Done | Retry | Failed

@@ -2,6 +2,7 @@
 telling a peer that we no longer use a token (RFC 7009)."""
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..conf import settings
 from ..core.database import atomic, tried_again
 from ..delivery import pausing, queue
 from ..dialects import dialect_of
-from ..dialects.base import Dialect, Meaning, SendAnswer
+from ..dialects.base import Dialect
 from ..exceptions import (
     BadResponse,
     DecryptionError,
@@ -27,7 +28,15 @@ from ..links.outgoing_access import fresh_access_token
 from ..models import Link, LinkEvent, OutboxItem, Party, Peer, Step
 from ..models.binding import is_bound
 from ..models.events import record
-from ..models.results import Accepted, Cancelled, Done, Failed, Result, Retry
+from ..models.results import (
+    Accepted,
+    Cancelled,
+    Failed,
+    HandoverResult,
+    Result,
+    Retry,
+    StaleToken,
+)
 from ..secret import Secret
 from .codes import LinkMoved, mint
 
@@ -88,11 +97,11 @@ def _hand_over(item: OutboxItem) -> Result:
     dialect = dialect_of(link.peer)
     try:
         token = fresh_access_token(link)
-        answer = _send(item, link, dialect, token)
-        if answer.meaning is Meaning.STALE and link.refresh_token:
+        result = _send(item, link, dialect, token)
+        if isinstance(result, StaleToken) and link.refresh_token:
             queue.renew(item)  # The second half may take as long as the first.
             token = fresh_access_token(link, not_this=token)
-            answer = _send(item, link, dialect, token)
+            result = _send(item, link, dialect, token)
     except LinkMoved:
         return _not_wanted(link, item)
     except grant_policy.ForbiddenBySite:
@@ -115,7 +124,7 @@ def _hand_over(item: OutboxItem) -> Result:
         return Retry(str(error), Reason.BAD_RESPONSE)
     except PeerError as error:
         return Retry(str(error), Reason.UNREACHABLE)
-    return _outcome(link, token, answer)
+    return _conclude(link, token, result)
 
 
 def _is_wanted(link: Link, item: OutboxItem) -> bool:
@@ -142,23 +151,24 @@ def _not_wanted(link: Link, item: OutboxItem) -> Result:
     return Cancelled()
 
 
-def _send(item: OutboxItem, link: Link, dialect: Dialect, token: Secret) -> SendAnswer:
+def _send(item: OutboxItem, link: Link, dialect: Dialect, token: Secret) -> HandoverResult:
     """Mint a fresh code just before sending: it never waits in a queue while its life runs out."""
     code = mint(link, item.generation)
     # The peer may redeem the code before it answers: the event carries the time of sending.
     sent_at = timezone.now()
     outcome, detail = LinkEvent.Outcome.FAILED, ""
     try:
-        answer = dialect.send(link.peer, code, token)
-        detail = answer.detail
-        if answer.meaning is Meaning.ACCEPTED:
-            outcome = LinkEvent.Outcome.OK
+        result = dialect.send(link.peer, code, token)
+        if isinstance(result, Accepted):
+            outcome, detail = LinkEvent.Outcome.OK, result.detail
+        else:
+            detail = result.error
     except PeerError as error:
         detail = str(error)
         raise
     finally:
         _record(link, outcome, f"attempt {item.attempts}: {detail}", sent_at)
-    return answer
+    return result
 
 
 @tried_again
@@ -170,29 +180,21 @@ def _record(link: Link, outcome: LinkEvent.Outcome, detail: str, sent_at: dateti
         logger.info("Link %s was deleted while its code was sent", link.pk)
 
 
-def _outcome(link: Link, token: Secret, answer: SendAnswer) -> Result:
-    match answer.meaning:
-        case Meaning.ACCEPTED:
-            if not link.peer.takes_reverse:  # An administrator has had it tried again.
+def _conclude(link: Link, token: Secret, result: HandoverResult) -> Result:
+    """Turn the result of a hand-over into the result of the attempt."""
+    match result:
+        case Accepted():
+            if not link.peer.takes_reverse:  # An administrator has sent the hand-over again.
                 link.peer.note_reverse(is_taken=True)
             return Accepted(settings.CODE_LIFETIME_SECONDS + settings.REDEMPTION_WATCH_SECONDS)
-        case Meaning.RETRY:
-            return Retry(answer.detail, Reason.UNREACHABLE, answer.retry_after)
-        case Meaning.STALE:
-            if outgoing_access.is_current_token(link, token):
-                # It may also be about the code, or the person there. Whether our access works is
-                # for a refresh or a call to say.
-                return Failed(answer.detail, Reason.HANDOVER_REFUSED)
-            # The next attempt carries the newer token, if it is still wanted.
-            return Retry(answer.detail, Reason.HANDOVER_REFUSED)
-        case Meaning.UNSUPPORTED:
-            return Failed(answer.detail, Reason.NO_REVERSE)
-        case Meaning.CREDENTIALS_REFUSED:
-            return Failed(answer.detail, Reason.CREDENTIALS_REFUSED, pauses=link.peer)
-        case Meaning.GONE:
-            return Failed(answer.detail, Reason.GONE, pauses=link.peer)
-        case Meaning.REFUSED:
-            return Failed(answer.detail, Reason.HANDOVER_REFUSED)
+        case StaleToken(error=error):
+            # A newer token goes out with the next attempt. A current one is not marked as refused:
+            # the peer may have refused the code or its own user instead.
+            is_current = outgoing_access.is_current_token(link, token)
+            return (Failed if is_current else Retry)(error, Reason.HANDOVER_REFUSED)
+        case Failed(reason=reason) if reason in pausing.REASONS:
+            return replace(result, pauses=link.peer)
+    return result
 
 
 def _revoke(item: OutboxItem) -> Result:
@@ -200,22 +202,11 @@ def _revoke(item: OutboxItem) -> Result:
     if not peer.revocation_endpoint or not item.token:
         return Cancelled()
     if outgoing_access.is_token_in_use(item):
-        return Cancelled()  # It would end the connection that has been made since.
+        return Cancelled()  # To revoke it would end the connection that was made since.
     if not is_bound(item.bound_to, peer, peer.revocation_endpoint):
         return Failed("the token was given at another address", Reason.RECONFIGURED)
     try:
-        answer = dialect_of(peer).revoke(peer, item.token)
+        # A refusal does not pause the peer: it says nothing about the token endpoint.
+        return dialect_of(peer).revoke(peer, item.token)
     except PeerError as error:
         return Retry(str(error), Reason.UNREACHABLE)
-    match answer.meaning:
-        case Meaning.ACCEPTED:
-            return Done()
-        case Meaning.RETRY:
-            return Retry(answer.detail, Reason.UNREACHABLE, answer.retry_after)
-        # What this endpoint refuses says nothing about the token endpoint, where hand-overs go.
-        case Meaning.CREDENTIALS_REFUSED:
-            return Failed(answer.detail, Reason.CREDENTIALS_REFUSED)
-        case Meaning.GONE:
-            return Failed(answer.detail, Reason.GONE)
-        case _:
-            return Failed(answer.detail, Reason.TOKEN_REFUSED)

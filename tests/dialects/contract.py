@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reciprocal_oauth.dialects import Dialect, dialect_of
-from reciprocal_oauth.dialects.base import Meaning
 from reciprocal_oauth.exceptions import BadResponse, HandoverRefused, PeerRefused, PeerUnreachable
 from reciprocal_oauth.models import Peer
+from reciprocal_oauth.models.results import Accepted
 from reciprocal_oauth.secret import Secret
 
 from ..conftest import always_had
@@ -120,7 +120,7 @@ class DialectContract:
     ) -> None:
         fake_peer.answers[self.handover_path] = self.accepted
 
-        assert dialect.send(peer, CODE, ACCESS_TOKEN).meaning is Meaning.ACCEPTED
+        assert isinstance(dialect.send(peer, CODE, ACCESS_TOKEN), Accepted)
         assert len(fake_peer.to(self.handover_path)) == 1
 
     def test_a_redemption_gives_the_tokens(

@@ -1,5 +1,6 @@
 """The draft as it is written, on the wire."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,10 +8,17 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 
 from reciprocal_oauth.core.protocol import GRANT_TYPE, PARAMETERS
-from reciprocal_oauth.dialects.base import Meaning
 from reciprocal_oauth.dialects.ietf import IETFDialect
 from reciprocal_oauth.exceptions import HandoverRefused
-from reciprocal_oauth.models import Peer
+from reciprocal_oauth.models import Peer, Reason
+from reciprocal_oauth.models.results import (
+    Accepted,
+    Done,
+    Failed,
+    HandoverResult,
+    Retry,
+    StaleToken,
+)
 from reciprocal_oauth.secret import Secret
 
 from ..conftest import OUR_SECRET, PEER_SECRET, basic
@@ -84,46 +92,48 @@ def test_a_hand_over_goes_to_the_reciprocal_endpoint_where_there_is_one(
     peer.reciprocal_endpoint = f"{fake_peer.url}/reciprocal/"
     fake_peer.answers["/reciprocal/"] = Reply()
 
-    assert IETFDialect().send(peer, CODE, ACCESS_TOKEN).meaning is Meaning.ACCEPTED
+    assert isinstance(IETFDialect().send(peer, CODE, ACCESS_TOKEN), Accepted)
     assert [request.path for request in fake_peer.requests] == ["/reciprocal/"]
 
 
-A = Meaning.ACCEPTED
-MEANINGS: list[tuple[Reply, Meaning]] = [
+A: tuple[type[HandoverResult], Reason] = (Accepted, Reason.NONE)
+LATER: tuple[type[HandoverResult], Reason] = (Retry, Reason.UNREACHABLE)
+STALE: tuple[type[HandoverResult], Reason] = (StaleToken, Reason.NONE)
+RESULTS: list[tuple[Reply, tuple[type[HandoverResult], Reason]]] = [
     (Reply(200, b"{}"), A),
     (Reply(200, b""), A),
     (Reply(200, b"<html>"), A),
     (Reply(201), A),
     (Reply(204, b""), A),
-    (Reply.json(400, error="invalid_grant"), Meaning.STALE),
-    (Reply(400, b""), Meaning.STALE),
-    (Reply(400, b" \n"), Meaning.STALE),
-    (Reply(400, b"{}"), Meaning.STALE),
-    (Reply(400, b"", {"Content-Type": "text/html"}), Meaning.STALE),
-    (Reply.json(400, error="no code that is registered"), Meaning.STALE),
-    (Reply(400, b"<html>"), Meaning.RETRY),
-    (Reply(400, b"Bad Request", {"Content-Type": "text/plain"}), Meaning.RETRY),
-    (Reply(400, b"[1]"), Meaning.RETRY),
-    (Reply.json(400, message="no upstream"), Meaning.RETRY),
-    (Reply(400, b"x" * 100_000), Meaning.RETRY),
-    (Reply(400, b"not gzip", {"Content-Encoding": "gzip"}), Meaning.RETRY),
-    (Reply.json(400, error="temporarily_unavailable"), Meaning.RETRY),
-    (Reply.json(400, error=["invalid_grant"]), Meaning.STALE),
-    (Reply.json(400, error="invalid_request"), Meaning.REFUSED),
-    (Reply.json(400, error="unauthorized_client"), Meaning.REFUSED),
-    (Reply.json(400, error="unsupported_grant_type"), Meaning.UNSUPPORTED),
-    (Reply.json(400, error="invalid_scope"), Meaning.REFUSED),
-    (Reply.json(400, error="invalid_token"), Meaning.STALE),
-    (Reply.json(401, error="invalid_client"), Meaning.CREDENTIALS_REFUSED),
-    (Reply.json(400, error="invalid_client"), Meaning.CREDENTIALS_REFUSED),
-    (Reply.json(401, error="invalid_token"), Meaning.STALE),
-    (Reply.json(401, error="invalid_grant"), Meaning.STALE),
-    (Reply.json(401, error="access_denied"), Meaning.REFUSED),
-    (Reply(401, b""), Meaning.CREDENTIALS_REFUSED),
-    (Reply(403), Meaning.REFUSED),
-    (Reply(410), Meaning.GONE),
-    (Reply(413), Meaning.REFUSED),
-    *((Reply(status, b""), Meaning.RETRY) for status in
+    (Reply.json(400, error="invalid_grant"), STALE),
+    (Reply(400, b""), STALE),
+    (Reply(400, b" \n"), STALE),
+    (Reply(400, b"{}"), STALE),
+    (Reply(400, b"", {"Content-Type": "text/html"}), STALE),
+    (Reply.json(400, error="no code that is registered"), STALE),
+    (Reply(400, b"<html>"), LATER),
+    (Reply(400, b"Bad Request", {"Content-Type": "text/plain"}), LATER),
+    (Reply(400, b"[1]"), LATER),
+    (Reply.json(400, message="no upstream"), LATER),
+    (Reply(400, b"x" * 100_000), LATER),
+    (Reply(400, b"not gzip", {"Content-Encoding": "gzip"}), LATER),
+    (Reply.json(400, error="temporarily_unavailable"), LATER),
+    (Reply.json(400, error=["invalid_grant"]), STALE),
+    (Reply.json(400, error="invalid_request"), (Failed, Reason.HANDOVER_REFUSED)),
+    (Reply.json(400, error="unauthorized_client"), (Failed, Reason.HANDOVER_REFUSED)),
+    (Reply.json(400, error="unsupported_grant_type"), (Failed, Reason.NO_REVERSE)),
+    (Reply.json(400, error="invalid_scope"), (Failed, Reason.HANDOVER_REFUSED)),
+    (Reply.json(400, error="invalid_token"), STALE),
+    (Reply.json(401, error="invalid_client"), (Failed, Reason.CREDENTIALS_REFUSED)),
+    (Reply.json(400, error="invalid_client"), (Failed, Reason.CREDENTIALS_REFUSED)),
+    (Reply.json(401, error="invalid_token"), STALE),
+    (Reply.json(401, error="invalid_grant"), STALE),
+    (Reply.json(401, error="access_denied"), (Failed, Reason.HANDOVER_REFUSED)),
+    (Reply(401, b""), (Failed, Reason.CREDENTIALS_REFUSED)),
+    (Reply(403), (Failed, Reason.HANDOVER_REFUSED)),
+    (Reply(410), (Failed, Reason.GONE)),
+    (Reply(413), (Failed, Reason.HANDOVER_REFUSED)),
+    *((Reply(status, b""), LATER) for status in
       (301, 302, 303, 307, 308, 404, 405, 408, 425, 429, 500, 502, 503, 504)),
 ]  # fmt: skip
 
@@ -132,17 +142,49 @@ MEANINGS: list[tuple[Reply, Meaning]] = [
 @pytest.mark.rfc("6749", "5.2")
 @pytest.mark.threat("R3", "R4", "R5", "R6")
 @pytest.mark.parametrize(
-    ("reply", "meaning"), MEANINGS, ids=[f"{r.status} {r.body[:40]!r}" for r, _ in MEANINGS]
+    ("reply", "expected"), RESULTS, ids=[f"{r.status} {r.body[:40]!r}" for r, _ in RESULTS]
 )
-def test_what_an_answer_to_a_hand_over_means(
-    peer: Peer, fake_peer: FakePeer, reply: Reply, meaning: Meaning
+def test_what_a_response_to_a_hand_over_means(
+    peer: Peer, fake_peer: FakePeer, reply: Reply, expected: tuple[type[HandoverResult], Reason]
 ) -> None:
     fake_peer.answers["/token/"] = reply
 
-    answer = IETFDialect().send(peer, CODE, ACCESS_TOKEN)
+    result = IETFDialect().send(peer, CODE, ACCESS_TOKEN)
 
-    assert answer.meaning is meaning
-    assert str(reply.status) in answer.detail
+    assert (type(result), getattr(result, "reason", Reason.NONE)) == expected
+    detail = result.detail if isinstance(result, Accepted) else result.error
+    assert str(reply.status) in detail
+
+
+REVOCATIONS: list[tuple[Reply, Any]] = [
+    (Reply(200, b""), Done()),
+    (Reply(204, b""), Done()),
+    (Reply(503, b"", {"Retry-After": "5"}), Retry("", Reason.UNREACHABLE, 5)),
+    (Reply(404, b""), Retry("", Reason.UNREACHABLE)),
+    (Reply(401, b""), Failed("", Reason.CREDENTIALS_REFUSED)),
+    (Reply(410, b""), Failed("", Reason.GONE)),
+    (Reply(403, b""), Failed("", Reason.TOKEN_REFUSED)),
+    (Reply.json(400, error="invalid_grant"), Failed("", Reason.TOKEN_REFUSED)),
+    (Reply.json(400, error="unsupported_token_type"), Failed("", Reason.TOKEN_REFUSED)),
+    (Reply.json(400, error="unsupported_grant_type"), Failed("", Reason.TOKEN_REFUSED)),
+]
+
+
+@pytest.mark.rfc("7009", "2.2.1")
+@pytest.mark.parametrize(
+    ("reply", "expected"), REVOCATIONS, ids=[f"{r.status} {r.body!r}" for r, _ in REVOCATIONS]
+)
+def test_what_a_response_to_a_revocation_means(
+    peer: Peer, fake_peer: FakePeer, reply: Reply, expected: Any
+) -> None:
+    fake_peer.answers["/revoke/"] = reply
+
+    result = IETFDialect().revoke(peer, ACCESS_TOKEN)
+
+    if not isinstance(result, Done):
+        assert str(reply.status) in result.error
+        result = replace(result, error="")
+    assert result == expected
 
 
 @pytest.mark.rfc("9110", "10.2.3")
@@ -155,14 +197,17 @@ def test_how_long_the_peer_asks_to_wait_is_passed_on(
 ) -> None:
     fake_peer.answers["/token/"] = Reply(503, b"", {"Retry-After": value})
 
-    assert IETFDialect().send(peer, CODE, ACCESS_TOKEN).retry_after == seconds
+    result = IETFDialect().send(peer, CODE, ACCESS_TOKEN)
+
+    assert isinstance(result, Retry)
+    assert result.after == seconds
 
 
 @pytest.mark.rfc("7009", "2.1")
 def test_a_revocation_goes_to_the_revocation_endpoint(peer: Peer, fake_peer: FakePeer) -> None:
     fake_peer.answers["/revoke/"] = Reply(200, b"")
 
-    assert IETFDialect().revoke(peer, ACCESS_TOKEN).meaning is Meaning.ACCEPTED
+    assert isinstance(IETFDialect().revoke(peer, ACCESS_TOKEN), Done)
     sent = fake_peer.requests[0]
     assert (sent.path, sent.form) == ("/revoke/", {"token": "canary-access-token"})
     assert sent.headers["Authorization"].startswith("Basic ")

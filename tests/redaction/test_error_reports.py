@@ -526,7 +526,7 @@ def test_in_the_authorization_view(
 @pytest.mark.parametrize(
     "place",
     [
-        "reciprocal_oauth.dialects.ietf.meaning_of",
+        "reciprocal_oauth.dialects.ietf.handover_result",
         "reciprocal_oauth.client.token_endpoint.quote",
         "reciprocal_oauth.client.token_endpoint.http.call",
         "reciprocal_oauth.party_a.codes.hash_of",
