@@ -1,4 +1,4 @@
-"""The addresses of a peer: resolve once, within a limit of time, check every one."""
+"""The network addresses of a peer: looked up once, within a time limit, and all checked."""
 
 import os
 import socket
@@ -12,21 +12,21 @@ from ..core.networks import is_allowed
 from ..exceptions import AddressRefused, PeerUnreachable
 from . import failures
 
-#: Most names that are looked up at once. A look-up that hangs keeps its thread for as long as the
-#: system's resolver likes, and there is no way to end it.
+#: Most host names that are looked up at the same time. A look-up that hangs keeps its thread until
+#: the system's resolver ends it: Python cannot stop it.
 MAX_LOOKUPS = 32
 
 Lookup = Future[list[Any]]
 
 _lock = threading.Lock()
-_under_way: dict[str, Lookup] = {}
+_running: dict[str, Lookup] = {}
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses of ``host``, all of them checked.
+    """Look up the addresses of ``host`` and check all of them.
 
-    :raises AddressRefused: any of them is one that we never call. One bad address is enough: a
-        name that resolves to a public and a private one is an attack, not a peer.
+    :raises AddressRefused: this site never calls one of the addresses. One is enough: a name with
+        a public and a private address is an attack, not a peer.
     :raises PeerUnreachable: the name does not resolve, or not in time (seconds:
         ``HTTP_CONNECT_TIMEOUT_SECONDS``).
     """
@@ -34,64 +34,67 @@ def resolve(host: str, port: int) -> Sequence[str]:
     try:
         found = _lookup(host, port).result(limit)
     except TimeoutError:
-        raise PeerUnreachable(f"{host} does not resolve: no answer in {limit:g} s.") from None
+        raise PeerUnreachable(f"{host} does not resolve: no response in {limit:g} s.") from None
     except (OSError, UnicodeError) as error:
-        reason = failures.of_look_up(error)
+        reason = failures.describe_lookup(error)
         raise PeerUnreachable(f"{host} does not resolve: {reason}") from error
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
         if not is_allowed(address):
-            raise AddressRefused(f"{host} resolves to {address}, which is not called.")
+            raise AddressRefused(f"{host} resolves to {address}, which this site does not call.")
     return addresses
 
 
 def _lookup(host: str, port: int) -> Lookup:
-    """The look-up of a name, in a thread of its own: ``getaddrinfo`` takes no limit of time, and a
-    name server that does not answer can hold it for minutes.
+    """Start a look-up of ``host`` in a thread, or join the one that already runs.
 
-    Who asks for a name that is being looked up waits for the same answer. So one name that hangs
-    holds one thread, however often its peer is tried, and leaves the others to the other peers.
+    ``getaddrinfo`` has no time limit, and a name server that does not respond can block it for
+    minutes. Callers that share a look-up get the same result. So a name that hangs occupies one
+    thread only, and the other peers can use the rest.
     """
     with _lock:
-        if lookup := _under_way.get(host):
+        if lookup := _running.get(host):
             return lookup
-        if len(_under_way) >= MAX_LOOKUPS:
-            raise PeerUnreachable(f"{host} was not looked up: {MAX_LOOKUPS} other names hang.")
-        lookup = _under_way[host] = Future()
+        if len(_running) >= MAX_LOOKUPS:
+            raise PeerUnreachable(
+                f"{host} was not looked up: {MAX_LOOKUPS} look-ups of other names still wait."
+            )
+        lookup = _running[host] = Future()
     try:
         threading.Thread(
-            target=_ask, args=(host, port, lookup), name=f"resolve-{host}", daemon=True
+            target=_run, args=(host, port, lookup), name=f"resolve-{host}", daemon=True
         ).start()
-    except RuntimeError:  # There are too many threads.
-        _ended(host)
+    except RuntimeError:  # The process has too many threads.
+        _remove(host)
         raise
     return lookup
 
 
-def _ask(host: str, port: int, lookup: Lookup) -> None:
+def _run(host: str, port: int, lookup: Lookup) -> None:
+    # The look-up is removed before its result is set: a caller that comes later must start a new
+    # look-up, not get this result.
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except BaseException as error:
-        _ended(host)
+        _remove(host)
         lookup.set_exception(error)
     else:
-        # In this order: who asks from now on gets an answer of then, not this one.
-        _ended(host)
+        _remove(host)
         lookup.set_result(found)
 
 
-def _ended(host: str) -> None:
+def _remove(host: str) -> None:
     with _lock:
-        _under_way.pop(host, None)
+        _running.pop(host, None)
 
 
-def _forget() -> None:
-    """In a child after a fork: the threads that look up have stayed behind, and one of them may
-    have held the lock."""
+def _reset_after_fork() -> None:
+    """Forget all look-ups in a child process: it does not have their threads, and one of those
+    threads may have held the lock."""
     global _lock
     _lock = threading.Lock()
-    _under_way.clear()
+    _running.clear()
 
 
-if hasattr(os, "register_at_fork"):  # Not on Windows, which does not fork.
-    os.register_at_fork(after_in_child=_forget)
+if hasattr(os, "register_at_fork"):  # Windows does not fork.
+    os.register_at_fork(after_in_child=_reset_after_fork)

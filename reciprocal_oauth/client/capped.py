@@ -1,4 +1,4 @@
-"""The body of an answer, up to a number of bytes: a peer must not fill our memory."""
+"""A response body with a limit in bytes, so that a peer cannot fill our memory."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,15 +9,16 @@ _CHUNK_BYTES = 64 * 1024
 
 
 class ResponseTooLong(requests.RequestException):
-    """The body of an answer has more bytes than the session reads."""
+    """The response body has more bytes than the session reads."""
 
 
 class CappedBody:
-    """Stands before ``response.raw`` and counts what is read of it, decoded where it is decoded:
-    a few kilobytes can inflate to any length.
+    """Wraps ``response.raw`` and counts the bytes that are read.
 
-    :param limit: most bytes that are given out.
-    :raises ResponseTooLong: from a read that goes beyond; the connection is closed then.
+    It counts bytes after decoding (RFC 9110, section 8.4), because a few compressed kilobytes can
+    inflate to any length.
+
+    :param limit: most bytes that can be read.
     """
 
     def __init__(self, raw: Any, limit: int) -> None:
@@ -25,22 +26,30 @@ class CappedBody:
         self._limit = self._left = limit
 
     def stream(self, amt: int | None = _CHUNK_BYTES, **options: Any) -> Iterator[bytes]:
+        """Read the body in chunks.
+
+        :raises ResponseTooLong: the body exceeds the limit. The connection is closed.
+        """
         for chunk in self._raw.stream(amt or _CHUNK_BYTES, **options):
-            yield self._counted(chunk)
+            yield self._count(chunk)
 
     def read(self, amt: int | None = None, *args: Any, **options: Any) -> bytes:
+        """Read ``amt`` bytes, or the whole body.
+
+        :raises ResponseTooLong: the body exceeds the limit. The connection is closed.
+        """
         if amt is not None and amt >= 0:
-            return self._counted(self._raw.read(amt, *args, **options))
+            return self._count(self._raw.read(amt, *args, **options))
         whole = bytearray()
-        while chunk := self._counted(self._raw.read(_CHUNK_BYTES, *args, **options)):
+        while chunk := self._count(self._raw.read(_CHUNK_BYTES, *args, **options)):
             whole += chunk
         return bytes(whole)
 
-    def _counted(self, chunk: bytes) -> bytes:
+    def _count(self, chunk: bytes) -> bytes:
         self._left -= len(chunk)
         if self._left < 0:
             self._raw.close()
-            raise ResponseTooLong(f"The answer has more than {self._limit} bytes.")
+            raise ResponseTooLong(f"The response has more than {self._limit} bytes.")
         return chunk
 
     def __getattr__(self, name: str) -> Any:

@@ -1,5 +1,5 @@
-"""Connections of the hardened door: to a checked address, cut at the deadline, and with an answer
-whose head is short."""
+"""Connections of the HTTP client: to a checked address, closed at a deadline, with a limit for the
+status line and headers of a response."""
 
 import contextlib
 import socket
@@ -14,7 +14,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 try:
-    # urllib3-future, which comes with niquests and others, puts itself in the place of urllib3.
+    # urllib3-future, which niquests and others install, replaces urllib3.
     from urllib3 import HttpVersion  # type: ignore[attr-defined]
 except ImportError:
     HttpVersion = None
@@ -25,36 +25,38 @@ from ..exceptions import AddressRefused
 from . import racing
 from .addresses import resolve
 
-#: Longest head of an answer, from the status line to the empty line.
+#: Most bytes of a response before its body: status line and headers.
 _MAX_HEAD_BYTES = 64 * 1024
 
 
 class _Deadline:
-    """Shuts a connection down when an exchange takes too long.
+    """Shuts a connection down when request and response together take too long.
 
-    A read timeout counts from the last byte, so a peer that sends one byte a second would hold a
-    worker for ever. The watch keeps a duplicate, because the TLS layer detaches the original.
+    A read timeout counts from the last byte, so a peer that sends one byte a second would block a
+    worker for ever. The deadline keeps a duplicate of the socket, because the TLS layer detaches
+    the original.
 
-    :param begun: when the first exchange began, with the look-up of the peer's name
+    :param started_at: when the first request started, including the look-up of the peer's name
         (``time.monotonic()``).
     """
 
-    def __init__(self, connected: socket.socket, begun: float) -> None:
+    def __init__(self, connected: socket.socket, started_at: float) -> None:
         self._duplicate = connected.dup()
-        self._is_first_exchange = True
-        self._start(settings.HTTP_TOTAL_TIMEOUT_SECONDS - (time.monotonic() - begun))
+        self._is_first_request = True
+        self._start(settings.HTTP_TOTAL_TIMEOUT_SECONDS - (time.monotonic() - started_at))
 
-    def exchange_begins(self) -> None:
-        """Count anew for every exchange on a connection that was kept."""
-        if not self._is_first_exchange:
+    def before_request(self) -> None:
+        """Restart the clock for a second or later request on the same connection."""
+        if not self._is_first_request:
             self._timer.cancel()
             self._start(settings.HTTP_TOTAL_TIMEOUT_SECONDS)
 
-    def request_is_sent(self) -> None:
-        """Whatever is asked on the connection after this is another exchange."""
-        self._is_first_exchange = False
+    def after_request(self) -> None:
+        """Remember that the first request was sent."""
+        self._is_first_request = False
 
     def close(self) -> None:
+        """Stop the clock."""
         self._timer.cancel()
         self._duplicate.close()
 
@@ -64,38 +66,46 @@ class _Deadline:
         self._timer.start()
 
     def _cut(self) -> None:
-        with contextlib.suppress(OSError):  # The exchange has just ended by itself.
+        with contextlib.suppress(OSError):  # The connection was closed just before.
             self._duplicate.shutdown(socket.SHUT_RDWR)
 
 
 class _Response(HTTPResponse):
-    """An answer whose head is short. http.client has limits for a line and for the number of lines,
-    which let a peer fill 50 MB while they are parsed.
+    """A response with a limit for status line and headers together.
 
-    What cannot be read of it is forgotten: urllib3 would log it as a warning, and it may be our own
-    request, sent back.
+    http.client limits the length of a line and the number of lines. A peer that uses both limits
+    makes the parser fill 50 MB. Lines that cannot be parsed are dropped: urllib3 would log them as
+    a warning, and they may be our own request, sent back by the peer.
     """
 
     def begin(self) -> None:
+        """Read status line and headers (RFC 9112, sections 4 and 5).
+
+        :raises LineTooLong: they exceed the limit.
+        """
         whole = self.fp
         self.fp = _Head(whole)  # type: ignore[assignment]
         try:
             super().begin()
         finally:
-            if self.fp:  # Else it was closed.
+            if self.fp:  # It is None if an error has closed it.
                 self.fp = whole
         self.headers.defects.clear()
         self.headers.set_payload("")
 
 
 class _Head:
-    """The file that an answer is read from, until its head is over."""
+    """The file that status line and headers are read from; it counts their bytes."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
         self._left = _MAX_HEAD_BYTES
 
     def readline(self, limit: int) -> bytes:
+        """Read one line.
+
+        :raises LineTooLong: status line and headers exceed the limit.
+        """
         line: bytes = self._file.readline(limit)
         self._left -= len(line)
         if self._left < 0:
@@ -103,15 +113,15 @@ class _Head:
         return line
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 
 class _Pinned:
-    """Connection that goes to a checked address, and is cut at the deadline.
+    """A connection to a checked address that is closed at the deadline.
 
-    With urllib3-future it speaks HTTP/1.1 alone: HTTP/3 would open a connection of its own, to an
-    address that nobody has checked. Its head of an answer has a limit there as well, of 16 KiB and
-    what came with them.
+    With urllib3-future it speaks HTTP/1.1 only: HTTP/3 would open another connection, to an address
+    that is not checked. urllib3-future has its own limit for status line and headers, about 16 KiB.
     """
 
     host: str
@@ -128,28 +138,30 @@ class _Pinned:
         super().__init__(*args, **kwargs)
 
     def _new_conn(self) -> socket.socket:
-        begun = time.monotonic()
-        self._forget_deadline()
-        connected = self._connect_to_first(self._addresses())
-        self._deadline = _Deadline(connected, begun)
+        started_at = time.monotonic()
+        self._remove_deadline()
+        connected = self._connect(self._addresses())
+        self._deadline = _Deadline(connected, started_at)
         return connected
 
     def _addresses(self) -> Sequence[str]:
-        # Not ``host``, which has lost a dot at the end: with it, a resolver looks for this name
-        # alone, and not for one of its search domains too.
+        # ``host`` would have lost a dot at the end of the name. With the dot, a resolver looks up
+        # exactly this name and does not append its search domains.
         return resolve(self._dns_host, self.port)
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
+        """Send a request, with a deadline of its own."""
         if self._deadline:
-            self._deadline.exchange_begins()
+            self._deadline.before_request()
         sent = super().request(*args, **kwargs)  # type: ignore[misc]
         if self._deadline:
-            self._deadline.request_is_sent()
+            self._deadline.after_request()
         return sent
 
     def getresponse(self, **kwargs: Any) -> Any:
-        # http.client closes the connection in here where the body ends with it ("Connection:
-        # close"). The body is still to come then, and the deadline holds for it.
+        """Read status line and headers."""
+        # With "Connection: close" (RFC 9112, section 9.6), http.client calls close() in here. The
+        # body is not read yet, and the deadline must hold for it.
         self._is_reading_headers = True
         try:
             return super().getresponse(**kwargs)  # type: ignore[misc]
@@ -157,20 +169,21 @@ class _Pinned:
             self._is_reading_headers = False
 
     def close(self) -> None:
+        """Close the connection and stop its deadline."""
         if not self._is_reading_headers:
-            self._forget_deadline()
+            self._remove_deadline()
         super().close()  # type: ignore[misc]
 
-    def _forget_deadline(self) -> None:
+    def _remove_deadline(self) -> None:
         if self._deadline:
             self._deadline.close()
             self._deadline = None
 
-    def _connect_to_first(self, addresses: Sequence[str]) -> socket.socket:
-        # One limit over all addresses: each with its own would let N addresses hold a worker for
+    def _connect(self, addresses: Sequence[str]) -> socket.socket:
+        # One limit for all addresses together: with a limit each, N addresses could block a worker
         # N times as long.
         limit = min(settings.HTTP_CONNECT_TIMEOUT_SECONDS, settings.HTTP_TOTAL_TIMEOUT_SECONDS)
-        # urllib3-future says as a fourth for which kind of socket an option is.
+        # With urllib3-future, an option has a fourth part: the kind of socket that it is for.
         options = [each[:3] for each in self.socket_options or () if "udp" not in each[3:]]
         try:
             return racing.connect(addresses, self.port, limit=limit, options=options)
@@ -183,12 +196,14 @@ class _Pinned:
 
 class _PinnedHTTPConnection(_Pinned, HTTPConnection):
     def _addresses(self) -> Sequence[str]:
-        # The URL was judged by its name, and not every resolver keeps *.localhost (RFC 6761,
-        # section 6.3) on this machine.
+        # The URL was accepted because of its host name. Not every resolver resolves *.localhost to
+        # this machine, as RFC 6761, section 6.3, demands.
         addresses = super()._addresses()
         for address in addresses:
             if not is_loopback_host(address):
-                raise AddressRefused(f"{self.host} is {address}, which is not called in clear.")
+                raise AddressRefused(
+                    f"{self.host} is {address}, which this site does not call without TLS."
+                )
         return addresses
 
 
@@ -197,8 +212,12 @@ class _PinnedHTTPSConnection(_Pinned, HTTPSConnection):
 
 
 class PinnedHTTPPool(HTTPConnectionPool):
+    """Connections without TLS, to this machine only."""
+
     ConnectionCls = _PinnedHTTPConnection
 
 
 class PinnedHTTPSPool(HTTPSConnectionPool):
+    """Connections with TLS (RFC 9110, section 4.2.2)."""
+
     ConnectionCls = _PinnedHTTPSConnection

@@ -1,11 +1,13 @@
-"""A peer's metadata: where its endpoints are (RFC 8414; OpenID Connect Discovery 1.0).
+"""Reads a peer's metadata: its endpoints, and what it supports.
+
+RFC 8414; OpenID Connect Discovery 1.0, section 4.
 
 ::
 
     GET /.well-known/oauth-authorization-server/o HTTP/1.1
     Host: peer.example
 
-Only what setting up a peer needs is read. Not implemented here: signed metadata (RFC 8414,
+Only what is needed to set up a peer is read. Not implemented here: signed metadata (RFC 8414,
 section 2.1), WebFinger (OpenID Connect Discovery 1.0, section 2).
 """
 
@@ -22,29 +24,30 @@ from ..core.protocol import GRANT_TYPE, OPENID
 from ..exceptions import AddressRefused, BadResponse, NoMetadata, PeerError
 from . import http
 
+#: RFC 8615, section 3; RFC 8414, section 3; OpenID Connect Discovery 1.0, section 4.
 _WELL_KNOWN = "/.well-known/"
 _OAUTH = f"{_WELL_KNOWN}oauth-authorization-server"
 _OPENID = f"{_WELL_KNOWN}openid-configuration"
 
-#: The endpoints that are read, and those that a peer can do without.
+#: The endpoints that are read, and those that a peer may lack.
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "revocation_endpoint")
 _OPTIONAL = ("revocation_endpoint",)
 
-#: Most entries that are kept of each list in the document.
+#: Most entries of a list in the document that are kept.
 _MAX_ENTRIES = 200
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a peer says about itself (RFC 8414, section 2).
+    """A peer's metadata (RFC 8414, section 2).
 
-    :ivar revocation_endpoint: ``""`` where it offers no revocation.
+    :ivar revocation_endpoint: ``""`` if the peer has none (RFC 7009).
     :ivar grant_types: its ``grant_types_supported``.
     :ivar auth_methods: its ``token_endpoint_auth_methods_supported``.
-    :ivar scopes: its ``scopes_supported``; it may leave some out.
-    :ivar userinfo_endpoint: ``""`` where it has none that can be used (OpenID Connect Discovery
-        1.0, section 3).
-    :ivar sends_iss: it names its issuer in authorization responses (RFC 9207, section 3).
+    :ivar scopes: its ``scopes_supported``, which need not be complete.
+    :ivar sends_iss: the peer names its issuer in authorization responses (RFC 9207, section 3).
+    :ivar userinfo_endpoint: ``""`` if the peer has no usable one (OpenID Connect Discovery 1.0,
+        section 3).
     """
 
     issuer: str
@@ -59,20 +62,21 @@ class Metadata:
 
     @property
     def takes_handovers(self) -> bool:
-        """Whether it says that it knows the reciprocal grant."""
+        """Whether the peer lists the reciprocal grant."""
         return GRANT_TYPE in self.grant_types
 
 
 def discover(issuer: str) -> Metadata:
-    """The metadata of the peer whose issuer identifier is ``issuer``.
+    """Fetch the metadata of the peer whose issuer identifier is ``issuer``.
 
-    The addresses of :func:`addresses_of` are asked in turn, until one has a document that can be
-    used. One whose ``issuer`` is not exactly the URL asked for is not used (RFC 8414, section 3.3).
+    The URLs of :func:`metadata_urls` are tried in their order, until one has a usable document. The
+    ``issuer`` in the document must be identical to ``issuer`` (RFC 8414, section 3.3; OpenID
+    Connect Discovery 1.0, section 4.3).
 
-    :raises AddressRefused: ``issuer``, or an address behind it, is one that we never call.
-    :raises PeerUnreachable: the peer gave no whole answer; the other addresses are on the same
+    :raises AddressRefused: this site never calls ``issuer``, or an address of its host.
+    :raises PeerUnreachable: the peer sent no complete response. The other URLs are on the same
         host, so they are not tried.
-    :raises NoMetadata: no address has a document that can be used; says what was wrong with each.
+    :raises NoMetadata: no URL has a usable document; the text says what is wrong with each.
     """
     problem = url_problem(issuer, allow_loopback=settings.HTTP_ALLOW_LOOPBACK)
     if problem is None and _WELL_KNOWN in issuer:
@@ -81,38 +85,37 @@ def discover(issuer: str) -> Metadata:
         problem = "An issuer's URL has no query (RFC 8414, section 2)."
     if problem:
         raise AddressRefused(problem)
-    lines, faults = [f"No metadata of {issuer} can be used."], []
-    for address in addresses_of(issuer):
+    lines, errors = [f"No metadata of {issuer} can be used."], []
+    for url in metadata_urls(issuer):
         try:
-            return _with_userinfo(_read(address, issuer))
+            return _with_userinfo(_fetch(url, issuer))
         except BadResponse as error:
-            lines.append(f"{address}: {error}")
+            lines.append(f"{url}: {error}")
             if isinstance(error, NoMetadata):
-                faults.append(error)
-    of_issuer = next((fault for fault in faults if fault.problems), NoMetadata(""))
+                errors.append(error)
+    of_issuer = next((error for error in errors if error.problems), NoMetadata(""))
     raise NoMetadata(
         "\n".join(lines),
-        issuers=[other for fault in faults for other in fault.issuers],
+        issuers=[other for error in errors for other in error.issuers],
         endpoints=of_issuer.endpoints,
         problems=of_issuer.problems,
     )
 
 
-def issuer_in(address: str) -> str:
-    """The issuer whose metadata stands at ``address``, one of :func:`addresses_of`; what is none
-    of them is given back."""
+def issuer_of(url: str) -> str:
+    """Return the issuer for one of its :func:`metadata_urls`, and any other URL unchanged."""
     for name in (_OAUTH, _OPENID):
-        before, found, after = address.partition(name)
+        before, found, after = url.partition(name)
         if found:
             return before + after
-    return address
+    return url
 
 
-def addresses_of(issuer: str) -> list[str]:
-    """Where the metadata of ``issuer`` may stand, in the order in which it is looked for.
+def metadata_urls(issuer: str) -> list[str]:
+    """Return the URLs at which the metadata of ``issuer`` may be, in the order to try.
 
-    The well-known part is put between host and path (RFC 8414, section 3.1), or after the path, as
-    OpenID Connect Discovery 1.0, section 4, has it; servers do both with either name.
+    The well-known part is between host and path (RFC 8414, section 3.1), or after the path (OpenID
+    Connect Discovery 1.0, section 4). Servers do both with either name (RFC 8414, section 5).
     """
     parts = urlsplit(issuer)
     path = parts.path.rstrip("/")
@@ -121,26 +124,30 @@ def addresses_of(issuer: str) -> list[str]:
 
 
 def _with_userinfo(metadata: Metadata) -> Metadata:
-    """Servers that have both documents name their UserInfo endpoint in that of OpenID Connect. To
-    lack it is no fault, so nothing that goes wrong here is one."""
+    """Add the UserInfo endpoint, which some servers name only in the document of OpenID Connect.
+
+    A peer may lack the endpoint, so no error here matters.
+    """
     if metadata.userinfo_endpoint or OPENID not in metadata.scopes:
         return metadata
-    for address in addresses_of(metadata.issuer):
-        if _OPENID in address:
+    for url in metadata_urls(metadata.issuer):
+        if _OPENID in url:
             with contextlib.suppress(PeerError):
-                endpoint = _read(address, metadata.issuer).userinfo_endpoint
+                endpoint = _fetch(url, metadata.issuer).userinfo_endpoint
                 return replace(metadata, userinfo_endpoint=endpoint)
     return metadata
 
 
-def _read(address: str, issuer: str) -> Metadata:
-    """:raises BadResponse: there is no metadata of ``issuer`` at this address.
+def _fetch(url: str, issuer: str) -> Metadata:
+    """Fetch and check one document (RFC 8414, sections 3.2 and 3.3).
+
+    :raises BadResponse: there is no usable metadata of ``issuer`` at this URL.
     :raises PeerUnreachable, AddressRefused: see :mod:`reciprocal_oauth.client.http`.
     """
-    answer = http.call("GET", address, headers={"Accept": "application/json"})
-    if answer.status != 200:
-        raise BadResponse(f"HTTP {answer.status}")
-    document = _document(answer.body)
+    response = http.call("GET", url, headers={"Accept": "application/json"})
+    if response.status != 200:
+        raise BadResponse(f"HTTP {response.status}")
+    document = _document(response.body)
     named = document.get("issuer")
     if not isinstance(named, str):
         raise BadResponse("it names no issuer")
@@ -150,7 +157,7 @@ def _read(address: str, issuer: str) -> Metadata:
     return Metadata(
         issuer=issuer,
         **_endpoints(document),
-        # RFC 8414, section 2: what a document means that leaves the list out.
+        # RFC 8414, section 2, defines these defaults.
         grant_types=_strings(document, "grant_types_supported", "authorization_code", "implicit"),
         auth_methods=_strings(
             document, "token_endpoint_auth_methods_supported", "client_secret_basic"
@@ -162,17 +169,18 @@ def _read(address: str, issuer: str) -> Metadata:
 
 
 def _document(body: bytes) -> Mapping[str, Any]:
+    """:raises BadResponse: the body is not a JSON object (RFC 8414, section 3.2)."""
     try:
         document = json.loads(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        raise BadResponse("the answer is not JSON") from None
+        raise BadResponse("the response is not JSON") from None
     if not isinstance(document, dict):
-        raise BadResponse("the answer is not a JSON object")
+        raise BadResponse("the response is not a JSON object")
     return document
 
 
 def _endpoints(document: Mapping[str, Any]) -> dict[str, str]:
-    """:raises NoMetadata: with all that is wrong with them."""
+    """:raises NoMetadata: an endpoint is missing or cannot be used; it names all of them."""
     found, problems = {}, {}
     for name in _ENDPOINTS:
         try:
@@ -185,6 +193,7 @@ def _endpoints(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _endpoint(document: Mapping[str, Any], name: str) -> str:
+    """:raises BadResponse: the endpoint is missing or cannot be used."""
     url = document.get(name)
     if not url and name in _OPTIONAL:
         return ""

@@ -1,7 +1,8 @@
-"""Connecting to one of several addresses: one that swallows packets does not hide the next.
+"""Connects to the first of several addresses that responds ("Happy Eyeballs").
 
-RFC 8305 ("Happy Eyeballs"), sections 4 and 5: the families of addresses take turns, and an address
-that has not answered in a quarter of a second goes on while the next one is tried.
+RFC 8305, section 4: IPv6 and IPv4 addresses take turns. RFC 8305, section 5: if an address has not
+responded within a quarter of a second, the next one is tried at the same time. So an address that
+drops all packets does not make the peer unreachable.
 """
 
 import os
@@ -12,24 +13,24 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
 from typing import Any
 
-#: RFC 8305, section 5: recommended pause, in seconds, before the next address is tried as well.
+#: Seconds before the next address is tried as well (RFC 8305, section 5: recommended value).
 ATTEMPT_DELAY_SECONDS = 0.25
 
 
 def connect(
     addresses: Sequence[str], port: int, *, limit: float, options: Iterable[tuple[Any, ...]] = ()
 ) -> socket.socket:
-    """A connection to the address that answers first.
+    """Connect to the address that responds first.
 
-    :param limit: seconds for all addresses together, and the timeout of the socket then.
-    :param options: arguments of ``setsockopt()`` for it.
-    :raises TimeoutError: no address has answered.
-    :raises OSError: every address has refused; the reason of the last one.
+    :param limit: seconds for all addresses together; also the timeout of the connected socket.
+    :param options: arguments of ``setsockopt()`` for the socket.
+    :raises TimeoutError: no address has responded in time.
+    :raises OSError: every address has refused; it is the error of the last one.
     """
     end = time.monotonic() + limit
     with selectors.DefaultSelector() as attempts:
         try:
-            connected = _first(_in_turns(addresses), port, attempts, end, options)
+            connected = _first_connected(_interleaved(addresses), port, attempts, end, options)
             attempts.unregister(connected)
         finally:
             for key in list(attempts.get_map().values()):
@@ -38,26 +39,29 @@ def connect(
     return connected
 
 
-def _first(
+def _first_connected(
     addresses: list[str],
     port: int,
     attempts: selectors.BaseSelector,
     end: float,
     options: Iterable[tuple[Any, ...]],
 ) -> socket.socket:
-    """The first socket that is connected; it is among ``attempts``, as are those that go on."""
-    reason: OSError | None = None
+    """Return the first socket that is connected.
+
+    It stays registered in ``attempts``, together with the attempts that are not finished.
+    """
+    last_error: OSError | None = None
     next_at = 0.0
     while addresses or attempts.get_map():
         now = time.monotonic()
         if now >= end:
-            raise TimeoutError("no address has answered in time")
+            raise TimeoutError("no address has responded in time")
         if addresses and (now >= next_at or not attempts.get_map()):
             next_at = now + ATTEMPT_DELAY_SECONDS
             try:
-                attempt = _begin(addresses.pop(0), port, options)
-            except OSError as error:  # Such as no network of this family.
-                reason = error
+                attempt = _start_attempt(addresses.pop(0), port, options)
+            except OSError as error:  # For example, this machine has no IPv6.
+                last_error = error
             else:
                 attempts.register(attempt, selectors.EVENT_WRITE)
             continue
@@ -67,13 +71,13 @@ def _first(
             number = ended.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if not number:
                 return ended
-            reason, next_at = OSError(number, os.strerror(number)), 0.0
+            last_error, next_at = OSError(number, os.strerror(number)), 0.0
             attempts.unregister(ended)
             ended.close()
-    raise reason or OSError("the name has no address")
+    raise last_error or OSError("the name has no address")
 
 
-def _begin(address: str, port: int, options: Iterable[tuple[Any, ...]]) -> socket.socket:
+def _start_attempt(address: str, port: int, options: Iterable[tuple[Any, ...]]) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     attempt = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -82,15 +86,15 @@ def _begin(address: str, port: int, options: Iterable[tuple[Any, ...]]) -> socke
         attempt.setblocking(False)
         attempt.connect((address, port))
     except BlockingIOError:
-        pass  # It is under way.
+        pass  # The attempt goes on in the background.
     except BaseException:
         attempt.close()
         raise
     return attempt
 
 
-def _in_turns(addresses: Sequence[str]) -> list[str]:
-    """The families take turns, and the resolver's order stands within each (section 4)."""
+def _interleaved(addresses: Sequence[str]) -> list[str]:
+    """Let IPv6 and IPv4 take turns; keep the resolver's order within each (RFC 8305, section 4)."""
     is_first = [(":" in address) == (":" in addresses[0]) for address in addresses]
     first = [each for each, same in zip(addresses, is_first, strict=True) if same]
     other = [each for each, same in zip(addresses, is_first, strict=True) if not same]

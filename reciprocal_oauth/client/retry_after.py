@@ -6,12 +6,16 @@ from email.utils import parsedate_to_datetime
 from django.utils import timezone
 
 _MAX_SECONDS = 24 * 3600
-#: Python refuses to read numbers with more than 4,300 digits.
+#: Python refuses to convert numbers with more than 4,300 digits.
 _MAX_DIGITS = 4000
 
 
 def seconds(value: str | None, now: datetime) -> float | None:
-    """Seconds to wait from ``now``, at most a day; ``None`` if the header says nothing usable."""
+    """Return how many seconds to wait from ``now``, at most a day.
+
+    :param value: the header's value: seconds, or a date (RFC 9110, section 5.6.7).
+    :returns: ``None`` if there is no header, or its value cannot be read.
+    """
     if not value:
         return None
     text = value.strip()

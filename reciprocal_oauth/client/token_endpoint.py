@@ -1,6 +1,7 @@
-"""Requests to a peer's token endpoint, and what is believed of its answers.
+"""Sends requests to a peer's token endpoint and reads the responses.
 
-RFC 6749, sections 2.3.1 (client authentication), 4.1.3 (code), 5.1 and 5.2 (answers), 6 (refresh).
+RFC 6749, sections 2.3.1 (client authentication), 3.2 (token endpoint), 4.1.3 (code), 5.1 and 5.2
+(responses), 6 (refresh).
 """
 
 import json
@@ -28,27 +29,28 @@ from . import http, retry_after
 
 logger = logging.getLogger("reciprocal_oauth.client")
 
-#: Longest ID token that is read, in characters: it may carry many claims, and is not stored.
+#: Longest ID token that is read, in characters. It may hold many claims, and is not stored.
 MAX_ID_TOKEN_LENGTH = 32 * 1024
-#: A token is renewed this many seconds early, but never before half of its life is over: clocks
-#: differ and requests take time.
+#: A token is refreshed this many seconds before it expires, because clocks differ and requests take
+#: time. A short-lived token is used for at least half of its lifetime.
 EXPIRY_MARGIN_SECONDS = 30
-#: Longest life that is believed, in seconds (ten years).
+#: Longest lifetime of an access token that is accepted, in seconds (ten years).
 _MAX_EXPIRES_IN = 10 * 365 * 24 * 3600
-#: An error code as all that are registered look. Nothing else is repeated in a log: a peer could
-#: send our own code or token back in it.
+#: All registered error codes look like this (RFC 6749, section 11.4). A log repeats nothing else: a
+#: peer could send our own code or token back as its error.
 _ERROR_CODE = re.compile(r"[A-Za-z_]{1,60}")
 
 
 @dataclass(frozen=True)
 class TokenResponse:
-    """What a token response gave us (RFC 6749, section 5.1).
+    """The members of a token response (RFC 6749, section 5.1).
 
-    :ivar scope: granted scope; ``None`` where the peer left it out, so it is the one asked for.
-    :ivar expires_at: when to renew the access token; ``None``: the peer did not say.
-    :ivar reciprocal: the raw ``reciprocal`` member (draft, "Reciprocal Scope Request"), unchecked.
-    :ivar has_reciprocal: whether the member was there at all.
-    :ivar ends_at: when the access token ends, for one that cannot be renewed.
+    :ivar scope: granted scope; ``None`` if it is not in the response: it is the requested one then.
+    :ivar expires_at: when to refresh the access token; ``None`` if the peer did not say it.
+    :ivar reciprocal: the ``reciprocal`` member (draft-ietf-oauth-reciprocal-04, section 2.1), not
+        checked yet.
+    :ivar has_reciprocal: whether the response has that member.
+    :ivar ends_at: when the access token expires; ``None`` if the peer did not say it.
     """
 
     access_token: Secret
@@ -65,26 +67,29 @@ class TokenResponse:
 def request_token(peer: Peer, parameters: Mapping[str, str]) -> TokenResponse:
     """Send ``parameters`` to the peer's token endpoint, authenticated as its client.
 
-    Any 2xx with a token response is one, and one with an ``error`` and no token is an error: there
-    are servers that say 201, and servers that say 200 to everything.
+    RFC 6749, section 5.1, demands status 200. Some servers send 201, and some send 200 for errors.
+    So every 2xx with a token counts as success, and a 2xx with ``error`` and no token as an error.
 
-    :raises PeerRefused: it answered with an error (RFC 6749, section 5.2).
-    :raises BadResponse: it answered 2xx, but not with a token response.
+    :raises PeerRefused: the peer responded with an error (RFC 6749, section 5.2).
+    :raises BadResponse: the peer responded with 2xx, but not with a token response.
     :raises PeerUnreachable, AddressRefused: see :mod:`reciprocal_oauth.client.http`.
     """
-    begun = timezone.now()
-    answer = post(peer, peer.token_endpoint, parameters)
-    if not answer.is_success:
-        raise refusal(answer)
-    return _parse(answer, peer, begun)
+    sent_at = timezone.now()
+    response = post(peer, peer.token_endpoint, parameters)
+    if not response.is_success:
+        raise refusal(response)
+    return _read(response, peer, sent_at)
 
 
 @sensitive_variables()
 def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.PeerResponse:
-    """POST form fields to an endpoint of the peer with client authentication, in the one way that
-    is configured: RFC 6749, section 2.3, forbids two at once.
+    """POST form fields to an endpoint of the peer, authenticated as its client.
 
-    :raises AddressRefused: our secret was not entered for what is at ``url``.
+    It uses the one method that is configured: RFC 6749, section 2.3, forbids two in one request.
+
+    :raises AddressRefused: our client secret was not entered for ``url``, or this site never calls
+        it.
+    :raises PeerUnreachable: see :mod:`reciprocal_oauth.client.http`.
     """
     require_bound(peer, url)
     fields = dict(parameters)
@@ -94,15 +99,15 @@ def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.PeerRespon
         fields |= {"client_id": peer.client_id, "client_secret": secret}
     else:
         # RFC 6749, section 2.3.1: both parts are form-encoded before they are joined. A space is
-        # %20, which every server decodes that decodes at all; some take "+" for a plus.
+        # sent as %20, because some servers decode "+" as a plus.
         auth = HTTPBasicAuth(quote(peer.client_id, safe=""), quote(secret, safe=""))
     return http.call("POST", url, data=fields, headers={"Accept": "application/json"}, auth=auth)
 
 
 def require_bound(peer: Peer, url: str) -> None:
-    """Call it before anything secret is sent to an endpoint of the peer.
+    """Check that a secret may be sent to ``url``, an endpoint of the peer.
 
-    :raises AddressRefused: our client secret was entered for others than who is at ``url``.
+    :raises AddressRefused: our client secret was entered for another origin or client ID.
     """
     if not peer.may_be_sent_to(url):
         raise AddressRefused(
@@ -114,56 +119,64 @@ def require_bound(peer: Peer, url: str) -> None:
         )
 
 
-def refusal(answer: http.PeerResponse) -> PeerRefused:
-    """The error that an answer stands for which is no success."""
-    said = None if answer.problem else members_of(answer.body).get("error")
-    is_foreign = said is None and bool(answer.problem or answer.body.strip() not in (b"", b"{}"))
-    error = said if isinstance(said, str) and _ERROR_CODE.fullmatch(said) else ""
-    log = f"HTTP {answer.status}" + (f" {error}" if error else " without a readable error")
+def refusal(response: http.PeerResponse) -> PeerRefused:
+    """Return the error that a response stands for (RFC 6749, section 5.2)."""
+    code = None if response.problem else members_of(response.body).get("error")
+    is_foreign = code is None and bool(
+        response.problem or response.body.strip() not in (b"", b"{}")
+    )
+    error = code if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else ""
+    log = f"HTTP {response.status}" + (f" {error}" if error else " without a readable error")
     return PeerRefused(
         log,
-        status=answer.status,
+        status=response.status,
         error=error,
-        retry_after=retry_after.seconds(answer.headers.get("Retry-After"), timezone.now()),
+        retry_after=retry_after.seconds(response.headers.get("Retry-After"), timezone.now()),
         is_foreign=is_foreign,
     )
 
 
-def _parse(answer: http.PeerResponse, peer: Peer, begun: datetime) -> TokenResponse:
-    body = members_of(answer.body)
+def _read(response: http.PeerResponse, peer: Peer, sent_at: datetime) -> TokenResponse:
+    """Read a token response (RFC 6749, section 5.1); members that we do not know are ignored.
+
+    :raises PeerRefused: it holds an error and no token.
+    :raises BadResponse: it is not a token response.
+    """
+    body = members_of(response.body)
     access_token = _token(body, "access_token")
     if access_token is None:
         if body.get("access_token") is None and isinstance(body.get("error"), str):
-            raise refusal(answer)
-        raise BadResponse("The token response carries no usable access_token.")
-    # REQUIRED, but left out by servers that know no other type.
+            raise refusal(response)
+        raise BadResponse("The token response has no usable access_token.")
+    # RFC 6749, section 7.1: a client must not use a token of a type that it does not know. The
+    # member is REQUIRED, but servers that know no other type leave it out.
     token_type = body.get("token_type")
     if token_type is not None and str(token_type).lower() != "bearer":
         raise BadResponse("The token response is not of token_type Bearer.")
     id_token = _token(body, "id_token", MAX_ID_TOKEN_LENGTH)
     if id_token is None and body.get("id_token") is not None:
-        # Not the same as none: it would have to be checked, and tells accounts apart.
-        raise BadResponse("The token response carries no usable id_token.")
-    life = _life(body.get("expires_in"))
-    margin = min(EXPIRY_MARGIN_SECONDS, life / 2) if life else 0
+        # It must be checked, because it says whose account it is. So it must not be ignored.
+        raise BadResponse("The token response has no usable id_token.")
+    lifetime = _lifetime(body.get("expires_in"))
+    margin = min(EXPIRY_MARGIN_SECONDS, lifetime / 2) if lifetime else 0
     granted = scopes.read(body["scope"]) if "scope" in body else None
     return TokenResponse(
         access_token=access_token,
         refresh_token=_refresh_token(body, peer),
         scope=None if granted is None else scopes.join(granted),
-        expires_at=None if life is None else begun + timedelta(seconds=life - margin),
+        expires_at=None if lifetime is None else sent_at + timedelta(seconds=lifetime - margin),
         id_token=id_token,
         reciprocal=body.get(RECIPROCAL),
         has_reciprocal=RECIPROCAL in body,
-        ends_at=None if life is None else begun + timedelta(seconds=life),
+        ends_at=None if lifetime is None else sent_at + timedelta(seconds=lifetime),
     )
 
 
 def members_of(body: bytes) -> dict[str, Any]:
-    """The members of a JSON object; none, if the body is anything else.
+    """Return the members of a JSON object (RFC 8259, section 4); none for any other body.
 
-    A byte order mark is passed over (RFC 8259, section 8.1). A deep nesting exhausts the stack and
-    a long number the converter: both are just bad answers.
+    A byte order mark is ignored (RFC 8259, section 8.1). Deep nesting and very long numbers make
+    the parser fail: such a body is not a JSON object either.
     """
     try:
         value = json.loads(body.decode("utf-8-sig"))
@@ -173,7 +186,11 @@ def members_of(body: bytes) -> dict[str, Any]:
 
 
 def _token(body: Mapping[str, Any], name: str, longest: int = MAX_TOKEN_LENGTH) -> Secret | None:
-    """RFC 6749, appendix A.12: one or more printable ASCII characters."""
+    """Return a token, if it has a usable form: printable ASCII characters, at least one.
+
+    RFC 6749, appendix A.12, allows spaces as well; they cannot be sent in a header (RFC 6750,
+    section 2.1).
+    """
     value = body.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= longest:
         return None
@@ -183,7 +200,10 @@ def _token(body: Mapping[str, Any], name: str, longest: int = MAX_TOKEN_LENGTH) 
 
 
 def _refresh_token(body: Mapping[str, Any], peer: Peer) -> Secret | None:
-    """:raises BadResponse: it is too long: without it, the access would end unseen."""
+    """Return the refresh token, if there is one (RFC 6749, section 6).
+
+    :raises BadResponse: it is too long to be stored. Without it, the access would end unnoticed.
+    """
     value = body.get("refresh_token")
     if isinstance(value, str) and len(value) > MAX_TOKEN_LENGTH:
         raise BadResponse(
@@ -195,10 +215,10 @@ def _refresh_token(body: Mapping[str, Any], peer: Peer) -> Secret | None:
     return token
 
 
-def _life(expires_in: object) -> float | None:
-    """Seconds; ``None``: the peer did not say."""
+def _lifetime(expires_in: object) -> float | None:
+    """Return the lifetime in seconds; ``None`` if the peer did not say it (it is RECOMMENDED)."""
     if isinstance(expires_in, str) and re.fullmatch("[0-9]{1,12}", expires_in):
-        expires_in = int(expires_in)  # Some providers quote the number.
+        expires_in = int(expires_in)  # Some servers send the number as a string.
     if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
         return None
     if expires_in < 0 or (isinstance(expires_in, float) and not math.isfinite(expires_in)):

@@ -1,11 +1,13 @@
-"""What the peer's UserInfo endpoint calls the account (OpenID Connect Core 1.0, section 5.3).
+"""Reads the name of an account from the peer's UserInfo endpoint.
+
+OpenID Connect Core 1.0, sections 5.3.1 (request), 5.3.2 (response) and 5.3.3 (error).
 
 ::
 
     GET /userinfo HTTP/1.1
     Authorization: Bearer SlAV32hkKG
 
-Not implemented here: answers that are signed or encrypted (``application/jwt``).
+Not implemented here: responses that are signed or encrypted (``application/jwt``).
 """
 
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ from .token_endpoint import members_of, refusal, require_bound
 
 @dataclass(frozen=True)
 class _Bearer(AuthBase):
-    """The token as a header (RFC 6750, section 2.1), in clear only in the request that is sent."""
+    """Sends the token in the header (RFC 6750, section 2.1); only the request shows it."""
 
     token: Secret
 
@@ -33,23 +35,24 @@ class _Bearer(AuthBase):
 
 
 def name_of(peer: Peer, subject: str, access_token: Secret) -> str:
-    """What people call the account ``subject``; ``""``: the peer does not tell.
+    """Return the name of the account ``subject``; ``""`` if the peer does not tell it.
 
-    :param access_token: one that stands for the account.
-    :raises PeerRefused: the peer answered with an error.
-    :raises BadResponse: the answer is no JSON object, or is about another account (section 5.3.2).
+    :param access_token: an access token for the account.
+    :raises PeerRefused: the peer responded with an error.
+    :raises BadResponse: the response is not a JSON object, or is about another account: ``sub``
+        must be that of the ID token (OpenID Connect Core 1.0, section 5.3.2).
     :raises PeerUnreachable, AddressRefused: see :mod:`reciprocal_oauth.client.http`.
     """
     require_bound(peer, peer.userinfo_endpoint)
-    answer = http.call(
+    response = http.call(
         "GET",
         peer.userinfo_endpoint,
         headers={"Accept": "application/json"},
         auth=_Bearer(access_token),
     )
-    if answer.status != requests.codes.ok:
-        raise refusal(answer)
-    claims = members_of(answer.body)
+    if response.status != requests.codes.ok:
+        raise refusal(response)
+    claims = members_of(response.body)
     if claims.get("sub") != subject:
-        raise BadResponse("The UserInfo answer names no account, or another one.")
+        raise BadResponse("The UserInfo response names no account, or another one.")
     return name_in(claims)

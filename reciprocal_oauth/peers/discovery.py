@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
 
-from ..client.discovery import Metadata, discover, issuer_in
+from ..client.discovery import Metadata, discover, issuer_of
 from ..core.peer_urls import is_endpoint
 from ..exceptions import NoMetadata
 from ..models import Peer
@@ -26,7 +26,7 @@ def find(address: str) -> Metadata:
 
     :raises PeerError: as :func:`~reciprocal_oauth.client.discovery.discover`.
     """
-    address = issuer_in(address.strip())
+    address = issuer_of(address.strip())
     issuer = address if "://" in address else f"https://{address}"
     try:
         return discover(issuer)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from reciprocal_oauth.client.discovery import Metadata, addresses_of, discover
+from reciprocal_oauth.client.discovery import Metadata, discover, metadata_urls
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.exceptions import AddressRefused, BadResponse, PeerUnreachable
 from tests.fakes import FakePeer, Reply
@@ -40,7 +40,7 @@ def asked(fake_peer: FakePeer) -> list[str]:
 
 @pytest.mark.rfc(8414, "3.1")
 def test_the_well_known_part_is_put_in_before_it_is_appended() -> None:
-    assert addresses_of("https://as.example/tenant/1") == [
+    assert metadata_urls("https://as.example/tenant/1") == [
         "https://as.example/.well-known/oauth-authorization-server/tenant/1",
         "https://as.example/tenant/1/.well-known/oauth-authorization-server",
         "https://as.example/tenant/1/.well-known/openid-configuration",
@@ -51,7 +51,7 @@ def test_the_well_known_part_is_put_in_before_it_is_appended() -> None:
 @pytest.mark.rfc(8414, "3.1")
 @pytest.mark.parametrize("issuer", ["https://as.example", "https://as.example/"])
 def test_an_issuer_without_path_has_one_address_per_name(issuer: str) -> None:
-    assert addresses_of(issuer) == [
+    assert metadata_urls(issuer) == [
         "https://as.example/.well-known/oauth-authorization-server",
         "https://as.example/.well-known/openid-configuration",
     ]

@@ -220,7 +220,7 @@ def test_connecting_has_one_limit_over_all_addresses(
     tried = connections_tried(monkeypatch)
     begun = time.monotonic()
 
-    with nothing_left_behind(), pytest.raises(PeerUnreachable, match="did not answer in time"):
+    with nothing_left_behind(), pytest.raises(PeerUnreachable, match="did not respond in time"):
         http.call("GET", f"http://peer.localhost:{port}/")
 
     assert 0.6 <= time.monotonic() - begun < 3

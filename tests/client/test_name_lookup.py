@@ -53,7 +53,7 @@ def test_a_name_server_that_does_not_answer_is_not_waited_for(
 ) -> None:
     settings.RECIPROCAL_OAUTH = {setting: 0.05}
 
-    with pytest.raises(PeerUnreachable, match=r"dead\.example does not .*: no answer in 0\.05 s"):
+    with pytest.raises(PeerUnreachable, match=r"dead\.example does not .*: no response in 0\.05 s"):
         http.call("GET", "https://dead.example/")
 
     assert connected_to == []
@@ -134,8 +134,11 @@ def test_a_name_that_could_not_be_asked_for_is_asked_for_the_next_time(
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "there is no such name"),
-        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), "no name server answers"),
+        (
+            socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+            "the name does not exist",
+        ),
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), "no name server responds"),
         (socket.gaierror(socket.EAI_FAIL, "?"), r"the look-up failed \(gaierror\)"),
     ],
 )

@@ -141,7 +141,7 @@ def test_a_certificate_for_something_else_is_none(
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ("self-signed", "is of an issuer unknown here"),
+        ("self-signed", "has an unknown issuer"),
         ("wrong name", "is for another name"),
         ("expired", "has expired"),
         ("not valid yet", "is not valid yet"),
@@ -199,7 +199,7 @@ def test_authorities_that_are_replaced_count_from_the_next_call(
     assert http.call("GET", _url(server)).status == 200
 
     trustme.CA().cert_pem.write_to_path(trusted)
-    with pytest.raises(PeerUnreachable, match="an issuer unknown here"):
+    with pytest.raises(PeerUnreachable, match="has an unknown issuer"):
         http.call("GET", _url(server))
 
     authority.cert_pem.write_to_path(trusted)
@@ -248,7 +248,7 @@ def test_a_private_authority_is_not_trusted_unless_the_settings_name_it(
         monkeypatch.setenv(variable, trusted)
     server = serve(answering(OK), tls=_context(authority.issue_cert(NAME)))
 
-    with pytest.raises(PeerUnreachable, match="an issuer unknown here"):
+    with pytest.raises(PeerUnreachable, match="has an unknown issuer"):
         http.call("GET", _url(server))
 
 
