@@ -80,7 +80,7 @@ def check_hooks(**kwargs: Any) -> list[CheckMessage]:
             "knows, or a later release of reciprocal_oauth.",
             id=Id.UNREACHED,
         )
-        for name in hooks.unreached()
+        for name in hooks.uncalled_hooks()
     ]
 
 

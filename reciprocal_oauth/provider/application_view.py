@@ -1,5 +1,7 @@
-"""DOT's pages on which the owner of an application deletes and changes it: they leave that of a
-peer alone, and say why."""
+"""DOT's pages on which owners change or delete their applications.
+
+For the application of a peer, both pages refuse and say why.
+"""
 
 from typing import Any
 
@@ -13,28 +15,29 @@ from ..links.incoming_access import peer_of
 
 
 class ApplicationDelete(DOTApplicationDelete):
-    """The registration of a peer is protected: nothing else limits and ends the peer's tokens."""
+    """Refuses to delete the application of a peer: the peer's tokens could not be limited or
+    revoked without it."""
 
     def form_valid(self, form: Any) -> HttpResponse:
         try:
             response: HttpResponse = super().form_valid(form)
         except ProtectedError:
-            return _left_alone(self.request, self.object)
+            return _protected_page(self.request, self.object)
         return response
 
 
 class ApplicationUpdate(DOTApplicationUpdate):
-    """Whoever registered a client that an administrator has made a peer since does not make it a
-    public one, nor move its redirect URI: as for a client that was registered dynamically."""
+    """Refuses to change the application of a peer: only an administrator may change its client type
+    or redirect URI (RFC 6749, section 2)."""
 
     def form_valid(self, form: Any) -> HttpResponse:
         if peer_of(self.object) is not None:
-            return _left_alone(self.request, self.object, was_to_change=True)
+            return _protected_page(self.request, self.object, was_to_change=True)
         response: HttpResponse = super().form_valid(form)
         return response
 
 
-def _left_alone(
+def _protected_page(
     request: HttpRequest, application: Any, *, was_to_change: bool = False
 ) -> HttpResponse:
     context = {"peer": peer_of(application), "was_to_change": was_to_change}

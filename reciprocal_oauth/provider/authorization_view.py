@@ -1,4 +1,7 @@
-"""DOT's authorization endpoint, which also asks peers for the reverse."""
+"""DOT's authorization endpoint, extended to ask peers for the reverse direction.
+
+RFC 6749, section 3.1; draft-ietf-oauth-reciprocal-04, section 2.1.
+"""
 
 from typing import Any
 
@@ -18,53 +21,57 @@ from ..redaction.error_reports import holding_secrets
 from .issuer import add_issuer
 
 
-class _AskFirst(Exception):
-    """DOT is about to answer for the person, who has not seen the question."""
+class _QuestionRequired(Exception):
+    """DOT is about to grant access without showing the consent page."""
 
 
-# The frames of DOT and oauthlib below hold the code that they mint as a plain variable. People who
-# are not signed in are led to the login page by the view itself, or the peer is told.
+# DOT and oauthlib hold the new code in local variables, which an error report would show. The view
+# itself sends people who are not signed in to the login page, or an error to the peer.
 @method_decorator([holding_secrets, login_not_required], name="dispatch")
 class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
-    """Everything that DOT's view does, as a page that is protected like those of this app.
+    """DOT's authorization view with the page protection of this app (RFC 6749, section 10.13).
 
-    Each response to a client names the issuer where one of them does. For a peer's application
-    there are two more differences. Its authorization responses carry ``reciprocal`` (draft,
-    "Reciprocal Scope Request"). And the person is always asked (RFC 6749, section 10.2): DOT lets
-    the client skip the question with ``approval_prompt=auto``, and the site with
-    ``REQUEST_APPROVAL_PROMPT`` and ``skip_authorization``; each time a peer would get tokens of
-    which the person knows nothing. Before that, the rules of the site are asked.
+    If DOT adds the issuer to authorization responses, this view adds it to all of them, errors
+    included (RFC 9207, section 2). For a peer's application there are three more differences:
+
+    - Authorization responses carry ``reciprocal`` (draft-ietf-oauth-reciprocal-04, section 2.1).
+    - The person always sees the consent page (RFC 6749, section 10.2). DOT can skip the page: with
+      ``approval_prompt=auto`` from the client, or with the site's ``REQUEST_APPROVAL_PROMPT`` or
+      ``skip_authorization``. A peer could then get tokens without the person's knowledge.
+    - The rules of the site apply before the page is shown and after it is posted.
     """
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show the consent page, unless the rules of the site refuse."""
         try:
             response = super().get(request, *args, **kwargs)
-        except _AskFirst:
-            # DOT keeps here what it makes the page of.
+        except _QuestionRequired:
+            # DOT has stored the data of the page in oauth2_data.
             response = self.render_to_response(self.get_context_data(**self.oauth2_data))
         asked = self.oauth2_data
-        if "application" in asked and not self._may_allow(asked["application"], asked["scopes"]):
-            return self._say_not_allowed(
+        if "application" in asked and not self._site_allows(asked["application"], asked["scopes"]):
+            return self._not_allowed_page(
                 asked["application"], asked["redirect_uri"], asked["state"]
             )
         return response
 
     def form_valid(self, form: Any) -> HttpResponse:
+        """Carry out the person's answer, unless the rules of the site refuse."""
         sent = form.cleaned_data
         if sent["allow"] and grant_policy.has_rules():
             client = get_application_model().objects.filter(client_id=sent["client_id"]).first()
-            if not self._may_allow(client, sent["scope"].split()):
-                return self._say_not_allowed(client, sent["redirect_uri"], sent["state"])
+            if not self._site_allows(client, sent["scope"].split()):
+                return self._not_allowed_page(client, sent["redirect_uri"], sent["state"])
         return super().form_valid(form)
 
-    def _may_allow(self, client: Any, scopes: list[str]) -> bool:
+    def _site_allows(self, client: Any, scopes: list[str]) -> bool:
         if not grant_policy.has_rules() or peer_of(client) is None:
             return True
         return grant_policy.allows(self.request.user, client, scopes, self.request)
 
-    def _say_not_allowed(self, client: Any, redirect_uri: str, state: str) -> HttpResponse:
-        """A page, not a redirect: the person learns of it here. From it the peer does (RFC 6749,
-        section 4.1.2.1)."""
+    def _not_allowed_page(self, client: Any, redirect_uri: str, state: str) -> HttpResponse:
+        """A page that tells the person why. Its link leads back to the peer with ``access_denied``
+        (RFC 6749, section 4.1.2.1)."""
         back = ""
         if client.redirect_uri_allowed(redirect_uri):
             separator = "&" if "?" in redirect_uri else "?"
@@ -75,17 +82,23 @@ class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
     def create_authorization_response(
         self, request: HttpRequest, scopes: str, credentials: dict[str, Any], allow: bool
     ) -> tuple[str, Any, Any, int]:
+        """Add ``reciprocal`` to DOT's authorization response (RFC 6749, section 4.1.2).
+
+        :raises _QuestionRequired: DOT would grant access to a peer without a posted form.
+        """
         client = get_application_model().objects.filter(client_id=credentials["client_id"]).first()
         if allow and request.method != "POST" and peer_of(client) is not None:
-            raise _AskFirst
+            raise _QuestionRequired
         uri, headers, body, status = super().create_authorization_response(
             request, scopes, credentials, allow
         )
         return scope_request.add_to_redirect(uri, client), headers, body, status
 
     def redirect(self, redirect_to: str, application: Any) -> HttpResponse:
-        # DOT comes here with every authorization response, and names the issuer in those with a
-        # code or a token alone.
+        """Redirect with the issuer in every authorization response (RFC 9207, section 2).
+
+        DOT alone adds the issuer only to responses with a code or a token.
+        """
         if oauth2_settings.COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS:
             issuer = oauth2_settings.oauth2_authorization_server_issuer(self.request)
             redirect_to = add_issuer(redirect_to, issuer)

@@ -1,8 +1,9 @@
-"""What an endpoint that takes forms reads of a body.
+"""Refuses uploaded files and long multipart bodies before Django stores them.
 
-Django reads a multipart body as soon as somebody asks for its fields, and writes its files to disk,
-however long they are. No endpoint of OAuth takes files (RFC 6749, section 3.2; RFC 7009, section
-2.1; RFC 7662, section 2.1). DOT takes forms of that type, so short ones are still taken.
+Django reads a multipart body when the first field is read, and writes its files to disk, whatever
+their size. OAuth endpoints take no files, but ``application/x-www-form-urlencoded`` (RFC 6749,
+section 4.1.3; RFC 7009, section 2.1; RFC 7662, section 2.1). DOT also accepts multipart forms, so
+short ones without files are still accepted.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ View = Callable[..., HttpResponseBase]
 
 
 class _NoFiles(FileUploadHandler):
-    """Refuses a file before its first byte is kept."""
+    """Refuses a file before its first byte is stored."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         raise SuspiciousOperation("no file is taken here")
@@ -35,15 +36,16 @@ class _NoFiles(FileUploadHandler):
         return None
 
 
-def check_type(request: HttpRequest) -> None:
-    """Refuse what would be written to disk. Call it before anything asks for ``request.POST``.
+def refuse_files(request: HttpRequest) -> None:
+    """Refuse a body that Django would write to disk. Call it before ``request.POST`` is read.
 
-    :raises HandoverRefused: ``invalid_request``: a multipart body that is long, or has files.
+    :raises HandoverRefused: ``invalid_request`` (RFC 6749, section 5.2): the multipart body is too
+        long, has files, or cannot be read.
     """
     if request.method != "POST" or request.content_type != "multipart/form-data":
-        return  # Django reads no other body.
+        return  # Django writes no other body to disk.
     if hasattr(request, "_post"):
-        return  # Where a middleware has read it, nothing is left to refuse.
+        return  # A middleware has already read the body.
     if _length(request) > protocol.MAX_BODY_LENGTH:
         raise HandoverRefused(protocol.INVALID_REQUEST, "the body is a long multipart one")
     request.upload_handlers = [_NoFiles(request)]
@@ -54,13 +56,13 @@ def check_type(request: HttpRequest) -> None:
         raise HandoverRefused(protocol.INVALID_REQUEST, why) from None
 
 
-def without_files(view: View) -> View:
-    """Decorate a view that takes forms: :func:`check_type`, and 400 in JSON."""
+def refusing_files(view: View) -> View:
+    """Decorate a view that takes forms: call :func:`refuse_files`, respond with 400 in JSON."""
 
     @wraps(view)
     def checking(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            check_type(request)
+            refuse_files(request)
         except HandoverRefused as refused:
             return refusal_response(refused, HEADERS)
         return view(request, *args, **kwargs)

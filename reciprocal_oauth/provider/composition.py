@@ -1,8 +1,8 @@
-"""Composing with the validator and server classes that the site's ``OAUTH2_PROVIDER`` names.
+"""Adds our mixins to the validator and server classes that the site's ``OAUTH2_PROVIDER`` names.
 
-Resource checks (DRF, middleware, decorators) take the validator class from DOT's settings object,
-not from a view. So that a disabled peer's token is refused there too, the settings object itself
-answers with the composed class; a site keeps naming its own and changes nothing.
+DRF authentication, middleware and decorators take the validator class from DOT's settings object.
+So that they too refuse the tokens of a disabled peer, the settings object returns the class with
+our mixin. The site's own settings stay as they are.
 """
 
 from functools import lru_cache, wraps
@@ -12,12 +12,12 @@ from oauth2_provider.oauth2_validators import OAuth2Validator
 
 from ..compat import oauth2_settings
 from .server import ReciprocalServerMixin
-from .validator import ReciprocalValidatorMixin, is_in_force
+from .validator import ReciprocalValidatorMixin, token_is_usable
 
 
 @lru_cache(maxsize=32)
 def composed_validator(base: type) -> type:
-    """``base`` with our hooks over it; ``base`` itself where it has them already."""
+    """A subclass of ``base`` with our validator mixin; ``base`` itself if it already has that."""
     if issubclass(base, ReciprocalValidatorMixin):
         return base
     return type(f"Reciprocal{base.__name__}", (ReciprocalValidatorMixin, base), {})
@@ -25,21 +25,21 @@ def composed_validator(base: type) -> type:
 
 @lru_cache(maxsize=32)
 def composed_server(base: type) -> type:
-    """``base`` with the reciprocal grant; ``base`` itself where it has it already."""
+    """A subclass of ``base`` with the reciprocal grant; ``base`` itself if it already has that."""
     if issubclass(base, ReciprocalServerMixin):
         return base
     return type(f"Reciprocal{base.__name__}", (ReciprocalServerMixin, base), {})
 
 
 class _ComposingSettings:
-    """Mixed into the class of DOT's settings object."""
+    """A mixin for the class of DOT's settings object: returns the composed validator class."""
 
     def __getattr__(self, name: str) -> Any:
         return _composed(name, super().__getattr__(name))  # type: ignore[misc]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # DOT caches what it has read as an attribute. The site's own class must not stand there for
-        # a moment: a thread that found it would build its token endpoint with it, for good.
+        # DOT caches each setting as an attribute. If the site's own class were cached even for a
+        # moment, another thread could build its token endpoint with it and keep that endpoint.
         super().__setattr__(name, _composed(name, value))
 
 
@@ -48,25 +48,25 @@ def _composed(name: str, value: Any) -> Any:
 
 
 def install() -> None:
-    """Make DOT's settings answer with the composed validator class. Called once, at start."""
+    """Make DOT's settings object return the composed validator class. Called once, at start."""
     settings_class = type(oauth2_settings)
     if issubclass(settings_class, _ComposingSettings):
         return
-    _guard(OAuth2Validator)
-    # A value that was read before is cached on the object.
+    _extend_stock_validator(OAuth2Validator)
+    # Drop the values that DOT has already cached.
     oauth2_settings.reload()
     oauth2_settings.__class__ = type(
         settings_class.__name__, (_ComposingSettings, settings_class), {}
     )
 
 
-def _guard(stock: Any) -> None:
-    """Let also the stock class refuse tokens of disabled peers and inactive users: DOT's decorators
-    (``protected_resource``) name that class itself, whatever the settings say."""
+def _extend_stock_validator(stock: Any) -> None:
+    """Make DOT's own class refuse the tokens of disabled peers and inactive users too: DOT's
+    decorators, such as ``protected_resource``, use that class whatever the settings say."""
     validate = stock.validate_bearer_token
 
     @wraps(validate)
     def validate_bearer_token(self: Any, token: str, scopes: Any, request: Any) -> bool:
-        return validate(self, token, scopes, request) and is_in_force(self, scopes, request)
+        return validate(self, token, scopes, request) and token_is_usable(self, scopes, request)
 
     stock.validate_bearer_token = validate_bearer_token

@@ -1,6 +1,6 @@
-"""Whether DOT and oauthlib still call what this app puts in place of theirs.
+"""Checks that the installed DOT and oauthlib still call the methods that this app overrides.
 
-A method that a release no longer calls, or calls by another name, does nothing, and nobody sees it.
+If a release renames a method or stops calling it, our override is silently without effect.
 """
 
 import inspect
@@ -17,8 +17,8 @@ from .validator import ReciprocalValidatorMixin
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
-#: Methods of DOT's views that ours override, which the view must call itself.
-_OF_VIEWS: tuple[tuple[str, str], ...] = (
+#: Methods that our views override and that DOT's views must call.
+_CALLED_BY_VIEWS: tuple[tuple[str, str], ...] = (
     ("AuthorizationView", "create_authorization_response"),
     ("IntrospectTokenView", "get_token_response"),
     ("TokenView", "create_token_response"),
@@ -27,14 +27,14 @@ _OF_VIEWS: tuple[tuple[str, str], ...] = (
 )
 
 
-def unreached() -> list[str]:
-    """What this app relies on, and the installed DOT and oauthlib do not have, or do not call."""
-    return [*_of_validator(), *_of_views(), *_of_routes()]
+def uncalled_hooks() -> list[str]:
+    """Names of the hooks that the installed DOT and oauthlib do not have, or do not call."""
+    return [*_uncalled_validator_methods(), *_uncalled_view_methods(), *_unmounted_views()]
 
 
-def report() -> None:
-    """Say in the log what a system check says, for processes that run none."""
-    for name in unreached():
+def log_uncalled_hooks() -> None:
+    """Log each missing hook, for processes that do not run the system checks."""
+    for name in uncalled_hooks():
         logger.critical(
             "The installed django-oauth-toolkit or oauthlib does not call %s, on which "
             "reciprocal_oauth relies",
@@ -42,7 +42,7 @@ def report() -> None:
         )
 
 
-def _of_validator() -> Iterator[str]:
+def _uncalled_validator_methods() -> Iterator[str]:
     validator = oauth2_settings.OAUTH2_VALIDATOR_CLASS
     if not issubclass(validator, ReciprocalValidatorMixin):
         yield "OAUTH2_VALIDATOR_CLASS"
@@ -51,30 +51,30 @@ def _of_validator() -> Iterator[str]:
     for name, ours in vars(ReciprocalValidatorMixin).items():
         if not inspect.isfunction(ours) or name.startswith("__"):
             continue
-        # What oauthlib documents it calls; what DOT has for itself, DOT must.
+        # oauthlib calls the methods that its RequestValidator declares; DOT must call the others.
         is_there = any(name in vars(each) for each in below)
         public = hasattr(RequestValidator, name)
         if not is_there or not (public or is_called(below, name)):
             yield f"OAuth2Validator.{name}"
 
 
-def _of_views() -> Iterator[str]:
-    for view, name in _OF_VIEWS:
+def _uncalled_view_methods() -> Iterator[str]:
+    for view, name in _CALLED_BY_VIEWS:
         if not is_called(getattr(views, view).__mro__, name):
             yield f"{view}.{name}"
 
 
-def _of_routes() -> Iterator[str]:
-    from . import routes  # Whose views report what is missing here.
+def _unmounted_views() -> Iterator[str]:
+    from . import routes  # Not at the top: the views of this module import this one.
 
     mounted = {getattr(each.callback, "view_class", None) for each in urls.urlpatterns}
-    for view in routes.OURS:
+    for view in routes.OUR_VIEWS:
         if view not in mounted:
             yield f"{view.__name__} by a route"
 
 
 def is_called(classes: Iterable[type], name: str) -> bool:
-    """Whether a method of ``classes``, other than the one of that name, mentions ``name``."""
+    """Whether any method of ``classes``, except the method ``name`` itself, mentions ``name``."""
     return any(
         name in _names(code)
         for each in classes

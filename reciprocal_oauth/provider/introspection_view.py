@@ -1,4 +1,4 @@
-"""DOT's token introspection (RFC 7662), which also knows when a peer's token is not in force."""
+"""DOT's token introspection (RFC 7662, section 2), with the limits of a peer's token."""
 
 import json
 
@@ -14,24 +14,25 @@ from ..redaction.error_reports import holding_secrets
 from . import token_rules
 
 
-# It is also served to GET: a cache of the site would answer whoever asks next, without a look at
-# their credentials, and for tokens that have been revoked since.
+# DOT also serves GET. A cache could return the response to a caller without credentials, or after
+# the token was revoked (RFC 7662, section 4).
 @method_decorator([holding_secrets, never_cache], name="dispatch")
 class IntrospectTokenView(DOTIntrospectTokenView):
-    """A resource server that asks here is told what our own resources would decide: DOT looks at
-    the expiry alone."""
+    """Reports a peer's token as active only if our own resources would accept it (RFC 7662,
+    section 2.2). DOT checks only the expiry."""
 
     @staticmethod
     def get_token_response(token_value: str | None = None) -> HttpResponse:
+        """DOT's response, with ``active`` and ``scope`` corrected for a peer's token."""
         response: HttpResponse = DOTIntrospectTokenView.get_token_response(token_value)
-        answer = json.loads(response.content)
-        if token_value is None or not answer.get("active"):
+        content = json.loads(response.content)
+        if token_value is None or not content.get("active"):
             return response
         tokens = get_access_token_model().objects.select_related("application", "user")
         token = tokens.filter(token_checksum=hash_of(token_value)).first()
-        # A registration access token is no credential at a resource.
+        # A registration access token gives no access to a resource (RFC 7592, section 3).
         if token is None or incoming_access.is_registration_token(token):
             return JsonResponse({"active": False})
-        if not token_rules.limit_to_what_is_allowed_now(token):
+        if not token_rules.narrow_to_current_limits(token):
             return JsonResponse({"active": False})
-        return JsonResponse({**answer, "scope": token.scope})
+        return JsonResponse({**content, "scope": token.scope})

@@ -1,4 +1,4 @@
-"""The issuer in authorization responses (RFC 9207)."""
+"""The issuer in authorization responses (RFC 9207, section 2)."""
 
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -7,12 +7,11 @@ _ISS = "iss"
 
 
 def add_issuer(uri: str, issuer: str) -> str:
-    """``uri``, an authorization response, with ``iss``: "In authorization responses to the client,
-    including error responses" (section 2).
+    """Add ``iss`` to ``uri``, an authorization response or an error response (RFC 9207, section 2).
 
-    There is one in the end, where the response stands: in the query, or in the fragment of a
-    response that has one. Another one, from the redirect URI itself, goes; what is right stays byte
-    for byte what it was.
+    The result has exactly one ``iss``: in the fragment if the response has one (RFC 6749, section
+    4.2.2), else in the query. An ``iss`` of the redirect URI itself is removed. A ``uri`` that is
+    already right is returned unchanged.
     """
     parts = urlsplit(uri)
     place = "fragment" if parts.fragment else "query"

@@ -1,5 +1,7 @@
-"""DOT's two documents about this site as an authorization server, which also list what it does for
-peers (RFC 8414; OpenID Connect Discovery 1.0)."""
+"""DOT's two metadata documents of the authorization server, with the reciprocal grant added.
+
+RFC 8414, section 3; OpenID Connect Discovery 1.0, section 4.
+"""
 
 import json
 from collections.abc import Mapping
@@ -14,9 +16,10 @@ from ..core import protocol
 
 
 class OAuthServerMetadataView(DOTOAuthServerMetadataView):
-    """The same document, with our grant type in ``grant_types_supported``."""
+    """DOT's document with our grant type in ``grant_types_supported`` (RFC 8414, section 2)."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The document; the grant is listed only while the site accepts hand-overs."""
         response: HttpResponse = super().get(request, *args, **kwargs)
         if not settings.ACCEPT_HANDOVERS:
             return response
@@ -24,24 +27,28 @@ class OAuthServerMetadataView(DOTOAuthServerMetadataView):
         grant_types = metadata.setdefault("grant_types_supported", [])
         if protocol.GRANT_TYPE not in grant_types:
             grant_types.append(protocol.GRANT_TYPE)
-        return _with_document(response, metadata)
+        return _replace_document(response, metadata)
 
 
 class ConnectDiscoveryInfoView(DOTConnectDiscoveryInfoView):
-    """The same document, with all members of the other one that it lacks: a client that only looks
-    here would take this site for one without revocation, without our grant, and with the implicit
-    one, which is what a document says that leaves the list out (section 3)."""
+    """DOT's document plus all members that only the other document has.
+
+    Some clients read only this document. They would find no revocation endpoint and no reciprocal
+    grant, and would assume the implicit grant: the default of ``grant_types_supported`` where it is
+    left out (OpenID Connect Discovery 1.0, section 3).
+    """
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The merged document; on a conflict, the value of DOT's document is used."""
         response: HttpResponse = super().get(request, *args, **kwargs)
         other = OAuthServerMetadataView()
         other.setup(request)
         metadata = {**json.loads(other.get(request).content), **json.loads(response.content)}
-        return _with_document(response, metadata)
+        return _replace_document(response, metadata)
 
 
-def _with_document(response: HttpResponse, metadata: Mapping[str, Any]) -> HttpResponse:
-    """An answer with the headers of ``response`` and this document."""
+def _replace_document(response: HttpResponse, metadata: Mapping[str, Any]) -> HttpResponse:
+    """A response with the headers of ``response`` and the document ``metadata``."""
     extended = JsonResponse(metadata)
     for name, value in response.items():
         extended[name] = value

@@ -1,4 +1,4 @@
-"""DOT's client configuration endpoint (RFC 7592), closed to what makes a peer another client."""
+"""DOT's client configuration endpoint (RFC 7592, section 2), which leaves peers alone."""
 
 from typing import Any
 
@@ -13,27 +13,30 @@ from ..links import incoming_access
 
 
 class RegistrationManagementView(DOTRegistrationManagementView):
-    """Whoever registered the client may read its registration, as before. Once it is a peer's, an
-    administrator has decided what it is: nobody else moves its redirect URI, takes its secret away
-    or deletes it (RFC 7592, sections 2.2 and 2.3: 403)."""
+    """Refuses to update or delete the registration of a peer: only administrators may do that.
+
+    The registration can still be read (RFC 7592, section 2.1).
+    """
 
     def put(self, request: HttpRequest, client_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Update a registration; 403 for a peer's (RFC 7592, section 2.2)."""
         return self._refused(request, client_id) or super().put(request, client_id, *args, **kwargs)
 
     def delete(
         self, request: HttpRequest, client_id: str, *args: Any, **kwargs: Any
     ) -> HttpResponse:
+        """Delete a registration; 403 for a peer's (RFC 7592, section 2.3)."""
         try:
             refused = self._refused(request, client_id)
             return refused or super().delete(request, client_id, *args, **kwargs)
-        except ProtectedError:  # It has become a peer's at this very moment.
+        except ProtectedError:  # An administrator has just made the client a peer.
             return _forbidden()
 
     def _refused(self, request: HttpRequest, client_id: str) -> HttpResponse | None:
         application = get_application_model().objects.filter(client_id=client_id).first()
         if application is None or incoming_access.peer_of(application) is None:
             return None
-        # Who has no registration access token for it is told nothing else than elsewhere.
+        # Without a valid registration access token, the response is the same as for other clients.
         allowed: HttpResponse = self.get(request, client_id)
         return allowed if allowed.status_code != 200 else _forbidden()
 

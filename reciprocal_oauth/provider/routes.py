@@ -1,4 +1,4 @@
-"""DOT's routes, with the views that this app extends put in place."""
+"""DOT's URL patterns with the views of this app in place of those that they extend."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,7 +10,7 @@ from ..pages.headers import protected
 from ..redaction.error_reports import holding_secrets
 from .application_view import ApplicationDelete, ApplicationUpdate
 from .authorization_view import AuthorizationView
-from .bodies import without_files
+from .bodies import refusing_files
 from .failure_limit import limits_failures
 from .introspection_view import IntrospectTokenView
 from .metadata_view import ConnectDiscoveryInfoView, OAuthServerMetadataView
@@ -19,8 +19,8 @@ from .token_view import TokenView
 
 View = Callable[..., Any]
 
-#: Our views by the views of DOT that they take the place of.
-OURS: dict[type, type] = {
+#: Each view of DOT that this app replaces, with its replacement.
+OUR_VIEWS: dict[type, type] = {
     views.ApplicationDelete: ApplicationDelete,
     views.ApplicationUpdate: ApplicationUpdate,
     views.AuthorizationView: AuthorizationView,
@@ -30,8 +30,8 @@ OURS: dict[type, type] = {
     views.OAuthServerMetadataView: OAuthServerMetadataView,
     views.TokenView: TokenView,
 }
-#: Routes that programs post to. Many strip the last slash of an endpoint, and Django cannot lead a
-#: POST on to where the slash is.
+#: Names of the routes to which programs send POST requests. Many programs strip the last slash of
+#: an endpoint, and Django cannot redirect a POST to the URL with the slash.
 _POSTED_TO = frozenset(
     {
         "dcr-register",
@@ -44,9 +44,8 @@ _POSTED_TO = frozenset(
     }
 )
 
-
-#: Pages on which a person decides what a client may do, or an owner what it is. The authorization
-#: page protects itself.
+#: Names of the pages on which people manage clients or their access. The authorization page is not
+#: listed, because its view protects itself.
 _PAGES = frozenset(
     {
         "authorized-token-delete",
@@ -65,32 +64,35 @@ _PAGES = frozenset(
 
 
 def with_ours(patterns: Iterable[URLPattern]) -> list[URLPattern]:
-    """``patterns``, DOT's or a list of the site's own, in their order and under their names: where
-    one leads to a view of DOT's that this app extends, it leads to ours. A view of the site's own
-    stays what it is."""
-    return [ours for pattern in patterns for ours in _of(pattern)]
+    """Copy ``patterns`` with our views in place of the views of DOT that they extend.
+
+    Order and names stay the same, and so do the site's own views.
+
+    :param patterns: a list of DOT's, or of the site's own.
+    """
+    return [ours for pattern in patterns for ours in _routes_for(pattern)]
 
 
-def _of(pattern: URLPattern) -> list[URLPattern]:
-    view = _view_of(pattern)
+def _routes_for(pattern: URLPattern) -> list[URLPattern]:
+    view = _wrapped_view(pattern)
     routes = [URLPattern(pattern.pattern, view, pattern.default_args, pattern.name)]
     route = str(pattern.pattern)
     if pattern.name in _POSTED_TO and route.endswith("/"):
-        # Without a name: links lead to the route as DOT has it.
+        # Without a name, so that reverse() still returns DOT's route.
         routes.append(path(route.removesuffix("/"), view, pattern.default_args))
     return routes
 
 
-def _view_of(pattern: URLPattern) -> View:
-    # Almost every view of DOT gets, makes or reads a token, a code or a secret; and clients
-    # authenticate at more of them with each release.
-    ours = OURS.get(getattr(pattern.callback, "view_class", type(None)))
-    view = _like(ours, pattern.callback) if ours else holding_secrets(pattern.callback)
-    view = limits_failures(without_files(view) if pattern.name in _POSTED_TO else view)
+def _wrapped_view(pattern: URLPattern) -> View:
+    # Every view is wrapped, because almost every view of DOT handles a token, a code or a secret,
+    # and each release of DOT has more views at which clients authenticate.
+    ours = OUR_VIEWS.get(getattr(pattern.callback, "view_class", type(None)))
+    view = _as_view(ours, pattern.callback) if ours else holding_secrets(pattern.callback)
+    view = limits_failures(refusing_files(view) if pattern.name in _POSTED_TO else view)
     return protected(view) if pattern.name in _PAGES else view
 
 
-def _like(ours: Any, callback: Any) -> View:
-    """``ours`` as a view, with the arguments that ``callback`` was made with."""
+def _as_view(ours: Any, callback: Any) -> View:
+    """``ours`` as a view function, with the arguments of ``as_view()`` that ``callback`` has."""
     view: View = ours.as_view(**callback.view_initkwargs)
     return view

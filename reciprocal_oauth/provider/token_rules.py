@@ -1,7 +1,9 @@
-"""The rules for tokens that DOT issues to a peer's application, whatever the grant type.
+"""The rules for tokens that DOT issues to a peer's application, for every grant type.
 
-A peer's token never carries more than the user granted, the peer may hold and the site has; it dies
-with the user, the peer and the link; and a person who started at the peer gets a link with it.
+- The scope of a peer's token stays within three limits: what the person granted, what the peer may
+  hold, and the scopes of the site (RFC 6749, section 3.3).
+- The token is refused when its user, peer or link is no longer active.
+- When a person has started at the peer, the first token opens a link.
 """
 
 import logging
@@ -31,27 +33,28 @@ from ..party_b.link_opening import open_link
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
-#: A peer that calls all the time costs one write in this time.
-USE_IS_NOTED_AFTER = timedelta(hours=1)
+#: The last use of a link is written at most once in this time.
+USE_RECORDED_EVERY = timedelta(hours=1)
 
 
 def may_ask_for(application: Any, asked: Iterable[str]) -> bool:
-    """Whether a client may ask for these scopes: a peer's, for no more than its limit."""
+    """Whether a client may request these scopes: a peer only up to its limit (RFC 6749, section
+    3.3)."""
     peer = peer_of(application)
     return peer is None or set(asked) <= set(scopes.split(peer.allowed_scope))
 
 
 def default_scopes(application: Any, default: list[str]) -> list[str]:
-    """The default scopes of a client: a peer's are cut to its limit."""
+    """The default scopes of a client, limited to what a peer may hold (RFC 6749, section 3.3)."""
     peer = peer_of(application)
     if peer is None:
         return default
     return scopes.split(scopes.cut(scopes.join(default), peer.allowed_scope))
 
 
-def may_be_used(application: Any, user: Any) -> bool:
-    """Whether tokens may be issued to this client for this user: a peer's, only while the peer is
-    enabled and the user is active."""
+def may_hold_tokens(application: Any, user: Any) -> bool:
+    """Whether this client may hold tokens of this user: a peer only while the peer is enabled and
+    the user is active."""
     peer = peer_of(application)
     if peer is None:
         return True
@@ -59,8 +62,10 @@ def may_be_used(application: Any, user: Any) -> bool:
 
 
 def site_allows(request: Request, asked: Iterable[str]) -> bool:
-    """Whether the rules of the site let the user of a request give these scopes to its client: a
-    peer, as far as they are asked about."""
+    """Whether the rules of the site let the user of ``request`` grant these scopes to its client.
+
+    The rules apply to peers only, and only to scopes that the peer may hold.
+    """
     if not grant_policy.has_rules():
         return True
     peer = peer_of(request.client)
@@ -71,21 +76,23 @@ def site_allows(request: Request, asked: Iterable[str]) -> bool:
     )
 
 
-def require_an_answer(request: Request) -> None:
-    """Nothing is issued to a peer where a browser is only passing by: the person has to answer a
-    page, which then sends a form. Also where a site's own view leaves the question out.
+def require_posted_consent(request: Request) -> None:
+    """Require that a grant to a peer comes from a posted form, which only the consent page sends.
 
-    :raises ConsentRequired: the request is no POST.
+    Also applies where a view of the site's own skips the page (RFC 6749, section 10.2).
+
+    :raises ConsentRequired: the request of a peer is not a POST (OpenID Connect Core 1.0, section
+        3.1.2.6).
     """
     if request.http_method != "POST" and peer_of(request.client) is not None:
         raise errors.ConsentRequired(request=request)
 
 
-def limit_to_what_is_allowed_now(access_token: Any) -> bool:
-    """Cut the scope of an access token in hand, not the stored one, to what its peer may do today.
+def narrow_to_current_limits(access_token: Any) -> bool:
+    """Limit the scope of ``access_token``, in memory only, to what its peer may do now.
 
-    Whoever narrowed the user's consent, the peer or the site since the token was issued, by
-    whatever door, is obeyed with the next call.
+    So a scope that was taken from the consent, the peer or the site works no more with the next
+    call.
 
     :returns: whether the token may be used at all.
     """
@@ -93,12 +100,12 @@ def limit_to_what_is_allowed_now(access_token: Any) -> bool:
     peer = peer_of(application)
     if peer is None:
         return True
-    if not may_be_used(application, user):
+    if not may_hold_tokens(application, user):
         return False
     limit, link = peer.limit, None
     if user is not None:
         links = Link.objects.filter(peer=peer, user=user)
-        # Not those that have ended: there may be many, and each call reads them.
+        # Active links only: there may be many ended ones, and each call would read them.
         active = list(links.filter(status=Link.Status.ACTIVE).order_by("-created_at"))
         link = incoming_access.find_link(access_token, active)
         if link is not None:
@@ -106,28 +113,30 @@ def limit_to_what_is_allowed_now(access_token: Any) -> bool:
             limit = link.incoming_limit
         elif active or links.exists():
             return False
-        # Else the token is from before the client became a peer.
+        # Without any link, the token is from before the client became a peer.
     kept = scopes.cut(access_token.scope, limit)
-    # A client without a user may need no scope at all.
+    # A token without a user and without a scope is valid (client credentials).
     if not kept and (access_token.scope or user is not None):
         return False
     if link is not None:
-        _note_use(link)
+        _record_use(link)
     access_token.scope = kept
     return True
 
 
-def _note_use(link: Link) -> None:
-    """Have the link say that the peer has just used it, once the caller's transaction is over: with
-    ``ATOMIC_REQUESTS`` it may last, and deliveries for the link would wait for its row."""
+def _record_use(link: Link) -> None:
+    """Record that the peer has used the link, after the caller's transaction has committed.
+
+    With ``ATOMIC_REQUESTS`` that transaction can last long. A write within it would lock the link,
+    and deliveries for the link would have to wait.
+    """
     before, now = link.last_used_at, timezone.now()
-    if before is None or before <= now - USE_IS_NOTED_AFTER:
-        on_commit(lambda: _write_use(link.pk, before, now))
+    if before is None or before <= now - USE_RECORDED_EVERY:
+        on_commit(lambda: _write_last_used(link.pk, before, now))
 
 
-def _write_use(pk: UUID, before: datetime | None, now: datetime) -> None:
-    """The call waits for nobody who works on the link, and is not refused because this could not be
-    written: the next one tries again."""
+def _write_last_used(pk: UUID, before: datetime | None, now: datetime) -> None:
+    """Write the time. If the link is locked or the write fails, the next call tries again."""
     can_skip = connections[database()].features.has_select_for_update_skip_locked
     try:
         with atomic():
@@ -139,48 +148,60 @@ def _write_use(pk: UUID, before: datetime | None, now: datetime) -> None:
             logger.warning("The use of links cannot be noted: %s", type(error).__name__)
 
 
-# No context managers, though they look like it: Django learns what is sensitive by walking back
-# through the frames, and that of a generator leads nowhere.
+# save_tokens() and revoke_token() take a callback, and are not context managers: Django finds the
+# sensitive variables of an error report through the frames of the callers, and the frame of a
+# generator has no caller.
 
 
-def save(token: Any, request: Request, mark: Redemption | None, go_on: Callable[[], Any]) -> Any:
-    """Have ``go_on`` save a token, inside DOT's transaction: its scope is cut under the link's lock
-    before, its family bound to the link after.
+def save_tokens(
+    token: Any,
+    request: Request,
+    redeeming: Redemption | None,
+    save_in_dot: Callable[[], Any],
+) -> Any:
+    """Save the tokens of a response under our rules, inside DOT's transaction.
 
-    :returns: what ``go_on`` returned.
-    :raises InvalidGrantError: nothing is left that the token may carry; or another request has
-        redeemed the code. DOT's transaction rolls back.
-    :raises ConsentRequired: the person was not asked.
+    First locks the link and limits the scope (RFC 6749, section 3.3), then calls ``save_in_dot``,
+    then binds the family of the tokens to the link.
+
+    :param redeeming: set if the request redeems a reciprocal code.
+    :param save_in_dot: DOT's own method, which saves the tokens.
+    :returns: the result of ``save_in_dot``.
+    :raises InvalidGrantError: the tokens are refused (RFC 6749, section 5.2), and DOT's transaction
+        rolls back: no scope is left; the peer, the user or the link is not active; the rules of the
+        site refuse; or another request has redeemed the code or revoked the refresh token.
+    :raises ConsentRequired: the person did not see the consent page.
     """
     peer = peer_of(request.client)
     if peer is None:
-        _refuse_of_a_former_peer(request)
-        return go_on()
-    require_an_answer(request)
+        _refuse_former_peer(request)
+        return save_in_dot()
+    require_posted_consent(request)
     user, refreshed = request.user, request.refresh_token_instance
-    if not may_be_used(request.client, user):
+    if not may_hold_tokens(request.client, user):
         raise _refusal(request, "the peer or the user is no longer active")
     if not site_allows(request, scopes.split(token.get("scope", ""))):
-        request._is_refused_by_the_site = True
+        request._refused_by_site = True
         raise _refusal(request, "the rules of the site do not allow it")
-    link = _locked_link(peer, request, mark, refreshed)
+    link = _lock_link(peer, request, redeeming, refreshed)
     if link is not None:
         link.peer = peer
-    _cut(token, request, link.incoming_limit if link else peer.limit, user)
-    saved = go_on()
-    family = _family_of(token)
-    if mark is not None and link is not None:
-        redemption.complete(mark, link, family)
+    _limit_scope(token, request, link.incoming_limit if link else peer.limit, user)
+    saved = save_in_dot()
+    family = _saved_family(token)
+    if redeeming is not None and link is not None:
+        redemption.complete(redeeming, link, family)
     elif link is None and user is not None:
         open_link(peer, user.pk, token["scope"], family)
     return saved
 
 
-def _refuse_of_a_former_peer(request: Request) -> None:
-    """A client that was a peer's until its peer got another application holds tokens that a link
-    limits: nothing would limit the next ones.
+def _refuse_former_peer(request: Request) -> None:
+    """Refuse a refresh by a client that was a peer's, for tokens that a link still limits.
 
-    :raises InvalidGrantError: it asks for the next ones.
+    The peer has another application now, so no link would limit the new tokens.
+
+    :raises InvalidGrantError: an active link names the family of the refresh token.
     """
     refreshed = request.refresh_token_instance
     family = None if refreshed is None else refreshed.token_family
@@ -188,13 +209,17 @@ def _refuse_of_a_former_peer(request: Request) -> None:
         raise _refusal(request, "the tokens are of a client that was a peer's")
 
 
-def _locked_link(
-    peer: Peer, request: Request, mark: Redemption | None, refreshed: Any
+def _lock_link(
+    peer: Peer, request: Request, redeeming: Redemption | None, refreshed: Any
 ) -> Link | None:
-    """The link that the token will belong to, locked; ``None`` where a link is to be opened."""
-    if mark is not None:
+    """Lock the link to which the new tokens will belong; ``None``: a new link has to be opened.
+
+    :raises InvalidGrantError: the code was redeemed, or the refresh token was revoked, meanwhile;
+        or the person allows nothing any more.
+    """
+    if redeeming is not None:
         try:
-            return redemption.spend(mark)
+            return redemption.spend(redeeming)
         except Refused as refused:
             who = incoming_access.describe_client(request.client)
             logger.warning("A reciprocal code was refused: %s (%s)", refused, who)
@@ -205,20 +230,23 @@ def _locked_link(
     active = links.select_for_update().filter(status=Link.Status.ACTIVE)
     link = active.filter(incoming_family=refreshed.token_family).first()
     if link is None:
-        # Of another account there, whose link a later login took over: until a hand-over gives it
-        # one of its own, it belongs to the same link as its access token (access_here.link_of).
+        # The tokens of another account at the peer, whose link a later login took over. Until a
+        # hand-over opens a link for them, they belong to the link that find_link() returns.
         link = active.exclude(incoming_scope="").order_by("-created_at").first()
-    if not _is_still_good(refreshed):
+    if not _is_unrevoked(refreshed):
         raise _refusal(request, "the refresh token was revoked meanwhile")
     if link is None and links.exists():
         raise _refusal(request, "the person allows nothing any more")
-    # Else from before the client became a peer: it gets a link with it.
+    # Without any link, the tokens are from before the client became a peer, and open one now.
     return link
 
 
-def _is_still_good(refreshed: Any) -> bool:
-    """Whether a refresh token that DOT has found good was not revoked since: DOT would put a new
-    one in its place. One that another request renewed counts, DOT gives both the same."""
+def _is_unrevoked(refreshed: Any) -> bool:
+    """Whether a refresh token that DOT has accepted is still not revoked (RFC 6749, section 6).
+
+    Another request may have renewed the token meanwhile: that counts as not revoked, because DOT
+    returns the same new tokens to both requests.
+    """
     rows = rows_of(get_refresh_token_model()).select_for_update().filter(pk=refreshed.pk)
     now = rows.values_list("revoked", "access_token_id").first()
     if now is not None and now[0] is None and now[1] is not None:
@@ -227,10 +255,14 @@ def _is_still_good(refreshed: Any) -> bool:
     return renewed.exists()
 
 
-def _cut(token: Any, request: Request, limit: str, user: Any) -> None:
+def _limit_scope(token: Any, request: Request, limit: str, user: Any) -> None:
+    """Limit the scope of ``token`` and of the request to ``limit`` (RFC 6749, section 5.1).
+
+    :raises InvalidGrantError: no scope is left.
+    """
     asked = token.get("scope", "")
     kept = scopes.cut(asked, limit)
-    # A client without a user may need no scope at all.
+    # A token without a user and without a scope is valid (client credentials).
     if not kept and (asked or user is not None):
         raise _refusal(request, "nothing is left that the token may carry")
     token["scope"] = kept
@@ -238,11 +270,13 @@ def _cut(token: Any, request: Request, limit: str, user: Any) -> None:
 
 
 @tried_again
-def end_what_the_site_refuses(request: Request) -> None:
-    """Where the rules of the site have refused to renew the access of a link, it has none any more,
-    and says why. Call it outside of the transaction that failed."""
+def end_access_refused_by_site(request: Request) -> None:
+    """If the rules of the site have refused a refresh, revoke the incoming access of the link.
+
+    The link then names this reason. Call it after the failed transaction has ended.
+    """
     refreshed = request.__dict__.get("refresh_token_instance")
-    if not request.__dict__.get("_is_refused_by_the_site") or refreshed is None:
+    if not request.__dict__.get("_refused_by_site") or refreshed is None:
         return
     peer, family = peer_of(request.client), refreshed.token_family
     with atomic():
@@ -251,7 +285,7 @@ def end_what_the_site_refuses(request: Request) -> None:
         if link is None:
             get_refresh_token_model().revoke_family(family)
             return
-        # First: then nobody takes the end of the tokens for somebody else's doing.
+        # Before the tokens are revoked: the link must not record another reason for their loss.
         lifecycle.break_lost_incoming(link, Link.Reason.SITE_REFUSES)
         incoming_access.revoke_incoming(link)
         link.incoming_family = None
@@ -259,7 +293,10 @@ def end_what_the_site_refuses(request: Request) -> None:
 
 
 def _refusal(request: Request, cause: str) -> errors.InvalidGrantError:
-    """:param cause: for administrators; the client learns that the grant is invalid."""
+    """Log the refusal, and return the ``invalid_grant`` to raise (RFC 6749, section 5.2).
+
+    :param cause: for administrators; the client does not see it.
+    """
     request._cause_of_refusal = cause
     logger.warning(
         "Tokens were refused: %s (%s)", cause, incoming_access.describe_client(request.client)
@@ -268,12 +305,12 @@ def _refusal(request: Request, cause: str) -> errors.InvalidGrantError:
 
 
 def cause_of_refusal(request: Request) -> str:
-    """Why :func:`save` has refused, or DOT in its place."""
+    """Why the tokens of ``request`` were refused, for administrators."""
     return request.__dict__.get("_cause_of_refusal", "django-oauth-toolkit refused it")
 
 
-def _family_of(token: Any) -> UUID | None:
-    """The family that DOT has just given to the tokens of a response."""
+def _saved_family(token: Any) -> UUID | None:
+    """The family of the tokens that DOT has just saved; ``None`` without a refresh token."""
     refresh_token = token.get("refresh_token")
     if not refresh_token:
         return None
@@ -284,37 +321,50 @@ def _family_of(token: Any) -> UUID | None:
 
 
 @tried_again
-def revoke(token: str, application: Any, go_on: Callable[[], None]) -> None:
-    """Have ``go_on`` revoke ``token`` for the client itself (RFC 7009): a peer that gives up the
-    tokens of a link has ended it, so ours there are forgotten as well."""
-    link = _link_of(token, application)
+def revoke_token(token: str, application: Any, revoke_in_dot: Callable[[], None]) -> None:
+    """Revoke ``token`` on request of its client (RFC 7009, section 2.1).
+
+    When a peer has revoked its last token of a link, the link ends, and our tokens at the peer are
+    deleted as well.
+
+    :param revoke_in_dot: DOT's own method, which revokes the token.
+    """
+    link = _link_of_token(token, application)
     if link is None:
-        go_on()
+        revoke_in_dot()
         return
     with atomic():
-        # First, as everywhere: a refresh that runs locks the link before the tokens.
+        # The link before its tokens: the lock order everywhere.
         Link.objects.select_for_update().filter(pk=link.pk).first()
-        renews = _renews(token, application)
-        go_on()
-        if renews:
+        is_refresh_token = _is_accepted_refresh_token(token, application)
+        revoke_in_dot()
+        if is_refresh_token:
+            # "If the particular token is a refresh token [...] the authorization server SHOULD also
+            # invalidate all access tokens based on the same authorization grant" (section 2.1).
             incoming_access.revoke_family(link, link.incoming_family)
         if not incoming_access.has_live_tokens(link):
             lifecycle.end_link(link, Link.Reason.REVOKED_BY_PEER, revoke_outgoing=False)
 
 
-def note_refusal(refresh_token: str, application: Any) -> None:
-    """A client was refused a new access token. Where a peer has no other token left, because the
-    refresh token ran out or its family was revoked, its link says so from now on."""
+def record_refused_refresh(refresh_token: str, application: Any) -> None:
+    """After a refused refresh, record on the link that the peer has lost its access.
+
+    Applies if no other token of the link is valid: the refresh token has expired, or its family was
+    revoked.
+    """
     peer = peer_of(application)
     if peer is None:
         return
-    families = _families_of(refresh_token, application)
+    families = _families_of_refresh_token(refresh_token, application)
     lost_access.record_lost_access(Link.objects.filter(peer=peer, incoming_family__in=families))
 
 
-def _renews(token: str, application: Any) -> bool:
-    """Whether ``token`` is a refresh token that DOT would take. One that has been renewed is taken
-    for a while longer: the peer may have lost the answer, and knows of no other token to revoke."""
+def _is_accepted_refresh_token(token: str, application: Any) -> bool:
+    """Whether ``token`` is a refresh token that DOT accepts.
+
+    DOT accepts a renewed token for a grace period. The peer may have lost the response with the new
+    token, so it can only revoke the old one.
+    """
     grace = timedelta(seconds=oauth2_settings.REFRESH_TOKEN_GRACE_PERIOD_SECONDS)
     own = rows_of(get_refresh_token_model()).filter(
         token_checksum=hash_of(token), application_id=application.pk
@@ -323,8 +373,8 @@ def _renews(token: str, application: Any) -> bool:
     return own.filter(taken, token_family__isnull=False).exists()
 
 
-def _link_of(token: str, application: Any) -> Link | None:
-    """The active link that a token of the client ``application``, as it was sent, belongs to."""
+def _link_of_token(token: str, application: Any) -> Link | None:
+    """The active link of ``token``, an access or refresh token of the client ``application``."""
     peer = peer_of(application)
     if peer is None:
         return None
@@ -334,14 +384,14 @@ def _link_of(token: str, application: Any) -> Link | None:
     if access_token is not None:
         links = active.filter(user_id=access_token.user_id).order_by("-created_at")
         link = incoming_access.find_link(access_token, list(links))
-        # One of another family stands behind that link, but is not what the link consists of.
+        # find_link() may fall back to a link of another family; revoking must not end that link.
         families = set(incoming_access.token_families(access_token)) or {None}
         return link if link is not None and link.incoming_family in families else None
-    return active.filter(incoming_family__in=_families_of(token, application)).first()
+    return active.filter(incoming_family__in=_families_of_refresh_token(token, application)).first()
 
 
-def _families_of(refresh_token: str, application: Any) -> list[UUID]:
-    # Not as a subquery: PostgreSQL that has not yet counted its rows would join all of them.
+def _families_of_refresh_token(refresh_token: str, application: Any) -> list[UUID]:
+    # Not a subquery: without statistics, PostgreSQL would join all rows.
     known = rows_of(get_refresh_token_model()).filter(
         token_checksum=hash_of(refresh_token), application_id=application.pk
     )

@@ -1,4 +1,7 @@
-"""DOT's token endpoint, which also takes hand-overs."""
+"""DOT's token endpoint (RFC 6749, section 3.2), extended to accept hand-overs.
+
+draft-ietf-oauth-reciprocal-04, section 2.2.2.
+"""
 
 import logging
 from typing import Any
@@ -24,39 +27,44 @@ from .composition import composed_server
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
-#: Seconds after which a peer may try again when our database is down.
+#: Seconds after which a peer may try again when our database does not respond.
 RETRY_AFTER_SECONDS = 30
 
 
-# The frames of DOT and oauthlib below hold codes, tokens and secrets as plain variables.
+# DOT and oauthlib hold codes, tokens and secrets in local variables, which an error report would
+# show.
 @method_decorator(holding_secrets, name="dispatch")
-# A commit that fails must be answered with 503: with ATOMIC_REQUESTS it would fail after the view.
+# With ATOMIC_REQUESTS a commit could fail after the view has returned 200. Outside of it, the view
+# can respond to a failed commit with 503.
 @method_decorator(outside_transactions, name="dispatch")
 class TokenView(DOTTokenView):
-    """Everything that DOT's view does, and the reciprocal grant.
+    """DOT's token view with the reciprocal grant.
 
-    oauthlib and DOT answer some malformed requests with HTML or 500, so the shape is checked here,
-    before them; the answer is always JSON.
+    Every response is JSON (RFC 6749, sections 5.1 and 5.2). oauthlib and DOT respond to some
+    malformed requests with HTML or with status 500, so this view refuses those first.
     """
 
     dialect: Dialect = IETFDialect()
 
     @classmethod
     def get_server_class(cls) -> type:
+        """The site's oauthlib server class with the reciprocal grant (RFC 6749, section 4.5)."""
         return composed_server(super().get_server_class())
 
     @classmethod
     def get_oauthlib_core(cls) -> Any:
-        # DOT caches it on the class and looks with hasattr(): where DOT's own token view has
-        # answered a request in this process, ours would find the core of that one.
+        """The OAuthLibCore of this class; on the first call, logs hooks that DOT does not call."""
+        # DOT caches it in a class attribute and finds that with hasattr(). Without this, the view
+        # would use the core of DOT's own token view, once that has handled a request.
         if "_oauthlib_core" not in vars(cls):
-            hooks.report()
+            hooks.log_uncalled_hooks()
             cls._oauthlib_core = cls.get_oauthlib_backend_class()(cls.get_server())
         return super().get_oauthlib_core()
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Respond to a token request, or to a hand-over."""
         try:
-            bodies.check_type(request)
+            bodies.refuse_files(request)
             _check_readable(request)
             with failure_limit.counting_failures(request):
                 if self.dialect.recognise(request):
@@ -66,11 +74,11 @@ class TokenView(DOTTokenView):
             logger.info("A token request was refused: %s", refused)
             return self.dialect.error(refused)
         except ObjectDoesNotExist as error:
-            # A replay of the code, or the deletion of its user, came at this very moment: DOT looks
-            # once more for what it has just saved or read.
-            return self._refuse_gone(error)
+            # Another request has just replayed the code or deleted its user: DOT reads a row again
+            # that it has just saved or read, and the row is deleted.
+            return self._refuse_deleted(error)
         except (DatabaseError, InterfaceError) as error:
-            # Never 200 before the row is committed: the client has to come again.
+            # The row is not committed, so the client has to send the request again.
             log_exception(logger, "A token request could not be answered")
             return self.dialect.error(
                 HandoverRefused(
@@ -81,37 +89,44 @@ class TokenView(DOTTokenView):
                 )
             )
 
-    def _refuse_gone(self, error: ObjectDoesNotExist) -> HttpResponse:
-        refused = HandoverRefused(protocol.INVALID_GRANT, f"gone meanwhile: {error}")
+    def _refuse_deleted(self, error: ObjectDoesNotExist) -> HttpResponse:
+        refused = HandoverRefused(protocol.INVALID_GRANT, f"deleted meanwhile: {error}")
         logger.warning("A token request was refused: %s", refused, exc_info=error)
         return self.dialect.error(refused)
 
     def create_token_response(self, request: HttpRequest) -> tuple[Any, Any, Any, int]:
+        """DOT's token response, always as JSON that is not cached (RFC 6749, section 5.1)."""
         url, headers, body, status = super().create_token_response(request)
-        # DOT leaves the type out where oauthlib raises: it would go out as HTML.
+        # When oauthlib raises, DOT sets no content type, and Django would send HTML.
         return url, {**HEADERS, **headers}, body, status
 
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponse:
+        """Refuse any method but POST, in JSON (RFC 6749, section 3.2; RFC 9110, section 15.5.6)."""
         refused = HandoverRefused(protocol.INVALID_REQUEST, f"method {request.method}", status=405)
         response = self.dialect.error(refused)
         response["Allow"] = ", ".join(self._allowed_methods())
         return response
 
     def _take_handover(self, request: HttpRequest) -> HttpResponse:
+        """Check the parameters of a hand-over, then let :mod:`..party_b.grant_type` decide.
+
+        :raises HandoverRefused: the site accepts no hand-overs, or a parameter is missing or wrong.
+        """
         if not settings.ACCEPT_HANDOVERS:
             raise HandoverRefused(protocol.UNSUPPORTED_GRANT_TYPE, "hand-overs are off")
         self.dialect.parse(request)
-        # The grant type takes nothing whose shape was not checked. No header has such a name.
+        # Tells the grant type that the parameters are checked. No HTTP header can set this name.
         request.META[PARSED] = True
         return self.authorization_flow_token_response(request)
 
 
 def _check_readable(request: HttpRequest) -> None:
-    """Refuse what DOT and oauthlib cannot read at all.
+    """Refuse requests that DOT and oauthlib cannot read.
 
-    :raises HandoverRefused: ``invalid_request``, or ``invalid_client`` for the credentials.
+    :raises HandoverRefused: ``invalid_request``, or ``invalid_client`` if the credentials cannot be
+        read (RFC 6749, section 5.2).
     """
     try:
         parameters = [*request.POST.lists(), *request.GET.lists()]

@@ -1,11 +1,11 @@
-"""Hooks over the site's validator class.
+"""A mixin for the site's validator class: each method adds a rule to the method of DOT.
 
-Facts about DOT and oauthlib that decide what stands here:
+Facts about DOT and oauthlib on which this module is built:
 
-- oauthlib reads request attributes from any parameter of that name, so the mark of a reciprocal
-  redemption is a real attribute, read from ``__dict__`` and checked by type.
-- ``validate_code`` runs at the token endpoint only, after client authentication: the one place to
-  set the mark.
+- ``request.NAME`` of oauthlib falls back to the request parameter ``NAME``. So a client could set
+  any attribute that is not set. We read our own attributes from ``request.__dict__``.
+- ``validate_code`` runs only at the token endpoint, after client authentication. So only this
+  method marks a request as the redemption of a reciprocal code.
 - ``_save_bearer_token`` runs inside DOT's own transaction, for every grant type.
 """
 
@@ -36,35 +36,40 @@ else:
 
 
 class ReciprocalValidatorMixin(_Validator):
-    """Composed with the site's ``OAUTH2_VALIDATOR_CLASS`` by :mod:`.composition`."""
+    """Added to the site's ``OAUTH2_VALIDATOR_CLASS`` by :mod:`.composition`."""
 
-    # Party B: the reciprocal grant
+    # Party B receives a reciprocal code
 
     def validate_grant_type(
         self, client_id: str, grant_type: str, client: Any, request: Request, *args: Any, **kw: Any
     ) -> bool:
+        """Allow the reciprocal grant, unless the site's own validator refuses it.
+
+        :returns: whether the client may use the grant type (RFC 6749, section 5.2:
+            ``unauthorized_client``).
+        """
         try:
             return super().validate_grant_type(client_id, grant_type, client, request, *args, **kw)
         except (AssertionError, KeyError):
-            # DOT asserts that the type is in its own table, where neither ours stands nor all that
-            # oauthlib has. A site's validator that has an opinion on ours has been heard.
+            # DOT asserts that the grant type is in its own table, which has neither ours nor all
+            # types of oauthlib. A site's own validator has already decided without an exception.
             return grant_type == protocol.GRANT_TYPE
 
     def _extract_basic_auth(self, request: Request) -> str | None:
-        # RFC 9110, section 11.1: the name of a scheme is case-insensitive. DOT knows one spelling.
+        # The name of a scheme is case-insensitive (RFC 9110, section 11.1). DOT compares "Basic".
         scheme, _space, credentials = request.headers.get("HTTP_AUTHORIZATION", "").partition(" ")
         return credentials if credentials and scheme.lower() == "basic" else None
 
     def _authenticate_basic_auth(self, request: Request) -> bool:
-        # DOT reads the charset of the credentials from this attribute, and oauthlib lets a
-        # parameter stand in for it: an unknown charset would be an error 500.
+        # DOT reads the charset of the credentials from this attribute. Unless it is set, a request
+        # parameter could name an unknown charset, and the response would be a 500.
         request.encoding = None
         return super()._authenticate_basic_auth(request)
 
     def _authenticate_request_body(self, request: Request) -> bool:
-        # DOT tries the body when the Basic credentials were wrong: a second run of the hasher, for
-        # nothing where no secret is there, else a login as somebody else. RFC 6749, section 2.3:
-        # one mechanism per request. A device needs none at all.
+        # "The client MUST NOT use more than one authentication method in each request" (RFC 6749,
+        # section 2.3). After wrong Basic credentials, DOT tries the body: that costs a second hash,
+        # or authenticates another client. A device needs no credentials (RFC 8628, section 3.4).
         is_second = request.headers.get("Authorization") and request.grant_type != _DEVICE_CODE
         if is_second and (request.grant_type == protocol.GRANT_TYPE or not request.client_secret):
             return False
@@ -73,21 +78,26 @@ class ReciprocalValidatorMixin(_Validator):
     def _check_secret(self, provided_secret: str, stored_secret: str) -> bool:
         return verified_secrets.matches(provided_secret, stored_secret, super()._check_secret)
 
-    # Party A: a reciprocal code is redeemed
+    # Party A: the peer redeems a reciprocal code
 
     def validate_code(
         self, client_id: str, code: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        entry, mark = redemption.recognise(code, client), None
+        """Whether the client may redeem ``code`` (RFC 6749, section 4.1.3).
+
+        Our rules decide first on a reciprocal code, then DOT decides on every code.
+
+        :raises CustomOAuth2Error: ``invalid_target`` (RFC 8707, section 2): a resource was named.
+        """
+        entry, redeeming = redemption.recognise(code, client), None
         if entry is not None:
             sent = {name for name, _ in request.decoded_body or [] if name}
             try:
-                _require_a_secret(client, request)
-                mark = redemption.check(entry, sent=sent)
-                _require_own_redirect_uri(self, client_id, request)
+                _require_secret(client, request)
+                redeeming = redemption.check(entry, sent=sent)
+                _require_registered_redirect_uri(self, client_id, request)
                 if "resource" in sent:
-                    # Nobody was asked about any: the person allowed something here, no other
-                    # server (RFC 8707, section 2.2).
+                    # The person consented to access here only (RFC 8707, section 2.2).
                     raise redemption.Refused("a resource was named", "invalid_target")
             except redemption.Refused as refused:
                 who = incoming_access.describe_client(client)
@@ -97,20 +107,23 @@ class ReciprocalValidatorMixin(_Validator):
                     raise errors.CustomOAuth2Error(refused.error, request=request) from None
                 return False
         if not super().validate_code(client_id, code, client, request, *args, **kwargs):
-            _come_to_nothing(mark, "the code has expired")
+            _record_failed_redemption(redeeming, "the code has expired")
             return False
-        request._reciprocal_redemption = mark
+        request._reciprocal_redemption = redeeming
         request._valid_code = code
         return True
 
     def invalidate_authorization_code(
         self, client_id: str, code: str, request: Request, *args: Any, **kwargs: Any
     ) -> None:
+        """Delete the code, once: codes are single-use (RFC 6749, section 4.1.2)."""
         if not request.__dict__.get("_code_is_spent"):
             super().invalidate_authorization_code(client_id, code, request, *args, **kwargs)
             request._code_is_spent = True
 
     def is_pkce_required(self, client_id: str, request: Request) -> bool:
+        """No PKCE for a reciprocal code: no authorization request could carry a challenge (RFC 7636,
+        section 4.3)."""
         if redemption_of(request):
             return False
         return super().is_pkce_required(client_id, request)
@@ -118,11 +131,13 @@ class ReciprocalValidatorMixin(_Validator):
     def get_default_redirect_uri(
         self, client_id: str, request: Request, *args: Any, **kwargs: Any
     ) -> str:
-        if mark := redemption_of(request):
-            return mark.redirect_uri
+        """For a reciprocal code, the value that stands in its Grant instead of a redirect URI."""
+        if redeeming := redemption_of(request):
+            return redeeming.redirect_uri
         return super().get_default_redirect_uri(client_id, request, *args, **kwargs)
 
-    # DOT looks for the Grant three times more, and another request may redeem the code meanwhile.
+    # The next three methods of DOT read the Grant again. If another request has redeemed the code
+    # meanwhile, the Grant is deleted, and DOT would raise DoesNotExist.
 
     def confirm_redirect_uri(
         self,
@@ -134,28 +149,41 @@ class ReciprocalValidatorMixin(_Validator):
         *args: Any,
         **kwargs: Any,
     ) -> bool:
-        if mark := redemption_of(request):
-            redirect_uri = mark.redirect_uri  # What was sent has been looked at.
+        """Compare the redirect URI with the one that was authorized (RFC 6749, section 4.1.3).
+
+        :raises InvalidGrantError: another request has redeemed the code meanwhile.
+        """
+        if redeeming := redemption_of(request):
+            # There is none to compare with. validate_code() has checked the one that was sent.
+            redirect_uri = redeeming.redirect_uri
         try:
             return super().confirm_redirect_uri(
                 client_id, code, redirect_uri, client, request, *args, **kwargs
             )
         except get_grant_model().DoesNotExist:
-            raise _gone(request) from None
+            raise _code_gone(request) from None
 
     def get_code_challenge(self, code: str, request: Request) -> str | None:
+        """The PKCE challenge of the code (RFC 7636, section 4.6).
+
+        :raises InvalidGrantError: another request has redeemed the code meanwhile.
+        """
         try:
             return super().get_code_challenge(code, request)
         except get_grant_model().DoesNotExist:
-            raise _gone(request) from None
+            raise _code_gone(request) from None
 
     def get_code_challenge_method(self, code: str, request: Request) -> str | None:
+        """The PKCE challenge method of the code (RFC 7636, section 4.6).
+
+        :raises InvalidGrantError: another request has redeemed the code meanwhile.
+        """
         try:
             return super().get_code_challenge_method(code, request)
         except get_grant_model().DoesNotExist:
-            raise _gone(request) from None
+            raise _code_gone(request) from None
 
-    # Authorization: nobody is asked to consent to a disabled peer, or to more than it may hold
+    # Authorization: no consent page for a disabled peer, or for more than the peer may hold
 
     def validate_response_type(
         self,
@@ -166,7 +194,8 @@ class ReciprocalValidatorMixin(_Validator):
         *args: Any,
         **kw: Any,
     ) -> bool:
-        if not token_rules.may_be_used(client, None):
+        """Refuse a disabled peer (RFC 6749, section 4.1.2.1: ``unauthorized_client``)."""
+        if not token_rules.may_hold_tokens(client, None):
             return False
         return super().validate_response_type(
             client_id, response_type, client, request, *args, **kw
@@ -181,25 +210,37 @@ class ReciprocalValidatorMixin(_Validator):
         *args: Any,
         **kwargs: Any,
     ) -> bool:
+        """Refuse a peer that requests more than it may hold (RFC 6749, section 4.1.2.1:
+        ``invalid_scope``)."""
         if not token_rules.may_ask_for(client, scopes):
             return False
         return super().validate_scopes(client_id, scopes, client, request, *args, **kwargs)
 
     def validate_silent_login(self, request: Request) -> bool:
-        # oauthlib asks two questions about ``prompt=none``; DOT answers neither: an error 500.
+        """Whether a person is signed in, for a peer's ``prompt=none`` (OpenID Connect Core 1.0,
+        section 3.1.2.1). DOT implements neither this method nor the next one: a 500."""
         if incoming_access.peer_of(request.client) is None:
             return super().validate_silent_login(request)
-        return True  # DOT's view has made sure.
+        return True  # DOT's view has checked it.
 
     def validate_silent_authorization(self, request: Request) -> bool:
+        """Refuse a peer's ``prompt=none``: the person must always see the consent page.
+
+        The peer gets ``consent_required`` (OpenID Connect Core 1.0, section 3.1.2.6).
+        """
         if incoming_access.peer_of(request.client) is None:
             return super().validate_silent_authorization(request)
-        return False  # OpenID Connect Core 1.0, section 3.1.2.6: consent_required.
+        return False
 
     def save_authorization_code(
         self, client_id: str, code: Any, request: Request, *args: Any, **kwargs: Any
     ) -> None:
-        token_rules.require_an_answer(request)
+        """Save an authorization code (RFC 6749, section 4.1.2), unless our rules refuse.
+
+        :raises ConsentRequired: the person did not see the consent page.
+        :raises AccessDeniedError: the rules of the site refuse (RFC 6749, section 4.1.2.1).
+        """
+        token_rules.require_posted_consent(request)
         if not token_rules.site_allows(request, request.scopes):
             raise errors.AccessDeniedError(request=request)
         super().save_authorization_code(client_id, code, request, *args, **kwargs)
@@ -207,12 +248,19 @@ class ReciprocalValidatorMixin(_Validator):
     def get_default_scopes(
         self, client_id: str, request: Request, *args: Any, **kwargs: Any
     ) -> list[str]:
+        """The scopes for a request that names none (RFC 6749, section 3.3)."""
         default = super().get_default_scopes(client_id, request, *args, **kwargs)
         return token_rules.default_scopes(request.client, default)
 
     # Tokens
 
     def save_bearer_token(self, token: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
+        """Save the tokens of a response (RFC 6749, section 5.1), in one transaction for a peer.
+
+        Adds ``reciprocal`` to the response (draft-ietf-oauth-reciprocal-04, section 2.1).
+
+        :raises InvalidGrantError: our rules refuse; nothing is saved.
+        """
         if incoming_access.peer_of(request.client) is None:
             return super().save_bearer_token(token, request, *args, **kwargs)
         save = super().save_bearer_token
@@ -221,10 +269,10 @@ class ReciprocalValidatorMixin(_Validator):
         @tried_again
         def save_all() -> Any:
             for now, then in zip((token, request.__dict__), before, strict=True):
-                # A try that was undone has left its marks, on a token that exists nowhere.
+                # Undo the changes of an earlier try, whose transaction was rolled back.
                 now.clear()
                 now.update(then)
-            # DOT has a transaction of its own within; what it saved goes with this one.
+            # DOT's own transaction is nested in this one, and is rolled back with it.
             with atomic():
                 saved = save(token, request, *args, **kwargs)
                 _require_our_rules(request)
@@ -233,18 +281,20 @@ class ReciprocalValidatorMixin(_Validator):
         try:
             saved = save_all()
         except errors.InvalidGrantError:
-            # Outside of the transaction.
-            _come_to_nothing(redemption_of(request), token_rules.cause_of_refusal(request))
-            token_rules.end_what_the_site_refuses(request)
+            # The transaction was rolled back; these two write in transactions of their own.
+            _record_failed_redemption(redemption_of(request), token_rules.cause_of_refusal(request))
+            token_rules.end_access_refused_by_site(request)
             raise
-        # The response is made from the same dict. Not for refreshed tokens (the draft names
-        # RFC 6749 sections 4.1.4, 4.2.2, 4.3.3 and 4.4.3), nor where the peer redeems the reverse.
+        # The response is made from this dict. The draft names the responses of four grants (RFC
+        # 6749, sections 4.1.4, 4.2.2, 4.3.3 and 4.4.3): not those of a refresh. A peer that redeems
+        # a reciprocal code has already been asked.
         if request.grant_type != "refresh_token" and not redemption_of(request):
             token.update(scope_request.parameters(request.client))
         return saved
 
     def _save_bearer_token(self, token: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
-        # oauthlib lets a parameter stand in for an attribute of that name which is not set.
+        """Save the tokens under our rules, and delete a peer's code in the same transaction."""
+        # Set these two, so that no request parameter of that name is read instead.
         for name in ("user", "refresh_token_instance"):
             request.__dict__.setdefault(name, None)
         save = super()._save_bearer_token
@@ -253,29 +303,36 @@ class ReciprocalValidatorMixin(_Validator):
             saved = save(token, request, *args, **kwargs)
             code = request.__dict__.get("_valid_code")
             if code and incoming_access.peer_of(request.client):
-                # DOT spends the code after this transaction: of two redemptions at the same moment
-                # both would leave tokens, and links.
+                # DOT deletes the code after this transaction. Two redemptions at the same moment
+                # would both create tokens and links (RFC 6749, section 4.1.2: once only).
                 self.invalidate_authorization_code(request.client_id, code, request)
             return saved
 
-        saved = token_rules.save(token, request, redemption_of(request), save_and_spend)
+        saved = token_rules.save_tokens(token, request, redemption_of(request), save_and_spend)
         request._is_saved_by_our_rules = True
         return saved
 
     def validate_refresh_token(
         self, refresh_token: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
+        """Whether the client may use the refresh token (RFC 6749, section 6); a peer needs to be
+        enabled, and its user active."""
         if not super().validate_refresh_token(refresh_token, client, request, *args, **kwargs):
-            token_rules.note_refusal(refresh_token, client)
+            token_rules.record_refused_refresh(refresh_token, client)
             return False
-        return token_rules.may_be_used(client, request.user)
+        return token_rules.may_hold_tokens(client, request.user)
 
     def validate_bearer_token(self, token: str, scopes: Any, request: Request) -> bool:
+        """Whether a resource accepts the access token (RFC 6750, section 3.1)."""
         valid = super().validate_bearer_token(token, scopes, request)
-        return valid and is_in_force(self, scopes, request)
+        return valid and token_is_usable(self, scopes, request)
 
     def validate_jwt_bearer_token(self, token: str, scopes: Any, request: Request) -> bool:
-        # DOT takes an ID token for an access token. A peer's would outlive the end of its link.
+        """Refuse a peer's ID token as an access token: it would stay valid when its link has ended.
+
+        DOT accepts ID tokens at resources, although they tell the client about an authentication
+        (OpenID Connect Core 1.0, section 2).
+        """
         if not super().validate_jwt_bearer_token(token, scopes, request):
             return False
         return incoming_access.peer_of(request.client) is None
@@ -283,30 +340,34 @@ class ReciprocalValidatorMixin(_Validator):
     def revoke_token(
         self, token: str, token_type_hint: str, request: Request, *a: Any, **k: Any
     ) -> None:
+        """Revoke a token on request of its client (RFC 7009, section 2.1)."""
         revoke = super().revoke_token
-        token_rules.revoke(
+        token_rules.revoke_token(
             token, request.client, lambda: revoke(token, token_type_hint, request, *a, **k)
         )
 
 
-def _gone(request: Request) -> errors.InvalidGrantError:
-    _come_to_nothing(redemption_of(request), "the code is gone")
+def _code_gone(request: Request) -> errors.InvalidGrantError:
+    _record_failed_redemption(redemption_of(request), "the code was deleted meanwhile")
     return errors.InvalidGrantError(request=request)
 
 
-def _come_to_nothing(mark: Redemption | None, cause: str) -> None:
-    if mark is not None:
-        redemption.come_to_nothing(mark, cause)
+def _record_failed_redemption(redeeming: Redemption | None, cause: str) -> None:
+    if redeeming is not None:
+        redemption.come_to_nothing(redeeming, cause)
 
 
 def _require_our_rules(request: Request) -> None:
-    """A peer's tokens are saved by :mod:`.peer_tokens`, and a reciprocal code is spent in the same
-    step. Where a release of DOT no longer comes by there, no tokens are issued to peers.
+    """Require that :mod:`.token_rules` has saved the tokens, and completed a redemption.
 
-    :raises InvalidGrantError: it did not.
+    A release of DOT may save tokens without calling ``_save_bearer_token``. Peers then get no
+    tokens, rather than tokens without limits.
+
+    :raises InvalidGrantError: the tokens were saved in another way.
     """
-    mark = redemption_of(request)
-    if request.__dict__.get("_is_saved_by_our_rules") and (mark is None or mark.is_complete):
+    redeeming = redemption_of(request)
+    is_complete = redeeming is None or redeeming.is_complete
+    if request.__dict__.get("_is_saved_by_our_rules") and is_complete:
         return
     logger.error(
         "Tokens for %s were not issued: the installed django-oauth-toolkit does not save them "
@@ -316,11 +377,13 @@ def _require_our_rules(request: Request) -> None:
     raise errors.InvalidGrantError(request=request)
 
 
-def _require_a_secret(client: Any, request: Request) -> None:
-    """Without PKCE the client's secret is all that protects the code, and DOT lets a public client
-    pass without one, and a confidential one whose stored secret is the hash of nothing.
+def _require_secret(client: Any, request: Request) -> None:
+    """Require a confidential client that sent a secret (RFC 6749, section 3.2.1).
 
-    :raises Refused: the client does not prove who it is.
+    Without PKCE, only the client's secret protects the code. DOT accepts public clients without a
+    secret, and confidential clients whose stored secret is the hash of an empty text.
+
+    :raises Refused: the client is public, or sent no secret.
     """
     if client.client_type != client.CLIENT_CONFIDENTIAL:
         raise redemption.Refused("the client is not confidential")
@@ -328,31 +391,36 @@ def _require_a_secret(client: Any, request: Request) -> None:
         raise redemption.Refused("no secret was sent")
 
 
-def _require_own_redirect_uri(validator: Any, client_id: str, request: Request) -> None:
-    """Client libraries send one with every code. There was no redirect that it could be
-    compared with (RFC 6749, section 4.1.3), but it must be one of the client's.
+def _require_registered_redirect_uri(validator: Any, client_id: str, request: Request) -> None:
+    """Require that a ``redirect_uri``, if sent, is one of the client's (RFC 6749, section 3.1.2.2).
 
-    :raises Refused: it is not.
+    Client libraries send one with every code. A reciprocal code has no authorization request whose
+    redirect URI it could be compared with (RFC 6749, section 4.1.3).
+
+    :raises Refused: the client has no such redirect URI.
     """
     uri = request.redirect_uri
     try:
         if uri is None or validator.validate_redirect_uri(client_id, uri, request):
             return
     except ValueError:
-        pass  # It cannot be read as a URL.
+        pass  # Not a URL.
     raise redemption.Refused("redirect_uri is not one of the client's")
 
 
-def is_in_force(validator: Any, scopes: Any, request: Request) -> bool:
-    """Whether the access token that DOT has just found valid may be used for ``scopes``, as far as
-    its peer, its user and their link are concerned. If not, ``request.oauth2_error`` says why."""
+def token_is_usable(validator: Any, scopes: Any, request: Request) -> bool:
+    """Whether peer, user and link still allow the access token, which DOT has found valid.
+
+    If not, sets ``request.oauth2_error`` to ``invalid_token`` or ``insufficient_scope`` (RFC 6750,
+    section 3.1).
+    """
     access_token = request.__dict__.get("access_token")
     if not isinstance(access_token, get_access_token_model()):
-        return True  # A validator of the site's own knows tokens that have no row.
-    if request.__dict__.get("_is_in_force") is access_token:
-        return True  # The stock class and the composed one both ask, for the same request.
+        return True  # The site's own validator accepts tokens that have no row.
+    if request.__dict__.get("_usable_token") is access_token:
+        return True  # Both DOT's class and the composed class call this for one request.
     if incoming_access.is_registration_token(access_token) or (
-        not token_rules.limit_to_what_is_allowed_now(access_token)
+        not token_rules.narrow_to_current_limits(access_token)
     ):
         validator._set_oauth2_error_on_request(request, None, scopes)
         return False
@@ -360,11 +428,11 @@ def is_in_force(validator: Any, scopes: Any, request: Request) -> bool:
         validator._set_oauth2_error_on_request(request, access_token, scopes)
         return False
     request.scopes = list(access_token.scopes)
-    request._is_in_force = access_token
+    request._usable_token = access_token
     return True
 
 
 def redemption_of(request: Request) -> Redemption | None:
-    """The mark of a request that redeems a reciprocal code. A parameter cannot stand in for it."""
-    mark = request.__dict__.get("_reciprocal_redemption")
-    return mark if isinstance(mark, Redemption) else None
+    """The redemption that ``validate_code`` has set on ``request``; ``None`` for other requests."""
+    redeeming = request.__dict__.get("_reciprocal_redemption")
+    return redeeming if isinstance(redeeming, Redemption) else None

@@ -442,14 +442,14 @@ def test_a_refresh_that_was_under_way_does_not_outlive_the_revocation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """DOT has found the refresh token good before it was revoked."""
-    allowed = token_rules.may_be_used
+    allowed = token_rules.may_hold_tokens
 
     def meanwhile(*arguments: Any) -> bool:
-        monkeypatch.setattr(token_rules, "may_be_used", allowed)
+        monkeypatch.setattr(token_rules, "may_hold_tokens", allowed)
         door(tokens)
         return allowed(*arguments)
 
-    monkeypatch.setattr(token_rules, "may_be_used", meanwhile)
+    monkeypatch.setattr(token_rules, "may_hold_tokens", meanwhile)
 
     assert refresh(tokens.raw_refresh).status_code == 400
 

@@ -118,7 +118,7 @@ def test_a_view_that_has_no_route_any_more_is_an_error(monkeypatch: pytest.Monke
 def test_a_process_that_runs_no_checks_says_it_in_its_log(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(hooks, "unreached", lambda: ["OAuth2Validator._check_secret"])
+    monkeypatch.setattr(hooks, "uncalled_hooks", lambda: ["OAuth2Validator._check_secret"])
     forget_servers()
 
     Client().post("/o/token/")

@@ -109,7 +109,7 @@ def test_revoking_a_token_while_it_is_renewed(
 ) -> None:
     monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", atomic_requests)
     meet(incoming_access, "has_live_tokens")
-    meet(token_rules, "_cut")
+    meet(token_rules, "_limit_scope")
 
     def revoke() -> Any:
         headers = basic(application.client_id, PEER_SECRET)
@@ -125,7 +125,7 @@ def test_deleting_a_user_whose_token_is_renewed(
     token_of_a: Any, user: Any, refresh: Any, meet: Any
 ) -> None:
     meet(incoming_access, "revoke_incoming")
-    meet(token_rules, "_cut")
+    meet(token_rules, "_limit_scope")
 
     def delete() -> None:
         try:

@@ -216,7 +216,7 @@ def test_in_the_token_view_at_a_hand_over(
 @pytest.mark.parametrize(
     "place",
     [
-        "reciprocal_oauth.provider.token_rules._family_of",
+        "reciprocal_oauth.provider.token_rules._saved_family",
         "oauth2_provider.oauth2_validators.OAuth2Validator._save_bearer_token",
         "oauthlib.oauth2.rfc6749.tokens.BearerToken.create_token",
     ],
@@ -299,7 +299,7 @@ def test_in_the_revocation(
 @pytest.mark.parametrize(
     "place",
     [
-        "reciprocal_oauth.provider.token_rules.may_be_used",
+        "reciprocal_oauth.provider.token_rules.may_hold_tokens",
         "oauth2_provider.views.IntrospectTokenView.get_token_response",
         "oauth2_provider.oauth2_validators.OAuth2Validator.authenticate_client",
     ],
