@@ -122,8 +122,8 @@ class ReciprocalValidatorMixin(_Validator):
             request._code_is_spent = True
 
     def is_pkce_required(self, client_id: str, request: Request) -> bool:
-        """No PKCE for a reciprocal code: no authorization request could carry a challenge (RFC 7636,
-        section 4.3)."""
+        """Require no PKCE for a reciprocal code: there was no authorization request that could
+        carry a challenge (RFC 7636, section 4.3)."""
         if redemption_of(request):
             return False
         return super().is_pkce_required(client_id, request)

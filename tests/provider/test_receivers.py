@@ -83,7 +83,7 @@ def test_a_fault_of_ours_stops_no_deletion(
     def fail(*args: Any) -> None:
         raise RuntimeError("a fault of ours")
 
-    for name in ("token_goes", "look_at"):
+    for name in ("note_lost_token", "record_lost_access"):
         monkeypatch.setattr(lost_access, name, fail)
 
     door()
