@@ -15,7 +15,7 @@ from ..models import Link, Party, Peer, Step
 from ..models.reasons import Reason
 from ..party_a import consent, return_urls, scope_changes
 from ..presentation import flow_diagram
-from ..presentation.link_status import Direction, LinkWords, link_in_words, pending_scope
+from ..presentation.link_status import Direction, LinkStatus
 from ..presentation.next_step import NextStep, knows_accounts
 
 _STEP_STATES = (
@@ -233,7 +233,7 @@ class LinkSerializer(serializers.Serializer):
     account = AccountSerializer(allow_null=True, help_text=_("The account there, if it is known."))
     status = serializers.ChoiceField(Link.Status.choices, source="link.status")
     is_two_way = serializers.BooleanField(
-        source="words.works_both_ways", help_text=_("Whether both directions work.")
+        source="link_status.works_both_ways", help_text=_("Whether both directions work.")
     )
     text = serializers.CharField(help_text=_("How it stands, in words."))
     next_step = serializers.ChoiceField(
@@ -303,8 +303,8 @@ class ShownLink:
     request: Any
 
     @cached_property
-    def words(self) -> LinkWords:
-        return link_in_words(self.link)
+    def link_status(self) -> LinkStatus:
+        return LinkStatus(self.link)
 
     @property
     def url(self) -> str:
@@ -318,21 +318,21 @@ class ShownLink:
 
     @property
     def text(self) -> str:
-        return self.words.state
+        return self.link_status.state
 
     @property
     def next_step(self) -> str | None:
-        return self.words.next_step or None
+        return self.link_status.next_step or None
 
     @property
     def incoming(self) -> Mapping[str, Any]:
-        works = bool(self.words.in_force)
+        works = bool(self.link_status.in_force)
         state, reason = self.link.incoming_state, self.link.incoming_reason or None
         return {
             "state": Link.Incoming.ACTIVE if works else state,
             "reason": None if works else reason,
-            **_said(self.words.incoming),
-            "scopes": _described(self.words.in_force, scopes.described()),
+            **_said(self.link_status.incoming),
+            "scopes": _described(self.link_status.in_force, scopes.described()),
             "pending": self._pending,
         }
 
@@ -341,11 +341,11 @@ class ShownLink:
         link = self.link
         if link.incoming_state not in dict(_PENDING) or link.has_lost_incoming_access:
             return None
-        added = pending_scope(link, self.words.in_force)
+        added = self.link_status.added_scope
         return {
             "state": link.incoming_state,
             "reason": link.incoming_reason or None,
-            **_said(self.words.incoming.pending or self.words.incoming),
+            **_said(self.link_status.incoming.pending or self.link_status.incoming),
             "scopes": _described(added, scopes.described()),
         }
 
@@ -356,13 +356,13 @@ class ShownLink:
         return {
             "state": self.link.outgoing_state,
             "reason": self.link.outgoing_reason or None,
-            **_said(self.words.outgoing),
+            **_said(self.link_status.outgoing),
             "scopes": _described(may, scopes.described_at(self.link.peer.slug)),
         }
 
     @property
     def question(self) -> Mapping[str, Any] | None:
-        if not consent.can_answer(self.link):
+        if not self.link_status.can_answer:
             return None
         page = reverse("reciprocal_oauth:consent", args=[self.link.pk], request=self.request)
         return {

@@ -10,7 +10,7 @@ from django.views.generic import DetailView
 
 from ..links import lifecycle
 from ..models import Link
-from ..presentation.link_status import link_in_words
+from ..presentation.link_status import LinkStatus
 from .links import OwnLinksMixin
 
 #: States in which the peer may do something here, or is about to.
@@ -30,11 +30,11 @@ class DisconnectView(OwnLinksMixin, DetailView):
         return super().get(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        said = link_in_words(self.object)
+        status = LinkStatus(self.object)
         return {
             **super().get_context_data(**kwargs),
-            "said": said,
-            "loses": said.incoming.may if self.object.incoming_state in _HELD else [],
+            "status": status,
+            "loses": status.incoming.may if self.object.incoming_state in _HELD else [],
             "nothing_ticked": "nothing-ticked" in self.request.GET,
             "starts_over": "start-over" in self.request.GET,
         }

@@ -17,7 +17,8 @@ from ..models import AuthorizationRequest, Link, Peer
 from ..models.events import SHOWN_OF_LINK, newest
 from ..models.inbox import with_newest_code
 from ..presentation import flow_diagram
-from ..presentation.next_step import NextStep, knows_accounts, next_step_of
+from ..presentation.link_status import LinkStatus
+from ..presentation.next_step import NextStep, knows_accounts
 from .headers import ProtectedPageMixin
 
 #: How long the list shows a connection that has ended.
@@ -63,7 +64,8 @@ class LinkListView(OwnLinksMixin, ListView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         linked = {link.peer_id for link in context["links"]}
-        mended_so = {x.peer_id for x in context["links"] if next_step_of(x) == NextStep.CONNECT}
+        statuses = context["statuses"] = [LinkStatus(link) for link in context["links"]]
+        mended_so = {x.link.peer_id for x in statuses if x.next_step == NextStep.CONNECT}
         # The button that mends such a link is the same, and stands on its card.
         context["offers"] = [
             offer
@@ -122,6 +124,7 @@ class LinkView(OwnLinksMixin, DetailView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
+        context["status"] = LinkStatus(self.object)
         events = newest(self.object, SHOWN_OF_LINK + 1)
         context["has_older"] = len(events) > SHOWN_OF_LINK
         context["events"] = events[-SHOWN_OF_LINK:]

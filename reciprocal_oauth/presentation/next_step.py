@@ -7,7 +7,7 @@ from ..core.scopes import split
 from ..models import InboxItem, Link, Peer
 from ..models.inbox import newest_code
 from ..models.links import FAMILY, SUBJECT
-from ..party_a import consent, resending
+from ..party_a import resending
 
 
 class NextStep(StrEnum):
@@ -19,12 +19,15 @@ class NextStep(StrEnum):
     REMOVE = "remove"  #: End the link and connect anew: connecting alone would leave it as it is.
 
 
-def next_step_of(link: Link) -> NextStep:
-    """What helps. One query, unless ``link`` comes from ``with_newest_code``."""
+def next_step_of(link: Link, *, can_answer: bool) -> NextStep:
+    """Return what helps. One query, unless ``link`` comes from ``with_newest_code``.
+
+    :param can_answer: what :func:`.consent.can_answer` says of the link.
+    """
     if not link.peer.enabled:
         return NextStep.NOTHING
     # An answer is kept until things go on, even now.
-    if consent.can_answer(link) and link.incoming_state != Link.Incoming.BROKEN:
+    if can_answer and link.incoming_state != Link.Incoming.BROKEN:
         return NextStep.FINISH
     if link.peer.paused_at is not None:
         return NextStep.NOTHING
@@ -35,7 +38,7 @@ def next_step_of(link: Link) -> NextStep:
     if link.incoming_state == Link.Incoming.BROKEN and works_one_way(link):
         return NextStep.NOTHING
     if link.incoming_state == Link.Incoming.BROKEN:
-        return _next_step_for_incoming(link)
+        return _next_step_for_incoming(link, can_answer)
     if link.outgoing_state == Link.Outgoing.WAITING and not is_being_redeemed(link):
         return _there(link) or NextStep.REMOVE
     return NextStep.NOTHING
@@ -71,12 +74,12 @@ def knows_accounts(peer: Peer) -> bool:
     return OPENID in split(peer.scope)
 
 
-def _next_step_for_incoming(link: Link) -> NextStep:
+def _next_step_for_incoming(link: Link, can_answer: bool) -> NextStep:
     if link.incoming_reason == Link.Reason.UNREADABLE:
         return _anew(link)  # Our access there is what cannot be read.
     if resending.can_try_again(link):
         return NextStep.AGAIN
-    if consent.can_answer(link):
+    if can_answer:
         return NextStep.FINISH
     return _there(link) or _anew(link)
 

@@ -3,11 +3,11 @@
 from django import template
 
 from ..presentation import history
-from ..presentation.link_status import link_in_words
+from ..presentation.link_status import link_status
 from ..presentation.next_step import knows_accounts
 
 register = template.Library()
-register.filter("in_words", link_in_words)
+register.filter(link_status)
 register.filter(knows_accounts)
 for each in (
     history.name_with_account,

@@ -21,7 +21,7 @@ from reciprocal_oauth.links import incoming_access
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_a import scope_changes
 from reciprocal_oauth.presentation import flow_diagram
-from reciprocal_oauth.presentation.link_status import link_in_words
+from reciprocal_oauth.presentation.link_status import LinkStatus
 
 from ..fakes import FakePeer, Reply
 from ..party_a.visits import call_api, connect, fill_in, link_both_ways, redeem
@@ -87,8 +87,8 @@ def test_a_narrowing_that_was_given_up_is_not_said_to_stop_what_works(
         assert "Your last change holds, but Music could not be told of it" in text
         assert "Music refused what this site sent." in text
         assert "Try again" in text
-    words = link_in_words(link)
-    assert [each.text for each in words.incoming.may] == ["See your name"]
+    status = LinkStatus(link)
+    assert [each.text for each in status.incoming.may] == ["See your name"]
     answer = api(link)
     assert answer["is_two_way"] is True
     assert (answer["incoming"]["state"], answer["incoming"]["reason"]) == ("active", None)
@@ -105,13 +105,13 @@ def test_a_widening_that_was_given_up_adds_nothing_and_takes_nothing_away(
 ) -> None:
     link, _token = change("profile", "profile playback", REFUSES)
 
-    incoming = link_in_words(link).incoming
+    incoming = LinkStatus(link).incoming
     assert incoming.state == "Working"
     assert [each.text for each in incoming.may] == ["See your name"]
     assert incoming.pending is not None
     assert [each.text for each in incoming.pending.may] == ["Control what is playing"]
     assert incoming.pending.state == "Your last change did not reach Music"
-    assert link_in_words(link).state == "Needs your attention"
+    assert LinkStatus(link).state == "Needs your attention"
     page = browser.get(f"/connections/links/{link.pk}/").content.decode()
     assert "Not working" not in page
     assert page.index("See your name") < page.index("Working") < page.index("Control what is")
@@ -130,12 +130,12 @@ def test_a_change_that_is_on_its_way_leaves_what_works(
     link, _token = change("profile", "profile playback", DOWN)
     assert link.incoming_state == Link.Incoming.GRANTED
 
-    words = link_in_words(link)
-    assert words.state == "Connected both ways, a change is on its way to Music"
-    assert words.incoming.state == "Working"
-    assert words.incoming.pending is not None
-    assert words.incoming.pending.state == "Your last change is on its way to Music"
-    assert [each.text for each in words.incoming.pending.may] == ["Control what is playing"]
+    status = LinkStatus(link)
+    assert status.state == "Connected both ways, a change is on its way to Music"
+    assert status.incoming.state == "Working"
+    assert status.incoming.pending is not None
+    assert status.incoming.pending.state == "Your last change is on its way to Music"
+    assert [each.text for each in status.incoming.pending.may] == ["Control what is playing"]
     answer = api(link)["incoming"]
     assert (answer["state"], said(answer["scopes"])) == ("active", ["profile"])
     assert answer["pending"]["state"] == "granted"
@@ -147,10 +147,10 @@ def test_the_first_consent_gives_nothing_before_it_has_arrived(
     fill_in(browser, connect(browser)["Location"], {"scopes": ["profile"]})
     link = Link.objects.get()
 
-    words = link_in_words(link)
-    assert words.incoming.state == "Allowed, on its way to Music"
-    assert words.incoming.pending is None
-    assert not words.works_both_ways
+    status = LinkStatus(link)
+    assert status.incoming.state == "Allowed, on its way to Music"
+    assert status.incoming.pending is None
+    assert not status.works_both_ways
     answer = api(link)["incoming"]
     assert (answer["state"], answer["scopes"]) == ("granted", [])
     assert (answer["pending"]["state"], said(answer["pending"]["scopes"])) == (
@@ -196,6 +196,6 @@ def test_after_the_access_was_taken_away_nothing_is_said_to_work(
     link.refresh_from_db()
 
     assert call_api(token) != 200
-    assert link_in_words(link).incoming.state == "Not working"
+    assert LinkStatus(link).incoming.state == "Not working"
     answer = api(link)["incoming"]
     assert (answer["state"], answer["scopes"], answer["pending"]) == ("broken", [], None)

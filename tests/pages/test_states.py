@@ -10,8 +10,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from reciprocal_oauth.core import scopes
 from reciprocal_oauth.models import InboxItem, Link, Peer
 from reciprocal_oauth.models.links import KEY_UNKNOWN, key_of_family, key_of_subject
+from reciprocal_oauth.party_a import consent
 from reciprocal_oauth.presentation.next_step import NextStep
 from reciprocal_oauth.presentation.reasons import for_people
 
@@ -495,3 +497,24 @@ def test_the_list_makes_as_many_queries_for_many_links_in_all_states_as_for_one(
 
     with django_assert_num_queries(len(one)):
         browser.get("/connections/")
+
+
+def test_the_list_finds_out_the_status_of_a_link_once(
+    browser: Client, user: Any, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def counting(module: Any, name: str) -> None:
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, **k: asked.append(name) or real(*a, **k))
+
+    counting(consent, "can_answer")
+    counting(scopes, "described")
+    counting(scopes, "available")
+    make(CASES["asked"], user, peer)
+
+    browser.get("/connections/")
+
+    assert asked.count("can_answer") == 1
+    # Of the site's scopes, the limit of the peer takes two questions, choices and words one each.
+    assert (asked.count("described"), asked.count("available")) == (3, 1)
