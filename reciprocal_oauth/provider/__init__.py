@@ -1,7 +1,10 @@
 """What this app adds to the authorization server of django-oauth-toolkit (DOT).
 
 - ``validator``: a mixin for the site's validator class. Each method adds a rule to one of DOT's.
+- ``code_redemption``: what the validator requires when a reciprocal code is redeemed.
 - ``token_rules``: the rules for tokens that are issued to a peer.
+- ``token_use``: whether a peer's access token may be used now, and with which scope.
+- ``token_revocation``: what a link records when its peer revokes or loses a token.
 - ``server``: a mixin that registers the reciprocal grant at the site's oauthlib server class.
 - ``composition``: adds both mixins to the classes that ``OAUTH2_PROVIDER`` names.
 - ``hooks``: checks that the installed DOT and oauthlib still call the methods that we override.

@@ -12,7 +12,8 @@ from oauth2_provider.oauth2_validators import OAuth2Validator
 
 from ..compat import oauth2_settings
 from .server import ReciprocalServerMixin
-from .validator import ReciprocalValidatorMixin, token_is_usable
+from .token_use import token_is_usable
+from .validator import ReciprocalValidatorMixin
 
 
 @lru_cache(maxsize=32)

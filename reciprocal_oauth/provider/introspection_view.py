@@ -11,7 +11,7 @@ from oauth2_provider.views import IntrospectTokenView as DOTIntrospectTokenView
 from ..core.hashing import hash_of
 from ..links import incoming_access
 from ..redaction.error_reports import holding_secrets
-from . import token_rules
+from . import token_use
 
 
 # DOT also serves GET. A cache could return the response to a caller without credentials, or after
@@ -33,6 +33,6 @@ class IntrospectTokenView(DOTIntrospectTokenView):
         # A registration access token gives no access to a resource (RFC 7592, section 3).
         if token is None or incoming_access.is_registration_token(token):
             return JsonResponse({"active": False})
-        if not token_rules.narrow_to_current_limits(token):
+        if not token_use.narrow_to_current_limits(token):
             return JsonResponse({"active": False})
         return JsonResponse({**content, "scope": token.scope})

@@ -8,23 +8,17 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import Error, connections
-from django.db.models import Q
-from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749 import errors
 
-from ..compat import oauth2_settings
 from ..core import scopes
-from ..core.database import atomic, database, on_commit, rows_of, tried_again
+from ..core.database import atomic, rows_of, tried_again
 from ..core.hashing import hash_of
-from ..core.throttle import Throttle
-from ..links import grant_policy, incoming_access, lifecycle, lost_access
+from ..links import grant_policy, incoming_access, lifecycle
 from ..links.incoming_access import peer_of
 from ..models import Link, Peer
 from ..party_a import redemption
@@ -32,9 +26,6 @@ from ..party_a.redemption import Redemption, Refused
 from ..party_b.link_opening import open_link
 
 logger = logging.getLogger("reciprocal_oauth.provider")
-
-#: The last use of a link is written at most once in this time.
-USE_RECORDED_EVERY = timedelta(hours=1)
 
 
 def may_ask_for(application: Any, asked: Iterable[str]) -> bool:
@@ -88,69 +79,9 @@ def require_posted_consent(request: Request) -> None:
         raise errors.ConsentRequired(request=request)
 
 
-def narrow_to_current_limits(access_token: Any) -> bool:
-    """Limit the scope of ``access_token``, in memory only, to what its peer may do now.
-
-    So a scope that was taken from the consent, the peer or the site works no more with the next
-    call.
-
-    :returns: whether the token may be used at all.
-    """
-    application, user = access_token.application, access_token.user
-    peer = peer_of(application)
-    if peer is None:
-        return True
-    if not may_hold_tokens(application, user):
-        return False
-    limit, link = peer.limit, None
-    if user is not None:
-        links = Link.objects.filter(peer=peer, user=user)
-        # Active links only: there may be many ended ones, and each call would read them.
-        active = list(links.filter(status=Link.Status.ACTIVE).order_by("-created_at"))
-        link = incoming_access.find_link(access_token, active)
-        if link is not None:
-            link.peer = peer
-            limit = link.incoming_limit
-        elif active or links.exists():
-            return False
-        # Without any link, the token is from before the client became a peer.
-    kept = scopes.cut(access_token.scope, limit)
-    # A token without a user and without a scope is valid (client credentials).
-    if not kept and (access_token.scope or user is not None):
-        return False
-    if link is not None:
-        _record_use(link)
-    access_token.scope = kept
-    return True
-
-
-def _record_use(link: Link) -> None:
-    """Record that the peer has used the link, after the caller's transaction has committed.
-
-    With ``ATOMIC_REQUESTS`` that transaction can last long. A write within it would lock the link,
-    and deliveries for the link would have to wait.
-    """
-    before, now = link.last_used_at, timezone.now()
-    if before is None or before <= now - USE_RECORDED_EVERY:
-        on_commit(lambda: _write_last_used(link.pk, before, now))
-
-
-def _write_last_used(pk: UUID, before: datetime | None, now: datetime) -> None:
-    """Write the time. If the link is locked or the write fails, the next call tries again."""
-    can_skip = connections[database()].features.has_select_for_update_skip_locked
-    try:
-        with atomic():
-            unnoted = Link.objects.filter(pk=pk, last_used_at=before)
-            if unnoted.select_for_update(skip_locked=can_skip).values_list("pk").first():
-                Link.objects.filter(pk=pk).update(last_used_at=now)
-    except Error as error:
-        if Throttle("use-not-noted", limit=1).take(""):
-            logger.warning("The use of links cannot be noted: %s", type(error).__name__)
-
-
-# save_tokens() and revoke_token() take a callback, and are not context managers: Django finds the
-# sensitive variables of an error report through the frames of the callers, and the frame of a
-# generator has no caller.
+# save_tokens() and token_revocation.revoke_token() take a callback, and are not context managers:
+# Django finds the sensitive variables of an error report through the frames of the callers, and the
+# frame of a generator has no caller.
 
 
 def save_tokens(
@@ -318,81 +249,3 @@ def _saved_family(token: Any) -> UUID | None:
         token_checksum=hash_of(refresh_token), revoked__isnull=True
     )
     return saved.values_list("token_family", flat=True).first()
-
-
-@tried_again
-def revoke_token(token: str, application: Any, revoke_in_dot: Callable[[], None]) -> None:
-    """Revoke ``token`` on request of its client (RFC 7009, section 2.1).
-
-    When a peer has revoked its last token of a link, the link ends, and our tokens at the peer are
-    deleted as well.
-
-    :param revoke_in_dot: DOT's own method, which revokes the token.
-    """
-    link = _link_of_token(token, application)
-    if link is None:
-        revoke_in_dot()
-        return
-    with atomic():
-        # The link before its tokens: the lock order everywhere.
-        Link.objects.select_for_update().filter(pk=link.pk).first()
-        is_refresh_token = _is_accepted_refresh_token(token, application)
-        revoke_in_dot()
-        if is_refresh_token:
-            # "If the particular token is a refresh token [...] the authorization server SHOULD also
-            # invalidate all access tokens based on the same authorization grant" (section 2.1).
-            incoming_access.revoke_family(link, link.incoming_family)
-        if not incoming_access.has_live_tokens(link):
-            lifecycle.end_link(link, Link.Reason.REVOKED_BY_PEER, revoke_outgoing=False)
-
-
-def record_refused_refresh(refresh_token: str, application: Any) -> None:
-    """After a refused refresh, record on the link that the peer has lost its access.
-
-    Applies if no other token of the link is valid: the refresh token has expired, or its family was
-    revoked.
-    """
-    peer = peer_of(application)
-    if peer is None:
-        return
-    families = _families_of_refresh_token(refresh_token, application)
-    lost_access.record_lost_access(Link.objects.filter(peer=peer, incoming_family__in=families))
-
-
-def _is_accepted_refresh_token(token: str, application: Any) -> bool:
-    """Whether ``token`` is a refresh token that DOT accepts.
-
-    DOT accepts a renewed token for a grace period. The peer may have lost the response with the new
-    token, so it can only revoke the old one.
-    """
-    grace = timedelta(seconds=oauth2_settings.REFRESH_TOKEN_GRACE_PERIOD_SECONDS)
-    own = rows_of(get_refresh_token_model()).filter(
-        token_checksum=hash_of(token), application_id=application.pk
-    )
-    taken = Q(revoked__isnull=True) | Q(revoked__gt=timezone.now() - grace)
-    return own.filter(taken, token_family__isnull=False).exists()
-
-
-def _link_of_token(token: str, application: Any) -> Link | None:
-    """The active link of ``token``, an access or refresh token of the client ``application``."""
-    peer = peer_of(application)
-    if peer is None:
-        return None
-    own = {"token_checksum": hash_of(token), "application_id": application.pk}
-    active = Link.objects.filter(peer=peer, status=Link.Status.ACTIVE)
-    access_token = rows_of(get_access_token_model()).filter(**own).first()
-    if access_token is not None:
-        links = active.filter(user_id=access_token.user_id).order_by("-created_at")
-        link = incoming_access.find_link(access_token, list(links))
-        # find_link() may fall back to a link of another family; revoking must not end that link.
-        families = set(incoming_access.token_families(access_token)) or {None}
-        return link if link is not None and link.incoming_family in families else None
-    return active.filter(incoming_family__in=_families_of_refresh_token(token, application)).first()
-
-
-def _families_of_refresh_token(refresh_token: str, application: Any) -> list[UUID]:
-    # Not a subquery: without statistics, PostgreSQL would join all rows.
-    known = rows_of(get_refresh_token_model()).filter(
-        token_checksum=hash_of(refresh_token), application_id=application.pk
-    )
-    return list(known.values_list("token_family", flat=True))

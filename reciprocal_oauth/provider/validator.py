@@ -12,7 +12,7 @@ Facts about DOT and oauthlib on which this module is built:
 import logging
 from typing import TYPE_CHECKING, Any
 
-from oauth2_provider.models import get_access_token_model, get_grant_model
+from oauth2_provider.models import get_grant_model
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749 import errors
 
@@ -20,9 +20,15 @@ from ..core import protocol
 from ..core.database import atomic, tried_again
 from ..links import incoming_access
 from ..party_a import redemption
-from ..party_a.redemption import Redemption
 from ..party_b import scope_request
-from . import token_rules, verified_secrets
+from . import token_revocation, token_rules, token_use, verified_secrets
+from .code_redemption import (
+    deleted_code_error,
+    record_failure,
+    redemption_of,
+    require_registered_redirect_uri,
+    require_secret,
+)
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
@@ -93,9 +99,9 @@ class ReciprocalValidatorMixin(_Validator):
         if entry is not None:
             sent = {name for name, _ in request.decoded_body or [] if name}
             try:
-                _require_secret(client, request)
+                require_secret(client, request)
                 redeeming = redemption.check(entry, sent=sent)
-                _require_registered_redirect_uri(self, client_id, request)
+                require_registered_redirect_uri(self, client_id, request)
                 if "resource" in sent:
                     # The person consented to access here only (RFC 8707, section 2.2).
                     raise redemption.Refused("a resource was named", "invalid_target")
@@ -107,7 +113,7 @@ class ReciprocalValidatorMixin(_Validator):
                     raise errors.CustomOAuth2Error(refused.error, request=request) from None
                 return False
         if not super().validate_code(client_id, code, client, request, *args, **kwargs):
-            _record_failed_redemption(redeeming, "the code has expired")
+            record_failure(redeeming, "the code has expired")
             return False
         request._reciprocal_redemption = redeeming
         request._valid_code = code
@@ -161,7 +167,7 @@ class ReciprocalValidatorMixin(_Validator):
                 client_id, code, redirect_uri, client, request, *args, **kwargs
             )
         except get_grant_model().DoesNotExist:
-            raise _code_gone(request) from None
+            raise deleted_code_error(request) from None
 
     def get_code_challenge(self, code: str, request: Request) -> str | None:
         """The PKCE challenge of the code (RFC 7636, section 4.6).
@@ -171,7 +177,7 @@ class ReciprocalValidatorMixin(_Validator):
         try:
             return super().get_code_challenge(code, request)
         except get_grant_model().DoesNotExist:
-            raise _code_gone(request) from None
+            raise deleted_code_error(request) from None
 
     def get_code_challenge_method(self, code: str, request: Request) -> str | None:
         """The PKCE challenge method of the code (RFC 7636, section 4.6).
@@ -181,7 +187,7 @@ class ReciprocalValidatorMixin(_Validator):
         try:
             return super().get_code_challenge_method(code, request)
         except get_grant_model().DoesNotExist:
-            raise _code_gone(request) from None
+            raise deleted_code_error(request) from None
 
     # Authorization: no consent page for a disabled peer, or for more than the peer may hold
 
@@ -282,7 +288,7 @@ class ReciprocalValidatorMixin(_Validator):
             saved = save_all()
         except errors.InvalidGrantError:
             # The transaction was rolled back; these two write in transactions of their own.
-            _record_failed_redemption(redemption_of(request), token_rules.cause_of_refusal(request))
+            record_failure(redemption_of(request), token_rules.cause_of_refusal(request))
             token_rules.end_access_refused_by_site(request)
             raise
         # The response is made from this dict. The draft names the responses of four grants (RFC
@@ -318,14 +324,14 @@ class ReciprocalValidatorMixin(_Validator):
         """Whether the client may use the refresh token (RFC 6749, section 6); a peer needs to be
         enabled, and its user active."""
         if not super().validate_refresh_token(refresh_token, client, request, *args, **kwargs):
-            token_rules.record_refused_refresh(refresh_token, client)
+            token_revocation.record_refused_refresh(refresh_token, client)
             return False
         return token_rules.may_hold_tokens(client, request.user)
 
     def validate_bearer_token(self, token: str, scopes: Any, request: Request) -> bool:
         """Whether a resource accepts the access token (RFC 6750, section 3.1)."""
         valid = super().validate_bearer_token(token, scopes, request)
-        return valid and token_is_usable(self, scopes, request)
+        return valid and token_use.token_is_usable(self, scopes, request)
 
     def validate_jwt_bearer_token(self, token: str, scopes: Any, request: Request) -> bool:
         """Refuse a peer's ID token as an access token: it would stay valid when its link has ended.
@@ -342,19 +348,9 @@ class ReciprocalValidatorMixin(_Validator):
     ) -> None:
         """Revoke a token on request of its client (RFC 7009, section 2.1)."""
         revoke = super().revoke_token
-        token_rules.revoke_token(
+        token_revocation.revoke_token(
             token, request.client, lambda: revoke(token, token_type_hint, request, *a, **k)
         )
-
-
-def _code_gone(request: Request) -> errors.InvalidGrantError:
-    _record_failed_redemption(redemption_of(request), "the code was deleted meanwhile")
-    return errors.InvalidGrantError(request=request)
-
-
-def _record_failed_redemption(redeeming: Redemption | None, cause: str) -> None:
-    if redeeming is not None:
-        redemption.come_to_nothing(redeeming, cause)
 
 
 def _require_our_rules(request: Request) -> None:
@@ -375,64 +371,3 @@ def _require_our_rules(request: Request) -> None:
         incoming_access.describe_client(request.client),
     )
     raise errors.InvalidGrantError(request=request)
-
-
-def _require_secret(client: Any, request: Request) -> None:
-    """Require a confidential client that sent a secret (RFC 6749, section 3.2.1).
-
-    Without PKCE, only the client's secret protects the code. DOT accepts public clients without a
-    secret, and confidential clients whose stored secret is the hash of an empty text.
-
-    :raises Refused: the client is public, or sent no secret.
-    """
-    if client.client_type != client.CLIENT_CONFIDENTIAL:
-        raise redemption.Refused("the client is not confidential")
-    if not request.headers.get("Authorization") and not request.client_secret:
-        raise redemption.Refused("no secret was sent")
-
-
-def _require_registered_redirect_uri(validator: Any, client_id: str, request: Request) -> None:
-    """Require that a ``redirect_uri``, if sent, is one of the client's (RFC 6749, section 3.1.2.2).
-
-    Client libraries send one with every code. A reciprocal code has no authorization request whose
-    redirect URI it could be compared with (RFC 6749, section 4.1.3).
-
-    :raises Refused: the client has no such redirect URI.
-    """
-    uri = request.redirect_uri
-    try:
-        if uri is None or validator.validate_redirect_uri(client_id, uri, request):
-            return
-    except ValueError:
-        pass  # Not a URL.
-    raise redemption.Refused("redirect_uri is not one of the client's")
-
-
-def token_is_usable(validator: Any, scopes: Any, request: Request) -> bool:
-    """Whether peer, user and link still allow the access token, which DOT has found valid.
-
-    If not, sets ``request.oauth2_error`` to ``invalid_token`` or ``insufficient_scope`` (RFC 6750,
-    section 3.1).
-    """
-    access_token = request.__dict__.get("access_token")
-    if not isinstance(access_token, get_access_token_model()):
-        return True  # The site's own validator accepts tokens that have no row.
-    if request.__dict__.get("_usable_token") is access_token:
-        return True  # Both DOT's class and the composed class call this for one request.
-    if incoming_access.is_registration_token(access_token) or (
-        not token_rules.narrow_to_current_limits(access_token)
-    ):
-        validator._set_oauth2_error_on_request(request, None, scopes)
-        return False
-    if not access_token.allow_scopes(scopes):
-        validator._set_oauth2_error_on_request(request, access_token, scopes)
-        return False
-    request.scopes = list(access_token.scopes)
-    request._usable_token = access_token
-    return True
-
-
-def redemption_of(request: Request) -> Redemption | None:
-    """The redemption that ``validate_code`` has set on ``request``; ``None`` for other requests."""
-    redeeming = request.__dict__.get("_reciprocal_redemption")
-    return redeeming if isinstance(redeeming, Redemption) else None

@@ -1,0 +1,95 @@
+"""What a link records when its peer revokes or loses a token (RFC 7009)."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils import timezone
+from oauth2_provider.models import get_access_token_model, get_refresh_token_model
+
+from ..compat import oauth2_settings
+from ..core.database import atomic, rows_of, tried_again
+from ..core.hashing import hash_of
+from ..links import incoming_access, lifecycle, lost_access
+from ..links.incoming_access import peer_of
+from ..models import Link
+
+
+@tried_again
+def revoke_token(token: str, application: Any, revoke_in_dot: Callable[[], None]) -> None:
+    """Revoke ``token`` on request of its client (RFC 7009, section 2.1).
+
+    When a peer has revoked its last token of a link, the link ends, and our tokens at the peer are
+    deleted as well.
+
+    :param revoke_in_dot: DOT's own method, which revokes the token.
+    """
+    link = _link_of_token(token, application)
+    if link is None:
+        revoke_in_dot()
+        return
+    with atomic():
+        # The link before its tokens: the lock order everywhere.
+        Link.objects.select_for_update().filter(pk=link.pk).first()
+        is_refresh_token = _is_accepted_refresh_token(token, application)
+        revoke_in_dot()
+        if is_refresh_token:
+            # "If the particular token is a refresh token [...] the authorization server SHOULD also
+            # invalidate all access tokens based on the same authorization grant" (section 2.1).
+            incoming_access.revoke_family(link, link.incoming_family)
+        if not incoming_access.has_live_tokens(link):
+            lifecycle.end_link(link, Link.Reason.REVOKED_BY_PEER, revoke_outgoing=False)
+
+
+def record_refused_refresh(refresh_token: str, application: Any) -> None:
+    """After a refused refresh, record on the link that the peer has lost its access.
+
+    Applies if no other token of the link is valid: the refresh token has expired, or its family was
+    revoked.
+    """
+    peer = peer_of(application)
+    if peer is None:
+        return
+    families = _families_of_refresh_token(refresh_token, application)
+    lost_access.record_lost_access(Link.objects.filter(peer=peer, incoming_family__in=families))
+
+
+def _is_accepted_refresh_token(token: str, application: Any) -> bool:
+    """Whether ``token`` is a refresh token that DOT accepts.
+
+    DOT accepts a renewed token for a grace period. The peer may have lost the response with the new
+    token, so it can only revoke the old one.
+    """
+    grace = timedelta(seconds=oauth2_settings.REFRESH_TOKEN_GRACE_PERIOD_SECONDS)
+    own = rows_of(get_refresh_token_model()).filter(
+        token_checksum=hash_of(token), application_id=application.pk
+    )
+    taken = Q(revoked__isnull=True) | Q(revoked__gt=timezone.now() - grace)
+    return own.filter(taken, token_family__isnull=False).exists()
+
+
+def _link_of_token(token: str, application: Any) -> Link | None:
+    """The active link of ``token``, an access or refresh token of the client ``application``."""
+    peer = peer_of(application)
+    if peer is None:
+        return None
+    own = {"token_checksum": hash_of(token), "application_id": application.pk}
+    active = Link.objects.filter(peer=peer, status=Link.Status.ACTIVE)
+    access_token = rows_of(get_access_token_model()).filter(**own).first()
+    if access_token is not None:
+        links = active.filter(user_id=access_token.user_id).order_by("-created_at")
+        link = incoming_access.find_link(access_token, list(links))
+        # find_link() may fall back to a link of another family; revoking must not end that link.
+        families = set(incoming_access.token_families(access_token)) or {None}
+        return link if link is not None and link.incoming_family in families else None
+    return active.filter(incoming_family__in=_families_of_refresh_token(token, application)).first()
+
+
+def _families_of_refresh_token(refresh_token: str, application: Any) -> list[UUID]:
+    # Not a subquery: without statistics, PostgreSQL would join all rows.
+    known = rows_of(get_refresh_token_model()).filter(
+        token_checksum=hash_of(refresh_token), application_id=application.pk
+    )
+    return list(known.values_list("token_family", flat=True))

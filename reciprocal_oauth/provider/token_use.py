@@ -1,0 +1,108 @@
+"""Whether a peer's access token may be used now, and with which scope."""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import Error, connections
+from django.utils import timezone
+from oauth2_provider.models import get_access_token_model
+from oauthlib.common import Request
+
+from ..core import scopes
+from ..core.database import atomic, database, on_commit
+from ..core.throttle import Throttle
+from ..links import incoming_access
+from ..links.incoming_access import peer_of
+from ..models import Link
+from . import token_rules
+
+logger = logging.getLogger("reciprocal_oauth.provider")
+
+#: The last use of a link is written at most once in this time.
+USE_RECORDED_EVERY = timedelta(hours=1)
+
+
+def token_is_usable(validator: Any, scopes: Any, request: Request) -> bool:
+    """Whether peer, user and link still allow the access token, which DOT has found valid.
+
+    If not, sets ``request.oauth2_error`` to ``invalid_token`` or ``insufficient_scope`` (RFC 6750,
+    section 3.1).
+    """
+    access_token = request.__dict__.get("access_token")
+    if not isinstance(access_token, get_access_token_model()):
+        return True  # The site's own validator accepts tokens that have no row.
+    if request.__dict__.get("_usable_token") is access_token:
+        return True  # Both DOT's class and the composed class call this for one request.
+    if incoming_access.is_registration_token(access_token) or (
+        not narrow_to_current_limits(access_token)
+    ):
+        validator._set_oauth2_error_on_request(request, None, scopes)
+        return False
+    if not access_token.allow_scopes(scopes):
+        validator._set_oauth2_error_on_request(request, access_token, scopes)
+        return False
+    request.scopes = list(access_token.scopes)
+    request._usable_token = access_token
+    return True
+
+
+def narrow_to_current_limits(access_token: Any) -> bool:
+    """Limit the scope of ``access_token``, in memory only, to what its peer may do now.
+
+    So a scope that was taken from the consent, the peer or the site works no more with the next
+    call.
+
+    :returns: whether the token may be used at all.
+    """
+    application, user = access_token.application, access_token.user
+    peer = peer_of(application)
+    if peer is None:
+        return True
+    if not token_rules.may_hold_tokens(application, user):
+        return False
+    limit, link = peer.limit, None
+    if user is not None:
+        links = Link.objects.filter(peer=peer, user=user)
+        # Active links only: there may be many ended ones, and each call would read them.
+        active = list(links.filter(status=Link.Status.ACTIVE).order_by("-created_at"))
+        link = incoming_access.find_link(access_token, active)
+        if link is not None:
+            link.peer = peer
+            limit = link.incoming_limit
+        elif active or links.exists():
+            return False
+        # Without any link, the token is from before the client became a peer.
+    kept = scopes.cut(access_token.scope, limit)
+    # A token without a user and without a scope is valid (client credentials).
+    if not kept and (access_token.scope or user is not None):
+        return False
+    if link is not None:
+        _record_use(link)
+    access_token.scope = kept
+    return True
+
+
+def _record_use(link: Link) -> None:
+    """Record that the peer has used the link, after the caller's transaction has committed.
+
+    With ``ATOMIC_REQUESTS`` that transaction can last long. A write within it would lock the link,
+    and deliveries for the link would have to wait.
+    """
+    before, now = link.last_used_at, timezone.now()
+    if before is None or before <= now - USE_RECORDED_EVERY:
+        on_commit(lambda: _write_last_used(link.pk, before, now))
+
+
+def _write_last_used(pk: UUID, before: datetime | None, now: datetime) -> None:
+    """Write the time. If the link is locked or the write fails, the next call tries again."""
+    can_skip = connections[database()].features.has_select_for_update_skip_locked
+    try:
+        with atomic():
+            unnoted = Link.objects.filter(pk=pk, last_used_at=before)
+            if unnoted.select_for_update(skip_locked=can_skip).values_list("pk").first():
+                Link.objects.filter(pk=pk).update(last_used_at=now)
+    except Error as error:
+        if Throttle("use-not-noted", limit=1).take(""):
+            logger.warning("The use of links cannot be noted: %s", type(error).__name__)
