@@ -9,9 +9,8 @@ made-up one may not show.
 """
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import models
@@ -22,7 +21,13 @@ from django.views.decorators.debug import sensitive_variables
 from ..client import addresses, token_endpoint
 from ..client.discovery import Metadata, discover
 from ..core.peer_urls import is_endpoint
-from ..core.protocol import GRANT_TYPE, INVALID_CLIENT, INVALID_GRANT, UNSUPPORTED_GRANT_TYPE
+from ..core.protocol import (
+    GRANT_TYPE,
+    INVALID_CLIENT,
+    INVALID_GRANT,
+    UNAUTHORIZED_CLIENT,
+    UNSUPPORTED_GRANT_TYPE,
+)
 from ..exceptions import DecryptionError, PeerError, PeerRefused, TLSFailed
 from ..models import Peer
 
@@ -56,6 +61,10 @@ class State(models.TextChoices):
     UNKNOWN = "unknown", _("not known")
 
 
+#: How one test ended, and why.
+Result = tuple[State, str]
+
+
 @dataclass(frozen=True)
 class Finding:
     """How one test ended, and why, in plain words."""
@@ -80,48 +89,36 @@ def run(peer: Peer) -> list[Finding]:
     Each request may take ``HTTP_TOTAL_TIMEOUT_SECONDS``. Changes nothing there, and nothing here
     but what is noted of whether the peer takes reciprocal codes.
     """
-    findings = _run(peer)
-    grant = findings[-1]
-    if grant.state == State.PASSED:
-        peer.note_reverse(is_taken=True)
-    elif grant.reason == _no_reverse():
-        peer.note_reverse(is_taken=False)
-    return findings
+    results: dict[Check, Result] = dict.fromkeys(
+        Check, (State.UNKNOWN, gettext("Not asked, because of what failed."))
+    )
+    _ask_all(peer, results)
+    return [Finding(check, *result) for check, result in results.items()]
 
 
 @sensitive_variables()
-def _run(peer: Peer) -> list[Finding]:
+def _ask_all(peer: Peer, results: MutableMapping[Check, Result]) -> None:
     try:
-        found = _resolved(peer.token_endpoint)
+        parts = urlsplit(peer.token_endpoint)
+        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+        found = addresses.resolve(parts.hostname or "", port)
     except PeerError as error:
-        first = Finding(Check.NAME, State.FAILED, str(error))
-        return [first, *_not_asked(list(Check)[1:])]
-    name = Finding(Check.NAME, State.PASSED, ", ".join(found))
-    metadata, about_metadata = _metadata(peer)
+        results[Check.NAME] = State.FAILED, str(error)
+        return
+    results[Check.NAME] = State.PASSED, ", ".join(found)
+    announced, results[Check.METADATA] = _metadata(peer)
     try:
         asked = _ask(peer, peer.token_endpoint, {"grant_type": "authorization_code"})
     except DecryptionError:
-        return _without_credentials(name, about_metadata)
-    findings = [name, _tls(peer, asked), about_metadata, _endpoint(asked)]
-    if not isinstance(asked, PeerRefused):
-        return [*findings, *_not_asked((Check.CREDENTIALS, Check.GRANT))]
-    credentials = _credentials(asked)
-    if credentials.state == State.FAILED:
-        return [*findings, credentials, *_not_asked((Check.GRANT,))]
-    return [*findings, credentials, _grant(peer, metadata)]
-
-
-def _without_credentials(name: Finding, metadata: Finding) -> list[Finding]:
-    """What is left to say where no key of this site reads the secret for the peer."""
-    tls, endpoint, grant = _not_asked((Check.TLS, Check.ENDPOINT, Check.GRANT))
-    reason = gettext("The stored secret cannot be read with the keys of this site.")
-    credentials = Finding(Check.CREDENTIALS, State.FAILED, reason)
-    return [name, tls, metadata, endpoint, credentials, grant]
-
-
-def _resolved(url: str) -> Sequence[str]:
-    parts = urlsplit(url)
-    return addresses.resolve(parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme])
+        reason = gettext("The stored secret cannot be read with the keys of this site.")
+        results[Check.CREDENTIALS] = State.FAILED, reason
+        return
+    results[Check.TLS] = _tls(peer, asked)
+    results[Check.ENDPOINT] = _endpoint(asked)
+    if isinstance(asked, PeerRefused):
+        results[Check.CREDENTIALS] = _credentials(asked)
+        if results[Check.CREDENTIALS][0] != State.FAILED:
+            results[Check.GRANT] = _grant(peer, announced=announced)
 
 
 @sensitive_variables()
@@ -129,139 +126,115 @@ def _ask(peer: Peer, url: str, parameters: Mapping[str, str]) -> PeerError | Non
     """What the peer said to a code that it never issued; ``None``: it took it."""
     made_up = {"code": secrets.token_urlsafe(), "code_verifier": secrets.token_urlsafe(48)}
     try:
-        answer = token_endpoint.post(peer, url, {**made_up, **parameters})
+        response = token_endpoint.post(peer, url, {**made_up, **parameters})
     except PeerError as error:
         return error
-    return None if answer.is_success else token_endpoint.refusal(answer)
+    return None if response.is_success else token_endpoint.refusal(response)
 
 
-def _tls(peer: Peer, asked: PeerError | None) -> Finding:
+def _tls(peer: Peer, asked: PeerError | None) -> Result:
     if isinstance(asked, TLSFailed):
-        return Finding(Check.TLS, State.FAILED, str(asked))
+        return State.FAILED, str(asked)
     if asked is not None and not isinstance(asked, PeerRefused):
-        return Finding(Check.TLS, State.UNKNOWN, gettext("There was no connection to look at."))
+        return State.UNKNOWN, gettext("There was no connection to look at.")
     if urlsplit(peer.token_endpoint).scheme != "https":
-        reason = gettext("It is not, which only this machine itself is allowed.")
-        return Finding(Check.TLS, State.UNKNOWN, reason)
-    return Finding(Check.TLS, State.PASSED, gettext("The certificate holds."))
+        return State.UNKNOWN, gettext("It is not, which only this machine itself is allowed.")
+    return State.PASSED, gettext("The certificate holds.")
 
 
-def _metadata(peer: Peer) -> tuple[Metadata | None, Finding]:
+def _metadata(peer: Peer) -> tuple[bool, Result]:
+    """Whether the metadata lists the reciprocal grant, and whether it agrees with ``peer``."""
     if not peer.issuer:
         reason = gettext("No issuer is set up, so there is no metadata to read.")
-        return None, Finding(Check.METADATA, State.UNKNOWN, reason)
+        return False, (State.UNKNOWN, reason)
     try:
         metadata = discover(peer.issuer)
     except PeerError as error:
-        reason = "; ".join(str(error).splitlines())
-        return None, Finding(Check.METADATA, State.FAILED, reason)
-    other = ", ".join(_differing(peer, metadata))
-    if other:
-        reason = gettext("It names other addresses than are set up here: %s.") % other
-        return metadata, Finding(Check.METADATA, State.FAILED, reason)
-    reason = gettext("All addresses agree.")
+        return False, (State.FAILED, "; ".join(str(error).splitlines()))
+    return metadata.takes_handovers, _compared(peer, metadata)
+
+
+def _compared(peer: Peer, metadata: Metadata) -> Result:
+    # What is left out here is not used: to offer it is no fault.
+    differing = [
+        str(peer._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
+        for name in _IN_METADATA
+        if (here := getattr(peer, name)) and not is_endpoint(here, getattr(metadata, name))
+    ]
+    if differing:
+        text = gettext("It names other addresses than are set up here: %s.")
+        return State.FAILED, text % ", ".join(differing)
     if peer.sends_iss and not metadata.sends_iss:
-        reason = gettext(
+        return State.UNKNOWN, gettext(
             "It does not say that it names its issuer in its answers, and none is taken here that "
             "does not."
         )
-        return metadata, Finding(Check.METADATA, State.UNKNOWN, reason)
+    reason = gettext("All addresses agree.")
     if metadata.sends_iss and not peer.sends_iss:
         reason += " " + gettext(
             "It says that it names its issuer in its answers: switch that on here, so that none "
             "without is taken."
         )
-    return metadata, Finding(Check.METADATA, State.PASSED, reason)
+    return State.PASSED, reason
 
 
-def _differing(peer: Peer, metadata: Metadata) -> Iterator[str]:
-    for field in Peer._meta.fields:
-        # What is left out here is not used: to offer it is no fault.
-        here = getattr(peer, field.name) if field.name in _IN_METADATA else ""
-        if here and not is_endpoint(here, getattr(metadata, field.name)):
-            yield str(field.verbose_name)
-
-
-def _endpoint(asked: PeerError | None) -> Finding:
+def _endpoint(asked: PeerError | None) -> Result:
     if asked is None:
-        reason = gettext("It takes a code that was made up: it checks nothing, or is another page.")
-        return Finding(Check.ENDPOINT, State.FAILED, reason)
+        return State.FAILED, gettext(
+            "It takes a code that was made up: it checks nothing, or is another page."
+        )
     if not isinstance(asked, PeerRefused):
-        return Finding(Check.ENDPOINT, State.FAILED, str(asked))
+        return State.FAILED, str(asked)
     # RFC 6749, section 5.2: 400 or 401, and an error code. Without one, any page may have answered;
     # with one of the others, also a guard in front of a token endpoint.
     if asked.error and asked.status in (400, 401, 403, 429):
-        reason = gettext("It answers as a token endpoint does: %s.") % asked
-        return Finding(Check.ENDPOINT, State.PASSED, reason)
+        return State.PASSED, gettext("It answers as a token endpoint does: %s.") % asked
     if asked.status in (401, 403, 429):
-        return Finding(Check.ENDPOINT, State.UNKNOWN, _untold(asked))
-    reason = gettext("It does not answer as a token endpoint does: %s.") % asked
-    return Finding(Check.ENDPOINT, State.FAILED, reason)
+        return _untold(asked)
+    return State.FAILED, gettext("It does not answer as a token endpoint does: %s.") % asked
 
 
-def _credentials(refused: PeerRefused) -> Finding:
+def _credentials(refused: PeerRefused) -> Result:
     # Before the status: there are servers that answer an unknown code with 401.
     if refused.error == INVALID_GRANT:
-        reason = gettext("It refused the made-up code only.")
-        return Finding(Check.CREDENTIALS, State.PASSED, reason)
+        return State.PASSED, gettext("It refused the made-up code only.")
     if refused.status == 401 or refused.error == INVALID_CLIENT:
-        reason = gettext("It refuses them. Compare client ID, client secret and method with it.")
-        return Finding(Check.CREDENTIALS, State.FAILED, reason)
-    if refused.error in ("unauthorized_client", UNSUPPORTED_GRANT_TYPE):
-        reason = gettext("It does not let this site use authorization codes.")
-        return Finding(Check.CREDENTIALS, State.FAILED, reason)
-    return Finding(Check.CREDENTIALS, State.UNKNOWN, _untold(refused))
+        return State.FAILED, gettext(
+            "It refuses them. Compare client ID, client secret and method with it."
+        )
+    if refused.error in (UNAUTHORIZED_CLIENT, UNSUPPORTED_GRANT_TYPE):
+        return State.FAILED, gettext("It does not let this site use authorization codes.")
+    return _untold(refused)
 
 
-def _grant(peer: Peer, metadata: Metadata | None) -> Finding:
+def _grant(peer: Peer, *, announced: bool) -> Result:
     if peer.dialect != _DRAFT:
-        reason = gettext("That cannot be tested with a peer that speaks this dialect.")
-        return Finding(Check.GRANT, State.UNKNOWN, reason)
-    bogus = {
-        "grant_type": GRANT_TYPE,
-        "client_id": peer.client_id,
-        "access_token": secrets.token_urlsafe(),
-    }
-    answer = _ask(peer, peer.handover_endpoint, bogus)
-    if answer is None:
-        reason = gettext(
+        return State.UNKNOWN, gettext("That cannot be tested with a peer that speaks this dialect.")
+    made_up = {"client_id": peer.client_id, "access_token": secrets.token_urlsafe()}
+    asked = _ask(peer, peer.handover_endpoint, {"grant_type": GRANT_TYPE, **made_up})
+    if asked is None:
+        return State.FAILED, gettext(
             "It takes a hand-over that was made up: it checks nothing, or is another page."
         )
-        return Finding(Check.GRANT, State.FAILED, reason)
-    if not isinstance(answer, PeerRefused):
-        return Finding(Check.GRANT, State.FAILED, str(answer))
-    return _grant_answer(answer, announced=metadata is not None and metadata.takes_handovers)
+    if not isinstance(asked, PeerRefused):
+        return State.FAILED, str(asked)
+    if asked.error == UNSUPPORTED_GRANT_TYPE and asked.status < 500:
+        peer.note_reverse(is_taken=False)
+        return State.FAILED, gettext(
+            "It does not support the reverse direction: it does not know the reciprocal grant. "
+            "Links with it work one way."
+        )
+    if asked.error == UNAUTHORIZED_CLIENT:
+        return State.FAILED, gettext("It does not let this site use the reciprocal grant.")
+    if asked.status == 401 or asked.error == INVALID_CLIENT:
+        return State.FAILED, gettext("It refuses our credentials where codes are handed over.")
+    if asked.status in (404, 405, 410):
+        return State.FAILED, gettext("Nothing takes codes at this address: %s.") % asked
+    if asked.status == 400 and (asked.error == INVALID_GRANT or (asked.error and announced)):
+        peer.note_reverse(is_taken=True)
+        return State.PASSED, gettext("It refused the made-up values only.")
+    return _untold(asked)
 
 
-def _grant_answer(refused: PeerRefused, *, announced: bool) -> Finding:
-    if refused.error == UNSUPPORTED_GRANT_TYPE and refused.status < 500:
-        return Finding(Check.GRANT, State.FAILED, _no_reverse())
-    if refused.error == "unauthorized_client":
-        reason = gettext("It does not let this site use the reciprocal grant.")
-        return Finding(Check.GRANT, State.FAILED, reason)
-    if refused.status == 401 or refused.error == INVALID_CLIENT:
-        reason = gettext("It refuses our credentials where codes are handed over.")
-        return Finding(Check.GRANT, State.FAILED, reason)
-    if refused.status in (404, 405, 410):
-        reason = gettext("Nothing takes codes at this address: %s.") % refused
-        return Finding(Check.GRANT, State.FAILED, reason)
-    if refused.status == 400 and (refused.error == INVALID_GRANT or (refused.error and announced)):
-        reason = gettext("It refused the made-up values only.")
-        return Finding(Check.GRANT, State.PASSED, reason)
-    return Finding(Check.GRANT, State.UNKNOWN, _untold(refused))
-
-
-def _no_reverse() -> str:
-    return gettext(
-        "It does not support the reverse direction: it does not know the reciprocal grant. Links "
-        "with it work one way."
-    )
-
-
-def _untold(refused: PeerRefused) -> str:
-    return gettext("Its answer does not tell: %s.") % refused
-
-
-def _not_asked(checks: Sequence[Any]) -> list[Finding]:
-    reason = gettext("Not asked, because of what failed.")
-    return [Finding(check, State.UNKNOWN, reason) for check in checks]
+def _untold(refused: PeerRefused) -> Result:
+    return State.UNKNOWN, gettext("Its answer does not tell: %s.") % refused
