@@ -3,8 +3,8 @@
 ::
 
     ReciprocalError
-    ├── HandoverRefused            party B refuses what a peer sent (draft, "Reciprocal
-    │                              Authorization Code"; RFC 6749 section 5.2)
+    ├── HandoverRefused            party B refuses what a peer sent (RFC 6749, section 5.2;
+    │                              draft-ietf-oauth-reciprocal-04, section 2.2.2)
     ├── AuthorizationFailed        party A cannot finish an authorization that a person began
     ├── PeerError                  calling a peer did not work
     │   ├── AddressRefused         the address is one that we never call
