@@ -1,27 +1,25 @@
 """System checks of the API."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.urls import URLResolver, get_resolver
 
 from ..compat import SettingsScopes, oauth2_settings
 from ..conf import settings
 from ..party_a import return_urls
+from .guards import is_sound, needs_settings, needs_urls
 from .ids import Id
-from .setting_types import expected_of
 
 APP_NAME = "reciprocal_oauth_api"
 _PAGES = "reciprocal_oauth"
 
 
 @register("reciprocal_oauth")
+@needs_settings("API_RETURN_TO")
 def check_return_to(**kwargs: Any) -> list[CheckMessage]:
     """What ``API_RETURN_TO`` lists."""
-    if not _is_sound("API_RETURN_TO"):
-        return []
     return [
         Error(
             f'RECIPROCAL_OAUTH["API_RETURN_TO"] has {entry!r}, which is neither an origin nor a '
@@ -37,21 +35,18 @@ def check_return_to(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.urls)
+@needs_urls
 def check_scopes(**kwargs: Any) -> list[CheckMessage]:
     """Whether a token can carry what the API asks of it. Scopes that a backend of the site's own
     knows are not looked at: it may ask the database."""
-    if not getattr(django_settings, "ROOT_URLCONF", None) or not (
-        issubclass(oauth2_settings.SCOPES_BACKEND_CLASS, SettingsScopes)
-    ):
-        return []
-    return list(_missing_scopes()) if _is_mounted(APP_NAME) else []
+    are_in_settings = issubclass(oauth2_settings.SCOPES_BACKEND_CLASS, SettingsScopes)
+    return list(_missing_scopes()) if are_in_settings and _is_mounted(APP_NAME) else []
 
 
 @register(Tags.urls)
+@needs_urls
 def check_pages(**kwargs: Any) -> list[CheckMessage]:
     """Whether a visit to a peer that begins with the API can come back."""
-    if not getattr(django_settings, "ROOT_URLCONF", None):
-        return []
     if not _is_mounted(APP_NAME) or _is_mounted(_PAGES):
         return []
     return [
@@ -66,7 +61,7 @@ def check_pages(**kwargs: Any) -> list[CheckMessage]:
 
 def _missing_scopes() -> Iterator[CheckMessage]:
     for name in ("API_READ_SCOPE", "API_WRITE_SCOPE"):
-        scope = getattr(settings, name) if _is_sound(name) else ""
+        scope = getattr(settings, name) if is_sound(name) else ""
         if scope and scope not in oauth2_settings.SCOPES:
             yield Error(
                 f'RECIPROCAL_OAUTH["{name}"] is {scope!r}, which is no scope of this site: no '
@@ -76,14 +71,6 @@ def _missing_scopes() -> Iterator[CheckMessage]:
                 f'RECIPROCAL_OAUTH["{name}"] = "" to take no access tokens.',
                 id=Id.API_SCOPES,
             )
-
-
-def _is_sound(name: str) -> bool:
-    """Whether the setting has the type that it needs. Where not, E001 or E003 says so."""
-    given = getattr(django_settings, "RECIPROCAL_OAUTH", {})
-    return isinstance(given, Mapping) and (
-        name not in given or expected_of(name, given[name]) is None
-    )
 
 
 def _is_mounted(app_name: str) -> bool:

@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from .. import secret
 from ..conf import Settings, settings
 from ..core import plugins
+from .guards import needs_settings
 from .ids import Id
 from .setting_types import expected_of
 
@@ -198,10 +199,9 @@ _CHECKS_OF_VALUES: Mapping[tuple[str, ...], Callable[[], Iterable[CheckMessage]]
 
 
 @register(Tags.security, deploy=True)
+@needs_settings()
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
     """What is fine for development only."""
-    if not isinstance(getattr(django_settings, "RECIPROCAL_OAUTH", {}), Mapping):
-        return []  # E001 says so.
     problems: list[CheckMessage] = []
     if not settings.ENCRYPTION_KEYS:
         problems.append(
@@ -246,11 +246,10 @@ def _counts_nothing() -> bool:
 
 
 @register("reciprocal_oauth")
+@needs_settings("DISPATCHER")
 def check_sweep(**kwargs: Any) -> list[CheckMessage]:
     """What is to be tried again later is found by the sweep alone, and so is a row whose message
     was lost."""
-    if not isinstance(getattr(django_settings, "RECIPROCAL_OAUTH", {}), Mapping):
-        return []  # E001 says so.
     if settings.DISPATCHER != "celery" or not importlib.util.find_spec("celery"):
         return []
     from celery import current_app

@@ -1,6 +1,6 @@
 """Where the site says that it is: whether people and peers find it there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,21 +10,18 @@ from django.http.request import validate_host
 
 from ..conf import settings
 from ..core import site_address
+from .guards import needs_settings, needs_urls
 from .ids import Id
 
 _LOOPBACK = {".localhost", "localhost", "127.0.0.1", "[::1]"}
 
 
 @register(Tags.urls)
+@needs_settings("BASE_URL")
+@needs_urls
 def check_base_url(**kwargs: Any) -> list[CheckMessage]:
     """``BASE_URL``, or the issuer in its place: whether it is a URL, and leads to this site."""
-    if not isinstance(getattr(django_settings, "RECIPROCAL_OAUTH", {}), Mapping):
-        return []  # E001 says so.
-    if not getattr(django_settings, "ROOT_URLCONF", None):
-        return []
     given = settings.BASE_URL
-    if not isinstance(given, str):
-        return []  # E003 says so.
     if given and not site_address.is_base_url(given):
         return [
             Error(

@@ -11,6 +11,7 @@ from django.urls.exceptions import Resolver404
 from django.utils.module_loading import import_string
 from django.utils.regex_helper import normalize
 
+from .guards import needs_urls
 from .ids import Id
 
 #: The pages need each of these, or one derived from it.
@@ -46,12 +47,11 @@ class _Route:
 
 
 @register(Tags.urls)
+@needs_urls
 def check_urls(**kwargs: Any) -> list[CheckMessage]:
     """Which token views and pages the URLconf has, and what the pages need."""
     from ..pages.connect import CallbackView
 
-    if not getattr(django_settings, "ROOT_URLCONF", None):
-        return []
     routes = list(_routes())
     endpoints = [route for route in routes if _issues_tokens(route.view)]
     problems: list[CheckMessage] = [
@@ -90,13 +90,12 @@ def check_urls(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.urls)
+@needs_urls
 def check_opened(**kwargs: Any) -> list[CheckMessage]:
     """A site that mounts some of DOT's views itself has left the others out on purpose; the whole
     include would open them."""
     from .. import oauth2_urls
 
-    if not getattr(django_settings, "ROOT_URLCONF", None):
-        return []
     included, parts = (
         {id(pattern) for pattern in patterns}
         # The metadata documents stand at the root beside the include.
