@@ -1,7 +1,7 @@
-"""Reciprocal OAuth for Django: link a user's accounts at two sites in both directions in one visit.
+"""Reciprocal OAuth for Django: link a user's accounts at two sites, in both directions at once.
 
-The reference implementation of draft-ietf-oauth-reciprocal-04 on top of django-oauth-toolkit.
-Importing this package touches no model, so it is safe before ``django.setup()``.
+It implements draft-ietf-oauth-reciprocal-04 on top of django-oauth-toolkit (DOT). The package
+imports no models, so it can be imported before ``django.setup()``.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    # The helpers need models, which Django loads later than this package.
+    # These functions need models, which Django loads after this package.
     if name in __all__:
         from . import session
 

@@ -1,8 +1,7 @@
-"""The only module that imports names of django-oauth-toolkit and Django that move between
-releases.
+"""Names of django-oauth-toolkit (DOT) and Django whose module differs between releases.
 
-The next release of django-oauth-toolkit sorts its modules by role. The old places go on working
-there for a while, with a warning each, so the new one is tried first.
+The next release of DOT moves its modules. Imports from the old modules still work there, but cause
+a ``DeprecationWarning``, so this module tries the new ones first.
 """
 
 from django.contrib.auth.decorators import login_not_required
@@ -13,7 +12,7 @@ try:
 except ModuleNotFoundError:
     from oauth2_provider.scopes import SettingsScopes, get_scopes_backend
 
-#: Label of the DOT application model in force, for foreign keys. DOT reads it once, at import.
+#: Label of the DOT application model that the site uses, for foreign keys.
 APPLICATION_MODEL: str = oauth2_settings.APPLICATION_MODEL
 
 __all__ = [

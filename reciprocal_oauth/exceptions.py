@@ -1,26 +1,26 @@
-"""The whole error tree. Each error has two texts: one for the other party, one for our log.
+"""All exceptions of the app. ``str(error)`` is a text for the site's log.
 
 ::
 
     ReciprocalError
-    ├── HandoverRefused            party B refuses what a peer sent (RFC 6749, section 5.2;
-    │                              draft-ietf-oauth-reciprocal-04, section 2.2.2)
-    ├── AuthorizationFailed        party A cannot finish an authorization that a person began
-    ├── PeerError                  calling a peer did not work
-    │   ├── AddressRefused         the address is one that we never call
-    │   ├── PeerUnreachable        no answer: DNS, TLS, reset, timeout
-    │   │   └── TLSFailed          no encrypted connection, or a certificate that does not hold
-    │   ├── PeerRefused            the peer answered with an error
-    │   ├── RefreshPostponed       it is not asked to renew an access before a while has passed
-    │   └── BadResponse            the peer sent a response that cannot be used
-    │       └── NoMetadata         it has no metadata that can be used
-    ├── NotLinked                  there is no outgoing access to use
-    └── LeaseLost                  another worker has taken the row over
+    ├── HandoverRefused            this site, as party B, refuses a token request of a peer
+    │                              (RFC 6749, section 5.2)
+    ├── AuthorizationFailed        a user came back from a peer, and cannot be connected
+    ├── PeerError                  a request to a peer failed
+    │   ├── AddressRefused         the URL is not allowed; nothing was sent
+    │   ├── PeerUnreachable        no complete response: DNS, connection, TLS or timeout
+    │   │   └── TLSFailed          no encrypted connection, or an invalid certificate
+    │   ├── PeerRefused            the peer responded with an error
+    │   ├── RefreshPostponed       the peer is not asked yet; nothing was sent
+    │   └── BadResponse            the peer responded with something unusable
+    │       └── NoMetadata         the peer publishes no usable metadata
+    ├── NotLinked                  the user has no working link with the peer
+    └── LeaseLost                  another worker has taken over the row
 
-    DecryptionError (django ImproperlyConfigured)   a stored secret cannot be read with any key
+    DecryptionError (django ImproperlyConfigured)   no key decrypts a stored secret
 
-A configuration fault must never look like "the peer was down, try later", so
-``DecryptionError`` is deliberately not a ``ReciprocalError``.
+``DecryptionError`` is a mistake in the configuration. It is deliberately not a ``ReciprocalError``,
+so that code that catches those does not take it for a peer that is down.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,19 +31,20 @@ from .core.protocol import INVALID_CLIENT, SERVER_ERROR, TEMPORARILY_UNAVAILABLE
 
 
 class ReciprocalError(Exception):
-    """Base of the errors of this app.
+    """Base class of the errors of this app.
 
-    ``str(error)`` is for our log. It names no code, token or secret.
+    ``str(error)`` is for the site's log. It contains no code, token or secret.
     """
 
 
 class HandoverRefused(ReciprocalError):
-    """Party B refuses a request; the other party learns ``error`` and ``status`` and no more.
+    """This site, as party B, refuses a token request (draft-ietf-oauth-reciprocal-04, section
+    2.2.2). The response tells the peer ``error`` and ``status``, and nothing else.
 
-    :param error: code of RFC 6749, section 5.2.
-    :param log: why, for our log only.
-    :param status: HTTP status; 400 unless RFC 6749 says otherwise.
-    :param retry_after: seconds for a ``Retry-After`` header (429 and 503 only).
+    :param error: an error code of RFC 6749, section 5.2.
+    :param log: the reason, for the site's log only.
+    :param status: the HTTP status; 400 unless RFC 6749, section 5.2, names another one.
+    :param retry_after: seconds for the ``Retry-After`` header (with 429 and 503 only).
     """
 
     def __init__(
@@ -56,10 +57,10 @@ class HandoverRefused(ReciprocalError):
 
 
 class AuthorizationFailed(ReciprocalError):
-    """An authorization that a person began cannot go on.
+    """An authorization that the user began at this site failed. The user can begin again.
 
-    :param reason: one of ``models.AuthorizationRequest.Problem``; the page words it for the person.
-    :param log: what happened, for our log.
+    :param reason: a value of ``models.AuthorizationRequest.Problem``; the page explains it.
+    :param log: what happened, for the site's log.
     """
 
     def __init__(self, reason: str, log: str) -> None:
@@ -68,29 +69,35 @@ class AuthorizationFailed(ReciprocalError):
 
 
 class PeerError(ReciprocalError):
-    """Calling a peer did not work."""
+    """A request to a peer failed. Except for ``AddressRefused``, it may succeed later."""
 
 
 class AddressRefused(PeerError):
-    """The URL, or an address that it resolves to, is one that we never call."""
+    """The URL, or an IP address that its host name resolves to, is not allowed. Nothing was sent.
+
+    Trying again does not help. To allow a private network, add it to ``HTTP_ALLOWED_NETWORKS``; to
+    allow another host in a session, pass ``allow_hosts``.
+    """
 
 
 class PeerUnreachable(PeerError):
-    """The peer gave no whole answer: DNS, TLS, connection or deadline."""
+    """The peer sent no complete response: DNS, connection, TLS or timeout. Try again later."""
 
 
 class TLSFailed(PeerUnreachable):
-    """No encrypted connection came about, or the peer's certificate does not hold."""
+    """There is no encrypted connection, or the certificate of the peer is invalid. The operator of
+    the peer has to correct it, or ``HTTP_CA_BUNDLE`` lacks the peer's certificate authority."""
 
 
 class PeerRefused(PeerError):
-    """The peer answered with an error.
+    """The peer responded with an error. ``may_pass`` tells whether trying again can help.
 
-    :param status: HTTP status of the answer.
-    :param error: the error code of its body (RFC 6749, section 5.2), if it had a readable one.
-    :param retry_after: seconds from its ``Retry-After`` header, if it had a readable one.
-    :param is_foreign: whether it came with a body that is no OAuth error: the page of a proxy, or
-        of a framework that did not let the request through.
+    :param status: the HTTP status of the response.
+    :param error: the error code in the body (RFC 6749, section 5.2); empty if there is none.
+    :param retry_after: the seconds of the ``Retry-After`` header (RFC 9110, section 10.2.3);
+        ``None`` if there is none.
+    :param is_foreign: whether the body is not an OAuth error, but for example the error page of a
+        proxy or a web framework.
     """
 
     def __init__(
@@ -110,8 +117,9 @@ class PeerRefused(PeerError):
 
     @property
     def may_pass(self) -> bool:
-        """Whether it says nothing about what was sent: the peer is overloaded, out of order, or not
-        let to speak for itself (a Django site with a wrong ``ALLOWED_HOSTS`` answers 400)."""
+        """Whether the error is temporary and not about the content of the request: the peer is
+        overloaded or broken, or something in front of it rejected the request. For example, a
+        Django site with a wrong ``ALLOWED_HOSTS`` responds with 400."""
         return (
             self.status in (408, 425, 429)
             or self.status >= 500
@@ -121,10 +129,11 @@ class PeerRefused(PeerError):
 
     @property
     def refuses_credentials(self) -> bool:
-        """Whether the peer does not accept our credentials, as it would for every other row.
+        """Whether the peer rejects the client credentials of this site, so that every other
+        request would fail too.
 
-        RFC 6749, section 5.2: ``invalid_client``, with 400 where the secret is in the body, or with
-        401. A 401 with another code is about what was sent with them.
+        RFC 6749, section 5.2: ``invalid_client``, with 400 or 401. A 401 with another error code is
+        about another part of the request.
         """
         return (self.status in (400, 401) and self.error == INVALID_CLIENT) or (
             self.status == 401 and not self.error
@@ -132,10 +141,10 @@ class PeerRefused(PeerError):
 
 
 class RefreshPostponed(PeerError):
-    """The peer has refused to renew an access, or has asked to be left alone for a while. It is not
-    asked again before that has passed.
+    """The access token was not refreshed, because the peer refused recently or asked to wait with
+    ``Retry-After``. Nothing was sent. Try again after ``retry_after`` seconds.
 
-    :param retry_after: seconds until then.
+    :param retry_after: seconds until the peer may be asked again.
     """
 
     def __init__(self, log: str, *, retry_after: float) -> None:
@@ -148,12 +157,11 @@ class BadResponse(PeerError):
 
 
 class NoMetadata(BadResponse):
-    """The peer has no metadata of the issuer asked for that can be used.
+    """The peer publishes no usable metadata of the requested issuer (RFC 8414, section 3.3).
 
-    :param issuers: other issuers, of which it has some.
-    :param endpoints: what can be used of a document that is of the issuer asked for, by the names
-        of RFC 8414, section 2.
-    :param problems: why the rest of that document cannot, by the same names.
+    :param issuers: other issuers of which the peer publishes metadata.
+    :param endpoints: the usable values of the metadata, by the names of RFC 8414, section 2.
+    :param problems: what is wrong with the other values, by the same names.
     """
 
     def __init__(
@@ -171,12 +179,15 @@ class NoMetadata(BadResponse):
 
 
 class NotLinked(ReciprocalError):
-    """There is no outgoing access to call the peer with."""
+    """The user has no working link with the peer, so the peer cannot be called. The user can
+    connect again."""
 
 
 class LeaseLost(ReciprocalError):
-    """The row is no longer ours: the lease ran out and another worker has it."""
+    """The lease on a row has expired, and another worker has taken over the row. The worker stops
+    without saving."""
 
 
 class DecryptionError(ImproperlyConfigured):
-    """A stored secret cannot be read with any configured key."""
+    """No configured key decrypts a stored secret. Put the key that encrypted it back at the end of
+    ``ENCRYPTION_KEYS``."""

@@ -1,5 +1,5 @@
-"""Public signals. All are sent after commit, with ``send_robust``: a receiver that fails is
-logged and changes nothing. ``sender`` is the model class of the first argument.
+"""Public signals. Each is sent after the transaction commits. An exception in a receiver is logged
+and has no other effect. ``sender`` is the model class of the first argument.
 """
 
 import logging
@@ -11,33 +11,33 @@ from .core.database import on_commit
 
 logger = logging.getLogger("reciprocal_oauth")
 
-#: As party A, there is a code to hand over: a user allowed a peer a scope here, or changed what it
-#: may do, or a code that was redeemed twice is replaced. Arguments: ``link``.
+#: This site, as party A, has a code to hand over: the user gave a peer access or changed its scope,
+#: or a code that was redeemed twice is replaced. Arguments: ``link``.
 access_granted = Signal()
 
-#: A peer handed a code over to us, and we keep it. Arguments: ``link``.
+#: This site, as party B, accepted and stored a code from a peer. Arguments: ``link``.
 handover_received = Signal()
 
-#: Both directions of a link work. Arguments: ``link``.
+#: A link now works in both directions. Arguments: ``link``.
 linked_both_ways = Signal()
 
 #: A direction stopped working. Arguments: ``link``, ``direction`` ("outgoing" or "incoming"),
 #: ``reason`` (a value of ``Link.Reason``).
 direction_broken = Signal()
 
-#: A link was ended. Arguments: ``link``, ``reason``.
+#: A link ended. Arguments: ``link``, ``reason`` (a value of ``Link.Reason``).
 link_ended = Signal()
 
-#: Nothing is delivered to a peer any more until an administrator resumes it. Arguments: ``peer``,
-#: ``reason`` (a value of ``Link.Reason``).
+#: Deliveries to a peer stop until an administrator resumes it. Arguments: ``peer``, ``reason`` (a
+#: value of ``Link.Reason``).
 peer_paused = Signal()
 
-#: A delivery was given up. Arguments: ``item`` (an ``OutboxItem`` or ``InboxItem``).
+#: A delivery failed for good. Arguments: ``item`` (an ``OutboxItem`` or ``InboxItem``).
 delivery_failed = Signal()
 
 
 def send_after_commit(signal: Signal, sender: type, **arguments: Any) -> None:
-    """Send ``signal`` once the running transaction is committed; never if it rolls back."""
+    """Send ``signal`` when the current transaction commits; do not send it after a rollback."""
 
     def send() -> None:
         for receiver, outcome in signal.send_robust(sender, **arguments):

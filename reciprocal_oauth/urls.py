@@ -1,4 +1,4 @@
-"""The pages: ``path("connections/", include("reciprocal_oauth.urls"))``."""
+"""Routes of the pages: ``path("connections/", include("reciprocal_oauth.urls"))``."""
 
 from django.urls import path
 
