@@ -1,5 +1,5 @@
-"""Connects the parts when Django starts: checks, redaction, django-oauth-toolkit, the steps of the
-queues, the receivers of signals."""
+"""Connect the parts of the app when Django starts: system checks, redaction, django-oauth-toolkit,
+the handlers of the queues, the receivers of signals."""
 
 from contextlib import suppress
 
@@ -24,7 +24,7 @@ from .redaction import log_filter, sentry
 
 
 def connect() -> None:
-    """Called once, by the app's ``ready()``."""
+    """Connect everything. The app's ``ready()`` calls this once."""
     from . import checks  # noqa: F401  Registers the system checks.
     from .checks import api as api_checks  # noqa: F401
 
@@ -49,40 +49,23 @@ def connect() -> None:
             on_failed=redeem.given_up,
         ),
     )
-    for signal in (signals.access_granted, signals.handover_received, signals.link_ended):
-        signal.connect(
-            delivery_receivers.start_delivery, dispatch_uid="reciprocal_oauth.start_delivery"
-        )
-    signals.direction_broken.connect(
-        link_receivers.on_direction_broken, dispatch_uid="reciprocal_oauth.on_direction_broken"
-    )
-    signals.linked_both_ways.connect(
-        link_receivers.on_linked_both_ways, dispatch_uid="reciprocal_oauth.on_linked_both_ways"
-    )
-    post_save.connect(
-        reconfiguration.peer_saved, sender=Peer, dispatch_uid="reciprocal_oauth.peer_saved"
-    )
-    pre_delete.connect(
-        delivery_receivers.link_deleted, sender=Link, dispatch_uid="reciprocal_oauth.link_deleted"
-    )
-    for model in (get_access_token_model(), get_refresh_token_model()):
-        pre_delete.connect(
-            link_receivers.on_token_deleted,
-            sender=model,
-            dispatch_uid=f"reciprocal_oauth.{model.__name__}_deleted",
-        )
-    post_save.connect(
-        link_receivers.on_refresh_token_saved,
-        sender=get_refresh_token_model(),
-        dispatch_uid="reciprocal_oauth.on_refresh_token_saved",
-    )
-    request_started.connect(
-        delivery_receivers.request_starts, dispatch_uid="reciprocal_oauth.request_starts"
-    )
-    request_finished.connect(
-        delivery_receivers.request_is_over, dispatch_uid="reciprocal_oauth.request_is_over"
-    )
-    with suppress(ImproperlyConfigured):  # A system check says so.
+    access_token, refresh_token = get_access_token_model(), get_refresh_token_model()
+    for signal, receiver, sender in (
+        (signals.access_granted, delivery_receivers.start_delivery, None),
+        (signals.handover_received, delivery_receivers.start_delivery, None),
+        (signals.link_ended, delivery_receivers.start_delivery, None),
+        (signals.direction_broken, link_receivers.on_direction_broken, None),
+        (signals.linked_both_ways, link_receivers.on_linked_both_ways, None),
+        (post_save, reconfiguration.peer_saved, Peer),
+        (pre_delete, delivery_receivers.link_deleted, Link),
+        (pre_delete, link_receivers.on_token_deleted, access_token),
+        (pre_delete, link_receivers.on_token_deleted, refresh_token),
+        (post_save, link_receivers.on_refresh_token_saved, refresh_token),
+        (request_started, delivery_receivers.request_starts, None),
+        (request_finished, delivery_receivers.request_is_over, None),
+    ):
+        signal.connect(receiver, sender)
+    with suppress(ImproperlyConfigured):  # A system check reports it.
         if settings.DISPATCHER == "celery":
-            # In a worker nobody asks for the dispatcher, but its tasks must be known there.
+            # A Celery worker does not load the dispatcher, but must know its tasks.
             plugins.dispatcher_class("celery")
