@@ -119,7 +119,7 @@ def _look_up(address: str) -> Found:
         values = {name: url for name, url in error.endpoints.items() if url}
         return Found(values, {"address": reasons, **by_field})
     values = {name: value for name, value in discovery.values_of(metadata).items() if value}
-    hints = discovery.doubts_about(metadata)
+    hints = discovery.warnings_about(metadata)
     if not metadata.revocation_endpoint:
         hints["revocation_endpoint"] = gettext(
             "Its metadata names none: when a connection ends, our access there is not revoked."

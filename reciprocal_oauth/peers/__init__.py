@@ -1,1 +1,1 @@
-"""Setting up a peer: registration, discovery, connection check, and what a change of it means."""
+"""Setting up a peer: registration, discovery, the connection check, a change of its address."""

@@ -1,11 +1,11 @@
-"""Whether a peer is set up so that it can work, found out by asking it.
+"""Checks with requests to the peer whether the peer is set up correctly.
 
-Everything that is sent is made up, except our credentials: a code and an access token that the peer
-never issued, which it has to refuse. How it refuses them tells what it thinks of the rest
-(RFC 6749, section 5.2): it authenticates the client before it looks at the code (section 4.1.3).
+The requests carry our real credentials, and a code and an access token that the peer never issued.
+The peer must refuse those. The error code shows what is wrong (RFC 6749, section 5.2): a token
+endpoint authenticates the client before it validates the code (RFC 6749, section 4.1.3).
 
-Not tested here: peers that speak another dialect than the draft's take hand-overs in ways that a
-made-up one may not show.
+Not checked here: hand-overs to a peer with another dialect than ``ietf``, because a made-up
+hand-over may not show whether that peer accepts real ones.
 """
 
 import secrets
@@ -31,7 +31,7 @@ from ..core.protocol import (
 from ..exceptions import DecryptionError, PeerError, PeerRefused, TLSFailed
 from ..models import Peer
 
-#: The dialect whose hand-over is a form with the grant type's URN.
+#: The dialect of the draft (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 _DRAFT = "ietf"
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _IN_METADATA = (
@@ -43,61 +43,63 @@ _IN_METADATA = (
 
 
 class Check(models.TextChoices):
-    """What is tested, in this order."""
+    """What is checked, in this order. The values are for programs and do not change."""
 
-    NAME = "name", _("Its name resolves")
+    NAME = "name", _("The host name resolves")
     TLS = "tls", _("The connection is encrypted")
-    METADATA = "metadata", _("Its metadata agrees with what is set up here")
-    ENDPOINT = "token_endpoint", _("Its token endpoint answers")
-    CREDENTIALS = "credentials", _("It accepts our credentials")
-    GRANT = "grant", _("It takes reciprocal codes")
+    METADATA = "metadata", _("The metadata agrees with the settings of the peer here")
+    ENDPOINT = "token_endpoint", _("The token endpoint responds")
+    CREDENTIALS = "credentials", _("The peer accepts our credentials")
+    GRANT = "grant", _("The peer accepts reciprocal codes")
 
 
 class State(models.TextChoices):
-    """How a test ended. Unknown: the answer does not tell, or it could not be asked."""
+    """The result of a check. Unknown: the peer was not asked, or its response does not show it."""
 
     PASSED = "passed", _("passed")
     FAILED = "failed", _("failed")
     UNKNOWN = "unknown", _("not known")
 
 
-#: How one test ended, and why.
+#: The state of one check, and the reason for it.
 Result = tuple[State, str]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """How one test ended, and why, in plain words."""
+    """The result of one check, with the reason for people."""
 
     check: Check
     state: State
     reason: str
 
     def as_dict(self) -> dict[str, str]:
-        """For programs: the names of check and state are kept, the reason is for people."""
+        """Return the finding for ``--json``; programs rely on ``check`` and ``state``."""
         return {"check": self.check.value, "state": self.state.value, "reason": self.reason}
 
 
 def has_failed(findings: Sequence[Finding]) -> bool:
+    """Whether one of the checks has failed."""
     return any(finding.state == State.FAILED for finding in findings)
 
 
 @sensitive_variables()
 def run(peer: Peer) -> list[Finding]:
-    """Ask the peer; one finding for each :class:`Check`, in their order.
+    """Check the peer and return one finding for each :class:`Check`, in their order.
 
-    Each request may take ``HTTP_TOTAL_TIMEOUT_SECONDS``. Changes nothing there, and nothing here
-    but what is noted of whether the peer takes reciprocal codes.
+    Each request may take ``HTTP_TOTAL_TIMEOUT_SECONDS``. It changes nothing at the peer. Here it
+    stores only whether the peer supports the reverse direction.
     """
     results: dict[Check, Result] = dict.fromkeys(
-        Check, (State.UNKNOWN, gettext("Not asked, because of what failed."))
+        Check, (State.UNKNOWN, gettext("Not checked, because another check failed."))
     )
-    _ask_all(peer, results)
+    _run_checks(peer, results)
     return [Finding(check, *result) for check, result in results.items()]
 
 
 @sensitive_variables()
-def _ask_all(peer: Peer, results: MutableMapping[Check, Result]) -> None:
+def _run_checks(peer: Peer, results: MutableMapping[Check, Result]) -> None:
+    """Put a result into ``results`` for each check that can be made."""
     try:
         parts = urlsplit(peer.token_endpoint)
         port = parts.port or _DEFAULT_PORTS[parts.scheme]
@@ -123,7 +125,7 @@ def _ask_all(peer: Peer, results: MutableMapping[Check, Result]) -> None:
 
 @sensitive_variables()
 def _ask(peer: Peer, url: str, parameters: Mapping[str, str]) -> PeerError | None:
-    """What the peer said to a code that it never issued; ``None``: it took it."""
+    """Send a code that the peer never issued; return the error, or ``None`` if it was accepted."""
     made_up = {"code": secrets.token_urlsafe(), "code_verifier": secrets.token_urlsafe(48)}
     try:
         response = token_endpoint.post(peer, url, {**made_up, **parameters})
@@ -133,108 +135,116 @@ def _ask(peer: Peer, url: str, parameters: Mapping[str, str]) -> PeerError | Non
 
 
 def _tls(peer: Peer, asked: PeerError | None) -> Result:
+    """RFC 6749, section 3.2: the token endpoint must use TLS."""
     if isinstance(asked, TLSFailed):
         return State.FAILED, str(asked)
     if asked is not None and not isinstance(asked, PeerRefused):
-        return State.UNKNOWN, gettext("There was no connection to look at.")
+        return State.UNKNOWN, gettext("There was no connection.")
     if urlsplit(peer.token_endpoint).scheme != "https":
-        return State.UNKNOWN, gettext("It is not, which only this machine itself is allowed.")
-    return State.PASSED, gettext("The certificate holds.")
+        return State.UNKNOWN, gettext("It is not encrypted. That is allowed only on this machine.")
+    return State.PASSED, gettext("The certificate is valid.")
 
 
 def _metadata(peer: Peer) -> tuple[bool, Result]:
-    """Whether the metadata lists the reciprocal grant, and whether it agrees with ``peer``."""
+    """Return whether the metadata lists the reciprocal grant, and the result of the check."""
     if not peer.issuer:
-        reason = gettext("No issuer is set up, so there is no metadata to read.")
+        reason = gettext("The peer has no issuer here, so its metadata cannot be read.")
         return False, (State.UNKNOWN, reason)
     try:
         metadata = discover(peer.issuer)
     except PeerError as error:
         return False, (State.FAILED, "; ".join(str(error).splitlines()))
-    return metadata.takes_handovers, _compared(peer, metadata)
+    return metadata.takes_handovers, _compare(peer, metadata)
 
 
-def _compared(peer: Peer, metadata: Metadata) -> Result:
-    # What is left out here is not used: to offer it is no fault.
+def _compare(peer: Peer, metadata: Metadata) -> Result:
+    """Compare endpoints (RFC 8414, section 2) and the ``iss`` parameter (RFC 9207, section 2.4)."""
+    # An endpoint that is empty here is not used, so it is no error if the metadata names one.
     differing = [
         str(peer._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
         for name in _IN_METADATA
         if (here := getattr(peer, name)) and not is_endpoint(here, getattr(metadata, name))
     ]
     if differing:
-        text = gettext("It names other addresses than are set up here: %s.")
+        text = gettext("The metadata and the peer here have different addresses for: %s.")
         return State.FAILED, text % ", ".join(differing)
     if peer.sends_iss and not metadata.sends_iss:
         return State.UNKNOWN, gettext(
-            "It does not say that it names its issuer in its answers, and none is taken here that "
-            "does not."
+            "Its metadata does not say that the peer names its issuer in its responses. This site "
+            "refuses responses without an issuer."
         )
     reason = gettext("All addresses agree.")
     if metadata.sends_iss and not peer.sends_iss:
         reason += " " + gettext(
-            "It says that it names its issuer in its answers: switch that on here, so that none "
-            "without is taken."
-        )
+            "Its metadata says that the peer names its issuer in its responses. Switch on "
+            "“%(field)s” here, so that responses without an issuer are refused."
+        ) % {"field": peer._meta.get_field("sends_iss").verbose_name}
     return State.PASSED, reason
 
 
 def _endpoint(asked: PeerError | None) -> Result:
     if asked is None:
         return State.FAILED, gettext(
-            "It takes a code that was made up: it checks nothing, or is another page."
+            "It accepts a made-up code. Either it checks nothing, or it is not a token endpoint."
         )
     if not isinstance(asked, PeerRefused):
         return State.FAILED, str(asked)
-    # RFC 6749, section 5.2: 400 or 401, and an error code. Without one, any page may have answered;
-    # with one of the others, also a guard in front of a token endpoint.
+    # RFC 6749, section 5.2: status 400 or 401, and an error code. Without an error code, it can be
+    # any page. With 401, 403 or 429, it can be a gateway in front of a token endpoint.
     if asked.error and asked.status in (400, 401, 403, 429):
-        return State.PASSED, gettext("It answers as a token endpoint does: %s.") % asked
+        return State.PASSED, gettext("It responds like a token endpoint: %s.") % asked
     if asked.status in (401, 403, 429):
-        return _untold(asked)
-    return State.FAILED, gettext("It does not answer as a token endpoint does: %s.") % asked
+        return _unknown(asked)
+    return State.FAILED, gettext("It does not respond like a token endpoint: %s.") % asked
 
 
 def _credentials(refused: PeerRefused) -> Result:
-    # Before the status: there are servers that answer an unknown code with 401.
+    """RFC 6749, section 5.2: ``invalid_client`` is about credentials, ``invalid_grant`` is not."""
+    # First, whatever the status is: some servers refuse an unknown code with 401.
     if refused.error == INVALID_GRANT:
-        return State.PASSED, gettext("It refused the made-up code only.")
+        return State.PASSED, gettext("It refused only the made-up code.")
     if refused.status == 401 or refused.error == INVALID_CLIENT:
         return State.FAILED, gettext(
-            "It refuses them. Compare client ID, client secret and method with it."
+            "It refuses our credentials. Compare client ID, client secret and method with the "
+            "registration at the peer."
         )
     if refused.error in (UNAUTHORIZED_CLIENT, UNSUPPORTED_GRANT_TYPE):
-        return State.FAILED, gettext("It does not let this site use authorization codes.")
-    return _untold(refused)
+        return State.FAILED, gettext("It does not allow this site to use authorization codes.")
+    return _unknown(refused)
 
 
 def _grant(peer: Peer, *, announced: bool) -> Result:
+    """Send a made-up hand-over (draft-ietf-oauth-reciprocal-04, section 2.2.2).
+
+    :param announced: the metadata lists the reciprocal grant.
+    """
     if peer.dialect != _DRAFT:
-        return State.UNKNOWN, gettext("That cannot be tested with a peer that speaks this dialect.")
+        return State.UNKNOWN, gettext("This cannot be checked for the dialect of this peer.")
     made_up = {"client_id": peer.client_id, "access_token": secrets.token_urlsafe()}
     asked = _ask(peer, peer.handover_endpoint, {"grant_type": GRANT_TYPE, **made_up})
     if asked is None:
         return State.FAILED, gettext(
-            "It takes a hand-over that was made up: it checks nothing, or is another page."
+            "It accepts a made-up hand-over. Either it checks nothing, or it is another page."
         )
     if not isinstance(asked, PeerRefused):
         return State.FAILED, str(asked)
     if asked.error == UNSUPPORTED_GRANT_TYPE and asked.status < 500:
         peer.note_reverse(is_taken=False)
         return State.FAILED, gettext(
-            "It does not support the reverse direction: it does not know the reciprocal grant. "
-            "Links with it work one way."
+            "It does not support the reverse direction, because it does not know the reciprocal "
+            "grant. Links with this peer work one way."
         )
     if asked.error == UNAUTHORIZED_CLIENT:
-        return State.FAILED, gettext("It does not let this site use the reciprocal grant.")
+        return State.FAILED, gettext("It does not allow this site to use the reciprocal grant.")
     if asked.status == 401 or asked.error == INVALID_CLIENT:
-        return State.FAILED, gettext("It refuses our credentials where codes are handed over.")
+        return State.FAILED, gettext("It refuses our credentials at the address for hand-overs.")
     if asked.status in (404, 405, 410):
-        return State.FAILED, gettext("Nothing takes codes at this address: %s.") % asked
+        return State.FAILED, gettext("No hand-overs are accepted at this address: %s.") % asked
     if asked.status == 400 and (asked.error == INVALID_GRANT or (asked.error and announced)):
         peer.note_reverse(is_taken=True)
-        return State.PASSED, gettext("It refused the made-up values only.")
-    return _untold(asked)
+        return State.PASSED, gettext("It refused only the made-up values.")
+    return _unknown(asked)
 
 
-def _untold(refused: PeerRefused) -> Result:
-    return State.UNKNOWN, gettext("Its answer does not tell: %s.") % refused
+def _unknown(refused: PeerRefused) -> Result:
+    return State.UNKNOWN, gettext("The response does not show it: %s.") % refused

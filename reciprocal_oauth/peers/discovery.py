@@ -1,6 +1,6 @@
-"""What a peer says of itself, as values for the fields of its row.
+"""Turns the metadata of a peer (RFC 8414) into values for the fields of a ``Peer``.
 
-Shared by the admin and the ``reciprocal_peer`` command.
+The admin and the ``reciprocal_peer`` command use it.
 """
 
 from collections.abc import Mapping
@@ -17,21 +17,21 @@ from ..models.peer_validation import ENDPOINTS
 
 
 def find(address: str) -> Metadata:
-    """The metadata of the peer at ``address``.
+    """Fetch the metadata of the peer at ``address``.
 
-    That is its issuer identifier, or what people take for it: without https://, with a slash at the
-    end too many or too few, the host alone, or the address of the metadata itself. Whatever it is,
-    the issuer that is believed in is the one under which its own metadata is found
-    (RFC 8414, section 3.3).
+    ``address`` is its issuer identifier, or what people enter for it: without ``https://``, with or
+    without a slash at the end, only the host, or the URL of the metadata. The metadata is used only
+    if it is found at the URL of the issuer that it names (RFC 8414, section 3.3).
 
-    :raises PeerError: as :func:`~reciprocal_oauth.client.discovery.discover`.
+    :raises PeerError: no metadata can be fetched; see
+        :func:`~reciprocal_oauth.client.discovery.discover`.
     """
     address = issuer_of(address.strip())
     issuer = address if "://" in address else f"https://{address}"
     try:
         return discover(issuer)
     except NoMetadata as error:
-        meant = next((other for other in error.issuers if _may_be_meant(issuer, other)), None)
+        meant = next((other for other in error.issuers if _may_mean(issuer, other)), None)
         if meant is None:
             if _is_host(issuer) and not (error.issuers or error.problems):
                 error.args = (f"{error}\n{_likely_issuer(issuer)}",)
@@ -39,8 +39,8 @@ def find(address: str) -> Metadata:
     return discover(meant)
 
 
-def _may_be_meant(address: str, issuer: str) -> bool:
-    """Not another host, nor another tenant of one."""
+def _may_mean(address: str, issuer: str) -> bool:
+    """Whether a person who enters ``address`` may mean ``issuer``: the same host and tenant."""
     root = address.rstrip("/")
     return issuer.rstrip("/") == root or (_is_host(address) and issuer.startswith(f"{root}/"))
 
@@ -50,15 +50,15 @@ def _is_host(address: str) -> bool:
 
 
 def _likely_issuer(host: str) -> str:
-    """Most sites with DOT serve their metadata below the path of their URLs only."""
+    """Most sites with DOT serve their metadata only below the path of DOT's URLs."""
     return (
-        "An issuer may have a path: with django-oauth-toolkit it is often "
-        f"{host.rstrip('/')}/o. Ask the other site, or try that."
+        "An issuer may have a path. With django-oauth-toolkit it is often "
+        f"{host.rstrip('/')}/o. Try this, or ask the other site."
     )
 
 
 def values_of(metadata: Metadata) -> dict[str, Any]:
-    """What ``metadata`` says, by the fields of a :class:`~reciprocal_oauth.models.Peer`."""
+    """Return values from ``metadata`` for the fields of a ``Peer``, by the names of the fields."""
     values: dict[str, Any] = {
         "issuer": metadata.issuer,
         "sends_iss": metadata.sends_iss,
@@ -73,9 +73,11 @@ def values_of(metadata: Metadata) -> dict[str, Any]:
     return values
 
 
-def news_for(peer: Peer, values: Mapping[str, Any]) -> dict[str, Any]:
-    """``values`` without the addresses that ``peer`` has already, with a query of its own: an
-    administrator has added it."""
+def new_values(peer: Peer, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` without the endpoints that ``peer`` already has.
+
+    An endpoint of ``peer`` may have a query that an administrator has added; it is kept.
+    """
     return {
         name: value
         for name, value in values.items()
@@ -83,16 +85,17 @@ def news_for(peer: Peer, values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def doubts_about(metadata: Metadata) -> dict[str, str]:
-    """What may not work with a peer that says this of itself, by the field that it concerns."""
-    doubts = {}
+def warnings_about(metadata: Metadata) -> dict[str, str]:
+    """Return what may not work with this peer, by the names of the fields of a ``Peer``."""
+    warnings = {}
     if not metadata.takes_handovers:
-        doubts["reciprocal_endpoint"] = _(
+        warnings["reciprocal_endpoint"] = _(
             "The metadata of %(issuer)s does not list the reciprocal grant among "
-            "grant_types_supported. The peer may not take the codes of this site."
+            "grant_types_supported. The peer may not accept the codes of this site."
         ) % {"issuer": metadata.issuer}
     if not set(Peer.AuthMethod.values) & set(metadata.auth_methods):
-        doubts["token_endpoint_auth_method"] = _(
-            "The metadata of %(issuer)s lists no method that this site knows, only: %(methods)s."
+        warnings["token_endpoint_auth_method"] = _(
+            "The metadata of %(issuer)s lists no authentication method that this site knows, only: "
+            "%(methods)s."
         ) % {"issuer": metadata.issuer, "methods": ", ".join(metadata.auth_methods) or "–"}
-    return doubts
+    return warnings

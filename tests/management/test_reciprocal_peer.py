@@ -817,7 +817,7 @@ def test_another_address_needs_the_secret_once_more_and_to_be_accepted(
 def test_of_a_host_without_metadata_the_likely_issuer_is_named(
     fake_peer: FakePeer, slash: str
 ) -> None:
-    with pytest.raises(CommandError, match=f"often {fake_peer.url}/o\\. Ask the other site"):
+    with pytest.raises(CommandError, match=f"often {fake_peer.url}/o\\. Try this"):
         run("add", "music", "--discover", fake_peer.url + slash)
 
 

@@ -165,8 +165,8 @@ def test_an_unknown_code_may_be_refused_with_401(well: FakePeer) -> None:
     [
         (True, True, "passed", "All addresses agree."),
         (False, False, "passed", "All addresses agree."),
-        (True, False, "passed", "switch that on here"),
-        (False, True, "unknown", "It does not say that it names its issuer"),
+        (True, False, "passed", "Switch on “names its issuer in"),
+        (False, True, "unknown", "does not say that the peer names its issuer"),
     ],
 )
 def test_whether_its_answers_name_the_issuer_is_compared(
@@ -256,7 +256,7 @@ def test_the_button_on_the_peers_page_shows_the_findings(
 
     text = page_of(admin_client, peer).content.decode()
 
-    assert "It refuses them." in text
+    assert "It refuses our credentials." in text
     assert len(re.findall('<th scope="row">', text)) == len(ALL)
     assert OUR_SECRET not in text
 

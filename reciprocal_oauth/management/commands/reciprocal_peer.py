@@ -106,7 +106,7 @@ class Command(BaseCommand):
         given = self._given(options)
         found = {} if options["discover"] is None else self._discovered(options["discover"])
         if found and (stored := Peer.objects.filter(slug=options["slug"]).first()):
-            found = discovery.news_for(stored, found)
+            found = discovery.new_values(stored, found)
         values = {**found, **given}
         peer, is_new, made_up = save(
             options["slug"],
@@ -194,7 +194,7 @@ class Command(BaseCommand):
         except PeerError as error:
             reasons = "\n  ".join(map(printable, str(error).splitlines()))
             raise CommandError(f"--discover: {reasons}") from error
-        for doubt in discovery.doubts_about(metadata).values():
+        for doubt in discovery.warnings_about(metadata).values():
             self._warn(printable(doubt))
         return discovery.values_of(metadata)
 
