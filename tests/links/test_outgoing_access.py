@@ -5,7 +5,7 @@ import io
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +21,6 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from reciprocal_oauth import signals
 from reciprocal_oauth.exceptions import (
     BadResponse,
     NotLinked,
@@ -59,19 +58,6 @@ def renews(fake_peer: FakePeer) -> FakePeer:
         access_token="new-token", refresh_token="new-refresh"
     )
     return fake_peer
-
-
-@pytest.fixture
-def broken() -> Iterator[list[tuple[str, str]]]:
-    """The directions that were announced as broken."""
-    announced: list[tuple[str, str]] = []
-
-    def note(sender: type, direction: str, reason: str, **kwargs: Any) -> None:
-        announced.append((direction, reason))
-
-    signals.direction_broken.connect(note)
-    yield announced
-    signals.direction_broken.disconnect(note)
 
 
 def _again(link: Link) -> Link:
