@@ -19,7 +19,7 @@ from .conf import settings
 from .exceptions import AddressRefused, NotLinked, PeerUnreachable
 from .links.outgoing_access import fresh_access_token
 from .models import Link, Peer
-from .models.binding import origins_in
+from .models.binding import bound_origins
 from .secret import Secret
 
 __all__ = [
@@ -75,7 +75,7 @@ class PeerSession(HardenedSession):
     @property
     def hosts(self) -> set[str]:
         """Those that are given the token: where the peer was then, and ``allow_hosts``."""
-        return {_host_of(origin) for origin in origins_in(self.link.bound_to)} | self._allowed
+        return {_host_of(origin) for origin in bound_origins(self.link.bound_to)} | self._allowed
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         self._check_host(request)

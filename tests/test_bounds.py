@@ -22,7 +22,7 @@ from reciprocal_oauth.models import (
     ReciprocalCode,
     Step,
 )
-from reciprocal_oauth.models.events import MAX_OF_LINK, SHOWN_OF_LINK, record
+from reciprocal_oauth.models.events import MAX_EVENTS_PER_LINK, SHOWN_EVENTS_PER_LINK, record_event
 from reciprocal_oauth.party_a.authorization import MAX_VISITS
 
 from .provider.conftest import reciprocal_code, redeem  # noqa: F401
@@ -60,30 +60,30 @@ def test_a_code_that_is_replayed_over_and_over_has_one_line(
 
 @pytest.mark.parametrize("step", [Step.NONE, Step.CONSENT, Step.F])
 def test_a_history_keeps_its_newest_lines(link_as_a: Link, step: Step) -> None:
-    lines(link_as_a, MAX_OF_LINK)
+    lines(link_as_a, MAX_EVENTS_PER_LINK)
 
     for _time in range(3):
-        newest = record(link_as_a, step)
+        newest = record_event(link_as_a, step)
 
-    assert link_as_a.events.count() == MAX_OF_LINK
+    assert link_as_a.events.count() == MAX_EVENTS_PER_LINK
     assert link_as_a.events.last() == newest
 
 
 def test_a_history_that_was_long_before_is_cut(link_as_a: Link) -> None:
-    lines(link_as_a, 2 * MAX_OF_LINK - 1)
+    lines(link_as_a, 2 * MAX_EVENTS_PER_LINK - 1)
 
-    record(link_as_a, Step.G)
+    record_event(link_as_a, Step.G)
 
-    assert link_as_a.events.count() == MAX_OF_LINK
+    assert link_as_a.events.count() == MAX_EVENTS_PER_LINK
 
 
 def test_another_links_history_is_its_own(link_as_a: Link, other_user: Any, peer: Peer) -> None:
     other = Link.objects.create(user=other_user, peer=peer, account_key="other")
-    lines(other, MAX_OF_LINK)
+    lines(other, MAX_EVENTS_PER_LINK)
 
-    record(link_as_a, Step.G)
+    record_event(link_as_a, Step.G)
 
-    assert other.events.count() == MAX_OF_LINK
+    assert other.events.count() == MAX_EVENTS_PER_LINK
 
 
 @pytest.mark.parametrize("page", ["", "status/"])
@@ -92,28 +92,28 @@ def test_the_page_shows_the_newest_lines(browser: Client, link_as_a: Link, page:
 
     html = browser.get(f"/connections/links/{link_as_a.pk}/{page}").content.decode()
 
-    assert html.count("data-outcome=") == SHOWN_OF_LINK
+    assert html.count("data-outcome=") == SHOWN_EVENTS_PER_LINK
     assert "Only what happened last is shown." in html
     assert len(html) < 150_000
 
 
 def test_a_short_history_is_shown_whole(browser: Client, link_as_a: Link) -> None:
-    lines(link_as_a, SHOWN_OF_LINK)
+    lines(link_as_a, SHOWN_EVENTS_PER_LINK)
 
     html = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
 
-    assert html.count("data-outcome=") == SHOWN_OF_LINK
+    assert html.count("data-outcome=") == SHOWN_EVENTS_PER_LINK
     assert "Only what happened last is shown." not in html
 
 
 def test_old_lines_of_an_active_link_go_and_its_newest_stay(link_as_a: Link) -> None:
     old = timezone.now() - timedelta(days=400)
-    lines(link_as_a, SHOWN_OF_LINK + 30, at=old)
+    lines(link_as_a, SHOWN_EVENTS_PER_LINK + 30, at=old)
 
     call_command("reciprocal_prune", verbosity=0)
 
     kept = list(link_as_a.events.values_list("at", flat=True))
-    assert len(kept) == SHOWN_OF_LINK
+    assert len(kept) == SHOWN_EVENTS_PER_LINK
     assert kept[0] == old + timedelta(seconds=30)
 
 

@@ -157,7 +157,7 @@ class LinkAdmin(AskingMixin, LookAtOnlyAdmin):
     @admin.display(description=_("incoming access"), ordering="incoming_state")
     def incoming(self, link: Link) -> str:
         state = link.get_incoming_state_display()
-        if link.keeps_access_here:
+        if link.keeps_earlier_incoming:
             is_on_its_way = link.incoming_state == Link.Incoming.GRANTED
             state = (
                 gettext("working, a change is on its way")

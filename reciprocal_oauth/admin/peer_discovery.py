@@ -17,7 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from ..core.database import outside_transactions
 from ..core.peer_urls import is_endpoint
 from ..exceptions import NoMetadata, PeerError
-from ..models.peer_validation import ENDPOINTS
+from ..models.binding import ENDPOINTS
 from ..peers import discovery
 from .peer_form import LookedUpForm, NewPeerForm
 

@@ -13,7 +13,7 @@ from django.utils.translation import override
 
 from ..links import incoming_access
 from ..models import Peer
-from ..models.binding import Move, in_words, moves_between
+from ..models.binding import PeerChange, changes_between, describe_changes
 from ..peers import reconfiguration
 
 #: The box that is ticked to confirm; its value stands for what was read beside it.
@@ -29,7 +29,7 @@ class MovingForm(forms.ModelForm):
     :ivar asks: whether something has to be confirmed.
     """
 
-    moves: Sequence[Move] = ()
+    moves: Sequence[PeerChange] = ()
     left_behind = people = 0
     asks = False
 
@@ -38,7 +38,7 @@ class MovingForm(forms.ModelForm):
         peer = self.instance
         stored = Peer.objects.filter(pk=peer.pk).first()
         if stored is not None:
-            self.moves = moves_between(stored, peer)
+            self.moves = changes_between(stored, peer)
         if peer.application_id not in (None, stored and stored.application_id):
             self.people = incoming_access.count_users(peer.application)
         if (self.moves or self.people) and self.data.get(SURE) != self.mark:
@@ -59,7 +59,7 @@ class MovingForm(forms.ModelForm):
     @property
     def mark(self) -> str:
         """Tells what is to be confirmed from another change."""
-        told = f"{in_words(self.moves)} {self.instance.application_id}"
+        told = f"{describe_changes(self.moves)} {self.instance.application_id}"
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

@@ -144,7 +144,7 @@ class PeerAdmin(
     @admin.display(description=_("delivery"), ordering="paused_at")
     def delivery(self, peer: Any) -> str:
         if peer.paused_at is None:
-            return str(_("running") if peer.takes_reverse else _("one way only"))
+            return str(_("running") if peer.supports_reverse else _("one way only"))
         return f"{_('paused')}: {peer.get_paused_reason_display()}"
 
     def render_change_form(
@@ -153,7 +153,7 @@ class PeerAdmin(
         peer = kwargs.get("obj")
         if request.method == "GET" and peer is not None and peer.paused_at is not None:
             self.message_user(request, _explain_pause(peer), messages.WARNING)
-        if request.method == "GET" and peer is not None and not peer.takes_reverse:
+        if request.method == "GET" and peer is not None and not peer.supports_reverse:
             self.message_user(request, _explain_one_way(peer), messages.WARNING)
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
@@ -199,7 +199,7 @@ class PeerAdmin(
     def save_model(self, request: HttpRequest, obj: Peer, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if {*pausing.RELEVANT_FIELDS, "dialect"} & set(form.changed_data):
-            obj.note_reverse(is_taken=True)  # Until it says that it is not.
+            obj.record_reverse_support(is_supported=True)  # Until it says that it is not.
         if pausing.RELEVANT_FIELDS & set(form.changed_data):
             # After the commit: the peer's row is locked until then, and those that hand over for it
             # hold a link that is wanted here.

@@ -109,7 +109,7 @@ def require_bound(peer: Peer, url: str) -> None:
 
     :raises AddressRefused: our client secret was entered for another origin or client ID.
     """
-    if not peer.may_be_sent_to(url):
+    if not peer.may_send_secret_to(url):
         raise AddressRefused(
             _(
                 "The client secret was entered for another address or another client ID, and is "

@@ -297,7 +297,7 @@ def finish(item: QueueItem, state: State, **values: Any) -> None:
     :raises LeaseLost: this worker no longer holds the row.
     """
     now = timezone.now()
-    _update_claimed(item, **type(item).finishing(state, now, **values))
+    _update_claimed(item, **type(item).final_values(state, now, **values))
 
 
 def renew(item: QueueItem) -> None:

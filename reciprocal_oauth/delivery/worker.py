@@ -164,14 +164,14 @@ def _attempt(item: QueueItem, handler: QueueHandler) -> Result:
         # The last attempt was interrupted by a crash. A row that crashes its worker must not do so
         # for ever, and the number of requests to a peer is limited.
         item.attempts -= 1
-        return Failed("no attempt is left", item.why_unfinished)
+        return Failed("no attempt is left", item.failure_reason)
     try:
         return handler.attempt(item)
     except Exception as error:
         # A bug in this app must not stop the worker or lose the row. The traceback is logged. The
         # text of the error is not stored, because it could contain secrets.
         log_exception(logger, "Attempt %s at %s failed unexpectedly", item.attempts, item)
-        return Retry(f"internal error: {type(error).__name__}", item.why_unfinished)
+        return Retry(f"internal error: {type(error).__name__}", item.failure_reason)
 
 
 def _apply(item: Any, handler: QueueHandler, result: Result) -> None:

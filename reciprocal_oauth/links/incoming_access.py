@@ -242,7 +242,7 @@ def scope_in_force(link: Link) -> str:
         return ""
     if link.incoming_state == Link.Incoming.ACTIVE:
         return link.incoming_limit
-    if not link.keeps_access_here:
+    if not link.keeps_earlier_incoming:
         return ""
     if "carried_scope" in vars(link):
         carried = vars(link)["carried_scope"]

@@ -13,7 +13,7 @@ from .. import signals
 from ..core.database import atomic, tried_again
 from ..models import InboxItem, Link, LinkEvent, OutboxItem, Step
 from ..models.binding import is_bound
-from ..models.events import record
+from ..models.events import record_event
 from ..secret import Secret
 from . import incoming_access
 
@@ -125,7 +125,9 @@ def _break_direction(
         if not changed:
             return False
         link.refresh_from_db()
-        record(link, Step.NONE, outcome=LinkEvent.Outcome.FAILED, detail=detail or str(reason))
+        record_event(
+            link, Step.NONE, outcome=LinkEvent.Outcome.FAILED, detail=detail or str(reason)
+        )
         signals.send_after_commit(
             signals.direction_broken, Link, link=link, direction=direction, reason=reason
         )
@@ -171,7 +173,7 @@ def end_link(link: Link, reason: str, *, revoke_outgoing: bool) -> bool:
         locked.linked_at = None
         locked.save()
         cancel_deliveries(locked)
-        record(locked, Step.NONE, detail=str(reason))
+        record_event(locked, Step.NONE, detail=str(reason))
         signals.send_after_commit(signals.link_ended, Link, link=locked, reason=reason)
     link.refresh_from_db()
     return True
@@ -198,13 +200,13 @@ def cancel_deliveries(link: Link) -> None:
     cancel_handover(link)
     now = timezone.now()
     link.inbox.filter(state__in=InboxItem.LIVE_STATES).update(
-        **InboxItem.finishing(InboxItem.State.CANCELLED, now), code=Secret("")
+        **InboxItem.final_values(InboxItem.State.CANCELLED, now), code=Secret("")
     )
 
 
 def cancel_handover(link: Link) -> None:
     """Stop what is on its way to the peer of ``link``."""
-    cancelled = OutboxItem.finishing(OutboxItem.State.CANCELLED, timezone.now())
+    cancelled = OutboxItem.final_values(OutboxItem.State.CANCELLED, timezone.now())
     link.outbox.filter(kind=OutboxItem.Kind.HANDOVER, state__in=OutboxItem.LIVE_STATES).update(
         **cancelled, live_key=None
     )

@@ -33,7 +33,7 @@ from ..core.retry_policy import RetryPolicy
 from ..dialects import dialect_of
 from ..exceptions import DecryptionError, NotLinked, PeerRefused, PeerUnreachable, RefreshPostponed
 from ..models import Link, OutboxItem, Peer
-from ..models.binding import is_for_tokens
+from ..models.binding import is_bound_for_tokens
 from ..secret import Secret
 from . import lifecycle
 
@@ -63,7 +63,7 @@ def set_tokens(
         link had, which stays for those for whom it was.
     """
     if called is not None:
-        if not is_for_tokens(link.bound_to, called):
+        if not is_bound_for_tokens(link.bound_to, called):
             link.refresh_token = Secret("")  # Given elsewhere: it stays there.
         link.bound_to = called.binding
     link.access_token = answer.access_token
@@ -134,7 +134,7 @@ def _reload(link: Link) -> None:
         raise NotLinked(f"Link {link.pk} has no working outgoing access.")
     if not link.user.is_active:
         raise NotLinked(f"The user of link {link.pk} is deactivated.")
-    if not is_for_tokens(link.bound_to, link.peer):
+    if not is_bound_for_tokens(link.bound_to, link.peer):
         lifecycle.break_reconfigured(link)
         raise NotLinked(f"The access of link {link.pk} was given at another address.")
 
@@ -299,7 +299,7 @@ def revoke_unused(link: Link, answer: TokenResponse, *, used: Secret | None = No
             return
         if not Peer.objects.filter(pk=link.peer_id).exists():
             return  # Its address went with it.
-        is_replaced = now is not None and now.is_active and now.holds_access_there
+        is_replaced = now is not None and now.is_active and now.has_outgoing_tokens
         if _may_revoke(link, replaced=is_replaced):
             token = answer.refresh_token or used or answer.access_token
             lifecycle.queue_revocation(

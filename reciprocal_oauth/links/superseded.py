@@ -17,7 +17,7 @@ from django.utils import timezone
 from ..core.database import atomic, tried_again
 from ..exceptions import DecryptionError, NotLinked, ReciprocalError
 from ..models import Link
-from ..models.links import SUBJECT
+from ..models.links import SUBJECT_PREFIX
 from . import lifecycle, outgoing_access
 
 #: A peer that has used its access within this time has it, whatever our own came to.
@@ -88,5 +88,5 @@ def _may_replace(newer: Link, older: Link) -> bool:
     known to be with two accounts."""
     last_sign = older.last_used_at or older.linked_at or older.created_at
     made = newer.linked_at or newer.created_at
-    told_apart = all(link.account_key.startswith(SUBJECT) for link in (newer, older))
+    told_apart = all(link.account_key.startswith(SUBJECT_PREFIX) for link in (newer, older))
     return not told_apart and last_sign < made and last_sign < timezone.now() - IDLE_AFTER

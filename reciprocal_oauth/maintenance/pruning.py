@@ -24,7 +24,7 @@ from ..models import (
     QueueItem,
     ReciprocalCode,
 )
-from ..models.events import SHOWN_OF_LINK
+from ..models.events import SHOWN_EVENTS_PER_LINK
 
 #: Rows that one transaction deletes: it is over in milliseconds, and SQLite takes 999 parameters.
 BATCH_ROWS = 500
@@ -156,7 +156,7 @@ def _old_of_active_link(now: datetime) -> Q:
     """Lines that are long over, without those that a page shows."""
     before = _before(now, settings.RETENTION_HISTORY_DAYS)
     lines = LinkEvent.objects.filter(link__status=Link.Status.ACTIVE)
-    return Q(at__lt=before) & _beyond(lines, keep=SHOWN_OF_LINK, time="at", before=before)
+    return Q(at__lt=before) & _beyond(lines, keep=SHOWN_EVENTS_PER_LINK, time="at", before=before)
 
 
 def _over_of_full_link(model: type[Model], over: Q) -> Q:

@@ -1,4 +1,4 @@
-"""The rows: peers, links, the two queues, the ledger of codes and the history."""
+"""The models: peers, links, the two delivery queues, the ledger of codes and the history."""
 
 from .events import LinkEvent, Party, Step
 from .inbox import InboxItem

@@ -1,4 +1,4 @@
-"""Rows are read where they are written, whatever a site's routers say about reading."""
+"""The base of all models: they are read from the database that they are written to."""
 
 from typing import Any, TypeVar
 
@@ -8,10 +8,10 @@ M = TypeVar("M", bound=models.Model, covariant=True)
 
 
 class BaseQuerySet(models.QuerySet[M]):
-    """Reads from the database that its model is written to, unless ``using`` names another.
+    """Reads from the database that the model is written to, unless ``using()`` names another.
 
-    A replica may be behind, and what is read here decides: a link that has not arrived there yet
-    would be taken for deleted, and its code thrown away.
+    A replica may lag behind. A link that is not in the replica yet would look deleted, and its
+    code would be discarded.
     """
 
     _db: str | None
@@ -19,11 +19,13 @@ class BaseQuerySet(models.QuerySet[M]):
 
     @property
     def db(self) -> str:
-        # Not by using(): the query may be a part of one that runs elsewhere.
+        # Not set with using(): a subquery must run in the database of the outer query.
         return self._db or router.db_for_write(self.model, **self._hints)
 
 
 class BaseManager(models.Manager[M]):
+    """The manager of all models of this app."""
+
     _hints: dict[str, Any]
 
     def get_queryset(self) -> BaseQuerySet[M]:
@@ -31,11 +33,11 @@ class BaseManager(models.Manager[M]):
 
 
 class BaseModel(models.Model):
-    """What our models have in common."""
+    """The base class of the models of this app."""
 
     objects = BaseManager()
 
     class Meta:
         abstract = True
-        # Django also reads with it what a relation leads to, and in refresh_from_db.
+        # Django uses this manager for related objects and in refresh_from_db.
         base_manager_name = "objects"

@@ -1,54 +1,62 @@
-"""For whom a secret is: our client id at a peer, and the origins at which that peer is.
+"""Binds each stored secret to the client ID and the addresses that it may be sent to.
 
-What this site keeps to send it to a peer (a client secret, tokens, codes) was given for one client
-and for certain places. Both are written beside it, in ``bound_to``, and compared whenever it is to
-be sent. So whoever changes the row of a peer, by whatever door, cannot have it sent elsewhere:
-neither by a form nor by ``QuerySet.update()``.
+A client secret, a token or a code belongs to one client ID of this site and to the origins of one
+peer. Both are stored beside the secret, in ``bound_to``, and compared each time before the secret
+is sent. So a change of the peer, by a form or by ``QuerySet.update()``, cannot send a secret to
+another site.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
 from ..core.peer_urls import origin_of
-from .peer_validation import ENDPOINTS
 
 if TYPE_CHECKING:
     from .peers import Peer
 
-#: The fields of a peer that say where it is.
-PLACES = (*ENDPOINTS, "homepage")
+#: The fields that hold a URL at the peer, with an example of each.
+ENDPOINTS: Mapping[str, str] = {
+    "issuer": "https://peer.example/o",
+    "authorization_endpoint": "https://peer.example/o/authorize/",
+    "token_endpoint": "https://peer.example/o/token/",
+    "revocation_endpoint": "https://peer.example/o/revoke_token/",
+    "userinfo_endpoint": "https://peer.example/o/userinfo/",
+    "reciprocal_endpoint": "https://peer.example/o/token/",
+}
+#: The fields of a peer that hold one of its addresses.
+ADDRESS_FIELDS = (*ENDPOINTS, "homepage")
 
 
 def binding_of(peer: Any) -> str:
-    """For whom is what this peer, as it is now, is given: our client id there, then one origin a
-    line."""
-    found = {origin_of(getattr(peer, field, "")) for field in PLACES} - {""}
+    """The binding of a secret that belongs to ``peer`` as it is now: the client ID of this site,
+    then the origins of the peer, one on each line."""
+    found = {origin_of(getattr(peer, field, "")) for field in ADDRESS_FIELDS} - {""}
     return "\n".join([peer.client_id, *sorted(found)])
 
 
 def is_bound(bound_to: str, peer: "Peer", *urls: str) -> bool:
-    """Whether what is ``bound_to`` may be sent to ``urls`` as the client that we are there. What is
-    no URL is nobody's, and never called."""
+    """Whether a secret with the binding ``bound_to`` may be sent to all of ``urls``, with the
+    client ID that ``peer`` has now. A text that is not a URL is ignored: it is never called."""
     client_id, *origins = bound_to.split("\n")
     return client_id == peer.client_id and all(origin_of(url) in ("", *origins) for url in urls)
 
 
-def origins_in(bound_to: str) -> list[str]:
-    """The origins that something is bound to."""
+def bound_origins(bound_to: str) -> list[str]:
+    """The origins in a binding."""
     return bound_to.split("\n")[1:]
 
 
-def is_for_tokens(bound_to: str, peer: "Peer") -> bool:
-    """Whether tokens with this binding may be used at ``peer`` as it is now: they go to its token
-    endpoint, and with our codes to where those are handed over."""
+def is_bound_for_tokens(bound_to: str, peer: "Peer") -> bool:
+    """Whether tokens with this binding may be used at ``peer`` as it is now. They are sent to its
+    token endpoint, and to the endpoint where this site hands over codes."""
     return is_bound(bound_to, peer, peer.token_endpoint, peer.handover_endpoint)
 
 
 class BindingField(models.TextField):
-    """Holds for whom the secret in the same row is. A new row is bound as its peer."""
+    """Stores the binding of the secret in the same row. A new row gets the binding of its peer."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"blank": True, "default": "", "editable": False, **kwargs})
@@ -62,11 +70,11 @@ class BindingField(models.TextField):
 
 
 @dataclass(frozen=True)
-class Move:
-    """One thing about where a peer is, or who we are there, that is not what it was.
+class PeerChange:
+    """A change of an address, of the client ID or of the application of a peer.
 
-    :ivar field: of the peer.
-    :ivar label: of that field, for people.
+    :ivar field: the name of the field that changes.
+    :ivar label: the label of the field, for people.
     """
 
     field: str
@@ -76,39 +84,40 @@ class Move:
 
     @property
     def needs_secret(self) -> bool:
-        """Whether the client secret that is stored was given for something else."""
+        """Whether the stored client secret does not belong to the new value."""
         return self.field != "application"
 
     def __str__(self) -> str:
         return f"{self.label}: {self.before or '–'} → {self.after or '–'}"
 
 
-def moves_between(stored: "Peer", peer: "Peer") -> list[Move]:
-    """What of ``peer`` is not what the secret in the row ``stored`` was given for, and another
-    application. Another path at the same origin is none."""
+def changes_between(stored: "Peer", peer: "Peer") -> list[PeerChange]:
+    """The changes that ``peer`` makes to ``stored``: addresses at origins that the stored secret
+    is not bound to, another client ID, another application. A new path at the same origin is no
+    change."""
 
-    def move(field: str, before: object, after: object) -> Move:
+    def change(field: str, before: object, after: object) -> PeerChange:
         label = str(peer._meta.get_field(field).verbose_name)  # type: ignore[union-attr]
-        return Move(field, label, str(before), str(after))
+        return PeerChange(field, label, str(before), str(after))
 
     client_id, *origins = stored.bound_to.split("\n")
-    moves = [
-        move(field, getattr(stored, field), getattr(peer, field))
-        for field in PLACES
+    changes = [
+        change(field, getattr(stored, field), getattr(peer, field))
+        for field in ADDRESS_FIELDS
         if origin_of(getattr(peer, field)) not in ("", *origins)
     ]
     if peer.client_id != client_id:
-        moves.append(move("client_id", stored.client_id, peer.client_id))
+        changes.append(change("client_id", stored.client_id, peer.client_id))
     if peer.application_id != stored.application_id:
         before, after = stored.application.client_id, _client_id(peer)
-        moves.append(move("application", before, after))
-    return moves
+        changes.append(change("application", before, after))
+    return changes
 
 
 def _client_id(peer: "Peer") -> str:
     return peer.application.client_id if peer.application_id is not None else ""
 
 
-def in_words(moves: Iterable[Move]) -> str:
-    """``moves`` in one line."""
-    return "; ".join(map(str, moves))
+def describe_changes(changes: Iterable[PeerChange]) -> str:
+    """The changes in one line of text."""
+    return "; ".join(map(str, changes))

@@ -9,44 +9,45 @@ from .links import Link
 
 
 class Party(models.TextChoices):
-    """The part that this site played in the flow that the event belongs to."""
+    """The role of this site in the flow that the event belongs to."""
 
     A = "A", _("party A")
     B = "B", _("party B")
 
 
 class Step(models.TextChoices):
-    """The steps of the draft's figure 1."""
+    """The steps of the protocol (draft-ietf-oauth-reciprocal-04, section 2, figure 1)."""
 
     NONE = "", _("outside the flow")
     A = "A", _("authorization request")
     B = "B", _("authorization granted")
     C = "C", _("code sent")
     D = "D", _("access token received")
-    CONSENT = "consent", _("consent to the reverse")
+    CONSENT = "consent", _("consent to the reverse direction")
     E = "E", _("reciprocal code handed over")
     F = "F", _("reciprocal code redeemed")
-    G = "G", _("access token for the reverse")
+    G = "G", _("access token for the reverse direction")
 
 
-#: The detail of a consent that was not given.
+#: The detail of an event: the person did not give the consent.
 NOT_ALLOWED = "not allowed"
-#: The detail of a redemption that was refused because the code had been redeemed.
+#: The detail of an event: the peer redeemed a code that had been redeemed before.
 REPLAY = "replay"
 
 
-#: Lines that the history of one link has at most: the oldest go as new ones come. Whoever hands
-#: codes over all day, or decides anew all day, fills no disk.
-MAX_OF_LINK = 500
-#: Lines that pages show, and that stay however old they are, while the link is active.
-SHOWN_OF_LINK = 100
+#: Events of one link that are kept at most. A new event deletes the oldest one, so that a peer or
+#: a person that repeats a step all day cannot fill the disk.
+MAX_EVENTS_PER_LINK = 500
+#: Events of one link that pages show. While the link is active, they are kept whatever their age.
+SHOWN_EVENTS_PER_LINK = 100
 
 
 class LinkEvent(BaseModel):
-    """One line of the history, which is added to at its end, and cut at its beginning. It never
-    holds a code, token or secret."""
+    """One event in the history of a link. It never contains a code, a token or a secret."""
 
     class Outcome(models.TextChoices):
+        """Whether the step succeeded."""
+
         OK = "ok", _("done")
         FAILED = "failed", _("failed")
 
@@ -71,11 +72,11 @@ class LinkEvent(BaseModel):
 
     @property
     def is_refusal(self) -> bool:
-        """Whether it is the person's own no: nothing went wrong."""
+        """Whether the person refused the consent. This is not an error."""
         return self.step == Step.CONSENT and self.detail == NOT_ALLOWED
 
 
-def record(
+def record_event(
     link: Link,
     step: Step,
     *,
@@ -84,7 +85,7 @@ def record(
     detail: str = "",
     at: object = None,
 ) -> LinkEvent:
-    """Append a line to the history of ``link``, which keeps its newest ``MAX_OF_LINK``."""
+    """Add an event to the history of ``link``, and delete events beyond ``MAX_EVENTS_PER_LINK``."""
     event = LinkEvent.objects.create(
         link=link,
         step=step,
@@ -94,18 +95,19 @@ def record(
         generation=link.generation,
         **({"at": at} if at is not None else {}),
     )
-    # A hand-over has to be fast, and comes to more than this line.
+    # A hand-over must be fast. Its later steps add events too, and delete the old ones then.
     if step != Step.E or outcome != LinkEvent.Outcome.OK:
-        _cut(link)
+        _delete_oldest(link)
     return event
 
 
-def newest(link: Link, count: int = SHOWN_OF_LINK) -> list[LinkEvent]:
-    """The last ``count`` lines of the history of ``link``, in the order of time."""
+def newest_events(link: Link, count: int = SHOWN_EVENTS_PER_LINK) -> list[LinkEvent]:
+    """The newest ``count`` events of ``link``, the oldest of them first."""
     return list(reversed(link.events.order_by("-at", "-id")[:count]))
 
 
-def _cut(link: Link) -> None:
-    lines = LinkEvent.objects.filter(link=link).order_by("-at", "-id")
-    if over := list(lines.values_list("pk", flat=True)[MAX_OF_LINK : 2 * MAX_OF_LINK]):
-        LinkEvent.objects.filter(pk__in=over).delete()
+def _delete_oldest(link: Link) -> None:
+    newest_first = LinkEvent.objects.filter(link=link).order_by("-at", "-id")
+    keys = newest_first.values_list("pk", flat=True)
+    if surplus := list(keys[MAX_EVENTS_PER_LINK : 2 * MAX_EVENTS_PER_LINK]):
+        LinkEvent.objects.filter(pk__in=surplus).delete()

@@ -1,4 +1,4 @@
-"""The model field for secrets at rest."""
+"""The model field that stores a secret encrypted."""
 
 import uuid
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ else:
 
 
 class _SecretOfRow(DeferredAttribute):
-    """A secret as an attribute of a row: bound to the place where it stands."""
+    """The attribute of a model object that holds a secret, bound to its column and its owner."""
 
     field: "EncryptedField"
 
@@ -32,7 +32,7 @@ class _SecretOfRow(DeferredAttribute):
     def __set__(self, instance: models.Model, value: Any) -> None:
         if isinstance(value, str):
             value = self.field.to_python(value)
-        # At once, where that can be: a ciphertext belongs to the row as it was read.
+        # Bind it now if possible: the ciphertext belongs to the owner that the row has now.
         if isinstance(value, Secret) and value and (place := self.field.known_place(instance)):
             value = value.at(place)
         instance.__dict__[self.field.attname] = value
@@ -41,17 +41,17 @@ class _SecretOfRow(DeferredAttribute):
 class EncryptedField(_TextField):
     """Text that is stored encrypted and read as a :class:`~reciprocal_oauth.secret.Secret`.
 
-    An empty value is stored empty. Nothing is decrypted before ``reveal()``, and a value that was
-    read is written back as it stood, so rows can be saved without any key. Lookups other than
-    ``isnull`` and ``exact`` with ``""`` make no sense: each encryption gives another text.
+    An empty value is stored empty. Only ``reveal()`` decrypts, and saving writes an unchanged value
+    back as it was read, so a row can be saved without any key. Each encryption gives another text,
+    so only the lookups ``isnull`` and ``exact`` with ``""`` are useful.
 
-    The ciphertext is bound to the column and to the values of ``owner``, and is read nowhere else.
-    So ``QuerySet.update()`` takes only a secret that was assigned to the row before, and
-    ``values()`` gives secrets that nobody can read.
+    The ciphertext is bound to the column and to the values of ``owner``: it cannot be decrypted in
+    another row or column. So ``QuerySet.update()`` accepts a secret only after it was assigned to
+    the row, and nobody can decrypt the secrets that ``values()`` returns.
 
-    :param owner: names of the fields that tell whose secret it is. They are declared before this
-        field and known before the row is first saved. Not part of migrations: a data migration
-        cannot read secrets.
+    :param owner: names of the fields that say whose secret it is. They are declared before this
+        field and have their values before the row is first saved. They are not part of migrations:
+        a data migration cannot read secrets.
     """
 
     description = "Encrypted text"
@@ -62,8 +62,8 @@ class EncryptedField(_TextField):
         super().__init__(*args, **kwargs)
 
     def known_place(self, row: models.Model) -> Place | None:
-        """The column and the owner of ``row``: what its ciphertext is bound to. ``None``: the owner
-        cannot be told without a query."""
+        """The column and the owner that the ciphertext of ``row`` is bound to. ``None`` if only a
+        query could find the owner."""
         values = row.__dict__
         try:
             owner = [_canonical(field, values[field.attname]) for field in self._owner_fields]
@@ -72,7 +72,7 @@ class EncryptedField(_TextField):
         return (self._label, *owner)
 
     def place_in(self, row: models.Model) -> Place:
-        """The same, with a query where one is needed."""
+        """Like :meth:`known_place`, with a query if one is needed."""
         for field in self._owner_fields:
             getattr(row, field.attname)
         return self.known_place(row) or ()
@@ -88,7 +88,7 @@ class EncryptedField(_TextField):
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         secret = super().pre_save(model_instance, add)
         if isinstance(secret, Secret):
-            # The owner may have got another name since the secret was read.
+            # The owner may have changed since the secret was read.
             secret = secret.at(self.place_in(model_instance))
             model_instance.__dict__[self.attname] = secret
         return secret
@@ -103,7 +103,7 @@ class EncryptedField(_TextField):
         if value is None or isinstance(value, Secret):
             return value
         text = str(value)
-        # The serializers write the ciphertext, see value_to_string().
+        # Fixtures contain the ciphertext, see value_to_string().
         return _stored(text) if text.startswith((PREFIX, UNBOUND_PREFIX)) else Secret(text)
 
     def get_prep_value(self, value: Any) -> str | None:
@@ -117,8 +117,8 @@ class EncryptedField(_TextField):
 
 
 def _canonical(field: Any, value: Any) -> Any:
-    """``value`` as the database gives it: a new row may have its key as text."""
-    # Every row that is read comes here, nearly always with one of these two types.
+    """``value`` in the type that the database returns: a new row may have its key as text."""
+    # This runs for every row that is read, nearly always with one of these two types.
     return value if isinstance(value, (uuid.UUID, int)) else field.to_python(value)
 
 

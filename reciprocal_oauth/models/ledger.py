@@ -1,6 +1,6 @@
-"""Every reciprocal code minted here, as party A: by hash, and what became of it.
+"""The ledger: the hash and the state of every reciprocal code that this site issued as party A.
 
-A code stays for as long as a token of it can live.
+A code is kept for as long as a token that it was redeemed for can be used.
 """
 
 import uuid
@@ -13,18 +13,21 @@ from django.utils.translation import gettext_lazy as _
 from .base import BaseModel
 from .links import Link
 
-#: How the redirect URI of the Grant of a reciprocal code begins, and of no other.
+#: The redirect URI of a DOT Grant begins with this only if it is the Grant of a reciprocal code.
 CODE_URI = "urn:uuid:"
 
 
 class ReciprocalCode(BaseModel):
-    """A code by the SHA-256 of its exact bytes. The code itself stands only in DOT's Grant.
+    """A reciprocal code, identified by the SHA-256 hash of its exact bytes. Only the DOT Grant
+    contains the code itself.
 
-    Looked up by hash because MariaDB compares text without regard to case, accents and trailing
-    spaces: DOT's own lookup would take another text for the code.
+    The hash makes the lookup exact: MariaDB ignores case, accents and trailing spaces when it
+    compares text, so that the lookup of DOT would accept a similar text as the code.
     """
 
     class State(models.TextChoices):
+        """What happened to the code."""
+
         LIVE = "live", _("not redeemed yet")
         REDEEMED = "redeemed", _("redeemed")
         REVOKED = "revoked", _("revoked")
@@ -33,10 +36,11 @@ class ReciprocalCode(BaseModel):
     code_hash = models.CharField(max_length=64, unique=True, editable=False)
     link = models.ForeignKey(Link, on_delete=models.CASCADE, related_name="codes")
     generation = models.PositiveIntegerField(_("generation"))
-    #: Primary key of the peer's DOT application, as text: the models are swappable.
+    #: Primary key of the peer's DOT application, as text: the type of the key depends on the model
+    #: that the site uses.
     application_pk = models.CharField(max_length=64, editable=False)
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.LIVE)
-    #: DOT's ``token_family`` of the tokens that it was redeemed for.
+    #: The ``token_family`` of the DOT tokens that the code was redeemed for.
     token_family = models.UUIDField(null=True, blank=True, editable=False)
     expires_at = models.DateTimeField(_("expires"))
     created_at = models.DateTimeField(_("created"), default=timezone.now)
@@ -53,6 +57,6 @@ class ReciprocalCode(BaseModel):
 
     @property
     def redirect_uri(self) -> str:
-        """What stands as redirect URI in the DOT Grant: there was no redirect, and a value that
-        nobody can send keeps the code out of every other door (RFC 6749, section 4.1.3)."""
+        """The redirect URI in the DOT Grant. No client can register this value, so the code cannot
+        be redeemed as an ordinary authorization code (RFC 6749, section 4.1.3)."""
         return f"{CODE_URI}{self.id}"

@@ -1,4 +1,4 @@
-"""One user's two-way authorization with one account at one peer, and the way to it."""
+"""The models of a link and of the authorization request that creates it."""
 
 import hashlib
 import uuid
@@ -18,27 +18,34 @@ from .reasons import LOST_INCOMING, Reason
 
 
 class Link(BaseModel):
-    """A user, an account at a peer, and what each side may do at the other.
+    """The link between a user of this site and an account at a peer.
 
-    *Outgoing* access is ours at the peer: the stored tokens. *Incoming* access is the peer's here:
-    a scope, a generation that counts the user's decisions, and the family of DOT tokens in force.
+    *Outgoing access* lets this site act at the peer: the stored tokens. *Incoming access* lets the
+    peer act at this site: a scope, a generation that counts the decisions of the user, and the
+    family of the DOT tokens that the peer holds.
     """
 
     class Status(models.TextChoices):
+        """Whether the link is in use."""
+
         ACTIVE = "active", _("active")
         ENDED = "ended", _("ended")
 
     class Outgoing(models.TextChoices):
-        WAITING = "waiting", _("waiting for approval there")
+        """The state of the outgoing access."""
+
+        WAITING = "waiting", _("waiting for approval at the other site")
         ACTIVE = "active", _("working")
         BROKEN = "broken", _("broken")
         ENDED = "ended", _("ended")
 
     class Incoming(models.TextChoices):
-        NONE = "none", _("nothing asked")
+        """The state of the incoming access."""
+
+        NONE = "none", _("not asked")
         OFFERED = "offered", _("waiting for your answer")
         DENIED = "denied", _("not allowed")
-        GRANTED = "granted", _("allowed, on its way")
+        GRANTED = "granted", _("allowed, code being delivered")
         ACTIVE = "active", _("working")
         BROKEN = "broken", _("broken")
         ENDED = "ended", _("ended")
@@ -59,10 +66,11 @@ class Link(BaseModel):
         _("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE
     )
 
-    #: What tells the links of one user and peer apart, see :func:`key_of_subject` and its siblings.
+    #: Distinguishes the links of one user with one peer: see :func:`key_of_subject`,
+    #: :func:`key_of_family` and ``KEY_UNKNOWN``.
     account_key = models.CharField(_("account key"), max_length=80, editable=False)
-    subject = models.CharField(_("account ID there"), max_length=255, blank=True)
-    account_name = models.CharField(_("account there"), max_length=255, blank=True)
+    subject = models.CharField(_("account ID at the peer"), max_length=255, blank=True)
+    account_name = models.CharField(_("account name at the peer"), max_length=255, blank=True)
 
     outgoing_state = models.CharField(
         _("outgoing access"), max_length=10, choices=Outgoing.choices, default=Outgoing.WAITING
@@ -70,7 +78,7 @@ class Link(BaseModel):
     outgoing_reason = models.CharField(
         _("why outgoing access does not work"), max_length=30, choices=Reason.choices, blank=True
     )
-    #: For whom the two tokens are: they are sent to nobody else.
+    #: The client ID and the addresses that both tokens belong to. They are sent nowhere else.
     bound_to = BindingField()
     access_token = EncryptedField(
         _("access token"), owner=("id", "user", "peer", "bound_to"), blank=True, default=""
@@ -78,16 +86,16 @@ class Link(BaseModel):
     refresh_token = EncryptedField(
         _("refresh token"), owner=("id", "user", "peer", "bound_to"), blank=True, default=""
     )
-    outgoing_scope = models.TextField(_("scope we hold there"), blank=True)
+    outgoing_scope = models.TextField(_("scope of the outgoing access"), blank=True)
     access_token_expires_at = models.DateTimeField(_("access token expires"), null=True, blank=True)
-    #: Names the grant at the peer that the tokens stem from: another one for each code that was
-    #: exchanged, the same after a refresh.
+    #: Identifies the grant that the tokens belong to. Each exchanged code gives a new value; a
+    #: refresh keeps it.
     outgoing_grant = models.UUIDField(null=True, blank=True, editable=False)
-    #: Whoever refreshes the token holds this until then; others wait (one refresh at a time).
+    #: Until this time, one worker refreshes the token, and the others wait.
     refresh_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     refresh_lease_owner = models.CharField(max_length=64, blank=True, editable=False)
-    #: How often in a row the peer has refused to renew the access, and from when on it is asked
-    #: again: after a refusal, or when it has said for how long it wants to be left alone.
+    #: How often the peer has refused to refresh the token, one time after the other; and when this
+    #: site may ask again: after a refusal, or after the time in ``Retry-After``.
     refresh_refusals = models.PositiveSmallIntegerField(default=0, editable=False)
     refresh_not_before = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -97,30 +105,33 @@ class Link(BaseModel):
     incoming_reason = models.CharField(
         _("why incoming access does not work"), max_length=30, choices=Reason.choices, blank=True
     )
-    #: What the user is asked for: the peer's wish, cut to what it may hold.
-    offered_scope = models.TextField(_("scope it asked for"), blank=True)
-    incoming_scope = models.TextField(_("scope it may use here"), blank=True)
-    #: Counts the user's decisions about incoming access; the peer has redeemed the confirmed one.
+    #: The scope that the user is asked to allow: what the peer asked for, without scopes that it
+    #: may not have.
+    offered_scope = models.TextField(_("scope that the peer asked for"), blank=True)
+    incoming_scope = models.TextField(_("scope of the incoming access"), blank=True)
+    #: Counts the decisions of the user about the incoming access.
     generation = models.PositiveIntegerField(
         _("decisions"),
         default=0,
-        help_text=_("How often the user has decided what the peer may do here (the generation)."),
+        help_text=_(
+            "How often the user has decided what the peer may do at this site (the generation)."
+        ),
     )
     confirmed_generation = models.PositiveIntegerField(
         _("decision in force"),
         default=0,
         help_text=_(
-            "The last decision that has reached the peer: it has redeemed the code for it. Less "
-            "than the number above while a code is on its way."
+            "The last decision whose code the peer has redeemed. The number is smaller than the "
+            "number of decisions while a code is being delivered."
         ),
     )
-    #: DOT's ``token_family`` of the tokens that the peer holds here.
+    #: The ``token_family`` of the DOT tokens that the peer holds.
     incoming_family = models.UUIDField(null=True, blank=True, editable=False, db_index=True)
 
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
     linked_at = models.DateTimeField(_("linked both ways"), null=True, blank=True)
-    #: When the peer last presented a token of this link, to the hour.
+    #: When the peer last used a token of this link. Updated at most once an hour.
     last_used_at = models.DateTimeField(
         _("last used by the peer"), null=True, blank=True, editable=False
     )
@@ -154,75 +165,80 @@ class Link(BaseModel):
         )
 
     @property
-    def holds_access_there(self) -> bool:
-        """Whether we keep a token of the peer's, expired or not."""
+    def has_outgoing_tokens(self) -> bool:
+        """Whether a token of the outgoing access is stored, expired or not."""
         return bool(self.refresh_token or self.access_token)
 
     @property
-    def is_revocable_there(self) -> bool:
-        """Whether the peer can be told that its token is no longer needed (RFC 7009)."""
+    def can_revoke_outgoing(self) -> bool:
+        """Whether this site can revoke the outgoing access at the peer (RFC 7009, section 2)."""
         url = self.peer.revocation_endpoint
-        return self.holds_access_there and bool(url) and is_bound(self.bound_to, self.peer, url)
+        return self.has_outgoing_tokens and bool(url) and is_bound(self.bound_to, self.peer, url)
 
     @property
     def has_lost_incoming_access(self) -> bool:
-        """Whether what the peer had here was taken back, or ran out."""
+        """Whether the incoming access was revoked here, or has expired."""
         return self.incoming_state == self.Incoming.BROKEN and self.incoming_reason in LOST_INCOMING
 
     @property
-    def keeps_access_here(self) -> bool:
-        """Whether a decision waits or was given up of which the peer is still to be told, while it
-        has tokens from before that."""
+    def keeps_earlier_incoming(self) -> bool:
+        """Whether the peer still has the tokens of an earlier decision, because the code for the
+        newest decision is pending or has failed."""
         waits = self.incoming_state in (self.Incoming.GRANTED, self.Incoming.BROKEN)
         return waits and self.incoming_family is not None and not self.has_lost_incoming_access
 
     @property
     def incoming_limit(self) -> str:
-        """The most that the peer's tokens may carry for this user today: what the user granted,
-        the peer may hold, and the site still has."""
+        """The largest scope that tokens of the peer may have for this user at this time: scopes
+        that the user allowed, and that are in :attr:`Peer.limit`."""
         return scopes.cut(self.incoming_scope, self.peer.limit)
 
 
-#: What the key of a link begins with whose account at the peer is known.
-SUBJECT = "sub:"
+#: The account key of a link begins with this if the peer has told the ID of the account.
+SUBJECT_PREFIX = "sub:"
 
 
 def key_of_subject(subject: str) -> str:
-    """Key of the account with this ``subject`` at the peer. Hashed: MariaDB compares text without
-    regard to case, subjects are told apart by it (OpenID Connect Core 1.0, section 2)."""
-    return SUBJECT + hashlib.sha256(subject.encode()).hexdigest()
+    """The account key for an account with this ID at the peer. It contains a hash, because subjects
+    are case sensitive (OpenID Connect Core 1.0, section 2) and MariaDB ignores case."""
+    return SUBJECT_PREFIX + hashlib.sha256(subject.encode()).hexdigest()
 
 
-#: What the key of a link begins with that a login of the peer's users opened.
-FAMILY = "family:"
+#: The account key of a link begins with this if the person started at the peer.
+FAMILY_PREFIX = "family:"
 
 
 def key_of_family(family: uuid.UUID | None) -> str:
-    """Key where we were party B: the family of DOT tokens that the peer got here."""
-    return f"{FAMILY}{family or uuid.uuid4()}"
+    """The account key of a link that started at the peer: the family of the DOT tokens that the
+    peer got at this site."""
+    return f"{FAMILY_PREFIX}{family or uuid.uuid4()}"
 
 
-#: Key where we were party A and the peer did not tell the subject: connecting again replaces.
+#: The account key of a link that started at this site, if the peer does not tell the ID of the
+#: account. So each user has one such link with a peer, and connecting again replaces its tokens.
 KEY_UNKNOWN = "unknown"
 
 
 class AuthorizationRequest(BaseModel):
-    """A visit to the peer's authorization endpoint that a person began here (steps A and B).
+    """An authorization request that this site sent a person to the peer with (RFC 6749, sections
+    4.1.1 and 10.12).
 
-    The row makes ``state`` single-use in one database step, and names who began the visit; a
-    cookie, of which it has the hash, says in which browser.
+    The row makes sure that ``state`` is used once, by this user, and in the browser that has the
+    cookie of this request.
     """
 
     class Problem(models.TextChoices):
+        """Why the request did not create a link."""
+
         NONE = "", _("no problem")
-        DENIED = "denied", _("access was not allowed there")
-        PEER_ERROR = "peer_error", _("the other site answered with an error")
-        SETUP = "setup", _("the other site does not take the requests of this one")
+        DENIED = "denied", _("access was not allowed at the other site")
+        PEER_ERROR = "peer_error", _("the other site reported an error")
+        SETUP = "setup", _("the other site does not accept the requests of this site")
         PEER_UNREACHABLE = "peer_unreachable", _("the other site could not be reached")
-        PEER_REFUSED = "peer_refused", _("the other site refused the exchange")
-        BAD_RESPONSE = "bad_response", _("the other site answered something that cannot be used")
-        WRONG_ISSUER = "wrong_issuer", _("the answer came from another site")
-        NO_CODE = "no_code", _("the answer carried no code")
+        PEER_REFUSED = "peer_refused", _("the other site refused to exchange the code")
+        BAD_RESPONSE = "bad_response", _("the response of the other site cannot be used")
+        WRONG_ISSUER = "wrong_issuer", _("the response came from another site")
+        NO_CODE = "no_code", _("the response contained no code")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
@@ -231,12 +247,12 @@ class AuthorizationRequest(BaseModel):
     peer = models.ForeignKey(Peer, on_delete=models.CASCADE, related_name="+")
     state_hash = models.CharField(max_length=64, unique=True, editable=False)
     browser_hash = models.CharField(max_length=64, editable=False, default="")
-    #: Who issues the code that the visit ends with: it is sent to nobody else.
+    #: The client ID and the addresses that the code belongs to. It is sent nowhere else.
     bound_to = BindingField()
     code_verifier = EncryptedField(owner=("peer", "state_hash", "bound_to"), blank=True, default="")
     nonce = models.CharField(max_length=64, blank=True)
     redirect_uri = models.CharField(max_length=500)
-    #: The one in which the person began, for addresses that have the language in them.
+    #: The language of the person, for sites whose addresses contain the language.
     language = models.CharField(max_length=35, blank=True, default="")
     return_to = models.CharField(max_length=300, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)

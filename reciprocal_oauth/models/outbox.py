@@ -1,4 +1,4 @@
-"""What this site still has to tell a peer, as party A."""
+"""The outbox: hand-overs and revocations that this site has to deliver to peers."""
 
 import uuid
 
@@ -12,28 +12,31 @@ from .queue import QueueItem
 
 
 class OutboxItem(QueueItem):
-    """The intent "this link, this generation", never a code; or a remote revocation.
+    """A hand-over or a revocation that has to be delivered. A hand-over names the link and the
+    generation, and never contains the code.
 
-    A hand-over is done when the peer has *redeemed* the code, not when it has answered 200.
+    A hand-over is done when the peer has *redeemed* the code, not when it has responded with 200.
     """
 
     class Kind(models.TextChoices):
+        """What is delivered."""
+
         HANDOVER = "handover", _("hand-over")
-        REVOCATION = "revocation", _("revocation there")
+        REVOCATION = "revocation", _("revocation of a token at the peer")
 
     kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices, default=Kind.HANDOVER)
     peer = models.ForeignKey(Peer, on_delete=models.CASCADE, related_name="outbox")
-    #: Set to null when the link goes: a revocation there must outlive the user here.
+    #: Set to null when the link is deleted: the token must be revoked at the peer all the same.
     link = models.ForeignKey(
         Link, null=True, blank=True, on_delete=models.SET_NULL, related_name="outbox"
     )
     generation = models.PositiveIntegerField(_("generation"), default=0)
-    #: The link's id while a hand-over is live, else null: one live hand-over per link, on every
-    #: database (MariaDB has no partial unique index).
+    #: The ID of the link while the hand-over is not finished, or else null. So a link has at most
+    #: one unfinished hand-over on every database: MariaDB has no partial unique index.
     live_key = models.CharField(max_length=36, null=True, unique=True, editable=False)  # noqa: DJ001
-    #: Codes that the peer accepted and let expire.
-    resends = models.PositiveSmallIntegerField(_("sent anew"), default=0)
-    #: The token to revoke there; empty for hand-overs.
+    #: Codes that the peer accepted and did not redeem before they expired.
+    resends = models.PositiveSmallIntegerField(_("sent again"), default=0)
+    #: The token to revoke; empty for a hand-over.
     token = EncryptedField(owner=("peer", "bound_to"), blank=True, default="")
     accepted_at = models.DateTimeField(_("accepted"), null=True, blank=True)
 
@@ -46,9 +49,11 @@ class OutboxItem(QueueItem):
         return f"{self.get_kind_display()} #{self.pk}"
 
     @property
-    def why_unfinished(self) -> str:
+    def failure_reason(self) -> str:
+        """The reason to store when the last attempt has failed."""
         return Link.Reason.UNCONFIRMED if self.accepted_at else Link.Reason.UNREACHABLE
 
     @staticmethod
     def live_key_of(link_id: uuid.UUID) -> str:
+        """The ``live_key`` of an unfinished hand-over of this link."""
         return str(link_id)

@@ -1,8 +1,7 @@
-"""What a peer's configuration must satisfy. Each check gives the reasons against a value."""
+"""Validation of a peer's configuration. Each check returns the reasons against a value."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.hashers import check_password
 from django.core.exceptions import ImproperlyConfigured
@@ -11,17 +10,12 @@ from django.utils.translation import gettext as _
 from ..conf import settings
 from ..core import networks, plugins, scopes
 from ..core.peer_urls import address_problem, url_problem
-from ..core.protocol import OWN_AUTHORIZATION_PARAMETERS
+from ..core.protocol import OPENID, OWN_AUTHORIZATION_PARAMETERS
+from .binding import ENDPOINTS, changes_between, describe_changes
 
-#: The fields that hold a URL at the peer, with an example of each.
-ENDPOINTS: Mapping[str, str] = {
-    "issuer": "https://peer.example/o",
-    "authorization_endpoint": "https://peer.example/o/authorize/",
-    "token_endpoint": "https://peer.example/o/token/",
-    "revocation_endpoint": "https://peer.example/o/revoke_token/",
-    "userinfo_endpoint": "https://peer.example/o/userinfo/",
-    "reciprocal_endpoint": "https://peer.example/o/token/",
-}
+if TYPE_CHECKING:
+    from .peers import Peer
+
 #: RFC 6749, appendix A.1: client-id = *VSCHAR
 _CLIENT_ID = re.compile(r"[\x20-\x7e]*")
 #: RFC 6749, section 8.2: name-char.
@@ -29,40 +23,42 @@ _PARAMETER = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 def check_endpoint(url: str, example: str) -> list[str]:
-    """Reasons why ``url`` is no endpoint that we would call (or send a person to)."""
+    """Reasons why this site must not call ``url``, or send a person there."""
     if not url:
-        return []  # Whether it may be blank is the field's to say.
+        return []  # The field itself says whether it may be blank.
     problem = url_problem(url, allow_loopback=settings.HTTP_ALLOW_LOOPBACK, example=example)
     problem = problem or address_problem(url, networks.is_allowed)
     return [problem] if problem else []
 
 
 def check_client_id(value: str) -> list[str]:
-    """Reasons why ``value`` is not a client id."""
+    """Reasons why ``value`` is not a client ID (RFC 6749, appendix A.1)."""
     if _CLIENT_ID.fullmatch(value):
         return []
     return [_("A client ID consists of printable ASCII characters (RFC 6749, appendix A.1).")]
 
 
 def parameters_in(text: str) -> dict[str, str]:
-    """The parameters in ``text``, which has one ``NAME=VALUE`` a line."""
+    """The parameters in ``text``, which has one ``NAME=VALUE`` on each line."""
     lines = (line.partition("=") for line in text.splitlines() if line.strip())
     return {name.strip(): value.strip() for name, _equals, value in lines}
 
 
 def check_parameters(text: str) -> list[str]:
-    """Reasons why ``text`` is not extra parameters of an authorization request."""
+    """Reasons why ``text`` is not a list of extra parameters for authorization requests."""
     problems = []
-    names = [line.partition("=")[0].strip() for line in text.splitlines() if line.strip()]
+    malformed = _("Write one parameter on each line, as NAME=VALUE, such as access_type=offline.")
+    lines = [line for line in text.splitlines() if line.strip()]
+    names = [line.partition("=")[0].strip() for line in lines]
     for name in names:
         if not _PARAMETER.fullmatch(name):
-            problems.append(_("Write one parameter a line, as NAME=VALUE: access_type=offline."))
+            problems.append(malformed)
         elif name in OWN_AUTHORIZATION_PARAMETERS:
-            problems.append(_("This site says “%(name)s” itself.") % {"name": name})
+            problems.append(_("This site sets “%(name)s” itself.") % {"name": name})
         elif names.count(name) > 1:
-            problems.append(_("“%(name)s” stands here twice.") % {"name": name})
-    if any("=" not in line for line in text.splitlines() if line.strip()) and not problems:
-        problems.append(_("Write one parameter a line, as NAME=VALUE: access_type=offline."))
+            problems.append(_("“%(name)s” is here twice.") % {"name": name})
+    if any("=" not in line for line in lines) and not problems:
+        problems.append(malformed)
     return list(dict.fromkeys(problems))
 
 
@@ -74,7 +70,7 @@ def check_scope(value: str) -> list[str]:
 
 
 def check_scope_here(value: str) -> list[str]:
-    """Reasons why ``value`` is not made of scopes of this site."""
+    """Reasons why ``value`` has scopes that this site does not define."""
     known = scopes.described()
     unknown = [token for token in scopes.split(value) if token not in known]
     if not unknown:
@@ -86,29 +82,117 @@ def check_scope_here(value: str) -> list[str]:
 
 
 def check_application(application: Any) -> list[str]:
-    """Reasons why a DOT application cannot be the peer's registration here."""
+    """Reasons why a DOT application cannot be the registration of a peer at this site."""
     problems = []
     if application.client_type != application.CLIENT_CONFIDENTIAL:
-        problems.append(_("The application must be confidential: the peer has to authenticate."))
+        problems.append(_("The application must be confidential: the peer must authenticate."))
     if not application.allows_grant_type(
         application.GRANT_AUTHORIZATION_CODE, application.GRANT_OPENID_HYBRID
     ):
         problems.append(_("The application must use the authorization code grant."))
     if has_blank_secret(application):
-        problems.append(_("The application has no client secret; set one."))
+        problems.append(_("The application has no client secret. Set one."))
     return problems
 
 
 def has_blank_secret(application: Any) -> bool:
-    """Whether the client secret is empty, stored plain or hashed: DOT would accept either."""
+    """Whether the client secret is empty: stored as plain text, or as the hash of an empty text.
+    DOT would accept both."""
     stored = application.client_secret
     return not stored or ("$" in stored and check_password("", stored))
 
 
 def check_dialect(name: str) -> list[str]:
-    """Reasons why ``name`` is no dialect."""
+    """Reasons why ``name`` does not name a dialect."""
     try:
         plugins.dialect_class(name)
     except ImproperlyConfigured as error:
         return [str(error)]
     return []
+
+
+def problems_of(
+    peer: "Peer", stored: "Peer | None", *, is_secret_entered: bool
+) -> dict[str, list[str]]:
+    """Reasons against the configuration of ``peer``, by field.
+
+    :param stored: the same peer as it is stored; ``None`` for a new one.
+    :param is_secret_entered: whether ``peer`` has a client secret that is not stored yet.
+    """
+    found: dict[str, list[str]] = {
+        field: check_endpoint(getattr(peer, field), example) for field, example in ENDPOINTS.items()
+    }
+    if not peer.issuer:
+        found["issuer"] += _check_no_issuer(peer)
+    found["client_id"] = check_client_id(peer.client_id)
+    found["authorization_parameters"] = check_parameters(peer.authorization_parameters)
+    if not peer.client_secret:
+        found["client_secret"] = [_("Enter the client secret that the peer gave to this site.")]
+    for field in ("scope", "reciprocal_scope", "allowed_scope", "preconfigured_scope"):
+        found[field] = check_scope(getattr(peer, field))
+    if not found["allowed_scope"] and not found["preconfigured_scope"]:
+        found["allowed_scope"] = check_scope_here(peer.allowed_scope)
+        found["preconfigured_scope"] = _check_preconfigured_scope(peer)
+    for field in ("reciprocal_scope", "preconfigured_scope"):
+        if OPENID in scopes.split(getattr(peer, field)):
+            found[field].append(
+                _("“openid” cannot be part of a reciprocal grant: the person does not sign in.")
+            )
+    if peer.application_id is not None:
+        found["application"] = check_application(peer.application)
+    found["dialect"] = check_dialect(peer.dialect)
+    if stored is not None:
+        changes = problems_of_changes(stored, peer, is_secret_entered=is_secret_entered)
+        for field, reasons in changes.items():
+            found[field] = found.get(field, []) + reasons
+    return {field: reasons for field, reasons in found.items() if reasons}
+
+
+def problems_of_changes(
+    stored: "Peer", peer: "Peer", *, is_secret_entered: bool
+) -> dict[str, list[str]]:
+    """Reasons against saving ``peer`` in the place of ``stored``, by field.
+
+    The stored secret must not be sent to another address. And while links are active, the
+    application stays: without the peer, nothing would limit or revoke the tokens that it holds.
+    """
+    problems = {}
+    changes = [change for change in changes_between(stored, peer) if change.needs_secret]
+    if changes and stored.client_secret and not is_secret_entered:
+        text = _(
+            "The stored client secret belongs to another address or another client ID, and is not "
+            "sent to the new one. Enter the client secret again to change: %(changes)s."
+        )
+        problems["client_secret"] = [text % {"changes": describe_changes(changes)}]
+    is_exchanged = peer.application_id != stored.application_id
+    if is_exchanged and stored.links.filter(status="active").exists():
+        problems["application"] = [
+            _(
+                "Links with this peer are active, and their tokens belong to the former "
+                "application. End these links first."
+            )
+        ]
+    return problems
+
+
+def _check_no_issuer(peer: "Peer") -> list[str]:
+    """Reasons why the issuer cannot be blank: a value that the peer sends is compared with it."""
+    if peer.sends_iss:
+        return [_("Enter the issuer of the peer: its authorization responses must name it.")]
+    if OPENID in scopes.split(peer.scope):
+        return [
+            _("Enter the issuer of the peer: when this site asks for “openid”, ID tokens name it.")
+        ]
+    return []
+
+
+def _check_preconfigured_scope(peer: "Peer") -> list[str]:
+    """Reasons why the agreed scope is not made of scopes that the peer may hold here."""
+    problems = check_scope_here(peer.preconfigured_scope)
+    beyond = set(scopes.split(peer.preconfigured_scope)) - set(scopes.split(peer.allowed_scope))
+    if beyond:
+        problems.append(
+            _("Not part of the largest scope of the peer at this site: %(scopes)s.")
+            % {"scopes": " ".join(sorted(beyond))}
+        )
+    return problems

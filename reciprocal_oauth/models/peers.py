@@ -1,4 +1,4 @@
-"""The other site, as an administrator configured it."""
+"""The model of a peer: another site, as an administrator configured it."""
 
 import logging
 from collections.abc import Sequence
@@ -13,40 +13,42 @@ from django.utils.translation import gettext_lazy as _
 from ..compat import APPLICATION_MODEL
 from ..core import scopes
 from ..core.database import atomic
-from ..core.protocol import OPENID, OWN_AUTHORIZATION_PARAMETERS
+from ..core.protocol import OWN_AUTHORIZATION_PARAMETERS
 from ..secret import Secret
+from . import peer_validation
 from .base import BaseManager, BaseModel
-from .binding import PLACES, BindingField, Move, binding_of, in_words, is_bound, moves_between
-from .fields import EncryptedField
-from .peer_validation import (
-    ENDPOINTS,
-    check_application,
-    check_client_id,
-    check_dialect,
-    check_endpoint,
-    check_parameters,
-    check_scope,
-    check_scope_here,
-    parameters_in,
+from .binding import (
+    ADDRESS_FIELDS,
+    BindingField,
+    PeerChange,
+    binding_of,
+    changes_between,
+    is_bound,
 )
+from .fields import EncryptedField
 from .reasons import Reason
 
 logger = logging.getLogger("reciprocal_oauth")
 
-#: What :attr:`Peer.bound_to` has to be looked at for.
-BOUND = frozenset({*PLACES, "client_id", "client_secret", "application", "application_id"})
+#: The fields that the binding of the client secret depends on. Saving one of them checks it.
+_BINDING_FIELDS = frozenset(
+    {*ADDRESS_FIELDS, "client_id", "client_secret", "application", "application_id"}
+)
 
 
 class PeerManager(BaseManager["Peer"]):
+    """The manager of peers. Fixtures name a peer by its short name."""
+
     def get_by_natural_key(self, slug: str) -> "Peer":
         return self.get(slug=slug)
 
 
 class Peer(BaseModel):
-    """The other party: its endpoints, our registration there and its registration here."""
+    """Another site: its endpoints, the registration of this site there, and its own here."""
 
     class AuthMethod(models.TextChoices):
-        """How we authenticate at its token endpoint (RFC 6749, section 2.3.1)."""
+        """How this site authenticates at the token endpoint of the peer (RFC 6749, section
+        2.3.1)."""
 
         BASIC = "client_secret_basic", _("HTTP Basic")
         POST = "client_secret_post", _("In the request body")
@@ -54,9 +56,11 @@ class Peer(BaseModel):
     slug = models.SlugField(
         _("short name"),
         unique=True,
-        help_text=_("Part of the redirect URI that is registered at the peer: keep it."),
+        help_text=_(
+            "Part of the redirect URI that the peer has registered for this site. Do not change it."
+        ),
     )
-    name = models.CharField(_("name"), max_length=200, help_text=_("As people know the site."))
+    name = models.CharField(_("name"), max_length=200, help_text=_("The name that people know."))
     homepage = models.CharField(
         _("homepage"), max_length=500, blank=True, validators=[URLValidator(["https", "http"])]
     )
@@ -64,15 +68,17 @@ class Peer(BaseModel):
         _("enabled"),
         default=True,
         help_text=_(
-            "When off, nobody can connect and the peer is refused everywhere here. It may take "
-            "the refusals for the end of its connections, which people then have to begin again."
+            "When off, nobody can connect, and this site refuses every request of the peer. The "
+            "peer may then end its connections, so that people have to connect again."
         ),
     )
     dialect = models.CharField(
         _("dialect"),
         max_length=200,
         default="ietf",
-        help_text=_("How this peer speaks: “ietf” is the draft as it is written."),
+        help_text=_(
+            "How this peer hands over codes. “ietf” is for peers that follow the draft exactly."
+        ),
     )
 
     issuer = models.CharField(
@@ -80,114 +86,126 @@ class Peer(BaseModel):
         max_length=500,
         blank=True,
         help_text=_(
-            "Its issuer identifier. When set, an authorization response that names another "
-            "issuer is refused (RFC 9207). Needed to ask for “openid”."
+            "The issuer identifier of the peer. This site refuses an authorization response that "
+            "names another issuer (RFC 9207). Needed to ask for “openid”."
         ),
     )
     sends_iss = models.BooleanField(
-        _("names its issuer in answers"),
+        _("names its issuer in authorization responses"),
         default=False,
         help_text=_(
-            "The peer's metadata promises it (authorization_response_iss_parameter_supported). "
-            "When on, an authorization response that names no issuer is refused as well "
-            "(RFC 9207)."
+            "Turn this on when the metadata of the peer says so "
+            "(authorization_response_iss_parameter_supported). This site then also refuses an "
+            "authorization response that names no issuer (RFC 9207)."
         ),
     )
     authorization_endpoint = models.CharField(
-        _("authorization endpoint"), max_length=500, help_text=_("Where people are sent to allow.")
+        _("authorization endpoint"), max_length=500, help_text=_("Where people allow access.")
     )
     authorization_parameters = models.TextField(
         _("extra authorization parameters"),
         max_length=2000,
         blank=True,
         help_text=_(
-            "What this peer wants to be told beside the usual when people are sent there, one "
-            "NAME=VALUE a line: access_type=offline."
+            "Parameters that this peer needs besides the usual ones. One NAME=VALUE on each line, "
+            "such as access_type=offline."
         ),
     )
     token_endpoint = models.CharField(
-        _("token endpoint"), max_length=500, help_text=_("Where codes are exchanged for tokens.")
+        _("token endpoint"),
+        max_length=500,
+        help_text=_("Where this site exchanges codes for tokens."),
     )
     revocation_endpoint = models.CharField(
-        _("revocation endpoint"), max_length=500, blank=True, help_text=_("RFC 7009.")
+        _("revocation endpoint"),
+        max_length=500,
+        blank=True,
+        help_text=_(
+            "Where this site revokes tokens that it no longer needs (RFC 7009). Blank: it cannot "
+            "revoke them."
+        ),
     )
     userinfo_endpoint = models.CharField(
         _("UserInfo endpoint"),
         max_length=500,
         blank=True,
         help_text=_(
-            "Where the peer tells what an account is called, when its ID token does not "
-            "(OpenID Connect Core 1.0, section 5.3). Blank: nobody asks."
+            "Where this site reads the name of an account when the ID token does not contain it "
+            "(OpenID Connect Core 1.0, section 5.3). Blank: it does not ask."
         ),
     )
     reciprocal_endpoint = models.CharField(
         _("reciprocal endpoint"),
         max_length=500,
         blank=True,
-        help_text=_("Where our codes are handed over. Blank: the token endpoint."),
+        help_text=_("Where this site hands over its codes. Blank: the token endpoint."),
     )
 
     client_id = models.CharField(
-        _("our client ID there"),
+        _("client ID of this site at the peer"),
         max_length=255,
-        help_text=_("The id that the peer gave to this site, not the one it has here."),
+        help_text=_("The client ID that the peer gave to this site."),
     )
-    #: For whom the client secret is: it is sent to nobody else.
+    #: The client ID and the addresses that the client secret belongs to. It is sent nowhere else.
     bound_to = BindingField()
     client_secret = EncryptedField(
-        _("our client secret there"),
+        _("client secret of this site at the peer"),
         owner=("slug", "bound_to"),
         blank=True,
         default="",
-        help_text=_("The secret that the peer gave to this site. Stored encrypted, never shown."),
+        help_text=_(
+            "The client secret that the peer gave to this site. Stored encrypted, never shown."
+        ),
     )
     token_endpoint_auth_method = models.CharField(
         _("client authentication"),
         max_length=30,
         choices=AuthMethod.choices,
         default=AuthMethod.BASIC,
-        help_text=_("How this site authenticates there."),
+        help_text=_("How this site authenticates at the token endpoint of the peer."),
     )
 
     application = models.OneToOneField(
         APPLICATION_MODEL,
         on_delete=models.PROTECT,
         related_name="reciprocal_peer",
-        verbose_name=_("its application here"),
+        verbose_name=_("application of the peer"),
         help_text=_(
-            "The peer's own registration at this site: confidential, authorization code, with "
-            "the peer's callback as redirect URI. One application serves one peer."
+            "The registration of the peer at this site: confidential, with the authorization code "
+            "grant and the redirect URI of the peer. Each peer needs an application of its own."
         ),
     )
 
     scope = models.CharField(
-        _("scope we ask for"),
-        max_length=1000,
-        blank=True,
-        help_text=_("What we ask of the peer when a person starts at this site."),
-    )
-    reciprocal_scope = models.CharField(
-        _("reciprocal scope we ask for"),
+        _("scope to ask for"),
         max_length=1000,
         blank=True,
         help_text=_(
-            "What we ask of the peer in the “reciprocal” parameter when the person started "
-            "there. Blank: the parameter is left out."
+            "The scope that this site asks the peer for when a person starts at this site."
+        ),
+    )
+    reciprocal_scope = models.CharField(
+        _("reciprocal scope to ask for"),
+        max_length=1000,
+        blank=True,
+        help_text=_(
+            "The scope that this site asks for in the “reciprocal” parameter when a person starts "
+            "at the peer. Blank: this site does not send the parameter."
         ),
     )
     allowed_scope = models.CharField(
-        _("most it may hold here"),
+        _("largest scope of the peer at this site"),
         max_length=1000,
         blank=True,
-        help_text=_("Scopes of this site. The peer is never given more, whoever asks."),
+        help_text=_("Scopes of this site. The tokens of the peer never have any other scope."),
     )
     preconfigured_scope = models.CharField(
         _("agreed scope"),
         max_length=1000,
         blank=True,
         help_text=_(
-            "What people here are asked to give to the peer when it sends no “reciprocal” "
-            "parameter. Part of the scope above."
+            "The scope that people are asked to allow when the peer sends no “reciprocal” "
+            "parameter. It must be part of the largest scope of the peer."
         ),
     )
 
@@ -195,17 +213,17 @@ class Peer(BaseModel):
         _("revoke replaced tokens"),
         default=False,
         help_text=_(
-            "When a person connects again, have the peer revoke the token from before. Many sites "
-            "end the whole connection with any of its tokens, and so the new one: leave this off "
-            "unless you know that this peer does not."
+            "When a person connects again, this site asks the peer to revoke the earlier token. At "
+            "many sites, revoking one token ends the whole connection, and so the new one too: "
+            "leave this off unless you know that this peer does not do that."
         ),
     )
-    #: When it said that it does not know the reciprocal grant (RFC 6749, section 5.2:
-    #: ``unsupported_grant_type``). Until it takes a code, nobody is asked about the reverse.
+    #: When the peer answered ``unsupported_grant_type`` to a reciprocal code (RFC 6749, section
+    #: 5.2). Until the peer accepts a code, people are not asked about the reverse direction.
     reverse_refused_at = models.DateTimeField(
         _("does not support the reverse direction"), null=True, blank=True, editable=False
     )
-    #: While set, no row of either queue is worked on for this peer; they wait.
+    #: While set, all deliveries to this peer wait, and so do the codes that it handed over.
     paused_at = models.DateTimeField(_("paused"), null=True, blank=True, editable=False)
     paused_reason = models.CharField(
         _("why it is paused"), max_length=30, choices=Reason.choices, blank=True, editable=False
@@ -216,10 +234,10 @@ class Peer(BaseModel):
 
     objects: ClassVar[PeerManager] = PeerManager()
 
-    #: The secret as it was read or stored: another one in its place was entered since.
+    #: The secret as it was read or saved last. A different value means: somebody entered a new one.
     _kept_secret: Secret | None = None
-    #: What the save that is under way changes of where the peer is, or of who we are there.
-    moves: Sequence[Move] = ()
+    #: During :meth:`save`: the changes of the addresses, the client ID or the application.
+    changes_being_saved: Sequence[PeerChange] = ()
 
     class Meta:
         verbose_name = _("peer")
@@ -243,20 +261,21 @@ class Peer(BaseModel):
         self._keep_secret()
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """As every model, and binds the client secret to where it was entered for.
+        """Save the peer, and bind a new client secret to its addresses and client ID.
 
-        :raises ValidationError: another address or client id would get a secret that was not
-            entered for it; or the application was exchanged while links have tokens of it.
+        :raises ValidationError: the stored client secret would be sent to an address or a client
+            ID that it does not belong to; or the application was exchanged although active links
+            have tokens of the former one.
         """
         fields = kwargs.get("update_fields")
         with atomic():
-            if not self._state.adding and (fields is None or BOUND & set(fields)):
+            if not self._state.adding and (fields is None or _BINDING_FIELDS & set(fields)):
                 self._bind(None if fields is None else set(fields))
                 if fields is not None:
                     kwargs["update_fields"] = {*fields, "bound_to"}
             super().save(*args, **kwargs)
         self._keep_secret()
-        self.moves = ()
+        self.changes_being_saved = ()
 
     def _bind(self, fields: set[str] | None) -> None:
         """:raises ValidationError: see :meth:`save`."""
@@ -264,17 +283,18 @@ class Peer(BaseModel):
         stored = Peer.objects.select_for_update().filter(pk=self.pk).first()
         if stored is None:
             return
-        if problems := self._problems_of_moving(stored, is_entered=is_entered):
+        problems = peer_validation.problems_of_changes(stored, self, is_secret_entered=is_entered)
+        if problems:
             raise ValidationError(problems)
         if not is_entered and "client_secret" in vars(self):
-            # This row may have been read before somebody entered another one.
+            # Somebody may have entered another secret since this object was read.
             self.client_secret = stored.client_secret
-        self.moves = moves_between(stored, self)
-        is_new = is_entered or any(move.needs_secret for move in self.moves)
+        self.changes_being_saved = changes_between(stored, self)
+        is_new = is_entered or any(move.needs_secret for move in self.changes_being_saved)
         self.bound_to = binding_of(self) if is_new else stored.bound_to
 
     def _keep_secret(self) -> None:
-        # A field that was left out when the row was read is not fetched for this.
+        # vars(), because an access to a deferred field would cost a query.
         self._kept_secret = vars(self).get("client_secret")
 
     @property
@@ -284,133 +304,68 @@ class Peer(BaseModel):
 
     @property
     def binding(self) -> str:
-        """For whom the client secret is. One that is not stored yet is for the peer as it stands
-        here."""
+        """The client ID and the addresses that the client secret belongs to. The secret of a new
+        peer belongs to the values of this object."""
         return binding_of(self) if self._state.adding else self.bound_to
 
-    def may_be_sent_to(self, url: str) -> bool:
-        """Whether our client secret at this peer was entered for what is at ``url``."""
+    def may_send_secret_to(self, url: str) -> bool:
+        """Whether the client secret of this site belongs to the address in ``url``."""
         return is_bound(self.binding, self, url)
 
     @property
     def handover_endpoint(self) -> str:
-        """Where codes are handed over: the reciprocal endpoint, else the token endpoint."""
+        """Where this site hands over its codes: the reciprocal endpoint, or else the token
+        endpoint (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
         return self.reciprocal_endpoint or self.token_endpoint
 
     @property
     def extra_parameters(self) -> dict[str, str]:
-        """What is sent with people to the authorization endpoint beside the usual."""
-        found = parameters_in(self.authorization_parameters)
+        """The extra parameters of authorization requests, by name (RFC 6749, section 3.1)."""
+        found = peer_validation.parameters_in(self.authorization_parameters)
         return {k: v for k, v in found.items() if k not in OWN_AUTHORIZATION_PARAMETERS}
 
     @property
     def reciprocal_limit(self) -> str:
-        """The most that a reciprocal grant can give this peer here, today."""
+        """The largest scope that a reciprocal grant can give this peer at this time."""
         return scopes.without_openid(self.limit)
 
     @property
-    def takes_reverse(self) -> bool:
-        """Whether it has not said that it cannot take reciprocal codes."""
+    def supports_reverse(self) -> bool:
+        """Whether the peer accepts reciprocal codes, as far as this site knows."""
         return self.reverse_refused_at is None
 
-    def note_reverse(self, *, is_taken: bool) -> None:
-        """Note that the peer takes reciprocal codes, or has said that it does not know what they
-        are. Nothing waits for that: a link with such a peer works one way."""
-        wrong = Peer.objects.filter(pk=self.pk, reverse_refused_at__isnull=not is_taken)
-        if not wrong.update(reverse_refused_at=None if is_taken else timezone.now()):
+    def record_reverse_support(self, *, is_supported: bool) -> None:
+        """Store whether the peer supports the reciprocal grant. Links with a peer that does not
+        support it work in one direction."""
+        wrong = Peer.objects.filter(pk=self.pk, reverse_refused_at__isnull=not is_supported)
+        if not wrong.update(reverse_refused_at=None if is_supported else timezone.now()):
             return
         self.refresh_from_db(fields=["reverse_refused_at"])
-        if not is_taken:
+        if not is_supported:
             logger.warning(
-                "Peer %s does not support the reverse direction: links with it work one way, and "
-                "nobody is asked what it may do here. Once it does, test the connection.",
+                "Peer %s does not support the reverse direction. Links with it work in one "
+                "direction, and people are not asked about the other. Once the peer supports it, "
+                "test the connection.",
                 self.slug,
                 extra={"action": "reverse_refused"},
             )
 
     @property
     def limit(self) -> str:
-        """The most that any token of this peer may carry here, today: what it may hold, the site
-        still has, and the site's scopes backend lets its application have."""
+        """The largest scope that a token of this peer may have at this time: scopes that the
+        administrator allows, the site defines, and the scopes backend of the site gives to the
+        application."""
         return scopes.cut(
             self.allowed_scope, scopes.described(), scopes.available(self.application)
         )
 
     def clean(self) -> None:
-        """Refuse what cannot work, with the reason beside the field."""
-        problems: dict[str, list[str]] = {}
+        """Refuse a configuration that cannot work.
 
-        def gather(field: str, found: list[str]) -> None:
-            if found:
-                problems.setdefault(field, []).extend(found)
-
-        for field, example in ENDPOINTS.items():
-            gather(field, check_endpoint(getattr(self, field), example))
-        if not self.issuer:
-            gather("issuer", self._check_no_issuer())
-        gather("client_id", check_client_id(self.client_id))
-        gather("authorization_parameters", check_parameters(self.authorization_parameters))
-        if not self.client_secret:
-            gather("client_secret", [str(_("Enter the secret that the peer gave to this site."))])
-        for field in ("scope", "reciprocal_scope", "allowed_scope", "preconfigured_scope"):
-            gather(field, check_scope(getattr(self, field)))
-        if not problems.keys() & {"allowed_scope", "preconfigured_scope"}:
-            gather("allowed_scope", check_scope_here(self.allowed_scope))
-            gather("preconfigured_scope", check_scope_here(self.preconfigured_scope))
-            beyond = set(scopes.split(self.preconfigured_scope)) - set(
-                scopes.split(self.allowed_scope)
-            )
-            if beyond:
-                gather(
-                    "preconfigured_scope",
-                    [
-                        str(_("Not part of the most it may hold here: %(scopes)s."))
-                        % {"scopes": " ".join(sorted(beyond))}
-                    ],
-                )
-        for field in ("reciprocal_scope", "preconfigured_scope"):
-            if OPENID in scopes.split(getattr(self, field)):
-                gather(
-                    field,
-                    [str(_("“openid” cannot be part of a reciprocal grant: nobody signs in."))],
-                )
-        if self.application_id is not None:
-            gather("application", check_application(self.application))
-        gather("dialect", check_dialect(self.dialect))
-        stored = None if self._state.adding else Peer.objects.filter(pk=self.pk).first()
-        if stored is not None:
-            found = self._problems_of_moving(stored, is_entered=self._has_new_secret)
-            for field, reasons in found.items():
-                gather(field, reasons)
-        if problems:
-            raise ValidationError(problems)
-
-    def _check_no_issuer(self) -> list[str]:
-        """Reasons why the issuer cannot be blank: something has to be compared with it."""
-        if self.sends_iss:
-            return [str(_("Enter the issuer that its answers have to name."))]
-        if OPENID in scopes.split(self.scope):
-            return [str(_("Enter its issuer: with “openid” it names it in ID tokens."))]
-        return []
-
-    def _problems_of_moving(self, stored: "Peer", *, is_entered: bool) -> dict[str, list[str]]:
-        """Reasons against what makes of ``stored`` what this is, by field.
-
-        The secret is for those for whom it was entered. And without the peer, nothing would limit
-        or end the tokens that active links have given to its application.
-
-        :param is_entered: whether the client secret has been entered anew.
+        :raises ValidationError: with the reasons, by field.
         """
-        problems = {}
-        moves = [move for move in moves_between(stored, self) if move.needs_secret]
-        if moves and stored.client_secret and not is_entered:
-            text = _(
-                "The stored secret was entered for another address or another client ID and is "
-                "not sent there. Enter the secret again for: %(changes)s."
-            )
-            problems["client_secret"] = [str(text) % {"changes": in_words(moves)}]
-        is_exchanged = self.application_id != stored.application_id
-        if is_exchanged and stored.links.filter(status="active").exists():
-            text = _("The links of this peer hold tokens of its application; end them first.")
-            problems["application"] = [str(text)]
-        return problems
+        stored = None if self._state.adding else Peer.objects.filter(pk=self.pk).first()
+        if problems := peer_validation.problems_of(
+            self, stored, is_secret_entered=self._has_new_secret
+        ):
+            raise ValidationError(problems)

@@ -1,4 +1,4 @@
-"""What the outbox and the inbox have in common: a row that a worker claims and carries through."""
+"""The base of the outbox and the inbox: rows that a worker claims and delivers."""
 
 from datetime import datetime
 from typing import Any
@@ -14,22 +14,24 @@ from .reasons import Reason
 
 
 class QueueItem(BaseModel):
-    """A piece of work that survives everything but the deletion of its row."""
+    """A delivery in one of the two queues. It is kept across crashes and restarts."""
 
-    #: Whether the attempt before the one that it is claimed for was cut off. Not stored.
+    #: Whether the process stopped during the attempt before this one. Not stored.
     was_interrupted = False
 
     class State(models.TextChoices):
+        """The state of a delivery."""
+
         PENDING = "pending", _("waiting for its turn")
-        CLAIMED = "claimed", _("being worked on")
-        ACCEPTED = "accepted", _("taken by the other site, not used yet")
+        CLAIMED = "claimed", _("being delivered")
+        ACCEPTED = "accepted", _("accepted by the other site, not used yet")
         DONE = "done", _("done")
         FAILED = "failed", _("failed")
         CANCELLED = "cancelled", _("no longer needed")
 
-    #: States in which a worker looks at the row once ``next_attempt_at`` has come.
+    #: States in which a worker claims the row when ``next_attempt_at`` is reached.
     WAITING_STATES = (State.PENDING, State.ACCEPTED)
-    #: States in which nothing has been decided yet.
+    #: States in which the row is not finished.
     LIVE_STATES = (State.PENDING, State.CLAIMED, State.ACCEPTED)
 
     state = models.CharField(
@@ -40,10 +42,8 @@ class QueueItem(BaseModel):
     lease_owner = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
-    reason = models.CharField(
-        _("why it was given up"), max_length=30, choices=Reason.choices, blank=True
-    )
-    #: For whom the token or code in this row is.
+    reason = models.CharField(_("why it failed"), max_length=30, choices=Reason.choices, blank=True)
+    #: The client ID and the addresses that the token or code in this row belongs to.
     bound_to = BindingField()
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
@@ -52,20 +52,20 @@ class QueueItem(BaseModel):
     class Meta:
         abstract = True
         indexes = (
-            # What is due. Rows that have ended are not in its way: they have no next attempt.
+            # For rows that are due. Finished rows have no next attempt, so the index skips them.
             models.Index(fields=["next_attempt_at"], name="reciprocal_%(class)s_due"),
-            # What is being worked on, for one peer or all, and what an administrator looks for.
+            # For claimed rows, of one peer or of all, and for the filters of the admin.
             models.Index(fields=["state", "peer"], name="reciprocal_%(class)s_state"),
         )
 
     @property
-    def why_unfinished(self) -> str:
-        """The reason to give up with when no attempt is left."""
+    def failure_reason(self) -> str:
+        """The reason to store when the last attempt has failed."""
         return Reason.UNREACHABLE
 
     @classmethod
-    def finishing(cls, state: "QueueItem.State", now: datetime, **values: Any) -> dict[str, Any]:
-        """The column values with which a row ends in ``state``."""
+    def final_values(cls, state: "QueueItem.State", now: datetime, **values: Any) -> dict[str, Any]:
+        """The column values of a row that is finished in ``state``."""
         return {
             "state": state,
             "finished_at": now,
@@ -78,10 +78,11 @@ class QueueItem(BaseModel):
 
 
 class ClaimGate(models.Model):
-    """Locked for a moment by whoever claims rows of a peer, so that all workers together hold no
-    more of them than they may.
+    """A row that a worker locks while it claims deliveries of a peer, so that all workers together
+    do not exceed the limit for that peer.
 
-    Apart from the peer itself: on MariaDB, every new row that points to a peer locks that one.
+    It is not the row of the peer: on MariaDB, every new row that refers to a peer locks the row of
+    the peer.
     """
 
     peer = models.OneToOneField(Peer, on_delete=models.CASCADE, primary_key=True, related_name="+")

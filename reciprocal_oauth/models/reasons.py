@@ -1,16 +1,16 @@
-"""Why something does not work: the values that are stored, each with its label."""
+"""The reasons why a link or a delivery does not work: the stored values and their labels."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 
 class Reason(models.TextChoices):
-    """Why a direction does not work, a link ended, or a delivery was given up."""
+    """Why a direction does not work, why a link has ended, or why a delivery has failed."""
 
     NONE = "", _("no reason")
-    EXPIRED = "expired", _("the access ran out and cannot be renewed")
+    EXPIRED = "expired", _("the access has expired and cannot be renewed")
     REFRESH_REFUSED = "refresh_refused", _("the other site no longer renews the access")
-    UNREADABLE = "unreadable", _("the stored access cannot be read with the keys of this site")
+    UNREADABLE = "unreadable", _("this site has no key that decrypts the stored access")
     HANDOVER_REFUSED = "handover_refused", _("the other site refused the code")
     TOKEN_REFUSED = "token_refused", _("the other site no longer knows this connection")
     CREDENTIALS_REFUSED = (
@@ -18,24 +18,24 @@ class Reason(models.TextChoices):
         _("the other site refused the credentials of this site"),
     )
     UNREACHABLE = "unreachable", _("the other site could not be reached")
-    UNCONFIRMED = "unconfirmed", _("the other site took the code but never used it")
+    UNCONFIRMED = "unconfirmed", _("the other site accepted the code but never used it")
     CODE_REFUSED = "code_refused", _("the other site refused to redeem its own code")
-    BAD_RESPONSE = "bad_response", _("the other site answered something that cannot be used")
-    NOTHING_LEFT = "nothing_left", _("nothing is left that it may be given")
-    REPLACED = "replaced", _("a newer connection took its place")
-    REVOKED_HERE = "revoked_here", _("it was ended here")
+    BAD_RESPONSE = "bad_response", _("the response of the other site cannot be used")
+    NOTHING_LEFT = "nothing_left", _("this site can no longer give any of the allowed scopes")
+    REPLACED = "replaced", _("a newer connection replaced it")
+    REVOKED_HERE = "revoked_here", _("it was ended at this site")
     REVOKED_BY_PEER = "revoked_by_peer", _("the other site ended it")
     RECONFIGURED = (
         "reconfigured",
-        _("the address of the other site, or our client ID there, was changed here"),
+        _("an administrator of this site changed the address or the client ID"),
     )
-    USER_INACTIVE = "user_inactive", _("the account here was deactivated")
-    PEER_DISABLED = "peer_disabled", _("the other site was switched off by an administrator")
-    GONE = "gone", _("the other site says that its endpoint is gone for good")
+    USER_INACTIVE = "user_inactive", _("the account at this site was deactivated")
+    PEER_DISABLED = "peer_disabled", _("an administrator disabled the other site")
+    GONE = "gone", _("the other site says that its endpoint no longer exists (410 Gone)")
     STOPPED = "stopped", _("an administrator stopped the delivery")
     NO_REVERSE = "no_reverse", _("the other site does not support the reverse direction")
     SITE_REFUSES = "site_refuses", _("the rules of this site do not allow it")
 
 
-#: Why a peer has no access here any more although nothing failed: it was taken back, or ran out.
+#: Why a peer has lost its incoming access although nothing failed: it was revoked, or it expired.
 LOST_INCOMING = (Reason.REVOKED_HERE, Reason.EXPIRED)

@@ -14,7 +14,6 @@ from django.views.generic import DetailView, ListView
 
 from ..links import incoming_access
 from ..models import AuthorizationRequest, Link, Peer
-from ..models.events import SHOWN_OF_LINK, newest
 from ..models.inbox import with_newest_code
 from ..presentation import flow_diagram
 from ..presentation.link_status import LinkStatus

@@ -11,7 +11,7 @@ from ..core import scopes
 from ..core.database import atomic, tried_again
 from ..links import grant_policy, incoming_access, lifecycle
 from ..models import Link, OutboxItem, Party, Step
-from ..models.events import NOT_ALLOWED, record
+from ..models.events import NOT_ALLOWED, record_event
 from . import snapshot
 
 State = OutboxItem.State
@@ -37,7 +37,7 @@ def can_answer(link: Link) -> bool:
     return (
         link.is_active
         and link.peer.enabled
-        and link.peer.takes_reverse
+        and link.peer.supports_reverse
         and link.outgoing_state == Link.Outgoing.ACTIVE
         and link.incoming_state
         in (Link.Incoming.OFFERED, Link.Incoming.DENIED, Link.Incoming.BROKEN)
@@ -89,7 +89,7 @@ def allow(
         decide_anew(locked, granted)
         incoming_access.narrow_tokens(locked)
         queue_handover(locked)
-        record(locked, Step.CONSENT, party=Party.A, detail=f"scope: {granted}")
+        record_event(locked, Step.CONSENT, party=Party.A, detail=f"scope: {granted}")
         signals.send_after_commit(signals.access_granted, Link, link=locked)
     link.refresh_from_db()
 
@@ -109,7 +109,7 @@ def deny(link: Link) -> None:
         locked.incoming_family = None
         locked.linked_at = None
         locked.save()
-        record(locked, Step.CONSENT, party=Party.A, detail=NOT_ALLOWED)
+        record_event(locked, Step.CONSENT, party=Party.A, detail=NOT_ALLOWED)
     link.refresh_from_db()
 
 

@@ -24,7 +24,7 @@ from ..exceptions import (
 from ..links import grant_policy, incoming_access, lifecycle, outgoing_access
 from ..models import AuthorizationRequest, Link, Party, Peer, Step
 from ..models.binding import is_bound
-from ..models.events import record
+from ..models.events import record_event
 from ..models.links import KEY_UNKNOWN, key_of_subject
 from ..secret import Secret
 from .callback import AuthorizationResponse
@@ -85,7 +85,7 @@ def _why_not(visit: AuthorizationRequest, offered: str) -> str:
     """Why the person need not be asked about ``offered``; empty: they are."""
     if not offered:
         return Link.Reason.NOTHING_LEFT
-    if not visit.peer.takes_reverse:
+    if not visit.peer.supports_reverse:
         return Link.Reason.NO_REVERSE
     return "" if grant_policy.allows_link(visit, offered) else Link.Reason.SITE_REFUSES
 
@@ -207,7 +207,7 @@ def _clear(link: Link, answer: TokenResponse, *, keeps_refresh_token: bool) -> N
 
 
 def _record_steps(link: Link, visit: AuthorizationRequest, sent_at: object) -> None:
-    record(link, Step.A, party=Party.A, at=visit.created_at)
-    record(link, Step.B, party=Party.A, at=visit.answered_at)
-    record(link, Step.C, party=Party.A, at=sent_at)
-    record(link, Step.D, party=Party.A, detail=f"scope: {link.outgoing_scope or '–'}")
+    record_event(link, Step.A, party=Party.A, at=visit.created_at)
+    record_event(link, Step.B, party=Party.A, at=visit.answered_at)
+    record_event(link, Step.C, party=Party.A, at=sent_at)
+    record_event(link, Step.D, party=Party.A, detail=f"scope: {link.outgoing_scope or '–'}")

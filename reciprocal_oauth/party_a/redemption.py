@@ -24,7 +24,7 @@ from ..core.hashing import hash_of
 from ..core.protocol import INVALID_GRANT
 from ..links import incoming_access, lifecycle, lost_access
 from ..models import Link, LinkEvent, OutboxItem, Party, ReciprocalCode, Step
-from ..models.events import REPLAY, record
+from ..models.events import REPLAY, record_event
 from .consent import queue_handover
 
 logger = logging.getLogger("reciprocal_oauth.party_a")
@@ -113,7 +113,7 @@ def note_refusal(entry: ReciprocalCode, cause: str) -> None:
         return
     try:
         with atomic():
-            record(entry.link, Step.F, party=Party.A, outcome=failed, detail=cause)
+            record_event(entry.link, Step.F, party=Party.A, outcome=failed, detail=cause)
     except IntegrityError:
         logger.info("Link %s was deleted while its code was redeemed", entry.link_id)
 
@@ -170,10 +170,10 @@ def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
     given_up = Q(state=OutboxItem.State.FAILED, generation=entry.generation)
     handovers = link.outbox.filter(kind=OutboxItem.Kind.HANDOVER)
     handovers.filter(Q(state__in=OutboxItem.LIVE_STATES) | given_up).update(
-        **OutboxItem.finishing(OutboxItem.State.DONE, now), live_key=None, reason=""
+        **OutboxItem.final_values(OutboxItem.State.DONE, now), live_key=None, reason=""
     )
-    record(link, Step.F, party=Party.A)
-    record(link, Step.G, party=Party.A, detail=f"scope: {link.incoming_scope}")
+    record_event(link, Step.F, party=Party.A)
+    record_event(link, Step.G, party=Party.A, detail=f"scope: {link.incoming_scope}")
     lifecycle.announce_two_way(link)
     redemption.is_complete = True
 
@@ -191,7 +191,9 @@ def _replayed(entry: ReciprocalCode) -> None:
         incoming_access.revoke_family(link, entry.token_family)
         logger.warning("A redeemed reciprocal code of link %s was sent again", link.pk)
         if is_first:  # Whoever goes on sending it fills no history.
-            record(link, Step.F, party=Party.A, outcome=LinkEvent.Outcome.FAILED, detail=REPLAY)
+            record_event(
+                link, Step.F, party=Party.A, outcome=LinkEvent.Outcome.FAILED, detail=REPLAY
+            )
         if not link.is_active or link.incoming_family != entry.token_family:
             return
         # With a revoked family it would look as if somebody here had taken the access away, which

@@ -45,7 +45,7 @@ def can_try_again(link: Link) -> bool:
     return (
         link.is_active
         and link.peer.enabled
-        and link.peer.takes_reverse
+        and link.peer.supports_reverse
         and link.peer.paused_at is None
         and link.outgoing_state == Link.Outgoing.ACTIVE
         and link.incoming_state == Link.Incoming.BROKEN
@@ -160,7 +160,7 @@ def cancel(item: OutboxItem) -> None:
         link, row = _lock(item)
         if row.state not in QueueItem.LIVE_STATES:
             raise NotPossible(_("It has ended already."))
-        ended = OutboxItem.finishing(State.CANCELLED, timezone.now(), reason=Reason.STOPPED)
+        ended = OutboxItem.final_values(State.CANCELLED, timezone.now(), reason=Reason.STOPPED)
         # The token of a revocation is kept, so that it can still be sent, but not for longer than
         # the person's link.
         if link is None:

@@ -15,7 +15,7 @@ from ..core import scopes
 from ..core.database import atomic, tried_again
 from ..links import grant_policy, incoming_access, lifecycle
 from ..models import Link, OutboxItem, Party, Step
-from ..models.events import record
+from ..models.events import record_event
 from . import snapshot
 from .consent import decide_anew, queue_handover
 
@@ -52,7 +52,7 @@ def can_change(link: Link) -> bool:
     """Whether there is something to change. Not where the peer has lost its access here: a new code
     would give it some again, even to who takes more away. Allowing it again is a question of its
     own (:mod:`.consent`)."""
-    has_some = link.peer.takes_reverse or link.incoming_family is not None
+    has_some = link.peer.supports_reverse or link.incoming_family is not None
     is_changeable = (
         link.incoming_state in _CHANGEABLE and has_some and not link.has_lost_incoming_access
     )
@@ -113,7 +113,7 @@ def change(
         incoming_access.narrow_tokens(locked)
         if not current <= set(chosen):
             incoming_access.delete_unredeemed_logins(locked)
-        record(locked, Step.CONSENT, party=Party.A, detail=f"changed to scope: {granted}")
+        record_event(locked, Step.CONSENT, party=Party.A, detail=f"changed to scope: {granted}")
         if deliverable:
             keep_apart(locked, queue_handover(locked))
             signals.send_after_commit(signals.access_granted, Link, link=locked)
@@ -126,7 +126,7 @@ def _limit(link: Link) -> str:
 
 def _can_deliver(link: Link) -> bool:
     """Whether we hold what a hand-over needs: an access token that tells the peer who it is for."""
-    is_reachable = link.peer.enabled and link.peer.takes_reverse
+    is_reachable = link.peer.enabled and link.peer.supports_reverse
     return is_reachable and link.outgoing_state == Link.Outgoing.ACTIVE
 
 

@@ -27,7 +27,7 @@ from ..links import grant_policy, lifecycle, lost_access, outgoing_access
 from ..links.outgoing_access import fresh_access_token
 from ..models import Link, LinkEvent, OutboxItem, Party, Peer, Step
 from ..models.binding import is_bound
-from ..models.events import record
+from ..models.events import record_event
 from ..models.results import (
     Accepted,
     Cancelled,
@@ -72,7 +72,7 @@ def given_up(item: OutboxItem, reason: str, error: str) -> None:
     if item.kind != OutboxItem.Kind.HANDOVER:
         return
     if reason == Reason.NO_REVERSE:
-        item.peer.note_reverse(is_taken=False)
+        item.peer.record_reverse_support(is_supported=False)
     if item.link.generation == item.generation:
         lifecycle.break_incoming(item.link, reason, error)
 
@@ -175,7 +175,7 @@ def _send(item: OutboxItem, link: Link, dialect: Dialect, token: Secret) -> Hand
 def _record(link: Link, outcome: LinkEvent.Outcome, detail: str, sent_at: datetime) -> None:
     try:
         with atomic():
-            record(link, Step.E, party=Party.A, outcome=outcome, detail=detail, at=sent_at)
+            record_event(link, Step.E, party=Party.A, outcome=outcome, detail=detail, at=sent_at)
     except IntegrityError:
         logger.info("Link %s was deleted while its code was sent", link.pk)
 
@@ -184,8 +184,8 @@ def _conclude(link: Link, token: Secret, result: HandoverResult) -> Result:
     """Turn the result of a hand-over into the result of the attempt."""
     match result:
         case Accepted():
-            if not link.peer.takes_reverse:  # An administrator has sent the hand-over again.
-                link.peer.note_reverse(is_taken=True)
+            if not link.peer.supports_reverse:  # An administrator has sent the hand-over again.
+                link.peer.record_reverse_support(is_supported=True)
             return Accepted(settings.CODE_LIFETIME_SECONDS + settings.REDEMPTION_WATCH_SECONDS)
         case StaleToken(error=error):
             # A newer token goes out with the next attempt. A current one is not marked as refused:

@@ -13,8 +13,8 @@ from django.db.models import QuerySet
 from ..core import scopes
 from ..links import incoming_access, lifecycle
 from ..models import Link, Party, Peer, Step
-from ..models.events import record
-from ..models.links import FAMILY, key_of_family
+from ..models.events import record_event
+from ..models.links import FAMILY_PREFIX, key_of_family
 
 logger = logging.getLogger("reciprocal_oauth.party_b")
 
@@ -66,7 +66,7 @@ def _grant(link: Link, limit: str, scope: str, family: UUID | None) -> Link:
     link.incoming_reason = ""
     _name(link, family)
     link.save()
-    record(link, Step.D, party=Party.B, detail=f"scope: {scope}")
+    record_event(link, Step.D, party=Party.B, detail=f"scope: {scope}")
     # The peer may have lost the access that it had here; ours there went on.
     lifecycle.announce_two_way(link)
     return link
@@ -100,4 +100,4 @@ def _active(peer: Peer, user_id: Any) -> QuerySet[Link]:
 
 def _opened_here(links: QuerySet[Link]) -> QuerySet[Link]:
     """Those that tokens issued here opened, the newest first."""
-    return links.filter(account_key__startswith=FAMILY).order_by("-created_at")
+    return links.filter(account_key__startswith=FAMILY_PREFIX).order_by("-created_at")

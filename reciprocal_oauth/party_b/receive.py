@@ -23,7 +23,7 @@ from ..core.hashing import hash_of
 from ..exceptions import HandoverRefused
 from ..links import grant_policy, incoming_access
 from ..models import InboxItem, Link, Party, Peer, Step
-from ..models.events import record
+from ..models.events import record_event
 from ..secret import Secret
 from .link_opening import link_of_token
 
@@ -164,7 +164,7 @@ def _keep(peer: Peer, token: Any, code: Secret) -> InboxItem:
     )
     if any(state == InboxItem.State.PENDING for state, _created_at in recent):
         _let_go_first(item, now)
-    record(link, Step.E, party=Party.B)
+    record_event(link, Step.E, party=Party.B)
     signals.send_after_commit(signals.handover_received, Link, link=link)
     return item
 

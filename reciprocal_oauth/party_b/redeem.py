@@ -21,7 +21,7 @@ from ..exceptions import BadResponse, DecryptionError, PeerError, PeerRefused
 from ..links import lifecycle, outgoing_access, superseded
 from ..models import InboxItem, Link, LinkEvent, Party, Peer, Step
 from ..models.binding import is_bound
-from ..models.events import record
+from ..models.events import record_event
 from ..models.results import Cancelled, Failed, Recorded, Result, Retry
 from ..secret import Secret
 
@@ -119,10 +119,10 @@ def _store(item: InboxItem, answer: TokenResponse, sent_at: object) -> Result:
         # Codes that came before are of older decisions; their tokens must not take the place.
         now = timezone.now()
         link.inbox.filter(state__in=InboxItem.LIVE_STATES, pk__lt=item.pk).update(
-            **InboxItem.finishing(InboxItem.State.CANCELLED, now), code=Secret("")
+            **InboxItem.final_values(InboxItem.State.CANCELLED, now), code=Secret("")
         )
-        record(link, Step.F, party=Party.B, at=sent_at)
-        record(link, Step.G, party=Party.B, detail=f"scope: {link.outgoing_scope or '–'}")
+        record_event(link, Step.F, party=Party.B, at=sent_at)
+        record_event(link, Step.G, party=Party.B, detail=f"scope: {link.outgoing_scope or '–'}")
         lifecycle.announce_two_way(link)
     return Recorded()
 
@@ -132,7 +132,7 @@ def _finish(item: InboxItem) -> bool:
 
     :returns: whether it had not ended.
     """
-    done = InboxItem.finishing(InboxItem.State.DONE, timezone.now(), last_error="")
+    done = InboxItem.final_values(InboxItem.State.DONE, timezone.now(), last_error="")
     rows = InboxItem.objects.filter(pk=item.pk, state__in=InboxItem.LIVE_STATES)
     return bool(rows.update(**done, **finished_values()))
 
@@ -142,6 +142,6 @@ def _failed(link: Link, sent_at: object, detail: str) -> None:
     failed = LinkEvent.Outcome.FAILED
     try:
         with atomic():
-            record(link, Step.F, party=Party.B, outcome=failed, detail=detail, at=sent_at)
+            record_event(link, Step.F, party=Party.B, outcome=failed, detail=detail, at=sent_at)
     except IntegrityError:
         logger.info("Link %s was deleted while its code was redeemed", link.pk)

@@ -229,7 +229,7 @@ def _grant(peer: Peer, *, announced: bool) -> Result:
     if not isinstance(asked, PeerRefused):
         return State.FAILED, str(asked)
     if asked.error == UNSUPPORTED_GRANT_TYPE and asked.status < 500:
-        peer.note_reverse(is_taken=False)
+        peer.record_reverse_support(is_supported=False)
         return State.FAILED, gettext(
             "It does not support the reverse direction, because it does not know the reciprocal "
             "grant. Links with this peer work one way."
@@ -241,7 +241,7 @@ def _grant(peer: Peer, *, announced: bool) -> Result:
     if asked.status in (404, 405, 410):
         return State.FAILED, gettext("No hand-overs are accepted at this address: %s.") % asked
     if asked.status == 400 and (asked.error == INVALID_GRANT or (asked.error and announced)):
-        peer.note_reverse(is_taken=True)
+        peer.record_reverse_support(is_supported=True)
         return State.PASSED, gettext("It refused only the made-up values.")
     return _unknown(asked)
 

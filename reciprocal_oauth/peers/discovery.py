@@ -13,7 +13,7 @@ from ..client.discovery import Metadata, discover, issuer_of
 from ..core.peer_urls import is_endpoint
 from ..exceptions import NoMetadata
 from ..models import Peer
-from ..models.peer_validation import ENDPOINTS
+from ..models.binding import ENDPOINTS
 
 
 def find(address: str) -> Metadata:

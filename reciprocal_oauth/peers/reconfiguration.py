@@ -14,7 +14,7 @@ from oauth2_provider.models import get_application_model
 from ..core.database import on_commit
 from ..links import incoming_access, lifecycle
 from ..models import Link, Peer
-from ..models.binding import Move, in_words, is_for_tokens
+from ..models.binding import PeerChange, describe_changes, is_bound_for_tokens
 
 logger = logging.getLogger("reciprocal_oauth.peers")
 
@@ -23,13 +23,16 @@ def count_left_behind(peer: Peer) -> int:
     """How many links have to be connected again once ``peer`` is saved as it is: their tokens were
     given elsewhere, or to another client."""
     counts = _working(peer).values_list("bound_to").annotate(count=Count("pk")).order_by()
-    return sum(count for bound_to, count in counts if not is_for_tokens(bound_to, peer))
+    return sum(count for bound_to, count in counts if not is_bound_for_tokens(bound_to, peer))
 
 
-def moved(peer: Peer, moves: Sequence[Move]) -> None:
+def moved(peer: Peer, moves: Sequence[PeerChange]) -> None:
     """``peer`` is being saved with these ``moves``."""
     logger.warning(
-        "Peer %s was set up anew: %s", peer.slug, in_words(moves), extra={"action": "peer_moved"}
+        "Peer %s was set up anew: %s",
+        peer.slug,
+        describe_changes(moves),
+        extra={"action": "peer_moved"},
     )
     for move in moves:
         if move.field == "application":
@@ -41,10 +44,10 @@ def moved(peer: Peer, moves: Sequence[Move]) -> None:
 
 def _leave_links_behind(peer: Peer) -> None:
     for pk, bound_to in list(_working(peer).values_list("pk", "bound_to")):
-        if is_for_tokens(bound_to, peer):
+        if is_bound_for_tokens(bound_to, peer):
             continue
         link = Link.objects.select_related("peer").filter(pk=pk).first()
-        if link is not None and not is_for_tokens(link.bound_to, link.peer):
+        if link is not None and not is_bound_for_tokens(link.bound_to, link.peer):
             lifecycle.break_reconfigured(link)
 
 
@@ -64,5 +67,5 @@ def _end_tokens_of(client_id: str) -> None:
 
 def peer_saved(sender: type, instance: Peer, raw: bool, **arguments: Any) -> None:
     """A peer was saved by an administrator or by code: it may have moved."""
-    if instance.moves and not raw:
-        moved(instance, instance.moves)
+    if instance.changes_being_saved and not raw:
+        moved(instance, instance.changes_being_saved)

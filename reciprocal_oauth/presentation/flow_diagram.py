@@ -13,7 +13,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from ..models import InboxItem, Link, LinkEvent, Party, Step
-from ..models.events import REPLAY, newest
+from ..models.events import REPLAY, newest_events
 from ..models.reasons import Reason
 from .reasons import for_people
 
@@ -130,7 +130,7 @@ def of_link(
     inbox = link.inbox.order_by("-pk").only("state", "reason").first()
     dead = inbox is not None and inbox.state == InboxItem.State.FAILED
     given_up = (inbox.reason or Reason.CODE_REFUSED) if inbox is not None and dead else ""
-    history = newest(link) if events is None else events
+    history = newest_events(link) if events is None else events
     return draw(link, history, given_up=given_up, mirrored=mirrored, technical=technical)
 
 
@@ -176,7 +176,7 @@ def draw(
         far_x=far_x,
         rows=rows,
         height=y + _PADDING,
-        is_change=flow.party == Party.A and link.is_active and link.keeps_access_here,
+        is_change=flow.party == Party.A and link.is_active and link.keeps_earlier_incoming,
         is_under_way=any(
             row.state == RUNNING and (row.step != Step.CONSENT or flow.party == Party.B)
             for row in rows

@@ -6,7 +6,7 @@ from ..core.protocol import OPENID
 from ..core.scopes import split
 from ..models import InboxItem, Link, Peer
 from ..models.inbox import newest_code
-from ..models.links import FAMILY, SUBJECT
+from ..models.links import FAMILY_PREFIX, SUBJECT_PREFIX
 from ..party_a import resending
 
 
@@ -47,7 +47,7 @@ def next_step_of(link: Link, *, can_answer: bool) -> NextStep:
 def works_one_way(link: Link) -> bool:
     """Whether this is all that there can be: the peer cannot be given access here."""
     is_reached = link.outgoing_state == Link.Outgoing.ACTIVE
-    return is_reached and not link.peer.takes_reverse and not link.has_lost_incoming_access
+    return is_reached and not link.peer.supports_reverse and not link.has_lost_incoming_access
 
 
 def is_on_hold(link: Link) -> bool:
@@ -86,11 +86,11 @@ def _next_step_for_incoming(link: Link, can_answer: bool) -> NextStep:
 
 def _there(link: Link) -> NextStep:
     """Who began there goes on there."""
-    began_there = link.account_key.startswith(FAMILY)
+    began_there = link.account_key.startswith(FAMILY_PREFIX)
     return NextStep.VISIT if began_there and link.peer.homepage else NextStep.NOTHING
 
 
 def _anew(link: Link) -> NextStep:
     """Connecting renews a link only where it finds it again: by the account, or for want of one."""
-    is_found = link.account_key.startswith(SUBJECT) == knows_accounts(link.peer)
+    is_found = link.account_key.startswith(SUBJECT_PREFIX) == knows_accounts(link.peer)
     return NextStep.CONNECT if is_found else NextStep.REMOVE

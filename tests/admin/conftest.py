@@ -24,7 +24,7 @@ from reciprocal_oauth.models import (
     ReciprocalCode,
     Step,
 )
-from reciprocal_oauth.models.events import record
+from reciprocal_oauth.models.events import record_event
 from reciprocal_oauth.models.links import key_of_subject
 from reciprocal_oauth.secret import Secret
 
@@ -99,7 +99,7 @@ def make_full_link(peer: Peer) -> Callable[..., Link]:
             incoming_state=Link.Incoming.BROKEN,
             incoming_reason=Link.Reason.HANDOVER_REFUSED,
         )
-        record(link, Step.E, party=Party.A, detail="attempt 1: HTTP 503")
+        record_event(link, Step.E, party=Party.A, detail="attempt 1: HTTP 503")
         OutboxItem.objects.create(peer=peer, link=link, last_error="HTTP 503")
         OutboxItem.objects.create(
             kind=OutboxItem.Kind.REVOCATION,

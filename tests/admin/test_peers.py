@@ -210,7 +210,7 @@ def test_a_missing_secret_has_one_reason(admin: Client, application: Any) -> Non
     response = admin.post(admin_url(Peer, "add"), filled_in(application, client_secret=""))
 
     assert errors(response) == {
-        "client_secret": ["Enter the secret that the peer gave to this site."]
+        "client_secret": ["Enter the client secret that the peer gave to this site."]
     }
 
 

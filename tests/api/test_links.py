@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Party, Peer, Step
-from reciprocal_oauth.models.events import record
+from reciprocal_oauth.models.events import record_event
 from reciprocal_oauth.party_a import consent
 from reciprocal_oauth.party_a.scope_changes import change
 
@@ -61,7 +61,7 @@ def test_a_link_says_which_steps_led_to_it(api: Api, link: Link) -> None:
 def test_the_steps_say_nothing_of_what_only_an_administrator_can_use(api: Api, link: Link) -> None:
     change(link, ["profile"])
     failed = LinkEvent.Outcome.FAILED
-    record(link, Step.E, party=Party.A, outcome=failed, detail="attempt 1: HTTP 503")
+    record_event(link, Step.E, party=Party.A, outcome=failed, detail="attempt 1: HTTP 503")
 
     steps = api.get(f"/links/{link.pk}/").said["flow"]["steps"]
 

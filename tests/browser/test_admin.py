@@ -143,7 +143,7 @@ def test_a_hand_over_that_was_given_up_is_sent_again(
             "from django.utils import timezone; from reciprocal_oauth.links import lifecycle; "
             "from reciprocal_oauth.models import Link, OutboxItem; "
             "OutboxItem.objects.update(live_key=None, "
-            "**OutboxItem.finishing('failed', timezone.now(), reason='unreachable')); "
+            "**OutboxItem.final_values('failed', timezone.now(), reason='unreachable')); "
             "lifecycle.break_incoming(Link.objects.get(), 'unreachable')",
         )
     finally:

@@ -26,7 +26,7 @@ from reciprocal_oauth.models import Link, OutboxItem
 from reciprocal_oauth.links import lifecycle
 from django.utils import timezone
 row = OutboxItem.objects.get(state="pending")
-ended = OutboxItem.finishing("failed", timezone.now(), reason=Link.Reason.UNREACHABLE)
+ended = OutboxItem.final_values("failed", timezone.now(), reason=Link.Reason.UNREACHABLE)
 OutboxItem.objects.filter(pk=row.pk).update(**ended, live_key=None)
 lifecycle.break_incoming(row.link, Link.Reason.UNREACHABLE)
 """

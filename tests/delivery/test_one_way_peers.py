@@ -119,7 +119,7 @@ def test_the_test_of_the_connection_says_the_same(
 
     assert finding["state"] == "failed"
     assert "does not support the reverse direction" in finding["reason"]
-    assert not Peer.objects.get().takes_reverse
+    assert not Peer.objects.get().supports_reverse
     fake_peer.answers["/token/"] = token_response(reciprocal="profile")
     connect(browser)
     assert SAYS in browser.get("/connections/").content.decode()
@@ -147,14 +147,14 @@ def test_a_code_that_it_takes_after_all_ends_it(link: Link, fake_peer: FakePeer)
     resending.resend(OutboxItem.objects.get())
     worker.drain()
 
-    assert Peer.objects.get().takes_reverse
+    assert Peer.objects.get().supports_reverse
 
 
 def test_another_endpoint_ends_it(link: Link, fake_peer: FakePeer) -> None:
     url = f"{fake_peer.url}/reciprocal/"
     call_command("reciprocal_peer", "add", "music", "--reciprocal-endpoint", url, stdout=StringIO())
 
-    assert Peer.objects.get().takes_reverse
+    assert Peer.objects.get().supports_reverse
 
 
 def test_a_peer_that_no_longer_knows_it_keeps_what_it_has_and_can_be_narrowed(

@@ -159,7 +159,7 @@ def test_what_was_decided_meanwhile_stands(
 
     def redeemed_while_we_sent(item: OutboxItem) -> Result:
         OutboxItem.objects.filter(pk=item.pk).update(
-            **OutboxItem.finishing(State.DONE, timezone.now())
+            **OutboxItem.final_values(State.DONE, timezone.now())
         )
         if isinstance(result, Exception):
             raise result

@@ -73,7 +73,7 @@ def finished(link_as_a: Link, redeem: Callable[..., Any]) -> Link:
     link_as_a.incoming_family = token.family
     link_as_a.confirmed_generation = link_as_a.generation
     link_as_a.save()
-    done = OutboxItem.finishing(State.DONE, timezone.now(), live_key=None)
+    done = OutboxItem.final_values(State.DONE, timezone.now(), live_key=None)
     OutboxItem.objects.update(**done)
     return link_as_a
 
@@ -96,7 +96,7 @@ def test_a_decision_whose_row_is_gone(under_way: Link) -> None:
 
 @pytest.mark.threat("I1")
 def test_a_row_that_ended_without_a_redemption(under_way: Link) -> None:
-    done = OutboxItem.finishing(State.DONE, timezone.now(), live_key=None)
+    done = OutboxItem.final_values(State.DONE, timezone.now(), live_key=None)
     OutboxItem.objects.update(**done)
 
     assert broken() == {"I1"}
@@ -111,7 +111,7 @@ def test_a_replacement_for_a_replayed_code_that_nobody_sends(finished: Link) -> 
 
 @pytest.mark.threat("I1")
 def test_a_decision_that_was_given_up_is_not_lost(under_way: Link) -> None:
-    dead = OutboxItem.finishing(State.FAILED, timezone.now(), live_key=None)
+    dead = OutboxItem.final_values(State.FAILED, timezone.now(), live_key=None)
     OutboxItem.objects.update(**dead)
 
     assert broken() == set()

@@ -76,7 +76,7 @@ def test_tokens_of_a_redemption_are_revoked_instead_of_stored(
     worker.drain()
 
     link, item = Link.objects.get(), InboxItem.objects.get()
-    assert not link.holds_access_there
+    assert not link.has_outgoing_tokens
     assert link.outgoing_state == Link.Outgoing.WAITING
     assert (item.state, item.code.reveal()) == (InboxItem.State.CANCELLED, "")
     assert revoked_there(fake_peer) == ["refresh-of-the-peer"]

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from reciprocal_oauth.models import Link, Party, Peer, Step
-from reciprocal_oauth.models.events import LinkEvent, record
+from reciprocal_oauth.models.events import LinkEvent, record_event
 from reciprocal_oauth.models.links import key_of_subject
 
 CANARIES = ("token-of-the-peer", "refresh-of-the-peer", "our-secret-at-the-peer")
@@ -149,8 +149,8 @@ def test_as_json(link_as_a: Link, user: Any) -> None:
 
 
 def add_history(link: Link) -> None:
-    record(link, Step.A, party=Party.A)
-    record(
+    record_event(link, Step.A, party=Party.A)
+    record_event(
         link,
         Step.E,
         party=Party.A,

@@ -394,7 +394,7 @@ def test_another_application_once_the_links_have_ended(peer: Peer, link_as_a: Li
     (change,) = refusal(*other)["--accept-changes"]
     run(*other, "--accept-changes")
 
-    assert change == "Give this flag to change its application here: music-here → other"
+    assert change == "Give this flag to change application of the peer: music-here → other"
     assert Peer.objects.get().application.client_id == "other"
 
 

@@ -28,7 +28,7 @@ from reciprocal_oauth.models import (
     ReciprocalCode,
     Step,
 )
-from reciprocal_oauth.models.events import record
+from reciprocal_oauth.models.events import record_event
 from tests.conftest import PEER_SECRET, basic, post_form
 
 State = OutboxItem.State
@@ -78,8 +78,8 @@ def add_code(link: Link, **values: Any) -> ReciprocalCode:
 @pytest.fixture
 def ended_link(link_as_a: Link) -> Link:
     """A link that ended 366 days ago, with its history."""
-    record(link_as_a, Step.A, at=days_ago(500))
-    record(link_as_a, Step.NONE, at=days_ago(366))
+    record_event(link_as_a, Step.A, at=days_ago(500))
+    record_event(link_as_a, Step.NONE, at=days_ago(366))
     Link.objects.update(status=Link.Status.ENDED, ended_at=days_ago(366))
     link_as_a.refresh_from_db()
     return link_as_a
@@ -288,7 +288,7 @@ class TestLinks:
         assert not Link.objects.exists()
 
     def test_the_history_of_an_active_link_stays_whole(self, link_as_a: Link) -> None:
-        record(link_as_a, Step.A, at=days_ago(4000))
+        record_event(link_as_a, Step.A, at=days_ago(4000))
 
         assert pruned() == {}
 
@@ -299,7 +299,7 @@ class TestLinks:
         assert Link.objects.exists()
 
     def test_a_link_stays_with_what_happened_after_its_end(self, ended_link: Link) -> None:
-        record(ended_link, Step.F, detail="replay")
+        record_event(ended_link, Step.F, detail="replay")
 
         assert pruned() == {"events": 2}
         assert LinkEvent.objects.get().link == ended_link

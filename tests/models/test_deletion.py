@@ -56,7 +56,7 @@ def test_the_application_is_not_exchanged_under_active_links(
     other.delete()
     peer.application = other_application
 
-    with pytest.raises(ValidationError, match="end them first"):
+    with pytest.raises(ValidationError, match="End these links first"):
         peer.full_clean()
 
     Link.objects.all().delete()

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.models import Link, LinkEvent, Peer, Step
-from reciprocal_oauth.models.events import record
+from reciprocal_oauth.models.events import record_event
 from reciprocal_oauth.models.links import key_of_family, key_of_subject
 from reciprocal_oauth.secret import Secret
 
@@ -89,7 +89,7 @@ def test_the_text_of_a_link_shows_no_token_and_no_person(link_as_a: Link) -> Non
 
 
 def test_a_line_of_the_history_is_cut_to_what_fits(link_as_a: Link) -> None:
-    record(link_as_a, Step.E, detail="x" * 1000)
+    record_event(link_as_a, Step.E, detail="x" * 1000)
 
     assert len(LinkEvent.objects.get().detail) == 300
 
@@ -97,7 +97,7 @@ def test_a_line_of_the_history_is_cut_to_what_fits(link_as_a: Link) -> None:
 def test_the_history_carries_the_generation_it_belongs_to(link_as_a: Link) -> None:
     link_as_a.generation = 7
 
-    assert record(link_as_a, Step.E).generation == 7
+    assert record_event(link_as_a, Step.E).generation == 7
 
 
 @pytest.mark.threat("F11", "F21")

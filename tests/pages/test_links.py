@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, LinkEvent, Party, Peer, Step
-from reciprocal_oauth.models.events import record
+from reciprocal_oauth.models.events import record_event
 from reciprocal_oauth.party_a import scope_changes
 
 from ..fakes import FakePeer
@@ -283,8 +283,8 @@ def test_the_history_says_what_failed_and_what_came_of_it(browser: Client, link_
     Link.objects.update(incoming_state=Link.Incoming.GRANTED)
     link_as_a.refresh_from_db()
     failed = LinkEvent.Outcome.FAILED
-    record(link_as_a, Step.E, party=Party.A, outcome=failed, detail="attempt 1: HTTP 503")
-    record(link_as_a, Step.F, party=Party.B, outcome=failed)
+    record_event(link_as_a, Step.E, party=Party.A, outcome=failed, detail="attempt 1: HTTP 503")
+    record_event(link_as_a, Step.F, party=Party.B, outcome=failed)
     lifecycle.break_outgoing(link_as_a, Link.Reason.REFRESH_REFUSED, still=Q())
     lifecycle.break_incoming(link_as_a, Link.Reason.HANDOVER_REFUSED, "HTTP 400 invalid_grant")
     lifecycle.end_link(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=False)

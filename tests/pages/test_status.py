@@ -11,7 +11,7 @@ from django.utils import timezone, translation
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, LinkEvent, Party, Peer, Step
-from reciprocal_oauth.models.events import record
+from reciprocal_oauth.models.events import record_event
 
 from ..fakes import FakePeer
 from ..party_a.visits import ALLOW_ALL, connect, fill_in, link_both_ways
@@ -45,9 +45,9 @@ def test_the_step_under_way_is_marked(browser: Client, peer: Peer) -> None:
 
 
 def test_a_step_that_failed_is_explained(browser: Client, link_as_a: Link) -> None:
-    record(link_as_a, Step.CONSENT, party=Party.A)
+    record_event(link_as_a, Step.CONSENT, party=Party.A)
     failed = LinkEvent.Outcome.FAILED
-    record(link_as_a, Step.E, party=Party.A, outcome=failed, detail="attempt 1: HTTP 400")
+    record_event(link_as_a, Step.E, party=Party.A, outcome=failed, detail="attempt 1: HTTP 400")
     Link.objects.update(incoming_state=Link.Incoming.GRANTED)
     lifecycle.break_incoming(link_as_a, Link.Reason.HANDOVER_REFUSED)
 
@@ -60,9 +60,9 @@ def test_a_step_that_failed_is_explained(browser: Client, link_as_a: Link) -> No
 
 
 def test_an_attempt_that_failed_is_said_in_plain_words(browser: Client, link_as_a: Link) -> None:
-    record(link_as_a, Step.CONSENT, party=Party.A)
+    record_event(link_as_a, Step.CONSENT, party=Party.A)
     failed = LinkEvent.Outcome.FAILED
-    record(link_as_a, Step.E, party=Party.A, outcome=failed, detail="attempt 1: HTTP 503")
+    record_event(link_as_a, Step.E, party=Party.A, outcome=failed, detail="attempt 1: HTTP 503")
     Link.objects.update(incoming_state=Link.Incoming.GRANTED)
 
     page = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
@@ -104,7 +104,9 @@ def test_a_change_draws_its_own_code_on_top_of_the_first_visit(
 ) -> None:
     link_both_ways(browser, fake_peer, application)
     Link.objects.update(incoming_state=Link.Incoming.GRANTED)
-    record(Link.objects.get(), Step.CONSENT, party=Party.A, detail="changed to scope: profile")
+    record_event(
+        Link.objects.get(), Step.CONSENT, party=Party.A, detail="changed to scope: profile"
+    )
 
     assert states(browser) == {
         **dict.fromkeys(["A", "B", "C", "D", "consent"], "done"),

@@ -147,7 +147,7 @@ def test_the_stored_secret_is_not_entered_anew_by_assigning_it_again(
 def test_another_client_id_needs_it_too(peer: Peer) -> None:
     peer.client_id = "somebody-else"
 
-    with pytest.raises(ValidationError, match="our client ID there: us-at-music → somebody-else"):
+    with pytest.raises(ValidationError, match="at the peer: us-at-music → somebody-else"):
         peer.save()
 
 
@@ -412,7 +412,7 @@ def test_code_cannot_exchange_the_application_under_active_links(
 ) -> None:
     peer.application = other_application
 
-    with pytest.raises(ValidationError, match="end them first"):
+    with pytest.raises(ValidationError, match="End these links first"):
         peer.save(**options)
 
     assert Peer.objects.get().application_id != other_application.pk

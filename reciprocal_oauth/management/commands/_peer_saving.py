@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 from reciprocal_oauth.core.database import atomic, tried_again
 from reciprocal_oauth.links import incoming_access
 from reciprocal_oauth.models import Peer
-from reciprocal_oauth.models.binding import Move, moves_between
+from reciprocal_oauth.models.binding import PeerChange, changes_between
 from reciprocal_oauth.peers import reconfiguration, registration
 
 from ._output import printable
@@ -96,10 +96,10 @@ def save(
 def _changes(before: Peer, peer: Peer, discovered: Collection[str]) -> list[str]:
     """What changes of where the peer is, or who we are there, in words; and what was found at the
     peer and is not what is stored."""
-    moves = moves_between(before, peer)
+    moves = changes_between(before, peer)
     moved = {move.field for move in moves}
     found = [
-        Move(field, str(Peer._meta.get_field(field).verbose_name), str(old), str(new))  # type: ignore[union-attr]
+        PeerChange(field, str(Peer._meta.get_field(field).verbose_name), str(old), str(new))  # type: ignore[union-attr]
         for field in discovered
         if (old := getattr(before, field)) != (new := getattr(peer, field)) and field not in moved
     ]

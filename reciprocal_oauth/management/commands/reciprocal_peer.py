@@ -123,7 +123,7 @@ class Command(BaseCommand):
         if "client_secret" in values and (doubt := doubt_about_secret(peer)):
             self._warn(doubt)
         if {*pausing.RELEVANT_FIELDS, "dialect"} & values.keys():
-            peer.note_reverse(is_taken=True)  # Until it says that it is not.
+            peer.record_reverse_support(is_supported=True)  # Until it says that it is not.
         if pausing.RELEVANT_FIELDS & values.keys():
             if peer.paused_at is None:
                 outgoing_access.allow_refresh(peer)
@@ -258,7 +258,7 @@ def _row(peer: Any) -> tuple[str, ...]:
 
 def _state(peer: Peer) -> str:
     state = "enabled" if peer.enabled else "disabled"
-    if not peer.takes_reverse:
+    if not peer.supports_reverse:
         state += ", one way only"
     return f"{state}, paused ({peer.paused_reason})" if peer.paused_at else state
 
