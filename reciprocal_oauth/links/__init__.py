@@ -1,1 +1,1 @@
-"""One person's link: its state, and the access on both sides."""
+"""The link of a person: its state, the incoming access and the outgoing access."""

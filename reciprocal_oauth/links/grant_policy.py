@@ -1,7 +1,8 @@
-"""The site's own rules on who may let which peer in.
+"""The site's own rules on who may give access to which peer.
 
-Many sites decide that in their authorize view, which a reciprocal grant never passes. So they are
-asked wherever a peer gets access: ``RECIPROCAL_OAUTH["MAY_AUTHORIZE"]`` names a function::
+Many sites apply such rules in their authorize view, but a reciprocal grant does not pass through
+that view. So this app calls a function of the site each time a peer would get access.
+``RECIPROCAL_OAUTH["MAY_AUTHORIZE"]`` names it::
 
     def may_authorize(user, application, scopes, request=None) -> bool: ...
 """
@@ -18,20 +19,21 @@ from ..models import AuthorizationRequest, Link
 
 
 class ForbiddenBySite(Exception):
-    """The site does not allow that the peer is given access for this user."""
+    """The rules of the site do not allow this user to give access to this peer."""
 
 
 def has_rules() -> bool:
+    """Whether the site has rules of its own."""
     return bool(settings.MAY_AUTHORIZE)
 
 
 def allows(
     user: Any, application: Any, scopes: str | Iterable[str], request: HttpRequest | None = None
 ) -> bool:
-    """Whether the site lets ``user`` give ``application``, a peer's, these scopes. A site without
-    rules of its own allows everything, and costs no query.
+    """Whether the site allows ``user`` to give these scopes to ``application``, which belongs to a
+    peer. A site without rules of its own allows everything.
 
-    :param request: the person's, where one is there to decide.
+    :param request: the request of the person, if the person decides at this moment.
     """
     if not has_rules():
         return True
@@ -46,7 +48,7 @@ def allows_link(
     scopes: str | Iterable[str],
     request: HttpRequest | None = None,
 ) -> bool:
-    """Whether the site lets the user of ``link``, or of a visit, give its peer these scopes."""
+    """Whether the site allows the user of ``link`` to give these scopes to its peer."""
     if not has_rules():
-        return True
+        return True  # Without the queries for the user and the application.
     return allows(link.user, link.peer.application, scopes, request)

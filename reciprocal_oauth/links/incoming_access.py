@@ -1,7 +1,7 @@
-"""The tokens that DOT has issued to a peer for one link: found, narrowed, revoked.
+"""The incoming access of a link: finds, narrows and revokes the tokens that DOT issued to the peer.
 
-DOT groups the tokens that stem from one grant in a ``token_family``; a link names the family in
-force. DOT's models are swappable, so they are looked up when used.
+DOT gives all tokens of one grant the same ``token_family``. A link stores the family of the tokens
+that the peer uses. The models of DOT can be swapped, so they are looked up when they are needed.
 """
 
 import threading
@@ -28,31 +28,31 @@ from ..models.ledger import CODE_URI
 
 
 def peer_of(application: Any) -> Peer | None:
-    """The peer, enabled or not, whose registration here is ``application``.
+    """The peer, enabled or not, that ``application`` belongs to; ``None`` if there is none.
 
-    Django keeps it on the application object, also that there is none: DOT makes one such object
-    per request, so a request asks the database once.
+    Django caches the result on the application object. DOT creates one such object for each
+    request, so there is one query for each request.
     """
     return getattr(application, "reciprocal_peer", None)
 
 
 def describe_client(application: Any) -> str:
-    """A client that has authenticated, for our log: whom an administrator has to ask."""
+    """The peer and the client ID of an authenticated client, for the log."""
     peer = peer_of(application)
     return f"peer {peer.slug if peer else '(none)'}, client {application.client_id}"
 
 
 def is_registration_token(access_token: Any) -> bool:
-    """Whether a DOT access token is a registration access token (RFC 7592, section 3): a credential
-    of the client for its own registration, though DOT notes on it who registered the client."""
+    """Whether a DOT access token is a registration access token (RFC 7592, section 3). The client
+    uses it for its own registration, although DOT stores the user who registered the client."""
     return bool(access_token.scope == oauth2_settings.DCR_REGISTRATION_SCOPE)
 
 
 def token_families(access_token: Any) -> QuerySet[Any, uuid.UUID | None]:
-    """The family of a DOT access token, as a subquery; nothing for tokens of the implicit grant.
+    """The family of a DOT access token, as a subquery; empty for a token of the implicit grant.
 
-    The refresh token bound to it names the family; after a rotation without one, the refresh token
-    that it was made from does.
+    The refresh token of the access token has the family. If it has none, the refresh token that the
+    access token was made from has it.
     """
     refresh_tokens = rows_of(get_refresh_token_model())
     bound = Q(access_token=access_token.pk)
@@ -63,9 +63,12 @@ def token_families(access_token: Any) -> QuerySet[Any, uuid.UUID | None]:
 
 
 def find_link(access_token: Any, links: Sequence[Link]) -> Link | None:
-    """The link that a DOT access token belongs to, of ``links``, the active ones of its user and
-    its peer, the newest first. One whose family no link names stands behind the newest that allows
-    anything."""
+    """Find the link that a DOT access token belongs to.
+
+    A token whose family is stored on no link belongs to the newest link that allows a scope.
+
+    :param links: the active links of the user with the peer, the newest first.
+    """
     families = set(token_families(access_token)) if links else set()
     for link in links:
         if link.incoming_family in families:
@@ -74,7 +77,7 @@ def find_link(access_token: Any, links: Sequence[Link]) -> Link | None:
 
 
 class _OwnRevocation(threading.local):
-    """Whether this thread is in one of the functions below that revoke."""
+    """How many of the functions below that revoke tokens are running in this thread."""
 
     depth = 0
 
@@ -83,8 +86,8 @@ _own_revocation = _OwnRevocation()
 
 
 def is_own_revocation() -> bool:
-    """Whether it is this app that revokes tokens at the moment: what that means for the link, the
-    caller decides."""
+    """Whether this app itself is revoking tokens in this thread. The function that revokes them
+    also updates the link."""
     return _own_revocation.depth > 0
 
 
@@ -101,9 +104,10 @@ def _own_revocation_in(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def narrow_tokens(link: Link) -> None:
-    """Cut the live access tokens of ``link`` to what it allows now; nothing left: revoke.
+    """Remove the scopes that ``link`` no longer allows from its access tokens. If no scope is
+    left, revoke them.
 
-    Bites on the next call with such a token. Call it in the transaction that narrows the link.
+    This affects the next call with such a token. Call it in the transaction that changes the link.
     """
     limit = link.incoming_limit
     if not limit:
@@ -117,7 +121,7 @@ def narrow_tokens(link: Link) -> None:
 
 @_own_revocation_in
 def revoke_incoming(link: Link) -> None:
-    """Make every token and unredeemed code that the peer holds for ``link`` worthless, at once."""
+    """Revoke every token and every unredeemed code that the peer holds for ``link``."""
     revoke_codes(link)
     for family in _families(link):
         get_refresh_token_model().revoke_family(family)
@@ -126,11 +130,11 @@ def revoke_incoming(link: Link) -> None:
 
 
 def delete_unredeemed_logins(link: Link) -> None:
-    """End what the person has allowed the peer elsewhere and the peer has not fetched yet: ordinary
-    codes and devices. Fetched later, it would open a link, or widen one, although the person has
-    decided otherwise since."""
+    """Delete authorization codes and device codes that the user allowed and the peer has not
+    redeemed yet (RFC 6749, section 4.1; RFC 8628). Redeemed later, they would create a link or
+    widen it, although the user has decided otherwise since."""
     application = link.peer.application
-    # The reciprocal codes that are left belong to other links.
+    # Reciprocal codes are kept: those that are not revoked yet belong to other links.
     rows_of(get_grant_model()).filter(user_id=link.user_id, application_id=application.pk).exclude(
         redirect_uri__startswith=CODE_URI
     ).delete()
@@ -141,8 +145,8 @@ def delete_unredeemed_logins(link: Link) -> None:
 
 @_own_revocation_in
 def revoke_family(link: Link, family: uuid.UUID | None) -> None:
-    """Revoke the tokens of ``family``; without one (no refresh token was issued), all access tokens
-    that no other link names."""
+    """Revoke the tokens of ``family``. ``None`` (no refresh token was issued): delete the access
+    tokens of the user at the peer that belong to no other link."""
     if family is None:
         _access_tokens(link).delete()
     else:
@@ -164,12 +168,12 @@ def revoke_all_of_client(application: Any) -> None:
 
 @_own_revocation_in
 def revoke_access_tokens(keys: Iterable[Any]) -> None:
-    """Revoke the access tokens with these keys, where they are still there."""
+    """Delete the access tokens with these primary keys."""
     rows_of(get_access_token_model()).filter(pk__in=keys).delete()
 
 
 def revoke_codes(link: Link) -> None:
-    """End the unredeemed reciprocal codes of ``link``: the ledger rows and DOT's Grants."""
+    """Revoke the unredeemed reciprocal codes of ``link``: in the ledger, and the Grants of DOT."""
     live = list(link.codes.filter(state=ReciprocalCode.State.LIVE))
     if not live:
         return
@@ -183,7 +187,7 @@ def revoke_codes(link: Link) -> None:
 
 
 def count_users(application: Any) -> int:
-    """How many people a client holds tokens of that work, or that it can renew."""
+    """The number of users for whom a client holds tokens that work, or that it can renew."""
     live = rows_of(get_access_token_model()).filter(expires__gt=timezone.now())
     own = [
         rows.filter(application=application, user__isnull=False).order_by().values("user_id")
@@ -193,7 +197,7 @@ def count_users(application: Any) -> int:
 
 
 def has_live_tokens(link: Link) -> bool:
-    """Whether the peer still holds tokens for ``link`` that work, or that it can renew."""
+    """Whether the peer holds tokens for ``link`` that work, or that it can renew."""
     renewable = _renewable()
     if link.incoming_family is not None:
         return renewable.filter(token_family=link.incoming_family).exists()
@@ -202,15 +206,15 @@ def has_live_tokens(link: Link) -> bool:
 
 
 def has_any_tokens(link: Link) -> bool:
-    """Whether the peer holds any tokens that ``link`` stands behind: its own, or of a family that
-    no link of the user names (:func:`find_link`)."""
+    """Whether the peer holds working tokens of ``link``, or of a family that is stored on no link
+    of the user (see :func:`find_link`)."""
     strays = _renewable().filter(user_id=link.user_id, application_id=link.peer.application_id)
     foreign = _other_links(link).values("incoming_family")
     return has_live_tokens(link) or strays.exclude(token_family__in=foreign).exists()
 
 
 def without_live_tokens(links: QuerySet[Link]) -> QuerySet[Link]:
-    """Those of ``links`` that have no live tokens of their own, found in one query. Ask each of
+    """Those of ``links`` for which :func:`has_live_tokens` is false, in one query. Check each of
     them again with its row locked."""
     own = _renewable().filter(token_family=OuterRef("incoming_family"))
     bound = rows_of(get_refresh_token_model()).filter(access_token=OuterRef("pk"))
@@ -231,11 +235,11 @@ def without_live_tokens(links: QuerySet[Link]) -> QuerySet[Link]:
 
 
 def scope_in_force(link: Link) -> str:
-    """What the peer may do here for ``link`` at this moment: what the person allows, as far as its
-    tokens carry it. What was allowed later than they were issued, it may do once it has redeemed
-    the code for that.
+    """The scope that the peer can use for ``link`` at this moment: scopes that the user allows and
+    that the tokens of the peer have. A newly allowed scope is in force once the peer has redeemed
+    the code for it.
 
-    One query while a decision waits or was given up, unless ``link`` comes from
+    One query while a decision is pending or has failed, unless ``link`` comes from
     :func:`with_carried_scope`.
     """
     if not link.is_active or not link.peer.enabled:
@@ -252,18 +256,18 @@ def scope_in_force(link: Link) -> str:
 
 
 def with_carried_scope(links: QuerySet[Link]) -> QuerySet[Link]:
-    """``links``, each with what :func:`scope_in_force` asks for, in the same query."""
+    """Annotate ``links`` so that :func:`scope_in_force` needs no other query."""
     return links.annotate(carried_scope=Subquery(_carried_scope(OuterRef("incoming_family"))[:1]))
 
 
 def _carried_scope(family: Any) -> QuerySet[Any, str]:
-    """The scope of the access token that the peer holds, or can renew, of ``family``."""
+    """The scope of the newest access token of ``family`` that the peer can use or renew."""
     newest = _renewable().filter(token_family=family).order_by("-pk")
     return newest.values_list("access_token__scope", flat=True)
 
 
 def has_expired(link: Link) -> bool:
-    """Whether the refresh token of ``link`` was never revoked, only not used for too long."""
+    """Whether the refresh token of ``link`` has expired, and was not revoked."""
     unrevoked = rows_of(get_refresh_token_model()).filter(
         token_family=link.incoming_family, revoked__isnull=True
     )
@@ -271,8 +275,11 @@ def has_expired(link: Link) -> bool:
 
 
 def expired_beyond_renewal(access_tokens: Any) -> set[Any]:
-    """Keys of those of ``access_tokens``, keys as well, that have been over for too long to be
-    renewed."""
+    """The keys of access tokens that expired so long ago that DOT refuses to renew them
+    (``REFRESH_TOKEN_EXPIRE_SECONDS``).
+
+    :param access_tokens: primary keys, or a subquery.
+    """
     life = refresh_token_expire_timedelta()
     if life is None:
         return set()
@@ -283,8 +290,8 @@ def expired_beyond_renewal(access_tokens: Any) -> set[Any]:
 
 
 def _renewable() -> QuerySet[Any]:
-    """Refresh tokens that DOT takes: one whose access token is gone is refused, and so is one whose
-    access token has been over for ``REFRESH_TOKEN_EXPIRE_SECONDS``."""
+    """Refresh tokens that DOT accepts: their access token exists, and has not been expired for
+    longer than ``REFRESH_TOKEN_EXPIRE_SECONDS``."""
     tokens = rows_of(get_refresh_token_model()).filter(
         revoked__isnull=True, access_token__isnull=False
     )
@@ -295,7 +302,7 @@ def _renewable() -> QuerySet[Any]:
 
 
 def _access_tokens(link: Link) -> QuerySet[Any]:
-    """Access tokens of the user and the peer that belong to no other link of theirs."""
+    """Access tokens of the user and the peer that belong to no other link."""
     foreign = rows_of(get_refresh_token_model()).filter(
         token_family__in=_other_links(link).values("incoming_family"), access_token__isnull=False
     )
@@ -308,7 +315,7 @@ def _access_tokens(link: Link) -> QuerySet[Any]:
 
 
 def _families(link: Link) -> set[uuid.UUID]:
-    """Families of the user's tokens at the peer, without those of other links."""
+    """Families of the tokens of the user and the peer that belong to no other link."""
     foreign = _other_links(link).values("incoming_family")
     found = rows_of(get_refresh_token_model()).filter(
         user_id=link.user_id,
@@ -320,6 +327,7 @@ def _families(link: Link) -> set[uuid.UUID]:
 
 
 def _other_links(link: Link) -> QuerySet[Link]:
+    """The other active links of the same user with the same peer that have a family."""
     return Link.objects.filter(
         user_id=link.user_id,
         peer_id=link.peer_id,

@@ -1,7 +1,7 @@
-"""How a link changes: a direction breaks, both work, the link ends.
+"""Changes the state of a link: a direction breaks, both directions work, the link ends.
 
-Each change is one conditional UPDATE, so that two workers which notice the same thing announce it
-once. The callers hold no lock; where they do, the row they hold is brought up to date.
+Each change is one conditional UPDATE, so that two workers that find the same problem announce it
+once. Callers need no lock. The object that they pass is updated from the database.
 """
 
 from typing import Any
@@ -19,24 +19,27 @@ from . import incoming_access
 
 Reason = Link.Reason
 
-#: The direction in which we call the peer, and the one in which it calls us.
+#: The direction in which this site calls the peer, and the one in which the peer calls this site.
 OUTGOING, INCOMING = "outgoing", "incoming"
 
 
 def lock_link(pk: Any) -> Link:
-    """The link's row, locked until the transaction ends.
+    """Read the link and lock its row until the transaction ends.
 
-    Without a join: the peer's row must stay free, and MariaDB knows no ``FOR UPDATE OF``.
+    There is no join, because it would lock the row of the peer too: MariaDB has no
+    ``FOR UPDATE OF``.
+
+    :raises Link.DoesNotExist: the link was deleted.
     """
     return Link.objects.select_for_update().get(pk=pk)
 
 
 def break_outgoing(link: Link, reason: str, detail: str = "", *, still: Q) -> bool:
-    """Our access at the peer no longer works; its tokens are worthless and forgotten.
+    """Break the outgoing direction, and delete the stored tokens.
 
-    :param still: what must still be stored: the tokens that do not work. The person may have
-        connected anew while the peer was asked, and newer ones are not to blame.
-    :returns: whether it was so, and the access had worked until now.
+    :param still: a condition on the stored row, such as the tokens that do not work. The person
+        may have connected again meanwhile, and newer tokens must stay.
+    :returns: whether the direction was active, and the condition was true.
     """
     return _break_direction(
         link,
@@ -53,12 +56,12 @@ def break_outgoing(link: Link, reason: str, detail: str = "", *, still: Q) -> bo
 
 
 def break_reconfigured(link: Link) -> bool:
-    """The peer is no longer where our access of ``link`` was given, or we are another client there:
-    the tokens must not go there. They are revoked where they were given, if the peer still revokes
-    there, and the person has to connect again.
+    """Break the outgoing direction because the addresses of the peer, or the client ID of this
+    site, have changed: the stored tokens belong to the former ones. The token is revoked if the
+    revocation endpoint still has a former address. The person has to connect again.
 
-    :param link: with its peer, both as they were just read.
-    :returns: whether the access had worked until now.
+    :param link: with its peer, both read a moment ago.
+    :returns: whether the direction was active.
     """
     token, bound_to = link.refresh_token or link.access_token, link.bound_to
     with atomic():
@@ -70,7 +73,7 @@ def break_reconfigured(link: Link) -> bool:
 
 
 def break_incoming(link: Link, reason: str, detail: str = "") -> None:
-    """What the user allowed could not be carried to the peer."""
+    """Break the incoming direction: the code for the decision of the user was not redeemed."""
     _break_direction(
         link,
         INCOMING,
@@ -83,14 +86,14 @@ def break_incoming(link: Link, reason: str, detail: str = "") -> None:
 
 
 def fail_handover(link: Link, reason: str) -> None:
-    """The code on its way is no longer to be redeemed. ``link`` is locked."""
+    """Revoke the codes of ``link``, and break the incoming direction. ``link`` is locked."""
     incoming_access.revoke_codes(link)
     break_incoming(link, reason)
 
 
 def break_lost_incoming(link: Link, reason: str) -> None:
-    """The peer has lost the tokens that it held here. A code on its way would give it new ones, and
-    is not to be redeemed any more. ``link`` is locked."""
+    """Break the incoming direction because the peer has lost its tokens at this site. The codes
+    are revoked as well: they would give the peer new tokens. ``link`` is locked."""
     incoming_access.revoke_codes(link)
     cancel_handover(link)
     _break_direction(
@@ -135,8 +138,9 @@ def _break_direction(
 
 
 def announce_two_way(link: Link) -> None:
-    """Announce that both directions work, once per time that they begin to. Call it in the
-    transaction that completed the second direction, with the link up to date."""
+    """Send the signal ``linked_both_ways`` if both directions work and it was not sent since one of
+    them was broken. Call it in the transaction that completes the second direction, with ``link``
+    up to date."""
     if not link.is_two_way:
         return
     changed = Link.objects.filter(pk=link.pk, linked_at__isnull=True).update(
@@ -149,10 +153,13 @@ def announce_two_way(link: Link) -> None:
 
 @tried_again
 def end_link(link: Link, reason: str, *, revoke_outgoing: bool) -> bool:
-    """End ``link``: the peer's tokens here die at once, ours are forgotten, deliveries stop.
+    """End ``link``: revoke the tokens of the peer, delete the tokens of this site, cancel all
+    deliveries.
 
-    :param revoke_outgoing: also revoke our token at the peer (RFC 7009), through the outbox.
-    :returns: whether it was active before.
+    :param revoke_outgoing: also revoke the token of this site at the peer, through the outbox
+        (RFC 7009, section 2).
+    :returns: whether the link was active.
+    :raises Link.DoesNotExist: the link was deleted.
     """
     with atomic():
         locked = lock_link(link.pk)
@@ -180,23 +187,24 @@ def end_link(link: Link, reason: str, *, revoke_outgoing: bool) -> bool:
 
 
 def revoke_before_deletion(link: Link, *, revoke_outgoing: bool) -> bool:
-    """A link's row is about to go: the peer's tokens here die, since nothing would limit them any
-    more, ours there are revoked, and none is kept for later.
+    """Revoke all access of a link whose row is about to be deleted. The tokens of the peer are
+    revoked, because nothing would limit them without the link; those of this site are revoked at
+    the peer.
 
-    :returns: whether a revocation there now waits in the outbox.
+    :returns: whether a revocation was added to the outbox.
     """
-    # Those of earlier connections that could not be revoked: nobody has them revoked any more.
+    # Delete tokens whose revocation has failed: nobody will try again.
     link.outbox.exclude(state__in=OutboxItem.LIVE_STATES).update(token=Secret(""))
-    # The link before its tokens, as everywhere.
+    # Lock the link before its tokens, as everywhere.
     if not Link.objects.select_for_update().filter(pk=link.pk, status=Link.Status.ACTIVE).exists():
         return False
     incoming_access.revoke_incoming(link)
-    # Without the link: Django has already collected what goes with it.
+    # The row must not refer to the link: Django has already collected the rows that it deletes.
     return revoke_outgoing and queue_revocation(link, keep_link=False)
 
 
 def cancel_deliveries(link: Link) -> None:
-    """Stop every live hand-over of ``link``, in both queues."""
+    """Cancel the unfinished hand-overs of ``link``, in both queues."""
     cancel_handover(link)
     now = timezone.now()
     link.inbox.filter(state__in=InboxItem.LIVE_STATES).update(
@@ -205,7 +213,7 @@ def cancel_deliveries(link: Link) -> None:
 
 
 def cancel_handover(link: Link) -> None:
-    """Stop what is on its way to the peer of ``link``."""
+    """Cancel the unfinished hand-over to the peer of ``link``."""
     cancelled = OutboxItem.final_values(OutboxItem.State.CANCELLED, timezone.now())
     link.outbox.filter(kind=OutboxItem.Kind.HANDOVER, state__in=OutboxItem.LIVE_STATES).update(
         **cancelled, live_key=None
@@ -219,12 +227,13 @@ def queue_revocation(
     bound_to: str | None = None,
     keep_link: bool = True,
 ) -> bool:
-    """Put the revocation of our token at the peer into the outbox, if it offers RFC 7009.
+    """Add the revocation of an outgoing token to the outbox (RFC 7009, section 2.1).
 
-    :param token: default: the one of ``link``, the refresh token where there is one: with it the
-        peer ends the whole grant (section 2.1).
-    :param bound_to: for whom ``token`` is; default: as the tokens of ``link``.
-    :returns: whether there is one to be revoked, where it may be sent.
+    :param token: default: the refresh token of ``link``, or else its access token. When the
+        refresh token is revoked, the peer also revokes the access tokens of the grant.
+    :param bound_to: the binding of ``token``; default: that of the tokens of ``link``.
+    :param keep_link: whether the row refers to ``link``.
+    :returns: whether there is a token, and a revocation endpoint that it may be sent to.
     """
     token = token or link.refresh_token or link.access_token
     bound_to = link.bound_to if bound_to is None else bound_to

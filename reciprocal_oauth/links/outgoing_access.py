@@ -1,11 +1,12 @@
-"""Our access at a peer: stored on a link, handed out fresh, refreshed by one worker at a time.
+"""The outgoing access of a link: its tokens are stored, returned to callers, and refreshed by one
+worker at a time (RFC 6749, section 6).
 
-RFC 6749, section 6. A row lock is no guard on SQLite, and a lock must not be held during HTTP, so
-the refresh is guarded by a lease: one conditional UPDATE by the database's clock. Whoever does not
-get it waits and reads again.
+A lease protects the refresh: one conditional UPDATE with the clock of the database. A row lock
+would not work, because SQLite has none, and because no lock may be held during an HTTP request. A
+worker that does not get the lease waits, and reads the link again.
 
-How often a peer is asked is counted on the link: a peer that refuses is asked less and less often,
-and after a while no more; one that asks to be left alone is left alone.
+The link counts the refusals. After each refusal this site waits longer before it asks again, and
+after some refusals it stops. It also obeys ``Retry-After``.
 """
 
 import logging
@@ -39,9 +40,9 @@ from . import lifecycle
 
 logger = logging.getLogger("reciprocal_oauth")
 
-#: Pauses, in seconds, of whoever waits for the refresh of another: the first one, and the longest.
+#: The first and the longest pause, in seconds, of a worker that waits for the refresh of another.
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.05, 0.4
-#: The columns that :func:`set_tokens` sets of an access that works already.
+#: The columns that a refresh changes.
 _REFRESHED_FIELDS = (
     "access_token",
     "refresh_token",
@@ -53,42 +54,43 @@ _REFRESHED_FIELDS = (
 
 
 def set_tokens(
-    link: Link, answer: TokenResponse, *, asked_scope: str, called: Peer | None = None
+    link: Link, response: TokenResponse, *, asked_scope: str, called: Peer | None = None
 ) -> None:
-    """Put a token response on ``link`` as its outgoing access. The caller saves.
+    """Set the outgoing access of ``link`` from a token response. The caller saves the link.
 
-    :param asked_scope: what was asked for: the granted scope where the peer does not say another
-        (RFC 6749, section 5.1).
-    :param called: the peer as it was when it gave new access. ``None``: it has renewed what the
-        link had, which stays for those for whom it was.
+    :param asked_scope: the scope that was asked for. It is the granted scope if the response
+        contains none (RFC 6749, section 5.1).
+    :param called: the peer as it was when it gave the new access. ``None`` after a refresh, which
+        does not change the binding of the tokens.
     """
     if called is not None:
         if not is_bound_for_tokens(link.bound_to, called):
-            link.refresh_token = Secret("")  # Given elsewhere: it stays there.
+            link.refresh_token = Secret("")  # It belongs to a former address or client ID.
         link.bound_to = called.binding
-    link.access_token = answer.access_token
-    if answer.refresh_token is not None:
-        link.refresh_token = answer.refresh_token
-    link.outgoing_scope = asked_scope if answer.scope is None else answer.scope
-    # What cannot be renewed is not given up before its time.
-    can_be_renewed = bool(link.refresh_token) or answer.ends_at is None
-    link.access_token_expires_at = answer.expires_at if can_be_renewed else answer.ends_at
+    link.access_token = response.access_token
+    if response.refresh_token is not None:
+        link.refresh_token = response.refresh_token
+    link.outgoing_scope = asked_scope if response.scope is None else response.scope
+    # A token that cannot be renewed is used until it really expires.
+    can_be_renewed = bool(link.refresh_token) or response.ends_at is None
+    link.access_token_expires_at = response.expires_at if can_be_renewed else response.ends_at
     link.outgoing_state = Link.Outgoing.ACTIVE
     link.outgoing_reason = ""
     link.refresh_refusals, link.refresh_not_before = 0, None
 
 
 def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
-    """A token that the peer should accept now.
+    """An access token that the peer should accept now; refreshed if the stored one has expired.
 
     :param not_this: a token that the peer has just refused although it had not expired.
-    :raises NotLinked: there is no working outgoing access; the link says why.
-    :raises PeerError: it has expired and could not be refreshed this time; try again later.
-    :raises RefreshPostponed: the peer is not asked to refresh it before a while has passed.
+    :raises NotLinked: there is no working outgoing access. The link has the reason.
+    :raises PeerError: the token has expired, and the refresh failed this time. Try again later.
+    :raises RefreshPostponed: this site must wait before it asks the peer again.
+    :raises DecryptionError: no key decrypts the stored tokens.
     :raises TransactionManagementError: the caller has a transaction open.
     """
     require_no_transaction("A peer cannot be called")
-    give_up = time.monotonic() + settings.HTTP_TOTAL_TIMEOUT_SECONDS
+    deadline = time.monotonic() + settings.HTTP_TOTAL_TIMEOUT_SECONDS
     pause = _FIRST_POLL_SECONDS
     while True:
         _reload(link)
@@ -98,15 +100,17 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
             unchanged = Q(access_token=link.access_token, refresh_token="")
             if not lifecycle.break_outgoing(link, Link.Reason.EXPIRED, still=unchanged):
                 continue
-            raise NotLinked(f"The access of link {link.pk} ran out and cannot be renewed.")
+            raise NotLinked(f"The access of link {link.pk} has expired and cannot be renewed.")
         _require_refresh_allowed(link)
-        # Others may refresh from then on.
+        # From this time on, another worker may refresh the token.
         lease_ends = time.monotonic() + settings.LEASE_SECONDS
         if owner := _take_lease(link):
             if (token := _refresh(link, owner, not_this, lease_ends)) is not None:
                 return token
-        elif time.monotonic() >= give_up:
-            raise PeerUnreachable(f"Link {link.pk} is being refreshed elsewhere for too long.")
+        elif time.monotonic() >= deadline:
+            raise PeerUnreachable(
+                f"Another worker has been refreshing the access of link {link.pk} for too long."
+            )
         else:
             release_connections()
             time.sleep(pause)
@@ -114,29 +118,32 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
 
 
 def is_current_token(link: Link, token: Secret) -> bool:
-    """Whether ``token`` is still the access token of ``link``, which a refresh or a new connection
-    may have replaced since it was read.
+    """Whether ``token`` is still the stored access token of ``link``: a refresh or a new connection
+    may have replaced it.
 
-    :raises DecryptionError: nobody can tell.
+    :raises DecryptionError: no key decrypts the stored token.
     """
     now = Link.objects.filter(pk=link.pk).first()
     return now is not None and now.access_token == token
 
 
 def _reload(link: Link) -> None:
-    """:raises NotLinked: the link is gone, has ended, or has no working outgoing access; or its
-    user is deactivated."""
+    """Read the link, its peer and its user again.
+
+    :raises NotLinked: the link was deleted, has ended, or has no working outgoing access; or its
+        user was deactivated.
+    """
     try:
         link.refresh_from_db(from_queryset=Link.objects.select_related("peer", "user"))
     except Link.DoesNotExist:
-        raise NotLinked(f"Link {link.pk} is gone.") from None
+        raise NotLinked(f"Link {link.pk} was deleted.") from None
     if not link.is_active or link.outgoing_state != Link.Outgoing.ACTIVE or not link.peer.enabled:
         raise NotLinked(f"Link {link.pk} has no working outgoing access.")
     if not link.user.is_active:
         raise NotLinked(f"The user of link {link.pk} is deactivated.")
     if not is_bound_for_tokens(link.bound_to, link.peer):
         lifecycle.break_reconfigured(link)
-        raise NotLinked(f"The access of link {link.pk} was given at another address.")
+        raise NotLinked(f"The access of link {link.pk} belongs to another address or client ID.")
 
 
 def _is_usable(link: Link, not_this: Secret | None) -> bool:
@@ -147,11 +154,11 @@ def _is_usable(link: Link, not_this: Secret | None) -> bool:
 
 
 def _require_refresh_allowed(link: Link) -> None:
-    """:raises RefreshPostponed: the peer is to be left alone for a while."""
+    """:raises RefreshPostponed: this site must wait before it asks the peer again."""
     now = timezone.now()
     if link.refresh_not_before is not None and link.refresh_not_before > now:
         raise RefreshPostponed(
-            f"The peer is not asked to renew the access of link {link.pk} before "
+            f"This site does not ask the peer to renew the access of link {link.pk} before "
             f"{link.refresh_not_before.isoformat(timespec='seconds')}.",
             retry_after=(link.refresh_not_before - now).total_seconds(),
         )
@@ -159,8 +166,8 @@ def _require_refresh_allowed(link: Link) -> None:
 
 @tried_again
 def _take_lease(link: Link) -> str | None:
-    """The name under which the lease is ours; ``None``: somebody else has it, or the peer has just
-    asked to be left alone."""
+    """Take the lease, and return the name of its owner. ``None``: another worker has it, or this
+    site must wait before it asks the peer again."""
     free = Q(refresh_lease_until__isnull=True) | Q(refresh_lease_until__lt=Now())
     may_be_asked = Q(refresh_not_before__isnull=True) | Q(refresh_not_before__lte=timezone.now())
     until = Now() + timedelta(seconds=settings.LEASE_SECONDS)
@@ -172,22 +179,25 @@ def _take_lease(link: Link) -> str | None:
 
 
 def _release_lease(link: Link, owner: str) -> None:
-    # A worker that was held up may come back when another one has the lease.
+    # After a long delay, another worker may have the lease.
     mine = Link.objects.filter(pk=link.pk, refresh_lease_owner=owner)
     try:
         tried_again(mine.update)(refresh_lease_until=None, refresh_lease_owner="")
     except (DatabaseError, InterfaceError):
-        # What came of the refresh counts, also that nothing did; the lease runs out.
-        logger.warning("The refresh lease of link %s could not be given back", link.pk)
+        # The caller needs the result of the refresh, not this error. The lease expires by itself.
+        logger.warning("The refresh lease of link %s could not be released", link.pk)
 
 
 def _refresh(link: Link, owner: str, not_this: Secret | None, lease_ends: float) -> Secret | None:
-    """Refresh, holding the lease. ``None``: the link was changed while we asked; look again.
+    """Refresh the access while this worker holds the lease. ``None``: the link has changed
+    meanwhile, and must be read again.
 
-    :param lease_ends: when, by ``time.monotonic()``.
+    :param lease_ends: the end of the lease, by ``time.monotonic()``.
+    :raises NotLinked: the peer has refused for good, or the access no longer works.
+    :raises PeerError: the refresh failed this time.
     """
     try:
-        # Somebody may have finished between our reading and our lease.
+        # Another worker may have refreshed the token before this one took the lease.
         _reload(link)
         if _is_usable(link, not_this):
             return link.access_token
@@ -198,7 +208,7 @@ def _refresh(link: Link, owner: str, not_this: Secret | None, lease_ends: float)
             link, used, dialect_of(link.peer).refresh(link.peer, used), lease_ends
         )
     except PeerRefused as error:
-        # A slow worker may hear this after another one has stored a newer token.
+        # Another worker may have stored a newer token meanwhile.
         still = Q(refresh_token=used, refresh_lease_owner=owner)
         pause = _pause_after(link, error)
         if pause is not None:
@@ -212,11 +222,11 @@ def _refresh(link: Link, owner: str, not_this: Secret | None, lease_ends: float)
 
 
 def _pause_after(link: Link, refused: PeerRefused) -> float | None:
-    """Seconds for which the peer is not asked again; ``None``: it has refused for good.
+    """Seconds to wait before the peer is asked again. ``None``: it has refused for good.
 
-    ``invalid_grant`` is final (RFC 6749, section 5.2), whatever the status: asking again would only
-    look like an attack there. What else is wrong may be mended there or here, so it is asked a few
-    times more. An outage says nothing about the token, so it is never the end.
+    ``invalid_grant`` is final whatever the HTTP status (RFC 6749, section 5.2): more requests with
+    the same token could look like an attack. Other errors may be corrected at either site, so this
+    site asks a few times more. A failure that may pass never ends the access.
     """
     if refused.error == INVALID_GRANT:
         return None
@@ -227,7 +237,11 @@ def _pause_after(link: Link, refused: PeerRefused) -> float | None:
 
 
 def _postpone(link: Link, refused: PeerRefused, pause: float, *, still: Q) -> None:
-    """:param pause: seconds."""
+    """Store the refusal, and when this site may ask again.
+
+    :param pause: seconds to wait.
+    :param still: a condition on the stored row.
+    """
     values: dict[str, int | datetime] = {}
     if not refused.may_pass:
         values["refresh_refusals"] = link.refresh_refusals + 1
@@ -239,41 +253,41 @@ def _postpone(link: Link, refused: PeerRefused, pause: float, *, still: Q) -> No
 
 @tried_again
 def allow_refresh(peer: Peer) -> None:
-    """Have ``peer`` asked to refresh at once, with every link that it has refused: what was wrong
-    has been corrected."""
+    """Forget the refusals of ``peer``, so that this site may ask it again at once: an administrator
+    has corrected the cause."""
     Link.objects.filter(peer=peer, refresh_not_before__isnull=False).update(
         refresh_refusals=0, refresh_not_before=None
     )
 
 
 def _store_refreshed(
-    link: Link, used: Secret, answer: TokenResponse, lease_ends: float
+    link: Link, used: Secret, response: TokenResponse, lease_ends: float
 ) -> Secret | None:
-    """Store what ``used`` was refreshed to, unless the link was changed while we asked. The peer
-    may have ended ``used`` with its answer, so what it gave must not be lost to a database that
-    fails now."""
+    """Store the refreshed tokens, unless the link has changed meanwhile. The refresh token ``used``
+    may no longer work, so saving is repeated if the database fails: the new one must not be lost.
+    """
     expired = link.access_token
-    set_tokens(link, answer, asked_scope=link.outgoing_scope)
+    set_tokens(link, response, asked_scope=link.outgoing_scope)
     values = {field: getattr(link, field) for field in _REFRESHED_FIELDS}
 
     def save() -> Secret | None:
-        return _save_refreshed(link, used, expired, answer, values)
+        return _save_refreshed(link, used, expired, response, values)
 
     return saved_at_last(f"The renewed tokens of link {link.pk}", save, until=lease_ends)
 
 
 def _save_refreshed(
-    link: Link, used: Secret, expired: Secret, answer: TokenResponse, values: dict[str, Any]
+    link: Link, used: Secret, expired: Secret, response: TokenResponse, values: dict[str, Any]
 ) -> Secret | None:
     if _unchanged_row(link, used).update(**values, updated_at=timezone.now()):
-        return answer.access_token
+        return response.access_token
     now = Link.objects.filter(pk=link.pk).first()
     if now is not None and _has_tokens(now, expired, used):
-        # Somebody is replacing the keys: the same tokens, encrypted anew.
+        # The tokens are the same: the key rotation has encrypted them again.
         reencrypted = _unchanged_row(link, now.refresh_token)
         if reencrypted.update(**values, updated_at=timezone.now()):
-            return answer.access_token
-    revoke_unused(link, answer, used=used)
+            return response.access_token
+    revoke_unused(link, response, used=used)
     return None
 
 
@@ -285,32 +299,30 @@ def _has_tokens(link: Link, access_token: Secret, refresh_token: Secret) -> bool
 
 
 @tried_again
-def revoke_unused(link: Link, answer: TokenResponse, *, used: Secret | None = None) -> None:
-    """Have the tokens in ``answer`` revoked at the peer: since it was asked, ``link`` has been
-    deleted, ended or given newer ones, or its user was deactivated. Nobody will use them, and they
-    must not live on there.
+def revoke_unused(link: Link, response: TokenResponse, *, used: Secret | None = None) -> None:
+    """Revoke the tokens in ``response`` at the peer, because nobody will use them: meanwhile
+    ``link`` was deleted, has ended or got newer tokens, or its user was deactivated.
 
-    :param used: the refresh token that they were got with, which stays good where the peer does
-        not give another.
+    :param used: the refresh token that was used. It stays valid if the response contains none.
     """
     with atomic():
         now = Link.objects.select_for_update().filter(pk=link.pk).first()
-        if now is not None and holds_token_from(now, answer, used):
+        if now is not None and holds_token_from(now, response, used):
             return
         if not Peer.objects.filter(pk=link.peer_id).exists():
-            return  # Its address went with it.
+            return  # The address of the peer was deleted with it.
         is_replaced = now is not None and now.is_active and now.has_outgoing_tokens
         if _may_revoke(link, replaced=is_replaced):
-            token = answer.refresh_token or used or answer.access_token
+            token = response.refresh_token or used or response.access_token
             lifecycle.queue_revocation(
                 link, token, bound_to=link.peer.binding, keep_link=now is not None
             )
 
 
 def revoke_outgoing(link: Link, *, replaced: bool) -> None:
-    """Have the tokens that ``link`` carries revoked at the peer.
+    """Revoke the tokens in the object ``link`` at the peer, through the outbox.
 
-    :param replaced: there are newer ones, which some vendors would revoke with them.
+    :param replaced: the person has newer tokens. Some peers would revoke them too.
     """
     if _may_revoke(link, replaced=replaced):
         lifecycle.queue_revocation(link)
@@ -321,26 +333,26 @@ def _may_revoke(link: Link, *, replaced: bool) -> bool:
 
 
 def revokes_replaced(peer: Peer) -> bool:
-    """Whether a token that a newer connection replaces is revoked at ``peer``: its dialect may
-    know, else an administrator does."""
+    """Whether this site revokes a token at ``peer`` when a newer connection replaces it: the
+    dialect decides, or else the setting of the peer."""
     forced = dialect_of(peer).revokes_replaced_tokens
     return peer.revoke_replaced if forced is None else forced
 
 
-def holds_token_from(link: Link, answer: TokenResponse, *others: Secret | None) -> bool:
-    """Whether ``link`` holds one of the tokens in ``answer``, or of ``others``: some peers give the
-    same one again, and to revoke it would end the connection in force."""
+def holds_token_from(link: Link, response: TokenResponse, *others: Secret | None) -> bool:
+    """Whether the token of ``link`` is one of those in ``response``, or of ``others``: some peers
+    return the same token again, and revoking it would end the present connection."""
     held = link.refresh_token or link.access_token
     try:
-        return bool(held) and held in (answer.refresh_token, answer.access_token, *others)
+        return bool(held) and held in (response.refresh_token, response.access_token, *others)
     except DecryptionError:
-        return False  # Connecting again is what mends a link whose tokens nobody can read.
+        return False  # Connecting again must work when no key decrypts the stored tokens.
 
 
-def may_keep_refresh_token(link: Link, answer: TokenResponse) -> bool:
-    """Whether the refresh token of ``link`` goes with the access token in ``answer``, which is of
-    the same account and brings no other (RFC 6749, section 6, says so of a refresh)."""
-    if not link.is_active or answer.refresh_token is not None:
+def may_keep_refresh_token(link: Link, response: TokenResponse) -> bool:
+    """Whether ``link`` may keep its refresh token with the access token in ``response``: this is of
+    the same account, and the response contains no refresh token (RFC 6749, section 6)."""
+    if not link.is_active or response.refresh_token is not None:
         return False
     try:
         return bool(link.refresh_token.reveal())
@@ -349,18 +361,18 @@ def may_keep_refresh_token(link: Link, answer: TokenResponse) -> bool:
 
 
 def is_token_in_use(item: OutboxItem) -> bool:
-    """Whether the person of ``item``, a revocation, has connected again since, and the peer gave
-    them the same token once more.
+    """Whether an active link of the same person uses the token of ``item``, a revocation: the
+    person has connected again, and the peer has returned the same token.
 
-    :raises DecryptionError: nobody can read the token.
+    :raises DecryptionError: no key decrypts the token.
     """
     item.token.reveal()
     if item.link is None:
-        return False  # The person is gone.
+        return False  # The link was deleted.
     own = Link.objects.filter(
         peer=item.peer_id, user=item.link.user_id, status=Link.Status.ACTIVE
     ).only("user", "peer", "bound_to", "access_token", "refresh_token")
-    # Each encryption gives another text, so they are read one by one.
+    # Each encryption gives another text, so the query cannot compare the tokens.
     return any(
         _is_same(stored, item.token)
         for link in own
@@ -376,7 +388,7 @@ def _is_same(stored: Secret, token: Secret) -> bool:
 
 
 def _unchanged_row(link: Link, used: Secret) -> QuerySet[Link]:
-    """The link's row, if it still works and its refresh token is the one that we read."""
+    """The row of ``link``, if its access still works and its refresh token is still ``used``."""
     return Link.objects.filter(
         pk=link.pk,
         status=Link.Status.ACTIVE,

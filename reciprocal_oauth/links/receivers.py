@@ -1,4 +1,5 @@
-"""Receivers of signals: a token of django-oauth-toolkit ends, a link breaks or works."""
+"""Receivers of signals: a token of django-oauth-toolkit was deleted or revoked, a direction of a
+link is broken, or both directions work."""
 
 import logging
 from collections.abc import Callable
@@ -13,8 +14,8 @@ logger = logging.getLogger("reciprocal_oauth")
 
 
 def log_failures(receiver: Callable[..., None]) -> Callable[..., None]:
-    """A receiver that fails is logged. It runs in the middle of what DOT or the site does, which
-    must not fail for it."""
+    """Decorate ``receiver`` so that an exception is logged and not raised: the operation of DOT or
+    of the site that sent the signal must not fail."""
 
     @wraps(receiver)
     def run(*args: Any, **arguments: Any) -> None:
@@ -30,26 +31,26 @@ def log_failures(receiver: Callable[..., None]) -> Callable[..., None]:
 
 @log_failures
 def on_direction_broken(sender: type, link: Link, direction: str, **arguments: Any) -> None:
-    """A direction of a link no longer works. There may be a newer link that does."""
+    """End a link whose outgoing direction is broken if a newer link has replaced it."""
     if direction == lifecycle.OUTGOING:
         superseded.end_link_if_superseded(link)
 
 
 @log_failures
 def on_linked_both_ways(sender: type, link: Link, **arguments: Any) -> None:
-    """Both directions of a link work. There may be an older one that does not."""
+    """End the older links that this link has replaced."""
     superseded.end_superseded_links(link)
 
 
 @log_failures
 def on_token_deleted(sender: type, instance: Any, **arguments: Any) -> None:
-    """A token of DOT's goes, of a peer or of another client: by a page of DOT's, the admin, a
-    logout, ``cleartokens``, or with its user."""
+    """Check the links of the owner of a DOT token that is being deleted."""
     lost_access.note_lost_token(instance)
 
 
 @log_failures
 def on_refresh_token_saved(sender: type, instance: Any, raw: bool, **arguments: Any) -> None:
-    """DOT's ``revoke()`` keeps the row of a refresh token, with the time."""
+    """Check the links of the owner of a refresh token that is being revoked: DOT keeps its row and
+    stores the time."""
     if instance.revoked is not None and not raw:
         lost_access.note_lost_token(instance)

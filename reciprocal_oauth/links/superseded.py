@@ -1,12 +1,12 @@
-"""A connection that is dead, beside the newer one that the person has made in its place.
+"""Ends a link that no longer works, if the person has made a newer one with the same account.
 
-After a database was restored from a backup, here or at the peer, the tokens that were renewed since
-are lost: what is stored is refused, and the person connects again. Where they begin at the other
-site than the first time, or the account is not told, the new tokens make a link of their own, and
-the old one would stay beside it with an error that nobody can next_step.
+When a database is restored from a backup, at this site or at the peer, the tokens that were renewed
+since then are lost. The stored tokens are refused, and the person connects again. If the person
+starts at the other site this time, or the account is not known, this makes a second link. The first
+one would stay, with an error that nobody can correct.
 
-Two accounts of one person at a peer are two links as well. So a link is ended only if the peer says
-that our access with it is over, and has not used its own since before the newer link was made.
+But two accounts of one person at a peer are also two links. So a link is ended only if the peer has
+refused the outgoing access, and has not used the incoming access since the newer link was made.
 """
 
 from datetime import timedelta
@@ -20,43 +20,47 @@ from ..models import Link
 from ..models.links import SUBJECT_PREFIX
 from . import lifecycle, outgoing_access
 
-#: A peer that has used its access within this time has it, whatever our own came to.
+#: A peer that has used the incoming access within this time still has it.
 IDLE_AFTER = timedelta(hours=12)
 
-#: Why our access is over: the peer no longer knows it, or it cannot be renewed.
-_OVER = (Link.Reason.REFRESH_REFUSED, Link.Reason.TOKEN_REFUSED, Link.Reason.EXPIRED)
+#: Reasons for which the outgoing access has ended: the peer no longer accepts it, or it cannot be
+#: renewed.
+_ENDED = (Link.Reason.REFRESH_REFUSED, Link.Reason.TOKEN_REFUSED, Link.Reason.EXPIRED)
 
-#: How many older links the peer is asked about after a new one was made.
-_ASKED_ABOUT = 2
+#: Older links that are checked after a new link was made.
+_CHECKED_LINKS = 2
 
 
 def check_older_links(link: Link) -> None:
-    """``link`` has just been made: see whether the peer still knows those before it. Those that it
-    does not are ended by :func:`end_link_if_superseded`, as soon as that is known.
+    """Check whether the peer still accepts the outgoing access of links that are older than
+    ``link``, a new one. If the peer refuses one, its outgoing direction is broken, and
+    :func:`end_link_if_superseded` ends it.
 
-    Calls the peer: from a worker only, outside of transactions.
+    This calls the peer: call it from a worker, outside of transactions.
+
+    :raises TransactionManagementError: the caller has a transaction open.
     """
     link.refresh_from_db(fields=["linked_at"])
     working = _other_links(link).filter(outgoing_state=Link.Outgoing.ACTIVE).order_by("-created_at")
-    asked_about = [each for each in working if _may_replace(link, each)]
-    for older in asked_about[:_ASKED_ABOUT]:
+    replaceable = [each for each in working if _may_replace(link, each)]
+    for older in replaceable[:_CHECKED_LINKS]:
         try:
             if older.refresh_token:
                 outgoing_access.fresh_access_token(older, not_this=older.access_token)
         except (NotLinked, DecryptionError):
             continue
         except ReciprocalError:
-            return  # It cannot be asked now. Whoever calls it next learns the same.
+            return  # The peer cannot be asked now. The next call of the peer finds out.
 
 
 def end_superseded_links(link: Link) -> None:
-    """``link`` works both ways now: end those in whose place it has come."""
+    """End the links that ``link``, which works in both directions now, has replaced."""
     for older in _other_links(link).filter(outgoing_state=Link.Outgoing.BROKEN):
         end_link_if_superseded(older)
 
 
 def end_link_if_superseded(link: Link) -> None:
-    """Our access with ``link`` is over: end it, if a newer one has taken its place."""
+    """End ``link``, whose outgoing access has ended, if a newer link has replaced it."""
     if any(_is_superseded(link, by=newer) for newer in _other_links(link)):
         _end_if_still_superseded(link)
 
@@ -70,7 +74,7 @@ def _end_if_still_superseded(link: Link) -> None:
 
 
 def _other_links(link: Link) -> QuerySet[Link]:
-    """The other connections of the person with the peer."""
+    """The other active links of the same user with the same peer."""
     others = Link.objects.select_related("peer").filter(
         user_id=link.user_id, peer_id=link.peer_id, status=Link.Status.ACTIVE
     )
@@ -78,15 +82,17 @@ def _other_links(link: Link) -> QuerySet[Link]:
 
 
 def _is_superseded(link: Link, *, by: Link) -> bool:
-    is_over = link.outgoing_state == Link.Outgoing.BROKEN and link.outgoing_reason in _OVER
+    has_ended = link.outgoing_state == Link.Outgoing.BROKEN and link.outgoing_reason in _ENDED
     works = by.outgoing_state == Link.Outgoing.ACTIVE
-    return link.is_active and is_over and works and _may_replace(by, link)
+    return link.is_active and has_ended and works and _may_replace(by, link)
 
 
 def _may_replace(newer: Link, older: Link) -> bool:
-    """Whether the peer has not used ``older`` since before ``newer`` was made, and they are not
-    known to be with two accounts."""
-    last_sign = older.last_used_at or older.linked_at or older.created_at
+    """Whether ``newer`` may be a link with the same account as ``older``: the peer has not used
+    ``older`` since ``newer`` was made, nor within ``IDLE_AFTER``, and it is not known that the
+    accounts differ."""
+    last_used = older.last_used_at or older.linked_at or older.created_at
     made = newer.linked_at or newer.created_at
-    told_apart = all(link.account_key.startswith(SUBJECT_PREFIX) for link in (newer, older))
-    return not told_apart and last_sign < made and last_sign < timezone.now() - IDLE_AFTER
+    # Two links whose accounts are known never have the same one.
+    accounts_differ = all(link.account_key.startswith(SUBJECT_PREFIX) for link in (newer, older))
+    return not accounts_differ and last_used < made and last_used < timezone.now() - IDLE_AFTER

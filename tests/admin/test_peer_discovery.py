@@ -87,7 +87,8 @@ def test_its_metadata_fills_in_the_form(
     assert messages_of(response) == [
         "Found: Issuer, Authorization endpoint, Token endpoint, Revocation endpoint, "
         "UserInfo endpoint, Client authentication. Still to be filled in: Name, Short name, "
-        "Our client ID there, Our client secret there, Its application here."
+        "Client ID of this site at the peer, Client secret of this site at the peer, "
+        "Application of the peer."
     ]
     assert not Peer.objects.exists()
 

@@ -333,7 +333,9 @@ def test_a_new_secret(admin: Client, peer: Peer) -> None:
 
     peer.refresh_from_db()
     assert peer.client_secret.reveal() == new
-    assert LogEntry.objects.get().get_change_message() == "Changed Our client secret there."
+    assert LogEntry.objects.get().get_change_message() == (
+        "Changed Client secret of this site at the peer."
+    )
     assert new not in all_log_entries()
     assert "client secret" in text_of(admin.get(admin_url(Peer, "history", peer.pk)))
 

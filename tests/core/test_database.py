@@ -224,7 +224,7 @@ class TestTokensThatNobodyGivesTwice:
             assert fresh_access_token(expired).reveal() == "access-1"
 
         assert len(failed) == 1
-        assert "could not be given back" in caplog.text
+        assert "could not be released" in caplog.text
 
     def test_they_are_tried_for_as_long_as_the_lease_lasts(
         self, expired: Link, settings: Settings, caplog: pytest.LogCaptureFixture

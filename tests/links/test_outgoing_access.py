@@ -530,7 +530,7 @@ class TestLease:
         settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_TOTAL_TIMEOUT_SECONDS": 0.2}
         Link.objects.update(refresh_lease_until=Now() + timedelta(seconds=30))
 
-        with pytest.raises(PeerUnreachable, match="elsewhere"):
+        with pytest.raises(PeerUnreachable, match="Another worker"):
             fresh_access_token(expired)
 
         assert renews.requests == []

@@ -783,7 +783,7 @@ def test_discovery_once_more_names_what_it_would_change(
         f"Give this flag to change {revocation}",
         f"Give this flag to change {token}",
     ]
-    assert "Enter the secret again" in reasons["--client-secret"][0]
+    assert "Enter the client secret again" in reasons["--client-secret"][0]
     assert Peer.objects.get().token_endpoint == before.token_endpoint
 
     run("add", "music", "--discover", address, "--accept-changes", "--client-secret", CANARY)

@@ -102,7 +102,7 @@ def test_another_address_needs_the_client_secret_once_more(
     response = staff("view_peer", "change_peer").post(page, sent)
 
     (reason,) = errors(response)["client_secret"]
-    assert "Enter the secret again" in reason
+    assert "Enter the client secret again" in reason
     assert url in reason
     peer.refresh_from_db()
     assert getattr(peer, place) != url
@@ -116,7 +116,7 @@ def test_code_that_saves_another_address_needs_it_too(
     setattr(peer, place, f"{elsewhere.url}/token/")
 
     for options in ({}, {"update_fields": [place]}):
-        with pytest.raises(ValidationError, match="Enter the secret again"):
+        with pytest.raises(ValidationError, match="Enter the client secret again"):
             peer.save(**options)
 
     peer.refresh_from_db()
@@ -136,7 +136,7 @@ def test_the_stored_secret_is_not_entered_anew_by_assigning_it_again(
     found.client_secret = source.client_secret
     found.token_endpoint = f"{elsewhere.url}/token/"
 
-    with pytest.raises(ValidationError, match="Enter the secret again"):
+    with pytest.raises(ValidationError, match="Enter the client secret again"):
         found.save()
 
     connection_check.run(Peer.objects.get())
@@ -357,7 +357,9 @@ def test_it_is_told_in_words_before_it_is_saved_and_stands_in_the_history(
 
     assert Peer.objects.get().token_endpoint == will_be
     history = LogEntry.objects.get().get_change_message()
-    assert history == (f"Changed Token endpoint ({was} → {will_be}) and Our client secret there.")
+    assert history == (
+        f"Changed Token endpoint ({was} → {will_be}) and Client secret of this site at the peer."
+    )
     (record,) = [each for each in caplog.records if each.name == "reciprocal_oauth.peers"]
     assert record.getMessage() == (f"Peer music was set up anew: token endpoint: {was} → {will_be}")
 
