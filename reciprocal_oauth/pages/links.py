@@ -14,6 +14,7 @@ from django.views.generic import DetailView, ListView
 
 from ..links import incoming_access
 from ..models import AuthorizationRequest, Link, Peer
+from ..models.events import SHOWN_EVENTS_PER_LINK, newest_events
 from ..models.inbox import with_newest_code
 from ..presentation import flow_diagram
 from ..presentation.link_status import LinkStatus
@@ -124,9 +125,9 @@ class LinkView(OwnLinksMixin, DetailView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
         context["status"] = LinkStatus(self.object)
-        events = newest(self.object, SHOWN_OF_LINK + 1)
-        context["has_older"] = len(events) > SHOWN_OF_LINK
-        context["events"] = events[-SHOWN_OF_LINK:]
+        events = newest_events(self.object, SHOWN_EVENTS_PER_LINK + 1)
+        context["has_older"] = len(events) > SHOWN_EVENTS_PER_LINK
+        context["events"] = events[-SHOWN_EVENTS_PER_LINK:]
         context["diagram"] = flow_diagram.of_link(
             self.object, events, mirrored=get_language_bidi(), technical=False
         )
