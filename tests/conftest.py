@@ -41,6 +41,9 @@ from .replica import Replica, Router
 PEER_SECRET = "secret-of-the-peer-here"
 OUR_SECRET = "our-secret-at-the-peer"
 
+#: Folders whose tests share servers, browsers or processes: with ``-n``, each runs in one process.
+ALONE = frozenset({"browser", "interop", "killing"})
+
 #: The file need not survive a power cut.
 FAST = "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF"
 
@@ -54,11 +57,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     item.extra_keyword_matches.update(_threats(item))
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook.
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     wanted = config.getoption("--threat")
     if wanted:
         config.hook.pytest_deselected(items=[i for i in items if wanted not in _threats(i)])
         items[:] = [item for item in items if wanted in _threats(item)]
+    for item in items:
+        if folder := ALONE.intersection(item.path.parts):
+            item.add_marker(pytest.mark.xdist_group("".join(folder)))
 
 
 def _threats(item: pytest.Item) -> set[str]:
