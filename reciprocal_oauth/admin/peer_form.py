@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..core import plugins
 from ..models import Peer
-from ..peers import registration
+from ..peers.application import application_is_fixed
 from ..secret import Secret
 from .peer_reconfiguration import MovingForm
 
@@ -123,7 +123,7 @@ class PeerForm(MovingForm):
         free = Q(reciprocal_peer__isnull=True) | Q(reciprocal_peer=self.instance.pk)
         field.queryset = field.queryset.filter(free).order_by("name", "client_id")
         field.widget.can_delete_related = False
-        if registration.application_is_fixed(self.instance):
+        if application_is_fixed(self.instance):
             field.disabled = True
             field.help_text = _(
                 "The peer has links, and their tokens belong to this application: it stays as it "

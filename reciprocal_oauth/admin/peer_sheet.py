@@ -18,7 +18,8 @@ from oauth2_provider.models import get_application_model
 
 from ..core import site_address
 from ..models import Peer
-from ..peers import registration
+from ..peers import application_secret
+from ..peers.sheet import sheet_for
 from ..redaction.error_reports import holding_secrets
 from ..secret import Secret
 
@@ -74,7 +75,7 @@ class PeerSheetMixin(admin.ModelAdmin):
             "original": peer,
             "lines": list(_lines(peer, request)),
             "secret": secret,
-            "mark": registration.mark_of_secret(peer),
+            "mark": application_secret.fingerprint(peer),
             "has_secret_permission": self.has_secret_permission(request, peer),
             "media": self.media,
         }
@@ -92,7 +93,7 @@ class PeerSheetMixin(admin.ModelAdmin):
             text = gettext("Nothing was changed: tick the box to make a new secret.")
             self.message_user(request, text, messages.ERROR)
             return None
-        secret = registration.replace_secret(peer, request.POST.get("mark", ""))
+        secret = application_secret.replace(peer, request.POST.get("mark", ""))
         if secret is None:
             # Somebody else was faster, or this is the same form once more, by a reload.
             text = gettext(
@@ -117,7 +118,7 @@ class PeerSheetMixin(admin.ModelAdmin):
 
 
 def _lines(peer: Peer, request: HttpRequest) -> Iterator[tuple[str, str]]:
-    sheet = registration.sheet_for(peer, site_address.base_url(request))
+    sheet = sheet_for(peer, site_address.base_url(request))
     for name, value in vars(sheet).items():
         absent = gettext("none") if "scope" in name else gettext("not served here")
         yield str(_LABELS[name]), value or absent

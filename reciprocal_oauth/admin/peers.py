@@ -25,7 +25,7 @@ from ..delivery import pausing
 from ..links import outgoing_access
 from ..models import Link, Peer
 from ..party_a import resending
-from ..peers import registration
+from ..peers import save_warnings
 from ..presentation import delivery_text
 from .confirmation import AskingMixin
 from .overview_page import OverviewMixin
@@ -204,10 +204,10 @@ class PeerAdmin(
             # After the commit: the peer's row is locked until then, and those that hand over for it
             # hold a link that is wanted here.
             on_commit(lambda: self._corrected(request, obj))
-        if doubt := registration.doubt_about(obj):
-            self.message_user(request, doubt, messages.WARNING)
-        if "client_secret" in form.changed_data and (doubt := registration.doubt_about_secret(obj)):
-            self.message_user(request, doubt, messages.WARNING)
+        if warning := save_warnings.scope_warning(obj):
+            self.message_user(request, warning, messages.WARNING)
+        if "client_secret" in form.changed_data and (warning := save_warnings.secret_warning(obj)):
+            self.message_user(request, warning, messages.WARNING)
 
     @method_decorator(sensitive_variables())
     @method_decorator(sensitive_post_parameters("client_secret"))

@@ -1,1 +1,1 @@
-"""Setting up a peer: registration, discovery, the connection check, a change of its address."""
+"""Setting up a peer: its application here, the sheet, discovery, the check, a change of address."""

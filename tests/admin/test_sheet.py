@@ -171,7 +171,7 @@ def test_a_peer_that_is_not_there(admin: Client, db: None) -> None:
 @pytest.mark.parametrize(
     "place",
     [
-        "reciprocal_oauth.peers.registration.sheet_for",
+        "reciprocal_oauth.admin.peer_sheet.sheet_for",
         "reciprocal_oauth.admin.peers.PeerAdmin.log_change",
         "reciprocal_oauth.secret.Secret.reveal",
     ],
@@ -185,7 +185,7 @@ def test_a_fault_after_it_was_made(
     secret = "made-up-" * 5
     mark = admin.get(sheet(peer)).context["mark"]
     monkeypatch.setattr(
-        "reciprocal_oauth.peers.registration.generate_client_secret", lambda: secret
+        "reciprocal_oauth.peers.application_secret.generate_client_secret", lambda: secret
     )
     monkeypatch.setattr(place, fail)
     admin.raise_request_exception = False

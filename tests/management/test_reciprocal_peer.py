@@ -18,7 +18,7 @@ from oauth2_provider.models import AbstractApplication, get_application_model
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.models.links import KEY_UNKNOWN
-from reciprocal_oauth.peers import registration
+from reciprocal_oauth.peers import application as peer_application
 from tests.conftest import OUR_SECRET, PEER_SECRET
 from tests.fakes import FakePeer, Reply
 
@@ -347,9 +347,9 @@ def test_an_application_model_without_an_algorithm(monkeypatch: pytest.MonkeyPat
         class Meta:
             app_label = "tests"
 
-    monkeypatch.setattr(registration, "get_application_model", lambda: Registration)
+    monkeypatch.setattr(peer_application, "get_application_model", lambda: Registration)
 
-    application = registration.application_for(Peer(name="Music"))
+    application = peer_application.application_for(Peer(name="Music"))
 
     assert application.name == "Music"
 

@@ -10,7 +10,8 @@ from reciprocal_oauth.core.database import atomic, tried_again
 from reciprocal_oauth.links import incoming_access
 from reciprocal_oauth.models import Peer
 from reciprocal_oauth.models.binding import PeerChange, changes_between
-from reciprocal_oauth.peers import reconfiguration, registration
+from reciprocal_oauth.peers import reconfiguration
+from reciprocal_oauth.peers.application import application_for, application_is_fixed
 
 from ._output import printable
 from ._peer_flags import APPLICATION_FLAGS, PEER_FLAGS, application_flags
@@ -48,7 +49,7 @@ def save(
         name_before, application_before = peer.name, peer.application_id
         for field, value in values.items():
             setattr(peer, field, value)
-        application = registration.application_for(
+        application = application_for(
             peer,
             client_id=client_id,
             client_secret=client_secret,
@@ -126,7 +127,7 @@ def _problems_of_choice(peer: Peer, application: Any, before: Any) -> Problems:
     other = Peer.objects.filter(application=application.pk).exclude(pk=peer.pk).first()
     if application.pk is not None and other is not None:
         return {flag: [f"This is the application of the peer {other.slug}."]}
-    if before not in (None, application.pk) and registration.application_is_fixed(peer):
+    if before not in (None, application.pk) and application_is_fixed(peer):
         return {flag: ["The peer has links; their tokens belong to the application it has."]}
     return {}
 

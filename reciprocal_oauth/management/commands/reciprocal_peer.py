@@ -13,8 +13,8 @@ from reciprocal_oauth.exceptions import DecryptionError, PeerError
 from reciprocal_oauth.links import outgoing_access
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_a import resending
-from reciprocal_oauth.peers import connection_check, discovery
-from reciprocal_oauth.peers.registration import Sheet, doubt_about, doubt_about_secret, sheet_for
+from reciprocal_oauth.peers import connection_check, discovery, save_warnings
+from reciprocal_oauth.peers.sheet import Sheet, sheet_for
 from reciprocal_oauth.presentation import delivery_text
 from reciprocal_oauth.secret import Secret
 
@@ -118,10 +118,10 @@ class Command(BaseCommand):
             discovered=found.keys() - given.keys(),
             accept_changes=options["accept_changes"],
         )
-        if doubt := doubt_about(peer):
-            self._warn(doubt)
-        if "client_secret" in values and (doubt := doubt_about_secret(peer)):
-            self._warn(doubt)
+        if warning := save_warnings.scope_warning(peer):
+            self._warn(warning)
+        if "client_secret" in values and (warning := save_warnings.secret_warning(peer)):
+            self._warn(warning)
         if {*pausing.RELEVANT_FIELDS, "dialect"} & values.keys():
             peer.record_reverse_support(is_supported=True)  # Until it says that it is not.
         if pausing.RELEVANT_FIELDS & values.keys():
