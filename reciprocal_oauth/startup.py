@@ -45,8 +45,8 @@ def connect() -> None:
         worker.QueueHandler(
             attempt=redeem.attempt,
             policy=lambda: RetryPolicy(settings.REDEMPTION_SCHEDULE_SECONDS),
-            final_values=lambda state: redeem.finished_values(),
-            on_failed=redeem.given_up,
+            final_values=lambda state: redeem.final_values(),
+            on_failed=redeem.log_failed,
         ),
     )
     access_token, refresh_token = get_access_token_model(), get_refresh_token_model()

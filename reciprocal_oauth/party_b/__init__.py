@@ -1,10 +1,10 @@
-"""Party B: the site that the person visits, and which receives and redeems the reciprocal code.
+"""Party B: the site that the person visits, and that receives and redeems the reciprocal code.
 
-The steps of draft-ietf-oauth-reciprocal-04, figure 1, in their order:
+The steps in the order of figure 1 (draft-ietf-oauth-reciprocal-04, section 2):
 
-- (A) to (D): DOT serves them; ``scope_request`` adds ``reciprocal`` (draft, "Reciprocal Scope
-  Request") and ``opening`` opens the link for the tokens that are issued
-- (E) ``grant_type``: the reciprocal grant at the token endpoint; ``receive`` decides and keeps the
-  code (draft, "Reciprocal Authorization Code")
-- (F), (G) ``redeem``: trades the code at party A's token endpoint
+- (A) to (D): DOT handles the requests. ``scope_request`` adds ``reciprocal`` to the responses
+  (draft-ietf-oauth-reciprocal-04, section 2.1), and ``link_opening`` opens a link for the tokens.
+- (E) ``grant_type`` is the reciprocal grant at the token endpoint, and ``receive`` checks and
+  stores the code (draft-ietf-oauth-reciprocal-04, section 2.2.2).
+- (F), (G) ``redeem`` exchanges the code for tokens (RFC 6749, sections 4.1.3 and 4.1.4).
 """

@@ -1,4 +1,6 @@
-"""Step (E): the reciprocal grant as an oauthlib grant type, on the ordinary token endpoint.
+"""Step (E): the reciprocal grant as an oauthlib grant type, at the token endpoint.
+
+draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 4.5 (extension grants).
 
 ::
 
@@ -11,7 +13,7 @@
       &client_id=example.com
       &access_token=sadadojsadlkjasdkljxxlkjdas
 
-The shape of the request has been checked by the dialect before oauthlib sees it.
+The dialect has checked the parameters before oauthlib gets the request.
 """
 
 import logging
@@ -29,12 +31,12 @@ from .receive import receive
 
 logger = logging.getLogger("reciprocal_oauth.party_b")
 
-#: Marks, among the headers that oauthlib is given, a request that a dialect has parsed.
+#: The key in ``request.headers`` that marks a request whose parameters a dialect has checked.
 PARSED = "reciprocal_oauth.parsed"
 
 
 class ReciprocalGrant(GrantTypeBase):
-    """draft-ietf-oauth-reciprocal-04, "Reciprocal Authorization Code"."""
+    """The reciprocal grant (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
 
     def __init__(self, request_validator: Any, dialect: Dialect) -> None:
         super().__init__(request_validator)
@@ -43,7 +45,11 @@ class ReciprocalGrant(GrantTypeBase):
     def create_token_response(
         self, request: Request, token_handler: Any
     ) -> tuple[dict[str, str], str, int]:
-        """Headers, body and status. No token is issued: the code is redeemed later."""
+        """Store the code of a hand-over. Issues no token: the code is redeemed later.
+
+        :returns: headers, body and status of the response: 200, or an error of RFC 6749, section
+            5.2.
+        """
         try:
             self.validate_token_request(request)
             receive(
@@ -59,21 +65,26 @@ class ReciprocalGrant(GrantTypeBase):
         return dict(headers), body, status
 
     def validate_token_request(self, request: Request) -> None:
-        """The draft's checks on the client, in its order.
+        """Check the client, in the order of draft-ietf-oauth-reciprocal-04, section 2.2.2.
 
-        :raises HandoverRefused: ``invalid_client`` or ``unauthorized_client``.
+        :raises HandoverRefused: ``invalid_request``, ``invalid_client`` or ``unauthorized_client``
+            (RFC 6749, section 5.2).
         """
         if not request.headers.get(PARSED):
-            # By a backend that finds parameters where the dialect does not look.
+            # The site's OAUTH2_BACKEND_CLASS has read parameters that the dialect did not see.
             raise HandoverRefused(protocol.INVALID_REQUEST, "the shape was not checked")
         self.check_client(request)
         self.check_grant_type(request)
 
     def check_client(self, request: Request) -> None:
-        """ "Party B MUST verify the authentication provided by Party A per RFC 6749 2.3".
+        """Authenticate the client, which must be confidential (RFC 6749, section 2.3).
 
-        A public client cannot authenticate, though DOT lets one pass with an empty secret; the
-        dialect has made sure that some secret was sent.
+        "Party B MUST verify the authentication provided by Party A"
+        (draft-ietf-oauth-reciprocal-04, section 2.2.2). DOT accepts a public client with an empty
+        secret, which is no authentication.
+
+        :raises HandoverRefused: ``invalid_client`` with 401; ``invalid_request``: ``client_id``
+            names another client (RFC 6749, section 5.2).
         """
         validator = self.request_validator
         if not validator.authenticate_client(request) or request.client is None:
@@ -90,7 +101,10 @@ class ReciprocalGrant(GrantTypeBase):
             )
 
     def check_grant_type(self, request: Request) -> None:
-        """Whether the site's validator lets this client use the grant."""
+        """Require that the site's validator allows the grant for this client.
+
+        :raises HandoverRefused: ``unauthorized_client`` (RFC 6749, section 5.2).
+        """
         if not self.request_validator.validate_grant_type(
             request.client_id, request.grant_type, request.client, request
         ):
@@ -99,10 +113,12 @@ class ReciprocalGrant(GrantTypeBase):
             )
 
     def accepts(self, token: Any, request: Request) -> bool:
-        """The site's policy on the presented access token, beyond the draft's rule: a method
-        ``validate_reciprocal_access_token(token, client, request)`` of its validator. Without one,
-        every live token of the client that stands for an active user is good, whatever grant it
-        came of."""
+        """Whether the site accepts the access token of the hand-over.
+
+        A site can add a rule to those of the draft: a method
+        ``validate_reciprocal_access_token(token, client, request)`` of its validator. Without the
+        method, every valid token of the client for an active user is accepted, of any grant.
+        """
         policy = getattr(self.request_validator, "validate_reciprocal_access_token", None)
         return policy is None or bool(policy(token, request.client, request))
 
@@ -112,8 +128,8 @@ class ReciprocalGrant(GrantTypeBase):
 
 
 def _log(refused: HandoverRefused, client: Any) -> None:
-    """A peer whose hand-over is refused for good has a fault, or is an attacker with a token of
-    somebody else: its name is needed. What anybody can send, and what comes again, is no news."""
+    """Warn, with the client's name, about a final refusal of an authenticated client: it has a
+    fault, or uses a stolen token. Other refusals are logged as information only."""
     if refused.status == 400 and client is not None:
         logger.warning(
             "A hand-over was refused: %s (%s)", refused, incoming_access.describe_client(client)

@@ -1,7 +1,7 @@
-"""Links of people who started at the peer: opened when it gets their tokens here (step D).
+"""Opens links for people who started at the peer, when the peer gets tokens here (step D).
 
-Consent on DOT's own authorization page is a grant like any other. Until the peer hands its code
-over, such a link is one-way: the person still has to approve the reverse there.
+draft-ietf-oauth-reciprocal-04, section 2. Such a link is one-way until the peer hands over a code:
+the person still has to consent to the reverse direction at the peer.
 """
 
 import logging
@@ -20,69 +20,77 @@ logger = logging.getLogger("reciprocal_oauth.party_b")
 
 
 def link_of_token(peer: Peer, access_token: Any) -> Link:
-    """The active link that a DOT access token of ``peer`` belongs to, locked.
+    """Find or open the link of a DOT access token of ``peer``, and lock the link.
 
-    The one that names the token's family. Else the one that waits for a hand-over, unless it names
-    another family with live tokens: then another account at the peer was connected since. Else a
-    new one. Tokens of the implicit grant have no family: they share a link.
+    It "identif[ies] which user authorization is being requested" (draft-ietf-oauth-reciprocal-04,
+    section 2.2.2). In this order:
+
+    1. the link that names the token's family;
+    2. the newest link that waits for a hand-over, unless it names another family with valid tokens:
+       those belong to another account at the peer;
+    3. for a token without a family (implicit grant: RFC 6749, section 4.2): the newest link that
+       waits for a hand-over, or has no family either;
+    4. a new link.
     """
     families = incoming_access.token_families(access_token)
-    active = _active(peer, access_token.user_id)
+    active = _lock_active_links(peer, access_token.user_id)
     link = active.filter(incoming_family__in=families).first()
     if link is not None:
         return link
     family = families.first()
-    for link in _opened_here(active):
+    for link in _opened_by_tokens(active):
         waits = link.outgoing_state == Link.Outgoing.WAITING
         if family is None and (waits or link.incoming_family is None):
             return link
         if waits and (link.incoming_family is None or not incoming_access.has_live_tokens(link)):
-            _name(link, family)
+            _set_family(link, family)
             link.save(update_fields=["account_key", "incoming_family", "updated_at"])
             return link
-    return _open(peer, access_token.user_id, access_token.scope, family)
+    return _create_link(peer, access_token.user_id, access_token.scope, family)
 
 
 def open_link(peer: Peer, user_id: Any, scope: str, family: UUID | None) -> Link:
-    """Open a link for new tokens of ``family`` with ``scope``, or widen the one that waits.
+    """Open a link for new tokens of ``family`` with ``scope``, or widen a link that waits.
 
-    A link that has been handed over stays as it is: another account at the peer may be asking.
-    Call it in the transaction that saves the tokens.
+    A link whose hand-over is complete stays as it is: the new tokens may be of another account at
+    the peer. Call it in the transaction that saves the tokens.
     """
-    link = _reusable(peer, user_id, family)
+    link = _find_reusable(peer, user_id, family)
     if link is None:
-        return _open(peer, user_id, scope, family)
+        return _create_link(peer, user_id, scope, family)
     widened = scopes.join([*scopes.split(link.incoming_scope), *scopes.split(scope)])
-    return _grant(link, widened, scope, family or link.incoming_family)
+    return _grant_incoming(link, widened, scope, family or link.incoming_family)
 
 
-def _open(peer: Peer, user_id: Any, scope: str, family: UUID | None) -> Link:
-    return _grant(Link(user_id=user_id, peer=peer), scope, scope, family)
+def _create_link(peer: Peer, user_id: Any, scope: str, family: UUID | None) -> Link:
+    return _grant_incoming(Link(user_id=user_id, peer=peer), scope, scope, family)
 
 
-def _grant(link: Link, limit: str, scope: str, family: UUID | None) -> Link:
+def _grant_incoming(link: Link, limit: str, scope: str, family: UUID | None) -> Link:
     link.incoming_scope = scopes.cut(limit, link.peer.allowed_scope)
     link.incoming_state = Link.Incoming.ACTIVE
     link.incoming_reason = ""
-    _name(link, family)
+    _set_family(link, family)
     link.save()
     record_event(link, Step.D, party=Party.B, detail=f"scope: {scope}")
-    # The peer may have lost the access that it had here; ours there went on.
+    # If the peer had only lost its incoming access, the link is two-way again.
     lifecycle.announce_two_way(link)
     return link
 
 
-def _name(link: Link, family: UUID | None) -> None:
-    """The family is what tells the links of one person with one peer apart."""
+def _set_family(link: Link, family: UUID | None) -> None:
+    """Set the family, and the account key made from it, which identifies the link of a person."""
     link.incoming_family = family
     link.account_key = key_of_family(family)
 
 
-def _reusable(peer: Peer, user_id: Any, family: UUID | None) -> Link | None:
-    """The person's link with the peer that new tokens may be put on: it still waits for a
-    hand-over, the peer has lost what it held for it, or neither has a family that tells them apart
-    (implicit grant)."""
-    for link in _opened_here(_active(peer, user_id)):
+def _find_reusable(peer: Peer, user_id: Any, family: UUID | None) -> Link | None:
+    """Find a link of the person with the peer that can take over new tokens.
+
+    The link waits for a hand-over, or the peer has no valid tokens for it, or neither the link nor
+    the tokens have a family (implicit grant: RFC 6749, section 4.2).
+    """
+    for link in _opened_by_tokens(_lock_active_links(peer, user_id)):
         if (
             link.outgoing_state == Link.Outgoing.WAITING
             or link.incoming_family == family
@@ -92,12 +100,12 @@ def _reusable(peer: Peer, user_id: Any, family: UUID | None) -> Link | None:
     return None
 
 
-def _active(peer: Peer, user_id: Any) -> QuerySet[Link]:
+def _lock_active_links(peer: Peer, user_id: Any) -> QuerySet[Link]:
     return Link.objects.select_for_update().filter(
         peer=peer, user_id=user_id, status=Link.Status.ACTIVE
     )
 
 
-def _opened_here(links: QuerySet[Link]) -> QuerySet[Link]:
-    """Those that tokens issued here opened, the newest first."""
+def _opened_by_tokens(links: QuerySet[Link]) -> QuerySet[Link]:
+    """The links that this module has opened, the newest first."""
     return links.filter(account_key__startswith=FAMILY_PREFIX).order_by("-created_at")

@@ -1,7 +1,7 @@
-"""Steps (F) and (G): trading the received code at party A's token endpoint.
+"""Steps (F) and (G): redeems the received code at party A's token endpoint.
 
-"Party B then plays the role of the client to make an access token request per RFC 6749 4.1.3"
-(draft, "Reciprocal Authorization Code").
+"Party B then plays the role of the client to make an access token request"
+(draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 4.1.3).
 """
 
 import logging
@@ -30,19 +30,22 @@ Reason = Link.Reason
 
 
 def attempt(item: InboxItem) -> Result:
-    """One attempt at an inbox row."""
+    """Redeem the code of an inbox row, once."""
     try:
-        outcome = _redeem(item)
-        if isinstance(outcome, Recorded) and item.link.linked_at is None:  # Until now.
+        result = _redeem(item)
+        if isinstance(result, Recorded) and item.link.linked_at is None:
+            # The link has just become two-way for the first time.
             superseded.check_older_links(item.link)
-        return outcome
+        return result
     except (Link.DoesNotExist, Peer.DoesNotExist):
-        return Cancelled()  # Deleted since the row was claimed.
+        return Cancelled()  # The link or the peer was deleted after the row was claimed.
 
 
 def _redeem(item: InboxItem) -> Result:
-    """Redemption goes to the endpoint stored for the peer that was authenticated, whatever the
-    request said."""
+    """Send the code to the token endpoint that is stored for the peer (RFC 6749, section 4.1.3).
+
+    The hand-over cannot name another address.
+    """
     link = item.link = Link.objects.select_related("user", "peer").get(pk=item.link_id)
     peer = link.peer
     if not link.is_active or not peer.enabled or not link.user.is_active or not item.code:
@@ -50,73 +53,78 @@ def _redeem(item: InboxItem) -> Result:
     if not is_bound(item.bound_to, peer, peer.token_endpoint):
         return Failed("the code was given at another address", Reason.RECONFIGURED)
     sent_at = timezone.now()
-    lease_ends = time.monotonic() + settings.LEASE_SECONDS  # It was claimed just now.
+    lease_ends = time.monotonic() + settings.LEASE_SECONDS  # The row has just been claimed.
     try:
-        answer = dialect_of(peer).redeem(peer, item.code)
+        tokens = dialect_of(peer).redeem(peer, item.code)
     except PeerRefused as error:
-        _failed(link, sent_at, str(error))
-        return _again(item, _refused(error, peer))
+        _record_failure(link, sent_at, str(error))
+        return _retry_newest_only(item, _result_of_refusal(error, peer))
     except BadResponse as error:
-        # The peer may have spent the code, and thinks us linked: something on the way has cut its
-        # answer off or put a page in its place. Asked again, it revokes what is lost and sends
-        # another code.
-        _failed(link, sent_at, str(error))
-        return _again(item, Retry(str(error), Reason.BAD_RESPONSE))
+        # The peer may have redeemed the code, and its response was cut off or replaced by a proxy.
+        # A second request counts as a replay (RFC 6749, section 4.1.2): the peer revokes the lost
+        # tokens, and sends another code.
+        _record_failure(link, sent_at, str(error))
+        return _retry_newest_only(item, Retry(str(error), Reason.BAD_RESPONSE))
     except PeerError as error:
-        _failed(link, sent_at, str(error))
-        return _again(item, Retry(str(error), Reason.UNREACHABLE))
+        _record_failure(link, sent_at, str(error))
+        return _retry_newest_only(item, Retry(str(error), Reason.UNREACHABLE))
     except DecryptionError as error:
         return Failed(str(error), Reason.UNREADABLE)
-    tokens = f"The tokens of {item}"
-    return saved_at_last(tokens, lambda: _store(item, answer, sent_at), until=lease_ends)
+    return saved_at_last(
+        f"The tokens of {item}", lambda: _store_tokens(item, tokens, sent_at), until=lease_ends
+    )
 
 
-def _again(item: InboxItem, outcome: Result) -> Result:
-    """Try again only with the newest code of the link: a peer that sends many while it is down
-    would be asked for each of them time and again."""
-    if isinstance(outcome, Retry):
+def _retry_newest_only(item: InboxItem, result: Result) -> Result:
+    """Retry only the newest code of the link: older ones would cost a peer that is down one request
+    each, at every retry."""
+    if isinstance(result, Retry):
         newer = item.link.inbox.filter(state__in=InboxItem.LIVE_STATES, pk__gt=item.pk)
         if newer.exists():
             return Cancelled()
-    return outcome
+    return result
 
 
-def finished_values() -> dict[str, Any]:
-    """What every finished inbox row gets: the code is no longer kept."""
+def final_values() -> dict[str, Any]:
+    """Column values to set when an inbox row finishes: the code is deleted."""
     return {"code": Secret("")}
 
 
-def given_up(item: InboxItem, reason: str, error: str) -> None:
-    """A code could not be redeemed. The link waits on: party A sends another, or its user does."""
+def log_failed(item: InboxItem, reason: str, error: str) -> None:
+    """Log that a code could not be redeemed. The link stays open for another code of party A."""
     slug = item.link.peer.slug
     logger.warning("Hand-over %s from peer %s could not be redeemed (%s)", item.pk, slug, reason)
 
 
-def _refused(error: PeerRefused, peer: Peer) -> Result:
+def _result_of_refusal(error: PeerRefused, peer: Peer) -> Result:
+    """The result of an error response (RFC 6749, section 5.2): retry, pause the peer, or fail."""
     if error.may_pass:
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
     reason = pausing.pause_reason(error)
     if error.refuses_credentials:
-        # The code is as good as before: with the right secret it is taken, while it lives.
+        # The code is still valid, and can be redeemed with the right secret until it expires.
         return Retry(str(error), Reason.CREDENTIALS_REFUSED, pauses=peer)
     return Failed(str(error), reason or Reason.CODE_REFUSED, pauses=peer if reason else None)
 
 
-def _store(item: InboxItem, answer: TokenResponse, sent_at: object) -> Result:
-    """Keep the tokens for the user of the access token that came with the code: nothing else in
-    the answer says whose they are. The row ends with it: a worker that died in between would have
-    the code redeemed again, and party A would take that for theft."""
+def _store_tokens(item: InboxItem, tokens: TokenResponse, sent_at: object) -> Result:
+    """Store the tokens on the link of the hand-over, and finish the row in the same transaction.
+
+    The access token of the hand-over identifies the user (draft-ietf-oauth-reciprocal-04, section
+    2.2.2); the token response cannot name another. If the row were finished later, a crash could
+    redeem the code twice: a replay for party A (RFC 6749, section 4.1.2).
+    """
     with atomic():
         link = Link.objects.select_for_update().filter(pk=item.link_id).first()
         is_wanted = link is not None and link.is_active and link.user.is_active
-        if link is None or not is_wanted or not _finish(item):
-            outgoing_access.revoke_unused(item.link, answer)
+        if link is None or not is_wanted or not _finish_row(item):
+            outgoing_access.revoke_unused(item.link, tokens)
             return Cancelled()
         link.refresh_token = Secret("")
-        outgoing_access.set_tokens(link, answer, asked_scope="", called=item.link.peer)
+        outgoing_access.set_tokens(link, tokens, asked_scope="", called=item.link.peer)
         link.outgoing_grant = uuid.uuid4()
         link.save()
-        # Codes that came before are of older decisions; their tokens must not take the place.
+        # Older codes are of older decisions of the person: their tokens must not replace these.
         now = timezone.now()
         link.inbox.filter(state__in=InboxItem.LIVE_STATES, pk__lt=item.pk).update(
             **InboxItem.final_values(InboxItem.State.CANCELLED, now), code=Secret("")
@@ -127,18 +135,18 @@ def _store(item: InboxItem, answer: TokenResponse, sent_at: object) -> Result:
     return Recorded()
 
 
-def _finish(item: InboxItem) -> bool:
-    """Whoever holds the row by now: the code is spent, and these are its tokens.
+def _finish_row(item: InboxItem) -> bool:
+    """Mark the row done, even if another worker has claimed it since: the code is redeemed.
 
-    :returns: whether it had not ended.
+    :returns: whether the row was not finished yet.
     """
     done = InboxItem.final_values(InboxItem.State.DONE, timezone.now(), last_error="")
     rows = InboxItem.objects.filter(pk=item.pk, state__in=InboxItem.LIVE_STATES)
-    return bool(rows.update(**done, **finished_values()))
+    return bool(rows.update(**done, **final_values()))
 
 
 @tried_again
-def _failed(link: Link, sent_at: object, detail: str) -> None:
+def _record_failure(link: Link, sent_at: object, detail: str) -> None:
     failed = LinkEvent.Outcome.FAILED
     try:
         with atomic():

@@ -1,7 +1,8 @@
-"""Asking for the reverse: the ``reciprocal`` parameter (draft, "Reciprocal Scope Request").
+"""Steps (B) and (D): asks a peer for the reverse direction, with the parameter ``reciprocal``.
 
-OPTIONAL in access token responses (RFC 6749, sections 4.1.4, 4.2.2, 4.3.3, 4.4.3) and in
-authorization responses (section 4.1.2), and only in those of the peer's own application.
+draft-ietf-oauth-reciprocal-04, section 2.1. The parameter is OPTIONAL in access token responses
+(RFC 6749, sections 4.1.4, 4.2.2, 4.3.3 and 4.4.3) and in authorization responses (RFC 6749, section
+4.1.2). Only the application of a peer gets the parameter.
 """
 
 from typing import Any
@@ -12,7 +13,11 @@ from ..links import incoming_access
 
 
 def parameters(application: Any) -> dict[str, str]:
-    """What to add to a token response of ``application``: nothing, unless a peer is asked."""
+    """Parameters to add to a token response of ``application``: the scope to ask the peer for.
+
+    draft-ietf-oauth-reciprocal-04, section 2.1; RFC 6749, section 3.3. Empty for other clients, and
+    for a peer that is disabled or is asked for nothing.
+    """
     peer = incoming_access.peer_of(application)
     if peer is None or not peer.enabled or not peer.reciprocal_scope:
         return {}
@@ -20,10 +25,11 @@ def parameters(application: Any) -> dict[str, str]:
 
 
 def add_to_redirect(uri: str, application: Any) -> str:
-    """``uri``, an authorization response with a code in its query, with the parameter added.
+    """Add ``reciprocal`` to ``uri``, an authorization response with a code in its query.
 
-    Errors and responses without such a code come back as they are: those of the implicit grant
-    carry a token response, to which :func:`parameters` has been added already.
+    draft-ietf-oauth-reciprocal-04, section 2.1; RFC 6749, section 4.1.2. Errors and responses
+    without a code are returned unchanged. A response of the implicit grant is a token response
+    (RFC 6749, section 4.2.2), which already has the :func:`parameters`.
     """
     parts = urlsplit(uri)
     names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
@@ -32,5 +38,5 @@ def add_to_redirect(uri: str, application: Any) -> str:
     added = parameters(application)
     if not added:
         return uri
-    # Appended, so that a query of the redirect URI's own stays byte for byte what it was.
+    # Append, so that the redirect URI's own query stays exactly the same (RFC 6749, section 3.1.2).
     return urlunsplit(parts._replace(query=f"{parts.query}&{urlencode(added)}"))

@@ -89,7 +89,7 @@ MOMENTS: Mapping[str, Arm] = {
     "with a code claimed, before it calls": before(f"{_IETF}.redeem"),
     "when the tokens come, before it reads them": _when_the_answer_comes,
     "with the tokens read, before it stores them": after(f"{_IETF}.redeem"),
-    "with the tokens stored": after("reciprocal_oauth.party_b.redeem._store"),
+    "with the tokens stored": after("reciprocal_oauth.party_b.redeem._store_tokens"),
     # Of whoever calls the peer
     "with renewed tokens, before it stores them": before(
         "reciprocal_oauth.links.outgoing_access._store_refreshed"

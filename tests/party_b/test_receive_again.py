@@ -10,7 +10,7 @@ from django.utils import timezone
 from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import InboxItem, Link, Peer
-from reciprocal_oauth.party_b.receive import OLDER_CODES_WAIT_SECONDS
+from reciprocal_oauth.party_b.receive import OLDER_CODES_DELAY_SECONDS
 
 from ..conftest import PEER_SECRET, basic
 from ..fakes import FakePeer, Received, Reply, token_response
@@ -120,7 +120,7 @@ def test_codes_that_overtook_each_other_end_with_the_one_that_party_a_still_take
         hand_over(access_token=token_of_a.raw, code="second")
         hand_over(access_token=token_of_a.raw, code="first")
         worker.drain()
-        clock.shift(OLDER_CODES_WAIT_SECONDS + 1)
+        clock.shift(OLDER_CODES_DELAY_SECONDS + 1)
         worker.drain()
 
     assert Link.objects.get().access_token.reveal() == "of-the-second"
