@@ -94,8 +94,8 @@ class OutboxItemAdmin(AskingMixin, QueueItemAdmin):
         if question := self._ask(request, "resend", title, chosen, resending.RESENDABLE_STATES):
             return question
         done = self._for_each(request, chosen, resending.resend, _("Sent again."))
-        resending.start()
-        paused = resending.paused_among(done)
+        resending.wake_workers()
+        paused = resending.paused_peers_of(done)
         if count := Counter(item.kind for item in done if item.peer_id not in paused):
             self.message_user(request, gettext("Sent again: %s.") % delivery_text.in_words(count))
         for peer in paused.values():

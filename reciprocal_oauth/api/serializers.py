@@ -54,7 +54,7 @@ class Text(serializers.CharField):
 
 class ConnectSerializer(serializers.Serializer):
     return_to = Text(
-        return_urls.CHARACTERS,
+        return_urls.URL_CHARACTERS,
         required=False,
         max_length=return_urls.MAX_LENGTH,
         help_text=_(
@@ -368,7 +368,7 @@ class ShownLink:
         return {
             "scopes": _named(consent.choices(self.link)),
             "page": page,
-            "shown": consent.shown(self.link),
+            "shown": consent.snapshot_of(self.link),
         }
 
     @property
@@ -379,7 +379,7 @@ class ShownLink:
 
     @property
     def shown(self) -> str:
-        return scope_changes.shown(self.link)
+        return scope_changes.snapshot_of(self.link)
 
     @property
     def flow(self) -> flow_diagram.Diagram | None:

@@ -132,13 +132,13 @@ class ConnectView(ApiView):
             raise Forbidden(
                 "return_to_not_allowed", _("API_RETURN_TO does not allow this URL to return to.")
             )
-        departure = authorization.begin(request._request, peer, return_to=return_to)
+        started = authorization.begin(request._request, peer, return_to=return_to)
         answer = {
-            "authorization_url": departure.url.reveal(),
+            "authorization_url": started.url.reveal(),
             "expires_in": settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS,
         }
         response = Response(AuthorizationSerializer(answer).data)
-        departure.bind_to_browser(response)
+        started.bind_to_browser(response)
         return response
 
 
@@ -204,14 +204,14 @@ class ConsentView(OwnLinksView):
         if not consent.can_answer(link):
             raise Conflict("no_question", _("There is nothing to answer."))
         if chosen:
-            _require_same(answers, consent.shown(link))
+            _require_same(answers, consent.snapshot_of(link))
         _require_offered(chosen, consent.choices(link))
         self.forbid_to_itself(link, chosen)
         try:
-            consent.allow(link, chosen, answers=answers, request=request._request)
+            consent.allow(link, chosen, snapshot=answers, request=request._request)
         except ForbiddenBySite as refused:
             raise _not_allowed_here() from refused
-        except consent.NothingToAllow as changed:
+        except consent.CannotGrant as changed:
             raise _changed_meanwhile() from changed
         return self.shown(link)
 
@@ -224,12 +224,12 @@ class ScopesView(OwnLinksView):
         chosen, answers = list(dict.fromkeys(sent["scopes"])), sent["shown"]
         if not scope_changes.is_changeable(link):
             raise Conflict("not_changeable", _("There is nothing that could be changed."))
-        _require_same(answers, scope_changes.shown(link))
+        _require_same(answers, scope_changes.snapshot_of(link))
         _require_offered(chosen, scope_changes.choices(link))
         self.forbid_to_itself(link, chosen)
         if set(chosen) != scope_changes.chosen_now(link):
             try:
-                scope_changes.change(link, chosen, answers=answers, request=request._request)
+                scope_changes.change(link, chosen, snapshot=answers, request=request._request)
             except ForbiddenBySite as refused:
                 raise _not_allowed_here() from refused
             except scope_changes.CannotChange as changed:

@@ -30,7 +30,7 @@ def check_return_to(**kwargs: Any) -> list[CheckMessage]:
             id=Id.API_RETURN_TO,
         )
         for entry in settings.API_RETURN_TO
-        if not return_urls.is_entry(entry)
+        if not return_urls.is_valid_entry(entry)
     ]
 
 

@@ -56,9 +56,9 @@ class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
         if site_address.cannot_come_back(request):
             page = "reciprocal_oauth:list"
             return SeeOther(site_address.url_of(page, base=site_address.base_url()))
-        departure = authorization.begin(request, peer)
-        response = SeeOther(departure.url.reveal())
-        departure.bind_to_browser(response)
+        started = authorization.begin(request, peer)
+        response = SeeOther(started.url.reveal())
+        started.bind_to_browser(response)
         return response
 
 
@@ -96,20 +96,20 @@ class CallbackView(ProtectedPageMixin, View):
         except Peer.DoesNotExist:
             return _refuse(slug)
         try:
-            visit, is_first = callback.claim(query, peer=peer, request=request)
+            visit, is_first = callback.claim_visit(query, peer=peer, request=request)
         except callback.StateRefused as refused:
             logger.warning("A callback for peer %s was refused: %s", peer.slug, refused)
             return _refuse(slug)
         if is_first:
             try:
-                exchange(visit, callback.read(query, visit))
+                exchange(visit, callback.read_response(query, visit))
             except AuthorizationFailed as failed:
                 is_choice = failed.reason == AuthorizationRequest.Problem.DENIED
                 level = logging.INFO if is_choice else logging.WARNING
                 logger.log(level, "Connecting to peer %s failed: %s", peer.slug, failed)
                 visit.problem = failed.reason
                 tried_again(visit.save)(update_fields=["problem"])
-        return SeeOther(return_urls.address(visit) or _page_after(visit))
+        return SeeOther(return_urls.return_url(visit) or _page_after(visit))
 
 
 def _refuse(slug: str) -> HttpResponse:

@@ -13,7 +13,7 @@ class ConsentView(ChoosingView):
     """The question: may the peer have this scope here?"""
 
     template_name = "reciprocal_oauth/consent.html"
-    refused = consent.NothingToAllow
+    refused = consent.CannotGrant
 
     def is_open(self) -> bool:
         return consent.can_answer(self.link)
@@ -25,7 +25,7 @@ class ConsentView(ChoosingView):
         return [token for token, _words in self.choices()]
 
     def shown(self) -> str:
-        return consent.shown(self.link)
+        return consent.snapshot_of(self.link)
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if self.is_open() and not consent.site_allows(self.link, request):
@@ -39,5 +39,5 @@ class ConsentView(ChoosingView):
         return super().post(request, *args, **kwargs)
 
     def decide(self, chosen: list[str], answers: str) -> HttpResponse:
-        consent.allow(self.link, chosen, answers=answers, request=self.request)
+        consent.allow(self.link, chosen, snapshot=answers, request=self.request)
         return self.to_link()

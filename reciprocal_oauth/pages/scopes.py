@@ -29,14 +29,14 @@ class ScopesView(ChoosingView):
         return sorted(scope_changes.chosen_now(self.link))
 
     def shown(self) -> str:
-        return scope_changes.shown(self.link)
+        return scope_changes.snapshot_of(self.link)
 
     def decide(self, chosen: list[str], answers: str) -> HttpResponse:
         if not chosen:
             page = reverse("reciprocal_oauth:disconnect", args=[self.link.pk])
             return redirect(f"{page}?nothing-ticked")
         if set(chosen) != scope_changes.chosen_now(self.link):
-            scope_changes.change(self.link, chosen, answers=answers, request=self.request)
+            scope_changes.change(self.link, chosen, snapshot=answers, request=self.request)
         return self.to_link()
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

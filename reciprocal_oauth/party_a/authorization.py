@@ -1,4 +1,5 @@
-"""Step (A): the authorization request (RFC 6749, section 4.1.1; PKCE, RFC 7636)."""
+"""Step (A): the authorization request (RFC 6749, section 4.1.1), with PKCE (RFC 7636, section
+4.3)."""
 
 import secrets
 from dataclasses import dataclass
@@ -23,17 +24,17 @@ from ..models import AuthorizationRequest, Peer
 from ..secret import Secret
 from . import visit_cookies
 
-#: Visits of one person to one peer that are kept; the oldest go when more begin.
+#: How many visits of one user to one peer are kept. A new visit deletes the oldest ones.
 MAX_VISITS = 20
-#: How long after its answer a visit is let alone.
-_WORKED_ON = timedelta(minutes=1)
+#: For how long after its response a visit is not deleted, because its code may be in use.
+_IN_USE_AFTER_RESPONSE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
-class Departure:
-    """A visit that is about to begin: the person leaves for the peer.
+class StartedVisit:
+    """A new visit: the authorization request to which the browser is to be redirected.
 
-    :ivar url: where to send the person. It holds ``state``, so a ``repr`` does not show it.
+    :ivar url: the URL of the authorization request. It contains ``state``, so ``repr()`` hides it.
     """
 
     url: Secret
@@ -42,27 +43,28 @@ class Departure:
     _browser_key: Secret
 
     def bind_to_browser(self, response: HttpResponseBase) -> None:
-        """Tie the visit to the browser that gets ``response``. Without this, the callback refuses
-        what the peer answers."""
-        visit_cookies.give(self._request, response, self._state_hash, self._browser_key)
+        """Bind the visit to the browser that receives ``response`` (RFC 6749, section 10.12).
+        Without the cookie, the callback refuses the authorization response."""
+        visit_cookies.set_cookie(self._request, response, self._state_hash, self._browser_key)
 
 
 @sensitive_variables()
-def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> Departure:
-    """Begin a visit to the peer, of the person who makes ``request``.
+def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> StartedVisit:
+    """Start a visit to the peer for the user of ``request``.
 
-    ``state`` has 256 bits. Its hash goes into a row, which makes it single-use and names the
-    person; a cookie ties it to this browser. Each peer has a redirect URI of its own, so that an
-    answer that another peer provoked does not pass (RFC 9700, section 4.4.2).
+    ``state`` has 256 random bits (RFC 6749, sections 10.10 and 10.12). The row stores its hash, its
+    user, and whether it was used; a cookie binds it to this browser. Each peer has its own redirect
+    URI, which is a defense against mix-up attacks (RFC 9700, section 4.4.2.2). ``nonce`` is sent
+    with the scope ``openid`` (OpenID Connect Core 1.0, section 3.1.2.1).
 
-    :param return_to: URL at which the person goes on afterwards, one that
-        :func:`returning.is_allowed` allows. Empty: at the pages.
+    :param return_to: URL to which the user returns afterwards, allowed by
+        :func:`.return_urls.is_allowed`. Empty: the pages of this app.
     """
     state = secrets.token_urlsafe(32)
-    browser_key = visit_cookies.new_key()
+    browser_key = visit_cookies.new_browser_key()
     verifier = generate_token(64)
     nonce = secrets.token_urlsafe(24) if OPENID in scopes.split(peer.scope) else ""
-    _forget_oldest(request.user, peer)
+    _delete_oldest_visits(request.user, peer)
     base = site_address.base_url(request)
     redirect_uri = site_address.url_of("reciprocal_oauth:callback", peer.slug, base=base)
     tried_again(AuthorizationRequest.objects.create)(
@@ -81,6 +83,7 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> Departure
         "client_id": peer.client_id,
         "redirect_uri": redirect_uri,
         "state": state,
+        # RFC 7636, sections 4.2 and 4.3.
         "code_challenge": WebApplicationClient("").create_code_challenge(verifier, "S256"),
         "code_challenge_method": "S256",
     }
@@ -89,23 +92,22 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> Departure
     if nonce:
         parameters["nonce"] = nonce
     url = _with_query(peer.authorization_endpoint, {**peer.extra_parameters, **parameters})
-    return Departure(Secret(url), request, hash_of(state), browser_key)
+    return StartedVisit(Secret(url), request, hash_of(state), browser_key)
 
 
-def _forget_oldest(user: Any, peer: Peer) -> None:
-    """Make room for a visit: who presses the button over and over comes back from the newest."""
+def _delete_oldest_visits(user: Any, peer: Peer) -> None:
+    """Delete the oldest visits of ``user`` to ``peer``, so that there is room for a new one."""
     rows = AuthorizationRequest.objects.filter(user=user, peer=peer)
-    # What was answered just now may be worked on.
-    busy = Q(answered_at__gt=timezone.now() - _WORKED_ON)
-    oldest = rows.exclude(busy).order_by("-created_at").values_list("pk", flat=True)
+    in_use = Q(answered_at__gt=timezone.now() - _IN_USE_AFTER_RESPONSE)
+    oldest = rows.exclude(in_use).order_by("-created_at").values_list("pk", flat=True)
     if over := list(oldest[MAX_VISITS - 1 :]):
         rows.filter(pk__in=over).delete()
 
 
 @sensitive_variables()
 def _with_query(url: str, parameters: dict[str, str]) -> str:
-    """``url`` with more query parameters: its own are kept (RFC 6749, section 3.1), save those that
-    the request says itself."""
+    """Add ``parameters`` to the query of ``url``. The query of ``url`` itself is kept (RFC 6749,
+    section 3.1), except for parameters of the authorization request."""
     parts = urlsplit(url)
     kept = [
         (name, value)

@@ -1,8 +1,8 @@
-"""Step (B): the authorization response (RFC 6749, section 4.1.2; RFC 9207).
+"""Step (B): the authorization response (RFC 6749, section 4.1.2; RFC 9207, section 2).
 
-Nothing is asked of any peer before the answer is known to belong to this person, this browser,
-this peer and this visit: else a stranger's code would tie the person's data here to the stranger's
-account there.
+No request is sent to a peer before the response is known to belong to this user, this browser, this
+peer and this visit. Otherwise an attacker could inject the code of an account of their own, and
+link the data of the user to that account (RFC 6749, section 10.12).
 """
 
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ from . import visit_cookies
 
 Problem = AuthorizationRequest.Problem
 
-#: What servers call it when a person does not allow access, or goes away: RFC 6749, section
-#: 4.1.2.1; OpenID Connect Core 1.0, section 3.1.2.6; and two big vendors' own.
+#: Error codes for "the user did not allow access" or "the user left": RFC 6749, section 4.1.2.1;
+#: OpenID Connect Core 1.0, section 3.1.2.6; and those of two large vendors.
 _DENIALS = {
     "access_denied",
     "account_selection_required",
@@ -35,7 +35,7 @@ _DENIALS = {
     "user_cancelled_login",
     "user_denied",
 }
-#: Errors (RFC 6749, section 4.1.2.1) that stay until somebody changes how the two sites are set up.
+#: Error codes that only a change of configuration can fix (RFC 6749, sections 4.1.2.1 and 5.2).
 _SETUP_ERRORS = {
     "invalid_client",
     "invalid_request",
@@ -47,10 +47,10 @@ _SETUP_ERRORS = {
 
 @dataclass(frozen=True)
 class AuthorizationResponse:
-    """What an authorization response gave us.
+    """A successful authorization response (RFC 6749, section 4.1.2).
 
-    :ivar reciprocal: the raw ``reciprocal`` parameter (draft, "Reciprocal Scope Request"), if the
-        redirect had exactly one.
+    :ivar reciprocal: the raw ``reciprocal`` parameter (draft-ietf-oauth-reciprocal-04, section
+        2.1), if the response has exactly one.
     """
 
     code: Secret
@@ -58,36 +58,40 @@ class AuthorizationResponse:
 
 
 class StateRefused(Exception):
-    """The response does not belong to a visit that this browser has begun. ``str()`` says why,
-    for our log."""
+    """The response belongs to no visit that was started in this browser. ``str()`` is the reason,
+    for the log."""
 
 
 @sensitive_variables()
-def claim(
+def claim_visit(
     query: QueryDict, *, peer: Peer, request: HttpRequest
 ) -> tuple[AuthorizationRequest, bool]:
-    """The visit that the response in ``query`` answers, and whether this is its first answer.
+    """Find the visit of an authorization response by its ``state`` (RFC 6749, sections 4.1.2 and
+    10.12), and mark it as answered.
 
-    :param request: what the browser sent along: its cookies, and who is signed in.
-    :raises StateRefused: it answers none of this person's visits to this peer in this browser.
+    :param query: the parameters of the response.
+    :param request: the request of the browser, with its cookies and its user.
+    :returns: the visit, and whether this is its first response.
+    :raises StateRefused: the response belongs to no visit of this user to this peer in this
+        browser, or the visit has expired.
     """
     states = query.getlist("state")
     if len(states) != 1 or not states[0]:
         raise StateRefused("no state, or more than one")
     state_hash = hash_of(states[0])
-    # One database step makes it single-use: two tabs that load the callback at the same moment
-    # must not both spend the code. A browser that it is refused in spends it as well: else whoever
-    # sent a victim to the peer could come back with the victim's code, in his own browser.
+    # One UPDATE makes the state single-use: two tabs that load the callback at the same time must
+    # not both redeem the code. A response in the wrong browser uses the state up as well: otherwise
+    # an attacker who sent a victim to the peer could use the victim's code in another browser.
     visits = AuthorizationRequest.objects.filter(state_hash=state_hash)
     now = timezone.now()
     first = tried_again(visits.filter(answered_at__isnull=True).update)(answered_at=now)
     if not request.user.is_authenticated:
         raise StateRefused("nobody is signed in")
     visit = visits.select_related("peer", "link").first()
-    if visit is None or not visit_cookies.began_here(request, visit):
-        raise StateRefused("the state was not begun in this browser")
+    if visit is None or not visit_cookies.is_same_browser(request, visit):
+        raise StateRefused("the visit was not started in this browser")
     if visit.user_id != request.user.pk or visit.peer_id != peer.pk:
-        raise StateRefused("the state was begun by somebody else, or for another peer")
+        raise StateRefused("the visit was started by another user, or to another peer")
     lifetime = timedelta(seconds=settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS)
     if visit.created_at + lifetime < (visit.answered_at or now):
         raise StateRefused("the state is too old")
@@ -95,11 +99,11 @@ def claim(
 
 
 @sensitive_variables()
-def read(query: QueryDict, visit: AuthorizationRequest) -> AuthorizationResponse:
-    """The code in a response that belongs to ``visit``.
+def read_response(query: QueryDict, visit: AuthorizationRequest) -> AuthorizationResponse:
+    """Read the authorization response that belongs to ``visit``.
 
-    :raises AuthorizationFailed: another issuer's answer, or one that names none where the peer
-        always does; an error; no usable code.
+    :raises AuthorizationFailed: the response is an error (RFC 6749, section 4.1.2.1), it has no
+        usable code, or it comes from another issuer (RFC 9207, section 2.4).
     """
     _check_issuer(query.getlist("iss"), visit.peer)
     if "error" in query:
@@ -109,7 +113,7 @@ def read(query: QueryDict, visit: AuthorizationRequest) -> AuthorizationResponse
             reason = Problem.DENIED
         elif len(errors) == 1 and errors[0] in _SETUP_ERRORS:
             reason = Problem.SETUP
-        raise AuthorizationFailed(reason, f"the peer answered error={_short(errors[0])}")
+        raise AuthorizationFailed(reason, f"the peer responded with error={_short(errors[0])}")
     codes = query.getlist("code")
     if len(codes) != 1 or not 0 < len(codes[0]) <= MAX_CODE_LENGTH:
         raise AuthorizationFailed(Problem.NO_CODE, "no code, or more than one")
@@ -120,14 +124,14 @@ def read(query: QueryDict, visit: AuthorizationRequest) -> AuthorizationResponse
 
 
 def _check_issuer(issuers: list[str], peer: Peer) -> None:
-    """RFC 9207, section 2.4: a response of another issuer is a mix-up, and its code must not travel
-    any further. One without ``iss`` is too, where the peer's metadata promises the parameter.
+    """Compare ``iss`` with the issuer of the peer (RFC 9207, section 2.4). If the metadata of the
+    peer says that it sends ``iss``, a response without ``iss`` is refused too.
 
-    :raises AuthorizationFailed: the response is not, or may not be, of this peer.
+    :raises AuthorizationFailed: the response does not come from this peer.
     """
     if issuers == [peer.issuer] or not (peer.sends_iss or (issuers and peer.issuer)):
         return
-    what = "another issuer" if issuers else "no issuer, which this peer always does"
+    what = "another issuer" if issuers else "no issuer, but this peer always sends one"
     raise AuthorizationFailed(Problem.WRONG_ISSUER, f"the response names {what}")
 
 

@@ -1,8 +1,9 @@
-"""Step (E), first half: minting the reciprocal code (draft, "Reciprocal Authorization Code").
+"""Step (E), first half: create the reciprocal code (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 
-The code becomes a DOT Grant, made directly: oauthlib's own way of making one would turn an empty
-scope into all default scopes. The ledger keeps its hash for as long as a token of it can live, so
-that a replay is noticed after DOT has forgotten the code.
+The code is stored as a DOT ``Grant``. The ``Grant`` is created directly, because oauthlib would
+replace an empty scope by the default scopes. A :class:`~reciprocal_oauth.models.ReciprocalCode`
+keeps the hash of the code as long as a token from it can be valid, so that a replay is detected
+after DOT has deleted the ``Grant`` (RFC 6749, section 4.1.2).
 """
 
 import secrets
@@ -19,42 +20,44 @@ from ..links import grant_policy, incoming_access, lifecycle
 from ..models import Link, Peer, ReciprocalCode
 from ..secret import Secret
 
-#: Random bytes of a code: 256 bits, above the 160 of RFC 6749, section 10.10.
+#: Random bytes of a code. RFC 6749, section 10.10, recommends 160 bits or more.
 CODE_BYTES = 32
 
 
-class LinkMoved(Exception):
-    """The link is no longer at the generation that the code was wanted for."""
+class LinkChanged(Exception):
+    """The link has changed since the hand-over was queued, so no code may be sent."""
 
 
 @tried_again
 def mint(link: Link, generation: int) -> Secret:
-    """A fresh code for ``generation`` of ``link``; every older one is dead from now on.
+    """Create a code for ``link`` and revoke all older unredeemed codes of the link.
 
-    One transaction, the link's row locked. The code lives ``CODE_LIFETIME_SECONDS``.
+    The code represents the access that the user granted (draft-ietf-oauth-reciprocal-04, section
+    2.2.2). It is valid for ``CODE_LIFETIME_SECONDS``; RFC 6749, section 4.1.2, recommends at most
+    ten minutes. All of this is one transaction, in which the link is locked.
 
-    :raises LinkMoved: the link has ended, has moved on, or has nothing to give; or its peer was
-        switched off.
-    :raises ForbiddenBySite: the site no longer allows it.
+    :param generation: the generation of the link for which the hand-over was queued.
+    :raises LinkChanged: the link has ended, has a newer generation, is no longer to be handed over,
+        or has an empty scope; or the peer is disabled.
+    :raises ForbiddenBySite: the site no longer allows the scope.
     """
     wanted = scopes.without_openid(link.incoming_limit)
     if wanted and not grant_policy.allows_link(link, wanted):
-        raise grant_policy.ForbiddenBySite(
-            f"The site does not allow what link {link.pk} is to give."
-        )
+        raise grant_policy.ForbiddenBySite(f"The site does not allow the scope of link {link.pk}.")
     with atomic():
         locked = lifecycle.lock_link(link.pk)
         locked.peer = Peer.objects.get(pk=locked.peer_id)
-        # A link that a login at the peer opened may hold openid; no ID token can follow here.
+        # The link may have the scope openid from a login of the user here. No ID token can be
+        # issued for a reciprocal code.
         scope = scopes.without_openid(locked.incoming_limit)
-        moved = (
+        changed = (
             not locked.is_active
             or locked.generation != generation
-            # Redeemed, or stopped by an administrator, since the worker looked.
+            # Redeemed, or cancelled by an administrator, since the worker read the link.
             or locked.incoming_state != Link.Incoming.GRANTED
         )
-        if moved or not locked.peer.enabled or not scope:
-            raise LinkMoved(f"Link {link.pk} has moved on.")
+        if changed or not locked.peer.enabled or not scope:
+            raise LinkChanged(f"Link {link.pk} has changed.")
         incoming_access.revoke_codes(locked)
         code = secrets.token_urlsafe(CODE_BYTES)
         expires = timezone.now() + timedelta(seconds=settings.CODE_LIFETIME_SECONDS)

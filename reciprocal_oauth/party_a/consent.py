@@ -1,4 +1,4 @@
-"""The person allows the reverse, or does not (draft, "User Consent")."""
+"""The user allows or denies access for the peer (draft-ietf-oauth-reciprocal-04, section 2.2.1)."""
 
 from collections.abc import Sequence
 
@@ -12,28 +12,30 @@ from ..core.database import atomic, tried_again
 from ..links import grant_policy, incoming_access, lifecycle
 from ..models import Link, OutboxItem, Party, Step
 from ..models.events import NOT_ALLOWED, record_event
-from . import snapshot
+from . import snapshot as snapshots
 
 State = OutboxItem.State
 
 
-class NothingToAllow(Exception):
-    """The peer asks for nothing that it may hold here, or the link is not in a state to grant."""
+class CannotGrant(Exception):
+    """The access cannot be granted: it was not asked for, is above the limit of the peer, or the
+    link is in another state."""
 
 
-class AllowingRefused(NothingToAllow, grant_policy.ForbiddenBySite):
-    """The site does not let this person give the peer access."""
+class GrantForbidden(CannotGrant, grant_policy.ForbiddenBySite):
+    """The site does not allow this user to give the peer access."""
 
 
 def choices(link: Link) -> list[tuple[str, str]]:
-    """The scopes to ask for, with their descriptions: what the peer asked for and may hold now."""
+    """Return the scopes that the user is asked for, with their descriptions: the scopes that the
+    peer has asked for (draft-ietf-oauth-reciprocal-04, section 2.1), within its limit."""
     described = scopes.described()
     allowed = scopes.cut(link.offered_scope, link.peer.reciprocal_limit)
     return [(token, scopes.in_words(token, described)) for token in scopes.split(allowed)]
 
 
 def can_answer(link: Link) -> bool:
-    """Whether there is a question to answer: something is asked for, and a way to deliver."""
+    """Whether the user can be asked: the peer asks for a scope, and a code can be sent to it."""
     return (
         link.is_active
         and link.peer.enabled
@@ -45,13 +47,15 @@ def can_answer(link: Link) -> bool:
     )
 
 
-def shown(link: Link) -> str:
-    """What a person is shown who is asked, for :func:`allow`."""
-    return snapshot.take(link, link.incoming_state, [token for token, _words in choices(link)])
+def snapshot_of(link: Link) -> str:
+    """Return the snapshot of the consent page, for :func:`allow`."""
+    return snapshots.make_snapshot(
+        link, link.incoming_state, [token for token, _words in choices(link)]
+    )
 
 
 def site_allows(link: Link, request: HttpRequest | None = None) -> bool:
-    """Whether the site lets the person give the peer anything of what it asks for."""
+    """Whether the site allows the user to grant any scope that the peer asks for."""
     asked = scopes.cut(link.offered_scope, link.peer.reciprocal_limit)
     return grant_policy.allows_link(link, asked, request)
 
@@ -61,32 +65,34 @@ def allow(
     link: Link,
     chosen: Sequence[str],
     *,
-    answers: str | None = None,
+    snapshot: str | None = None,
     request: HttpRequest | None = None,
 ) -> None:
-    """Grant the peer the ``chosen`` scopes: link, generation and outbox row in one transaction.
+    """Grant the peer the ``chosen`` scopes (draft-ietf-oauth-reciprocal-04, section 2.2.1). The
+    decision and the hand-over are saved in one transaction.
 
-    No scope chosen is a refusal.
+    Without a chosen scope, this is :func:`deny`.
 
-    :param answers: what :func:`shown` gave for the page that is answered; ``None``: not checked.
-    :param request: the person's, for the rules of the site.
-    :raises NothingToAllow: meanwhile there is nothing to grant, it was not offered, or the person
-        was shown something else. Nothing is changed then.
-    :raises AllowingRefused: the site does not allow it.
+    :param snapshot: the :func:`snapshot_of` the page on which the user decided; ``None``: do not
+        compare.
+    :param request: the request of the user, for the rules of the site.
+    :raises CannotGrant: the link has changed, the scopes were not asked for, or the page has shown
+        something else. The database is not changed.
+    :raises GrantForbidden: the site does not allow it.
     """
     if not chosen:
         deny(link)
         return
     if not grant_policy.allows_link(link, chosen, request):
-        raise AllowingRefused(f"The site does not allow link {link.pk} to be granted this scope.")
+        raise GrantForbidden(f"The site does not allow link {link.pk} to be granted this scope.")
     with atomic():
         locked = lifecycle.lock_link(link.pk)
         granted = scopes.cut(locked.offered_scope, chosen, locked.peer.reciprocal_limit)
         if not can_answer(locked) or set(scopes.split(granted)) != set(chosen):
-            raise NothingToAllow(f"Link {link.pk} cannot be granted this scope.")
-        if answers is not None and not snapshot.is_same(answers, shown(locked)):
-            raise NothingToAllow(f"Link {link.pk} is no longer what the person was shown.")
-        decide_anew(locked, granted)
+            raise CannotGrant(f"Link {link.pk} cannot be granted this scope.")
+        if snapshot is not None and not snapshots.is_same(snapshot, snapshot_of(locked)):
+            raise CannotGrant(f"Link {link.pk} has changed since the page was shown.")
+        save_decision(locked, granted)
         incoming_access.narrow_tokens(locked)
         queue_handover(locked)
         record_event(locked, Step.CONSENT, party=Party.A, detail=f"scope: {granted}")
@@ -96,7 +102,8 @@ def allow(
 
 @tried_again
 def deny(link: Link) -> None:
-    """Keep the link one-way. What the peer held here before dies at once."""
+    """Deny the peer access: revoke its tokens and codes for ``link``, and cancel deliveries. Then
+    only the outgoing direction of the link works."""
     with atomic():
         locked = lifecycle.lock_link(link.pk)
         if not locked.is_active:
@@ -113,10 +120,11 @@ def deny(link: Link) -> None:
     link.refresh_from_db()
 
 
-def decide_anew(link: Link, scope: str) -> None:
-    """Note a decision of the person that the peer is still to be told of. ``link`` is locked."""
+def save_decision(link: Link, scope: str) -> None:
+    """Save that the user grants ``scope``, as a new generation that is not yet handed over. The
+    caller holds the lock of ``link``."""
     if link.has_lost_incoming_access:
-        # What it held was taken away before this decision, not after it.
+        # The peer lost its tokens before this decision: the new code stays valid.
         link.incoming_family = None
     link.incoming_scope = scope
     link.incoming_state = Link.Incoming.GRANTED
@@ -127,8 +135,8 @@ def decide_anew(link: Link, scope: str) -> None:
 
 
 def queue_handover(link: Link) -> OutboxItem:
-    """Put "this link, this generation" into the outbox. A live row for the link takes it over and
-    begins anew, so that the last decision is the one that arrives."""
+    """Add a hand-over of the current generation of ``link`` to the outbox. If the link has a live
+    row, that row is reset and used, so that only the last decision is delivered."""
     now = timezone.now()
     item, _ = OutboxItem.objects.update_or_create(
         live_key=OutboxItem.live_key_of(link.pk),

@@ -1,4 +1,4 @@
-"""Steps (C) and (D): the code for an access token (RFC 6749, sections 4.1.3 and 4.1.4)."""
+"""Steps (C) and (D): redeem the authorization code (RFC 6749, sections 4.1.3 and 4.1.4)."""
 
 import logging
 import time
@@ -35,15 +35,16 @@ Problem = AuthorizationRequest.Problem
 
 
 def exchange(visit: AuthorizationRequest, response: AuthorizationResponse) -> Link:
-    """Trade the code for tokens and keep them on the person's link.
+    """Redeem the code at the token endpoint of the peer (RFC 6749, section 4.1.3) and store the
+    tokens in the link of the user.
 
-    :raises AuthorizationFailed: the peer was not there, refused, or answered nonsense, our secret
-        there cannot be read, or the person is no longer a user here. Nothing is stored then, and
-        the person can start again.
+    :raises AuthorizationFailed: the peer could not be reached, refused, or sent an invalid
+        response; our client secret cannot be decrypted; or the user is no longer active. No token
+        is stored then, and the user can start again.
     """
     sent_at = timezone.now()
-    answer, account = _ask(visit, response)
-    # A person waits, but no longer than for the peer.
+    answer, account = _request_tokens(visit, response)
+    # The user waits, but for no longer than for the peer.
     until = time.monotonic() + settings.HTTP_TOTAL_TIMEOUT_SECONDS
     return saved_at_last(
         "The tokens of a new connection",
@@ -59,30 +60,30 @@ def _save(
     account: Account | None,
     sent_at: datetime,
 ) -> Link:
-    if not _is_there(visit):
-        # Nobody would use the tokens, and they must not live on there.
+    if not _is_user_active(visit):
+        # Nobody will use the tokens, so they are revoked at the peer.
         outgoing_access.revoke_unused(Link(user_id=visit.user_id, peer=visit.peer), answer)
         raise AuthorizationFailed(Problem.NONE, "the user was deactivated or deleted meanwhile")
     offered = offered_scope(visit.peer, answer, response.reciprocal)
-    why_not = _why_not(visit, offered)
+    not_asked = _why_not_asked(visit, offered)
     with atomic():
-        link = _open(visit, account, answer)
+        link = _open_link(visit, account, answer)
         outgoing_access.set_tokens(link, answer, asked_scope=visit.peer.scope, called=visit.peer)
         link.outgoing_grant = uuid.uuid4()
         link.offered_scope = offered
-        link.incoming_state = Link.Incoming.NONE if why_not else Link.Incoming.OFFERED
-        link.incoming_reason = why_not
+        link.incoming_state = Link.Incoming.NONE if not_asked else Link.Incoming.OFFERED
+        link.incoming_reason = not_asked
         link.save()
         visit.link = link
         visit.save(update_fields=["link"])
         _record_steps(link, visit, sent_at)
     if account and not account.name and visit.peer.userinfo_endpoint:
-        _ask_for_the_name(link, visit.peer, answer.access_token)
+        _fetch_account_name(link, visit.peer, answer.access_token)
     return link
 
 
-def _why_not(visit: AuthorizationRequest, offered: str) -> str:
-    """Why the person need not be asked about ``offered``; empty: they are."""
+def _why_not_asked(visit: AuthorizationRequest, offered: str) -> str:
+    """Return the reason why the user is not asked to grant ``offered``; empty: ask the user."""
     if not offered:
         return Link.Reason.NOTHING_LEFT
     if not visit.peer.supports_reverse:
@@ -90,19 +91,25 @@ def _why_not(visit: AuthorizationRequest, offered: str) -> str:
     return "" if grant_policy.allows_link(visit, offered) else Link.Reason.SITE_REFUSES
 
 
-def _is_there(visit: AuthorizationRequest) -> bool:
-    """Whether the person still is a user here: they may have been deactivated since the peer was
-    asked."""
+def _is_user_active(visit: AuthorizationRequest) -> bool:
+    """Whether the user of ``visit`` still exists and is active. That may have changed while the
+    peer handled the request."""
     now = AuthorizationRequest.objects.select_related("user").filter(pk=visit.pk).first()
     return now is not None and bool(now.user.is_active)
 
 
-def _ask(
+def _request_tokens(
     visit: AuthorizationRequest, response: AuthorizationResponse
 ) -> tuple[TokenResponse, Account | None]:
-    """:raises AuthorizationFailed: see :func:`exchange`."""
+    """Send the token request (RFC 6749, section 4.1.3; RFC 7636, section 4.5) and read the account
+    from the ID token.
+
+    :raises AuthorizationFailed: see :func:`exchange`.
+    """
     if not is_bound(visit.bound_to, visit.peer, visit.peer.token_endpoint):
-        raise AuthorizationFailed(Problem.WRONG_ISSUER, "the peer was set up anew meanwhile")
+        raise AuthorizationFailed(
+            Problem.WRONG_ISSUER, "the configuration of the peer has changed meanwhile"
+        )
     try:
         answer = token_endpoint.request_token(
             visit.peer,
@@ -115,7 +122,7 @@ def _ask(
         )
         return answer, _account(visit, answer)
     except DecryptionError as error:
-        # In front of a person, it must not end as a fault of the page: only a key mends it.
+        # Show the user a message, not a server error. Only an administrator can restore the key.
         raise AuthorizationFailed(Problem.SETUP, str(error)) from error
     except (PeerUnreachable, AddressRefused) as error:
         raise AuthorizationFailed(Problem.PEER_UNREACHABLE, str(error)) from error
@@ -127,37 +134,43 @@ def _ask(
 
 
 def _account(visit: AuthorizationRequest, answer: TokenResponse) -> Account | None:
-    """:raises AuthorizationFailed, BadResponse: the peer tells, but it cannot be believed."""
+    """Read the account from the ID token (OpenID Connect Core 1.0, section 3.1.3.7); ``None``: the
+    peer does not say whose account it is.
+
+    :raises AuthorizationFailed: an ID token was requested, but the peer has no issuer here.
+    :raises BadResponse: the ID token is not valid.
+    """
     if answer.id_token is None:
         return None
     if not visit.peer.issuer:
         if visit.nonce:
-            # Only an issuer that is set up can be compared. The form of a peer asks for it.
-            raise AuthorizationFailed(Problem.SETUP, "an ID token, and the peer has no issuer")
-        return None  # Nobody asked for it.
+            # The claim iss cannot be compared. The form of a peer requires an issuer for openid.
+            raise AuthorizationFailed(Problem.SETUP, "an ID token, but the peer has no issuer")
+        return None  # The ID token was not requested.
     return id_token.read(
         visit.peer, answer.id_token.reveal(), nonce=visit.nonce, now=timezone.now()
     )
 
 
-def _ask_for_the_name(link: Link, peer: Peer, access_token: Secret) -> None:
-    """Ask what people call the account. The connection is stored by now, and good without.
+def _fetch_account_name(link: Link, peer: Peer, access_token: Secret) -> None:
+    """Fetch the display name of the account from the UserInfo endpoint (OpenID Connect Core 1.0,
+    section 5.3). The link is already stored and works without a name.
 
-    :param peer: as it was when it gave the token.
+    :param peer: with the field values that the token request was sent with.
     """
     try:
         name = userinfo.name_of(peer, link.subject, access_token)
     except PeerError as error:
-        logger.warning("Peer %s does not tell what an account is called: %s", peer.slug, error)
+        logger.warning("Peer %s did not return the name of an account: %s", peer.slug, error)
         return
     if name:
         link.account_name = name
         Link.objects.filter(pk=link.pk, subject=link.subject).update(account_name=name)
 
 
-def _open(visit: AuthorizationRequest, account: Account | None, answer: TokenResponse) -> Link:
-    """The link of the account, locked. Where the peer does not tell whose account it is,
-    connecting again replaces the link."""
+def _open_link(visit: AuthorizationRequest, account: Account | None, answer: TokenResponse) -> Link:
+    """Return the link of the account, new or reset, and locked. If the peer does not say whose
+    account it is, the user has one link to the peer, which a new connection resets."""
     key = key_of_subject(account.subject) if account else KEY_UNKNOWN
     link, created = Link.objects.select_for_update().get_or_create(
         user=visit.user, peer=visit.peer, account_key=key
@@ -166,19 +179,20 @@ def _open(visit: AuthorizationRequest, account: Account | None, answer: TokenRes
         link.subject, link.account_name = account.subject, account.name or link.account_name
     was_active = not created and link.is_active
     if not created:
-        # Many servers give one refresh token for each account and client, and only the first time.
+        # Many servers issue only one refresh token for an account and a client, the first time. RFC
+        # 6749, section 5.1: a refresh token in the response is OPTIONAL.
         keeps_refresh_token = account is not None and outgoing_access.may_keep_refresh_token(
             link, answer
         )
-        _clear(link, answer, keeps_refresh_token=keeps_refresh_token)
+        _reset_link(link, answer, keeps_refresh_token=keeps_refresh_token)
     if not account and not was_active:
-        _replace_the_other(link, answer)
+        _replace_login_link(link, answer)
     return link
 
 
-def _replace_the_other(link: Link, answer: TokenResponse) -> None:
-    """End the link that a login at this site opened, if it is the only one so far: most likely it
-    is with the same account, and the person would see the connection twice."""
+def _replace_login_link(link: Link, answer: TokenResponse) -> None:
+    """End the only other link of the user to the peer, if a login at this site opened it. It is
+    probably with the same account, and the user would see the connection twice."""
     others = Link.objects.select_for_update().filter(
         user_id=link.user_id, peer_id=link.peer_id, status=Link.Status.ACTIVE, subject=""
     )
@@ -192,9 +206,9 @@ def _replace_the_other(link: Link, answer: TokenResponse) -> None:
         )
 
 
-def _clear(link: Link, answer: TokenResponse, *, keeps_refresh_token: bool) -> None:
-    """Make room for a new connection with the same account: what the old one gave either side is
-    worthless from now on, save a refresh token that the peer has not replaced."""
+def _reset_link(link: Link, answer: TokenResponse, *, keeps_refresh_token: bool) -> None:
+    """Prepare ``link`` for a new connection with the same account: revoke the tokens of both
+    directions, except a refresh token that the peer has not replaced, and cancel deliveries."""
     if not keeps_refresh_token:
         if link.is_active and not outgoing_access.holds_token_from(link, answer):
             outgoing_access.revoke_outgoing(link, replaced=True)

@@ -1,10 +1,11 @@
-"""Steps (F) and (G): party B redeems a reciprocal code at our token endpoint.
+"""Steps (F) and (G): party B redeems a reciprocal code at our token endpoint
+(draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, sections 4.1.3 and 4.1.4).
 
-There was no authorization request for such a code, so it is redeemed without PKCE verifier (RFC
-7636), and a ``redirect_uri``, which client libraries like to send, need only be one of the client's
-(RFC 6749, section 4.1.3). Codes minted by :mod:`.codes`, and no others, are
-let through: what marks a request is an object that only :func:`recognise` makes, after the client
-is authenticated; a parameter of any name cannot stand in for it.
+There was no authorization request for a reciprocal code. So it is redeemed without a PKCE verifier
+(RFC 7636, section 4.5). Client libraries often send a ``redirect_uri``; it only has to be one of
+the client (RFC 6749, section 4.1.3). These exceptions hold only for codes from :mod:`.codes`: a
+token request is marked with a :class:`Redemption`, which is created after the client was
+authenticated, and which no request parameter can create.
 """
 
 import logging
@@ -30,18 +31,18 @@ from .consent import queue_handover
 logger = logging.getLogger("reciprocal_oauth.party_a")
 State = ReciprocalCode.State
 
-#: A refusal for the same cause is a new line in the history of its link after this time.
+#: Within this time, a second refusal for the same cause adds no event to the history of the link.
 _SAME_REFUSAL = timedelta(hours=1)
 
-#: How long later codes wait once replays have cost ``MAX_REISSUES`` codes of one consent.
+#: How long the next code waits after more than ``MAX_REISSUES`` codes of a decision were replayed.
 REISSUE_PAUSE = timedelta(hours=1)
 
 
 @dataclass
 class Redemption:
-    """Marks a token request as the redemption of a reciprocal code.
+    """Marks a token request that redeems a reciprocal code.
 
-    :ivar is_complete: whether :func:`complete` has run, in the transaction that is open.
+    :ivar is_complete: whether :func:`complete` was called, in the transaction that is still open.
     """
 
     entry: ReciprocalCode
@@ -49,20 +50,22 @@ class Redemption:
 
     @property
     def redirect_uri(self) -> str:
-        """What the Grant holds in place of a redirect URI."""
+        """The redirect URI that is stored in the DOT Grant of the code."""
         return self.entry.redirect_uri
 
 
 class Refused(Exception):
-    """The code cannot be redeemed: ``error`` for the client; ``str()`` is for administrators."""
+    """The code cannot be redeemed. ``error`` is the code for the client (RFC 6749, section 5.2);
+    ``str()`` is for administrators."""
 
     def __init__(self, cause: str, error: str = INVALID_GRANT) -> None:
         super().__init__(cause)
         self.error = error
 
 
-def recognise(code: str, application: Any) -> ReciprocalCode | None:
-    """The ledger's entry of a code that was minted for ``application``; ``None``: not ours."""
+def find_code(code: str, application: Any) -> ReciprocalCode | None:
+    """Find the reciprocal code that was created for ``application`` (RFC 6749, section 4.1.3: a
+    code must have been issued to the client); ``None``: it is no reciprocal code."""
     return (
         ReciprocalCode.objects.select_related("link__peer", "link__user")
         .filter(code_hash=hash_of(code), application_pk=str(application.pk))
@@ -70,21 +73,21 @@ def recognise(code: str, application: Any) -> ReciprocalCode | None:
     )
 
 
-def check(entry: ReciprocalCode, *, sent: set[str]) -> Redemption:
-    """Decide whether ``entry`` may be redeemed now.
+def check_redeemable(entry: ReciprocalCode, *, sent: set[str]) -> Redemption:
+    """Check that the code may be redeemed now.
 
     :param sent: names of the parameters in the request.
-    :raises Refused: it may not. A replay has by then cost the tokens of the first redemption
-        (RFC 6749, section 4.1.2).
+    :raises Refused: it may not be redeemed. After a replay, the tokens of the first redemption are
+        already revoked (RFC 6749, section 4.1.2).
     """
     if entry.state == State.REDEEMED:
-        _replayed(entry)
+        _handle_replay(entry)
         raise Refused("replay of a redeemed code")
     if entry.state != State.LIVE:
         raise Refused("the code was replaced by a newer one")
     if "code_verifier" in sent:
-        # RFC 9700, sections 4.5 and 4.8: a reciprocal code that was injected into an ordinary
-        # redirect arrives with it.
+        # RFC 9700, sections 4.5 and 4.8.2: somebody has injected the reciprocal code into an
+        # ordinary authorization response, for which the client has a code_verifier.
         raise Refused("a code_verifier came with a reciprocal code")
     link = entry.link
     if not link.is_active or not link.peer.enabled or not link.user.is_active:
@@ -92,24 +95,24 @@ def check(entry: ReciprocalCode, *, sent: set[str]) -> Redemption:
     if str(link.peer.application_id) != entry.application_pk:
         raise Refused("the peer has another application now")
     if entry.generation != link.generation:
-        raise Refused("the person has decided anew since")
+        raise Refused("the user has made a newer decision")
     if lost_access.record_if_lost(link):
-        raise Refused("what the peer held was taken away since")
+        raise Refused("the access of the peer was revoked since")
     return Redemption(entry)
 
 
-def note_refusal(entry: ReciprocalCode, cause: str) -> None:
-    """Have the history of the link say why its code was not redeemed, once an hour for each cause.
-    Call it outside of the transaction that failed.
+def record_refusal(entry: ReciprocalCode, cause: str) -> None:
+    """Add an event to the history of the link: why its code was not redeemed. At most one event per
+    hour for each cause. Call it outside the transaction that failed.
 
-    :param cause: as of :class:`Refused`, for administrators.
+    :param cause: the text of :class:`Refused`, for administrators.
     """
     if entry.state == State.REDEEMED:
-        return  # A replay has a line of its own.
+        return  # A replay has its own event.
     failed = LinkEvent.Outcome.FAILED
     since = timezone.now() - _SAME_REFUSAL
-    lines = LinkEvent.objects.filter(link_id=entry.link_id, at__gt=since)
-    if lines.filter(step=Step.F, party=Party.A, outcome=failed, detail=cause).exists():
+    recent = LinkEvent.objects.filter(link_id=entry.link_id, at__gt=since)
+    if recent.filter(step=Step.F, party=Party.A, outcome=failed, detail=cause).exists():
         return
     try:
         with atomic():
@@ -118,17 +121,19 @@ def note_refusal(entry: ReciprocalCode, cause: str) -> None:
         logger.info("Link %s was deleted while its code was redeemed", entry.link_id)
 
 
-def spend(redemption: Redemption) -> Link:
-    """Mark the code redeemed, and give its link, locked. Call it in the transaction that saves the
-    tokens: compare-and-set, so that of many redemptions at once exactly one saves any.
+def mark_redeemed(redemption: Redemption) -> Link:
+    """Mark the code as redeemed, and return its link, locked. A code is used only once (RFC 6749,
+    section 4.1.2): one conditional UPDATE, so that only one of several requests saves tokens.
 
-    :raises Refused: another request was faster, or the person has decided anew.
+    Call it in the transaction that saves the tokens.
+
+    :raises Refused: another request has redeemed the code, or the link has changed or was deleted.
     """
     entry = redemption.entry
     try:
         link = lifecycle.lock_link(entry.link_id)
     except Link.DoesNotExist:
-        raise Refused("the link is gone") from None
+        raise Refused("the link was deleted") from None
     changed = ReciprocalCode.objects.filter(pk=entry.pk, state=State.LIVE).update(
         state=State.REDEEMED, redeemed_at=timezone.now()
     )
@@ -137,25 +142,31 @@ def spend(redemption: Redemption) -> Link:
     return link
 
 
-def come_to_nothing(redemption: Redemption, cause: str) -> None:
-    """A request that was let through has come to nothing. Where another one has redeemed the code
-    meanwhile, it is a replay like any other: a client that gave up waiting for the first answer and
-    asked again has no tokens. Call it outside of the transaction that failed.
+def record_failure(redemption: Redemption, cause: str) -> None:
+    """Record that a redemption failed after :func:`check_redeemable` allowed it.
 
-    :param cause: what it came to nothing for otherwise.
+    If another request has redeemed the code meanwhile, this is a replay: a client that did not wait
+    for the first response and sent its request again has no tokens. Call it outside the transaction
+    that failed.
+
+    :param cause: why it failed, if it is no replay; for administrators.
     """
     entry = ReciprocalCode.objects.select_related("link").filter(pk=redemption.entry.pk).first()
     if entry is None:
         return
     if entry.state == State.REDEEMED:
-        _replayed(entry)
+        _handle_replay(entry)
     else:
-        note_refusal(entry, cause)
+        record_refusal(entry, cause)
 
 
 def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
-    """The tokens of ``family`` are saved: the hand-over is done. The tokens of the generation
-    before die now. Same transaction as :func:`spend`, ``link`` locked."""
+    """Record that the hand-over is done and revoke the tokens of the previous generation.
+
+    Call it in the same transaction as :func:`mark_redeemed`, which has locked ``link``.
+
+    :param family: the token family of the tokens that were saved.
+    """
     now = timezone.now()
     entry = redemption.entry
     ReciprocalCode.objects.filter(pk=entry.pk).update(token_family=family)
@@ -166,10 +177,10 @@ def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
     link.incoming_reason = ""
     link.confirmed_generation = entry.generation
     link.save()
-    # Whatever the worker that sent it is doing, or has made of the answer: redeemed is done.
-    given_up = Q(state=OutboxItem.State.FAILED, generation=entry.generation)
+    # The code is redeemed, so the hand-over is done, whatever result the worker got.
+    failed = Q(state=OutboxItem.State.FAILED, generation=entry.generation)
     handovers = link.outbox.filter(kind=OutboxItem.Kind.HANDOVER)
-    handovers.filter(Q(state__in=OutboxItem.LIVE_STATES) | given_up).update(
+    handovers.filter(Q(state__in=OutboxItem.LIVE_STATES) | failed).update(
         **OutboxItem.final_values(OutboxItem.State.DONE, now), live_key=None, reason=""
     )
     record_event(link, Step.F, party=Party.A)
@@ -179,9 +190,9 @@ def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
 
 
 @tried_again
-def _replayed(entry: ReciprocalCode) -> None:
-    """Revoke what the code was redeemed for (RFC 6749, section 4.1.2). The consent still stands, so
-    send a new code; where the person has decided again since, that decision has its own."""
+def _handle_replay(entry: ReciprocalCode) -> None:
+    """Revoke the tokens that were issued for the code (RFC 6749, section 4.1.2). The consent is
+    still valid, so send a new code, unless a newer decision has its own code."""
     with atomic():
         link = lifecycle.lock_link(entry.link_id)
         code = ReciprocalCode.objects.filter(pk=entry.pk)
@@ -190,14 +201,14 @@ def _replayed(entry: ReciprocalCode) -> None:
             code.update(replays=F("replays") + 1)
         incoming_access.revoke_family(link, entry.token_family)
         logger.warning("A redeemed reciprocal code of link %s was sent again", link.pk)
-        if is_first:  # Whoever goes on sending it fills no history.
+        if is_first:  # Further replays add no events.
             record_event(
                 link, Step.F, party=Party.A, outcome=LinkEvent.Outcome.FAILED, detail=REPLAY
             )
         if not link.is_active or link.incoming_family != entry.token_family:
             return
-        # With a revoked family it would look as if somebody here had taken the access away, which
-        # stops the code of a newer decision (lost_access.record_if_lost).
+        # A revoked family would look as if the access had been revoked at this site, which stops
+        # the code of a newer decision (lost_access.record_if_lost).
         link.incoming_family = None
         link.linked_at = None
         if entry.generation != link.generation:

@@ -1,4 +1,4 @@
-"""What party B asks for in return (draft, "Reciprocal Scope Request")."""
+"""The scope that party B asks for (draft-ietf-oauth-reciprocal-04, section 2.1)."""
 
 import logging
 
@@ -12,27 +12,34 @@ logger = logging.getLogger("reciprocal_oauth.party_a")
 
 
 def offered_scope(peer: Peer, answer: TokenResponse, redirect_value: str | None) -> str:
-    """The scope that the person will be asked to give to ``peer``; ``""``: nothing to ask for.
+    """Return the scope that the user is asked to grant to ``peer``; empty: do not ask.
 
-    The token response wins over the redirect; if neither carries a ``reciprocal`` that is a scope,
-    it is the one agreed beforehand. Always cut to what the peer may hold here.
+    ``reciprocal`` in the token response comes first, then the one in the authorization response. If
+    neither is a valid scope, it is the scope that was preconfigured for the peer
+    (draft-ietf-oauth-reciprocal-04, section 2.1). The result is cut to the limit of the peer.
+
+    :param redirect_value: ``reciprocal`` of the authorization response.
     """
-    wanted = _wanted(peer, answer, redirect_value)
-    offered = scopes.cut(wanted, peer.reciprocal_limit)
-    if offered != wanted:
-        logger.info("Peer %s asked for more than it may hold; cut to %r", peer.slug, offered)
+    requested = _requested(peer, answer, redirect_value)
+    offered = scopes.cut(requested, peer.reciprocal_limit)
+    if offered != requested:
+        logger.info(
+            "Peer %s asked for more than its limit; the scope is cut to %r", peer.slug, offered
+        )
     return offered
 
 
-def _wanted(peer: Peer, answer: TokenResponse, redirect_value: str | None) -> str:
+def _requested(peer: Peer, answer: TokenResponse, redirect_value: str | None) -> str:
     candidates: list[object] = []
     if answer.has_reciprocal:
         candidates.append(answer.reciprocal)
     if redirect_value is not None and settings.READ_RECIPROCAL_FROM_REDIRECT:
         candidates.append(redirect_value)
     for candidate in candidates:
-        # An empty value is a parameter that was omitted (RFC 6749, section 3.1).
+        # RFC 6749, sections 3.1 and 3.2: an empty parameter is treated as omitted.
         if parsed := scopes.parse(candidate):
             return scopes.join(parsed)
-        logger.info("Peer %s sent a %s that is no scope; ignored", peer.slug, RECIPROCAL)
+        logger.info(
+            "Peer %s sent a %s that is no valid scope; it is ignored", peer.slug, RECIPROCAL
+        )
     return peer.preconfigured_scope

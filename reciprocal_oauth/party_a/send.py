@@ -38,7 +38,7 @@ from ..models.results import (
     StaleToken,
 )
 from ..secret import Secret
-from .codes import LinkMoved, mint
+from .codes import LinkChanged, mint
 
 logger = logging.getLogger("reciprocal_oauth.party_a")
 Reason = Link.Reason
@@ -102,7 +102,7 @@ def _hand_over(item: OutboxItem) -> Result:
             queue.renew(item)  # The second half may take as long as the first.
             token = fresh_access_token(link, not_this=token)
             result = _send(item, link, dialect, token)
-    except LinkMoved:
+    except LinkChanged:
         return _not_wanted(link, item)
     except grant_policy.ForbiddenBySite:
         return Failed("the site does not allow it", Reason.SITE_REFUSES)

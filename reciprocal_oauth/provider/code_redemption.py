@@ -58,4 +58,4 @@ def deleted_code_error(request: Request) -> errors.InvalidGrantError:
 def record_failure(redeeming: Redemption | None, cause: str) -> None:
     """Record on the link why a redemption failed. Call it after the failed transaction."""
     if redeeming is not None:
-        redemption.come_to_nothing(redeeming, cause)
+        redemption.record_failure(redeeming, cause)

@@ -150,7 +150,7 @@ def _lock_link(
     """
     if redeeming is not None:
         try:
-            return redemption.spend(redeeming)
+            return redemption.mark_redeemed(redeeming)
         except Refused as refused:
             who = incoming_access.describe_client(request.client)
             logger.warning("A reciprocal code was refused: %s (%s)", refused, who)

@@ -95,12 +95,12 @@ class ReciprocalValidatorMixin(_Validator):
 
         :raises CustomOAuth2Error: ``invalid_target`` (RFC 8707, section 2): a resource was named.
         """
-        entry, redeeming = redemption.recognise(code, client), None
+        entry, redeeming = redemption.find_code(code, client), None
         if entry is not None:
             sent = {name for name, _ in request.decoded_body or [] if name}
             try:
                 require_secret(client, request)
-                redeeming = redemption.check(entry, sent=sent)
+                redeeming = redemption.check_redeemable(entry, sent=sent)
                 require_registered_redirect_uri(self, client_id, request)
                 if "resource" in sent:
                     # The person consented to access here only (RFC 8707, section 2.2).
@@ -108,7 +108,7 @@ class ReciprocalValidatorMixin(_Validator):
             except redemption.Refused as refused:
                 who = incoming_access.describe_client(client)
                 logger.warning("A reciprocal code was refused: %s (%s)", refused, who)
-                redemption.note_refusal(entry, str(refused))
+                redemption.record_refusal(entry, str(refused))
                 if refused.error != protocol.INVALID_GRANT:
                     raise errors.CustomOAuth2Error(refused.error, request=request) from None
                 return False

@@ -54,7 +54,7 @@ class Api:
 
     def answer(self, link: Link, *names: str) -> Any:
         """Answer the question of ``link``, as a person who is shown it as it is now."""
-        asked = consent.shown(Link.objects.get(pk=link.pk))
+        asked = consent.snapshot_of(Link.objects.get(pk=link.pk))
         return self.post(f"/links/{link.pk}/consent/", {"scopes": names, "shown": asked})
 
     def delete(self, path: str) -> Any:
@@ -63,7 +63,7 @@ class Api:
 
 def shown(link: Link) -> str:
     """What a person is shown now who may change something."""
-    return scope_changes.shown(Link.objects.get(pk=link.pk))
+    return scope_changes.snapshot_of(Link.objects.get(pk=link.pk))
 
 
 @pytest.fixture(autouse=True)

@@ -527,6 +527,6 @@ def test_what_the_rules_of_the_site_forbid_is_not_given(api: Api, link: Link, ru
     assert problem(api.put(f"/links/{link.pk}/scopes/", more)) == (403, "not_allowed_here")
     Link.objects.update(incoming_state=Link.Incoming.OFFERED)
     link.refresh_from_db()
-    answer = {"scopes": ["profile"], "shown": consent.shown(link)}
+    answer = {"scopes": ["profile"], "shown": consent.snapshot_of(link)}
     assert problem(api.post(f"/links/{link.pk}/consent/", answer)) == (403, "not_allowed_here")
     assert rules.asked[-1][3], "a person asks"

@@ -78,7 +78,9 @@ MOMENTS: Mapping[str, Arm] = {
     "with the answer read, before it is stored": after(f"{_IETF}.send"),
     "before it revokes there": before(f"{_IETF}.revoke"),
     # Of party A's server
-    "with the code spent, before the commit": after("reciprocal_oauth.party_a.redemption.spend"),
+    "with the code spent, before the commit": after(
+        "reciprocal_oauth.party_a.redemption.mark_redeemed"
+    ),
     "with the tokens saved, before the commit": after(
         "reciprocal_oauth.party_a.redemption.complete"
     ),

@@ -118,7 +118,7 @@ def test_what_is_sent_again_to_a_paused_peer_goes_once_it_is_resumed(link_as_a: 
 def test_what_cannot_be_sent_again_is_named_with_the_reason(link_as_a: Link) -> None:
     done = make(link_as_a, state=State.DONE)
 
-    with pytest.raises(CommandError, match=rf"^Number {done.pk}: It was not given up\.$"):
+    with pytest.raises(CommandError, match=rf"^Number {done.pk}: It has not failed\.$"):
         run("resend", str(done.pk))
 
 
@@ -129,7 +129,7 @@ def test_of_all_that_was_given_up_what_has_moved_on_is_left_and_named(link_as_a:
     text, complaint = run("resend", "--failed")
 
     assert text == "Sent again: 1.\n"
-    assert complaint.startswith(f"Number {moved_on.pk}: The person has decided anew since")
+    assert complaint.startswith(f"Number {moved_on.pk}: The person has made a newer decision")
 
 
 def test_what_is_under_way_is_stopped(link_as_a: Link) -> None:

@@ -46,7 +46,7 @@ def send(browser: Client, request: str, link: Link, payload: str) -> Any:
     method, page, data = REQUESTS[request]
     wish = dict.fromkeys(NAMES, payload)
     if request == "allow":
-        data = {**data, "shown": consent.shown(Link.objects.get(pk=link.pk))}
+        data = {**data, "shown": consent.snapshot_of(Link.objects.get(pk=link.pk))}
     path = f"/connections/{page.format(link.pk)}"
     if method == "get":
         return browser.get(path, {**data, **wish})

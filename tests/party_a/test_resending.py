@@ -74,7 +74,7 @@ def _end(link: Link) -> None:
     scope_changes.change(link, [])
 
 
-def _decide_anew(link: Link) -> None:
+def _decide_again(link: Link) -> None:
     consent.allow(link, ["profile"])
 
 
@@ -94,10 +94,10 @@ def _deactivate_user(link: Link) -> None:
     ("meanwhile", "complaint"),
     [
         (_end, "The link has ended"),
-        (_decide_anew, "has decided anew"),
+        (_decide_again, "has made a newer decision"),
         (_lose_access_there, "has to connect again"),
-        (_disable_peer, "switched off"),
-        (_deactivate_user, "switched off"),
+        (_disable_peer, "is disabled"),
+        (_deactivate_user, "is disabled"),
     ],
 )
 def test_a_hand_over_whose_link_has_moved_on_is_not_sent_again(
@@ -117,14 +117,14 @@ def test_a_decision_that_arrived_after_all_and_was_revoked_is_not_sent_again(
 ) -> None:
     Link.objects.update(incoming_reason=Link.Reason.REVOKED_HERE)
 
-    with pytest.raises(NotPossible, match="has decided anew"):
+    with pytest.raises(NotPossible, match="has made a newer decision"):
         resending.resend(dead)
 
 
 def test_a_row_that_was_deleted_meanwhile_is_not_sent_again(dead: OutboxItem) -> None:
     OutboxItem.objects.all().delete()
 
-    with pytest.raises(NotPossible, match="no longer there"):
+    with pytest.raises(NotPossible, match="no longer exists"):
         resending.resend(dead)
 
 
@@ -132,7 +132,7 @@ def test_a_row_that_was_deleted_meanwhile_is_not_sent_again(dead: OutboxItem) ->
 def test_what_is_under_way_or_done_is_not_sent_again(state: str, dead: OutboxItem) -> None:
     OutboxItem.objects.update(state=state)
 
-    with pytest.raises(NotPossible, match="not given up"):
+    with pytest.raises(NotPossible, match="has not failed"):
         resending.resend(dead)
 
 

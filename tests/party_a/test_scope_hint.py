@@ -156,7 +156,7 @@ def test_a_peer_that_asks_for_more_than_it_may_hold_is_cut(
 
     assert offered(reciprocal="history playback everything profile") == "playback profile"
 
-    assert "Peer music asked for more than it may hold" in caplog.text
+    assert "Peer music asked for more than its limit" in caplog.text
     page = browser.get(f"/connections/links/{Link.objects.get().pk}/consent/").content.decode()
     assert "Control what is playing" in page
     assert "See your name" in page

@@ -15,7 +15,7 @@ from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, LinkEvent, Peer, Step
 from reciprocal_oauth.models.links import KEY_UNKNOWN
 from reciprocal_oauth.party_a.codes import mint
-from reciprocal_oauth.party_a.consent import decide_anew
+from reciprocal_oauth.party_a.consent import save_decision
 from reciprocal_oauth.party_b.link_opening import open_link
 
 from ..conftest import PEER_SECRET, basic, post_form
@@ -272,7 +272,7 @@ def test_a_login_with_openid_is_kept_apart_from_what_a_code_of_ours_may_carry(
     link = Link.objects.get()
     assert link.incoming_scope == "openid playback"
 
-    decide_anew(link, link.incoming_scope)
+    save_decision(link, link.incoming_scope)
     code = mint(link, link.generation)
     response = post_form(
         Client(),

@@ -420,13 +420,13 @@ def test_a_link_that_is_deleted_while_its_code_is_redeemed_is_no_error(
     reciprocal_code: CodeMaker, redeem: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = reciprocal_code()
-    spend = redemption.spend
+    mark_redeemed = redemption.mark_redeemed
 
     def deleted_meanwhile(mark: Any) -> Any:
         Link.objects.all().delete()
-        return spend(mark)
+        return mark_redeemed(mark)
 
-    monkeypatch.setattr(redemption, "spend", deleted_meanwhile)
+    monkeypatch.setattr(redemption, "mark_redeemed", deleted_meanwhile)
 
     assert_refused(redeem(code))
     assert not get_access_token_model().objects.exists()

@@ -239,7 +239,7 @@ def test_in_the_token_view_at_a_refresh(
 @pytest.mark.parametrize(
     "place",
     [
-        "reciprocal_oauth.party_a.redemption.check",
+        "reciprocal_oauth.party_a.redemption.check_redeemable",
         "reciprocal_oauth.party_a.redemption.complete",
         "oauthlib.oauth2.rfc6749.tokens.BearerToken.create_token",
     ],

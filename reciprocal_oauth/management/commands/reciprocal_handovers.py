@@ -76,9 +76,9 @@ class Command(BaseCommand):
         try:
             self._for_each(chosen, resending.resend, "sent_again", options)
         finally:
-            resending.start()
+            resending.wake_workers()
         if not options["json"]:
-            for peer in resending.paused_among(chosen).values():
+            for peer in resending.paused_peers_of(chosen).values():
                 self.stderr.write(self.style.WARNING(printable(delivery_text.why_it_waits(peer))))
 
     def cancel(self, options: dict[str, Any]) -> None:
