@@ -43,7 +43,7 @@ class MovingForm(forms.ModelForm):
             self.people = incoming_access.count_users(peer.application)
         if (self.moves or self.people) and self.data.get(SURE) != self.mark:
             self.asks = True
-            self.left_behind = reconfiguration.count_left_behind(peer) if self.moves else 0
+            self.left_behind = reconfiguration.count_links_to_reconnect(peer) if self.moves else 0
             self.add_error(
                 None, _("Nothing was saved yet: read what you are changing, and confirm it.")
             )

@@ -1,4 +1,4 @@
-"""Somebody changes where a peer is, or who we are there: what was stored before does not follow."""
+"""Somebody changes a peer's address or our client ID: stored secrets are not sent to it."""
 
 import base64
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ PLACES = ("token_endpoint", "revocation_endpoint", "reciprocal_endpoint")
 
 @pytest.fixture
 def elsewhere() -> Iterator[FakePeer]:
-    """A server of somebody who may change peers."""
+    """A server of an attacker who may change peers."""
     other = FakePeer()
     other.answers["/token/"] = token_response(access_token="of-elsewhere")
     other.answers["/revoke/"] = Reply()
@@ -46,14 +46,14 @@ def elsewhere() -> Iterator[FakePeer]:
 
 @pytest.fixture
 def expired(link_as_a: Link) -> Link:
-    """A link whose access token has run out: the next call refreshes it."""
+    """A link with an expired access token: the next call refreshes it."""
     Link.objects.update(access_token_expires_at=timezone.now() - timedelta(seconds=1))
     link_as_a.refresh_from_db()
     return link_as_a
 
 
 def seen_by(server: FakePeer) -> str:
-    """All that a server was sent, credentials in clear."""
+    """Everything that was sent to a server, with decoded credentials."""
     seen = ""
     for request in server.requests:
         kind, _, value = request.headers.get("Authorization", "").partition(" ")
@@ -62,8 +62,8 @@ def seen_by(server: FakePeer) -> str:
     return seen
 
 
-def set_up_anew(peer: Peer, **changes: Any) -> None:
-    """As an administrator does who knows the secret for the new address."""
+def reconfigure(peer: Peer, **changes: Any) -> None:
+    """Change the peer as an administrator does who knows the secret for the new address."""
     peer.refresh_from_db()
     peer.client_secret = Secret("secret-for-elsewhere")
     for name, value in changes.items():
@@ -72,7 +72,7 @@ def set_up_anew(peer: Peer, **changes: Any) -> None:
 
 
 def call_in_every_way(link: Link) -> None:
-    """Whatever this site does that sends something to the peer of a link."""
+    """Do everything that sends something to the peer of a link."""
     connection_check.run(Peer.objects.get())
     for token in (None, link.access_token):
         with pytest.raises((NotLinked, PeerError)):
@@ -89,7 +89,7 @@ def call_in_every_way(link: Link) -> None:
 @pytest.mark.parametrize(
     "place", [*PLACES, "authorization_endpoint", "userinfo_endpoint", "issuer", "homepage"]
 )
-def test_another_address_needs_the_client_secret_once_more(
+def test_a_form_with_another_address_needs_the_client_secret_again(
     staff: Callable[..., Client],  # noqa: F811
     peer: Peer,
     elsewhere: FakePeer,
@@ -110,7 +110,7 @@ def test_another_address_needs_the_client_secret_once_more(
 
 @pytest.mark.threat("X50")
 @pytest.mark.parametrize("place", PLACES)
-def test_code_that_saves_another_address_needs_it_too(
+def test_code_that_saves_another_address_needs_the_client_secret_again(
     peer: Peer, elsewhere: FakePeer, place: str
 ) -> None:
     setattr(peer, place, f"{elsewhere.url}/token/")
@@ -125,11 +125,11 @@ def test_code_that_saves_another_address_needs_it_too(
 
 @pytest.mark.threat("X50", "X120")
 @pytest.mark.parametrize("read_from", ["the same row", "another copy of the row"])
-def test_the_stored_secret_is_not_entered_anew_by_assigning_it_again(
+def test_assigning_the_stored_secret_does_not_count_as_entering_it(
     peer: Peer, elsewhere: FakePeer, read_from: str
 ) -> None:
-    """As a form or a serializer does with what was left as it was. Under another short name the
-    secret is encrypted anew, which makes it no other secret."""
+    """A form or a serializer assigns values that a person did not change. Under another short name
+    the secret is encrypted again, but it is still the same secret."""
     found = Peer.objects.get()
     found.slug = "another-name"
     source = found if read_from == "the same row" else Peer.objects.get()
@@ -144,7 +144,7 @@ def test_the_stored_secret_is_not_entered_anew_by_assigning_it_again(
 
 
 @pytest.mark.threat("X50")
-def test_another_client_id_needs_it_too(peer: Peer) -> None:
+def test_another_client_id_needs_the_client_secret_again(peer: Peer) -> None:
     peer.client_id = "somebody-else"
 
     with pytest.raises(ValidationError, match="at the peer: us-at-music → somebody-else"):
@@ -152,7 +152,7 @@ def test_another_client_id_needs_it_too(peer: Peer) -> None:
 
 
 @pytest.mark.threat("X50")
-def test_another_path_at_the_same_place_does_not(peer: Peer, fake_peer: FakePeer) -> None:
+def test_another_path_at_the_same_origin_does_not_need_it(peer: Peer, fake_peer: FakePeer) -> None:
     peer.token_endpoint = f"{fake_peer.url}/v2/token/"
     peer.reciprocal_endpoint = f"{fake_peer.url}/v2/reciprocal/"
     peer.full_clean()
@@ -163,7 +163,7 @@ def test_another_path_at_the_same_place_does_not(peer: Peer, fake_peer: FakePeer
 
 @pytest.mark.threat("X50", "X51")
 @pytest.mark.parametrize("change", ["address", "client id"])
-def test_an_update_past_every_form_sends_nothing_anywhere(
+def test_after_an_update_in_the_database_nothing_is_sent(
     peer: Peer, link_as_a: Link, fake_peer: FakePeer, elsewhere: FakePeer, change: str
 ) -> None:
     if change == "address":
@@ -179,9 +179,7 @@ def test_an_update_past_every_form_sends_nothing_anywhere(
 
 
 @pytest.mark.threat("X50")
-def test_the_test_of_the_connection_says_why_it_sends_nothing(
-    peer: Peer, elsewhere: FakePeer
-) -> None:
+def test_the_connection_check_says_why_it_sends_nothing(peer: Peer, elsewhere: FakePeer) -> None:
     Peer.objects.update(token_endpoint=f"{elsewhere.url}/token/")
 
     findings = connection_check.run(Peer.objects.get())
@@ -195,10 +193,10 @@ def test_the_test_of_the_connection_says_why_it_sends_nothing(
 
 @pytest.mark.threat("X51")
 @pytest.mark.parametrize("place", ["token_endpoint", "reciprocal_endpoint"])
-def test_tokens_stay_where_they_were_given_and_the_link_asks_to_connect_again(
+def test_tokens_are_not_sent_to_the_new_address_and_the_person_must_connect_again(
     peer: Peer, link_as_a: Link, browser: Client, elsewhere: FakePeer, place: str
 ) -> None:
-    set_up_anew(peer, **{place: f"{elsewhere.url}/token/"})
+    reconfigure(peer, **{place: f"{elsewhere.url}/token/"})
     worker.drain()
 
     link_as_a.refresh_from_db()
@@ -212,24 +210,24 @@ def test_tokens_stay_where_they_were_given_and_the_link_asks_to_connect_again(
 
 
 @pytest.mark.threat("X51")
-def test_they_are_revoked_where_they_were_given(
+def test_tokens_are_revoked_at_the_old_address(
     peer: Peer, link_as_a: Link, fake_peer: FakePeer, elsewhere: FakePeer
 ) -> None:
     fake_peer.answers["/revoke/"] = Reply()
 
-    set_up_anew(peer, token_endpoint=f"{elsewhere.url}/token/")
+    reconfigure(peer, token_endpoint=f"{elsewhere.url}/token/")
     worker.drain()
 
     assert [each.form["token"] for each in fake_peer.to("/revoke/")] == ["refresh-of-the-peer"]
 
 
 @pytest.mark.threat("X51")
-def test_a_revocation_that_waits_does_not_follow_either(
+def test_a_pending_revocation_is_not_sent_to_the_new_address(
     peer: Peer, link_as_a: Link, elsewhere: FakePeer
 ) -> None:
     lifecycle.end_link(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
 
-    set_up_anew(peer, revocation_endpoint=f"{elsewhere.url}/revoke/")
+    reconfigure(peer, revocation_endpoint=f"{elsewhere.url}/revoke/")
     worker.drain()
 
     row = OutboxItem.objects.get()
@@ -238,14 +236,14 @@ def test_a_revocation_that_waits_does_not_follow_either(
 
 
 @pytest.mark.threat("X51")
-def test_a_code_that_waits_does_not_follow_either(
+def test_a_pending_code_is_not_sent_to_the_new_address(
     peer: Peer, link_as_a: Link, elsewhere: FakePeer
 ) -> None:
     InboxItem.objects.create(
         peer=peer, link=link_as_a, code=Secret("code-of-the-peer"), code_hash="x"
     )
 
-    set_up_anew(peer, token_endpoint=f"{elsewhere.url}/token/")
+    reconfigure(peer, token_endpoint=f"{elsewhere.url}/token/")
     worker.drain()
 
     row = InboxItem.objects.get()
@@ -254,12 +252,12 @@ def test_a_code_that_waits_does_not_follow_either(
 
 
 @pytest.mark.threat("X51")
-def test_a_person_who_is_at_the_peer_meanwhile_comes_back_for_nothing(
+def test_a_visit_that_started_before_the_change_fails(
     peer: Peer, browser: Client, fake_peer: FakePeer, elsewhere: FakePeer
 ) -> None:
-    answer = browser.post("/connections/music/connect/")
-    state = parse_qs(urlsplit(answer["Location"]).query)["state"][0]
-    set_up_anew(peer, token_endpoint=f"{elsewhere.url}/token/")
+    response = browser.post("/connections/music/connect/")
+    state = parse_qs(urlsplit(response["Location"]).query)["state"][0]
+    reconfigure(peer, token_endpoint=f"{elsewhere.url}/token/")
 
     callback = {"code": "code-of-the-peer", "state": state, "iss": f"{fake_peer.url}/o"}
     page = browser.get("/connections/music/callback/", callback, follow=True).content.decode()
@@ -270,12 +268,12 @@ def test_a_person_who_is_at_the_peer_meanwhile_comes_back_for_nothing(
 
 
 @pytest.mark.threat("X51")
-def test_a_session_takes_the_token_only_where_it_was_given(
+def test_a_session_sends_the_token_only_to_the_old_address(
     peer: Peer, link_as_a: Link, fake_peer: FakePeer, elsewhere: FakePeer
 ) -> None:
     fake_peer.answers["/api/"] = Reply()
     before = reciprocal_oauth.get_session(Link.objects.get())
-    set_up_anew(peer, homepage=f"{elsewhere.url}/")
+    reconfigure(peer, homepage=f"{elsewhere.url}/")
     after = reciprocal_oauth.get_session(Link.objects.get())
 
     for session in (before, after):
@@ -286,10 +284,10 @@ def test_a_session_takes_the_token_only_where_it_was_given(
 
 
 @pytest.mark.threat("X51")
-def test_what_is_connected_at_the_new_address_works_there(
+def test_a_link_that_was_connected_at_the_new_address_works_there(
     peer: Peer, expired: Link, elsewhere: FakePeer
 ) -> None:
-    set_up_anew(peer, token_endpoint=f"{elsewhere.url}/token/")
+    reconfigure(peer, token_endpoint=f"{elsewhere.url}/token/")
     expired.refresh_from_db()
     expired.outgoing_state = Link.Outgoing.ACTIVE
     expired.bound_to = Peer.objects.get().binding
@@ -303,7 +301,7 @@ def test_what_is_connected_at_the_new_address_works_there(
 
 
 @pytest.mark.threat("X50", "X51")
-def test_whoever_writes_to_the_database_cannot_say_that_it_was_given_elsewhere(
+def test_a_changed_binding_in_the_database_makes_secrets_unreadable(
     peer: Peer, link_as_a: Link, fake_peer: FakePeer, elsewhere: FakePeer
 ) -> None:
     url = f"{elsewhere.url}/token/"
@@ -319,28 +317,28 @@ def test_whoever_writes_to_the_database_cannot_say_that_it_was_given_elsewhere(
     assert elsewhere.requests == []
 
 
-# What is said
+# Confirmation and history
 
 
 @pytest.fixture
-def moved(peer: Peer, link_as_a: Link, elsewhere: FakePeer) -> dict[str, Any]:
+def posted(peer: Peer, link_as_a: Link, elsewhere: FakePeer) -> dict[str, Any]:
     """What the browser sends to change the token endpoint of the peer."""
     url = f"{elsewhere.url}/token/"
     return values_of(peer, client_secret="canary-client-secret", token_endpoint=url)
 
 
 @pytest.mark.threat("W51")
-def test_it_is_told_in_words_before_it_is_saved_and_stands_in_the_history(
+def test_a_change_is_shown_before_it_is_saved_and_kept_in_the_history(
     staff: Callable[..., Client],  # noqa: F811
     peer: Peer,
-    moved: dict[str, Any],
+    posted: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     browser = staff("view_peer", "change_peer")
     page = admin_url(Peer, "change", peer.pk)
-    was, will_be = peer.token_endpoint, moved["token_endpoint"]
+    was, will_be = peer.token_endpoint, posted["token_endpoint"]
 
-    asked = browser.post(page, moved)
+    asked = browser.post(page, posted)
 
     text = asked.content.decode()
     assert errors(asked)["__all__"] == [
@@ -353,7 +351,7 @@ def test_it_is_told_in_words_before_it_is_saved_and_stands_in_the_history(
     assert not LogEntry.objects.exists()
 
     sure = {"sure": asked.context["adminform"].form.mark}
-    assert browser.post(page, {**moved, **sure}).status_code == 302
+    assert browser.post(page, {**posted, **sure}).status_code == 302
 
     assert Peer.objects.get().token_endpoint == will_be
     history = LogEntry.objects.get().get_change_message()
@@ -361,28 +359,30 @@ def test_it_is_told_in_words_before_it_is_saved_and_stands_in_the_history(
         f"Changed Token endpoint ({was} → {will_be}) and Client secret of this site at the peer."
     )
     (record,) = [each for each in caplog.records if each.name == "reciprocal_oauth.peers"]
-    assert record.getMessage() == (f"Peer music was set up anew: token endpoint: {was} → {will_be}")
+    assert record.getMessage() == (
+        f"Peer music was reconfigured: token endpoint: {was} → {will_be}"
+    )
 
 
 @pytest.mark.threat("W51")
-def test_what_was_confirmed_is_not_another_change(
+def test_a_confirmation_is_for_one_change_only(
     staff: Callable[..., Client],  # noqa: F811
     peer: Peer,
-    moved: dict[str, Any],
+    posted: dict[str, Any],
     fake_peer: FakePeer,
 ) -> None:
     browser = staff("view_peer", "change_peer")
     page = admin_url(Peer, "change", peer.pk)
-    sure = {"sure": browser.post(page, moved).context["adminform"].form.mark}
+    sure = {"sure": browser.post(page, posted).context["adminform"].form.mark}
 
-    other = {**moved, **sure, "token_endpoint": "https://other.example/token/"}
+    other = {**posted, **sure, "token_endpoint": "https://other.example/token/"}
     response = browser.post(page, other)
 
     assert "__all__" in errors(response)
     assert Peer.objects.get().token_endpoint == f"{fake_peer.url}/token/"
 
 
-def test_nothing_is_asked_where_nothing_moves(
+def test_a_change_of_scope_needs_no_confirmation(
     staff: Callable[..., Client],  # noqa: F811
     peer: Peer,
 ) -> None:
@@ -409,7 +409,7 @@ def other_application(db: None) -> Any:
 
 @pytest.mark.threat("C50")
 @pytest.mark.parametrize("options", [{}, {"update_fields": ["application"]}])
-def test_code_cannot_exchange_the_application_under_active_links(
+def test_code_cannot_replace_the_application_while_links_are_active(
     peer: Peer, token_of_a: Any, other_application: Any, options: dict[str, Any]
 ) -> None:
     peer.application = other_application
@@ -421,7 +421,7 @@ def test_code_cannot_exchange_the_application_under_active_links(
 
 
 @pytest.mark.threat("C50")
-def test_tokens_of_an_application_that_is_no_longer_the_peers_end(
+def test_tokens_of_the_former_application_are_revoked(
     client: Client, peer: Peer, user: Any, make_token: Any, other_application: Any
 ) -> None:
     old = peer.application
@@ -431,13 +431,13 @@ def test_tokens_of_an_application_that_is_no_longer_the_peers_end(
 
     assert not get_access_token_model().objects.filter(application=old).exists()
     parameters = {"grant_type": "refresh_token", "refresh_token": token.raw_refresh}
-    answer = post_form(client, parameters, basic("music-here", "secret-of-the-peer-here"))
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+    response = post_form(client, parameters, basic("music-here", "secret-of-the-peer-here"))
+    assert (response.status_code, response.json()["error"]) == (400, "invalid_grant")
 
 
 @pytest.mark.threat("C50")
 @pytest.mark.parametrize("grant", ["refresh", "code"])
-def test_the_former_application_gets_nothing_even_after_an_update_past_every_form(
+def test_the_former_application_gets_nothing_after_an_update_in_the_database(
     client: Client,
     peer: Peer,
     token_of_a: Any,
@@ -458,6 +458,6 @@ def test_the_former_application_gets_nothing_even_after_an_update_past_every_for
         parameters = {"grant_type": "authorization_code", "code": code.reveal()}
     Peer.objects.update(application=other_application)
 
-    answer = post_form(client, parameters, basic("music-here", "secret-of-the-peer-here"))
+    response = post_form(client, parameters, basic("music-here", "secret-of-the-peer-here"))
 
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+    assert (response.status_code, response.json()["error"]) == (400, "invalid_grant")

@@ -105,7 +105,7 @@ def _changes(before: Peer, peer: Peer, discovered: Collection[str]) -> list[str]
         if (old := getattr(before, field)) != (new := getattr(peer, field)) and field not in moved
     ]
     told = [f"Give this flag to change {change}" for change in (*moves, *found)]
-    if moves and (count := reconfiguration.count_left_behind(peer)):
+    if moves and (count := reconfiguration.count_links_to_reconnect(peer)):
         told.append(f"Connections that stop working, whose people have to connect again: {count}.")
     return told
 
