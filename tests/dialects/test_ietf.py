@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 from django.http import HttpRequest
-from django.test import RequestFactory
+from django.test import RequestFactory, TestCase
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reciprocal_oauth.core.protocol import GRANT_TYPE, PARAMETERS
+from reciprocal_oauth.dialects.form import FORM_TYPE
 from reciprocal_oauth.dialects.ietf import IETFDialect
 from reciprocal_oauth.exceptions import HandoverRefused
 from reciprocal_oauth.models import Peer, Reason
@@ -20,25 +23,50 @@ from reciprocal_oauth.models.results import (
     StaleToken,
 )
 from reciprocal_oauth.secret import Secret
+from reciprocal_oauth.testing import DialectContract
 
 from ..conftest import OUR_SECRET, PEER_SECRET, basic
 from ..fakes import FakePeer, Reply
-from .contract import ACCESS_TOKEN, CODE, DialectContract
 
 pytestmark = pytest.mark.django_db
 
+CODE, ACCESS_TOKEN = Secret("canary-code"), Secret("canary-access-token")
 
-class TestContract(DialectContract):
-    name = "ietf"
 
-    def handover(self, code: str, access_token: str, client_id: str) -> HttpRequest:
+class TestContract(DialectContract, TestCase):
+    dialect_name = "ietf"
+
+    def handover_request(self, code: str, access_token: str, client_id: str) -> HttpRequest:
         body = f"grant_type={GRANT_TYPE}&code={code}&access_token={access_token}"
         return RequestFactory().post(
             "/o/token/",
             f"{body}&client_id={client_id}",
-            content_type="application/x-www-form-urlencoded",
+            content_type=FORM_TYPE,
             headers=basic(client_id, PEER_SECRET),
         )
+
+    test_a_result_contains_no_secret = pytest.mark.threat("X2")(
+        DialectContract.test_a_result_contains_no_secret
+    )
+
+
+CONTENT_TYPES = [FORM_TYPE, "application/json", "multipart/form-data",
+                 "multipart/form-data; boundary=x", "text/plain", ""]  # fmt: skip
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    body=st.binary(max_size=200) | st.just(b"grant_type=urn%3Aietf&" + b"&=%"),
+    content_type=st.sampled_from(CONTENT_TYPES),
+    query=st.text("abc=&%\x00\u00e9", max_size=20),
+    authorization=st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"])),
+)
+def test_no_bytes_make_it_raise_anything_but_a_refusal(
+    body: bytes, content_type: str, query: str, authorization: str
+) -> None:
+    contract = TestContract()
+    contract.dialect = IETFDialect()
+    contract.check_odd_request(body, content_type, query, authorization)
 
 
 @pytest.mark.draft("Reciprocal Authorization Code")

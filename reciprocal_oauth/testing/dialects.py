@@ -1,0 +1,220 @@
+"""What every dialect must do, as tests that the author of a dialect inherits.
+
+::
+
+    class TestMusicDialect(DialectContract, TestCase):
+        dialect_name = "music"
+
+        def handover_request(self, code, access_token, client_id):
+            return RequestFactory().post("/o/token/", {...})
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory, TestCase
+
+from ..dialects import Dialect, dialect_of
+from ..exceptions import BadResponse, HandoverRefused, PeerRefused, PeerUnreachable
+from ..models.results import Accepted, Done
+from ..secret import Secret
+from .factories import create_peer
+from .fake_peer import REVOCATION_PATH, TOKEN_PATH, FakePeer
+from .fake_server import FakeResponse
+
+if TYPE_CHECKING:
+    _Base = TestCase
+else:
+    # A mixin: as a ``TestCase`` of its own, it would run in each module that imports it.
+    _Base = object
+
+CODE, ACCESS_TOKEN = Secret("canary-code"), Secret("canary-access-token")
+_NOWHERE = "http://127.0.0.1:9/"  # The port "discard", where no server listens.
+
+#: Requests that no dialect may fail at: body, content type, query string.
+ODD_REQUESTS: tuple[tuple[bytes, str, str], ...] = (
+    (b"", "", ""),
+    (b"\x00\xff\xfe", "application/x-www-form-urlencoded", ""),
+    (b"grant_type=%00&code=%ff&access_token=%80", "application/x-www-form-urlencoded", ""),
+    (b"grant_type=urn%3Aietf&&=%", "application/x-www-form-urlencoded; charset=x", "a=%00"),
+    (b"code=1&code=2&access_token=", "application/x-www-form-urlencoded", "code=3"),
+    (b"{", "application/json", ""),
+    (b"[" * 100_000, "application/json", ""),
+    (b'{"code": 1, "code": "2"}', "application/json", ""),
+    (b'{"grant_type": null, "code": {"a": 1e999}}', "application/json; charset=utf-16", ""),
+    (b"--x\r\n", "multipart/form-data; boundary=x", ""),
+    (b"--x", "multipart/form-data", "grant_type=reciprocal"),
+    (b"x" * 100_000, "text/plain", ""),
+)
+
+
+class DialectContract(_Base):
+    """Tests for a subclass of ``Dialect``. Use it as a mixin of ``django.test.TestCase``."""
+
+    #: The name of the dialect, as in ``Peer.dialect``.
+    dialect_name: ClassVar[str]
+    #: The paths at which the fake peer takes hand-overs and issues tokens.
+    handover_path: ClassVar[str] = TOKEN_PATH
+    token_path: ClassVar[str] = TOKEN_PATH
+    #: The response with which the peer accepts a hand-over.
+    accepted: ClassVar[FakeResponse] = FakeResponse()
+
+    def handover_request(self, code: str, access_token: str, client_id: str) -> HttpRequest:
+        """Return a correct hand-over in this dialect.
+
+        :raises NotImplementedError: the subclass does not implement it.
+        """
+        raise NotImplementedError(f"{type(self).__qualname__} must implement handover_request()")
+
+    def peer_values(self) -> Mapping[str, Any]:
+        """Return fields of the peer that this dialect needs, such as an endpoint."""
+        return {}
+
+    def check_refusal(self, response: HttpResponse) -> None:
+        """Check the form of a refusal. Override it if the peer expects a status below 400."""
+        self.assertGreaterEqual(response.status_code, 400)
+        self.assertIn("no-store", response["Cache-Control"])
+
+    def setUp(self) -> None:
+        """Start the fake peer and save it as a peer that speaks the dialect."""
+        super().setUp()
+        self.fake_peer = self.enterContext(FakePeer())
+        values = {"dialect": self.dialect_name, **self.peer_values()}
+        self.peer = create_peer(self.fake_peer, **values)
+        self.dialect: Dialect = dialect_of(self.peer)
+
+    # Receiving
+
+    def test_a_hand_over_is_recognised_and_read(self) -> None:
+        """``parse`` returns the code and the access token, and ``repr`` hides both."""
+        request = self.handover_request("the-code", "the-token", "music-here")
+
+        self.assertTrue(self.dialect.recognise(request))
+        handover = self.dialect.parse(request)
+        self.assertEqual(handover.code.reveal(), "the-code")
+        self.assertEqual(handover.access_token.reveal(), "the-token")
+        self.assertNotIn("the-code", repr(handover))
+        self.assertNotIn("the-token", repr(handover))
+
+    def test_an_ordinary_token_request_is_not_recognised(self) -> None:
+        """Requests of other grant types are left to django-oauth-toolkit."""
+        for grant_type in ("authorization_code", "refresh_token", "password", ""):
+            with self.subTest(grant_type):
+                form = {"grant_type": grant_type, "code": "x"}
+                self.assertFalse(self.dialect.recognise(RequestFactory().post("/o/token/", form)))
+
+    def test_an_odd_request_raises_nothing_but_a_refusal(self) -> None:
+        """``recognise`` never raises; ``parse`` raises ``HandoverRefused`` only."""
+        for body, content_type, query in ODD_REQUESTS:
+            with self.subTest(body=body[:40], content_type=content_type):
+                self.check_odd_request(body, content_type, query)
+
+    def check_odd_request(
+        self, body: bytes, content_type: str, query: str = "", authorization: str = ""
+    ) -> None:
+        """Check that the dialect survives a request. For fuzzing, call it with random bytes."""
+        request = RequestFactory().generic(
+            "POST",
+            "/o/token/",
+            body,
+            content_type=content_type,
+            headers={"Authorization": authorization},
+            QUERY_STRING=query,
+        )
+        if self.dialect.recognise(request):
+            with self.assertRaises(HandoverRefused) as caught:
+                self.dialect.parse(request)
+            self.assertIn(caught.exception.status, (400, 401))
+
+    def test_success_is_a_2xx_that_no_cache_stores(self) -> None:
+        """RFC 6749, section 5.1."""
+        status, headers, body = self.dialect.success()
+
+        self.assertIn(status, range(200, 300))
+        self.assertIn("no-store", headers["Cache-Control"])
+        self.assertIsInstance(body, str)
+
+    def test_a_refusal_does_not_tell_its_reason(self) -> None:
+        """The text of ``HandoverRefused`` is for the log of this site only."""
+        for status in (400, 401, 429, 503):
+            with self.subTest(status):
+                refused = HandoverRefused("invalid_grant", "because of CANARY", status=status)
+                response = self.dialect.error(refused)
+                self.check_refusal(response)
+                self.assertNotIn(b"CANARY", response.content)
+
+    # Calling the peer
+
+    def test_an_accepted_hand_over(self) -> None:
+        """``send`` makes one request and returns ``Accepted``."""
+        self.fake_peer.responses[self.handover_path] = self.accepted
+
+        self.assertIsInstance(self.dialect.send(self.peer, CODE, ACCESS_TOKEN), Accepted)
+        self.assertEqual(len(self.fake_peer.to(self.handover_path)), 1)
+
+    def test_a_result_contains_no_secret(self) -> None:
+        """An error of the peer may repeat the code. The result must not."""
+        echo = b'{"error": "invalid_request", "error_description": "canary-code"}'
+        self.fake_peer.responses[self.handover_path] = FakeResponse(400, echo)
+
+        self.assertNotIn("canary", repr(self.dialect.send(self.peer, CODE, ACCESS_TOKEN)))
+
+    def test_a_code_is_redeemed(self) -> None:
+        """``redeem`` sends the code and returns the tokens."""
+        response = self.dialect.redeem(self.peer, Secret(code := self.fake_peer.new_code()))
+
+        self.assertTrue(response.access_token.reveal())
+        self.assertIn(code, self.fake_peer.to(self.token_path)[0].body)
+
+    def test_a_token_is_refreshed(self) -> None:
+        """``refresh`` sends the refresh token and returns a new access token."""
+        tokens = self.fake_peer.issue_tokens()
+        response = self.dialect.refresh(self.peer, Secret(tokens["refresh_token"]))
+
+        self.assertNotEqual(response.access_token.reveal(), tokens["access_token"])
+        self.assertIn(tokens["refresh_token"], self.fake_peer.to(self.token_path)[0].body)
+
+    def test_a_token_is_revoked(self) -> None:
+        """``revoke`` sends the token to the revocation endpoint and returns ``Done``."""
+        if not self.peer.revocation_endpoint:
+            self.skipTest("This peer has no revocation endpoint.")
+        tokens = self.fake_peer.issue_tokens()
+
+        self.assertEqual(self.dialect.revoke(self.peer, Secret(tokens["refresh_token"])), Done())
+        self.assertIn(tokens["refresh_token"], self.fake_peer.to(REVOCATION_PATH)[0].body)
+
+    def test_an_error_of_the_peer_is_raised(self) -> None:
+        """``PeerRefused`` carries the status and the error code (RFC 6749, section 5.2)."""
+        self.fake_peer.responses[self.token_path] = FakeResponse.json(400, error="invalid_grant")
+
+        for call in (self.dialect.redeem, self.dialect.refresh):
+            with self.subTest(call.__name__):
+                with self.assertRaises(PeerRefused) as caught:
+                    call(self.peer, CODE)
+                self.assertEqual(caught.exception.status, 400)
+                self.assertEqual(caught.exception.error, "invalid_grant")
+                self.assertNotIn("canary", str(caught.exception))
+
+    def test_a_bad_response_is_raised(self) -> None:
+        """``BadResponse`` does not repeat what the peer sent."""
+        self.fake_peer.responses[self.token_path] = FakeResponse(200, b"<html>canary-code")
+
+        with self.assertRaises(BadResponse) as caught:
+            self.dialect.redeem(self.peer, CODE)
+        self.assertNotIn("canary", str(caught.exception))
+
+    def test_a_peer_that_does_not_listen_is_unreachable(self) -> None:
+        """``send``, ``redeem`` and ``refresh`` raise ``PeerUnreachable``, without secrets."""
+        nowhere = {"token_endpoint": _NOWHERE, "reciprocal_endpoint": _NOWHERE}
+        values = {**self.peer_values(), **nowhere, "dialect": self.dialect_name}
+        peer = create_peer(self.fake_peer, "nowhere", **values)
+        self.check_unreachable(lambda: self.dialect.send(peer, CODE, ACCESS_TOKEN))
+        self.check_unreachable(lambda: self.dialect.redeem(peer, CODE))
+        self.check_unreachable(lambda: self.dialect.refresh(peer, CODE))
+
+    def check_unreachable(self, call: Callable[[], object]) -> None:
+        """Check that ``call`` raises ``PeerUnreachable`` and that its text has no secret."""
+        with self.assertRaises(PeerUnreachable) as caught:
+            call()
+        self.assertNotIn("canary", str(caught.exception))
