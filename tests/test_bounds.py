@@ -93,7 +93,7 @@ def test_the_page_shows_the_newest_lines(browser: Client, link_as_a: Link, page:
     html = browser.get(f"/connections/links/{link_as_a.pk}/{page}").content.decode()
 
     assert html.count("data-outcome=") == SHOWN_EVENTS_PER_LINK
-    assert "Only what happened last is shown." in html
+    assert "Only the newest entries are shown." in html
     assert len(html) < 150_000
 
 
@@ -103,7 +103,7 @@ def test_a_short_history_is_shown_whole(browser: Client, link_as_a: Link) -> Non
     html = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
 
     assert html.count("data-outcome=") == SHOWN_EVENTS_PER_LINK
-    assert "Only what happened last is shown." not in html
+    assert "Only the newest entries are shown." not in html
 
 
 def test_old_lines_of_an_active_link_go_and_its_newest_stay(link_as_a: Link) -> None:

@@ -71,8 +71,8 @@ class Busy(APIException):
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = _(
-        "Too much happened here at the same time, so what you wanted was not done. Wait a few "
-        "seconds, then look at your connections and try again."
+        "This site received too many requests at once, so your request was not carried out. Wait "
+        "a minute, then check your connections and try again."
     )
     default_code = "busy"
     #: Seconds, for ``Retry-After``.

@@ -135,7 +135,7 @@ class OfferSerializer(PeerSerializer):
 
     is_linked = serializers.BooleanField(help_text=_("Whether it is connected already."))
     is_paused = serializers.SerializerMethodField(
-        help_text=_("Whether the people who run this site have to see to it first.")
+        help_text=_("Whether an administrator of this site needs to fix this first.")
     )
     several_accounts = serializers.SerializerMethodField(
         help_text=_("Whether another account can be connected beside the first.")

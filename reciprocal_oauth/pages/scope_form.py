@@ -103,7 +103,7 @@ class ChoosingView(OwnLinksMixin, FormView):
     def ask_again(self) -> HttpResponse:
         """409, and the page as it is now: what was sent is an answer to another one."""
         form = self.form_class(data=self.get_initial(), choices=self.choices())
-        form.add_error(None, _("This has changed meanwhile. Please look again."))
+        form.add_error(None, _("This has changed in the meantime. Please check it again."))
         return self.render_to_response(self.get_context_data(form=form), status=409)
 
     def form_invalid(self, form: ScopesForm) -> HttpResponse:

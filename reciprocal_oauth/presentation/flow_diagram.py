@@ -255,9 +255,9 @@ def _why(reason: str, last: str) -> str:
 
 def _why_for_people(link: Link, state: str, reason: str, last: str) -> str:
     if state == HELD:
-        return _("The people who run this site have to see to it first.")
+        return _("An administrator of this site needs to fix this first.")
     if state == RUNNING and last:
-        return _("The last attempt failed. It is tried again by itself.")
+        return _("The last attempt failed. This site tries again by itself.")
     return for_people(reason, link.peer.name)
 
 
@@ -268,14 +268,14 @@ def _label(step: Step) -> str:
         case Step.B:
             return _("sends the browser back with a code")
         case Step.C:
-            return _("hands in that code")
+            return _("redeems that code")
         case Step.D:
             return _("gives an access token")
         case Step.E:
-            return _("hands over a code for the way back")
+            return _("hands over a code for the reverse direction")
         case Step.F:
-            return _("redeems the code for the way back")
-    return _("gives an access token for the way back")
+            return _("redeems the code for the reverse direction")
+    return _("gives an access token for the reverse direction")
 
 
 def _said(step: Step, state: str) -> str:
@@ -285,9 +285,9 @@ def _said(step: Step, state: str) -> str:
         case "running" if step == Step.CONSENT:
             return _("waiting for an answer")
         case "running":
-            return _("under way")
+            return _("in progress")
         case "held":
-            return _("held up")
+            return _("on hold")
         case "failed":
             return _("failed")
         case "refused":

@@ -30,8 +30,8 @@ def problem_in_words(visit: AuthorizationRequest) -> str:
         case problem.SETUP:
             return (
                 _(
-                    "%(name)s does not take the requests of this site. Trying again does not help: "
-                    "an administrator of this site has to look at its settings for %(name)s."
+                    "%(name)s does not accept the requests of this site. Trying again does not "
+                    "help: an administrator of this site needs to check the settings of %(name)s."
                 )
                 % name
             )
@@ -41,22 +41,24 @@ def problem_in_words(visit: AuthorizationRequest) -> str:
             return (
                 _(
                     "%(name)s sent you back, but then refused to give this site access. If trying "
-                    "again does not help, tell the people who run this site."
+                    "again does not help, tell an administrator of this site."
                 )
                 % name
             )
         case problem.BAD_RESPONSE | problem.NO_CODE:
             return (
                 _(
-                    "%(name)s gave an answer that this site cannot use. If trying again does not "
-                    "help, tell the people who run this site."
+                    "%(name)s sent a response that this site cannot use. If trying again does not "
+                    "help, tell an administrator of this site."
                 )
                 % name
             )
         case problem.WRONG_ISSUER:
-            return _("The answer came from another site than %(name)s, so it was not used.") % name
+            return (
+                _("The response came from another site than %(name)s, so it was not used.") % name
+            )
         case _other:
-            return _("%(name)s answered with an error. Try again in a few minutes.") % name
+            return _("%(name)s responded with an error. Try again in a few minutes.") % name
 
 
 def happened(event: LinkEvent) -> str:
@@ -69,7 +71,7 @@ def happened(event: LinkEvent) -> str:
         case (Step.B, _party):
             return _("%(name)s sent you back with a code.") % name
         case (Step.C, _party):
-            return _("This site handed that code in at %(name)s.") % name
+            return _("This site redeemed that code at %(name)s.") % name
         case (Step.D, Party.B):
             return _("%(name)s got an access token for this site.") % name
         case (Step.D, _party):
@@ -81,11 +83,14 @@ def happened(event: LinkEvent) -> str:
         case (Step.CONSENT, _party):
             return _("You allowed %(name)s to do something here.") % name
         case (Step.E, Party.B):
-            return _("%(name)s handed over a code for the way back.") % name
+            return _("%(name)s handed over a code for the reverse direction.") % name
         case (Step.E, _party) if failed:
-            return _("This site could not hand over a code for the way back to %(name)s.") % name
+            return (
+                _("This site could not hand over a code for the reverse direction to %(name)s.")
+                % name
+            )
         case (Step.E, _party):
-            return _("This site handed over a code for the way back to %(name)s.") % name
+            return _("This site handed over a code for the reverse direction to %(name)s.") % name
         case (Step.F, Party.B) if failed:
             return _("This site could not redeem that code at %(name)s.") % name
         case (Step.F, Party.B):
@@ -93,7 +98,7 @@ def happened(event: LinkEvent) -> str:
         case (Step.F, _party) if failed and event.detail != REPLAY:
             return _("%(name)s tried to redeem a code here, and was refused.") % name
         case (Step.F, _party) if failed:
-            return _("A code that had been redeemed came again; what it gave was revoked.")
+            return _("A code was used a second time; the access that it had given was revoked.")
         case (Step.F, _party):
             return _("%(name)s redeemed that code here.") % name
         case (Step.G, Party.B):

@@ -117,13 +117,12 @@ class LinkStatus:
             return GOOD, _("Connected both ways")
         if self.works_both_ways and incoming == Link.Incoming.GRANTED:
             if is_on_hold(link):
-                state = _("Connected both ways, a change is held up on its way to %(name)s")
-                return OFF, state % name
+                return OFF, _("Connected both ways, a change for %(name)s is on hold") % name
             return WAITING, _("Connected both ways, a change is on its way to %(name)s") % name
         if self.works_both_ways and not self.added_scope:
             return GOOD, _("Connected both ways")
         if is_on_hold(link):
-            return OFF, _("Held up")
+            return OFF, _("On hold")
         if works_one_way(link):
             return GOOD, _("Connected both ways") if self.in_force else _("Connected one way")
         if Link.Outgoing.BROKEN in (incoming, outgoing) or self._is_refused:
@@ -146,17 +145,17 @@ class LinkStatus:
         if not self.link.peer.enabled:
             return (
                 _(
-                    "The people who run this site have switched off %(name)s. Neither side can do "
-                    "anything until they switch it on again."
+                    "An administrator of this site has switched off %(name)s. Neither side can do "
+                    "anything until it is switched on again."
                 )
                 % self._name
             )
         if is_on_hold(self.link):
             return (
                 _(
-                    "This site and %(name)s do not understand each other at the moment. The people "
-                    "who run this site have to see to it; there is nothing that you can do. What "
-                    "waits is kept, and goes on by itself."
+                    "%(name)s does not accept what this site sends at the moment. An administrator "
+                    "of this site needs to fix this; there is nothing that you can do. What waits "
+                    "is kept, and continues when this is fixed."
                 )
                 % self._name
             )
@@ -177,8 +176,7 @@ class LinkStatus:
             case Link.Incoming.GRANTED:
                 may = self._here(link.incoming_scope)
                 if is_on_hold(link):
-                    state = _("Allowed, and held up on its way to %(name)s") % name
-                    return Direction(may, OFF, state)
+                    return Direction(may, OFF, _("Allowed, but delivery is on hold"))
                 return Direction(may, WAITING, _("Allowed, on its way to %(name)s") % name)
             case Link.Incoming.OFFERED if self.can_answer:
                 asked = self._here(link.offered_scope)
@@ -188,7 +186,7 @@ class LinkStatus:
             case Link.Incoming.NONE if link.incoming_reason in _NOT_ASKED:
                 return Direction([], OFF, for_people(link.incoming_reason, link.peer.name))
             case Link.Incoming.OFFERED | Link.Incoming.NONE:
-                state = _("Nothing: it asks for nothing that it could be given here")
+                state = _("Nothing: it does not ask for anything that this site can give it")
                 return Direction([], OFF, state)
             case Link.Incoming.DENIED:
                 return Direction([], OFF, _("Nothing: you did not allow it"))
@@ -209,7 +207,7 @@ class LinkStatus:
             case Link.Incoming.ACTIVE:
                 return None
             case Link.Incoming.GRANTED if is_on_hold(link):
-                state = _("Your last change is held up on its way to %(name)s") % name
+                state = _("Your last change for %(name)s is on hold") % name
                 return Direction(added, OFF, state)
             case Link.Incoming.GRANTED:
                 state = _("Your last change is on its way to %(name)s") % name
@@ -218,7 +216,7 @@ class LinkStatus:
         if added:
             state = _("Your last change did not reach %(name)s") % name
             return Direction(added, BAD, state, reason, self._advice)
-        state = _("Your last change holds, but %(name)s could not be told of it") % name
+        state = _("Your last change is in force, but %(name)s could not be told about it") % name
         return Direction([], OFF, state, reason, self._advice)
 
     @cached_property
@@ -239,7 +237,7 @@ class LinkStatus:
                 return Direction([], OFF, _("Ended"), reason)
         if is_being_redeemed(link):
             if is_on_hold(link):
-                return Direction([], OFF, _("Nothing yet: held up on its way to this site"))
+                return Direction([], OFF, _("Nothing yet: delivery to this site is on hold"))
             return Direction([], WAITING, _("Nothing yet: allowed, and on its way to this site"))
         if self._is_refused:
             return self._not_working(for_people(newest_code(link)[1], link.peer.name))
@@ -288,22 +286,27 @@ class LinkStatus:
         """What the person can do about a direction that does not work."""
         match self.next_step:
             case NextStep.AGAIN:
-                return _("Try again. If that does not help, tell the people who run this site.")
+                return _("Try again. If that does not help, tell an administrator of this site.")
             case NextStep.VISIT:
                 return _("Go to %(name)s and connect again there.") % self._name
             case NextStep.REMOVE:
-                return _("Remove this connection, then connect %(name)s anew.") % self._name
+                return _("Remove this connection, then connect %(name)s again.") % self._name
             case NextStep.CONNECT if self.link.outgoing_state == Link.Outgoing.BROKEN:
                 return _("Connect again: you will be asked at %(name)s once more.") % self._name
             case NextStep.CONNECT:
-                return _("Connect again. If that does not help, tell the people who run this site.")
+                return _(
+                    "Connect again. If that does not help, tell an administrator of this site."
+                )
             case NextStep.FINISH if self.link.incoming_reason == Link.Reason.SITE_REFUSES:
-                return _("Ask the people who run this site. Once they allow it, allow it again.")
+                return _(
+                    "Ask an administrator of this site. When it is allowed, come back and allow "
+                    "access again."
+                )
             case NextStep.FINISH if self.link.incoming_reason in LOST_INCOMING:
                 return _("Allow it again, and %(name)s gets new access.") % self._name
             case NextStep.FINISH:
                 return _(
-                    "Allow it again. If that does not help, tell the people who run this site."
+                    "Allow it again. If that does not help, tell an administrator of this site."
                 )
         return ""
 

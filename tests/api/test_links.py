@@ -68,7 +68,7 @@ def test_the_steps_say_nothing_of_what_only_an_administrator_can_use(api: Api, l
     (step,) = [step for step in steps if step["state"] == "running"]
     assert (step["step"], step["explanation"]) == (
         "E",
-        "The last attempt failed. It is tried again by itself.",
+        "The last attempt failed. This site tries again by itself.",
     )
 
 

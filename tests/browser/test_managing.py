@@ -222,7 +222,7 @@ def test_a_paused_peer_is_left_to_the_people_who_run_the_site(
         assert page.locator("[data-drawn=E][data-state=held]").count()
         examine(page, "link-held-up")
         page.goto(f"{assistant.url}/connections/")
-        assert page.get_by_text("The people who run this site have to see to it").count()
+        assert page.get_by_text("An administrator of this site needs to fix this").count()
         assert not page.locator(".ro .ro-button").count()
         examine(page, "list-held-up")
     finally:
@@ -320,7 +320,7 @@ def test_a_page_left_open_shows_how_it_is_now_and_the_reader_is_led_to_that(
     page.get_by_role("button", name="Save").press("Enter")
 
     page.locator("#ro-errors").wait_for()
-    assert focused(page) == "This has changed meanwhile. Please look again."
+    assert focused(page) == "This has changed in the meantime. Please check it again."
     assert not page.get_by_role("checkbox", name="Tell your assistant").is_checked()
     assert page.get_by_role("checkbox", name="See your name").is_checked()
     examine(page, "scopes-changed-meanwhile")

@@ -106,4 +106,4 @@ def test_a_person_who_signed_out_meanwhile_is_told_so(
 
     page.get_by_role("button", name="Allow").click()
 
-    page.get_by_role("heading", name="This answer was not used").wait_for()
+    page.get_by_role("heading", name="This response was not used").wait_for()

@@ -170,7 +170,7 @@ def test_a_peer_that_no_longer_knows_it_keeps_what_it_has_and_can_be_narrowed(
 
     assert call_api(token) == 200
     assert "Connected both ways" in page
-    assert "Your last change holds, but Music could not be told of it" in page
+    assert "Your last change is in force, but Music could not be told about it" in page
     assert SAYS in page
     assert "Try again" not in page
     link.refresh_from_db()

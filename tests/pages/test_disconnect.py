@@ -52,8 +52,8 @@ def test_the_page_says_what_each_side_may_no_longer_do(
     assert "openid" not in page
 
 
-GIVES_BACK = "This site forgets its access at Music and gives it back there."
-CANNOT_TELL = "but cannot tell Music that it is over. End it there as well."
+GIVES_BACK = "This site deletes its access to Music and asks Music to revoke it."
+CANNOT_TELL = "but cannot ask Music to revoke it. End the access there as well."
 
 
 @pytest.mark.rfc("7009", "2.1")
@@ -99,9 +99,9 @@ def test_who_starts_over_is_led_to_connecting_anew(browser: Client, link: Link) 
 
     page = browser.get(browser.post(question)["Location"]).content.decode()
 
-    assert "Connect Music anew" in page
+    assert "Connect Music again" in page
     assert (
-        "Connect Music anew" not in browser.get(f"/connections/?ended={link.pk}").content.decode()
+        "Connect Music again" not in browser.get(f"/connections/?ended={link.pk}").content.decode()
     )
 
 
@@ -161,9 +161,9 @@ def test_where_another_account_stays_connected_the_list_speaks_of_this_one_alone
     banner = page[page.index('id="ro-ended"') : page.index('id="ro-links"')]
     assert "One of your connections with Music has ended" in banner
     assert "Account there: alice.plays<" in banner
-    assert "Any other connection with Music goes on as before." in banner
+    assert "Any other connection with Music continues as before." in banner
     assert "is disconnected" not in banner
-    assert "may do nothing here any more" not in banner
+    assert "can no longer do anything here" not in banner
 
 
 def test_the_list_confirms_nothing_that_the_person_did_not_do(browser: Client, link: Link) -> None:

@@ -162,7 +162,7 @@ def test_the_question_puts_an_address_on_the_side_of_the_name_that_it_belongs_to
     ("scope", "words"),
     [
         ("play", "Connecting again replaces the connection."),
-        ("openid play", "You can connect another account at Music beside it"),
+        ("openid play", "You can also connect another account at Music"),
     ],
 )
 def test_it_is_said_what_connecting_again_does(
@@ -197,7 +197,7 @@ def end(link: Link, reason: str, days_ago: float) -> None:
         (Link.Reason.REVOKED_BY_PEER, "Music ended it."),
         (Link.Reason.REVOKED_HERE, "It was ended here."),
         (Link.Reason.USER_INACTIVE, "Your account here was deactivated."),
-        (Link.Reason.REPLACED, "A newer connection took its place."),
+        (Link.Reason.REPLACED, "A newer connection replaced it."),
     ],
 )
 def test_an_ended_link_is_listed_apart_with_when_and_why_and_leads_to_its_history(
@@ -292,7 +292,7 @@ def test_the_history_says_what_failed_and_what_came_of_it(browser: Client, link_
     page = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
 
     for words in (
-        "This site could not hand over a code for the way back to Music.",
+        "This site could not hand over a code for the reverse direction to Music.",
         "This site could not redeem that code at Music.",
         "Music no longer renews the access.",
         "This connection ended.",

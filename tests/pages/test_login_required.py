@@ -50,7 +50,7 @@ def test_the_callback_says_what_to_do_and_does_not_carry_the_code_to_the_login_p
     response = begin(browser).come_back(browser=Client())
 
     assert response.status_code == 400
-    assert "begin again" in response.content.decode()
+    assert "start again" in response.content.decode()
     assert "/connections/" in response.content.decode()
     assert fake_peer.requests == []
 

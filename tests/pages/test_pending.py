@@ -84,7 +84,7 @@ def test_a_narrowing_that_was_given_up_is_not_said_to_stop_what_works(
         text = browser.get(page).content.decode()
         assert "Not working" not in text
         assert "Connected both ways" in text
-        assert "Your last change holds, but Music could not be told of it" in text
+        assert "Your last change is in force, but Music could not be told about it" in text
         assert "Music refused what this site sent." in text
         assert "Try again" in text
     status = LinkStatus(link)

@@ -119,7 +119,7 @@ def test_a_page_that_is_out_of_date_allows_nothing_again(browser: Client, link: 
     response = browser.post(page_of(link), {**old, "scopes": ["profile", "playback"]})
 
     assert response.status_code == 409
-    assert "This has changed meanwhile. Please look again." in response.content.decode()
+    assert "This has changed in the meantime. Please check it again." in response.content.decode()
     assert boxes(response) == {"profile": True, "playback": False}
     assert columns_of(Link.objects.get()) == before
     hidden = {i["name"]: i["value"] for i in Tags(response).named("input") if i["type"] == "hidden"}
@@ -167,7 +167,7 @@ def test_what_a_change_cannot_keep_is_said_before(
 ) -> None:
     scopes = {**settings.OAUTH2_PROVIDER["SCOPES"], "openid": "Know which account this is"}
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "SCOPES": scopes}
-    words = "It cannot be part of a change, and ends with the first one that you save"
+    words = "You cannot choose it here, and it ends with the first change that you save"
     assert words not in browser.get(page_of(link)).content.decode()
     Peer.objects.update(allowed_scope="openid profile playback")
     Link.objects.update(incoming_scope="openid profile")

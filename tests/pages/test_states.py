@@ -22,7 +22,7 @@ from .looks import Tags, heard
 Reason, Incoming, Outgoing = Link.Reason, Link.Incoming, Link.Outgoing
 
 HOME = "https://music.example/"
-ADMINISTRATORS = "The people who run this site have to see to it"
+ADMINISTRATORS = "An administrator of this site needs to fix this"
 
 
 @dataclass
@@ -59,7 +59,7 @@ ENDED |= {"outgoing_state": Outgoing.ENDED, "incoming_state": Incoming.ENDED}
 HAS_ACCOUNT = {"account_key": key_of_subject("alice"), "subject": "alice"}
 PAUSED = {"paused_at": timezone.now(), "paused_reason": Reason.CREDENTIALS_REFUSED}
 OPENID = {"scope": "openid play"}
-REGARDS = "If that does not help, tell the people who run this site."
+REGARDS = "If that does not help, tell an administrator of this site."
 
 
 def lost(reason: str, **values: Any) -> dict[str, Any]:
@@ -102,13 +102,13 @@ CASES = {
     "asked for what it may not hold": Case(
         "Connected one way",
         NextStep.NOTHING,
-        says=["Nothing: it asks for nothing that it could be given here"],
+        says=["Nothing: it does not ask for anything that this site can give it"],
         link={"incoming_state": Incoming.OFFERED, "offered_scope": "history"},
     ),
     "asked for nothing": Case(
         "Connected one way",
         NextStep.NOTHING,
-        says=["Nothing: it asks for nothing that it could be given here"],
+        says=["Nothing: it does not ask for anything that this site can give it"],
         link={"incoming_state": Incoming.NONE, "incoming_reason": Reason.NOTHING_LEFT},
     ),
     "denied": Case(
@@ -124,9 +124,9 @@ CASES = {
         link={"incoming_state": Incoming.GRANTED, "generation": 2},
     ),
     "on its way, the peer is paused": Case(
-        "Held up",
+        "On hold",
         NextStep.NOTHING,
-        says=[ADMINISTRATORS, "Allowed, and held up on its way to Music"],
+        says=[ADMINISTRATORS, "Allowed, but delivery is on hold"],
         link={"incoming_state": Incoming.GRANTED, "generation": 2},
         peer=PAUSED,
     ),
@@ -161,7 +161,7 @@ CASES = {
         peer={"homepage": HOME},
     ),
     "credentials refused, the peer is paused": Case(
-        "Held up",
+        "On hold",
         NextStep.NOTHING,
         says=[ADMINISTRATORS],
         link=undelivered(Reason.CREDENTIALS_REFUSED),
@@ -224,7 +224,7 @@ CASES = {
         "Needs your attention",
         NextStep.REMOVE,
         "Remove and start over",
-        ["Remove this connection, then connect Music anew."],
+        ["Remove this connection, then connect Music again."],
         {**THERE, **lost(Reason.REVOKED_BY_PEER)},
         OPENID,
     ),
@@ -266,7 +266,7 @@ CASES = {
         link=cut_off(Reason.EXPIRED, incoming_state=Incoming.OFFERED, incoming_scope=""),
     ),
     "cut off, and the peer is paused": Case(
-        "Held up",
+        "On hold",
         NextStep.NOTHING,
         says=[ADMINISTRATORS],
         link=cut_off(Reason.EXPIRED),
@@ -294,7 +294,7 @@ CASES = {
         code=(InboxItem.State.PENDING, ""),
     ),
     "its code waits for the paused peer": Case(
-        "Held up",
+        "On hold",
         NextStep.NOTHING,
         says=[ADMINISTRATORS],
         link=WAITING,
@@ -316,7 +316,7 @@ CASES = {
     "switched off": Case(
         "Switched off at this site",
         NextStep.NOTHING,
-        says=["The people who run this site have switched off Music."],
+        says=["An administrator of this site has switched off Music."],
         peer={"enabled": False},
     ),
     "broken and switched off": Case(
@@ -464,7 +464,7 @@ def test_of_a_link_is_told_since_when_it_works_and_when_it_was_last_used(
     browser: Client, token_of_a: Any
 ) -> None:
     page = browser.get("/connections/").content.decode()
-    assert "Begun" in page
+    assert "Started" in page
     assert "Last used" not in page
 
     now = timezone.now()

@@ -68,7 +68,7 @@ def test_an_attempt_that_failed_is_said_in_plain_words(browser: Client, link_as_
     page = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
 
     assert states(browser)["E"] == "running"
-    assert "The last attempt failed. It is tried again by itself." in page
+    assert "The last attempt failed. This site tries again by itself." in page
     assert "HTTP 503" not in page
 
 
@@ -79,7 +79,7 @@ def test_nothing_is_under_way_to_a_peer_that_is_paused(browser: Client, peer: Pe
     page = browser.get(f"/connections/links/{Link.objects.get().pk}/").content.decode()
 
     assert states(browser)["E"] == "held"
-    assert "The people who run this site have to see to it first." in page
+    assert "An administrator of this site needs to fix this first." in page
     assert 'data-under-way="no"' in page
 
 

@@ -244,10 +244,10 @@ def test_a_person_may_stay_at_the_peer_for_half_an_hour(
     ("error", "problem", "words"),
     [
         ("access_denied", Problem.DENIED, "You did not allow access at Music"),
-        ("server_error", Problem.PEER_ERROR, "Music answered with an error"),
-        (["access_denied", "server_error"], Problem.PEER_ERROR, "Music answered with an error"),
-        (["invalid_scope", "invalid_scope"], Problem.PEER_ERROR, "Music answered with an error"),
-        ("", Problem.PEER_ERROR, "Music answered with an error"),
+        ("server_error", Problem.PEER_ERROR, "Music responded with an error"),
+        (["access_denied", "server_error"], Problem.PEER_ERROR, "Music responded with an error"),
+        (["invalid_scope", "invalid_scope"], Problem.PEER_ERROR, "Music responded with an error"),
+        ("", Problem.PEER_ERROR, "Music responded with an error"),
     ],
 )
 def test_an_error_is_explained_and_its_code_is_not_spent(

@@ -108,7 +108,7 @@ def test_an_answer_counts_for_the_account_that_was_connected_when_it_was_asked(
 
     assert refused.status_code == 409
     page = refused.content.decode()
-    assert "This has changed meanwhile. Please look again." in page
+    assert "This has changed in the meantime. Please check it again." in page
     assert 'role="alert"' in page
     assert page.count('type="checkbox"') == page.count("checked") == 2
     link = Link.objects.get()

@@ -24,9 +24,9 @@ from .visits import connect
 Problem = AuthorizationRequest.Problem
 
 REFUSED = "refused to give this site access"
-UNUSABLE = "gave an answer that this site cannot use"
+UNUSABLE = "sent a response that this site cannot use"
 UNREACHABLE = "could not be reached"
-ERROR = "answered with an error"
+ERROR = "responded with an error"
 
 
 @pytest.fixture

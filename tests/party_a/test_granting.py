@@ -229,7 +229,7 @@ def test_what_an_administrator_takes_away_at_the_same_moment_is_not_granted(
 
     assert response.status_code == 409
     page = response.content.decode()
-    assert "This has changed meanwhile" in page
+    assert "This has changed in the meantime" in page
     assert "See your name" in page
     assert "Control what is playing" not in page
     assert_untouched()

@@ -186,7 +186,7 @@ def test_where_nothing_is_left_there_is_no_question_and_the_link_stays_one_way(
     assert response["Location"] == page
     assert (link.incoming_state, link.offered_scope) == (Link.Incoming.NONE, "")
     assert (
-        "it asks for nothing that it could be given here"
+        "it does not ask for anything that this site can give it"
         in browser.get(page).content.decode().lower()
     )
     for answer in (

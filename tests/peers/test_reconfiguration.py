@@ -203,7 +203,7 @@ def test_tokens_are_not_sent_to_the_new_address_and_the_person_must_connect_agai
     assert link_as_a.outgoing_state == Link.Outgoing.BROKEN
     assert link_as_a.outgoing_reason == Link.Reason.RECONFIGURED
     page = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
-    assert "The people who run this site have set up Music anew" in page
+    assert "An administrator of this site has changed the settings of Music" in page
     assert "Connect again" in page
     for secret in (OUR_SECRET, "token-of-the-peer", "refresh-of-the-peer"):
         assert secret not in seen_by(elsewhere)
@@ -262,7 +262,7 @@ def test_a_visit_that_started_before_the_change_fails(
     callback = {"code": "code-of-the-peer", "state": state, "iss": f"{fake_peer.url}/o"}
     page = browser.get("/connections/music/callback/", callback, follow=True).content.decode()
 
-    assert "The answer came from another site than Music, so it was not used." in page
+    assert "The response came from another site than Music, so it was not used." in page
     assert elsewhere.requests == []
     assert not Link.objects.exists()
 

@@ -140,5 +140,5 @@ def test_the_person_reads_that_it_was_refused_and_no_replay(
     page = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
 
     assert "Music tried to redeem a code here, and was refused." in page
-    assert "came again" not in page
+    assert "used a second time" not in page
     assert "code_verifier" not in page
