@@ -1,4 +1,4 @@
-"""Bar charts: where each bar is drawn. Computed here and drawn by templates, as the diagram is.
+"""Bar charts: where each bar is drawn. Computed here and drawn by templates.
 
 As wide as there is room: places across are in percent of the width, and heights in pixels, so that
 text keeps its size.

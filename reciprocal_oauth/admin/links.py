@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.translation import get_language_bidi, gettext, ngettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ..links import incoming_access, lifecycle
@@ -172,7 +172,7 @@ class LinkAdmin(AskingMixin, LookAtOnlyAdmin):
 
     @admin.display(description=_("newest flow"))
     def steps(self, link: Link) -> str:
-        drawn = flow_diagram.of_link(link, mirrored=get_language_bidi())
+        drawn = flow_diagram.of_link(link)
         return (
             render_to_string("reciprocal_oauth/_diagram.html", {"diagram": drawn}) if drawn else "–"
         )

@@ -286,7 +286,7 @@ class FlowSerializer(serializers.Serializer):
         help_text=_("Whether it is about a change, while the peer has access from before that.")
     )
     is_under_way = serializers.BooleanField(help_text=_("Whether it moves on by itself."))
-    steps = StepSerializer(many=True, source="rows")
+    steps = StepSerializer(many=True)
 
 
 class LinkDetailSerializer(LinkSerializer):

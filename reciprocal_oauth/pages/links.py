@@ -9,7 +9,6 @@ from uuid import UUID
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.translation import get_language_bidi
 from django.views.generic import DetailView, ListView
 
 from ..links import incoming_access
@@ -128,9 +127,7 @@ class LinkView(OwnLinksMixin, DetailView):
         events = newest_events(self.object, SHOWN_EVENTS_PER_LINK + 1)
         context["has_older"] = len(events) > SHOWN_EVENTS_PER_LINK
         context["events"] = events[-SHOWN_EVENTS_PER_LINK:]
-        context["diagram"] = flow_diagram.of_link(
-            self.object, events, mirrored=get_language_bidi(), technical=False
-        )
+        context["diagram"] = flow_diagram.of_link(self.object, events, technical=False)
         return context
 
 

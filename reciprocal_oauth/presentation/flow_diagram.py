@@ -1,15 +1,11 @@
 """The newest flow of a link as a sequence diagram: figure 1 of draft-ietf-oauth-reciprocal-04,
-with what came of each step.
-
-Computed here and drawn by a template, so that pages and admin show the same.
+with the result of each step. Pages, admin and API show the same steps.
 """
 
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from ..models import InboxItem, Link, LinkEvent, Party, Step
@@ -25,71 +21,47 @@ _ORDER = (Step.A, Step.B, Step.C, Step.D, Step.CONSENT, Step.E, Step.F, Step.G)
 _FROM_A_TO_B = (Step.A, Step.C, Step.E, Step.G)
 _REVERSE = (Step.E, Step.F, Step.G)
 
-#: Pixels.
-_TOP, _LABEL, _LINE, _PADDING = 56, 20, 18, 14
-#: Letters of a line that fit between the two parties on a screen of 320 pixels (WCAG 2.2, 1.4.10):
-#: what a step is, in bold, and what came of it, which is smaller.
-_LETTERS, _SMALL_LETTERS = 26, 32
-#: Those of a time, with the mark of a state and what is between them.
-_TIME_LETTERS = 28
-_NAME_LETTERS = 14
-#: Where the two parties stand, in percent of the width.
-_LEFT, _RIGHT = 3, 97
-
 
 @dataclass(frozen=True)
-class Row:
+class FlowStep:
     """One step.
 
-    :ivar letter: of the draft's figure; empty for the consent.
+    :ivar letter: its letter in the figure; empty for the consent.
+    :ivar sender: the name of the party that does it.
+    :ivar arrow: ``forth`` from party A to party B, ``back``, or ``dot`` for the consent.
+    :ivar text: what the step is.
+    :ivar result: its state in words.
     :ivar at: when it happened; ``None`` where that is not known here, or not yet.
-    :ivar label: what the step is; ``why`` says what went wrong. Both in lines, each with its
-        height in pixels.
-    :ivar time_y: the height of ``at``: that of ``said``, or below it where one line is too short.
-    :ivar start: where the arrow begins, in percent of the width; ``end`` is its point.
+    :ivar explanation: what went wrong; may be empty.
     """
 
     step: str
     letter: str
+    sender: str
+    arrow: str
     state: str
-    said: str
-    at: datetime | None
     text: str
+    result: str
+    at: datetime | None
     explanation: str
-    label: list[tuple[int, str]]
-    why: list[tuple[int, str]]
-    top: int
-    height: int
-    arrow_y: int
-    said_y: int
-    time_y: int
-    start: int
-    end: int
-
-    @property
-    def points_right(self) -> bool:
-        return self.end > self.start
 
 
 @dataclass(frozen=True)
 class Diagram:
-    """:ivar near: the name of party A, and ``far`` that of party B, short enough for the drawing.
-    :ivar there: the name of the other site, as short.
-    :ivar near_x: where party A stands, in percent of the width, and ``far_x`` party B.
-    :ivar height: in pixels.
+    """The steps of the newest flow.
+
+    :ivar party: the party that this site is.
+    :ivar name_a: the name of party A, and ``name_b`` that of party B.
     :ivar is_change: whether the steps from (E) on are about a change, while the peer has access
         from before that.
-    :ivar is_under_way: whether it moves on without the person who looks at it.
+    :ivar is_under_way: whether it continues without the person who looks at it.
     """
 
     party: str
-    near: str
-    far: str
-    there: str
-    near_x: int
-    far_x: int
-    rows: list[Row]
-    height: int
+    peer_name: str
+    name_a: str
+    name_b: str
+    steps: list[FlowStep]
     is_change: bool
     is_under_way: bool
 
@@ -119,67 +91,52 @@ class _Flow:
 
 
 def of_link(
-    link: Link,
-    events: Iterable[LinkEvent] | None = None,
-    *,
-    mirrored: bool = False,
-    technical: bool = True,
+    link: Link, events: Iterable[LinkEvent] | None = None, *, technical: bool = True
 ) -> Diagram | None:
-    """The diagram of ``link``, with one query more for its inbox, and one for ``events``, its
-    history in the order of time, where the caller does not have it."""
-    inbox = link.inbox.order_by("-pk").only("state", "reason").first()
-    dead = inbox is not None and inbox.state == InboxItem.State.FAILED
-    given_up = (inbox.reason or Reason.CODE_REFUSED) if inbox is not None and dead else ""
-    history = newest_events(link) if events is None else events
-    return draw(link, history, given_up=given_up, mirrored=mirrored, technical=technical)
+    """Return the diagram of the newest flow of ``link``; ``None`` without any step.
 
+    One query for the inbox of the link, and one for its history unless it is given.
 
-def draw(
-    link: Link,
-    events: Iterable[LinkEvent],
-    *,
-    given_up: str = "",
-    mirrored: bool = False,
-    technical: bool = True,
-) -> Diagram | None:
-    """The newest flow in ``events``, which are in the order of time; ``None`` without any.
-
-    :param given_up: the ``Reason`` for which the newest code of the peer was given up.
-    :param mirrored: party A stands on the right, as for who reads from right to left.
-    :param technical: say what the other site answered, which is of use to administrators only.
+    :param events: the history of the link, oldest first.
+    :param technical: say how the other site responded, which only helps administrators.
     """
-    flow = _newest_flow(link, events)
+    inbox = link.inbox.order_by("-pk").only("state", "reason").first()
+    failed = inbox is not None and inbox.state == InboxItem.State.FAILED
+    code_failure = (inbox.reason or Reason.CODE_REFUSED) if inbox is not None and failed else ""
+    flow = _newest_flow(link, newest_events(link) if events is None else events)
     if flow is None:
         return None
-    here, there = _("This site"), Truncator(link.peer.name).chars(_NAME_LETTERS)
-    decided = _("The person decides what this site may do")
-    if flow.party == Party.A:
-        decided = _("The person decides what %(name)s may do") % {"name": there}
-    near, far = (here, there) if flow.party == Party.A else (there, here)
-    near_x, far_x = (_RIGHT, _LEFT) if mirrored else (_LEFT, _RIGHT)
-    rows, y = [], _TOP
-    for step, state, reason, last in _states(link, flow, given_up):
-        why = _why(reason, last) if technical else _why_for_people(link, state, reason, last)
-        ends = (near_x, far_x) if step in _FROM_A_TO_B else (far_x, near_x)
-        if step == Step.CONSENT:
-            ends = (near_x, near_x)
-        text = decided if step == Step.CONSENT else _label(step)
-        row = _row(step, state, why, flow.events.get(step), text, y, ends)
-        rows.append(row)
-        y += row.height
+    names = [_("This site"), link.peer.name]
+    name_a, name_b = names if flow.party == Party.A else reversed(names)
+    steps = []
+    for step, state, reason, last in _states(link, flow, code_failure):
+        explain = _why(reason, last) if technical else _why_for_people(link, state, reason, last)
+        event = flow.events.get(step)
+        is_sent = step != Step.CONSENT
+        goes_forth = step in _FROM_A_TO_B
+        steps.append(
+            FlowStep(
+                step=step,
+                letter=str(step) if is_sent else "",
+                sender=name_a if goes_forth or not is_sent else name_b,
+                arrow=("forth" if goes_forth else "back") if is_sent else "dot",
+                state=state,
+                text=_text(step, flow, link),
+                result=_result(step, state),
+                at=event.at if event is not None and state != AHEAD else None,
+                explanation=explain,
+            )
+        )
     return Diagram(
         party=flow.party,
-        near=Truncator(near).chars(_NAME_LETTERS),
-        far=Truncator(far).chars(_NAME_LETTERS),
-        there=there,
-        near_x=near_x,
-        far_x=far_x,
-        rows=rows,
-        height=y + _PADDING,
+        peer_name=link.peer.name,
+        name_a=name_a,
+        name_b=name_b,
+        steps=steps,
         is_change=flow.party == Party.A and link.is_active and link.keeps_earlier_incoming,
         is_under_way=any(
-            row.state == RUNNING and (row.step != Step.CONSENT or flow.party == Party.B)
-            for row in rows
+            each.state == RUNNING and (each.step != Step.CONSENT or flow.party == Party.B)
+            for each in steps
         ),
     )
 
@@ -197,7 +154,7 @@ def _newest_flow(link: Link, events: Iterable[LinkEvent]) -> _Flow | None:
     return flow
 
 
-def _states(link: Link, flow: _Flow, given_up: str) -> Iterator[tuple[Step, str, str, str]]:
+def _states(link: Link, flow: _Flow, code_failure: str) -> Iterator[tuple[Step, str, str, str]]:
     """Each step with its state, the ``Reason`` for that, and what its last attempt came to."""
     good = [place for place, step in enumerate(_ORDER) if _is_ok(flow.events.get(step))]
     # What has no line of its own, such as (A) to (C) at party B, came before what has one.
@@ -208,7 +165,7 @@ def _states(link: Link, flow: _Flow, given_up: str) -> Iterator[tuple[Step, str,
         elif place > current:
             yield step, AHEAD, "", ""
         else:
-            state, reason = _state_of_next(link, flow, step, given_up)
+            state, reason = _state_of_next(link, flow, step, code_failure)
             event = flow.events.get(step)
             tried = event is not None and state in (RUNNING, HELD, FAILED)
             yield step, state, reason, event.detail if event is not None and tried else ""
@@ -218,14 +175,14 @@ def _is_ok(event: LinkEvent | None) -> bool:
     return event is not None and event.outcome == LinkEvent.Outcome.OK and not event.is_refusal
 
 
-def _state_of_next(link: Link, flow: _Flow, step: Step, given_up: str) -> tuple[str, str]:
+def _state_of_next(link: Link, flow: _Flow, step: Step, code_failure: str) -> tuple[str, str]:
     event = flow.events.get(step)
     if event is not None and event.is_refusal:
         return REFUSED, ""
     if not link.is_active or not link.peer.enabled:
         return AHEAD, ""
     if flow.party == Party.B:
-        return _next_at_b(link, step, given_up)
+        return _next_at_b(link, step, code_failure)
     match link.incoming_state:
         case Link.Incoming.GRANTED:
             return _running(link)
@@ -236,9 +193,9 @@ def _state_of_next(link: Link, flow: _Flow, step: Step, given_up: str) -> tuple[
     return AHEAD, ""
 
 
-def _next_at_b(link: Link, step: Step, given_up: str) -> tuple[str, str]:
+def _next_at_b(link: Link, step: Step, code_failure: str) -> tuple[str, str]:
     if step in (Step.F, Step.G):
-        return (FAILED, given_up) if given_up else _running(link)
+        return (FAILED, code_failure) if code_failure else _running(link)
     return (RUNNING, "") if link.outgoing_state == Link.Outgoing.WAITING else (AHEAD, "")
 
 
@@ -261,8 +218,12 @@ def _why_for_people(link: Link, state: str, reason: str, last: str) -> str:
     return for_people(reason, link.peer.name)
 
 
-def _label(step: Step) -> str:
+def _text(step: Step, flow: _Flow, link: Link) -> str:
     match step:
+        case Step.CONSENT if flow.party == Party.A:
+            return _("The person decides what %(name)s may do") % {"name": link.peer.name}
+        case Step.CONSENT:
+            return _("The person decides what this site may do")
         case Step.A:
             return _("asks for access, through the browser")
         case Step.B:
@@ -278,7 +239,7 @@ def _label(step: Step) -> str:
     return _("gives an access token for the reverse direction")
 
 
-def _said(step: Step, state: str) -> str:
+def _result(step: Step, state: str) -> str:
     match state:
         case "done":
             return _("done")
@@ -293,63 +254,3 @@ def _said(step: Step, state: str) -> str:
         case "refused":
             return _("not allowed")
     return _("not yet")
-
-
-def _row(
-    step: Step,
-    state: str,
-    why: str,
-    event: LinkEvent | None,
-    text: str,
-    top: int,
-    ends: tuple[int, int],
-) -> Row:
-    letter = "" if step == Step.CONSENT else str(step)
-    said = _said(step, state)
-    at = event.at if event is not None and state != AHEAD else None
-    lines = _wrapped(f"({letter}) {text}" if letter else text, _LETTERS)
-    label = [(top + _PADDING + _LABEL * number, line) for number, line in enumerate(lines, 1)]
-    arrow_y = label[-1][0] + 9
-    said_y = arrow_y + _LINE
-    is_long = at is not None and _width(said) + _TIME_LETTERS > _SMALL_LETTERS
-    time_y = said_y + _LINE if is_long else said_y
-    whys = _wrapped(why, _SMALL_LETTERS)
-    reasons = [(time_y + _LINE * number, line) for number, line in enumerate(whys, 1)]
-    return Row(
-        step=step,
-        letter=letter,
-        state=state,
-        said=said,
-        at=at,
-        text=text,
-        explanation=why,
-        label=label,
-        why=reasons,
-        top=top,
-        height=time_y + _LINE * len(reasons) + _PADDING // 2 - top,
-        arrow_y=arrow_y,
-        said_y=said_y,
-        time_y=time_y,
-        start=ends[0],
-        end=ends[1],
-    )
-
-
-def _wrapped(text: str, letters: int) -> list[str]:
-    """``text`` in lines that fit: SVG breaks none. East Asian letters need no space to break at."""
-    lines, line, width = [], "", 0.0
-    for letter in text:
-        size = _width(letter)
-        if width + size > letters:
-            kept, space, rest = line.rpartition(" ")
-            breaks_here = letter == " " or size > 1
-            full, line = (kept, rest) if space and not breaks_here else (line, "")
-            lines.append(full)
-            width = _width(line)
-        line, width = line + letter, width + size
-    return [each.strip() for each in (*lines, line) if each.strip()]
-
-
-def _width(text: str) -> float:
-    """In letters. East Asian ones are wider, 14 pixels to about 8 of others."""
-    return sum(1.75 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
