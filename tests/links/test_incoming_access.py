@@ -20,8 +20,8 @@ from reciprocal_oauth.party_a import scope_changes
 
 from ..conftest import PEER_SECRET, basic, post_form
 from ..fakes import FakePeer
-from .authorization import allow, code_in, exchange, log_in
-from .conftest import assert_token_is_dead, call_api
+from ..provider.authorization import allow, code_in, exchange, log_in
+from ..provider.conftest import assert_token_is_dead, call_api
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("L30")]
 
