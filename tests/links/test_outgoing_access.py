@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,9 +15,10 @@ import time_machine
 from cryptography.fernet import Fernet
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.db.transaction import TransactionManagementError
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -653,6 +655,10 @@ def _end(link: Link) -> None:
     lifecycle.end_link(link, Link.Reason.REVOKED_HERE, revoke_outgoing=False)
 
 
+def _mark_as_ended(link: Link) -> None:
+    Link.objects.update(status=Link.Status.ENDED)
+
+
 def _break(link: Link) -> None:
     lifecycle.break_outgoing(link, Link.Reason.TOKEN_REFUSED, still=Q())
 
@@ -669,20 +675,128 @@ def _delete(link: Link) -> None:
     Link.objects.filter(pk=link.pk).delete()
 
 
+def _deactivate(link: Link) -> None:
+    get_user_model().objects.update(is_active=False)
+
+
+def _change_client_id(link: Link) -> None:
+    Peer.objects.update(client_id="another")
+
+
 @pytest.mark.threat("Y3")
+@pytest.mark.parametrize("has_expired", [True, False])
 @pytest.mark.parametrize(
-    "event", [_end, _break, _disable, _wait, _delete], ids=lambda each: each.__name__.strip("_")
+    ("event", "why"),
+    [
+        (_end, "no working outgoing access"),
+        (_mark_as_ended, "no working outgoing access"),
+        (_break, "no working outgoing access"),
+        (_disable, "no working outgoing access"),
+        (_wait, "no working outgoing access"),
+        (_delete, "was deleted"),
+        (_deactivate, "deactivated"),
+        (_change_client_id, "another address or client ID"),
+    ],
 )
 def test_there_is_no_token_without_a_working_link(
-    event: Callable[[Link], None], expired: Link, renews: FakePeer
+    event: Callable[[Link], None],
+    why: str,
+    has_expired: bool,
+    expired: Link,
+    renews: FakePeer,
 ) -> None:
+    if not has_expired:
+        Link.objects.update(access_token_expires_at=None)
     held = _again(expired)
     event(expired)
 
-    with pytest.raises(NotLinked):
+    with pytest.raises(NotLinked, match=why):
         fresh_access_token(held)
 
     assert renews.requests == []
+
+
+def test_the_access_of_a_former_client_id_is_broken(
+    link_as_a: Link, broken: list[tuple[str, str]]
+) -> None:
+    _change_client_id(link_as_a)
+
+    with pytest.raises(NotLinked):
+        fresh_access_token(link_as_a)
+
+    assert _again(link_as_a).outgoing_state == Link.Outgoing.BROKEN
+    assert broken == [("outgoing", Link.Reason.RECONFIGURED)]
+
+
+def test_a_token_that_works_costs_one_query(
+    link_as_a: Link, django_assert_num_queries: Callable[..., Any]
+) -> None:
+    with django_assert_num_queries(1):
+        fresh_access_token(link_as_a)
+
+
+def test_no_peer_is_called_within_a_transaction(expired: Link, renews: FakePeer) -> None:
+    with transaction.atomic(), pytest.raises(TransactionManagementError):
+        fresh_access_token(expired)
+
+    assert renews.requests == []
+
+
+class TestWaiting:
+    """Another worker holds the lease."""
+
+    @pytest.fixture
+    def waits(self, expired: Link, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+        """What the worker does while it waits: a number is a pause in seconds."""
+        Link.objects.update(refresh_lease_until=Now() + timedelta(seconds=30))
+        done: list[Any] = []
+        monkeypatch.setattr(
+            outgoing_access, "release_connections", lambda: done.append("connections released")
+        )
+        clock = SimpleNamespace(monotonic=lambda: sum(done[1::2]))
+        clock.sleep = done.append
+        monkeypatch.setattr(outgoing_access, "time", clock)
+        return done
+
+    def test_the_pauses_double_up_to_the_longest_one_and_no_connection_is_kept(
+        self, expired: Link, waits: list[Any], renews: FakePeer, settings: Settings
+    ) -> None:
+        settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_TOTAL_TIMEOUT_SECONDS": 1.5}
+
+        with pytest.raises(PeerUnreachable, match="Another worker"):
+            fresh_access_token(expired)
+
+        assert waits[::2] == ["connections released"] * 6
+        assert waits[1::2] == [0.05, 0.1, 0.2, 0.4, 0.4, 0.4]
+        assert renews.requests == []
+
+    def test_it_ends_at_the_deadline_and_not_after_it(
+        self, expired: Link, waits: list[Any], settings: Settings
+    ) -> None:
+        settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_TOTAL_TIMEOUT_SECONDS": 0.05}
+
+        with pytest.raises(PeerUnreachable):
+            fresh_access_token(expired)
+
+        assert waits == ["connections released", 0.05]
+
+
+def test_renewed_tokens_are_saved_until_the_lease_ends(
+    expired: Link, renews: FakePeer, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"LEASE_SECONDS": 77}
+    saved_at_last, ends = outgoing_access.saved_at_last, []
+
+    def save(what: str, function: Callable[[], Any], *, until: float) -> Any:
+        ends.append(until)
+        return saved_at_last(what, function, until=until)
+
+    monkeypatch.setattr(outgoing_access, "saved_at_last", save)
+    before = time.monotonic()
+
+    fresh_access_token(expired)
+
+    assert before + 77 <= ends[0] <= time.monotonic() + 77
 
 
 @pytest.mark.threat("T1")
