@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from reciprocal_oauth.maintenance.pruning import MAX_OVER_OF_LINK
+from reciprocal_oauth.maintenance.pruning import MAX_FINISHED_PER_LINK
 from reciprocal_oauth.models import (
     AuthorizationRequest,
     InboxItem,
@@ -217,15 +217,15 @@ def test_what_is_over_goes_early_where_a_link_has_very_much_of_it(
         }
         if model is InboxItem:
             values["code_hash"] = lambda name: name[-60:]
-    make(link_as_a, MAX_OVER_OF_LINK + 20, **values)
+    make(link_as_a, MAX_FINISHED_PER_LINK + 20, **values)
     make(other, 10, **values)
 
     call_command("reciprocal_prune", verbosity=0)
 
-    assert model.objects.filter(link=link_as_a).count() == MAX_OVER_OF_LINK
+    assert model.objects.filter(link=link_as_a).count() == MAX_FINISHED_PER_LINK
     assert model.objects.filter(link=other).count() == 10
     oldest = model.objects.filter(link=link_as_a).order_by("created_at").first()
-    assert oldest.created_at == now - timedelta(seconds=MAX_OVER_OF_LINK - 1)
+    assert oldest.created_at == now - timedelta(seconds=MAX_FINISHED_PER_LINK - 1)
 
 
 @pytest.mark.threat("B120")
@@ -241,18 +241,20 @@ def test_codes_that_a_peer_sends_only_to_refuse_them_go_early_as_well(link_as_a:
             finished_at=now,
         )
         for number, state in enumerate(
-            [InboxItem.State.DONE, InboxItem.State.FAILED] * MAX_OVER_OF_LINK
+            [InboxItem.State.DONE, InboxItem.State.FAILED] * MAX_FINISHED_PER_LINK
         )
     )
 
     call_command("reciprocal_prune", verbosity=0)
 
-    assert InboxItem.objects.count() == MAX_OVER_OF_LINK
+    assert InboxItem.objects.count() == MAX_FINISHED_PER_LINK
 
 
 def test_a_redeemed_code_stays_however_many_came_after(link_as_a: Link, settings: Settings) -> None:
     now = timezone.now()
-    states = [ReciprocalCode.State.REDEEMED] + [ReciprocalCode.State.REVOKED] * MAX_OVER_OF_LINK
+    states = [ReciprocalCode.State.REDEEMED] + [
+        ReciprocalCode.State.REVOKED
+    ] * MAX_FINISHED_PER_LINK
     ReciprocalCode.objects.bulk_create(
         ReciprocalCode(
             link=link_as_a,

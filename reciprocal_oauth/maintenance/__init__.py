@@ -1,1 +1,1 @@
-"""What runs once a day or by hand: pruning and key rotation."""
+"""Work that runs once a day or by hand: pruning and key rotation."""

@@ -1,8 +1,9 @@
-"""Stored secrets, written anew with the first key, so that the older keys can go; and those of an
-older form in the current one.
+"""Encrypts stored secrets again with the first key, so that the older keys can be removed. Secrets
+in an older format are written in the current one.
 
-It works beside a running site and can be stopped at any time: each value is one conditional UPDATE,
-and a value that the first key reads is passed over, so the next run goes on where this one ended.
+The site can stay in use, and the rotation can be stopped at any time: each value is one conditional
+UPDATE, and values that are under the first key already are skipped. So the next run continues where
+this one has stopped.
 """
 
 import enum
@@ -18,20 +19,20 @@ from ..exceptions import DecryptionError
 from ..models.fields import EncryptedField
 from ..secret import Secret, is_current, reencrypted
 
-#: Rows that are read at once.
+#: Rows that one query reads.
 BATCH_ROWS = 500
 
 
 class Outcome(enum.StrEnum):
-    """What became of one stored value."""
+    """The result for one stored value."""
 
-    ROTATED = "rotated"  #: Written anew (or, in a dry run, it would be).
-    CURRENT = "current"  #: The first key reads it, and it has the current form.
-    UNREADABLE = "unreadable"  #: No key reads it, or it is another row's. Left as it is.
+    ROTATED = "rotated"  #: It was encrypted again; in a dry run, it would be.
+    CURRENT = "current"  #: It is under the first key, in the current format.
+    UNREADABLE = "unreadable"  #: No key decrypts it, or it belongs to another row. Not changed.
 
 
 def encrypted_columns() -> Iterator[tuple[type[Model], str]]:
-    """Every column of this app that holds secrets: model and name of the field."""
+    """Yield the model and the field name of every column of this app that stores secrets."""
     for model in apps.get_app_config("reciprocal_oauth").get_models():
         for field in model._meta.local_fields:
             if isinstance(field, EncryptedField):
@@ -39,9 +40,9 @@ def encrypted_columns() -> Iterator[tuple[type[Model], str]]:
 
 
 def rotate(model: type[Model], name: str, *, dry_run: bool = False) -> Counter[Outcome]:
-    """Write the secrets in one column anew, where that is needed, and count what became of them.
+    """Encrypt the secrets in one column again where needed, and count the results.
 
-    No transaction spans two rows: one that waits for a row of this column never waits long.
+    Each row has a transaction of its own, so that others never wait long for a row.
     """
     rows = model._base_manager.only("pk", *_field(model, name).owner, name)
     counts: Counter[Outcome] = Counter()
@@ -67,8 +68,11 @@ def _stored(rows: QuerySet[Any], name: str) -> Iterator[Any]:
 
 
 def _rotate(rows: QuerySet[Any], row: Any, name: str, dry_run: bool) -> Outcome | None:
-    """``None``: the value is gone. A value that was written by somebody else meanwhile is never
-    overwritten, but looked at again: he may not have had the new key yet."""
+    """Encrypt one value again. ``None``: it was deleted meanwhile.
+
+    A value that another process has written meanwhile is not overwritten. It is checked again,
+    because that process may not have the new key yet.
+    """
     while row is not None and getattr(row, name):
         secret: Secret = getattr(row, name)
         stored, place = secret.encrypted(), _field(type(row), name).place_in(row)

@@ -1,8 +1,7 @@
-"""What the tables need no longer: found by its age, and deleted in batches.
+"""Finds rows that are no longer needed, and deletes them in batches.
 
-A row goes when nothing can come of it any more and its time is over (``RETENTION_*_DAYS``), or
-when its link has very many that are newer. Of the history of an active link the newest lines stay,
-however old they are.
+A row is deleted when it is finished and older than its setting (``RETENTION_*_DAYS``), or when its
+link has very many newer ones. The newest events of an active link are kept, whatever their age.
 """
 
 from collections.abc import Sequence
@@ -26,59 +25,59 @@ from ..models import (
 )
 from ..models.events import SHOWN_EVENTS_PER_LINK
 
-#: Rows that one transaction deletes: it is over in milliseconds, and SQLite takes 999 parameters.
+#: Rows that one transaction deletes. It takes milliseconds, and SQLite allows 999 parameters.
 BATCH_ROWS = 500
-#: Rows of one link that are over, and of one kind, that are kept at most.
-MAX_OVER_OF_LINK = 500
-#: Links with more rows than they may keep that one run looks at, the fullest first. The next run
-#: goes on with others.
+#: Finished rows of one kind that are kept for one link at most.
+MAX_FINISHED_PER_LINK = 500
+#: Links with too many rows that one run checks, those with the most rows first. The next run checks
+#: others.
 MAX_FULL_LINKS = 100
-_OVER = Q(state__in=(QueueItem.State.DONE, QueueItem.State.CANCELLED))
-#: Codes that a peer handed over have no second chance either once they were given up: they are no
-#: longer kept, and the peer may send as many as ``HANDOVERS_PER_MINUTE`` that it then refuses.
-_RECEIVED_OVER = _OVER | Q(state=QueueItem.State.FAILED)
-#: Codes that were never redeemed: no replay has to be noticed of them.
-_DEAD = Q(state=ReciprocalCode.State.REVOKED)
-#: Added to the life of a visit to a peer: its answer may still be worked on, and the person may
-#: load the page again.
-VISIT_MARGIN = timedelta(days=1)
-#: A retention beyond this means for ever; dates do not reach back as far as numbers do.
+_FINISHED = Q(state__in=(QueueItem.State.DONE, QueueItem.State.CANCELLED))
+#: Failed inbox rows count as finished too: they no longer contain their code, so nobody can try
+#: again, and a peer may hand over ``HANDOVERS_PER_MINUTE`` codes that it then refuses to redeem.
+_FINISHED_IN_INBOX = _FINISHED | Q(state=QueueItem.State.FAILED)
+#: Codes that cannot be redeemed, and never were. A replay of them has no tokens to revoke.
+_REVOKED = Q(state=ReciprocalCode.State.REVOKED)
+#: Added to the lifetime of an authorization request: its response may still be processed, and the
+#: person may reload the page.
+REQUEST_MARGIN = timedelta(days=1)
+#: A longer retention is cut to this: dates do not reach back as far as numbers do.
 MAX_DAYS = 36500.0
 
 
 def prunable() -> dict[str, QuerySet[Any]]:
-    """The rows that are no longer needed, by what they are, in the order to delete them in.
+    """The rows that are no longer needed, by kind, in the order in which they must be deleted.
 
-    A link comes last: all that refers to it has to go first.
+    Links are last: the rows that refer to a link are deleted first.
     """
     now = timezone.now()
     finished, code, event = _finished_item(now), _spent_code(now), _old_event(now)
     ended = Q(status=Link.Status.ENDED, ended_at__lt=_before(now, settings.RETENTION_HISTORY_DAYS))
     lifetime = timedelta(seconds=settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS)
     return {
-        "outbox": OutboxItem.objects.filter(finished | _over_of_full_link(OutboxItem, _OVER)),
-        "inbox": InboxItem.objects.filter(finished | _over_of_full_link(InboxItem, _RECEIVED_OVER)),
-        "codes": ReciprocalCode.objects.filter(code | _over_of_full_link(ReciprocalCode, _DEAD)),
+        "outbox": OutboxItem.objects.filter(finished | _of_full_link(OutboxItem, _FINISHED)),
+        "inbox": InboxItem.objects.filter(finished | _of_full_link(InboxItem, _FINISHED_IN_INBOX)),
+        "codes": ReciprocalCode.objects.filter(code | _of_full_link(ReciprocalCode, _REVOKED)),
         "authorization_requests": AuthorizationRequest.objects.filter(
-            created_at__lt=now - lifetime - VISIT_MARGIN
+            created_at__lt=now - lifetime - REQUEST_MARGIN
         ),
         "events": LinkEvent.objects.filter(event | _old_of_active_link(now)),
         "links": Link.objects.filter(
             ended,
-            ~_any_of_link(OutboxItem, ~finished),
-            ~_any_of_link(InboxItem, ~finished),
-            ~_any_of_link(ReciprocalCode, ~code),
-            ~_any_of_link(LinkEvent, ~event),
+            ~_link_has(OutboxItem, ~finished),
+            ~_link_has(InboxItem, ~finished),
+            ~_link_has(ReciprocalCode, ~code),
+            ~_link_has(LinkEvent, ~event),
         ),
     }
 
 
 def delete(rows: QuerySet[Any]) -> int:
-    """Delete ``rows`` in batches, each in a transaction of its own; memory stays constant.
+    """Delete ``rows`` in batches, each in a transaction of its own.
 
-    What has changed since it was looked at, and no longer belongs to ``rows``, stays.
+    A row that has changed meanwhile, and is no longer in ``rows``, is kept.
 
-    :returns: how many rows were deleted, without those that went with them.
+    :returns: how many rows were deleted, without the rows that were deleted by cascade.
     """
     deleted = 0
     last: Any = None
@@ -90,7 +89,7 @@ def delete(rows: QuerySet[Any]) -> int:
 
 def _next_batch(rows: QuerySet[Any], last: Any) -> Sequence[Any]:
     if last is not None:
-        # Past what was deleted: PostgreSQL would step over its remains each time.
+        # Start after the last deleted row: PostgreSQL would read the deleted ones again each time.
         rows = rows.filter(pk__gt=last)
     return list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH_ROWS])
 
@@ -99,8 +98,9 @@ def _next_batch(rows: QuerySet[Any], last: Any) -> Sequence[Any]:
 def _delete_batch(batch: QuerySet[Any]) -> int:
     with atomic():
         if batch.model is Link:
-            # Django reads links before it deletes them, to tell their receivers. Locked, none can
-            # be opened again in between. All other rows are deleted by one conditional statement.
+            # Django reads links before it deletes them, because it sends signals. The lock makes
+            # sure that no link becomes active in between. Rows of other models are deleted by one
+            # conditional statement.
             list(batch.select_for_update().values_list("pk"))
         _, counts = batch.delete()
     return counts.get(batch.model._meta.label, 0)
@@ -111,40 +111,40 @@ def _before(now: datetime, days: float) -> datetime:
 
 
 def _finished_item(now: datetime) -> Q:
-    """Rows of a queue that have ended; an administrator may send those that were given up again,
-    so they stay longer."""
-    over = (QueueItem.State.DONE, QueueItem.State.CANCELLED)
-    return Q(state__in=over, finished_at__lt=_before(now, settings.RETENTION_FINISHED_DAYS)) | Q(
+    """Finished rows of a queue. Failed ones are kept longer: an administrator may send them
+    again."""
+    return Q(_FINISHED, finished_at__lt=_before(now, settings.RETENTION_FINISHED_DAYS)) | Q(
         state=QueueItem.State.FAILED, finished_at__lt=_before(now, settings.RETENTION_FAILED_DAYS)
     )
 
 
 def _spent_code(now: datetime) -> Q:
-    """Codes of the ledger that are long expired, and of which no token can live any more.
+    """Codes that expired long ago, and that no working token was redeemed for.
 
-    As long as one can, a replay of the code has to be noticed: it costs the tokens their life
+    While such a token works, a replay of the code must be noticed, because it revokes the token
     (RFC 6749, section 4.1.2).
     """
     before = _before(now, settings.RETENTION_FINISHED_DAYS)
     of_family = Q(token_family=OuterRef("token_family"))
     refresh_token = get_refresh_token_model()._base_manager.filter(
         of_family,
-        # DOT may accept a token that was revoked just now (REFRESH_TOKEN_GRACE_PERIOD_SECONDS).
+        # DOT may still accept a token that was revoked a moment ago
+        # (REFRESH_TOKEN_GRACE_PERIOD_SECONDS).
         Q(revoked__isnull=True) | Q(revoked__gt=before) | Q(access_token__expires__gt=now),
     )
     access_tokens = get_access_token_model()._base_manager.filter(expires__gt=now)
-    # After a rotation, the refresh token that it was made from names the family.
+    # After a rotation, the refresh token that the access token was made from has the family.
     rotated = access_tokens.filter(source_refresh_token__token_family=OuterRef("token_family"))
-    # Without a refresh token there is no family: any token of the person at the peer may be it.
+    # Without a refresh token there is no family: it may be any token of the user at the peer.
     alone = access_tokens.filter(
         user_id=OuterRef("link__user_id"), application_id=OuterRef("link__peer__application_id")
     )
-    lives = (
+    has_token = (
         Q(Exists(refresh_token))
         | Q(Exists(rotated))
         | (Q(token_family__isnull=True) & Q(Exists(alone)))
     )
-    return Q(expires_at__lt=before) & ~(Q(state=ReciprocalCode.State.REDEEMED) & lives)
+    return Q(expires_at__lt=before) & ~(Q(state=ReciprocalCode.State.REDEEMED) & has_token)
 
 
 def _old_event(now: datetime) -> Q:
@@ -153,22 +153,25 @@ def _old_event(now: datetime) -> Q:
 
 
 def _old_of_active_link(now: datetime) -> Q:
-    """Lines that are long over, without those that a page shows."""
+    """Old events of active links, without those that a page shows."""
     before = _before(now, settings.RETENTION_HISTORY_DAYS)
-    lines = LinkEvent.objects.filter(link__status=Link.Status.ACTIVE)
-    return Q(at__lt=before) & _beyond(lines, keep=SHOWN_EVENTS_PER_LINK, time="at", before=before)
+    events = LinkEvent.objects.filter(link__status=Link.Status.ACTIVE)
+    return Q(at__lt=before) & _beyond(events, keep=SHOWN_EVENTS_PER_LINK, time="at", before=before)
 
 
-def _over_of_full_link(model: type[Model], over: Q) -> Q:
-    rows = model._base_manager.filter(over)
-    return over & _beyond(rows, keep=MAX_OVER_OF_LINK, time="created_at", before=timezone.now())
+def _of_full_link(model: type[Model], finished: Q) -> Q:
+    """The oldest ``finished`` rows of links that have more than ``MAX_FINISHED_PER_LINK``."""
+    rows = model._base_manager.filter(finished)
+    keep = MAX_FINISHED_PER_LINK
+    return finished & _beyond(rows, keep=keep, time="created_at", before=timezone.now())
 
 
 def _beyond(rows: QuerySet[Any], *, keep: int, time: str, before: datetime) -> Q:
-    """The oldest of ``rows`` where a link has more than ``keep`` of them, some from ``before``.
+    """The oldest of ``rows`` of each link that has more than ``keep`` of them and at least one that
+    is older than ``before``.
 
-    The links are found by one query and their limits by one each: a subquery in the condition would
-    be asked for every row, and read all rows of its link each time.
+    One query finds the links, and one for each link finds the time limit. A subquery in the
+    condition would run for every row, and read all rows of the link each time.
     """
     found = rows.order_by().values("link").annotate(count=Count("pk"), oldest=Min(time))
     full = found.filter(count__gt=keep, oldest__lt=before).order_by("-count")
@@ -180,5 +183,6 @@ def _beyond(rows: QuerySet[Any], *, keep: int, time: str, before: datetime) -> Q
     return beyond
 
 
-def _any_of_link(model: type[Model], condition: Q) -> Exists:
+def _link_has(model: type[Model], condition: Q) -> Exists:
+    """Whether the link of the outer query has a row of ``model`` with this condition."""
     return Exists(model._base_manager.filter(condition, link=OuterRef("pk")))

@@ -337,7 +337,7 @@ def test_a_new_secret(admin: Client, peer: Peer) -> None:
         "Changed Client secret of this site at the peer."
     )
     assert new not in all_log_entries()
-    assert "client secret" in text_of(admin.get(admin_url(Peer, "history", peer.pk)))
+    assert "Client secret of this" in text_of(admin.get(admin_url(Peer, "history", peer.pk)))
 
 
 @pytest.mark.rfc("6749", "2.3.1")
