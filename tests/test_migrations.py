@@ -1,4 +1,4 @@
-"""The migrations make the models' tables, and take them away again."""
+"""The migrations create the tables of the models, and remove them again."""
 
 import io
 from collections.abc import Iterator

@@ -1,5 +1,4 @@
-"""With a user who was deactivated or deleted, our access at peers ends: it is not used, not stored,
-and not kept."""
+"""After a user was deactivated or deleted, the outgoing access is neither used nor stored."""
 
 from collections.abc import Callable
 from typing import Any
@@ -39,7 +38,7 @@ def revoked_there(fake_peer: FakePeer) -> list[str]:
     return [received.form["token"] for received in fake_peer.to("/revoke/")]
 
 
-def test_a_session_that_is_asked_for_is_refused(link_as_a: Link, user: Any) -> None:
+def test_no_new_session_is_opened(link_as_a: Link, user: Any) -> None:
     deactivate()
     user.refresh_from_db()
 
@@ -49,7 +48,7 @@ def test_a_session_that_is_asked_for_is_refused(link_as_a: Link, user: Any) -> N
 
 
 @pytest.mark.parametrize("who", ["as it was read before", "as it is now"])
-def test_a_session_that_was_there_before_makes_no_call(
+def test_an_open_session_makes_no_more_calls(
     link_as_a: Link, user: Any, fake_peer: FakePeer, who: str
 ) -> None:
     fake_peer.answers["/api"] = Reply()
@@ -116,13 +115,13 @@ def test_the_token_of_a_deleted_user_is_not_kept_when_the_peer_refuses_to_revoke
         resending.resend(row)
 
 
-def test_a_token_that_could_not_be_revoked_before_goes_with_the_user(
+def test_a_token_whose_revocation_has_failed_is_deleted_with_the_user(
     link_as_a: Link, user: Any, fake_peer: FakePeer, browser: Client
 ) -> None:
     fake_peer.answers["/revoke/"] = REFUSED
     browser.post(f"/connections/links/{link_as_a.pk}/disconnect/")
     worker.drain()
-    assert OutboxItem.objects.get().token, "an administrator may have it tried again"
+    assert OutboxItem.objects.get().token, "an administrator may send it again"
 
     user.delete()
 

@@ -1,4 +1,4 @@
-"""What a person takes away from a peer, here, is gone: whatever tokens and codes it came by."""
+"""When a person revokes access of a peer, this affects all its tokens and unredeemed codes."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -40,12 +40,12 @@ def keep(browser: Client, link: Link, *scopes: str) -> None:
     assert response.status_code == 302, response.content
 
 
-#: See there.
 DEVICE_VALIDATOR = "tests.provider.authorization.DeviceValidator"
 
 
 def approve_device(application: Any, user: Any, scope: str) -> dict[str, str]:
-    """A device that the person has allowed; gives the request for its tokens (RFC 8628)."""
+    """Let the person allow a device, and return the token request of the device (RFC 8628, section
+    3.4)."""
     get_application_model().objects.filter(pk=application.pk).update(
         authorization_grant_type="urn:ietf:params:oauth:grant-type:device_code"
     )
@@ -67,7 +67,7 @@ def approve_device(application: Any, user: Any, scope: str) -> dict[str, str]:
 
 @pytest.fixture
 def both_ways(link_as_a: Link, reciprocal_code: Callable[..., str], redeem: Post) -> Link:
-    """The link of a person who began here and allowed the reverse."""
+    """The link of a person who started here and allowed the reverse direction."""
     assert redeem(reciprocal_code("profile playback")).status_code == 200
     link_as_a.refresh_from_db()
     return link_as_a
@@ -77,8 +77,8 @@ def both_ways(link_as_a: Link, reciprocal_code: Callable[..., str], redeem: Post
 def two_logins(
     browser: Client, application: Any, hand_over: Post, fake_peer: FakePeer
 ) -> list[dict[str, Any]]:
-    """Tokens of a person who allowed the peer twice before it handed over, the later ones: the
-    link names the family of one of them."""
+    """The tokens of two logins at the peer, before it handed over its code. The link stores the
+    family of one of them."""
     tokens = [log_in(browser, application, "profile playback") for _ in range(2)]
     hand_over(access_token=tokens[1]["access_token"])
     worker.drain()
@@ -86,7 +86,7 @@ def two_logins(
     return tokens
 
 
-def test_disconnecting_ends_every_token_that_the_page_speaks_for(
+def test_disconnecting_revokes_every_token_of_the_user_at_the_peer(
     browser: Client, two_logins: list[dict[str, Any]], refresh: Post
 ) -> None:
     disconnect(browser, Link.objects.get())
@@ -97,7 +97,7 @@ def test_disconnecting_ends_every_token_that_the_page_speaks_for(
     assert not Link.objects.filter(status=Link.Status.ACTIVE).exists()
 
 
-def test_a_scope_that_is_taken_away_is_gone_from_every_token(
+def test_a_scope_that_is_removed_is_removed_from_every_token(
     browser: Client, two_logins: list[dict[str, Any]], refresh: Post
 ) -> None:
     keep(browser, Link.objects.get(), "profile")
@@ -111,7 +111,7 @@ def test_a_scope_that_is_taken_away_is_gone_from_every_token(
 
 
 @pytest.mark.rfc("6749", "6")
-def test_a_token_that_no_link_names_is_renewed_and_opens_none(
+def test_a_token_of_no_link_is_renewed_and_creates_no_link(
     two_logins: list[dict[str, Any]], refresh: Post
 ) -> None:
     for tokens in two_logins:
@@ -121,10 +121,10 @@ def test_a_token_that_no_link_names_is_renewed_and_opens_none(
 
 
 @pytest.mark.rfc("6749", "6")
-def test_it_is_not_renewed_where_the_person_allows_nothing(
+def test_a_token_of_no_link_is_not_renewed_while_no_link_allows_a_scope(
     user: Any, application: Any, link_as_a: Link, make_token: Callable[..., Any], refresh: Post
 ) -> None:
-    """A link that the person began here, and whose question is not answered yet."""
+    """The person started at this site, and has not answered the question yet."""
     token = make_token(application, user)
 
     assert_token_is_dead(token.raw)
@@ -132,7 +132,7 @@ def test_it_is_not_renewed_where_the_person_allows_nothing(
     assert Link.objects.get().incoming_state == Link.Incoming.OFFERED
 
 
-def test_a_code_from_before_the_end_of_the_link_is_worth_nothing_after_it(
+def test_a_code_that_is_older_than_the_end_of_the_link_is_refused(
     browser: Client, application: Any, both_ways: Link
 ) -> None:
     code = code_in(allow(browser, application, "playback"))
@@ -144,7 +144,7 @@ def test_a_code_from_before_the_end_of_the_link_is_worth_nothing_after_it(
     assert not Link.objects.filter(status=Link.Status.ACTIVE).exists()
 
 
-def test_nor_does_one_of_before_open_a_link_beside_another_that_is_left(
+def test_an_older_code_creates_no_link_beside_one_that_is_left(
     browser: Client, application: Any, both_ways: Link
 ) -> None:
     log_in(browser, application, "profile")
@@ -157,7 +157,7 @@ def test_nor_does_one_of_before_open_a_link_beside_another_that_is_left(
     assert left.incoming_scope == "profile"
 
 
-def test_a_code_from_before_a_scope_was_taken_away_does_not_bring_it_back(
+def test_a_code_that_is_older_than_the_removal_of_a_scope_does_not_restore_it(
     browser: Client, application: Any, both_ways: Link
 ) -> None:
     code = code_in(allow(browser, application, "playback"))
@@ -168,7 +168,7 @@ def test_a_code_from_before_a_scope_was_taken_away_does_not_bring_it_back(
     assert Link.objects.get().incoming_scope == "profile"
 
 
-def test_adding_a_scope_leaves_a_login_that_is_under_way_alone(
+def test_adding_a_scope_does_not_stop_a_login(
     browser: Client, application: Any, link_as_a: Link, reciprocal_code: Any, redeem: Post
 ) -> None:
     redeem(reciprocal_code("profile"))
@@ -197,7 +197,7 @@ def test_a_device_that_was_allowed_before_gets_nothing(
     assert Link.objects.count() == 1
 
 
-def test_a_device_that_was_allowed_and_not_taken_back_gets_its_tokens(
+def test_a_device_that_is_still_allowed_gets_its_tokens(
     user: Any, application: Any, both_ways: Link, dot_settings: Callable[..., None]
 ) -> None:
     dot_settings(OAUTH2_VALIDATOR_CLASS=DEVICE_VALIDATOR)
@@ -208,7 +208,7 @@ def test_a_device_that_was_allowed_and_not_taken_back_gets_its_tokens(
     assert response.status_code == 200, response.content
 
 
-def test_what_other_people_and_other_clients_are_about_to_fetch_is_left_alone(
+def test_codes_of_other_people_and_other_clients_still_work(
     browser: Client,
     application: Any,
     both_ways: Link,

@@ -1,5 +1,5 @@
-"""A peer loses its tokens here through a door of django-oauth-toolkit's own: the link says so, and
-says so of nothing else."""
+"""When DOT revokes or deletes the tokens of a peer, this is recorded on the link; other events are
+not."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,7 +38,7 @@ from ..provider.doors import (
     revoke_refresh_token,
 )
 
-# What is noticed is noticed after the commit.
+# The check runs after the commit.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.threat("T7")]
 
 Post = Callable[..., Any]
@@ -56,13 +56,13 @@ def assert_noticed(broken: list[tuple[str, str]], reason: str = REASON.REVOKED_H
     assert not incoming_access.has_any_tokens(link)
 
 
-# The doors
+# All ways in which DOT revokes tokens
 
 
 @pytest.mark.rfc("7009", "2.1")
 @pytest.mark.parametrize("atomic_requests", [False, True])
 @pytest.mark.parametrize("door", DOORS)
-def test_it_is_noticed_that_the_access_was_ended_here(
+def test_a_revocation_by_dot_is_recorded_on_the_link(
     tokens: Tokens,
     broken: list[tuple[str, str]],
     refresh: Post,
@@ -80,7 +80,7 @@ def test_it_is_noticed_that_the_access_was_ended_here(
     assert broken == [("incoming", REASON.REVOKED_HERE)], "announced once"
 
 
-def test_a_logout_that_the_peer_began_is_noticed(
+def test_a_logout_that_the_peer_requests_is_recorded(
     tokens: Tokens,
     broken: list[tuple[str, str]],
     openid_connect: None,
@@ -96,7 +96,7 @@ def test_a_logout_that_the_peer_began_is_noticed(
 
 
 @pytest.mark.threat("F19")
-def test_a_refresh_token_that_was_used_twice_is_noticed(
+def test_the_reuse_of_a_refresh_token_is_recorded(
     tokens: Tokens,
     broken: list[tuple[str, str]],
     refresh: Post,
@@ -113,7 +113,7 @@ def test_a_refresh_token_that_was_used_twice_is_noticed(
 
 
 class TestRunOut:
-    """Nobody revoked anything: the peer was away for too long (REFRESH_TOKEN_EXPIRE_SECONDS)."""
+    """The peer has not used its refresh token for too long (REFRESH_TOKEN_EXPIRE_SECONDS)."""
 
     DAY = 86400
 
@@ -121,7 +121,7 @@ class TestRunOut:
     def _a_day(self, dot_settings: Callable[..., None]) -> None:
         dot_settings(REFRESH_TOKEN_EXPIRE_SECONDS=self.DAY)
 
-    def test_cleartokens_leaves_a_link_that_says_so(
+    def test_cleartokens_is_recorded_as_expiry(
         self, tokens: Tokens, broken: list[tuple[str, str]]
     ) -> None:
         with time_machine.travel(timezone.now() + timedelta(days=1)):
@@ -132,7 +132,7 @@ class TestRunOut:
 
         assert_noticed(broken, REASON.EXPIRED)
 
-    def test_it_is_noticed_when_the_peer_comes_back(
+    def test_an_expiry_is_recorded_when_the_peer_uses_the_token(
         self, tokens: Tokens, broken: list[tuple[str, str]], refresh: Post
     ) -> None:
         with time_machine.travel(timezone.now() + timedelta(days=2)):
@@ -140,14 +140,16 @@ class TestRunOut:
 
         assert_noticed(broken, REASON.EXPIRED)
 
-    def test_it_is_noticed_once_a_day(self, tokens: Tokens, broken: list[tuple[str, str]]) -> None:
+    def test_an_expiry_is_recorded_by_the_daily_command(
+        self, tokens: Tokens, broken: list[tuple[str, str]]
+    ) -> None:
         with time_machine.travel(timezone.now() + timedelta(days=2)):
             call_command("reciprocal_prune")
             call_command("reciprocal_prune")
 
         assert_noticed(broken, REASON.EXPIRED)
 
-    def test_who_revoked_before_is_not_forgotten(
+    def test_an_earlier_revocation_stays_the_reason(
         self, tokens: Tokens, broken: list[tuple[str, str]]
     ) -> None:
         tokens.refresh.revoke()
@@ -159,14 +161,14 @@ class TestRunOut:
 
 
 @pytest.mark.parametrize("reason", [REASON.REVOKED_HERE, REASON.EXPIRED])
-def test_an_access_token_that_nothing_renews_is_noticed(
+def test_the_loss_of_an_access_token_without_refresh_token_is_recorded(
     peer: Peer,
     user: Any,
     make_token: Callable[..., Any],
     broken: list[tuple[str, str]],
     reason: str,
 ) -> None:
-    """One of the implicit grant, of which ``cleartokens`` deletes what has expired."""
+    """A token of the implicit grant. ``cleartokens`` deletes it when it has expired."""
     token = make_token(peer.application, user)
     get_refresh_token_model().objects.all().delete()
     Link.objects.create(
@@ -181,10 +183,10 @@ def test_an_access_token_that_nothing_renews_is_noticed(
     assert_noticed(broken, reason)
 
 
-# What sends no signal
+# Changes that send no signal
 
 
-def test_what_only_the_tables_say_is_noticed_once_a_day(
+def test_a_revocation_without_signal_is_recorded_by_the_daily_command(
     tokens: Tokens, broken: list[tuple[str, str]]
 ) -> None:
     get_refresh_token_model().objects.update(revoked=timezone.now())
@@ -198,7 +200,7 @@ def test_what_only_the_tables_say_is_noticed_once_a_day(
     assert_token_is_dead(tokens.raw)
 
 
-def test_it_is_noticed_when_the_peer_is_refused(
+def test_a_revocation_without_signal_is_recorded_when_the_peer_is_refused(
     tokens: Tokens, broken: list[tuple[str, str]], refresh: Post
 ) -> None:
     get_refresh_token_model().objects.update(revoked=timezone.now())
@@ -208,7 +210,7 @@ def test_it_is_noticed_when_the_peer_is_refused(
     assert_noticed(broken)
 
 
-def test_to_look_for_it_takes_as_many_queries_for_many_links_as_for_one(
+def test_the_check_of_many_links_takes_one_query(
     peer: Peer, user: Any, make_token: Callable[..., Any]
 ) -> None:
     def add(count: int) -> None:
@@ -229,7 +231,7 @@ def test_to_look_for_it_takes_as_many_queries_for_many_links_as_for_one(
     assert queries() == few == 1
 
 
-# What breaks nothing
+# Events that break nothing
 
 
 def renew(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -> None:
@@ -289,7 +291,7 @@ def clean_up(tokens: Tokens, refresh: Post, redeem: Post, fake_peer: FakePeer) -
         (clean_up, Link.Incoming.ACTIVE),
     ],
 )
-def test_what_the_app_itself_revokes_breaks_nothing(
+def test_revocations_by_this_app_itself_break_nothing(
     tokens: Tokens,
     broken: list[tuple[str, str]],
     refresh: Post,
@@ -321,7 +323,7 @@ def test_a_peer_that_renews_twice_with_one_token_keeps_its_access(
     assert call_api(renewed["access_token"]).status_code == 200
 
 
-def test_a_revocation_that_is_rolled_back_was_none(
+def test_a_revocation_that_is_rolled_back_is_ignored(
     tokens: Tokens, broken: list[tuple[str, str]]
 ) -> None:
     with suppress(DatabaseError), transaction.atomic():
@@ -332,7 +334,7 @@ def test_a_revocation_that_is_rolled_back_was_none(
     assert call_api(tokens.raw).status_code == 200
 
 
-def test_a_revocation_after_a_savepoint_that_was_rolled_back_is_noticed(
+def test_a_revocation_after_a_rollback_to_a_savepoint_is_recorded(
     tokens: Tokens, broken: list[tuple[str, str]]
 ) -> None:
     with transaction.atomic():
@@ -345,7 +347,7 @@ def test_a_revocation_after_a_savepoint_that_was_rolled_back_is_noticed(
     assert_noticed(broken)
 
 
-def test_tokens_of_others_do_not_matter(
+def test_tokens_of_other_users_and_clients_are_ignored(
     tokens: Tokens,
     broken: list[tuple[str, str]],
     user: Any,
@@ -366,7 +368,7 @@ def test_tokens_of_others_do_not_matter(
     assert call_api(tokens.raw).status_code == 200
 
 
-def test_a_second_account_at_the_peer_goes_on(
+def test_a_second_account_at_the_peer_keeps_its_access(
     tokens: Tokens,
     broken: list[tuple[str, str]],
     browser: Client,
@@ -385,7 +387,7 @@ def test_a_second_account_at_the_peer_goes_on(
     assert list(states) == [Link.Incoming.ACTIVE, Link.Incoming.BROKEN]
 
 
-def test_a_peer_that_signed_in_twice_is_out_when_both_are_revoked(
+def test_the_access_from_two_logins_is_lost_when_both_are_revoked(
     browser: Client, application: Any, broken: list[tuple[str, str]]
 ) -> None:
     first, second = log_in(browser, application), log_in(browser, application)
@@ -401,7 +403,7 @@ def test_a_peer_that_signed_in_twice_is_out_when_both_are_revoked(
     assert_token_is_dead(second["access_token"])
 
 
-def test_a_fault_while_looking_does_not_undo_the_revocation(
+def test_an_error_in_the_check_does_not_undo_the_revocation(
     tokens: Tokens, broken: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_arguments: Any) -> None:
@@ -416,7 +418,7 @@ def test_a_fault_while_looking_does_not_undo_the_revocation(
     assert_noticed(broken)
 
 
-def test_a_refresh_and_a_revocation_at_once_leave_a_link_that_says_what_is(
+def test_a_refresh_and_a_revocation_at_the_same_time_leave_a_consistent_link(
     tokens: Tokens, refresh: Post, at_once: Callable[..., list[Any]]
 ) -> None:
     """Either the token was renewed before it was revoked, or the refresh is refused."""
@@ -434,14 +436,14 @@ def test_a_refresh_and_a_revocation_at_once_leave_a_link_that_says_what_is(
 
 @pytest.mark.rfc("7009", "2.1")
 @pytest.mark.parametrize("door", [revoke_refresh_token, revoke_access_token, delete_refresh_tokens])
-def test_a_refresh_that_was_under_way_does_not_outlive_the_revocation(
+def test_a_refresh_that_has_started_fails_after_the_revocation(
     tokens: Tokens,
     broken: list[tuple[str, str]],
     refresh: Post,
     door: Door,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """DOT has found the refresh token good before it was revoked."""
+    """DOT has accepted the refresh token before it was revoked."""
     allowed = token_rules.may_hold_tokens
 
     def meanwhile(*arguments: Any) -> bool:
@@ -456,10 +458,10 @@ def test_a_refresh_that_was_under_way_does_not_outlive_the_revocation(
     assert_noticed(broken)
 
 
-# What mends it
+# How people restore the access
 
 
-def test_a_person_who_began_here_allows_it_again(
+def test_a_person_who_started_here_allows_it_again(
     tokens: Tokens, browser: Client, redeem: Post, fake_peer: FakePeer
 ) -> None:
     page_of_authorized_tokens(tokens)
@@ -480,7 +482,7 @@ def test_a_person_who_began_here_allows_it_again(
 
 
 @pytest.mark.parametrize("homepage", ["https://music.example/", ""])
-def test_a_person_who_began_at_the_peer_connects_again_there(
+def test_a_person_who_started_at_the_peer_connects_again_there(
     browser: Client, application: Any, homepage: str
 ) -> None:
     Peer.objects.update(homepage=homepage)

@@ -1,4 +1,4 @@
-"""Our access at a peer: refreshed when it has run out, by one worker at a time."""
+"""The outgoing access: refreshed when it has expired, by one worker at a time."""
 
 import contextlib
 import io
@@ -46,16 +46,8 @@ INVALID_GRANT = Reply.json(400, error="invalid_grant")
 
 
 @pytest.fixture
-def expired(link_as_a: Link) -> Link:
-    """A link whose access token has run out; its refresh token has not."""
-    link_as_a.access_token_expires_at = timezone.now() - timedelta(seconds=1)
-    link_as_a.save()
-    return link_as_a
-
-
-@pytest.fixture
 def renews(fake_peer: FakePeer) -> FakePeer:
-    """The peer, which gives new tokens for the refresh token."""
+    """The peer, which returns new tokens for the refresh token."""
     fake_peer.answers["/token/"] = token_response(
         access_token="new-token", refresh_token="new-refresh"
     )
@@ -67,7 +59,7 @@ def _again(link: Link) -> Link:
 
 
 @pytest.mark.parametrize("life", [timedelta(hours=1), None], ids=["still good", "unknown"])
-def test_a_token_that_has_not_run_out_is_handed_out(
+def test_a_token_that_has_not_expired_is_returned(
     life: timedelta | None, link_as_a: Link, fake_peer: FakePeer
 ) -> None:
     link_as_a.access_token_expires_at = life and timezone.now() + life
@@ -77,7 +69,7 @@ def test_a_token_that_has_not_run_out_is_handed_out(
     assert fake_peer.requests == []
 
 
-def test_a_token_that_has_run_out_is_refreshed_and_the_new_one_kept(
+def test_an_expired_token_is_refreshed_and_the_new_one_is_stored(
     expired: Link, renews: FakePeer
 ) -> None:
     assert fresh_access_token(expired).reveal() == "new-token"
@@ -116,7 +108,7 @@ def test_without_a_new_refresh_token_the_old_one_is_kept(
     ],
     ids=["blank", "not Bearer", "over 8 KiB", "control character", "missing"],
 )
-def test_an_answer_that_cannot_be_used_leaves_what_we_have(
+def test_a_response_that_cannot_be_used_changes_nothing(
     members: dict[str, Any], expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
 ) -> None:
     fake_peer.answers["/token/"] = [
@@ -134,7 +126,7 @@ def test_an_answer_that_cannot_be_used_leaves_what_we_have(
     assert fresh_access_token(expired).reveal() == "new-token"
 
 
-def test_a_token_that_the_peer_refused_is_refreshed_although_it_has_not_run_out(
+def test_a_token_that_the_peer_refused_is_refreshed_although_it_has_not_expired(
     link_as_a: Link, renews: FakePeer
 ) -> None:
     refused = fresh_access_token(link_as_a)
@@ -152,7 +144,7 @@ def test_a_token_that_another_worker_has_refreshed_meanwhile_is_not_refreshed_ag
 
 
 @pytest.mark.parametrize("expires_in", [0, 5])
-def test_a_token_that_lives_for_seconds_is_handed_out_all_the_same(
+def test_a_token_that_expires_in_seconds_is_returned(
     expires_in: int, expired: Link, fake_peer: FakePeer
 ) -> None:
     fake_peer.answers["/token/"] = token_response(access_token="brief", expires_in=expires_in)
@@ -183,7 +175,7 @@ def test_ten_workers_that_find_it_expired_together_refresh_it_once(
 
 @pytest.mark.threat("T1")
 @pytest.mark.usefixtures("shared_database")
-def test_a_final_refusal_is_asked_for_and_announced_once(
+def test_ten_workers_get_a_final_refusal_with_one_request_and_announce_it_once(
     expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
 ) -> None:
     fake_peer.answers["/token/"] = INVALID_GRANT
@@ -219,7 +211,7 @@ def _in_ten_threads(function: Callable[[], str]) -> list[str]:
 
 @pytest.mark.threat("T1")
 @pytest.mark.usefixtures("shared_database")
-def test_the_database_is_free_while_the_peer_is_asked(expired: Link, fake_peer: FakePeer) -> None:
+def test_no_lock_is_held_during_the_request(expired: Link, fake_peer: FakePeer) -> None:
     def write_meanwhile(received: Received) -> Reply:
         Link.objects.filter(pk=expired.pk).update(account_name="written meanwhile")
         connections.close_all()
@@ -232,7 +224,7 @@ def test_the_database_is_free_while_the_peer_is_asked(expired: Link, fake_peer: 
 
 
 @pytest.mark.threat("T2")
-def test_after_invalid_grant_the_tokens_are_forgotten_and_the_peer_left_alone(
+def test_after_invalid_grant_the_tokens_are_deleted_and_the_peer_is_not_asked_again(
     expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
 ) -> None:
     fake_peer.answers["/token/"] = INVALID_GRANT
@@ -250,7 +242,7 @@ def test_after_invalid_grant_the_tokens_are_forgotten_and_the_peer_left_alone(
 
 
 @pytest.mark.threat("T2", "K12")
-def test_a_lost_answer_of_a_peer_that_rotates_costs_two_requests_and_not_more(
+def test_a_lost_response_of_a_peer_that_rotates_tokens_costs_two_requests(
     expired: Link, fake_peer: FakePeer
 ) -> None:
     fake_peer.answers["/token/"] = [Reply(502, b""), INVALID_GRANT]  # The first has rotated.
@@ -321,10 +313,10 @@ OTHER_REFUSALS = pytest.mark.parametrize(
 
 @pytest.mark.threat("T61")
 class TestOtherRefusals:
-    """They may be mended there or here, so the peer is asked again, less and less often."""
+    """The cause may be corrected at either site, so this site asks again, after longer pauses."""
 
     @OTHER_REFUSALS
-    def test_the_link_is_kept_and_the_peer_left_alone_for_a_while(
+    def test_the_link_is_kept_and_this_site_waits(
         self, reply: Reply, expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
     ) -> None:
         fake_peer.answers["/token/"] = [reply, token_response(access_token="new-token")]
@@ -345,7 +337,7 @@ class TestOtherRefusals:
         assert broken == []
 
     @OTHER_REFUSALS
-    def test_one_that_lasts_ends_the_direction(
+    def test_repeated_refusals_end_the_access(
         self, reply: Reply, expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
     ) -> None:
         fake_peer.answers["/token/"] = reply
@@ -368,7 +360,7 @@ class TestOtherRefusals:
         assert pauses[:2] == [1, 1]
         assert pauses[-1] >= 18
 
-    def test_how_often_it_is_asked_is_a_setting(
+    def test_a_setting_limits_the_requests(
         self, expired: Link, fake_peer: FakePeer, settings: Settings
     ) -> None:
         settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"RETRY_SCHEDULE_SECONDS": [0, 0]}
@@ -379,7 +371,9 @@ class TestOtherRefusals:
         with pytest.raises(NotLinked):
             fresh_access_token(expired)
 
-    def test_once_it_is_renewed_they_count_anew(self, expired: Link, fake_peer: FakePeer) -> None:
+    def test_a_successful_refresh_resets_the_count(
+        self, expired: Link, fake_peer: FakePeer
+    ) -> None:
         refused = Reply.json(400, error="invalid_request")
         renewed = token_response(expires_in=0)
         fake_peer.answers["/token/"] = [*[*[refused] * 6, renewed] * 3, refused]
@@ -392,7 +386,7 @@ class TestOtherRefusals:
         assert len(fake_peer.requests) == 21
         assert _again(expired).outgoing_state == Link.Outgoing.ACTIVE
 
-    def test_a_new_connection_is_not_held_up_by_those_of_the_old(
+    def test_a_new_connection_does_not_wait_for_earlier_refusals(
         self, expired: Link, fake_peer: FakePeer, browser: Client
     ) -> None:
         fake_peer.answers["/token/"] = [
@@ -407,7 +401,7 @@ class TestOtherRefusals:
 
             assert fresh_access_token(expired).reveal() == "new-token"
 
-    def test_those_of_a_peer_that_is_resumed_are_forgotten(
+    def test_resuming_the_peer_resets_the_refusals(
         self, expired: Link, fake_peer: FakePeer
     ) -> None:
         fake_peer.answers["/token/"] = [
@@ -421,10 +415,8 @@ class TestOtherRefusals:
 
             assert fresh_access_token(expired).reveal() == "new-token"
 
-    def test_a_secret_that_is_corrected_is_tried_at_once(
-        self, expired: Link, fake_peer: FakePeer
-    ) -> None:
-        """Also where no delivery has noticed, so that the peer is not paused."""
+    def test_a_corrected_secret_is_tried_at_once(self, expired: Link, fake_peer: FakePeer) -> None:
+        """Also if no delivery has failed for that reason, so that the peer is not paused."""
         fake_peer.answers["/token/"] = [
             Reply.json(401, error="invalid_client"),
             token_response(access_token="new-token"),
@@ -440,10 +432,10 @@ class TestOtherRefusals:
             assert fresh_access_token(expired).reveal() == "new-token"
 
     @pytest.mark.usefixtures("shared_database")
-    def test_a_late_one_says_nothing_about_what_another_worker_does_by_then(
+    def test_a_late_refusal_does_not_affect_another_worker(
         self, expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
     ) -> None:
-        """It was held up for so long that another has the lease, and asks with the same token."""
+        """It took so long that another worker has the lease, and asks with the same token."""
 
         def held_up(received: Received) -> Reply:
             Link.objects.update(refresh_lease_owner="another")
@@ -470,7 +462,7 @@ class TestOtherRefusals:
 @pytest.mark.rfc("9110", "10.2.3")
 @pytest.mark.threat("R60")
 @pytest.mark.parametrize("status", [429, 503, 400])
-def test_a_peer_that_asks_to_be_left_alone_is_asked_once_and_then_when_the_time_has_come(
+def test_retry_after_of_the_peer_is_obeyed(
     status: int, expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
 ) -> None:
     busy = Reply(status, b"", {"Retry-After": "600"})
@@ -492,9 +484,7 @@ def test_a_peer_that_asks_to_be_left_alone_is_asked_once_and_then_when_the_time_
 
 @pytest.mark.threat("R60", "T1")
 @pytest.mark.usefixtures("shared_database")
-def test_workers_that_wait_for_the_one_who_is_told_so_do_not_ask_either(
-    expired: Link, fake_peer: FakePeer
-) -> None:
+def test_waiting_workers_obey_retry_after_too(expired: Link, fake_peer: FakePeer) -> None:
     def slowly(received: Received) -> Reply:
         time.sleep(0.2)
         return Reply(429, b"", {"Retry-After": "600"})
@@ -510,7 +500,7 @@ def test_workers_that_wait_for_the_one_who_is_told_so_do_not_ask_either(
     assert len(fake_peer.requests) == 1
 
 
-def test_a_token_that_cannot_be_renewed_is_the_end_when_it_has_run_out(
+def test_an_expired_token_without_refresh_token_ends_the_access(
     expired: Link, fake_peer: FakePeer, broken: list[tuple[str, str]]
 ) -> None:
     Link.objects.update(refresh_token="")
@@ -524,9 +514,9 @@ def test_a_token_that_cannot_be_renewed_is_the_end_when_it_has_run_out(
 
 
 class TestLease:
-    """Whoever refreshes holds it; the others wait."""
+    """The worker that refreshes the token holds the lease; the others wait."""
 
-    def test_a_worker_that_waits_too_long_gives_up(
+    def test_a_worker_stops_waiting_at_the_deadline(
         self, expired: Link, renews: FakePeer, settings: Settings
     ) -> None:
         settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_TOTAL_TIMEOUT_SECONDS": 0.2}
@@ -539,7 +529,7 @@ class TestLease:
         assert _again(expired).refresh_lease_until is not None
 
     @pytest.mark.threat("K12")
-    def test_the_lease_of_a_worker_that_died_runs_out(
+    def test_the_lease_of_a_worker_that_crashed_expires(
         self, expired: Link, renews: FakePeer
     ) -> None:
         Link.objects.update(refresh_lease_until=Now() - timedelta(seconds=1))
@@ -548,10 +538,10 @@ class TestLease:
 
 
 class TestChangedMeanwhile:
-    """What happens to the link while the peer is asked is not undone by its answer."""
+    """The response of the peer does not undo a change of the link during the request."""
 
     @pytest.mark.threat("T3", "K13")
-    def test_a_link_that_was_ended_stays_so_and_the_new_tokens_are_revoked_there(
+    def test_a_link_that_was_ended_stays_ended_and_the_new_tokens_are_revoked(
         self, expired: Link, renews: FakePeer
     ) -> None:
         self._while_asked(
@@ -570,7 +560,7 @@ class TestChangedMeanwhile:
         assert not link.refresh_token
         assert OutboxItem.objects.get().token.reveal() == "new-refresh"
 
-    def test_a_link_that_was_connected_anew_keeps_the_newer_tokens(
+    def test_a_link_that_was_connected_again_keeps_the_newer_tokens(
         self, expired: Link, renews: FakePeer
     ) -> None:
         Peer.objects.update(revoke_replaced=True)
@@ -591,7 +581,7 @@ class TestChangedMeanwhile:
 
     @pytest.mark.threat("T2")
     @pytest.mark.parametrize("renewable", [True, False])
-    def test_nor_does_it_when_the_person_connects_at_the_last_moment(
+    def test_a_refusal_does_not_break_a_connection_that_was_made_at_the_last_moment(
         self,
         renewable: bool,
         expired: Link,
@@ -614,7 +604,7 @@ class TestChangedMeanwhile:
         assert broken == []
 
     @pytest.mark.threat("Y1")
-    def test_a_link_that_was_deleted_with_its_user_is_no_link_and_the_new_tokens_are_revoked_there(
+    def test_after_the_deletion_of_the_user_the_new_tokens_are_revoked(
         self, expired: Link, renews: FakePeer
     ) -> None:
         self._while_asked(renews, lambda: get_user_model().objects.get().delete())
@@ -626,7 +616,9 @@ class TestChangedMeanwhile:
         assert [row.token.reveal() for row in rows] == ["refresh-of-the-peer", "new-refresh"]
 
     @pytest.mark.threat("Y3")
-    def test_a_peer_that_was_deleted_is_told_nothing(self, expired: Link, renews: FakePeer) -> None:
+    def test_no_revocation_is_queued_for_a_deleted_peer(
+        self, expired: Link, renews: FakePeer
+    ) -> None:
         self._while_asked(renews, lambda: Peer.objects.get().delete())
 
         with pytest.raises(NotLinked):
@@ -801,7 +793,7 @@ def test_renewed_tokens_are_saved_until_the_lease_ends(
 
 @pytest.mark.threat("T1")
 @pytest.mark.usefixtures("shared_database")
-def test_a_worker_that_was_held_up_does_not_give_back_the_lease_of_another(
+def test_a_late_worker_does_not_release_the_lease_of_another(
     expired: Link, fake_peer: FakePeer
 ) -> None:
     def held_up(received: Received) -> Reply:
@@ -820,10 +812,10 @@ def test_a_worker_that_was_held_up_does_not_give_back_the_lease_of_another(
 
 @pytest.mark.threat("T2")
 @pytest.mark.usefixtures("shared_database")
-def test_a_late_refresh_does_not_revoke_the_token_that_the_peer_gave_again(
+def test_a_late_refresh_does_not_revoke_a_token_that_is_in_use(
     expired: Link, fake_peer: FakePeer
 ) -> None:
-    """Meanwhile the person has connected anew, and got the same refresh token."""
+    """Meanwhile the person has connected again, and got the same refresh token."""
 
     def connected_anew(received: Received) -> Reply:
         link = _again(expired)
@@ -842,7 +834,7 @@ def test_a_late_refresh_does_not_revoke_the_token_that_the_peer_gave_again(
 
 @pytest.mark.threat("X6", "T2")
 @pytest.mark.usefixtures("shared_database")
-def test_keys_that_are_replaced_while_a_token_is_refreshed_cost_no_connection(
+def test_a_key_rotation_during_a_refresh_breaks_no_link(
     expired: Link, fake_peer: FakePeer, settings: Settings
 ) -> None:
     keys = [Fernet.generate_key().decode(), derived_key(settings.SECRET_KEY)]
@@ -863,7 +855,7 @@ def test_keys_that_are_replaced_while_a_token_is_refreshed_cost_no_connection(
 
 @pytest.mark.threat("T60")
 @pytest.mark.parametrize("status", [201, 203])
-def test_the_rotated_refresh_token_of_an_answer_with_another_2xx_is_kept(
+def test_the_refresh_token_of_a_response_with_another_2xx_status_is_stored(
     status: int, expired: Link, fake_peer: FakePeer
 ) -> None:
     good = token_response(access_token="new-token", refresh_token="new-refresh")

@@ -1,4 +1,4 @@
-"""``reciprocal_rotate_keys``: the new key takes over from the old one, and nothing is lost."""
+"""Key rotation with ``reciprocal_rotate_keys``: all secrets get the new key, and none is lost."""
 
 import io
 import json
@@ -100,7 +100,7 @@ def ciphertext(model: type, name: str = "access_token") -> str:
 
 
 def store(model: type, name: str, text: str) -> None:
-    """Put ``text`` into the table as it is."""
+    """Store ``text`` in the table without encryption."""
     with connection.cursor() as cursor:
         cursor.execute(f"UPDATE {model._meta.db_table} SET {name} = %s", [text])  # noqa: S608
 
@@ -112,7 +112,7 @@ def test_every_column_that_holds_secrets_is_known() -> None:
 
 
 @pytest.mark.threat("X6")
-def test_afterwards_the_old_key_can_go(rows: None, use_keys: Callable[..., None]) -> None:
+def test_afterwards_the_old_key_can_be_removed(rows: None, use_keys: Callable[..., None]) -> None:
     use_keys(NEW, OLD)
 
     assert totals() == {"rotated": len(PLAIN), "current": 0, "unreadable": 0}
@@ -135,7 +135,7 @@ def test_what_is_under_the_first_key_is_not_written(
     assert ciphertext(Link) == before
 
 
-def test_the_rows_look_as_they_did(rows: None, use_keys: Callable[..., None]) -> None:
+def test_nothing_else_in_the_rows_changes(rows: None, use_keys: Callable[..., None]) -> None:
     use_keys(NEW, OLD)
     before = Link.objects.values("updated_at", "status", "outgoing_scope").get()
     Link.objects.update(refresh_token=Secret(""))
@@ -149,7 +149,7 @@ def test_the_rows_look_as_they_did(rows: None, use_keys: Callable[..., None]) ->
 
 @pytest.mark.threat("X6")
 @pytest.mark.parametrize("after", range(len(PLAIN)))
-def test_after_a_kill_it_goes_on_where_it_was(
+def test_after_a_kill_the_next_run_continues(
     rows: None, use_keys: Callable[..., None], monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     use_keys(NEW, OLD)
@@ -188,7 +188,7 @@ def test_a_token_that_is_refreshed_meanwhile_is_not_overwritten(
     written_with: str,
     expected: dict[str, int],
 ) -> None:
-    """Also by a process that has not been restarted with the new key yet."""
+    """The other process may still have the old keys."""
     use_keys(NEW, OLD)
     use_keys(written_with)
     link = Link.objects.get()
@@ -297,11 +297,11 @@ class TestDerivedKeys:
 
 
 class TestUnreadable:
-    """What no key reads is counted, named and left alone."""
+    """Secrets that no key decrypts are counted, named and not changed."""
 
     @pytest.fixture
     def lost(self, rows: None, use_keys: Callable[..., None]) -> dict[type, str]:
-        """Two of the six are under a key that is no longer there, or are no ciphertext."""
+        """Two of the six values are unreadable: the key of one is lost, the other is plain text."""
         use_keys(LOST)
         link = Link.objects.get()
         link.access_token = Secret("c4nary")

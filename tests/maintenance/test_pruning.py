@@ -1,4 +1,4 @@
-"""``reciprocal_prune``: what is over goes when its time has come, and nothing else does."""
+"""Pruning with ``reciprocal_prune``: old finished rows are deleted, and no other rows."""
 
 import io
 import json
@@ -49,7 +49,7 @@ def run(*arguments: str) -> str:
 
 
 def pruned(*arguments: str) -> dict[str, int]:
-    """What the command says it has deleted, without what it has not touched."""
+    """The numbers of deleted rows that the command prints, without zeros."""
     document = json.loads(run("--json", *arguments))
     assert document.pop("dry_run") is ("--dry-run" in arguments)
     assert document.pop("broken") == 0
@@ -104,7 +104,7 @@ class TestQueues:
             (State.ACCEPTED, 1000, False),
         ],
     )
-    def test_what_has_ended_goes_when_its_time_is_over(
+    def test_a_finished_row_is_deleted_when_it_is_old_enough(
         self, link_as_a: Link, state: str, days: int, goes: bool
     ) -> None:
         values = {
@@ -158,7 +158,7 @@ class TestQueues:
 
 
 class TestLedger:
-    """Codes stay as long as any token of them can live."""
+    """Codes are kept as long as a token that they were redeemed for can work."""
 
     @pytest.mark.threat("D5")
     @pytest.mark.parametrize("state", [ReciprocalCode.State.REVOKED, ReciprocalCode.State.LIVE])
@@ -190,7 +190,7 @@ class TestLedger:
         assert pruned() == {"codes": 1}
 
     @pytest.mark.threat("D5")
-    def test_a_redeemed_code_goes_with_the_last_row_of_its_family(self, link_as_a: Link) -> None:
+    def test_a_redeemed_code_is_deleted_once_its_family_is_deleted(self, link_as_a: Link) -> None:
         add_code(link_as_a, token_family=uuid.uuid4())
         add_code(link_as_a, token_family=uuid.uuid4(), expires_at=days_ago(29))
 
@@ -258,12 +258,12 @@ class TestLedger:
 
 
 class TestVisits:
-    """Visits to a peer's authorization endpoint."""
+    """Authorization requests."""
 
     @pytest.mark.threat("D5")
     @pytest.mark.parametrize(("hours", "goes"), [(0.4, False), (24, False), (24.6, True)])
     @pytest.mark.parametrize("is_answered", [False, True])
-    def test_a_visit_goes_a_day_after_its_life(
+    def test_an_authorization_request_is_deleted_a_day_after_its_lifetime(
         self, link_as_a: Link, user: Any, hours: float, goes: bool, is_answered: bool
     ) -> None:
         AuthorizationRequest.objects.create(
@@ -298,7 +298,7 @@ class TestLinks:
         assert pruned() == {}, "and with its whole history"
         assert Link.objects.exists()
 
-    def test_a_link_stays_with_what_happened_after_its_end(self, ended_link: Link) -> None:
+    def test_a_link_stays_while_it_has_a_newer_event(self, ended_link: Link) -> None:
         record_event(ended_link, Step.F, detail="replay")
 
         assert pruned() == {"events": 2}
@@ -335,7 +335,7 @@ class TestLinks:
     def test_no_token_is_touched(
         self, ended_link: Link, make_token: Callable[..., Any], user: Any
     ) -> None:
-        """The person may have connected anew: those tokens are of another link."""
+        """The person may have connected again: these tokens belong to another link."""
         make_token(ended_link.peer.application, user)
 
         assert pruned() == {"events": 2, "links": 1}
@@ -402,7 +402,7 @@ class TestOutput:
 
 @pytest.mark.threat("D5")
 def test_the_work_grows_with_the_rows_and_no_faster(peer: Peer, user: Any) -> None:
-    """Two queries and a transaction for each batch; no row is read but its key."""
+    """Each batch takes two queries and a transaction, and reads only primary keys."""
     count = 20_000
     old = days_ago(400)
     link = Link.objects.create(user=user, peer=peer, account_key="active")

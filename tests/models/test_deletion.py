@@ -1,4 +1,4 @@
-"""What is deleted leaves no access behind."""
+"""When a peer, a user or a link is deleted, its access is revoked."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,14 +16,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def status_with(token: Any) -> int:
-    """What our resource server says to a call with the token."""
+    """The status of a call to a protected resource with the token."""
     headers = {"Authorization": f"Bearer {token.raw}"}
     return Client().get("/api/playback/", headers=headers).status_code
 
 
 @pytest.mark.threat("Y3", "C14")
 @pytest.mark.parametrize("by", ["instance", "queryset"])
-def test_the_tokens_of_a_deleted_peer_die(peer: Peer, token_of_a: Any, by: str) -> None:
+def test_the_tokens_of_a_deleted_peer_are_revoked(peer: Peer, token_of_a: Any, by: str) -> None:
     assert status_with(token_of_a) == 200
 
     peer.delete() if by == "instance" else Peer.objects.filter(pk=peer.pk).delete()
@@ -39,7 +39,7 @@ def test_the_application_of_a_peer_cannot_be_deleted_under_it(application: Any) 
 
 
 @pytest.mark.threat("Y1")
-def test_our_token_there_is_revoked_after_its_user_is_gone(link_as_a: Link) -> None:
+def test_the_outgoing_token_is_revoked_after_its_user_is_deleted(link_as_a: Link) -> None:
     get_user_model().objects.all().delete()
 
     row = OutboxItem.objects.get()

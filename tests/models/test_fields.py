@@ -1,4 +1,4 @@
-"""Secrets at rest: encrypted in the table, never readable by accident, never lost by accident."""
+"""Stored secrets: encrypted, bound to their row, and neither shown nor lost by mistake."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from reciprocal_oauth.secret import PREFIX, UNBOUND_PREFIX, Secret
 
 
 def raw(text: str) -> Value:
-    """Text that is written as it stands."""
+    """A value that the database stores without encryption."""
     return Value(text, output_field=TextField())
 
 
@@ -155,8 +155,8 @@ class TestUnreadable:
 
 
 class TestMoved:
-    """A ciphertext is bound to its column and its row: whoever can write to the database, but has
-    no key, cannot have one party's secret sent to another."""
+    """A ciphertext is bound to its column and its row: an attacker who can write to the database,
+    but has no key, cannot make this site send a secret to another party."""
 
     @pytest.fixture
     def other(self, link_as_a: Link, make_peer: Callable[..., Peer], other_user: Any) -> Link:
@@ -171,7 +171,7 @@ class TestMoved:
         model.objects.filter(**where).update(**{column: raw(stored.encrypted())})
 
     @pytest.mark.threat("X8")
-    def test_to_another_row_it_is_read_no_more(self, link_as_a: Link, other: Link) -> None:
+    def test_it_cannot_be_decrypted_in_another_row(self, link_as_a: Link, other: Link) -> None:
         self._copy("access_token", link_as_a, "access_token", pk=other.pk)
 
         with pytest.raises(DecryptionError, match="another row or column"):
@@ -179,14 +179,14 @@ class TestMoved:
         assert Link.objects.get(pk=link_as_a.pk).access_token.reveal() == "token-of-the-peer"
 
     @pytest.mark.threat("X8")
-    def test_to_another_column_it_is_read_no_more(self, link_as_a: Link) -> None:
+    def test_it_cannot_be_decrypted_in_another_column(self, link_as_a: Link) -> None:
         self._copy("access_token", link_as_a, "refresh_token", pk=link_as_a.pk)
 
         with pytest.raises(DecryptionError, match="another row or column"):
             Link.objects.get(pk=link_as_a.pk).refresh_token.reveal()
 
     @pytest.mark.threat("X8")
-    def test_with_its_row_to_another_peer_it_is_read_no_more(
+    def test_it_cannot_be_decrypted_after_its_row_moved_to_another_peer(
         self, link_as_a: Link, other: Link
     ) -> None:
         Link.objects.filter(pk=link_as_a.pk).update(peer=other.peer)
@@ -195,7 +195,7 @@ class TestMoved:
             Link.objects.get(pk=link_as_a.pk).access_token.reveal()
 
     @pytest.mark.threat("X8", "X121")
-    def test_with_its_row_to_another_person_it_is_read_no_more(
+    def test_it_cannot_be_decrypted_after_its_row_moved_to_another_person(
         self, link_as_a: Link, other_user: Any
     ) -> None:
         Link.objects.filter(pk=link_as_a.pk).update(user=other_user)
@@ -234,7 +234,7 @@ class TestMoved:
             Peer.objects.get(pk=other.peer_id).client_secret.reveal()
 
     @pytest.mark.threat("X8")
-    def test_a_revocation_carries_a_token_to_its_own_peer_only(
+    def test_the_token_of_a_revocation_cannot_be_decrypted_for_another_peer(
         self, link_as_a: Link, other: Link
     ) -> None:
         item = OutboxItem.objects.create(
@@ -248,7 +248,7 @@ class TestMoved:
             OutboxItem.objects.get().token.reveal()
 
     @pytest.mark.threat("X8")
-    def test_what_nobody_can_read_does_not_become_readable_by_being_copied(
+    def test_a_copy_of_an_unreadable_secret_is_unreadable(
         self, link_as_a: Link, other: Link
     ) -> None:
         self._copy("access_token", link_as_a, "access_token", pk=other.pk)
@@ -259,7 +259,7 @@ class TestMoved:
         with pytest.raises(DecryptionError):
             OutboxItem.objects.get().token.reveal()
 
-    def test_a_peer_keeps_its_secret_under_another_short_name(self, peer: Peer) -> None:
+    def test_a_peer_keeps_its_secret_when_its_short_name_changes(self, peer: Peer) -> None:
         found = Peer.objects.get()
         found.slug = "another-name"
         found.save()
@@ -274,7 +274,7 @@ class TestMoved:
         assert Link.objects.only("access_token").get().access_token.reveal() == "token-of-the-peer"
         assert Link.objects.defer("access_token").get().access_token.reveal() == "token-of-the-peer"
 
-    def test_what_was_stored_before_secrets_had_a_place_is_read_and_saved_as_it_stood(
+    def test_an_unbound_secret_is_read_and_saved_unchanged(
         self, link_as_a: Link, use_keys: Callable[..., None]
     ) -> None:
         use_keys(OLD)
@@ -288,7 +288,7 @@ class TestMoved:
         assert _column(Link, "access_token") == stored
 
     def test_the_places_stay_the_same_from_release_to_release(self, link_as_a: Link) -> None:
-        """With another name of a model or field, what is stored could no longer be read."""
+        """If the name of a model or a field changed, stored secrets could not be decrypted."""
         key = (link_as_a.pk, link_as_a.user_id, link_as_a.peer_id, link_as_a.bound_to)
         assert link_as_a.access_token.place == ("reciprocal_oauth.link.access_token", *key)
         assert link_as_a.refresh_token.place == ("reciprocal_oauth.link.refresh_token", *key)
@@ -300,7 +300,7 @@ class TestMoved:
 
 
 class TestSerialized:
-    """Fixtures carry the ciphertext."""
+    """Fixtures contain the ciphertext."""
 
     @pytest.mark.threat("X1")
     @pytest.mark.parametrize("format_", ["json", "xml", "jsonl"])

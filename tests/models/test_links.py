@@ -1,4 +1,4 @@
-"""What tells links apart, and the most that one allows."""
+"""The account key of a link, and the largest scope that it allows."""
 
 import uuid
 from typing import Any
@@ -54,7 +54,7 @@ def test_a_token_without_family_gets_a_key_of_its_own() -> None:
         ("playback", "", ""),
     ],
 )
-def test_the_most_that_a_peer_may_have_is_what_user_peer_and_site_allow_today(
+def test_a_peer_may_have_scopes_that_user_peer_and_site_all_allow(
     granted: str, allowed: str, limit: str, link_as_a: Link
 ) -> None:
     link_as_a.incoming_scope = granted
@@ -101,7 +101,7 @@ def test_the_history_carries_the_generation_it_belongs_to(link_as_a: Link) -> No
 
 
 @pytest.mark.threat("F11", "F21")
-def test_codes_are_told_apart_by_their_exact_bytes() -> None:
+def test_the_hash_of_a_code_depends_on_its_exact_bytes() -> None:
     codes = ["Resume", "resume", "Résumé", "Resume ", "\ud800", "\udc00", ""]
 
     assert len({hash_of(code) for code in codes}) == len(codes)

@@ -1,4 +1,4 @@
-"""What an administrator can configure, and what is refused with the reason beside the field."""
+"""The validation of a peer: a configuration that cannot work is refused beside its field."""
 
 from collections.abc import Callable
 from typing import Any
@@ -61,7 +61,7 @@ def test_what_cannot_work_is_refused_beside_its_field(
     assert not Peer.objects.exists()
 
 
-def test_the_issuer_that_answers_must_name_has_to_be_known(make_peer: MakePeer) -> None:
+def test_an_issuer_is_needed_if_responses_must_name_it(make_peer: MakePeer) -> None:
     with pytest.raises(ValidationError) as refused:
         make_peer(issuer="", sends_iss=True)
 
@@ -70,7 +70,7 @@ def test_the_issuer_that_answers_must_name_has_to_be_known(make_peer: MakePeer) 
 
 @pytest.mark.threat("L81")
 @pytest.mark.rfc("OpenID Connect Core 1.0", "3.1.3.7")
-def test_to_ask_who_it_is_the_issuer_has_to_be_known(make_peer: MakePeer) -> None:
+def test_an_issuer_is_needed_to_ask_for_openid(make_peer: MakePeer) -> None:
     with pytest.raises(ValidationError) as refused:
         make_peer(issuer="", scope="play openid")
 
@@ -165,9 +165,7 @@ def test_the_example_fits_the_field(field: str, example: str, make_peer: MakePee
 
 
 @pytest.mark.parametrize("scheme", ["ftp", "http"])
-def test_of_another_scheme_it_is_said_that_it_must_be_https(
-    scheme: str, make_peer: MakePeer
-) -> None:
+def test_the_message_about_another_scheme_names_https(scheme: str, make_peer: MakePeer) -> None:
     with pytest.raises(ValidationError, match="must begin with https://"):
         make_peer(token_endpoint=f"{scheme}://peer.example/token/")
 
@@ -187,9 +185,7 @@ def test_openid_is_no_part_of_a_reciprocal_grant(
 
 
 @pytest.mark.threat("C16")
-def test_openid_that_it_may_hold_is_left_out_of_reciprocal_grants(
-    make_peer: MakePeer, settings: Any
-) -> None:
+def test_openid_is_left_out_of_reciprocal_grants(make_peer: MakePeer, settings: Any) -> None:
     scopes = settings.OAUTH2_PROVIDER["SCOPES"] | {"openid": "Sign in"}
     settings.OAUTH2_PROVIDER = settings.OAUTH2_PROVIDER | {"SCOPES": scopes}
 

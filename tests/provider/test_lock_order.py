@@ -1,5 +1,5 @@
-"""Two things that happen to one link at the same moment wait for each other, and none is a victim
-of a deadlock: everybody locks the link before its tokens and rows."""
+"""Two changes of one link at the same moment wait for each other without a deadlock, because every
+function locks the link before its tokens and rows."""
 
 import threading
 from collections.abc import Callable
@@ -35,8 +35,8 @@ def _row_locks(db: None) -> None:
 
 @pytest.fixture
 def meet(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Has two threads wait for each other after the functions named, for a moment at the most: with
-    the right order, the second one never gets that far before the first is done."""
+    """Make two threads wait for each other after the named functions, for one second at most. With
+    the right lock order, the second thread gets there only after the first one is finished."""
     barrier = threading.Barrier(2)
 
     def after(owner: Any, name: str) -> None:
@@ -66,7 +66,7 @@ def both(*functions: Function) -> list[Any]:
         return list(pool.map(run, functions))
 
 
-def test_giving_up_a_hand_over_while_the_link_is_ended(
+def test_a_hand_over_fails_while_the_link_is_ended(
     link_as_a: Link, reciprocal_code: Callable[..., str], fake_peer: FakePeer, meet: Any
 ) -> None:
     reciprocal_code()
@@ -85,7 +85,7 @@ def test_giving_up_a_hand_over_while_the_link_is_ended(
     assert Link.objects.get().status == Link.Status.ENDED
 
 
-def test_giving_up_a_hand_over_while_its_code_is_redeemed(
+def test_a_hand_over_fails_while_its_code_is_redeemed(
     link_as_a: Link, reciprocal_code: Callable[..., str], redeem: Any, meet: Any
 ) -> None:
     code = reciprocal_code()
@@ -131,7 +131,7 @@ def test_deleting_a_user_whose_token_is_renewed(
         try:
             user.delete()
         except IntegrityError:
-            # Django had collected what goes with the user before the new token was there.
+            # Django had collected the rows of the user before the new token was created.
             user.delete()
 
     _deleted, renewed = both(delete, lambda: refresh(token_of_a.raw_refresh))
