@@ -16,7 +16,7 @@ class OwnDialect(IETFDialect):
     """A site's own."""
 
 
-PACKAGE = Path(plugins.__file__).parent
+PACKAGE = Path(plugins.__file__).parent.parent
 PATH = f"{__name__}.OwnDialect"
 
 
@@ -100,4 +100,4 @@ def test_only_one_module_imports_code_by_a_name() -> None:
     }
 
     # The checks import what the settings of the site name, and no row.
-    assert {name for name in found if not name.startswith("checks/")} == {"plugins.py"}
+    assert {name for name in found if not name.startswith("checks/")} == {"core/plugins.py"}
