@@ -36,7 +36,7 @@ class PersonThrottle(SimpleRateThrottle):
             return True
         token: Any = request.auth
         application = "session" if token is None else token.application_id
-        return Throttle(scope, limit, self.seconds).take(f"{request.user.pk}:{application}")
+        return Throttle(scope, limit, self.seconds).count(f"{request.user.pk}:{application}")
 
     def wait(self) -> float | None:
         """Seconds after which it is certain that the next request is let through."""

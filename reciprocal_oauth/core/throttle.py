@@ -1,7 +1,7 @@
-"""How often something may happen in a while, counted in the site's default cache.
+"""Limits on how often something may happen, counted in the site's default cache.
 
-A cache that is down must not keep peers out, so everything is allowed then and a log line says so.
-A cache in memory (Django's default) counts in each process apart.
+If the cache is down, everything is allowed, and a warning is logged: peers must not be locked out.
+A cache in memory (Django's default) counts in each process separately.
 """
 
 import logging
@@ -19,28 +19,28 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class Throttle:
-    """At most ``limit`` times in ``seconds`` for one ``key``, counted from the first time on.
+    """At most ``limit`` times in ``seconds`` for each key. The time begins with the first use.
 
-    :ivar name: tells the counters of one purpose from those of another.
+    :ivar name: the purpose, which is part of the cache key.
     """
 
     name: str
     limit: int
     seconds: int = 60
 
-    def take(self, key: str) -> bool:
-        """Count one time; whether it is still within the limit."""
+    def count(self, key: str) -> bool:
+        """Count one use of ``key``. Return whether it is within the limit."""
         return _fail_open(lambda: cache.incr(self._counter(key)) <= self.limit, otherwise=True)
 
-    def give_back(self, key: str) -> None:
-        """Uncount a time that turned out not to matter."""
+    def uncount(self, key: str) -> None:
+        """Take back one counted use of ``key``."""
         _fail_open(lambda: cache.decr(self._counter(key)), otherwise=0)
 
     def _counter(self, key: str) -> str:
-        """The counter of the running window; made if need be.
+        """Return the cache key of the current counter, and create the counter if needed.
 
-        Its name holds when the window began: several of Django's caches give a key a new life
-        whenever it is counted up.
+        The key contains the time at which counting began. It must not rely on the expiry of the
+        counter, because some of Django's caches extend that with each increment.
         """
         window = f"reciprocal_oauth:{self.name}:{key}"
         now = int(time.time())
@@ -56,6 +56,6 @@ class Throttle:
 def _fail_open(step: Callable[[], _Value], *, otherwise: _Value) -> _Value:
     try:
         return step()
-    except Exception as error:  # Each backend has errors of its own.
-        logger.warning("The cache does not count (%s): no limit is kept", type(error).__name__)
+    except Exception as error:  # Each cache backend raises other errors.
+        logger.warning("The cache does not work (%s): no limit is applied", type(error).__name__)
         return otherwise

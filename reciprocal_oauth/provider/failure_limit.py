@@ -87,9 +87,9 @@ def count_failure(stored: str) -> Callable[[], None]:
     # The stored secret identifies the client. It may be plain text (HS256 needs that), so the
     # cache gets a keyed hash of it.
     key = salted_hmac(__name__, f"{address}\0{stored}", algorithm="sha256").hexdigest()
-    if not throttle.take(key):
+    if not throttle.count(key):
         raise TooManyFailures(address)
-    return lambda: throttle.give_back(key)
+    return lambda: throttle.uncount(key)
 
 
 def _address_of(request: HttpRequest) -> str:

@@ -104,5 +104,5 @@ def _write_last_used(pk: UUID, before: datetime | None, now: datetime) -> None:
             if unnoted.select_for_update(skip_locked=can_skip).values_list("pk").first():
                 Link.objects.filter(pk=pk).update(last_used_at=now)
     except Error as error:
-        if Throttle("use-not-noted", limit=1).take(""):
+        if Throttle("use-not-noted", limit=1).count(""):
             logger.warning("The use of links cannot be noted: %s", type(error).__name__)

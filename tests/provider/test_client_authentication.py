@@ -171,7 +171,7 @@ def test_without_a_cache_that_counts_nobody_is_kept_out(
         statuses = {hand_over(headers=WRONG).status_code for _request in range(20)}
 
     assert statuses == {401}
-    assert "no limit is kept" in caplog.text
+    assert "no limit is applied" in caplog.text
     assert hand_over(access_token=token_of_a.raw).status_code == 200
 
 
