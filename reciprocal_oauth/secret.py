@@ -1,8 +1,8 @@
-"""A value that must not be seen by accident, and the keys that protect it at rest.
+"""Secrets that are hidden in output, and encrypted in the database.
 
-A ciphertext is bound to its *place*: the column and the row that it was stored in. Whoever can
-write to the database, but has no key, cannot have the token of one person or peer sent as that of
-another.
+A ciphertext is bound to its *place*: the column and the row in which it is stored. So an attacker
+who can write to the database, but has no key, cannot copy the token of one user or peer to the row
+of another.
 """
 
 import base64
@@ -21,26 +21,26 @@ from django.views.decorators.debug import sensitive_variables
 from .conf import settings
 from .exceptions import DecryptionError
 
-#: What encrypted values begin with. The number tells the form.
+#: Encrypted values begin with this. The number is the version of the format.
 PREFIX = "fernet2:"
-#: What values of the first form begin with. They are bound to no place, and are still read.
+#: Values of the first format begin with this. They are bound to no place, and can still be read.
 UNBOUND_PREFIX = "fernet1:"
 
-#: What a ciphertext is bound to: the label of its column, and the values that tell the owner.
+#: What a ciphertext is bound to: the label of its column, and values that identify its row.
 Place = tuple[Any, ...]
 
-#: Bytes of the digest of its place in front of an encrypted text.
+#: Length of the digest of the place, which is encrypted together with the text.
 _DIGEST_BYTES = 16
 
 
 class Secret:
-    """A code, token or client secret. Prints as ``***``; ``reveal()`` gives the text.
+    """A code, token or client secret. It is printed as ``***``; ``reveal()`` returns the text.
 
-    Made from plain text, or from the stored ciphertext, which is decrypted only by ``reveal()``,
-    so a list of rows can be shown without any key.
+    Pass the plain text, or the stored ciphertext. Only ``reveal()`` decrypts, so pages that list
+    rows need no key.
 
-    :ivar place: the column and the row that the ciphertext belongs to. A model field sets it when
-        the secret is assigned to a row; ``None`` until then.
+    :ivar place: the column and the row of the ciphertext. A model field sets it when the secret is
+        assigned to a row; until then it is ``None``.
     """
 
     __slots__ = ("_ciphertext", "_origin", "_plain", "place")
@@ -56,25 +56,25 @@ class Secret:
             raise TypeError("Secret takes a plain text or a ciphertext.")
         self._plain = plain
         self._ciphertext = ciphertext
-        #: The ciphertext that it was moved here from.
+        #: The ciphertext in the place from which at() has moved this secret.
         self._origin: str | None = None
         self.place = place
 
     def reveal(self) -> str:
-        """The plain text.
+        """Return the plain text.
 
-        :raises DecryptionError: no configured key reads the ciphertext, or it was stored in another
-            place.
+        :raises DecryptionError: no configured key decrypts the ciphertext, or the ciphertext
+            belongs to another place.
         """
         if self._plain is None:
             self._plain = decrypt(self._ciphertext or "", self.place)
         return self._plain
 
     def encrypted(self) -> str:
-        """The ciphertext; the stored one where the value came from the database.
+        """Return the ciphertext. A secret that was read from the database keeps its ciphertext.
 
-        :raises TypeError: the secret was never assigned to a row. ``QuerySet.update()`` takes only
-            secrets that were, since it does not know the row.
+        :raises TypeError: the secret was never assigned to a row. This also happens if such a
+            secret is passed to ``QuerySet.update()``, which does not know the row.
         """
         if self._ciphertext is None:
             if self.place is None:
@@ -83,8 +83,8 @@ class Secret:
         return self._ciphertext
 
     def is_stored_as(self, other: "Secret | None") -> bool:
-        """Whether this is what was read or stored as ``other``, perhaps moved to another place
-        since, and not the same text once more."""
+        """Whether both are the same stored value: they share a ciphertext, perhaps from before one
+        of them was moved to another place. Two values with the same text are not enough."""
         if self is other:
             return True
         if other is None:
@@ -93,9 +93,9 @@ class Secret:
         return bool((mine & theirs) - {None})
 
     def at(self, place: Place) -> "Secret":
-        """The same secret in ``place``.
+        """Return the same secret, bound to ``place``.
 
-        One that nobody can read keeps its ciphertext, and stays unreadable there.
+        A secret that no key decrypts is returned as it is, and cannot be read in ``place``.
         """
         if not self or self.place == place:
             return self
@@ -130,7 +130,7 @@ class Secret:
         return "***"
 
     def __reduce__(self) -> NoReturn:
-        # A pickle travels to caches, queues and error reports.
+        # Pickles are stored in caches and queues, and sent in error reports.
         raise TypeError("A Secret cannot be pickled.")
 
     def __copy__(self) -> "Secret":
@@ -142,34 +142,34 @@ class Secret:
 
 @sensitive_variables()
 def encrypt(plain: str, place: Place) -> str:
-    """``plain`` under the first key, bound to ``place``, with the prefix of its form."""
+    """Encrypt ``plain`` with the first key, bound to ``place``."""
     return PREFIX + _fernet().encrypt(_digest_of(place) + plain.encode()).decode("ascii")
 
 
 @sensitive_variables()
 def decrypt(ciphertext: str, place: Place | None) -> str:
-    """The plain text of what :func:`encrypt` made for ``place``, under any configured key.
+    """Decrypt ``ciphertext`` with any configured key.
 
-    :raises DecryptionError: it has another form, no key reads it, or it was made for another place.
-        Never falls back to the text.
+    :raises DecryptionError: ``ciphertext`` has another format, no key decrypts it, or it belongs to
+        another place than ``place``.
     """
     if not ciphertext.startswith((PREFIX, UNBOUND_PREFIX)):
         raise DecryptionError("A stored secret is not in encrypted form.")
     try:
         return _read(_fernet(), ciphertext, place)
     except (InvalidToken, UnicodeError):
-        # The chained error would only repeat the ciphertext.
+        # "from None": the original error would only repeat the ciphertext.
         raise DecryptionError(
             "A stored secret cannot be decrypted: no key in RECIPROCAL_OAUTH['ENCRYPTION_KEYS'] "
-            "(or derived from SECRET_KEY and SECRET_KEY_FALLBACKS) reads it. Put the key that "
-            "wrote it back at the end of the list."
+            "(or derived from SECRET_KEY and SECRET_KEY_FALLBACKS) decrypts it. Put the key that "
+            "encrypted it back at the end of the list."
         ) from None
 
 
 @sensitive_variables()
 def is_current(ciphertext: str, place: Place) -> bool:
-    """Whether ``ciphertext`` has the current form, and the first key alone reads it in ``place``:
-    the other keys are not needed for it."""
+    """Whether ``ciphertext`` has the current format, belongs to ``place``, and the first key
+    decrypts it, so that the other keys are not needed."""
     if not ciphertext.startswith(PREFIX):
         return False
     try:
@@ -181,7 +181,7 @@ def is_current(ciphertext: str, place: Place) -> bool:
 
 @sensitive_variables()
 def reencrypted(ciphertext: str, place: Place) -> str:
-    """The same text under the first key, bound to ``place``.
+    """Encrypt the text of ``ciphertext`` again, with the first key, bound to ``place``.
 
     :raises DecryptionError: as :func:`decrypt`.
     """
@@ -190,9 +190,12 @@ def reencrypted(ciphertext: str, place: Place) -> str:
 
 @sensitive_variables()
 def derived_key(secret_key: str | bytes) -> str:
-    """The Fernet key that is used while ``ENCRYPTION_KEYS`` is empty and ``SECRET_KEY`` is
-    ``secret_key``. At the end of ``ENCRYPTION_KEYS`` it reads what was stored before there were
-    any; the settings may call this, it reads none."""
+    """Return the Fernet key that is used if ``ENCRYPTION_KEYS`` is empty and ``SECRET_KEY`` is
+    ``secret_key``.
+
+    Put it at the end of ``ENCRYPTION_KEYS`` to decrypt what was stored while that was empty. This
+    function reads no settings, so the settings module may call it.
+    """
     material = secret_key.encode() if isinstance(secret_key, str) else secret_key
     hkdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"reciprocal_oauth.fernet")
     return base64.urlsafe_b64encode(hkdf.derive(material)).decode("ascii")
@@ -206,17 +209,17 @@ def _read(fernet: MultiFernet, ciphertext: str, place: Place | None) -> str:
         return content.decode()
     if place is None or content[:_DIGEST_BYTES] != _digest_of(place):
         raise DecryptionError(
-            "A stored secret was stored for another row or column, and is not used in this one. "
-            "Somebody has changed the database by other means than this app, or has restored a "
-            "part of it. Enter the peer's client secret again, or let the person connect again."
+            "A stored secret belongs to another row or column, and is not used in this one. The "
+            "database was changed without this app, or was restored in part. Enter the peer's "
+            "client secret again, or ask the user to connect again."
         )
     return content[_DIGEST_BYTES:].decode()
 
 
 def _digest_of(place: Place) -> bytes:
-    # Inside of what Fernet authenticates, it binds as well as associated data would (Fernet takes
-    # none), and any configured key still reads it.
-    # No database stores NUL in a text, so the parts cannot be shifted against each other.
+    # The digest is part of the encrypted text, which Fernet authenticates. It serves as associated
+    # data, which Fernet itself does not support.
+    # The separator is NUL, because the parts cannot contain it: no database stores NUL in a text.
     text = "\0".join(map(str, place))
     return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
 

@@ -1,4 +1,4 @@
-"""Calling a peer as a user: what sites use.
+"""Functions with which a site calls a peer as one of its users.
 
 ::
 
@@ -33,36 +33,36 @@ __all__ = [
 
 
 class PeerSession(HardenedSession):
-    """A ``requests.Session`` that carries the link's access token and renews it.
+    """A ``requests.Session`` that sends the link's access token (RFC 6750, section 2.1) and
+    refreshes it (RFC 6749, section 6).
 
-    It goes through the hardened door: checked addresses, no redirects, no proxies or netrc from
-    the environment, no cookies kept, one deadline for each exchange. A token that has expired is
-    refreshed before the call; one that the peer refuses with 401 is refreshed once and the call
-    repeated.
+    A token that has expired is refreshed before the call. If the peer responds with 401 (RFC 6750,
+    section 3.1), the token is refreshed once and the call is repeated. The second response is
+    returned, whatever its status. A 401 is returned at once if there is no refresh token, or if the
+    body of the request is a stream, which cannot be sent twice.
 
-    The token goes to the hosts and ports that the peer was configured with (homepage, issuer,
-    endpoints) when it gave it, and to those in ``allow_hosts``, and to no other: a URL that a peer
-    or a person made up must not carry it away, nor somebody who changes the peer.
+    The token is sent only to the hosts and ports that the peer had in its configuration (homepage,
+    issuer, endpoints) when it issued the token, and to ``allow_hosts``. So neither a forged URL nor
+    a change of the peer's configuration can leak it.
 
-    An answer with an error status is an answer; a 401 is one where no new token could be had, or
-    where the body of the request was a stream, which cannot be sent twice.
+    Connections have the limits of :mod:`reciprocal_oauth.client.http`: checked addresses, no
+    redirects, no proxies or netrc from the environment, no cookies, one deadline for the whole
+    exchange. The arguments ``timeout``, ``verify`` and ``proxies`` of a call have no effect. As
+    with every ``requests.Session``, use a session in one thread only.
 
-    For one thread, as every ``requests.Session``. ``timeout``, ``verify`` and ``proxies`` of a call
-    change nothing.
+    :param max_bytes: the longest response body that can be read, in bytes, after decoding.
+        ``None``: ``SESSION_MAX_RESPONSE_BYTES``.
+    :ivar link: the link, which is read from the database for each call.
 
-    :param max_bytes: most bytes, after decoding, that are read of the body of an answer; ``None``:
-        ``SESSION_MAX_RESPONSE_BYTES``.
-    :ivar link: read anew for each call, so that one that has ended is used no more.
+    Calls raise these errors, and those of requests:
 
-    Calls raise, beside what requests raises where there was no answer:
-
-    :raises NotLinked: there is no working access (any more).
-    :raises AddressRefused: the URL is of another host, or one that is never called.
-    :raises ResponseTooLong: the body has more than ``max_bytes``. One of requests' errors; with
-        ``stream=True`` it comes where the body is read.
-    :raises PeerError: the token had to be refreshed, which failed this time.
-    :raises DecryptionError: no key reads the stored token.
-    :raises TransactionManagementError: the caller has a transaction open.
+    :raises NotLinked: the link does not work, or no longer.
+    :raises AddressRefused: the URL is on another host, or its address is not allowed.
+    :raises ResponseTooLong: the body is longer than ``max_bytes``. It is a
+        ``requests.RequestException``; with ``stream=True``, reading the body raises it.
+    :raises PeerError: the token had to be refreshed, and that failed this time.
+    :raises DecryptionError: no key decrypts the stored token.
+    :raises TransactionManagementError: the caller has an open transaction.
     """
 
     def __init__(
@@ -74,10 +74,12 @@ class PeerSession(HardenedSession):
 
     @property
     def hosts(self) -> set[str]:
-        """Those that are given the token: where the peer was then, and ``allow_hosts``."""
+        """The hosts to which the token may be sent: those of the peer when it issued the token, and
+        ``allow_hosts``."""
         return {_host_of(origin) for origin in bound_origins(self.link.bound_to)} | self._allowed
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send ``request`` with the access token; see the class for the errors that it raises."""
         self._check_host(request)
         token = fresh_access_token(self.link)
         response = self._send_with(request, token, **kwargs)
@@ -91,7 +93,7 @@ class PeerSession(HardenedSession):
         return self._send_with(request, token, **kwargs)
 
     def _check_host(self, request: requests.PreparedRequest) -> None:
-        """:raises AddressRefused: the token of the link is for others."""
+        """:raises AddressRefused: the token must not be sent to the host of ``request``."""
         host = _host_of(request.url or "")
         if host not in self.hosts:
             raise AddressRefused(
@@ -102,19 +104,19 @@ class PeerSession(HardenedSession):
     def _send_with(
         self, request: requests.PreparedRequest, token: Secret, **kwargs: Any
     ) -> requests.Response:
-        # Once more: the link may have been connected anew, elsewhere, since it was looked at.
+        # Check again: meanwhile the user may have connected the link again, with other hosts.
         self._check_host(request)
         request.headers["Authorization"] = f"Bearer {token.reveal()}"
         try:
             return super().send(request, **kwargs)
         except PeerUnreachable as error:
-            # The name does not resolve. For the caller this is one of the ways in which a call
-            # fails, and requests has an error for them.
+            # The host name does not resolve. Callers expect the error of requests for that.
             raise requests.ConnectionError(str(error)) from None
 
 
 def _host_of(url: str) -> str:
-    """Host, and port where it is not that of the scheme: behind another one is another service."""
+    """Return the host of ``url``, with the port if it is not the default port of the scheme:
+    another port is another service."""
     parts = urlsplit(url)
     host, port = _ascii(parts.hostname or ""), parts.port
     if port is None or port == {"https": 443, "http": 80}.get(parts.scheme):
@@ -123,22 +125,22 @@ def _host_of(url: str) -> str:
 
 
 def _ascii(host: str) -> str:
-    """``host``, and its port, as requests writes an international name in what it calls."""
+    """Return ``host`` (and its port) in ASCII, as requests encodes an international name."""
     if host.isascii():
         return host
     try:
         prepared = requests.Request("GET", f"https://{host}/").prepare()
     except requests.RequestException:
-        return host  # Nobody can call it.
+        return host  # Not a valid name, so it cannot be called.
     return urlsplit(prepared.url or "").netloc
 
 
 def get_links(user: Any, peer: Peer | str) -> QuerySet[Link]:
-    """The user's links with ``peer`` (a ``Peer`` or its short name) that can be called with; none
-    where the user is deactivated.
+    """Return the user's links with ``peer`` (a ``Peer`` or its short name) that can be used for
+    calls, the newest first. A deactivated user has none.
 
-    One for each account there, the one linked last first. ``account_name`` and ``subject`` say
-    which account it is, where the peer tells.
+    There is one link for each account at the peer. ``account_name`` and ``subject`` identify the
+    account, if the peer provides them.
     """
     if not user.is_authenticated or not user.is_active:
         return Link.objects.none()
@@ -153,11 +155,13 @@ def get_links(user: Any, peer: Peer | str) -> QuerySet[Link]:
 
 
 def get_link(user: Any, peer: Peer | str) -> Link:
-    """The user's link with ``peer`` (a ``Peer`` or its short name) that can be called with.
+    """Return the user's link with ``peer`` (a ``Peer`` or its short name) that can be used for
+    calls.
 
-    Where several accounts at the peer are linked, the one linked last; :func:`get_links` gives all.
+    If the user has linked several accounts at the peer, it is the newest link. :func:`get_links`
+    returns all of them.
 
-    :raises NotLinked: there is none.
+    :raises NotLinked: the user has no working link with the peer.
     """
     link = get_links(user, peer).first()
     if link is None:
@@ -169,12 +173,12 @@ def get_link(user: Any, peer: Peer | str) -> Link:
 def get_session(
     link: Link, *, allow_hosts: Iterable[str] = (), max_bytes: int | None = None
 ) -> PeerSession:
-    """A session that calls the link's peer as the link's user there.
+    """Return a session that calls the link's peer as the link's user.
 
-    :param allow_hosts: hosts beside the peer's own that may be given the token: its API's, where
-        that is on another one. With the port, unless it is that of https: ``api.example:8443``.
-    :param max_bytes: most bytes, after decoding, that are read of the body of an answer; ``None``:
-        ``SESSION_MAX_RESPONSE_BYTES``.
+    :param allow_hosts: more hosts to which the token may be sent, for example if the peer's API is
+        on a host of its own. Include the port unless it is 443: ``api.example:8443``.
+    :param max_bytes: the longest response body that can be read, in bytes, after decoding.
+        ``None``: ``SESSION_MAX_RESPONSE_BYTES``.
     """
     return PeerSession(link, allow_hosts, max_bytes)
 
@@ -186,8 +190,8 @@ def get_session_for(
     allow_hosts: Iterable[str] = (),
     max_bytes: int | None = None,
 ) -> PeerSession:
-    """A session that calls ``peer`` as ``user``, with the account there that was linked last;
-    the rest as in :func:`get_session`.
+    """Return a session that calls ``peer`` as ``user``, with the newest link (:func:`get_link`).
+    The other arguments are those of :func:`get_session`.
 
     :raises NotLinked: the user has no working link with the peer.
     """

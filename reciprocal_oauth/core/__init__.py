@@ -1,1 +1,1 @@
-"""What every other room builds on: no models, no requests to peers."""
+"""Basics that all other folders use. No models, and no requests to peers."""

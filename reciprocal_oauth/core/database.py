@@ -1,5 +1,5 @@
-"""Transactions and connections of the database that holds this app's tables (and, with them,
-DOT's)."""
+"""Transactions and connections of the database that holds the tables of this app, and those of
+django-oauth-toolkit (DOT)."""
 
 import logging
 import random
@@ -33,31 +33,33 @@ logger = logging.getLogger("reciprocal_oauth")
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: "Try the transaction again": serialization failure and deadlock (SQLSTATE, PostgreSQL).
+#: Errors after which a transaction can be tried again: serialization failure and deadlock (SQLSTATE
+#: of PostgreSQL).
 _CONFLICT_STATES = frozenset({"40001", "40P01"})
-#: The same by number (MySQL, MariaDB): deadlock, and a row that changed since it was read.
+#: The same, by error number of MySQL and MariaDB: deadlock, and a row that changed after it was
+#: read.
 _CONFLICT_NUMBERS = frozenset({1213, 1020})
-#: The primary result code of SQLite for "another connection writes".
+#: The primary result code of SQLite for "another connection is writing".
 _SQLITE_BUSY = 5
-#: SQLite says "busy" at once where waiting cannot help, and else after its own timeout. Then, after
-#: these seconds, it is not asked again.
+#: SQLite reports "busy" at once if waiting cannot help, and otherwise after its own timeout. If it
+#: has waited longer than these seconds, the work is not repeated.
 _SQLITE_SOON_SECONDS = 1.0
-#: How often work is done once more.
+#: How many times work is repeated.
 _REPEATS = 3
-#: The first pause before that, in seconds; each one after it is twice as long.
+#: The pause before the first repetition, in seconds. Each further pause is twice as long.
 _FIRST_PAUSE_SECONDS = 0.02
-#: The longest pause, in seconds, while something that cannot be asked for again is to be saved.
+#: The longest pause, in seconds, between attempts to save data that a peer sends only once.
 _LONGEST_PAUSE_SECONDS = 1.0
 
 
 class _Thread(threading.local):
-    """What is true of the running thread."""
+    """What the current thread is doing."""
 
-    #: A web request is served: what is read lazily belongs to that request.
+    #: It serves a web request.
     serves = False
-    #: A row of a queue is worked on: nobody else uses the thread's connections.
+    #: It handles a row of a queue. No other code uses the connections of the thread.
     delivers = False
-    #: Work is being done that begins again as a whole.
+    #: It runs a function that is repeated as a whole, so that its parts are not repeated.
     repeats = False
 
 
@@ -65,58 +67,62 @@ _thread = _Thread()
 
 
 def database() -> str:
-    """Alias of the database that this app's tables are written to."""
+    """Return the alias of the database to which this app writes."""
     return router.db_for_write(apps.get_model("reciprocal_oauth", "Link"))
 
 
 def rows_of(model: Any) -> QuerySet[Any]:
-    """The rows of a model of DOT's, read where they are written: a replica may be behind. Ours are
-    read so without it (:class:`~reciprocal_oauth.models.base.BaseModel`)."""
+    """Return the rows of a DOT model, read from the database to which they are written, because a
+    replica may be behind. Models of this app do this by themselves
+    (:class:`~reciprocal_oauth.models.base.BaseModel`)."""
     return model.objects.using(database())
 
 
 def atomic() -> Atomic:
-    """``transaction.atomic`` on that database."""
+    """Begin a transaction (``transaction.atomic``) on that database."""
     return transaction.atomic(using=database())
 
 
 def on_commit(function: Callable[[], object]) -> None:
-    """Run ``function`` once the transaction on that database is committed. If it fails, the error
-    is logged: it breaks neither the caller nor what others want to do after the commit."""
+    """Run ``function`` after the current transaction on that database commits. An exception of
+    ``function`` is logged; the caller and other functions that run after the commit go on."""
     transaction.on_commit(function, using=database(), robust=True)
 
 
 def is_in_transaction() -> bool:
-    """Whether a transaction of the caller is open. Those that Django's ``TestCase`` opens around a
-    test do not count, as for ``atomic(durable=True)``."""
+    """Whether the caller has an open transaction. The transaction that Django's ``TestCase`` opens
+    around a test does not count, as with ``atomic(durable=True)``."""
     blocks = connections[database()].atomic_blocks
     return bool(blocks) and not getattr(blocks[-1], "_from_testcase", False)
 
 
 def require_no_transaction(what: str) -> None:
-    """Refuse to go on within a transaction of the caller.
+    """Make sure that the caller has no open transaction.
 
-    :raises TransactionManagementError: there is one.
+    :param what: what the caller does, as the beginning of the error message.
+    :raises TransactionManagementError: the caller has an open transaction.
     """
     if is_in_transaction():
         raise TransactionManagementError(
             f"{what} within a transaction: a rollback would lose a refresh token that the peer has "
-            "given, and locks would be held while it is asked. Do it outside of atomic(); "
-            "with ATOMIC_REQUESTS, mark the view with transaction.non_atomic_requests."
+            "issued, and rows would be locked during the request to the peer. Do it outside of "
+            "atomic(); with ATOMIC_REQUESTS, mark the view with transaction.non_atomic_requests."
         )
 
 
 def outside_transactions(view: Any) -> Any:
-    """Exempt ``view`` from ``ATOMIC_REQUESTS``, whatever database it is set on."""
+    """Exempt ``view`` from ``ATOMIC_REQUESTS`` on every database."""
     for alias in connections:
         view = transaction.non_atomic_requests(using=alias)(view)
     return view
 
 
 def log_exception(log: logging.Logger, message: str, *args: Any) -> None:
-    """Log the exception that is being handled: with its traceback, unless the database is not there
-    or too busy. That is an ordinary outage, of which one line says all; error reporters would send
-    it with the variables of every frame, each time."""
+    """Log the exception that is being handled, with its traceback.
+
+    An outage of the database is logged in one line without a traceback. Otherwise error reporters
+    would send it each time, with the variables of every frame.
+    """
     error = sys.exception()
     if isinstance(error, OperationalError | InterfaceError):
         said = str(error).partition("\n")[0]
@@ -125,11 +131,11 @@ def log_exception(log: logging.Logger, message: str, *args: Any) -> None:
         log.error(message, *args, exc_info=error)
 
 
-# Work that the database wants to be done again
+# Repeating work after a temporary error of the database
 
 
 def wants_another_try(error: BaseException) -> bool:
-    """Whether the database has undone what it was asked to do, and says to ask it again."""
+    """Whether ``error`` means that the database has rolled back, and that trying again can help."""
     if not isinstance(error, DatabaseError):
         return False
     cause = error.__cause__
@@ -144,12 +150,11 @@ def _is_busy(error: DatabaseError) -> bool:
 
 
 def tried_again(function: Callable[P, T]) -> Callable[P, T]:
-    """A function that is run once more, at most three times, when the database says so
-    (:func:`wants_another_try`).
+    """Decorate a function to be repeated after a temporary error (:func:`wants_another_try`), at
+    most three times.
 
-    For a function that either does all of its work or none, and finds the same when it is called
-    again. Within a transaction of the caller nothing is repeated: all of that is undone, so the
-    caller has to begin again.
+    The function must do all of its work or none, so that it can be called again. It is not repeated
+    within a transaction of the caller, because the database has rolled back all of that.
     """
 
     @wraps(function)
@@ -195,14 +200,14 @@ def _note_repeat(function: Callable[..., Any], error: DatabaseError) -> None:
 
 @sensitive_variables()
 def saved_at_last(what: str, save: Callable[[], T], *, until: float) -> T:
-    """What ``save`` returns, which saves what no peer gives a second time: whatever is wrong with
-    the database, it is tried again on a fresh connection until it works.
+    """Save data that a peer sends only once, such as new tokens: call ``save``, on a new connection
+    after each error, until it works.
 
-    :param what: is saved, for our log.
-    :param save: as for :func:`tried_again`, and it must do no harm where the commit has worked and
-        only its confirmation was lost.
-    :param until: by ``time.monotonic()``; the last try begins before.
-    :raises DatabaseError, InterfaceError: it did not work in time.
+    :param what: what is saved, for the log.
+    :param save: a function that can be called again, also after a commit whose confirmation was
+        lost. Its result is returned.
+    :param until: no attempt begins after this time of ``time.monotonic()``.
+    :raises DatabaseError, InterfaceError: saving did not work in time, or the error is permanent.
     """
     pause = _FIRST_PAUSE_SECONDS
     while True:
@@ -211,9 +216,7 @@ def saved_at_last(what: str, save: Callable[[], T], *, until: float) -> T:
         except (DatabaseError, InterfaceError) as error:
             if not _may_pass(error) or is_in_transaction() or time.monotonic() >= until:
                 raise
-            logger.warning(
-                "%s cannot be saved now (%s): it is tried again", what, type(error).__name__
-            )
+            logger.warning("%s cannot be saved now (%s): trying again", what, type(error).__name__)
         _drop_connection()
         _rest(min(pause, max(until - time.monotonic(), 0)))
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
@@ -233,26 +236,26 @@ def _drop_connection() -> None:
 
 def _rest(seconds: float) -> None:
     release_connections()
-    # Two that were in each other's way must not meet again.
+    # A random pause, so that two transactions that collided do not collide again.
     time.sleep(seconds * random.uniform(0.5, 1))  # noqa: S311
 
 
-# Connections that nobody uses while a peer is waited for
+# Connections that are released during a request to a peer
 
 
 def request_begins() -> None:
-    """This thread serves a web request from now on."""
+    """Note that the current thread serves a web request."""
     _thread.serves = True
 
 
 def request_ends() -> None:
-    """The web request is over."""
+    """Note that the current thread no longer serves a web request."""
     _thread.serves = False
 
 
 @contextmanager
 def delivering() -> Iterator[None]:
-    """This thread works on a row of a queue."""
+    """Note, for this block, that the current thread handles a row of a queue."""
     before, _thread.delivers = _thread.delivers, True
     try:
         yield
@@ -261,12 +264,12 @@ def delivering() -> Iterator[None]:
 
 
 def release_connections() -> None:
-    """Give this thread's database connections back, because it waits for somebody else now; the
-    next query takes one again. So a peer that hangs holds none of those that others wait for.
+    """Close the database connections of the current thread before it waits for a peer. The next
+    query opens one again. So a peer that hangs does not block connections that others need.
 
-    Not within a transaction. In a web request, only those that Django would not keep for the next
-    one (``CONN_MAX_AGE``). And in a program of the site's none: it may be reading from a cursor on
-    the server (``QuerySet.iterator()``), which would be lost.
+    Connections in a transaction stay open. In a web request, only connections with ``CONN_MAX_AGE``
+    0 are closed, which Django would close after the request. In other code of the site, all stay
+    open, because it may be reading from a server-side cursor (``QuerySet.iterator()``).
     """
     if not _thread.delivers and not _thread.serves:
         return
@@ -277,5 +280,5 @@ def release_connections() -> None:
 
 
 def is_pooled() -> bool:
-    """Whether to give a connection back and to take one again costs next to nothing."""
+    """Whether the connections come from a pool, so that closing and opening one is cheap."""
     return bool(connections[database()].settings_dict.get("OPTIONS", {}).get("pool"))

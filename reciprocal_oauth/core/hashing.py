@@ -1,11 +1,11 @@
-"""Codes, states and tokens are stored and looked up by hash, never by their text."""
+"""The hash by which codes, states and tokens are stored and looked up."""
 
 import hashlib
 
 
 def hash_of(value: str) -> str:
-    """SHA-256 of the exact bytes of a code or token, in hex.
+    """Return the SHA-256 hash of a code, state or token, in hexadecimal.
 
-    Unpaired surrogates, which JSON can smuggle in, are hashed as they stand.
+    Unpaired surrogates, which JSON can contain, are hashed too and raise no error.
     """
     return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()

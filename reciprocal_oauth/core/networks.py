@@ -10,15 +10,18 @@ from . import special_networks
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-#: All that is routed of IPv6 (RFC 4291, section 2.4): no site-local address, no multicast.
+#: The global unicast addresses of IPv6 (RFC 4291, section 2.4).
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-#: The middle of an ISATAP address, below any prefix: the last 32 bits are an IPv4 address that it
-#: is carried to (RFC 5214, section 6.1).
+#: Bits 64 to 95 of an ISATAP address. The last 32 bits are an IPv4 address, to which packets are
+#: tunnelled (RFC 5214, section 6.1).
 _ISATAP = (0x00005EFE, 0x02005EFE)
 
 
 def is_allowed(text: str) -> bool:
-    """Whether the address is public, or in a network that the settings allow."""
+    """Whether a peer may have this IP address: it is public, or the settings allow its network.
+
+    :raises ImproperlyConfigured: ``HTTP_ALLOWED_NETWORKS`` has an invalid entry.
+    """
     address: IPAddress = ipaddress.ip_address(text.split("%", 1)[0])
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped

@@ -1,6 +1,6 @@
-"""Which URLs of a peer are acceptable, judged from the text alone.
+"""Rules for the URLs of a peer, checked without DNS.
 
-What the host resolves to is judged by :mod:`reciprocal_oauth.client.http` when it connects.
+:mod:`reciprocal_oauth.client.http` checks the IP addresses of the host when it connects.
 """
 
 import ipaddress
@@ -13,12 +13,13 @@ from django.utils.translation import gettext as _
 def url_problem(
     url: str, *, allow_loopback: bool, example: str = "https://peer.example/o/token/"
 ) -> str | None:
-    """Why ``url`` is not an endpoint to call: ``None`` if it is one.
+    """Return what is wrong with ``url`` as an endpoint; ``None`` if nothing is.
 
-    :param example: a good one, shown where nothing can be said about ``url`` itself.
+    TLS is required, and a fragment is not allowed (RFC 6749, sections 3.1 and 3.2). Plain http is
+    accepted only for this machine, and only with ``allow_loopback``. A user name is not allowed,
+    because it hides the real host.
 
-    RFC 6749, section 3.1 and 3.2: TLS, no fragment. Plain http is accepted for loopback only, and
-    only with ``allow_loopback``. User information and odd ports hide where a URL leads.
+    :param example: a valid URL for the error message.
     """
     if any(character.isspace() or ord(character) < 0x21 or character == "\\" for character in url):
         return _("The URL contains a space, a backslash or a control character.")
@@ -42,11 +43,11 @@ def url_problem(
 
 
 def address_problem(url: str, is_allowed: Callable[[str], bool]) -> str | None:
-    """Why the address in ``url`` is none to call: ``None`` if it names one that is allowed, or a
-    host whose address is only known when it is called.
+    """Return what is wrong with the IP address in ``url``; ``None`` if it is allowed, or if the URL
+    has a host name, whose addresses are checked later.
 
-    :param url: one that :func:`url_problem` has nothing against.
-    :param is_allowed: whether an IP address may be called.
+    :param url: a URL without a :func:`url_problem`.
+    :param is_allowed: tells whether an IP address may be called.
     """
     host = urlsplit(url).hostname or ""
     try:
@@ -80,8 +81,8 @@ def is_endpoint(url: str, named: str) -> bool:
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port of ``url``: who gets what is sent there (RFC 6454, section 4). Empty
-    for what is no URL. A port that is the scheme's own is left out."""
+    """Return the origin of ``url``: scheme, host and port (RFC 6454, section 4). The default port
+    of the scheme is left out. Empty if ``url`` is not a URL."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

@@ -1,5 +1,8 @@
-"""Dialects and dispatchers by name. Only this module imports code by a name, and only by one that
-stands in the code or in the settings, never by one that a row of the database holds."""
+"""Import dialects and dispatchers by name.
+
+No other module imports code by name. Only names in the code or the settings are imported, never a
+path that comes from the database.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -19,7 +22,7 @@ BUILT_IN_DISPATCHERS: Mapping[str, str] = {
     "celery": "reciprocal_oauth.contrib.celery.CeleryDispatcher",
     "tasks": "reciprocal_oauth.contrib.django_tasks.TasksDispatcher",
 }
-#: What each kind has to be derived from. By path: this module stands below them.
+#: The base class of each kind. A path, because this module must not import those folders.
 _BASES: Mapping[str, str] = {
     "dialect": "reciprocal_oauth.dialects.base.Dialect",
     "dispatcher": "reciprocal_oauth.delivery.dispatchers.Dispatcher",
@@ -30,17 +33,17 @@ _POLICY = "RECIPROCAL_OAUTH['MAY_AUTHORIZE']"
 
 
 def dialects() -> dict[str, str]:
-    """Every dialect that has a name: built in, then from ``RECIPROCAL_OAUTH["DIALECTS"]``."""
+    """Return the path of each dialect by its name: the built-in ones, and those of ``DIALECTS``."""
     return {**BUILT_IN_DIALECTS, **settings.DIALECTS}
 
 
 def dialect_class(name: str) -> type[Any]:
-    """The dialect called ``name``, or at the dotted path ``name``, if a name stands for that path.
+    """Return the dialect with this name. A dotted path is accepted if it belongs to a name.
 
-    A peer's row holds ``name``, and whoever may change the row must not have code imported by it:
-    only what stands here or in the settings is imported.
+    ``name`` comes from a peer's row. Whoever can change the row must not be able to have other code
+    imported.
 
-    :raises ImproperlyConfigured: there is none, or what is there is no dialect.
+    :raises ImproperlyConfigured: the name is unknown, or its class cannot be imported or used.
     """
     known = dialects()
     path = known.get(name, name if name in known.values() else None)
@@ -53,9 +56,9 @@ def dialect_class(name: str) -> type[Any]:
 
 
 def dispatcher_class(name: str) -> type[Any]:
-    """The dispatcher called ``name``, or at that dotted path. The name comes from the settings.
+    """Return the dispatcher with this name or dotted path, which comes from the settings.
 
-    :raises ImproperlyConfigured: there is none, or what is there is no dispatcher.
+    :raises ImproperlyConfigured: the name is unknown, or its class cannot be imported or used.
     """
     path = BUILT_IN_DISPATCHERS.get(name, name)
     if "." not in path:
@@ -67,9 +70,9 @@ def dispatcher_class(name: str) -> type[Any]:
 
 
 def function_at(path: str) -> Callable[..., Any]:
-    """The function of the site's own that ``RECIPROCAL_OAUTH["MAY_AUTHORIZE"]`` names.
+    """Return the function at the dotted path ``path``, the value of ``MAY_AUTHORIZE``.
 
-    :raises ImproperlyConfigured: there is none.
+    :raises ImproperlyConfigured: it cannot be imported, or is not a function.
     """
     try:
         found = import_string(path)
@@ -93,7 +96,8 @@ def _class_at(path: str, kind: str, name: str, setting: str) -> type[Any]:
 
 
 def _problem_of(found: object, base: str) -> str:
-    """Why ``found`` is no class that can be used for the one at the path ``base``; else ``""``."""
+    """Return why ``found`` cannot be used as a subclass of the class at ``base``; ``""`` if it
+    can."""
     if not isinstance(found, type):
         return "is not a class"
     if not issubclass(found, import_string(base)):

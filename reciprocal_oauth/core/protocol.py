@@ -1,23 +1,23 @@
-"""Words on the wire, each with the section that defines it."""
+"""Parameters, values and limits of the protocol, each with the section that defines it."""
 
 from typing import Final
 
-#: draft-ietf-oauth-reciprocal-04, "Reciprocal Authorization Code": the value of ``grant_type``.
+#: The value of ``grant_type`` (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:reciprocal"
 
-#: draft-ietf-oauth-reciprocal-04, "Reciprocal Scope Request": the scope that party B asks for.
+#: The parameter with the scope that party B asks for (draft-ietf-oauth-reciprocal-04, section 2.1).
 RECIPROCAL: Final = "reciprocal"
 
-#: draft-ietf-oauth-reciprocal-04, "Reciprocal Authorization Code": all four are REQUIRED.
+#: The parameters of a hand-over. All are REQUIRED (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 PARAMETERS: Final = ("grant_type", "code", "client_id", "access_token")
 
-#: The scope of OpenID Connect. A reciprocal code stands outside an authentication, so no ID token
-#: can be issued for it and the scope is never part of a reciprocal grant.
+#: The scope that asks for an ID token (OpenID Connect Core 1.0, section 3.1.2.1). A reciprocal code
+#: comes without an authentication of the user, so it never includes this scope.
 OPENID: Final = "openid"
 
-#: What an authorization request of ours says itself, or what would speak in its place (RFC 6749,
-#: section 4.1.1; RFC 7636; RFC 9101; OpenID Connect Core 1.0, section 3.1.2.1): neither the address
-#: nor the extra parameters of a peer can say it.
+#: Parameters that this site sets in an authorization request, or that would replace those
+#: (RFC 6749, section 4.1.1; RFC 7636, section 4.3; RFC 9101, section 5; OpenID Connect Core 1.0,
+#: section 3.1.2.1). The authorization URL and the extra parameters of a peer must not contain them.
 OWN_AUTHORIZATION_PARAMETERS: Final = frozenset(
     {
         "client_id",
@@ -39,26 +39,26 @@ OWN_AUTHORIZATION_PARAMETERS: Final = frozenset(
     }
 )
 
-# Error codes of RFC 6749, section 5.2.
+# Error codes (RFC 6749, section 5.2).
 INVALID_REQUEST: Final = "invalid_request"
 INVALID_CLIENT: Final = "invalid_client"
 INVALID_GRANT: Final = "invalid_grant"
 UNAUTHORIZED_CLIENT: Final = "unauthorized_client"
 UNSUPPORTED_GRANT_TYPE: Final = "unsupported_grant_type"
-#: RFC 6750, section 3.1: the error code of an access token that is no longer good.
+#: The error code for an access token that is expired, revoked or unknown (RFC 6750, section 3.1).
 INVALID_TOKEN: Final = "invalid_token"  # noqa: S105
-#: For overload only, with 429 or 503. RFC 6749 knows it at the authorization endpoint (section
-#: 4.1.2.1) and has nothing else for it.
+#: Sent with 429 or 503, for overload only. RFC 6749, section 4.1.2.1, defines it for the
+#: authorization endpoint; the token endpoint has no such code.
 TEMPORARILY_UNAVAILABLE: Final = "temporarily_unavailable"
-#: RFC 6749, section 4.1.2.1; some servers send it from the token endpoint.
+#: From the authorization endpoint (RFC 6749, section 4.1.2.1). Some token endpoints send it, too.
 SERVER_ERROR: Final = "server_error"
 
-# Longest values that are taken, in characters. RFC 6749 sets none; longer ones would only feed the
-# hasher and the database. A token may be a JWT that carries a good deal.
+# The longest values that are accepted, in characters. RFC 6749 defines no limit. A token may be a
+# long JWT.
 MAX_CODE_LENGTH: Final = 4096
 MAX_TOKEN_LENGTH: Final = 8 * 1024
 MAX_CLIENT_ID_LENGTH: Final = 255
 MAX_CLIENT_SECRET_LENGTH: Final = 1024
 
-#: Longest body of a token request, in bytes.
+#: The longest body of a token request that is accepted, in bytes.
 MAX_BODY_LENGTH: Final = 64 * 1024

@@ -1,22 +1,22 @@
-"""When to try again: a pure policy."""
+"""When a failed attempt is repeated."""
 
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-#: Longest pause that a peer can ask for, in seconds.
+#: The longest pause that a peer can ask for with ``Retry-After``, in seconds.
 MAX_PAUSE_SECONDS = 24 * 3600
-#: Each pause is spread by this share up and down, so that peers are not called in step.
+#: Each pause is changed at random by up to this fraction, so that attempts do not coincide.
 JITTER = 0.2
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Attempt ``n`` (from 1) comes ``schedule[n - 1]`` seconds after the one before.
+    """``schedule`` has the pause, in seconds, before each attempt.
 
-    With ``(0, 5, 300)`` there are three attempts: at once, after 5 seconds, after 5 minutes more.
+    With ``(0, 5, 300)`` there are three attempts: at once, 5 seconds later, 5 minutes later.
 
-    :ivar spread: gives a number from -1 to 1; replaced in tests.
+    :ivar spread: returns a random number from -1 to 1. Tests replace it.
     """
 
     schedule: Sequence[float]
@@ -24,13 +24,14 @@ class RetryPolicy:
 
     @property
     def limit(self) -> int:
-        """How many attempts there are."""
+        """The number of attempts."""
         return len(self.schedule)
 
     def pause_after(self, attempts: int, retry_after: float | None = None) -> float | None:
-        """Seconds to wait after ``attempts`` attempts; ``None``: there are no more.
+        """Return the seconds to wait after ``attempts`` attempts; ``None`` if there are no more.
 
-        What the peer asked for is obeyed where it is longer than the schedule, up to a day.
+        :param retry_after: what the peer asked for (RFC 9110, section 10.2.3). If it is longer than
+            the pause of the schedule, it is used, up to a day.
         """
         if attempts >= self.limit:
             return None

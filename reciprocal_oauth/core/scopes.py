@@ -1,4 +1,4 @@
-"""Scope values (RFC 6749, section 3.3) as ordered sets, and what they are called here."""
+"""Scope values (RFC 6749, section 3.3) as ordered sets, and their descriptions."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,18 +8,19 @@ from ..compat import get_scopes_backend
 from ..conf import settings
 from .protocol import OPENID
 
-#: RFC 6749, section 3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
+#: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ) (RFC 6749, section 3.3)
 _TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
-#: Longest ``scope`` or ``reciprocal`` that is believed, in characters.
+#: The longest ``scope`` or ``reciprocal`` that is accepted, in characters.
 MAX_LENGTH = 4096
 
 
 def parse(value: object) -> list[str] | None:
-    """The scope tokens in ``value``, each once, in its order; ``None`` if it is not a scope.
+    """Return the scope tokens in ``value``, in their order, without duplicates; ``None`` if
+    ``value`` is not a scope (RFC 6749, section 3.3).
 
-    Anything a peer can send may be passed: other types, over-long text and bad characters give
-    ``None``.
+    ``value`` may be anything that a peer can send. Other types, text that is too long and invalid
+    characters give ``None``.
     """
     if not isinstance(value, str) or len(value) > MAX_LENGTH:
         return None
@@ -29,10 +30,10 @@ def parse(value: object) -> list[str] | None:
 
 
 def read(value: object) -> list[str] | None:
-    """The tokens of the ``scope`` in a peer's token response, as :func:`parse` gives them. Some
-    peers separate them by commas, or send a list.
+    """Return the tokens of the ``scope`` in a peer's token response (RFC 6749, section 5.1), as
+    :func:`parse` does. Some peers send a list, or separate the tokens by commas.
 
-    A comma may also be a part of a token: where there are spaces, it is one.
+    A scope token may contain a comma. So a value with spaces is split at the spaces only.
     """
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         value = " ".join(value)
@@ -44,17 +45,17 @@ def read(value: object) -> list[str] | None:
 
 
 def split(value: str) -> list[str]:
-    """The tokens of a scope that is stored here, each once, in its order."""
+    """Return the tokens of a stored scope, in their order, without duplicates."""
     return list(dict.fromkeys(value.split()))
 
 
 def join(tokens: Iterable[str]) -> str:
-    """The scope value with these tokens, each once."""
+    """Return the scope value with these tokens, without duplicates."""
     return " ".join(dict.fromkeys(tokens))
 
 
 def cut(value: str, *limits: str | Iterable[str]) -> str:
-    """The part of the scope ``value`` that is in every one of ``limits``, in its order."""
+    """Return the tokens of the scope ``value`` that are in all of ``limits``, in their order."""
     tokens = split(value)
     for limit in limits:
         allowed = set(split(limit) if isinstance(limit, str) else limit)
@@ -63,31 +64,31 @@ def cut(value: str, *limits: str | Iterable[str]) -> str:
 
 
 def without_openid(value: str) -> str:
-    """``value`` less ``openid``, which a reciprocal grant can never carry."""
+    """Return the scope ``value`` without ``openid``, which a reciprocal grant never includes."""
     return join(token for token in split(value) if token != OPENID)
 
 
 def described() -> Mapping[str, str]:
-    """Every scope of this site with its description, from the site's DOT scopes backend."""
+    """Return all scopes of this site with their descriptions, from the scopes backend of DOT."""
     return get_scopes_backend().get_all_scopes()
 
 
 def described_at(slug: str) -> Mapping[str, str]:
-    """What scopes at the peer ``slug`` are called, as far as the site has words for them."""
+    """Return the descriptions of scopes at the peer ``slug``, from ``PEER_SCOPES``."""
     return settings.PEER_SCOPES.get(slug, {})
 
 
 def has_words(token: str, described: Mapping[str, str]) -> bool:
-    """Whether ``described`` says what ``token`` means: a site may have left that blank."""
+    """Whether ``described`` has a description of ``token`` that is not blank."""
     return bool(str(described.get(token, "")).strip())
 
 
 def in_words(token: str, described: Mapping[str, str]) -> str:
-    """What ``token`` is called; its name, for want of words."""
+    """Return the description of ``token``, or its name if it has no description."""
     return str(described[token]) if has_words(token, described) else token
 
 
 def available(application: Any) -> Iterable[str]:
-    """The scopes that the site's DOT scopes backend lets ``application`` have."""
+    """Return the scopes that the scopes backend of DOT allows ``application`` to have."""
     available: Iterable[str] = get_scopes_backend().get_available_scopes(application=application)
     return available

@@ -1,8 +1,8 @@
-"""Where this site is: the URLs that other sites are given, the same for every visitor.
+"""The URLs of this site that other sites are given. They are the same for every visitor.
 
-A peer has one redirect URI of ours on file and compares it letter by letter (RFC 6749, section
-3.1.2.3; RFC 9700, section 2.1). So it must not depend on the host name, the scheme or the language
-by which a visitor came.
+A peer stores one redirect URI of this site, and compares it character by character (RFC 6749,
+section 3.1.2.3; RFC 9700, section 2.1). So it must not depend on the host name, scheme or language
+of the current request.
 """
 
 import re
@@ -21,10 +21,10 @@ _DISCOVERY = "/.well-known/openid-configuration"
 
 
 def base_url(request: HttpRequest | None = None) -> str:
-    """The site's own URL, without a slash at its end, as ``https://site.example``.
+    """Return the URL of this site without a slash at the end, such as ``https://site.example``.
 
-    ``BASE_URL``, else the issuer (``OIDC_ISS_ENDPOINT``) without the path at which DOT's URLs are
-    included. Where neither is set, what ``request`` was sent to; without one, ``""``.
+    It is ``BASE_URL``, or else the issuer (``OIDC_ISS_ENDPOINT``) without the path at which DOT's
+    URLs are included. If neither is set, it is the host of ``request``; without one, ``""``.
     """
     if configured := configured_base_url():
         return configured
@@ -34,7 +34,7 @@ def base_url(request: HttpRequest | None = None) -> str:
 
 
 def configured_base_url() -> str:
-    """What the settings say of :func:`base_url`; ``""`` where they say nothing."""
+    """Return :func:`base_url` from the settings alone; ``""`` if they do not define it."""
     if settings.BASE_URL:
         return settings.BASE_URL.rstrip("/")
     issuer = urlsplit(oauth2_settings.OIDC_ISS_ENDPOINT or "")
@@ -46,7 +46,7 @@ def configured_base_url() -> str:
 
 
 def is_base_url(text: str) -> bool:
-    """Whether ``text`` can be a base URL: http or https, a host, perhaps a path, nothing more."""
+    """Whether ``text`` can be a base URL: http or https, a host, optionally a path."""
     try:
         parts = urlsplit(text)
         well_formed = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -57,13 +57,13 @@ def is_base_url(text: str) -> bool:
 
 
 def _mounted_at() -> str:
-    """The path below the site at which DOT's URLs are included: ``/o``, say."""
+    """Return the path at which DOT's URLs are included, such as ``/o``."""
     return _path("oauth2_provider:oidc-connect-discovery-info").removesuffix(_DISCOVERY)
 
 
 def url_of(route: str, *args: str, base: str) -> str:
-    """The URL of ``route`` below ``base``, in the language ``LANGUAGE_CODE`` where URLs have one;
-    a path, where ``base`` is empty. ``""`` where the site does not serve the route."""
+    """Return the URL of ``route`` below ``base``; only the path if ``base`` is empty; ``""`` if the
+    site does not have the route. If URLs contain a language, it is ``LANGUAGE_CODE``."""
     path = _path(route, *args)
     return f"{base or _script_name()}{path}" if path else ""
 
@@ -82,10 +82,11 @@ def _script_name() -> str:
 
 
 def cannot_come_back(request: HttpRequest) -> bool:
-    """Whether the browser that sends ``request`` shows another host of this site than that of
-    :func:`base_url`, and its session is not known there.
+    """Whether the browser is on another host of this site than the one of :func:`base_url`, and has
+    no session there.
 
-    What the browser shows stands in ``Origin``. ``Host`` may have been replaced by a proxy.
+    The host that the browser shows is in the header ``Origin`` (RFC 6454, section 7). A proxy may
+    have replaced ``Host``.
     """
     shown, ours = _host(request.headers.get("Origin", "")), _host(configured_base_url())
     if not shown or not ours or shown == ours:

@@ -1,12 +1,12 @@
-"""Networks that no peer is in: the special-purpose registries of IANA, whole.
+"""Networks in which a peer cannot be: all entries of IANA's special-purpose registries.
 
-Both as of 2025-10-09 (RFC 6890 has set them up):
+The registries as of 2025-10-09 (RFC 6890 explains them):
 
 - https://www.iana.org/assignments/iana-ipv4-special-registry/
 - https://www.iana.org/assignments/iana-ipv6-special-registry/
 
-Entries that the registries call globally reachable are here as well: they are anycast services of
-the network, prefixes that carry an IPv4 address inside, or identifiers that nothing is routed by.
+This includes entries that the registries call globally reachable: they are anycast services of the
+network, prefixes that contain an IPv4 address, or identifiers that are not routed.
 """
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -66,7 +66,7 @@ IPV6 = {
     "fc00::/7": "Unique-Local",
     "fe80::/10": "Link-Local Unicast",
 }
-#: Not in the registries, and no place for a peer either.
+#: Other networks in which a peer cannot be.
 OTHERS = {
     "224.0.0.0/4": "Multicast (RFC 5771)",
     "168.63.129.16/32": "What runs a virtual machine in Azure: its agent, name server and health",
