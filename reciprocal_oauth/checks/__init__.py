@@ -1,6 +1,6 @@
-"""System checks: what can be seen to be wrong before the first request.
+"""System checks: mistakes that can be found before the first request.
 
-No check opens a database connection, so peers are not checked here but when they are saved.
+No check opens a database connection. So peers are not checked here, but when they are saved.
 """
 
 from .ids import Id

@@ -1,4 +1,4 @@
-"""System checks of the API."""
+"""System checks for the API."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -19,14 +19,14 @@ _PAGES = "reciprocal_oauth"
 @register("reciprocal_oauth")
 @needs_settings("API_RETURN_TO")
 def check_return_to(**kwargs: Any) -> list[CheckMessage]:
-    """What ``API_RETURN_TO`` lists."""
+    """Check the entries of ``API_RETURN_TO`` (E013)."""
     return [
         Error(
             f'RECIPROCAL_OAUTH["API_RETURN_TO"] has {entry!r}, which is neither an origin nor a '
-            "URL to return to, so nobody is sent there.",
-            hint='Write it like "https://app.example", for all that is below it, or like '
-            '"https://app.example/connected"; in small letters up to the path, without user name '
-            "or fragment. http is for this machine only.",
+            "URL to return to, so no user is sent there.",
+            hint='Write an origin like "https://app.example", which allows all URLs below it, or a '
+            'URL like "https://app.example/connected". Use lower case up to the path, no user name '
+            "and no fragment. http is allowed for this machine only.",
             id=Id.API_RETURN_TO,
         )
         for entry in settings.API_RETURN_TO
@@ -37,8 +37,8 @@ def check_return_to(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.urls)
 @needs_urls
 def check_scopes(**kwargs: Any) -> list[CheckMessage]:
-    """Whether a token can carry what the API asks of it. Scopes that a backend of the site's own
-    knows are not looked at: it may ask the database."""
+    """Check that the site has the scopes that the API requires (E012). A scopes backend of the
+    site's own is not asked, because it may query the database."""
     are_in_settings = issubclass(oauth2_settings.SCOPES_BACKEND_CLASS, SettingsScopes)
     return list(_missing_scopes()) if are_in_settings and _is_mounted(APP_NAME) else []
 
@@ -46,13 +46,13 @@ def check_scopes(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.urls)
 @needs_urls
 def check_pages(**kwargs: Any) -> list[CheckMessage]:
-    """Whether a visit to a peer that begins with the API can come back."""
+    """Check that the site has the pages to which a peer sends users back (E014)."""
     if not _is_mounted(APP_NAME) or _is_mounted(_PAGES):
         return []
     return [
         Error(
-            "The API is mounted without the pages: who has been at a peer has nowhere to come back "
-            "to.",
+            "The API is included in the URLconf, but not the pages: users cannot come back from a "
+            "peer.",
             hint='Add path("connections/", include("reciprocal_oauth.urls")) to the URLconf.',
             id=Id.API_WITHOUT_PAGES,
         )
@@ -64,11 +64,11 @@ def _missing_scopes() -> Iterator[CheckMessage]:
         scope = getattr(settings, name) if is_sound(name) else ""
         if scope and scope not in oauth2_settings.SCOPES:
             yield Error(
-                f'RECIPROCAL_OAUTH["{name}"] is {scope!r}, which is no scope of this site: no '
+                f'RECIPROCAL_OAUTH["{name}"] is {scope!r}, which is not a scope of this site: no '
                 "access token can be used with the API.",
                 hint=f'Add "{scope}" with a description to OAUTH2_PROVIDER["SCOPES"] (and leave it '
                 'out of "DEFAULT_SCOPES"), or set '
-                f'RECIPROCAL_OAUTH["{name}"] = "" to take no access tokens.',
+                f'RECIPROCAL_OAUTH["{name}"] = "" to accept no access tokens.',
                 id=Id.API_SCOPES,
             )
 

@@ -1,4 +1,4 @@
-"""When a check is skipped: the site has no URLs, or another check reports the setting."""
+"""Conditions under which a check is skipped."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps

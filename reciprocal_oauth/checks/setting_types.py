@@ -14,7 +14,7 @@ from ..conf import Settings
 
 
 def expected_of(name: str, value: Any) -> str | None:
-    """What the setting ``name`` must be, where ``value`` is something else; ``None``: it fits."""
+    """Return what the setting ``name`` must be, such as "a text"; ``None`` if ``value`` is that."""
     wanted, may_be_zero = get_type_hints(Settings)[name], getattr(Settings, name).minimum == 0
     least = "0 or more" if may_be_zero else "above 0"
     if wanted is bool:
@@ -37,7 +37,7 @@ def expected_of(name: str, value: Any) -> str | None:
 
 
 def _is_dict_of_texts(value: Any) -> bool:
-    # A text may be translated when it is shown.
+    # Promise: a text that is translated when it is shown.
     return isinstance(value, Mapping) and all(
         isinstance(each, str | Promise) for item in value.items() for each in item
     )

@@ -1,4 +1,4 @@
-"""``RECIPROCAL_OAUTH``: what is no setting, has no value that it can have, or names nothing."""
+"""System checks for ``RECIPROCAL_OAUTH``: unknown settings, and values that are not valid."""
 
 import difflib
 import importlib.util
@@ -21,13 +21,13 @@ from .guards import needs_settings
 from .ids import Id
 from .setting_types import expected_of
 
-#: Settings with a check of their own.
+#: Settings that have a check of their own, which does not show the value.
 _CHECKED_APART = frozenset({"ENCRYPTION_KEYS"})
 
 
 @register("reciprocal_oauth")
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
-    """``RECIPROCAL_OAUTH``: its keys, the types and sizes of its values, and what they name."""
+    """Check the keys of ``RECIPROCAL_OAUTH`` and their values."""
     given = getattr(django_settings, "RECIPROCAL_OAUTH", {})
     if not isinstance(given, Mapping):
         return [
@@ -58,7 +58,7 @@ def _unknown_setting(name: object) -> Error:
     else:
         hint = f"Remove it. The settings are: {', '.join(sorted(Settings.names()))}."
     return Error(
-        f"RECIPROCAL_OAUTH has the key {name!r}, which is no setting.",
+        f"RECIPROCAL_OAUTH has the key {name!r}, which is not a setting.",
         hint=hint,
         id=Id.UNKNOWN_SETTING,
     )
@@ -78,12 +78,12 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"a {type(value).__name__}"
 
 
-# What single settings name. These run only where the type is right.
+# Checks of single settings. They run only if the value has the right type.
 
 
 def _check_encryption_keys() -> Iterator[CheckMessage]:
     keys = settings.ENCRYPTION_KEYS
-    # A single key in place of a list would be taken for a list of letters.
+    # A single key instead of a list would be used as a list of letters.
     is_list = isinstance(keys, Sequence) and not isinstance(keys, str | bytes)
     try:
         if not is_list:
@@ -130,7 +130,7 @@ def _check_dialects() -> Iterator[CheckMessage]:
 def _problem_of_class(resolve: Callable[[str], type[Any]], name: str) -> str | None:
     try:
         resolve(name)
-    except Exception as error:  # A module of the site's may fail in any way when it is imported.
+    except Exception as error:  # Importing a module of the site can raise any error.
         return str(error) or type(error).__name__
     return None
 
@@ -141,7 +141,7 @@ def _check_may_authorize() -> Iterator[CheckMessage]:
         return
     try:
         inspect.signature(plugins.function_at(path)).bind("user", "app", ["scope"], request=None)
-    except Exception as error:  # A module of the site's may fail in any way when it is imported.
+    except Exception as error:  # Importing a module of the site can raise any error.
         yield Error(
             f'RECIPROCAL_OAUTH["MAY_AUTHORIZE"] = {path!r} cannot be used: {error}',
             hint='Set RECIPROCAL_OAUTH["MAY_AUTHORIZE"] to the dotted path of a function '
@@ -156,7 +156,7 @@ def _check_networks() -> Iterator[CheckMessage]:
             ipaddress.ip_network(text, strict=False)
         except ValueError:
             yield Error(
-                f'RECIPROCAL_OAUTH["HTTP_ALLOWED_NETWORKS"] has {text!r}, which is no network.',
+                f'RECIPROCAL_OAUTH["HTTP_ALLOWED_NETWORKS"] has {text!r}, which is not a network.',
                 hint='Write it like "10.20.0.0/16" or "10.20.0.7".',
                 id=Id.NETWORKS,
             )
@@ -166,7 +166,7 @@ def _check_ca_bundle() -> Iterator[CheckMessage]:
     path = settings.HTTP_CA_BUNDLE
     if path and not os.path.exists(path):
         yield Error(
-            f'RECIPROCAL_OAUTH["HTTP_CA_BUNDLE"] is {path!r}, which is not there: no peer can be '
+            f'RECIPROCAL_OAUTH["HTTP_CA_BUNDLE"] is {path!r}, which does not exist: no peer can be '
             "called.",
             hint='Set RECIPROCAL_OAUTH["HTTP_CA_BUNDLE"] to a file or directory of certificate '
             "authorities, or remove it for the public ones.",
@@ -178,15 +178,15 @@ def _check_lease() -> Iterator[CheckMessage]:
     lease, least = settings.LEASE_SECONDS, 3 * settings.HTTP_TOTAL_TIMEOUT_SECONDS
     if lease <= least:
         yield Warning(
-            f'RECIPROCAL_OAUTH["LEASE_SECONDS"] is {lease:g}: a delivery that is slow, but in '
-            "time, may be done twice.",
+            f'RECIPROCAL_OAUTH["LEASE_SECONDS"] is {lease:g}, which is too short: a slow delivery '
+            "may be done twice.",
             hint=f'Set RECIPROCAL_OAUTH["LEASE_SECONDS"] above {least:g}, which is three times '
             "HTTP_TOTAL_TIMEOUT_SECONDS.",
             id=Id.SHORT_LEASE,
         )
 
 
-#: The settings that each of these reads.
+#: The checks, by the settings that each reads.
 _CHECKS_OF_VALUES: Mapping[tuple[str, ...], Callable[[], Iterable[CheckMessage]]] = {
     ("ENCRYPTION_KEYS",): _check_encryption_keys,
     ("DISPATCHER",): _check_dispatcher,
@@ -201,29 +201,29 @@ _CHECKS_OF_VALUES: Mapping[tuple[str, ...], Callable[[], Iterable[CheckMessage]]
 @register(Tags.security, deploy=True)
 @needs_settings()
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
-    """What is fine for development only."""
+    """Check for settings that are only good for development."""
     problems: list[CheckMessage] = []
     if not settings.ENCRYPTION_KEYS:
         problems.append(
             Warning(
                 "Stored codes, tokens and client secrets are encrypted with keys derived from "
-                "SECRET_KEY: they are lost when it is changed without a fallback.",
+                "SECRET_KEY: if it is changed without a fallback, they are lost.",
                 hint='Set RECIPROCAL_OAUTH["ENCRYPTION_KEYS"] to a list of Fernet keys. Make one '
                 "with: python -c 'from cryptography.fernet import Fernet; "
-                "print(Fernet.generate_key().decode())'. On a site that is in use, put "
-                "reciprocal_oauth.secret.derived_key(SECRET_KEY) at the end of the list, so that "
-                "what is stored can be read, until reciprocal_rotate_keys has been run.",
+                "print(Fernet.generate_key().decode())'. If the site is already in use, also put "
+                "reciprocal_oauth.secret.derived_key(SECRET_KEY) at the end of the list, until "
+                "reciprocal_rotate_keys has been run.",
                 id=Id.DERIVED_KEYS,
             )
         )
     if settings.CLIENT_AUTH_FAILURES_PER_MINUTE and _counts_nothing():
         problems.append(
             Warning(
-                "The default cache keeps nothing: wrong client secrets are not counted, and can be "
-                "tried at full speed; nor does any other limit of reciprocal_oauth hold.",
-                hint='Set CACHES["default"] to a cache that all processes share. Set '
-                'RECIPROCAL_OAUTH["CLIENT_AUTH_FAILURES_PER_MINUTE"] = 0 where something else '
-                "limits them.",
+                "The default cache stores nothing: attempts with wrong client secrets are not "
+                "limited, and no other limit of reciprocal_oauth works.",
+                hint='Set CACHES["default"] to a cache that all processes share. If something else '
+                "limits these attempts, set "
+                'RECIPROCAL_OAUTH["CLIENT_AUTH_FAILURES_PER_MINUTE"] = 0.',
                 id=Id.NO_COUNTING,
             )
         )
@@ -242,14 +242,14 @@ def _counts_nothing() -> bool:
     try:
         return isinstance(caches[DEFAULT_CACHE_ALIAS], DummyCache)
     except (InvalidCacheBackendError, ImproperlyConfigured):
-        return False  # Django says so itself.
+        return False  # Django reports it.
 
 
 @register("reciprocal_oauth")
 @needs_settings("DISPATCHER")
 def check_sweep(**kwargs: Any) -> list[CheckMessage]:
-    """What is to be tried again later is found by the sweep alone, and so is a row whose message
-    was lost."""
+    """Check that Celery's beat sends the sweep. Only the sweep finds deliveries that are to be
+    repeated later, and those whose message was lost."""
     if settings.DISPATCHER != "celery" or not importlib.util.find_spec("celery"):
         return []
     from celery import current_app
@@ -259,12 +259,12 @@ def check_sweep(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "Celery's beat does not send reciprocal_oauth.sweep: what is to be tried again later "
-            "waits for ever.",
+            "Celery's beat does not send reciprocal_oauth.sweep: failed deliveries are never tried "
+            "again.",
             hint='Add {"task": "reciprocal_oauth.sweep", "schedule": 5.0} to the beat_schedule of '
-            "your Celery app, and import that app in the __init__.py of your project, so that "
-            "Django sees it. Silence this if the schedule is kept in a database, or if "
-            "reciprocal_deliver runs beside.",
+            "your Celery app, and import that app in the __init__.py of your project, so that this "
+            "check finds it. Silence this warning if the schedule is in a database, or if "
+            "reciprocal_deliver also runs.",
             id=Id.NO_SWEEP,
         )
     ]

@@ -1,4 +1,4 @@
-"""How the app is put into the site: its databases, and what stands beside it."""
+"""System checks for the site around the app: databases and django-oauth-toolkit (DOT)."""
 
 import re
 from typing import Any
@@ -15,10 +15,10 @@ from .ids import Id
 
 
 def require_toolkit() -> None:
-    """Say what to do where the models of DOT cannot be loaded. For the app's ``import_models()``:
-    without them it does not come to the checks.
+    """Make sure that DOT is installed. The app's ``import_models()`` calls this, because without
+    the models of DOT Django fails before it runs the checks.
 
-    :raises ImproperlyConfigured: ``oauth2_provider`` is not installed in the project.
+    :raises ImproperlyConfigured: ``oauth2_provider`` is not in ``INSTALLED_APPS``.
     """
     if not apps.is_installed("oauth2_provider"):
         raise ImproperlyConfigured(
@@ -29,8 +29,11 @@ def require_toolkit() -> None:
 
 @register(Tags.models)
 def check_databases(**kwargs: Any) -> list[CheckMessage]:
-    """One transaction has to span a link and the tokens that belong to it. Only the routers are
-    asked; the tag ``database`` would keep this out of a plain ``check`` on Django 6.1."""
+    """Check that a link and its tokens are in one database, because one transaction changes both.
+
+    This only asks the database routers. It does not have the tag ``database``, because Django 6.1
+    skips checks with that tag unless ``check --database`` is used.
+    """
     from oauth2_provider.models import get_access_token_model, get_grant_model
 
     from ..models import Link
@@ -51,8 +54,8 @@ def check_databases(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.models)
 def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
-    """Transactions that read before they write fail on SQLite as soon as two meet, without waiting,
-    unless they begin as writers. Looks at the settings only."""
+    """Check, in the settings only, that SQLite transactions begin as writers. Otherwise, if two
+    transactions read before they write, SQLite does not wait, and one fails at once."""
     alias = database()
     configured = django_settings.DATABASES.get(alias, {})
     mode = configured.get("OPTIONS", {}).get("transaction_mode") or ""
@@ -60,7 +63,7 @@ def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "Requests that meet at the token endpoint fail with “database is locked”.",
+            "Simultaneous requests to the token endpoint fail with “database is locked”.",
             hint=f'Set DATABASES["{alias}"]["OPTIONS"]["transaction_mode"] = "IMMEDIATE".',
             id=Id.SQLITE_DEFERRED,
         )
@@ -69,15 +72,15 @@ def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
 
 @register("reciprocal_oauth")
 def check_hooks(**kwargs: Any) -> list[CheckMessage]:
-    """Whether the installed DOT and oauthlib still call what this app puts in place of theirs."""
+    """Check that the installed DOT and oauthlib call the methods that this app overrides."""
     from ..provider import hooks
 
     return [
         Error(
-            f"The installed django-oauth-toolkit or oauthlib does not call {name}: what "
-            "reciprocal_oauth does there does not happen.",
+            f"The installed django-oauth-toolkit or oauthlib does not call {name}, so what "
+            "reciprocal_oauth does there is missing.",
             hint="Install a release of django-oauth-toolkit that this release of reciprocal_oauth "
-            "knows, or a later release of reciprocal_oauth.",
+            "supports, or a later release of reciprocal_oauth.",
             id=Id.UNREACHED,
         )
         for name in hooks.uncalled_hooks()
@@ -86,8 +89,8 @@ def check_hooks(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.models)
 def check_isolation(**kwargs: Any) -> list[CheckMessage]:
-    """Whoever waits for a lock has to see afterwards what was done meanwhile: only READ COMMITTED
-    gives that. Looks at the settings only."""
+    """Check, in the settings only, that the isolation level is READ COMMITTED. Only then does a
+    transaction that has waited for a lock see what others have committed meanwhile."""
     alias = database()
     configured = django_settings.DATABASES.get(alias, {})
     options = configured.get("OPTIONS", {})
@@ -99,18 +102,18 @@ def check_isolation(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"The database works at {name}: requests and deliveries that meet fail there, some "
-            "even when they are tried again, and a peer may be called more often at once than "
-            "DELIVERIES_PER_PEER says.",
-            hint=f'Remove the isolation level from DATABASES["{alias}"]["OPTIONS"]: at READ '
-            "COMMITTED, the default, this app takes the locks that it needs.",
+            f"The isolation level of the database is {name}: simultaneous requests and deliveries "
+            "fail, some even after they are repeated, and a peer may get more deliveries at the "
+            "same time than DELIVERIES_PER_PEER allows.",
+            hint=f'Remove the isolation level from DATABASES["{alias}"]["OPTIONS"]. The app is '
+            "made for READ COMMITTED, the default.",
             id=Id.ISOLATION,
         )
     ]
 
 
 def _isolation_of(options: str) -> str:
-    """The level in the options for the server, such as
+    """Return the isolation level in the server options, such as
     ``-c default_transaction_isolation=serializable``."""
     found = re.search(r"default_transaction_isolation\s*=\s*((?:\\ |[\w-])+)", options)
     return found[1].replace("\\", "") if found else ""
@@ -118,14 +121,15 @@ def _isolation_of(options: str) -> str:
 
 @register(Tags.security)
 def check_introspection(**kwargs: Any) -> list[CheckMessage]:
-    """A resource server that keeps what it was told about a token does not feel a narrowing."""
+    """Check how long this site caches introspection responses (RFC 7662, section 4). Until the
+    cache expires, it accepts tokens that were revoked or whose scope was reduced."""
     seconds = oauth2_settings.RESOURCE_SERVER_TOKEN_CACHING_SECONDS
     if not oauth2_settings.RESOURCE_SERVER_INTROSPECTION_URL or seconds <= 60:
         return []
     return [
         Warning(
-            f"This site keeps what an authorization server says about a token for {seconds} "
-            "seconds: what is narrowed or revoked there goes on working here for as long.",
+            f"This site caches what an authorization server says about a token for {seconds} "
+            "seconds: for as long, it accepts tokens that were revoked or reduced there.",
             hint='Set OAUTH2_PROVIDER["RESOURCE_SERVER_TOKEN_CACHING_SECONDS"] = 60 or less.',
             id=Id.CACHED_INTROSPECTION,
         )

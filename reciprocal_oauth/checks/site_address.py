@@ -1,4 +1,4 @@
-"""Where the site says that it is: whether people and peers find it there."""
+"""System checks for the site's own URL: whether users and peers find the site there."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,12 +20,12 @@ _LOOPBACK = {".localhost", "localhost", "127.0.0.1", "[::1]"}
 @needs_settings("BASE_URL")
 @needs_urls
 def check_base_url(**kwargs: Any) -> list[CheckMessage]:
-    """``BASE_URL``, or the issuer in its place: whether it is a URL, and leads to this site."""
+    """Check that ``BASE_URL``, or else the issuer, is a URL that leads to this site."""
     given = settings.BASE_URL
     if given and not site_address.is_base_url(given):
         return [
             Error(
-                f'RECIPROCAL_OAUTH["BASE_URL"] is {given[:60]!r}, which is no URL of a site.',
+                f'RECIPROCAL_OAUTH["BASE_URL"] is {given[:60]!r}, which is not the URL of a site.',
                 hint='Write it like "https://site.example", without a query.',
                 id=Id.BASE_URL,
             )
@@ -38,10 +38,10 @@ def _no_base_url() -> Iterator[CheckMessage]:
     public = set(django_settings.ALLOWED_HOSTS) - _LOOPBACK
     if len(public) > 1 or any(host.startswith(("*", ".")) for host in public):
         yield Warning(
-            "This site answers under several host names, and does not say which is its own: the "
-            "redirect URI that peers are given is another one for each.",
+            "This site has several host names, and no setting says which one peers should use: the "
+            "redirect URI depends on the host name of each request.",
             hint='Set RECIPROCAL_OAUTH["BASE_URL"] = "https://…", or OIDC_ISS_ENDPOINT in '
-            "OAUTH2_PROVIDER. A site of its own for each host needs settings of its own.",
+            "OAUTH2_PROVIDER. If each host is a site of its own, give each its own settings.",
             id=Id.NO_BASE_URL,
         )
 
@@ -50,19 +50,19 @@ def _doubts_about(base: str) -> Iterator[CheckMessage]:
     parts = urlsplit(base)
     allowed = django_settings.ALLOWED_HOSTS
     if not allowed and django_settings.DEBUG:
-        allowed = list(_LOOPBACK)  # As Django does.
+        allowed = list(_LOOPBACK)  # Django does the same.
     host = parts.netloc.rpartition(":")[0] if parts.port else parts.netloc
     if not validate_host(host.lower(), allowed):
         yield Warning(
-            f"Peers send people back to {base}, and ALLOWED_HOSTS does not have that host.",
-            hint='Correct RECIPROCAL_OAUTH["BASE_URL"], or the issuer where that is not set, or '
+            f"Peers send users back to {base}, but ALLOWED_HOSTS does not include that host.",
+            hint='Correct RECIPROCAL_OAUTH["BASE_URL"] (or the issuer, if BASE_URL is not set), or '
             "add the host to ALLOWED_HOSTS.",
             id=Id.UNSOUND_BASE_URL,
         )
     if parts.scheme == "http" and django_settings.SESSION_COOKIE_SECURE:
         yield Warning(
-            f"Peers send people back to {base}, where they are not signed in: the session's cookie "
-            "is sent by https only.",
+            f"Peers send users back to {base}, where they are not signed in, because the session "
+            "cookie is sent by https only.",
             hint='Set RECIPROCAL_OAUTH["BASE_URL"] to the URL with https.',
             id=Id.UNSOUND_BASE_URL,
         )

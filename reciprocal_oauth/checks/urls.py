@@ -1,4 +1,4 @@
-"""How the app is mounted in the site's URLconf, and what its pages need."""
+"""System checks for the site's URLconf, and for the middleware that the pages need."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ _PAGE_MIDDLEWARE = (
 
 @dataclass(frozen=True)
 class _Route:
-    """One route of the URLconf that leads to a class-based view.
+    """A route of the URLconf that leads to a class-based view.
 
-    :ivar shown: as the URLconf has it.
-    :ivar path: a path that matches it; ``None``: it has parameters.
+    :ivar shown: the route as text, for messages.
+    :ivar path: a path that matches the route; ``None`` if the route has parameters.
     """
 
     shown: str
@@ -36,7 +36,7 @@ class _Route:
 
     @property
     def is_reached(self) -> bool:
-        """Whether a request comes here, and is not taken by a route that stands before."""
+        """Whether requests reach this route, and no earlier route matches first."""
         if self.path is None:
             return True
         try:
@@ -49,18 +49,18 @@ class _Route:
 @register(Tags.urls)
 @needs_urls
 def check_urls(**kwargs: Any) -> list[CheckMessage]:
-    """Which token views and pages the URLconf has, and what the pages need."""
+    """Check that the URLconf has the right token view, the pages, and the middleware for them."""
     from ..pages.connect import CallbackView
 
     routes = list(_routes())
     endpoints = [route for route in routes if _issues_tokens(route.view)]
     problems: list[CheckMessage] = [
         Error(
-            f"The URL “{route.shown}” leads to a token view that knows no reciprocal grant: that "
+            f"The URL “{route.shown}” leads to a token view without the reciprocal grant: the one "
             "of django-oauth-toolkit, or one derived from it.",
-            hint='Write path("o/", include("reciprocal_oauth.oauth2_urls")) in place of the '
-            "include of oauth2_provider.urls, or only the lists of it that the site needs. "
-            "A view of your own has to be derived from "
+            hint='Write path("o/", include("reciprocal_oauth.oauth2_urls")) instead of the '
+            "include of oauth2_provider.urls, or include only the lists of that module that the "
+            "site needs. Derive a view of your own from "
             "reciprocal_oauth.provider.token_view.TokenView.",
             id=Id.STOCK_VIEW,
         )
@@ -70,7 +70,7 @@ def check_urls(**kwargs: Any) -> list[CheckMessage]:
     if not endpoints:
         problems.append(
             Warning(
-                "No token view is mounted: peers can neither redeem codes here nor hand any over.",
+                "The URLconf has no token view: peers can neither redeem nor hand over codes.",
                 hint='Add path("o/", include("reciprocal_oauth.oauth2_urls")) to the URLconf.',
                 id=Id.NO_ENDPOINT,
             )
@@ -80,8 +80,8 @@ def check_urls(**kwargs: Any) -> list[CheckMessage]:
     else:
         problems.append(
             Warning(
-                "The pages are not mounted: nobody can connect, and peers have nowhere to come "
-                "back to.",
+                "The URLconf does not include the pages: users cannot connect, and cannot come "
+                "back from a peer.",
                 hint='Add path("connections/", include("reciprocal_oauth.urls")) to the URLconf.',
                 id=Id.NO_PAGES,
             )
@@ -92,19 +92,19 @@ def check_urls(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.urls)
 @needs_urls
 def check_opened(**kwargs: Any) -> list[CheckMessage]:
-    """A site that mounts some of DOT's views itself has left the others out on purpose; the whole
-    include would open them."""
+    """Check that our include adds no DOT views which the site has left out on purpose. A site that
+    lists some DOT views by itself has done so."""
     from .. import oauth2_urls
 
     included, parts = (
         {id(pattern) for pattern in patterns}
-        # The metadata documents stand at the root beside the include.
+        # The metadata routes are at the root of the site, in addition to the include.
         for patterns in (oauth2_urls.urlpatterns, oauth2_urls.metadata_urlpatterns)
     )
     routes = [route for route in _routes() if id(route.pattern) not in parts]
     own = [route for route in routes if id(route.pattern) not in included]
     chosen = {base for route in own for base in _of_dot(route.view)}
-    # One that overrides single views of the include has classes of its own for them.
+    # A site that only overrides single views of the include uses classes of its own for them.
     has_list = any(_of_dot(route.view) and _is_stock(route.view) for route in own)
     opened = [
         route.shown
@@ -116,17 +116,17 @@ def check_opened(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "The site has a list of its own of the views of django-oauth-toolkit, and including "
-            f"reciprocal_oauth.oauth2_urls opens more: {', '.join(opened)}.",
-            hint="Mount only the lists of that module that the site needs, such as "
-            "core_urlpatterns, or have its with_ours() look through the site's own list.",
+            "The site lists the views of django-oauth-toolkit that it needs, but the include of "
+            f"reciprocal_oauth.oauth2_urls adds others: {', '.join(opened)}.",
+            hint="Include only the lists of that module that the site needs, such as "
+            "core_urlpatterns, or pass the site's own list to its function with_ours().",
             id=Id.OPENED,
         )
     ]
 
 
 def _of_dot(view: type) -> set[type | None]:
-    """The views that DOT's routes lead to, and that ``view`` is or is derived from."""
+    """Return the views in DOT's URLconf that ``view`` is, or is derived from."""
     from oauth2_provider import urls
 
     return {_class_of(pattern) for pattern in urls.urlpatterns}.intersection(view.__mro__)
@@ -137,7 +137,7 @@ def _is_stock(view: type) -> bool:
 
 
 def _issues_tokens(view: type) -> bool:
-    """Whether ``view`` is a token endpoint: DOT's, or one that is made of DOT's mixin."""
+    """Whether ``view`` is a token endpoint: derived from DOT's view, or built with DOT's mixin."""
     from oauth2_provider.views import TokenView
 
     from ..provider.hooks import is_called
@@ -149,7 +149,8 @@ def _issues_tokens(view: type) -> bool:
 
 
 def _takes_handovers(view: Any) -> bool:
-    """Whether ``view`` has the reciprocal grant: it is ours, or has a server class that has it."""
+    """Whether ``view`` accepts hand-overs: it is derived from ours, or its server class has the
+    reciprocal grant."""
     from ..provider.server import ReciprocalServerMixin
     from ..provider.token_view import TokenView
 
@@ -170,7 +171,7 @@ def _below(patterns: Iterable[Any], shown: str, path: str | None) -> Iterator[_R
 
 
 def _sample(entry: Any, path: str | None) -> str | None:
-    """``path`` with a text that ``entry`` matches; ``None`` where that takes parameters."""
+    """Return ``path`` with a text that matches ``entry``; ``None`` if ``entry`` has parameters."""
     if path is None:
         return None
     text, parameters = normalize(entry.pattern.regex.pattern)[0]
@@ -188,8 +189,8 @@ def _check_middleware() -> Iterator[CheckMessage]:
         wanted = import_string(path)
         if not any(isinstance(each, type) and issubclass(each, wanted) for each in installed):
             yield Error(
-                f"The pages of reciprocal_oauth need {path}: a visit to a peer is bound to the "
-                "session and the user that began it.",
+                f"The pages of reciprocal_oauth need {path}, because only the same user in the "
+                "same session may come back from a peer.",
                 hint=f'Add "{path}" to MIDDLEWARE.',
                 id=Id.MIDDLEWARE,
             )
@@ -199,4 +200,4 @@ def _imported(path: str) -> Any:
     try:
         return import_string(path)
     except ImportError:
-        return None  # Django says so itself when it loads the middleware.
+        return None  # Django reports it when it loads the middleware.

@@ -1,1 +1,1 @@
-"""Keeps secrets out of error reports, log records and what error reporters send."""
+"""Removes secrets from error reports and log records."""

@@ -1,7 +1,7 @@
-"""Keeps codes, tokens and secrets out of Django's error reports.
+"""Hides codes, tokens and secrets from Django's error reports.
 
-A report shows the request as it arrived and, as HTML, the variables of every frame. Django makes
-one of every exception, and of every answer of 500 and above.
+Django makes a report for each exception, and for each response with a status of 500 or above. A
+report shows the request and, in its HTML form, the variables of every frame.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from django.views.decorators.debug import sensitive_variables
 
 View = Callable[..., HttpResponseBase]
 
-#: Where WSGI servers keep the address as it arrived (gunicorn; uWSGI and mod_wsgi), and where
-#: proxies do: they may have written it in another way.
+#: Keys of ``request.META`` in which servers (gunicorn, uWSGI, mod_wsgi) and proxies copy the URL,
+#: perhaps encoded in another way.
 _RAW_ADDRESSES = frozenset(
     {
         "RAW_URI",
@@ -30,12 +30,15 @@ _RAW_ADDRESSES = frozenset(
 
 
 def take_query(request: HttpRequest) -> QueryDict:
-    """The query, taken off the request: error reports show it, and templates of the site like to
-    put ``request.get_full_path()`` into links, that of the login page for one."""
+    """Remove the query from the request and return it.
+
+    Otherwise error reports show it, and so do templates of the site that use
+    ``request.get_full_path()``, for example in a link to the login page.
+    """
     try:
         return request.GET
     finally:
-        _hide_query(request)  # Also of a request that has too many parameters to be read.
+        _hide_query(request)  # Also if request.GET raises an error, for too many parameters.
 
 
 def _hide_query(request: HttpRequest) -> None:
@@ -46,13 +49,13 @@ def _hide_query(request: HttpRequest) -> None:
         is_copy = name in _RAW_ADDRESSES or (query and query in str(value))
         if is_copy and isinstance(value, str):
             request.META[name] = value.partition("?")[0]
-    request.__dict__.pop("headers", None)  # Django keeps a copy there once it was asked for.
+    request.__dict__.pop("headers", None)  # Django caches a copy of META here.
 
 
 def holding_secrets(view: View) -> View:
-    """Decorate a view whose request, answer or variables hold secrets: no error report shows them.
+    """Decorate a view so that error reports show no secrets of its request, response or variables.
 
-    Where all goes well the request stays as it is.
+    The request is changed only if the view fails.
     """
 
     @wraps(view)
@@ -68,7 +71,7 @@ def _guard(request: HttpRequest, call: Callable[[], HttpResponseBase]) -> HttpRe
     try:
         response = call()
     except Exception:
-        _hide_form(request)  # DOT's token view marks some of the fields, and no others.
+        _hide_form(request)  # Again: DOT's token view has replaced it by a list of some fields.
         _hide_query(request)
         raise
     if not getattr(response, "is_rendered", True):
@@ -80,10 +83,11 @@ def _guard(request: HttpRequest, call: Callable[[], HttpResponseBase]) -> HttpRe
 
 
 def _guard_rendering(request: HttpRequest, response: Any) -> None:
-    """Django renders template responses after the view has returned."""
+    """Guard the rendering too: Django renders template responses after the view has returned."""
 
     def render() -> HttpResponseBase:
-        del response.render  # The method of the class again: caches pickle what is rendered.
+        # Restore the method of the class: caches pickle the rendered response.
+        del response.render
         return _guard(request, response.render)
 
     response.render = render

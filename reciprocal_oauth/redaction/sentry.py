@@ -1,10 +1,10 @@
-"""Keeps codes, tokens and secrets out of what sentry-sdk sends.
+"""Removes codes, tokens and secrets from the events of sentry-sdk.
 
-By default it sends the variables of every frame, the query and the form of the request, and the
-arguments of the command. It does not heed Django's marks for what is sensitive, and hides values by
-a few names only, such as ``password``. A code, a token or a client secret can stand in any variable
-of this app, of DOT, of oauthlib, and of whatever they call. So all variables of these are left out,
-and so is what a request to one of their views carries.
+By default, sentry-sdk sends the variables of every frame, the query and the form of the request,
+and the arguments of the command. It ignores Django's ``sensitive_variables`` and hides only values
+with a few names, such as ``password``. But any variable of this app, of DOT, of oauthlib, and of
+functions that they call can contain a secret. So these variables are all removed, and so is the
+content of requests to their views.
 """
 
 import importlib.util
@@ -15,12 +15,12 @@ from urllib.parse import unquote, urlsplit
 from django.core.management import get_commands
 from django.urls import Resolver404, get_script_prefix, resolve
 
-#: Whose variables, views and commands hold secrets.
+#: The packages whose variables, views and commands may contain secrets.
 _LIBRARIES = frozenset({"reciprocal_oauth", "oauth2_provider", "oauthlib"})
-#: Parts of a request that may hold some, beside its headers.
+#: The parts of a request that may contain secrets, apart from its headers.
 _PARTS = ("data", "query_string", "cookies")
 _HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
-#: What is left of an event that could not be looked through.
+#: The fields that remain in an event if scrubbing it fails.
 _HARMLESS = frozenset(
     {"event_id", "timestamp", "level", "logger", "platform", "sdk", "transaction"}
 )
@@ -29,8 +29,8 @@ Frames = list[dict[str, Any]]
 
 
 def install() -> None:
-    """Have every event of sentry-sdk scrubbed, if it is installed. Called once, at start; it may be
-    initialised before or afterwards, and again."""
+    """Have all events of sentry-sdk scrubbed, if it is installed. Django's start calls this once;
+    the site may initialize sentry-sdk before or after that, also several times."""
     if importlib.util.find_spec("sentry_sdk") is None:
         return
     from sentry_sdk.scope import add_global_event_processor
@@ -39,8 +39,11 @@ def install() -> None:
 
 
 def _put_scrubber_in_place(event: Any, hint: Any) -> Any:
-    """An event processor. It runs before those that add the request, so it only sees to it that
-    the last look at the event is ours."""
+    """Set our scrubber in the options of sentry-sdk.
+
+    This is an event processor. It cannot scrub the event itself, because it runs before the
+    processors that add the request; the scrubber runs last.
+    """
     from sentry_sdk import get_client
 
     options = get_client().options
@@ -51,24 +54,27 @@ def _put_scrubber_in_place(event: Any, hint: Any) -> Any:
 
 
 class Scrubber:
-    """Takes out what may be secret, and leaves the rest to the scrubber that was there."""
+    """Removes secrets from an event, and then calls the scrubber of the site."""
 
     def __init__(self, theirs: Any) -> None:
         self._theirs = theirs
 
     def scrub_event(self, event: dict[str, Any]) -> None:
+        """Scrub ``event``. If that fails, remove all fields that may contain a secret."""
         try:
             scrub(event)
-        except Exception:  # It is sent all the same, and must not break what it is about.
+        except Exception:  # The event is sent anyway, and an error here must not hide the first.
             for name in event.keys() - _HARMLESS:
                 del event[name]
-            event["message"] = "An event that reciprocal_oauth could not look through was cut."
+            event["message"] = (
+                "reciprocal_oauth could not scrub this event and removed its content."
+            )
         if self._theirs is not None:
             self._theirs.scrub_event(event)
 
 
 def scrub(event: dict[str, Any]) -> None:
-    """Take out of ``event`` what may be a code, a token or a secret."""
+    """Remove everything from ``event`` that may be a code, a token or a secret."""
     request = event.get("request") or {}
     is_ours = bool(request) and _serves_secrets(request.get("url"))
     if is_ours:
@@ -79,7 +85,7 @@ def scrub(event: dict[str, Any]) -> None:
         for frames in stacks:
             _take_variables(frames, everywhere=everywhere)
         for exception in _values(event, "exception"):
-            # PostgreSQL tells the values of the row here.
+            # The DETAIL of an error of PostgreSQL shows the values of the row.
             exception["value"] = str(exception.get("value") or "").partition("\nDETAIL:")[0]
     _cut_arguments(event.get("extra"))
 
@@ -103,21 +109,26 @@ def _is_of_library(module: Any) -> bool:
 
 
 def _is_of_command(frame: Mapping[str, Any]) -> bool:
-    """Frames above that of a command hold its arguments."""
+    """Whether this is a frame of a command. The frames before it contain the arguments."""
     return _is_ours(frame) and ".management." in str(frame.get("module"))
 
 
 def _take_variables(frames: Frames, *, everywhere: bool) -> None:
-    """Of our frames, and of those that they called; all, where none of ``frames`` is ours: then it
-    is the part of a trace that begins below them, as that of a cause does."""
+    """Remove the variables from our frames, and from the frames of functions that they called.
+
+    If none of ``frames`` is ours, remove the variables from all: the traceback of a cause begins
+    below our frames.
+    """
     first = next((number for number, frame in enumerate(frames) if _is_ours(frame)), 0)
     for frame in frames[0 if everywhere else first :]:
         frame.pop("vars", None)
 
 
 def _serves_secrets(url: str | None) -> bool:
-    """Whether one of the libraries' views serves ``url``, or one derived from theirs; or whether
-    nothing says so: a middleware may have chosen other URLs for the request (``urlconf``)."""
+    """Whether a view of the libraries, or one derived from them, serves ``url``.
+
+    Also true if the URL is unknown, because a middleware may have changed the path or the URLconf.
+    """
     if not url:
         return True
     path = unquote(urlsplit(url).path)
@@ -138,12 +149,12 @@ def _scrub_request(request: dict[str, Any]) -> None:
     for name in list(headers):
         if name.lower() in _HEADERS:
             del headers[name]
-        else:  # Proxies like to add the address as it arrived; and there is the referrer.
+        else:  # The Referer, and headers of proxies, may contain the URL with its query.
             headers[name] = str(headers[name]).partition("?")[0]
 
 
 def _cut_arguments(extra: Any) -> None:
-    """Keep no argument of our commands: secrets may be given as such."""
+    """Remove the arguments of our commands, because they may be secrets."""
     if not isinstance(extra, dict):
         return
     arguments, commands = list(extra.get("sys.argv") or ()), get_commands()

@@ -145,7 +145,7 @@ Fail = Callable[[str], None]
         "reciprocal_oauth.client.token_endpoint._token",
         "reciprocal_oauth.party_a.exchange.offered_scope",
         "reciprocal_oauth.links.outgoing_access.set_tokens",
-        "reciprocal_oauth.party_a.exchange.record",
+        "reciprocal_oauth.party_a.exchange.record_event",
         "requests.Session.send",
         "urllib3.connectionpool.HTTPConnectionPool.urlopen",
     ],

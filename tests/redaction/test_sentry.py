@@ -113,7 +113,7 @@ def test_a_fault_of_the_callback(
     started = browser.post("/connections/music/connect/")
     state = parse_qs(urlsplit(started["Location"]).query)["state"][0]
     cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in browser.cookies.items())
-    fail_in("reciprocal_oauth.party_a.exchange.record")
+    fail_in("reciprocal_oauth.party_a.exchange.record_event")
     url = f"/connections/music/callback/?{urlencode({'code': CODE, 'state': state})}"
     copies = dict.fromkeys(COPIES, f"http://testserver{url}")
 
@@ -430,7 +430,7 @@ def test_an_event_that_cannot_be_looked_through_is_cut_and_sent(
     assert anyone_asks() == 500
 
     text = "\n".join(sent.texts)
-    assert "could not look through" in text
+    assert "could not scrub this event" in text
     assert [secret for secret in SECRETS if secret in text] == []
 
 
