@@ -108,7 +108,9 @@ class CallbackView(ProtectedPageMixin, View):
                 level = logging.INFO if is_choice else logging.WARNING
                 logger.log(level, "Connecting to peer %s failed: %s", peer.slug, failed)
                 visit.problem = failed.reason
-                tried_again(visit.save)(update_fields=["problem"])
+                # Not save(): the visit may have been deleted with its user meanwhile.
+                rows = AuthorizationRequest.objects.filter(pk=visit.pk)
+                tried_again(rows.update)(problem=failed.reason)
         return SeeOther(return_urls.return_url(visit) or _page_after(visit))
 
 

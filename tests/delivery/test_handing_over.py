@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -364,3 +365,35 @@ def test_a_consent_that_has_not_reached_a_replica_is_handed_over(
     row = _row(link_as_a)
     assert (row.state, link_as_a.incoming_state) == (State.ACCEPTED, Incoming.GRANTED)
     assert len(arrived) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.threat("R13")
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_the_lease_is_renewed_before_the_refresh_and_the_second_request(
+    is_lost: bool, granted: Link, fake_peer: FakePeer
+) -> None:
+    """A worker that has lost its lease sends nothing more."""
+    kinds: list[str] = []
+    leases: list[Any] = []
+
+    def refuse(received: Received) -> Reply:
+        kinds.append(received.form["grant_type"])
+        if kinds[-1] == "refresh_token":
+            return token_response(access_token="second-token")
+        leases.append(OutboxItem.objects.values_list("lease_until", flat=True).get())
+        OutboxItem.objects.update(lease_until=timezone.now() + timedelta(seconds=5))
+        if is_lost:
+            OutboxItem.objects.update(lease_owner="another worker")
+        return Reply.json(400, error="invalid_grant")
+
+    fake_peer.answers["/token/"] = refuse
+
+    worker.work_for(0.1)
+
+    if is_lost:
+        assert kinds == [GRANT_TYPE]
+        assert OutboxItem.objects.get().state == OutboxItem.State.CLAIMED
+    else:
+        assert kinds == [GRANT_TYPE, "refresh_token", GRANT_TYPE]
+        assert all(lease - timezone.now() > timedelta(seconds=30) for lease in leases)

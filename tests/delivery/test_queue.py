@@ -406,3 +406,118 @@ def test_a_row_that_is_given_back_or_abandoned_makes_room(make_row: MakeRow) -> 
     _let_lease_expire(abandoned)
 
     assert len(_claim()) == 2
+
+
+def _seconds_left(item: OutboxItem) -> float:
+    """How long the lease of ``item`` is still valid, by the clock of the database."""
+    return next(
+        (lease_until - now).total_seconds()
+        for lease_until, now in OutboxItem.objects.filter(pk=item.pk)
+        .annotate(now=Now())
+        .values_list("lease_until", "now")
+    )
+
+
+@pytest.mark.threat("R13")
+def test_renewing_makes_the_lease_last_its_full_time_from_now(make_row: MakeRow) -> None:
+    make_row()
+    (item,) = _claim()
+    assert 50 < _seconds_left(item) <= 61
+    OutboxItem.objects.update(lease_until=Now() + timedelta(seconds=5))
+
+    queue.renew(item)
+
+    assert 50 < _seconds_left(item) <= 61
+    assert OutboxItem.objects.get().state == State.CLAIMED
+
+
+@pytest.mark.threat("R13")
+@pytest.mark.parametrize("change", [{"lease_owner": "another worker"}, {"state": State.DONE}])
+def test_a_worker_that_no_longer_holds_a_row_renews_nothing(
+    change: dict[str, str], make_row: MakeRow
+) -> None:
+    make_row()
+    (item,) = _claim()
+    OutboxItem.objects.update(lease_until=Now() + timedelta(seconds=5), **change)
+
+    with pytest.raises(LeaseLost):
+        queue.renew(item)
+    with pytest.raises(LeaseLost):
+        queue.finish(item, State.CANCELLED)
+    with pytest.raises(LeaseLost):
+        queue.release(item, State.PENDING, timezone.now())
+
+    assert _seconds_left(item) <= 6
+    assert OutboxItem.objects.filter(**change).exists()
+
+
+def test_a_released_row_has_no_lease_and_the_time_of_its_next_attempt(make_row: MakeRow) -> None:
+    make_row()
+    (item,) = _claim()
+    later = timezone.now() + timedelta(hours=1)
+
+    queue.release(item, State.ACCEPTED, later, last_error="HTTP 503")
+
+    stored = OutboxItem.objects.get()
+    assert (stored.state, stored.next_attempt_at) == (State.ACCEPTED, later)
+    assert (stored.lease_owner, stored.lease_until) == (None, None)
+    assert (stored.attempts, stored.last_error) == (1, "HTTP 503")
+
+
+@pytest.mark.threat("D3", "R2")
+def test_rows_of_both_queues_count_towards_the_limit_of_a_peer(
+    make_row: MakeRow, link_as_a: Link, peer: Peer
+) -> None:
+    for _ in range(10):
+        make_row()
+    for number in range(3):
+        InboxItem.objects.create(
+            peer=peer, link=link_as_a, code_hash=str(number), state=State.CLAIMED,
+            lease_until=Now() + timedelta(seconds=60),
+        )  # fmt: skip
+
+    assert len(_claim()) == 4 - 3
+
+
+@pytest.mark.skipif(has_row_locks, reason="with row locks, one UPDATE claims all rows")
+def test_no_update_is_made_for_rows_above_the_limit_of_a_peer(make_row: MakeRow) -> None:
+    for _ in range(10):
+        make_row()
+    assert len(_claim(3)) == 3
+
+    with CaptureQueriesContext(connection) as captured:
+        assert len(_claim(10)) == 1
+
+    assert len([each for each in captured if each["sql"].startswith("UPDATE")]) == 1
+
+
+@pytest.mark.skipif(has_row_locks, reason="a locked row cannot be claimed meanwhile")
+@pytest.mark.threat("R13")
+def test_a_row_that_another_worker_took_over_is_not_returned(make_row: MakeRow) -> None:
+    make_row()
+
+    def take_over_after_claim(execute: Any, sql: str, *args: Any) -> Any:
+        result = execute(sql, *args)
+        if sql.startswith("UPDATE"):
+            execute("UPDATE reciprocal_oauth_outboxitem SET lease_owner = 'other'", (), *args[1:])
+        return result
+
+    with connection.execute_wrapper(take_over_after_claim):
+        assert _claim() == []
+
+
+@pytest.mark.threat("R76")
+@pytest.mark.parametrize(
+    ("expired_for", "is_claimed"), [(None, False), (30.0, False), (10.0, True), (0.0, True)]
+)
+def test_an_interrupted_row_is_claimed_only_as_long_after_its_lease_as_is_asked_for(
+    expired_for: float | None, is_claimed: bool, make_row: MakeRow
+) -> None:
+    make_row()
+    _claim()
+    OutboxItem.objects.update(lease_until=Now() - timedelta(seconds=20))
+
+    items = queue.claim_interrupted(OutboxItem, 10, queue.ClaimPass(expired_for=expired_for))
+
+    assert [item.was_interrupted for item in items] == [True] * is_claimed
+    assert not queue.claim(OutboxItem, 10)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from reciprocal_oauth import signals
 from reciprocal_oauth.core.database import atomic
 from reciprocal_oauth.delivery import worker
-from reciprocal_oauth.models import OutboxItem
+from reciprocal_oauth.models import OutboxItem, Peer
 from reciprocal_oauth.models.results import Accepted, Cancelled, Done, Failed, Result, Retry
 
 from .conftest import ScriptedHandler
@@ -286,3 +286,50 @@ def test_losing_a_lease_is_logged_and_not_raised(
 
     assert OutboxItem.objects.get().state == State.CLAIMED
     assert [r for r in caplog.records if getattr(r, "action", "") == "lease_lost"]
+
+
+@pytest.mark.threat("R61")
+@pytest.mark.parametrize("result", [Failed, Retry])
+def test_a_refusal_pauses_no_peer_when_the_lease_is_lost(
+    result: type[Failed | Retry], make_row: MakeRow, handler: ScriptedHandler, peer: Peer
+) -> None:
+    def lose_the_lease(item: OutboxItem) -> Result:
+        OutboxItem.objects.update(lease_owner="another worker")
+        return result("HTTP 401", "credentials_refused", pauses=Peer.objects.get())
+
+    make_row()
+    handler.results = [lose_the_lease]
+
+    worker.drain()
+
+    assert Peer.objects.get().paused_at is None
+    assert OutboxItem.objects.get().state == State.CLAIMED
+    assert handler.failed == []
+
+
+@pytest.mark.threat("R61")
+@pytest.mark.parametrize(("result", "state"), [(Failed, State.FAILED), (Retry, State.PENDING)])
+def test_a_refusal_pauses_the_peer_that_it_is_about(
+    result: type[Failed | Retry],
+    state: str,
+    make_row: MakeRow,
+    handler: ScriptedHandler,
+    peer: Peer,
+) -> None:
+    row = _work_on(make_row(), result("HTTP 401", "credentials_refused", pauses=peer), handler)
+
+    assert Peer.objects.get().paused_reason == "credentials_refused"
+    assert row.state == state
+
+
+@pytest.mark.threat("R61")
+def test_a_refusal_of_a_secret_that_was_changed_since_is_tried_again(
+    make_row: MakeRow, handler: ScriptedHandler, peer: Peer
+) -> None:
+    called = Peer.objects.get()
+    called.client_id = "an earlier one"
+
+    row = _work_on(make_row(), Failed("HTTP 401", "credentials_refused", pauses=called), handler)
+
+    assert Peer.objects.get().paused_at is None
+    assert (row.state, row.last_error) == (State.PENDING, "HTTP 401")

@@ -99,6 +99,22 @@ def test_tokens_of_a_connection_are_revoked_instead_of_stored(
     assert revoked_there(fake_peer) == ["new-refresh"]
 
 
+def test_tokens_of_a_connection_are_revoked_when_the_user_is_deleted_meanwhile(
+    browser: Client, user: Any, peer: Peer, fake_peer: FakePeer
+) -> None:
+    def delete_user(received: Received) -> Reply:
+        get_user_model().objects.all().delete()
+        return token_response(access_token="new", refresh_token="new-refresh")
+
+    fake_peer.answers["/token/"] = delete_user
+    fake_peer.answers["/revoke/"] = Reply()
+
+    begin(browser).come_back()
+
+    assert not Link.objects.exists()
+    assert revoked_there(fake_peer) == ["new-refresh"]
+
+
 @pytest.mark.rfc("7009", "2.2.1")
 @pytest.mark.parametrize("answer", [REFUSED, Reply(403, b"")])
 def test_the_token_of_a_deleted_user_is_not_kept_when_the_peer_refuses_to_revoke_it(
