@@ -36,8 +36,8 @@ def connect() -> None:
         worker.QueueHandler(
             attempt=send.attempt,
             policy=lambda: RetryPolicy(settings.RETRY_SCHEDULE_SECONDS),
-            final_values=send.finished_values,
-            on_failed=send.given_up,
+            final_values=send.final_values,
+            on_failed=send.on_failed,
         ),
     )
     worker.register(

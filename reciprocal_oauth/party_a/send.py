@@ -1,5 +1,5 @@
-"""Step (E), second half: handing the code over (draft, "Reciprocal Authorization Code"), and
-telling a peer that we no longer use a token (RFC 7009)."""
+"""Step (E), second half: send the code to the peer (draft-ietf-oauth-reciprocal-04, section 2.2.2).
+Also revokes tokens at the peer that this site no longer uses (RFC 7009, section 2)."""
 
 import logging
 from dataclasses import replace
@@ -45,7 +45,7 @@ Reason = Link.Reason
 
 
 def attempt(item: OutboxItem) -> Result:
-    """One attempt at an outbox row."""
+    """Make one attempt at an outbox row."""
     try:
         if item.kind == OutboxItem.Kind.REVOCATION:
             return _revoke(item)
@@ -53,19 +53,19 @@ def attempt(item: OutboxItem) -> Result:
     except DecryptionError as error:
         return Retry(str(error), Reason.UNREADABLE)
     except (Link.DoesNotExist, Peer.DoesNotExist):
-        return Cancelled()  # Deleted since the row was claimed.
+        return Cancelled()  # The link or the peer was deleted since the row was claimed.
 
 
-def finished_values(state: OutboxItem.State) -> dict[str, Any]:
-    """What a row gets that ends in ``state``. A token that was revoked, or need not be, is no
-    longer kept; an administrator may have the revocation of another tried again."""
+def final_values(state: OutboxItem.State) -> dict[str, Any]:
+    """Return the column values to set when an outbox row ends in ``state``. The token is deleted,
+    except from a failed row: an administrator may send the revocation again."""
     values: dict[str, Any] = {"live_key": None}
     return values if state == OutboxItem.State.FAILED else {**values, "token": Secret("")}
 
 
-def given_up(item: OutboxItem, reason: str, error: str) -> None:
-    """An outbox row has died: a hand-over leaves its direction broken. The token of a revocation is
-    kept, to be revoked later, only as long as the person's link is there."""
+def on_failed(item: OutboxItem, reason: str, error: str) -> None:
+    """Break the incoming direction of the link when a hand-over has failed. The token of a failed
+    revocation is kept only while its link exists."""
     if item.link is None:
         OutboxItem.objects.filter(pk=item.pk).update(token=Secret(""))
         return
@@ -78,6 +78,8 @@ def given_up(item: OutboxItem, reason: str, error: str) -> None:
 
 
 def _hand_over(item: OutboxItem) -> Result:
+    """Send a code for the decision of the user; refresh a refused access token and send once more
+    (draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 6)."""
     links = Link.objects.select_related("user", "peer")
     link = links.filter(pk=item.link_id).first() if item.link_id else None
     if link is None:
@@ -87,7 +89,7 @@ def _hand_over(item: OutboxItem) -> Result:
     if lost_access.record_if_lost(link):
         return Cancelled()
     if item.accepted_at is not None:
-        # The code that was accepted is past its life and was never redeemed.
+        # The peer accepted a code, which has expired without being redeemed.
         if item.resends >= settings.MAX_RESENDS:
             return Failed("accepted, but never redeemed", Reason.UNCONFIRMED)
         item.resends += 1
@@ -99,7 +101,7 @@ def _hand_over(item: OutboxItem) -> Result:
         token = fresh_access_token(link)
         result = _send(item, link, dialect, token)
         if isinstance(result, StaleToken) and link.refresh_token:
-            queue.renew(item)  # The second half may take as long as the first.
+            queue.renew(item)  # Refreshing and sending again may take as long as the first part.
             token = fresh_access_token(link, not_this=token)
             result = _send(item, link, dialect, token)
     except LinkChanged:
@@ -116,7 +118,7 @@ def _hand_over(item: OutboxItem) -> Result:
     except RefreshPostponed as error:
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
     except PeerRefused as error:
-        # Refreshing was refused, and not for the token's sake.
+        # The refresh was refused, but not because of the refresh token.
         if reason := pausing.pause_reason(error):
             return Failed(str(error), reason, pauses=link.peer)
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
@@ -128,6 +130,7 @@ def _hand_over(item: OutboxItem) -> Result:
 
 
 def _is_wanted(link: Link, item: OutboxItem) -> bool:
+    """Whether the decision for which ``item`` was queued is still to be handed over."""
     return (
         link.is_active
         and link.peer.enabled
@@ -138,7 +141,8 @@ def _is_wanted(link: Link, item: OutboxItem) -> bool:
 
 
 def _not_wanted(link: Link, item: OutboxItem) -> Result:
-    """Unless somebody has decided anew, the link must not go on saying that it is on its way."""
+    """Cancel the hand-over. Without a newer decision, the incoming direction of the link is broken:
+    its state must not stay "granted"."""
     link.refresh_from_db()
     if link.generation == item.generation:
         if not link.peer.enabled:
@@ -152,9 +156,13 @@ def _not_wanted(link: Link, item: OutboxItem) -> Result:
 
 
 def _send(item: OutboxItem, link: Link, dialect: Dialect, token: Secret) -> HandoverResult:
-    """Mint a fresh code just before sending: it never waits in a queue while its life runs out."""
+    """Create a code and send it at once, so that it does not expire in a queue.
+
+    :raises LinkChanged, ForbiddenBySite: see :func:`.codes.mint`.
+    :raises PeerError: the peer could not be reached, or its response is not valid.
+    """
     code = mint(link, item.generation)
-    # The peer may redeem the code before it answers: the event carries the time of sending.
+    # The event gets the time of sending: the peer may redeem the code before it responds.
     sent_at = timezone.now()
     outcome, detail = LinkEvent.Outcome.FAILED, ""
     try:
@@ -198,13 +206,14 @@ def _conclude(link: Link, token: Secret, result: HandoverResult) -> Result:
 
 
 def _revoke(item: OutboxItem) -> Result:
+    """Send a revocation request (RFC 7009, section 2.1), unless the token is in use."""
     peer = item.peer
     if not peer.revocation_endpoint or not item.token:
         return Cancelled()
     if outgoing_access.is_token_in_use(item):
         return Cancelled()  # To revoke it would end the connection that was made since.
     if not is_bound(item.bound_to, peer, peer.revocation_endpoint):
-        return Failed("the token was given at another address", Reason.RECONFIGURED)
+        return Failed("the peer issued the token at another address", Reason.RECONFIGURED)
     try:
         # A refusal does not pause the peer: it says nothing about the token endpoint.
         return dialect_of(peer).revoke(peer, item.token)
