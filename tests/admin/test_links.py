@@ -13,7 +13,7 @@ from reciprocal_oauth.models import InboxItem, Link, OutboxItem
 
 from ..conftest import always_had
 from .conftest import admin_url, text_of
-from .test_peers import messages_of
+from .peer_pages import messages_of
 
 
 def test_it_draws_the_steps_of_the_link(admin: Client, full_link: Link) -> None:

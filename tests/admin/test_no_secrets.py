@@ -10,7 +10,7 @@ from django.test import Client
 from reciprocal_oauth.models import Link, Peer
 
 from .conftest import CANARIES, LOOKED_AT, admin_url, text_of
-from .test_peers import values_of
+from .peer_pages import values_of
 
 pytestmark = pytest.mark.threat("W7", "X2", "X3")
 

@@ -137,9 +137,9 @@ def test_the_page(admin: Client, peer: Peer, make_links: Callable[..., None]) ->
     assert numbers(text) == ["2", "66.6 %", "1.5 min", "1.5 min"]
     assert text.count('<svg class="ro-chart" role="img" aria-labelledby=') == 4
     yesterday = f"{timezone.localdate() - timedelta(days=1):%m/%d/%Y}"
-    assert f"<title>{yesterday}: 2 redeemed, 1 given up</title>" in text
+    assert f"<title>{yesterday}: 2 redeemed, 1 failed</title>" in text
     assert "1 min to 10 min: 2. " in text  # What is drawn, for those who do not see it.
-    assert "Music: 0 waiting, 1 given up. " in text
+    assert "Music: 0 waiting, 1 failed. " in text
     given_up = f"?peer__id__exact={peer.pk}&kind__exact=handover&state__exact=failed"
     assert f'{given_up}">1</a>' in text
 
@@ -152,8 +152,8 @@ def test_a_peer_for_which_nothing_waits_is_not_drawn_among_those_for_which_somet
 
     text = page(admin)
 
-    assert "Music: 0 waiting, 1 given up. " in text
-    assert ": 0 waiting, 0 given up" not in text
+    assert "Music: 0 waiting, 1 failed. " in text
+    assert ": 0 waiting, 0 failed" not in text
 
 
 def test_what_the_numbers_lead_to(admin: Client, peer: Peer, link_as_a: Link) -> None:

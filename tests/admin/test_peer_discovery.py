@@ -14,7 +14,7 @@ from reciprocal_oauth.models import Peer
 from tests.fakes import FakePeer, Reply
 
 from .conftest import admin_url, text_of
-from .test_peers import errors, filled_in, messages_of
+from .peer_pages import errors, filled_in, messages_of
 
 INSERTED = "/.well-known/oauth-authorization-server/o"
 OPENID = "/o/.well-known/openid-configuration"

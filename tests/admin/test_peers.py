@@ -18,25 +18,7 @@ from reciprocal_oauth.models.links import KEY_UNKNOWN
 from tests.conftest import OUR_SECRET, PEER_SECRET
 
 from .conftest import admin_url, text_of
-
-FIELDS = (
-    "name",
-    "slug",
-    "homepage",
-    "dialect",
-    "issuer",
-    "authorization_endpoint",
-    "token_endpoint",
-    "revocation_endpoint",
-    "userinfo_endpoint",
-    "reciprocal_endpoint",
-    "client_id",
-    "token_endpoint_auth_method",
-    "scope",
-    "reciprocal_scope",
-    "allowed_scope",
-    "preconfigured_scope",
-)
+from .peer_pages import errors, filled_in, messages_of, values_of
 
 
 @pytest.fixture
@@ -49,40 +31,6 @@ def application(db: None) -> Any:
         authorization_grant_type="authorization-code",
         redirect_uris="https://tv.example/callback/",
     )
-
-
-def filled_in(free: Any, /, **changes: Any) -> dict[str, Any]:
-    return {
-        "name": "Television",
-        "slug": "tv",
-        "enabled": "on",
-        "dialect": "ietf",
-        "authorization_endpoint": "https://tv.example/authorize/",
-        "token_endpoint": "https://tv.example/token/",
-        "client_id": "us-at-tv",
-        "client_secret": "canary-client-secret",
-        "token_endpoint_auth_method": "client_secret_basic",
-        "application": free.pk,
-        "allowed_scope": "profile",
-        **changes,
-    }
-
-
-def values_of(peer: Peer, **changes: Any) -> dict[str, Any]:
-    """What the browser sends for the page of ``peer`` as it stands."""
-    values = {name: getattr(peer, name) for name in FIELDS}
-    enabled = {"enabled": "on"} if peer.enabled else {}
-    return {**values, **enabled, "application": peer.application_id, **changes}
-
-
-def errors(response: Any) -> dict[str, list[str]]:
-    assert response.status_code == 200
-    found: dict[str, list[str]] = response.context["adminform"].form.errors
-    return found
-
-
-def messages_of(response: Any) -> list[str]:
-    return [str(message) for message in response.context["messages"]]
 
 
 def all_log_entries() -> str:

@@ -16,7 +16,7 @@ from reciprocal_oauth.models import Peer
 from tests.conftest import PEER_SECRET, basic, post_form
 
 from .conftest import admin_url, text_of
-from .test_peers import filled_in, messages_of
+from .peer_pages import filled_in, messages_of
 
 APPLICATION = get_application_model()._meta.model_name
 MAY_GIVE = ("view_peer", "change_peer", f"change_{APPLICATION}")

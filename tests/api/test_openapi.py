@@ -2,43 +2,14 @@
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from .schema import python, schema_in_json
 
 needs_spectacular = pytest.mark.skipif(
     not importlib.util.find_spec("drf_spectacular"), reason="needs drf-spectacular: .[openapi]"
 )
-
-
-def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def schema_in_json() -> str:
-    made = python(
-        "-m",
-        "django",
-        "spectacular",
-        "--settings=tests.api.settings",
-        "--format=openapi-json",
-        "--validate",
-        "--fail-on-warn",
-    )
-    assert made.returncode == 0, made.stderr
-    return made.stdout
 
 
 @needs_spectacular

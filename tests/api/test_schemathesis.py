@@ -20,7 +20,7 @@ from reciprocal_oauth.models import Link, OutboxItem, Peer
 from reciprocal_oauth.secret import Secret
 
 from .conftest import Api
-from .test_openapi import schema_in_json
+from .schema import schema_in_json
 
 schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis: .[schemathesis]")
 pytest.importorskip("drf_spectacular", reason="needs drf-spectacular: .[openapi]")

@@ -25,7 +25,7 @@ from reciprocal_oauth.peers import connection_check
 from reciprocal_oauth.secret import Secret
 
 from ..admin.conftest import admin_url, staff  # noqa: F401
-from ..admin.test_peers import errors, values_of
+from ..admin.peer_pages import errors, values_of
 from ..conftest import OUR_SECRET, basic, post_form
 from ..fakes import FakePeer, Reply, token_response
 
