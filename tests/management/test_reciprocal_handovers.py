@@ -42,7 +42,7 @@ def test_the_list_shows_what_became_of_each_and_no_token(link_as_a: Link) -> Non
     assert "(no link any more)" in first
     assert "pending" in first
     assert second.startswith(f"{dead.pk} ")
-    for word in ("revocation", "music", "alice", "dead (unreachable)", "0 attempts", "HTTP 503"):
+    for word in ("revocation", "music", "alice", "failed (unreachable)", "0 attempts", "HTTP 503"):
         assert word in second
     assert "canary" not in text
 
@@ -82,7 +82,7 @@ def test_what_peers_handed_over_here_has_a_list_of_its_own(link_as_a: Link) -> N
     (document,) = json.loads(run("list", "--incoming", "--state", "failed", "--json")[0])
 
     assert text.startswith(f"{incoming.pk} ")
-    for word in ("redemption", "music", "alice", "dead (code_refused)"):
+    for word in ("redemption", "music", "alice", "failed (code_refused)"):
         assert word in text
     assert "canary" not in text
     assert (document["number"], document["reason"]) == (incoming.pk, "code_refused")

@@ -9,15 +9,20 @@ from django.utils import timezone
 
 
 def as_json(value: Any) -> str:
-    """``value`` as a JSON document. ASCII only, so that no name can spoil a terminal."""
-    return json.dumps(value, indent=2)
+    """``value`` as a JSON document. ASCII only, so that no name can change the terminal."""
+    return json.dumps(value, indent=2, default=_as_text)
 
 
-def iso(time: datetime | None) -> str | None:
-    """ISO 8601, in UTC where the time is aware."""
-    if time is None:
-        return None
-    return (time.astimezone(UTC) if timezone.is_aware(time) else time).isoformat()
+def fields_of(row: Any, names: str) -> dict[str, Any]:
+    """The attributes of ``row`` that ``names`` lists, separated by spaces, for a JSON document."""
+    return {name: getattr(row, name) for name in names.split()}
+
+
+def _as_text(value: Any) -> str:
+    """A value that JSON has no type for. Times are in ISO 8601, in UTC where they are aware."""
+    if not isinstance(value, datetime):
+        return str(value)
+    return (value.astimezone(UTC) if timezone.is_aware(value) else value).isoformat()
 
 
 def for_people(time: datetime) -> str:

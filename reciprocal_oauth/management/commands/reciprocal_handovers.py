@@ -9,11 +9,13 @@ from reciprocal_oauth.models import InboxItem, OutboxItem, Peer, QueueItem
 from reciprocal_oauth.party_a import resending
 from reciprocal_oauth.presentation import delivery_text
 
-from ._output import as_json, columns, for_people, iso, printable, shortened
+from ._output import as_json, columns, fields_of, for_people, printable, shortened
 from ._peer_flags import add_django_flags
 
 Item = TypeVar("Item", bound=QueueItem)
 State = QueueItem.State
+
+_FIELDS = "state reason attempts last_error next_attempt_at created_at finished_at"
 
 
 class Command(BaseCommand):
@@ -141,19 +143,10 @@ def _row(item: Any) -> tuple[str, ...]:
 
 
 def _document(item: Any) -> dict[str, Any]:
-    of_outbox = {}
-    if isinstance(item, OutboxItem):
-        of_outbox = {"kind": item.kind, "resends": item.resends}
+    names = f"kind resends {_FIELDS}" if isinstance(item, OutboxItem) else _FIELDS
     return {
         "number": item.pk,
-        **of_outbox,
         "peer": item.peer.slug,
-        "link": str(item.link_id) if item.link_id else None,
-        "state": item.state,
-        "reason": item.reason,
-        "attempts": item.attempts,
-        "last_error": item.last_error,
-        "next_attempt_at": iso(item.next_attempt_at),
-        "created_at": iso(item.created_at),
-        "finished_at": iso(item.finished_at),
+        "link": item.link_id,
+        **fields_of(item, names),
     }

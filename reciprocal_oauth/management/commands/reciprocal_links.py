@@ -9,7 +9,14 @@ from django.db.models import QuerySet
 from reciprocal_oauth.links import incoming_access
 from reciprocal_oauth.models import Link, LinkEvent, Peer
 
-from ._output import as_json, columns, for_people, iso, printable, shortened
+from ._output import as_json, columns, fields_of, for_people, printable, shortened
+
+_FIELDS = (
+    "subject account_name status outgoing_state outgoing_reason outgoing_scope "
+    "access_token_expires_at incoming_state incoming_reason incoming_scope offered_scope "
+    "generation confirmed_generation created_at updated_at linked_at last_used_at ended_at"
+)
+_EVENT_FIELDS = "at party step outcome generation detail"
 
 
 class Command(BaseCommand):
@@ -100,42 +107,14 @@ def _event_row(event: LinkEvent) -> tuple[str, ...]:
 
 def _document(link: Link, with_events: bool) -> dict[str, Any]:
     document: dict[str, Any] = {
-        "id": str(link.pk),
+        "id": link.pk,
         "peer": link.peer.slug,
         "user": link.user.get_username(),
         "user_id": str(link.user_id),
-        "subject": link.subject,
-        "account_name": link.account_name,
-        "status": link.status,
         "two_way": link.is_two_way,
-        "outgoing_state": link.outgoing_state,
-        "outgoing_reason": link.outgoing_reason,
-        "outgoing_scope": link.outgoing_scope,
-        "access_token_expires_at": iso(link.access_token_expires_at),
-        "incoming_state": link.incoming_state,
-        "incoming_reason": link.incoming_reason,
-        "incoming_scope": link.incoming_scope,
         "incoming_scope_in_force": incoming_access.scope_in_force(link),
-        "offered_scope": link.offered_scope,
-        "generation": link.generation,
-        "confirmed_generation": link.confirmed_generation,
-        "created_at": iso(link.created_at),
-        "updated_at": iso(link.updated_at),
-        "linked_at": iso(link.linked_at),
-        "last_used_at": iso(link.last_used_at),
-        "ended_at": iso(link.ended_at),
+        **fields_of(link, _FIELDS),
     }
     if with_events:
-        document["events"] = [_event(event) for event in link.events.all()]
+        document["events"] = [fields_of(event, _EVENT_FIELDS) for event in link.events.all()]
     return document
-
-
-def _event(event: LinkEvent) -> dict[str, Any]:
-    return {
-        "at": iso(event.at),
-        "party": event.party,
-        "step": event.step,
-        "outcome": event.outcome,
-        "generation": event.generation,
-        "detail": event.detail,
-    }

@@ -18,7 +18,7 @@ from reciprocal_oauth.peers.sheet import Sheet, sheet_for
 from reciprocal_oauth.presentation import delivery_text
 from reciprocal_oauth.secret import Secret
 
-from ._output import as_json, columns, iso, printable, shortened
+from ._output import as_json, columns, printable, shortened
 from ._peer_flags import (
     EPILOG,
     PEER_FLAGS,
@@ -31,7 +31,14 @@ from ._peer_flags import (
 from ._peer_saving import save
 
 #: What is printed of a peer; its secret is not among it.
-SHOWN_FIELDS = ("slug", "enabled", *(field for field in PEER_FLAGS if field != "client_secret"))
+SHOWN_FIELDS = (
+    "slug",
+    "enabled",
+    *(field for field in PEER_FLAGS if field != "client_secret"),
+    "paused_at",
+    "paused_reason",
+    "reverse_refused_at",
+)
 
 _LABELS: Mapping[str, str] = {
     "client_id": "its client ID here",
@@ -232,16 +239,11 @@ def _document(peer: Any, sheet: Sheet | None = None) -> dict[str, Any]:
     document = {
         **{field: getattr(peer, field) for field in SHOWN_FIELDS},
         "client_secret_stored": bool(peer.client_secret),
-        "paused_at": iso(peer.paused_at),
-        "paused_reason": peer.paused_reason,
-        "reverse_refused_at": iso(peer.reverse_refused_at),
         "application_client_id": peer.application.client_id,
         "redirect_uris": peer.application.redirect_uris.split(),
         "active_links": peer.active_links,
     }
-    if sheet is not None:
-        document["give_to_peer"] = vars(sheet)
-    return document
+    return document if sheet is None else {**document, "give_to_peer": vars(sheet)}
 
 
 def _row(peer: Any) -> tuple[str, ...]:
