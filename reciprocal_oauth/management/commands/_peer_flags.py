@@ -1,4 +1,4 @@
-"""The flags of ``reciprocal_peer add``, and what of a peer each of them sets."""
+"""The flags of ``reciprocal_peer add``, and the field that each of them sets."""
 
 import getpass
 import sys
@@ -8,9 +8,12 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import override
 from oauth2_provider.models import get_application_model
 
-#: The flag of each field of a peer.
+from reciprocal_oauth.models import Peer
+
+#: The flag that sets each field of a peer.
 PEER_FLAGS: Mapping[str, str] = {
     "name": "--name",
     "homepage": "--homepage",
@@ -32,125 +35,120 @@ PEER_FLAGS: Mapping[str, str] = {
     "preconfigured_scope": "--preconfigured-scope",
     "revoke_replaced": "--revoke-replaced",
 }
-#: Those that are on or off: ``--no-…`` puts them off.
+#: Flags for booleans: ``--no-…`` sets the field to false.
 SWITCHES = ("--sends-iss", "--revoke-replaced")
-#: Those that may be given more than once, for one line each.
+#: Flags that may be repeated; each value becomes one line of the field.
 LINES = ("--authorization-parameter",)
-#: The flag of each field of its application here.
+#: The flag that sets each field of the peer's application here.
 APPLICATION_FLAGS: Mapping[str, str] = {
     "client_id": "--application-client-id",
     "client_secret": "--application-client-secret",
     "redirect_uris": "--redirect-uri",
     "name": "--name",
 }
-#: In the order in which they are read from standard input.
+#: Flags that read a secret from standard input, in this order.
 SECRET_FLAGS = ("--client-secret", "--application-client-secret")
 
-_HELP: Mapping[str, tuple[str, str]] = {
-    "--name": ("NAME", "the site's name, as people know it"),
-    "--homepage": ("URL", "its home page"),
-    "--dialect": ("NAME", "how it speaks; ietf, if a new peer is given none"),
-    "--issuer": ("URL", "its issuer identifier"),
-    "--sends-iss": ("", "it names its issuer in every authorization response (RFC 9207)"),
-    "--authorization-endpoint": ("URL", "where people are sent to allow access"),
-    "--authorization-parameter": (
-        "NAME=VALUE",
-        "what it wants to be told beside the usual where people are sent to allow access; give it "
-        "again for another one. Replaces those there were, an empty one leaves none",
-    ),
-    "--token-endpoint": ("URL", "where codes are exchanged for tokens"),
-    "--revocation-endpoint": ("URL", "where tokens are revoked (RFC 7009)"),
-    "--userinfo-endpoint": ("URL", "where it tells what an account is called (OpenID Connect)"),
-    "--reciprocal-endpoint": ("URL", "where our codes go, if not to the token endpoint"),
-    "--client-id": ("ID", "the id that the peer gave to this site"),
-    "--client-secret": ("SECRET", "the secret that the peer gave to this site, or - to read it"),
-    "--revoke-replaced": (
-        "",
-        "revoke a token there that a new connection replaces; not where the peer ends the whole "
-        "connection with it",
-    ),
-    "--auth-method": (
-        "METHOD",
-        "client_secret_basic, or client_secret_post; the first, if a new peer is given none",
-    ),
-    "--scope": ("SCOPE", "what we ask of the peer when a person starts here"),
-    "--reciprocal-scope": ("SCOPE", "what we ask of it when the person started there"),
-    "--allowed-scope": ("SCOPE", "the most that it may ever hold here"),
-    "--preconfigured-scope": (
-        "SCOPE",
-        "what people are asked to give it when it sends no “reciprocal” parameter",
-    ),
+#: What stands for the value of a flag in its help, by the last word of the flag.
+_METAVARS: Mapping[str, str] = {
+    "dialect": "NAME",
+    "endpoint": "URL",
+    "homepage": "URL",
+    "issuer": "URL",
+    "parameter": "NAME=VALUE",
+}
+
+#: The help of fields whose help text is about a form.
+_HELP: Mapping[str, str] = {
+    "authorization_parameters": "An extra parameter that this peer needs when people are sent to "
+    "its authorization endpoint, such as access_type=offline. Repeat the flag for more parameters. "
+    "The flags replace all stored parameters; an empty value removes them all.",
 }
 
 EPILOG = (
-    "Other users of the machine can see the arguments of a command. Give - in place of a secret, "
-    "and it is read from standard input, one line each, the client secret first; at a terminal "
-    "you are asked for it."
+    "Other users of the machine can see the arguments of a command. To hide a secret, give - "
+    "instead: the command reads it from standard input, one secret a line, the client secret "
+    "first. At a terminal, it asks for the secret."
 )
 
 
 def add_flags(parser: CommandParser) -> None:
-    """The flags that describe a peer and its application."""
+    """Add the flags for a peer and its application to ``parser``."""
     peer = parser.add_argument_group("the peer")
-    for flag in PEER_FLAGS.values():
-        metavar, text = _HELP[flag]
+    for field, flag in PEER_FLAGS.items():
+        last_word = flag.rpartition("-")[2]
+        more: dict[str, Any] = {"metavar": _METAVARS.get(last_word, last_word.upper())}
         if flag in SWITCHES:
-            peer.add_argument(flag, action=BooleanOptionalAction, default=None, help=text)
+            more = {"action": BooleanOptionalAction, "default": None}
         elif flag in LINES:
-            peer.add_argument(flag, metavar=metavar, action="append", help=text)
-        else:
-            peer.add_argument(flag, metavar=metavar, help=text)
+            more["action"] = "append"
+        peer.add_argument(flag, help=_help_of(field), **more)
     peer.add_argument(
         "--discover",
         metavar="URL",
-        help="read issuer and endpoints from the metadata of the peer at this address (RFC 8414, "
-        "or OpenID Connect Discovery); what a flag gives wins",
+        help="Read the issuer and the endpoints from the metadata of the peer at this address (RFC "
+        "8414, or OpenID Connect Discovery). The value of a flag takes precedence.",
     )
     peer.add_argument(
         "--accept-changes",
         action="store_true",
-        help="change where a peer is, or our client id there, or what --discover finds of it anew; "
-        "without it, the changes are named and nothing is saved",
+        help="Confirm a change of the peer's addresses, of our client ID there, of its application "
+        "here, or of what --discover finds. Without it, the command lists the changes and saves "
+        "nothing.",
     )
     switch = peer.add_mutually_exclusive_group()
     switch.add_argument(
-        "--enable", dest="enabled", action="store_true", default=None, help="let people connect"
+        "--enable", dest="enabled", action="store_true", default=None, help="Let people connect."
     )
     switch.add_argument(
         "--disable",
         dest="enabled",
         action="store_false",
         default=None,
-        help="let nobody connect, and refuse the peer everywhere here",
+        help="Let nobody connect, and refuse every request of the peer.",
     )
-    here = parser.add_argument_group("its registration here: an application, made if there is none")
+    here = parser.add_argument_group("its application here, created if it does not exist")
     here.add_argument(
         "--application-client-id",
         metavar="ID",
-        help="its client id here; made up, if a new application is given none",
+        help="Its client ID here. Generated for a new application if you give none.",
     )
     here.add_argument(
         "--application-client-secret",
         metavar="SECRET",
-        help="its secret here, or - to read it; made up and printed once, if a new application is "
-        "given none",
+        help="Its client secret here. Generated for a new application if you give none, and then "
+        "printed once.",
     )
     here.add_argument(
         "--redirect-uri",
         metavar="URI",
         action="append",
-        help="the peer's callback; give it again for another one. Replaces those there were",
+        help="The callback of the peer. Repeat the flag for more callbacks. The flags replace all "
+        "stored callbacks.",
     )
     here.add_argument(
         "--application-field",
         metavar="NAME=VALUE",
         action="append",
-        help="a field of this site's own application model; give it again for another one",
+        help="A field of this site's own application model. Repeat the flag for more fields.",
     )
 
 
+def _help_of(name: str) -> str:
+    """The help of the flag for the field ``name`` of a peer: the help text of the field, in English
+    as the rest of the help."""
+    field: Any = Peer._meta.get_field(name)
+    with override(None):
+        sentences = [_HELP.get(name) or str(field.help_text or f"Its {field.verbose_name}.")]
+    if field.choices:
+        sentences.append(f"One of: {', '.join(value for value, _label in field.choices)}.")
+    if field.default and isinstance(field.default, str):
+        sentences.append(f"Default for a new peer: {field.default}.")
+    return " ".join(sentences).replace("%", "%%")
+
+
 def add_django_flags(parser: CommandParser) -> None:
-    """Let what Django accepts before the action stand behind it as well."""
+    """Accept the options of Django after the action too, not only before it."""
     for flag in ("--settings", "--pythonpath"):
         parser.add_argument(flag, default=SUPPRESS, help=SUPPRESS)
     for flag in ("--traceback", "--no-color", "--force-color", "--skip-checks"):
@@ -161,7 +159,7 @@ def add_django_flags(parser: CommandParser) -> None:
 
 
 def _own_fields() -> dict[str, Any]:
-    """The fields of the site's application model that have no flag of their own."""
+    """The fields of the site's application model that only ``--application-field`` sets."""
     fields = get_application_model()._meta.concrete_fields
     return {
         field.name: field
@@ -171,15 +169,16 @@ def _own_fields() -> dict[str, Any]:
 
 
 def application_flags() -> dict[str, str]:
-    """The flag of every field of an application that can be given."""
+    """The flag of every field of an application that a flag can set."""
     own = {name: f"--application-field {name}" for name in _own_fields()}
     return {**own, **APPLICATION_FLAGS}
 
 
 def application_fields(given: Sequence[str] | str | None) -> dict[str, Any]:
-    """What ``--application-field`` gives: attribute of the application to value.
+    """Parse the values of ``--application-field``.
 
-    :raises CommandError: there is no such field, or it cannot have such a value.
+    :returns: attributes of the application and their values.
+    :raises CommandError: a field does not exist, or does not accept the value.
     """
     values: dict[str, Any] = {}
     known = _own_fields()
@@ -187,10 +186,10 @@ def application_fields(given: Sequence[str] | str | None) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals or name not in known:
             raise CommandError(
-                f"--application-field: Give NAME=VALUE, with one of: {', '.join(sorted(known))}."
+                f"--application-field: Give NAME=VALUE. NAME is one of: {', '.join(sorted(known))}."
             )
         try:
-            # Of a relation, the key.
+            # For a relation, the value is the key of the related row.
             values[known[name].attname] = known[name].to_python(value)
         except ValidationError as error:
             reasons = " ".join(error.messages)
@@ -199,14 +198,14 @@ def application_fields(given: Sequence[str] | str | None) -> dict[str, Any]:
 
 
 def option(flag: str) -> str:
-    """The name under which the value of ``flag`` is found among the options."""
+    """The name of the option that holds the value of ``flag``."""
     return flag.lstrip("-").replace("-", "_")
 
 
 def read_secrets(options: dict[str, Any]) -> None:
-    """Put the secrets that are given as ``-`` into ``options``.
+    """Read each secret that is given as ``-``, and put it into ``options``.
 
-    :raises CommandError: standard input ends before.
+    :raises CommandError: standard input has no line left for a secret.
     """
     for flag in SECRET_FLAGS:
         if options[option(flag)] != "-":
@@ -216,5 +215,5 @@ def read_secrets(options: dict[str, Any]) -> None:
         else:
             secret = sys.stdin.readline().rstrip("\r\n")
         if not secret:
-            raise CommandError(f"{flag}: standard input holds no line for it.")
+            raise CommandError(f"{flag}: standard input has no line for this secret.")
         options[option(flag)] = secret
