@@ -1,14 +1,15 @@
-"""The admin: peers are set up here; what the protocol writes can be looked at.
+"""The pages of the Django admin. Administrators set up peers there, and view everything else.
 
-- ``peers``: a peer; ``peer_form`` its form, ``peer_look_up`` and ``peer_test_page`` what is asked
-  of the other site, ``peer_sheet`` what to give to it
+- ``peers``: the admin of peers. ``peer_form`` is its form, ``peer_reconfiguration`` confirms a new
+  address, ``peer_discovery`` looks up metadata, ``peer_connection_check`` tests the connection, and
+  ``peer_sheet`` is the page with what to give to the other site
 - ``links``: links and their history
-- ``deliveries``: both queues and the ledger of codes
-- ``overview_page``: how links and hand-overs are doing
-- ``asking``: actions that ask before they do something
-- ``look_at_only``: what rows have in common that only the protocol writes
+- ``deliveries``: both queues, and the issued reciprocal codes
+- ``overview_page``: the charts; ``statistics`` counts, ``bar_charts`` computes the bars
+- ``confirmation``: actions that ask for confirmation
+- ``read_only``: base classes for rows that only the protocol writes
 
-Visits under way (``AuthorizationRequest``) are nobody's business and are not registered.
+``AuthorizationRequest`` is not registered: what people are doing right now is private.
 """
 
 from . import deliveries, links, peers

@@ -1,20 +1,20 @@
-"""Bar charts: where each bar is drawn. Computed here and drawn by templates.
+"""The positions of the bars in bar charts. Templates draw the charts as SVG.
 
-As wide as there is room: places across are in percent of the width, and heights in pixels, so that
-text keeps its size.
+Charts are as wide as the page: horizontal positions are percentages of the width. Vertical
+positions are pixels, so that text keeps its size.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: Pixels: of the tallest column, above it, and below it.
+#: Pixels: the height of the tallest column, the space above it, and the space below it.
 _TALL, _ABOVE, _BELOW = 140, 22, 24
-#: Pixels: from one row to the next, of the text within, and of the bar.
+#: Pixels: the height of a row, of the text in it, and of the bar in it.
 _ROW, _TEXT, _BAR = 44, 16, 14
-#: How much of its place a column takes.
+#: The width of a column, as a fraction of the space for it.
 _FILLED = 0.7
 
-#: What the upper line of columns may stand for, times a power of ten.
+#: The possible values of the upper line of a chart, times a power of ten.
 _ROUND = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100)
 
 #: A series: its name, and its values in the order of the labels.
@@ -23,7 +23,8 @@ Series = tuple[str, Sequence[int]]
 
 @dataclass(frozen=True)
 class Part:
-    """One rectangle. ``x`` and ``width`` are percent, as text that no locale changes."""
+    """One rectangle. ``x`` and ``width`` are percentages, as text that does not depend on the
+    language."""
 
     series: int
     x: str
@@ -34,7 +35,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Bar:
-    """The values of one label. ``text`` says them in words."""
+    """The bar of one label. ``text`` has the label and the values, for people who see no chart."""
 
     text: str
     parts: list[Part]
@@ -53,8 +54,11 @@ class Tick:
 
 @dataclass(frozen=True)
 class Chart:
-    """:ivar top: the value at the upper line; its place is ``top_y``, that of zero ``base_y``.
-    :ivar start: where a line of writing begins, in percent of the width.
+    """A chart for a template.
+
+    :ivar top: the value at the upper line. ``top_y`` is the position of this line, ``base_y`` that
+        of the line for zero.
+    :ivar start: the position at which a line of text begins, as a percentage.
     """
 
     bars: list[Bar]
@@ -67,11 +71,14 @@ class Chart:
     base_y: int = _ABOVE + _TALL
 
 
-def columns(
+def column_chart(
     labels: Sequence[str], series: Sequence[Series], *, mirrored: bool = False
 ) -> Chart | None:
-    """A column for each label, in the order of writing, the series on top of each other; ``None``
-    where all is zero. The first label, that in the middle and the last are written out."""
+    """A chart with one column for each label, the series on top of each other. Only the first, the
+    middle and the last label are shown. ``None`` if all values are zero.
+
+    :param mirrored: whether the chart runs from right to left.
+    """
     highest = _highest(labels, series)
     if not highest:
         return None
@@ -82,25 +89,29 @@ def columns(
         x = _from_start(place * (number + (1 - _FILLED) / 2), place * _FILLED, mirrored)
         for which, (_name, values) in enumerate(series):
             if values[number]:
-                # At least a pixel: one that failed among thousands is what to look for.
+                # At least one pixel: one failure among thousands must be visible.
                 height = max(values[number] / top * _TALL, 1)
                 base -= height
                 parts.append(_part(which, x, base, place * _FILLED, height))
-        bars.append(Bar(_said(label, series, number), parts))
-    written = {0: "start", (len(labels) - 1) // 2: "middle", len(labels) - 1: "end"}
+        bars.append(Bar(_in_words(label, series, number), parts))
+    shown = {0: "start", (len(labels) - 1) // 2: "middle", len(labels) - 1: "end"}
     ticks = [
         Tick(labels[number], f"{_tick_x(number, place, where, mirrored):.2f}", where)
-        for number, where in written.items()
+        for number, where in shown.items()
     ]
     names = [name for name, _values in series]
     start = 100 if mirrored else 0
     return Chart(bars, names, _ABOVE + _TALL + _BELOW, start, ticks, top)
 
 
-def rows(
+def row_chart(
     labels: Sequence[str], series: Sequence[Series], *, mirrored: bool = False
 ) -> Chart | None:
-    """A row for each label, the series one after the other; ``None`` where all is zero."""
+    """A chart with one row for each label, the series side by side. ``None`` if all values are
+    zero.
+
+    :param mirrored: whether the chart runs from right to left.
+    """
     highest = _highest(labels, series)
     if not highest:
         return None
@@ -113,8 +124,8 @@ def rows(
                 x = _from_start(along, width, mirrored)
                 parts.append(_part(which, x, _ROW * number + _TEXT + 6, width, _BAR))
                 along += width
-        said = _said(label, series, number)
-        bars.append(Bar(said, parts, 100 if mirrored else 0, _ROW * number + _TEXT))
+        text = _in_words(label, series, number)
+        bars.append(Bar(text, parts, 100 if mirrored else 0, _ROW * number + _TEXT))
     names = [name for name, _values in series]
     return Chart(bars, names, _ROW * len(labels), 100 if mirrored else 0, [])
 
@@ -125,7 +136,7 @@ def _highest(labels: Sequence[str], series: Sequence[Series]) -> int:
 
 
 def _round_up(value: int) -> int:
-    """To a number that is easily read, and not much larger."""
+    """Round up to a number that is easy to read."""
     if value <= 10:
         return value
     step: int = 10 ** (len(str(value)) - 2)
@@ -145,6 +156,6 @@ def _part(series: int, x: float, y: float, width: float, height: float) -> Part:
     return Part(series, f"{x:.2f}", f"{y:.1f}", f"{width:.2f}", f"{height:.1f}")
 
 
-def _said(label: str, series: Sequence[Series], number: int) -> str:
+def _in_words(label: str, series: Sequence[Series], number: int) -> str:
     counts = [f"{values[number]} {name}".rstrip() for name, values in series]
     return f"{label}: {', '.join(counts)}"

@@ -1,7 +1,7 @@
-"""Actions that ask before they do something: the answer comes as the same action, with ``sure``.
+"""Actions that ask for confirmation. The confirmed form sends the same action again, with ``sure``.
 
-The page names the rows that it is about, and so does the answer: what has come into the list since
-is not among them. It leads back to the list as it was filtered.
+The form contains the ids of the rows, so rows that are added to the list meanwhile are not
+affected. Afterwards the list is shown with the same filters.
 """
 
 from collections.abc import Sequence
@@ -17,29 +17,33 @@ from django.utils.translation import gettext
 _Row = TypeVar("_Row", bound=Model)
 
 
-class AskingMixin(admin.ModelAdmin):
-    """What the actions of an admin class ask with. Each has a template of its name, which extends
-    ``reciprocal_oauth/admin/question.html``."""
+class ConfirmationMixin(admin.ModelAdmin):
+    """Lets the actions of an admin class ask for confirmation. Each action has a template with its
+    name, which extends ``reciprocal_oauth/admin/question.html``."""
 
-    #: So many rows are dealt with by one request.
-    most_at_once = 200
+    #: The largest number of rows in one request.
+    max_rows = 200
 
-    def chosen(self, request: HttpRequest, queryset: QuerySet[_Row]) -> list[_Row] | None:
-        """What was chosen in the list; ``None``, and says so, if it is too much for one request."""
-        rows = list(queryset[: self.most_at_once + 1])
-        if len(rows) <= self.most_at_once:
+    def selected_rows(self, request: HttpRequest, queryset: QuerySet[_Row]) -> list[_Row] | None:
+        """The selected rows; ``None``, with a message, if there are more than :attr:`max_rows`."""
+        rows = list(queryset[: self.max_rows + 1])
+        if len(rows) <= self.max_rows:
             return rows
-        text = gettext("Choose at most %d at once.") % self.most_at_once
+        text = gettext("Select at most %d rows at once.") % self.max_rows
         self.message_user(request, text, messages.ERROR)
         return None
 
-    def is_sure(self, request: HttpRequest) -> bool:
+    def is_confirmed(self, request: HttpRequest) -> bool:
+        """Whether the request comes from the confirmation page."""
         return "sure" in request.POST
 
-    def ask(
+    def ask_for_confirmation(
         self, request: HttpRequest, action: str, title: str, rows: Sequence[Model], **more: Any
     ) -> HttpResponse:
-        """:param more: what the template of ``action`` needs beside ``rows``."""
+        """Show the confirmation page of ``action``.
+
+        :param more: what the template needs in addition to ``rows``.
+        """
         context = {
             **self.admin_site.each_context(request),
             "title": title,

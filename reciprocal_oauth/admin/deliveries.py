@@ -1,4 +1,4 @@
-"""Both queues, and the ledger of codes."""
+"""The admin of both queues and of the issued reciprocal codes."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from ..models import InboxItem, OutboxItem, ReciprocalCode
 from ..party_a import resending
 from ..presentation import delivery_text
-from .confirmation import AskingMixin
-from .read_only import USERNAME_FIELD, LookAtOnlyAdmin, OfLinkAdmin, stored_or_none, with_reason
+from .confirmation import ConfirmationMixin
+from .read_only import USERNAME_FIELD, LinkRelatedAdmin, ReadOnlyAdmin, stored_or_none, with_reason
 
 _PROGRESS = (
     "progress",
@@ -28,12 +28,12 @@ _PROGRESS = (
 )
 
 
-class QueueItemAdmin(LookAtOnlyAdmin):
-    """What outbox and inbox have in common."""
+class QueueItemAdmin(ReadOnlyAdmin):
+    """Base class for the outbox and the inbox."""
 
     shown_with = ("peer", "link__user")
     to_peer = "peer"
-    # In the order in which they were made, along the key's own index.
+    # By primary key: its index gives the order of creation.
     ordering = ("-pk",)
 
     class Media:
@@ -41,16 +41,20 @@ class QueueItemAdmin(LookAtOnlyAdmin):
 
     @admin.display(description=_("user"), ordering=f"link__user__{USERNAME_FIELD}")
     def user(self, item: Any) -> str:
-        # A revocation outlives its link.
+        """The user of the link, if the link still exists."""
+        # A revocation may remain after its link is deleted.
         return str(item.link.user) if item.link else "–"
 
     @admin.display(description=_("state"), ordering="state")
     def progress(self, item: Any) -> str:
+        """The state of the row, with its reason."""
         return with_reason(item.get_state_display(), item.reason and item.get_reason_display())
 
 
 @admin.register(OutboxItem)
-class OutboxItemAdmin(AskingMixin, QueueItemAdmin):
+class OutboxItemAdmin(ConfirmationMixin, QueueItemAdmin):
+    """The hand-overs and revocations that this site sends to peers."""
+
     list_display = (
         "id",
         "kind",
@@ -64,8 +68,8 @@ class OutboxItemAdmin(AskingMixin, QueueItemAdmin):
     )
     list_filter = ("state", "reason", "kind", "peer")
     actions = ("resend", "cancel")
-    # One transaction each, and one field of a form, of which Django reads 1000.
-    most_at_once = 900
+    # Each row is a field of the form, and Django accepts 1000 (DATA_UPLOAD_MAX_NUMBER_FIELDS).
+    max_rows = 900
     fields = (
         "kind",
         "peer",
@@ -80,41 +84,45 @@ class OutboxItemAdmin(AskingMixin, QueueItemAdmin):
 
     @admin.display(description=_("token to revoke"))
     def has_token(self, item: OutboxItem) -> str:
+        """Whether a token is stored."""
         return stored_or_none(item.token)
 
-    def has_carry_on_permission(self, request: HttpRequest) -> bool:
-        """Whether somebody may have rows sent anew, or stop them: who may change them elsewhere."""
+    def has_delivery_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may send rows again or cancel them: needs the change permission."""
         return request.user.has_perm("reciprocal_oauth.change_outboxitem")
 
-    @admin.action(description=_("Send again what was given up"), permissions=["carry_on"])
+    @admin.action(description=_("Send again"), permissions=["delivery"])
     def resend(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> HttpResponse | None:
-        title = gettext("Send again what was given up")
-        if (chosen := self.chosen(request, queryset)) is None:
+        """Send failed and cancelled rows again, after confirmation."""
+        title = gettext("Send again")
+        if (selected := self.selected_rows(request, queryset)) is None:
             return None
-        if question := self._ask(request, "resend", title, chosen, resending.RESENDABLE_STATES):
+        if question := self._ask(request, "resend", title, selected, resending.RESENDABLE_STATES):
             return question
-        done = self._for_each(request, chosen, resending.resend, _("Sent again."))
+        done = self._for_each(request, selected, resending.resend, _("Sent again."))
         resending.wake_workers()
         paused = resending.paused_peers_of(done)
         if count := Counter(item.kind for item in done if item.peer_id not in paused):
             self.message_user(request, gettext("Sent again: %s.") % delivery_text.in_words(count))
         for peer in paused.values():
             count = Counter(item.kind for item in done if item.peer_id == peer.pk)
-            text = gettext("Sent once the peer is resumed: %s.") % delivery_text.in_words(count)
+            text = gettext("To be sent when delivery to the peer is resumed: %s.")
+            text %= delivery_text.in_words(count)
             text += " " + delivery_text.why_it_waits(peer)
             self.message_user(request, text, messages.WARNING)
         return None
 
-    @admin.action(description=_("Stop what is under way"), permissions=["carry_on"])
+    @admin.action(description=_("Cancel delivery"), permissions=["delivery"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> HttpResponse | None:
-        title = gettext("Stop what is under way")
-        if (chosen := self.chosen(request, queryset)) is None:
+        """Cancel pending rows, after confirmation."""
+        title = gettext("Cancel delivery")
+        if (selected := self.selected_rows(request, queryset)) is None:
             return None
-        if question := self._ask(request, "cancel", title, chosen, OutboxItem.LIVE_STATES):
+        if question := self._ask(request, "cancel", title, selected, OutboxItem.LIVE_STATES):
             return question
-        done = self._for_each(request, chosen, resending.cancel, _("Stopped."))
+        done = self._for_each(request, selected, resending.cancel, _("Cancelled."))
         if count := Counter(item.kind for item in done):
-            self.message_user(request, gettext("Stopped: %s.") % delivery_text.in_words(count))
+            self.message_user(request, gettext("Cancelled: %s.") % delivery_text.in_words(count))
         return None
 
     def _ask(
@@ -122,16 +130,16 @@ class OutboxItemAdmin(AskingMixin, QueueItemAdmin):
         request: HttpRequest,
         action: str,
         title: str,
-        chosen: Sequence[OutboxItem],
+        selected: Sequence[OutboxItem],
         states: Collection[str],
     ) -> HttpResponse | None:
-        """The question, unless it was answered; about those of ``chosen`` in one of ``states``. Of
-        the others, it is said without a question why it cannot be done."""
-        rows = [item for item in chosen if item.state in states]
-        if not rows or self.is_sure(request):
+        """The confirmation page for the selected rows in one of ``states``. ``None`` if the action
+        is confirmed, or if there are no such rows."""
+        rows = [item for item in selected if item.state in states]
+        if not rows or self.is_confirmed(request):
             return None
         count = Counter(item.kind for item in rows)
-        return self.ask(
+        return self.ask_for_confirmation(
             request,
             action,
             title,
@@ -139,7 +147,7 @@ class OutboxItemAdmin(AskingMixin, QueueItemAdmin):
             what=delivery_text.in_words(count),
             handovers=count[OutboxItem.Kind.HANDOVER],
             revocations=count[OutboxItem.Kind.REVOCATION],
-            others=len(rows) < len(chosen),
+            others=len(rows) < len(selected),
         )
 
     def _for_each(
@@ -149,7 +157,8 @@ class OutboxItemAdmin(AskingMixin, QueueItemAdmin):
         act: Callable[[OutboxItem], None],
         entry: Any,
     ) -> list[OutboxItem]:
-        """Those that it could be done with; of the others, the reason is said."""
+        """Do ``act`` with each item, and return those that did not refuse. For the others, show
+        the reason."""
         done = []
         for item in items:
             try:
@@ -164,6 +173,8 @@ class OutboxItemAdmin(AskingMixin, QueueItemAdmin):
 
 @admin.register(InboxItem)
 class InboxItemAdmin(QueueItemAdmin):
+    """The reciprocal codes that peers have handed over here."""
+
     list_display = (
         "id",
         "peer",
@@ -180,11 +191,14 @@ class InboxItemAdmin(QueueItemAdmin):
 
     @admin.display(description=_("code"))
     def has_code(self, item: InboxItem) -> str:
+        """Whether a code is stored."""
         return stored_or_none(item.code)
 
 
 @admin.register(ReciprocalCode)
-class ReciprocalCodeAdmin(OfLinkAdmin):
+class ReciprocalCodeAdmin(LinkRelatedAdmin):
+    """The reciprocal codes that this site has issued."""
+
     list_display = (
         "created_at",
         "peer",

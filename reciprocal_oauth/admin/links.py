@@ -1,4 +1,4 @@
-"""Links and their history."""
+"""The admin of links and their history."""
 
 from typing import Any, ClassVar
 
@@ -13,26 +13,30 @@ from django.utils.translation import gettext_lazy as _
 from ..links import incoming_access, lifecycle
 from ..models import Link, LinkEvent, Reason
 from ..presentation import flow_diagram
-from .confirmation import AskingMixin
-from .read_only import LookAtOnlyAdmin, LookAtOnlyInline, OfLinkAdmin, stored_or_none, with_reason
+from .confirmation import ConfirmationMixin
+from .read_only import LinkRelatedAdmin, ReadOnlyAdmin, ReadOnlyInline, stored_or_none, with_reason
 
 
 class EventMixin:
-    """The steps of a flow are seconds apart; the formats of the locales stop at minutes."""
+    """Shows an event. Times have seconds, because the steps of a flow are only seconds apart and
+    the date formats of Django stop at minutes."""
 
     @admin.display(description=_("time"), ordering="at")
     def time(self, event: LinkEvent) -> str:
+        """The local time of the event, to the second."""
         at = timezone.localtime(event.at) if timezone.is_aware(event.at) else event.at
         return f"{at:%Y-%m-%d %H:%M:%S}"
 
     @admin.display(description=_("detail"))
     def details(self, event: LinkEvent) -> str:
-        """What is kept of an end is its reason."""
+        """The detail of the event; a reason is shown in words."""
         is_reason = event.detail and event.detail in Reason.values
         return str(Reason(event.detail).label) if is_reason else event.detail
 
 
-class LinkEventInline(EventMixin, LookAtOnlyInline):
+class LinkEventInline(EventMixin, ReadOnlyInline):
+    """The history on the page of a link."""
+
     model = LinkEvent
     verbose_name_plural = _("history")
     fields = ("time", "party", "step", "outcome", "generation", "details")
@@ -41,7 +45,9 @@ class LinkEventInline(EventMixin, LookAtOnlyInline):
 
 
 @admin.register(Link)
-class LinkAdmin(AskingMixin, LookAtOnlyAdmin):
+class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
+    """The links: administrators can only view and disconnect them."""
+
     list_display = (
         "user",
         "peer",
@@ -55,11 +61,11 @@ class LinkAdmin(AskingMixin, LookAtOnlyAdmin):
     list_filter = ("status", "outgoing_state", "incoming_state", "peer")
     shown_with = ("peer", "user")
     to_link, to_user, to_peer = "pk", "user", "peer"
-    search_help_text = _("Link ID, user name, peer, account there")
+    search_help_text = _("Link ID, user name, peer, account at the peer")
     fieldsets = (
         (None, {"fields": ("id", "user", "peer", "account_name", "subject", "status")}),
         (
-            _("Our access there"),
+            _("Outgoing access"),
             {
                 "fields": (
                     "outgoing",
@@ -71,7 +77,7 @@ class LinkAdmin(AskingMixin, LookAtOnlyAdmin):
             },
         ),
         (
-            _("Its access here"),
+            _("Incoming access"),
             {
                 "fields": (
                     "incoming",
@@ -107,29 +113,34 @@ class LinkAdmin(AskingMixin, LookAtOnlyAdmin):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
+        """Render the page, with the button to disconnect if the user may use it."""
         if (link := kwargs.get("obj")) is not None:
             context["may_disconnect"] = link.is_active and self.has_disconnect_permission(request)
-            # Not in __str__: a list of links would ask for the user and the peer of each.
+            # Not in __str__: a list of links would query the user and the peer of each link.
             context["subtitle"] = f"{link.user} – {link.peer}"
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 
     def matching(self, word: str) -> Q:
+        """The links that match one word of the search, also by the account at the peer."""
         return super().matching(word) | Q(subject=word) | Q(account_name__icontains=word)
 
     def has_disconnect_permission(self, request: HttpRequest) -> bool:
-        """Whether somebody may end links: who may change them elsewhere."""
+        """Whether the user may end links: needs the permission to change them."""
         return request.user.has_perm("reciprocal_oauth.change_link")
 
     @admin.action(description=_("Disconnect"), permissions=["disconnect"])
     def disconnect(self, request: HttpRequest, queryset: QuerySet[Link]) -> HttpResponse | None:
-        links = self.chosen(request, queryset.filter(status=Link.Status.ACTIVE))
+        """End the selected links, after confirmation."""
+        links = self.selected_rows(request, queryset.filter(status=Link.Status.ACTIVE))
         if links is None:
             return None
         if not links:
-            self.message_user(request, gettext("These have ended already."), messages.WARNING)
-        elif not self.is_sure(request):
-            return self.ask(request, "disconnect", gettext("Disconnect"), links)
+            self.message_user(
+                request, gettext("The selected links have already ended."), messages.WARNING
+            )
+        elif not self.is_confirmed(request):
+            return self.ask_for_confirmation(request, "disconnect", gettext("Disconnect"), links)
         else:
             self._end(request, links)
         return None
@@ -143,12 +154,14 @@ class LinkAdmin(AskingMixin, LookAtOnlyAdmin):
         message = ngettext("%d link was ended.", "%d links were ended.", count)
         self.message_user(request, message % count)
 
-    @admin.display(description=_("account there"), ordering="account_name")
+    @admin.display(description=_("account at the peer"), ordering="account_name")
     def account(self, link: Link) -> str:
+        """The name or the ID of the account at the peer."""
         return link.account_name or link.subject or "–"
 
     @admin.display(description=_("outgoing access"), ordering="outgoing_state")
     def outgoing(self, link: Link) -> str:
+        """The state of our access at the peer, with its reason."""
         return with_reason(
             link.get_outgoing_state_display(),
             link.outgoing_reason and link.get_outgoing_reason_display(),
@@ -156,22 +169,25 @@ class LinkAdmin(AskingMixin, LookAtOnlyAdmin):
 
     @admin.display(description=_("incoming access"), ordering="incoming_state")
     def incoming(self, link: Link) -> str:
+        """The state of the peer's access here, with its reason."""
         state = link.get_incoming_state_display()
         if link.keeps_earlier_incoming:
-            is_on_its_way = link.incoming_state == Link.Incoming.GRANTED
+            is_pending = link.incoming_state == Link.Incoming.GRANTED
             state = (
-                gettext("working, a change is on its way")
-                if is_on_its_way
-                else gettext("working, the last change was given up")
+                gettext("working, a change is pending")
+                if is_pending
+                else gettext("working, the last change failed")
             )
         return with_reason(str(state), link.incoming_reason and link.get_incoming_reason_display())
 
-    @admin.display(description=_("scope it can use now"))
+    @admin.display(description=_("scope that the peer has now"))
     def in_force(self, link: Link) -> str:
+        """The scope that the peer can use here now."""
         return incoming_access.scope_in_force(link) or "–"
 
     @admin.display(description=_("newest flow"))
     def steps(self, link: Link) -> str:
+        """The diagram of the newest flow."""
         drawn = flow_diagram.of_link(link)
         return (
             render_to_string("reciprocal_oauth/_diagram.html", {"diagram": drawn}) if drawn else "–"
@@ -179,18 +195,22 @@ class LinkAdmin(AskingMixin, LookAtOnlyAdmin):
 
     @admin.display(description=_("access token"))
     def has_access_token(self, link: Link) -> str:
+        """Whether an access token is stored."""
         return stored_or_none(link.access_token)
 
     @admin.display(description=_("refresh token"))
     def has_refresh_token(self, link: Link) -> str:
+        """Whether a refresh token is stored."""
         return stored_or_none(link.refresh_token)
 
 
 @admin.register(LinkEvent)
-class LinkEventAdmin(EventMixin, OfLinkAdmin):
+class LinkEventAdmin(EventMixin, LinkRelatedAdmin):
+    """The history of all links."""
+
     list_display = ("time", "peer", "user", "party", "step", "outcome", "details")
     list_filter = ("outcome", "step", "party", "link__peer")
-    # As they were written, along the key's own index; there are many for each link.
+    # By primary key: its index gives the order of creation, and there are many events.
     ordering = ("-pk",)
     fields = ("time", "link", "party", "step", "outcome", "generation", "details")
     readonly_fields = ("time", "details")

@@ -1,4 +1,4 @@
-"""The overview: charts of links and hand-overs, each with its numbers as a table."""
+"""The overview page: charts of links and hand-overs, each with a table of its numbers."""
 
 from datetime import timedelta
 from itertools import pairwise
@@ -14,29 +14,31 @@ from django.utils.translation import get_language_bidi, gettext
 
 from . import bar_charts, statistics
 from .bar_charts import Chart
-from .statistics import DURATIONS, OfPeer, Overview
+from .statistics import DURATIONS, Overview, PeerCounts
 
-#: So many peers are drawn, those with the most to be done; the table has all.
-_DRAWN = 10
+#: The chart shows only the peers with the most unfinished hand-overs; the table shows all peers.
+_MAX_PEERS_IN_CHART = 10
 
 
 class OverviewMixin(admin.ModelAdmin):
-    """Adds the page, and the way to it from the list."""
+    """Adds the overview page, and the link to it in the list of peers."""
 
     change_list_template = "reciprocal_oauth/admin/peer_change_list.html"
 
     def get_urls(self) -> list[Any]:
+        """The URLs of the admin class, with the page."""
         view = self.admin_site.admin_view(self.overview_view)
         name = f"{self.opts.app_label}_{self.opts.model_name}_overview"
         return [path("overview/", view, name=name), *super().get_urls()]
 
     def has_overview_permission(self, request: HttpRequest) -> bool:
-        """Who may look at peers and at links may look at how many there are."""
+        """Whether the user may view the overview: needs the permissions to view peers and links."""
         return self.has_view_permission(request) and request.user.has_perm(
             "reciprocal_oauth.view_link"
         )
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Render the list, with the link to the overview if the user may view it."""
         may_see = {"has_overview_permission": self.has_overview_permission(request)}
         response: HttpResponse = super().changelist_view(
             request, {**may_see, **(extra_context or {})}
@@ -44,9 +46,13 @@ class OverviewMixin(admin.ModelAdmin):
         return response
 
     def overview_view(self, request: HttpRequest) -> HttpResponse:
+        """Render the overview.
+
+        :raises PermissionDenied: the user may not view the overview.
+        """
         if not self.has_overview_permission(request):
             raise PermissionDenied
-        found = statistics.of_site()
+        found = statistics.overview_of_site()
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("Overview"),
@@ -57,7 +63,7 @@ class OverviewMixin(admin.ModelAdmin):
             "success": _percent(found.success),
             "median": _in_words(found.median),
             "p95": _in_words(found.p95),
-            "durations": list(zip(_classes(), found.durations, strict=True)),
+            "durations": list(zip(_duration_labels(), found.durations, strict=True)),
             **_charts(found),
         }
         request.current_app = self.admin_site.name
@@ -67,34 +73,36 @@ class OverviewMixin(admin.ModelAdmin):
 def _charts(found: Overview) -> dict[str, Chart | None]:
     mirrored = get_language_bidi()
     dates = [date_format(day.date, "SHORT_DATE_FORMAT") for day in found.days]
-    done, failed = gettext("redeemed"), gettext("failed")
+    redeemed, failed = gettext("redeemed"), gettext("failed")
     handovers = [
-        (done, [day.done for day in found.days]),
+        (redeemed, [day.done for day in found.days]),
         (failed, [day.failed for day in found.days]),
     ]
     links = [("", [day.active for day in found.days])]
-    busy = [each for each in found.peers if _to_be_done(each)]
-    peers = sorted(busy, key=_to_be_done, reverse=True)[:_DRAWN]
+    busy = [each for each in found.peers if _unfinished(each)]
+    peers = sorted(busy, key=_unfinished, reverse=True)[:_MAX_PEERS_IN_CHART]
     queues = [
-        (gettext("waiting"), [each.sent_waiting + each.received_waiting for each in peers]),
+        (gettext("pending"), [each.sent_waiting + each.received_waiting for each in peers]),
         (failed, [each.sent_failed + each.received_failed for each in peers]),
     ]
     return {
-        "links_chart": bar_charts.columns(dates, links, mirrored=mirrored),
-        "handovers_chart": bar_charts.columns(dates, handovers, mirrored=mirrored),
-        "durations_chart": bar_charts.rows(_classes(), [("", found.durations)], mirrored=mirrored),
-        "peers_chart": bar_charts.rows(
+        "links_chart": bar_charts.column_chart(dates, links, mirrored=mirrored),
+        "handovers_chart": bar_charts.column_chart(dates, handovers, mirrored=mirrored),
+        "durations_chart": bar_charts.row_chart(
+            _duration_labels(), [("", found.durations)], mirrored=mirrored
+        ),
+        "peers_chart": bar_charts.row_chart(
             [str(each.peer) for each in peers], queues, mirrored=mirrored
         ),
     }
 
 
-def _to_be_done(each: OfPeer) -> int:
+def _unfinished(each: PeerCounts) -> int:
     return each.sent_waiting + each.sent_failed + each.received_waiting + each.received_failed
 
 
-def _classes() -> list[str]:
-    """The classes of duration in words."""
+def _duration_labels() -> list[str]:
+    """The ranges of :data:`DURATIONS` in words."""
     bounds = [_in_words(bound) for bound in DURATIONS]
     between = [
         gettext("%(from)s to %(to)s") % {"from": start, "to": end}
@@ -107,12 +115,12 @@ def _classes() -> list[str]:
 def _percent(value: float | None) -> str:
     if value is None:
         return "–"
-    # Not rounded up to 100 while something has failed.
+    # Rounded down: 100 % would mean that nothing has failed.
     return gettext("%s %%") % number_format(int(value * 10) / 10, 1)
 
 
 def _in_words(duration: timedelta | None) -> str:
-    """To two digits or so, in the largest unit that is not too large."""
+    """The duration in the largest unit that it reaches, with about two digits."""
     if duration is None:
         return "–"
     seconds = duration.total_seconds()

@@ -1,4 +1,4 @@
-"""“Test the connection” on a peer's page."""
+"""“Test the connection” on the page of a peer."""
 
 from typing import Any
 
@@ -14,19 +14,25 @@ from ..core.database import outside_transactions
 from ..peers import connection_check
 
 
-class PeerTestMixin(admin.ModelAdmin):
-    """Adds the button and the page with the findings."""
+class PeerConnectionCheckMixin(admin.ModelAdmin):
+    """Adds the button, and the page with the results."""
 
     change_form_template = "reciprocal_oauth/admin/peer_change_form.html"
 
     def get_urls(self) -> list[Any]:
-        # No transaction is open while the peer is waited for.
+        """The URLs of the admin class, with the page."""
+        # No transaction must be open during a request to the peer.
         view = outside_transactions(self.admin_site.admin_view(self.test_view))
         name = f"{self.opts.app_label}_{self.opts.model_name}_test"
         return [path("<path:object_id>/test/", view, name=name), *super().get_urls()]
 
     def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """POST only: it sends our credentials to the peer."""
+        """Test the connection and render the results. POST only, because the test sends our
+        credentials to the peer.
+
+        :raises PermissionDenied: the user may not change the peer.
+        :raises Http404: the peer does not exist.
+        """
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         peer = self.get_object(request, unquote(object_id))

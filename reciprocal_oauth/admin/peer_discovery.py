@@ -1,4 +1,4 @@
-"""“Look it up” on the page that adds a peer: its metadata fills in the form."""
+"""“Look up” on the page that adds a peer: the peer's metadata fills in the form."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,31 +22,33 @@ from ..peers import discovery
 from .peer_form import LookedUpForm, NewPeerForm
 
 _BUTTON = "_look_up"
-#: The button that the key Enter presses.
+#: The hidden button that the browser presses for the key Enter.
 _ENTER = "_enter"
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a look-up came to, by the fields of the form."""
+    """The result of a look-up. Each mapping has the fields of the form as its keys."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     problems: Mapping[str, list[str]] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
 
 
-class PeerLookUpMixin(admin.ModelAdmin):
-    """Adds the address with its button, and the page with what was found."""
+class PeerDiscoveryMixin(admin.ModelAdmin):
+    """Adds the field for the address, its button, and the form with the values that were found."""
 
     add_form_template = "reciprocal_oauth/admin/peer_add_form.html"
 
     def get_urls(self) -> list[Any]:
-        # No transaction is open while the peer is waited for; Django's own view has one of its own.
+        """The URLs of the admin class, with the look-up."""
+        # No transaction must be open during a request to the peer. Django's own view opens one.
         view = outside_transactions(self.admin_site.admin_view(self.add_view))
         name = f"{self.opts.app_label}_{self.opts.model_name}_add"
         return [path("add/", view, name=name), *super().get_urls()]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any):  # type: ignore[no-untyped-def]
+        """The form class; for a new peer, the one with the field for the address."""
         if obj is None:
             kwargs.setdefault("form", NewPeerForm)
         return super().get_form(request, obj, change=change, **kwargs)
@@ -56,21 +58,25 @@ class PeerLookUpMixin(admin.ModelAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
+        """Render the page that adds a peer, after a look-up if the request asks for one.
+
+        :raises PermissionDenied: the user may not add peers.
+        """
         if request.method != "POST" or not _asks_for_look_up(request.POST):
             return super().add_view(request, form_url, extra_context)
         if not self.has_add_permission(request):
             raise PermissionDenied
-        return self._looked_up(request, _look_up(request.POST.get("address", "")), extra_context)
+        return self._render_found(request, _look_up(request.POST.get("address", "")), extra_context)
 
     @sensitive_variables()
-    def _looked_up(self, request: HttpRequest, found: Found, extra: Any) -> HttpResponse:
+    def _render_found(self, request: HttpRequest, found: Found, extra: Any) -> HttpResponse:
         fieldsets: Any = list(self.get_fieldsets(request))
         form_class = self.get_form(
             request, None, form=LookedUpForm, fields=flatten_fieldsets(fieldsets)
         )
         data, hints = _merged(request.POST, found)
         form = form_class(data, problems=found.problems, hints=hints)
-        self._say(request, form, found)
+        self._report(request, form, found)
         admin_form = helpers.AdminForm(
             form,
             fieldsets,
@@ -91,18 +97,18 @@ class PeerLookUpMixin(admin.ModelAdmin):
         }
         return self.render_change_form(request, context, add=True)
 
-    def _say(self, request: HttpRequest, form: LookedUpForm, found: Found) -> None:
+    def _report(self, request: HttpRequest, form: LookedUpForm, found: Found) -> None:
         if not found.values:
             return
         labels = ", ".join(str(form.fields[name].label) for name in found.values)
         text = gettext("Found: %s.") % labels
         if missing := form.missing():
-            text += " " + gettext("Still to be filled in: %s.") % ", ".join(missing)
+            text += " " + gettext("Please fill in: %s.") % ", ".join(missing)
         self.message_user(request, text, messages.SUCCESS)
 
 
 def _asks_for_look_up(typed: QueryDict) -> bool:
-    """Whether its button was pressed, or Enter while an address waits for it."""
+    """Whether the button was pressed, or the key Enter with an address in the field."""
     return _BUTTON in typed or (_ENTER in typed and bool(typed.get("address", "").strip()))
 
 
@@ -122,29 +128,31 @@ def _look_up(address: str) -> Found:
     hints = discovery.warnings_about(metadata)
     if not metadata.revocation_endpoint:
         hints["revocation_endpoint"] = gettext(
-            "Its metadata names none: when a connection ends, our access there is not revoked."
+            "The metadata has no revocation endpoint. When a connection ends, our access at the "
+            "peer is not revoked."
         )
     if metadata.scopes:
-        hints["scope"] = gettext("Its metadata lists: %s.") % " ".join(metadata.scopes)
+        hints["scope"] = gettext("The metadata lists: %s.") % " ".join(metadata.scopes)
     return Found(values, hints=hints)
 
 
 def _by_itself(reason: str) -> str:
-    """A reason that went on after the address, as a sentence."""
+    """Make a sentence of a reason that is the end of a sentence."""
     return gettext("Not found: %s.") % reason.rstrip(".")
 
 
 def _merged(typed: QueryDict, found: Found) -> tuple[QueryDict, dict[str, str]]:
-    """What was typed wins, as with the flags of the command; and what to say about it."""
+    """Merge what was found into what the user typed, which takes precedence. Return the data of
+    the form, and hints by field."""
     data, hints = typed.copy(), dict(found.hints)
     for name, value in found.values.items():
         before = data.get(name, "")
         if value is True:
-            data[name] = "on"  # As a ticked box is sent.
+            data[name] = "on"  # As a browser sends a checked box.
         elif name != "token_endpoint_auth_method" and before not in ("", value):
             if name in ENDPOINTS and is_endpoint(before, value):
                 continue
-            hints[name] = gettext("Its metadata says %s. What stood here was kept.") % value
+            hints[name] = gettext("The metadata has %s. Your value was kept.") % value
         else:
             data[name] = value
     if "issuer" in found.values:

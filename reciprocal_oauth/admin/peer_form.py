@@ -1,4 +1,4 @@
-"""The form of a peer. ``Peer.clean`` gives the reasons; this adds what a form needs beside them."""
+"""The form of a peer. ``Peer.clean`` validates; this module adds widgets, labels and help texts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,10 +13,10 @@ from ..core import plugins
 from ..models import Peer
 from ..peers.application import application_is_fixed
 from ..secret import Secret
-from .peer_reconfiguration import MovingForm
+from .peer_reconfiguration import ReconfigurationForm
 
-#: What is read from left to right in every language: an address would be drawn with its last slash
-#: before its scheme.
+#: Attributes of widgets for code, which is always left to right. In a right-to-left language, a
+#: browser would show the last slash of a URL before its scheme.
 _CODE = {"dir": "ltr"}
 _LONG = (
     "homepage",
@@ -35,32 +35,37 @@ _LONG = (
 
 
 class SecretField(forms.CharField):
-    """A secret that is written and never read back. Blank: the stored one stays."""
+    """A secret that the form never shows. Blank keeps the stored secret."""
 
     widget = forms.PasswordInput
 
     def validate(self, value: str) -> None:
-        """``required`` only marks the field: ``Peer.clean`` says why it is."""
+        """Accept everything: ``Peer.clean`` checks that a secret is there, and says why."""
 
     def has_changed(self, initial: Any, data: Any) -> bool:
+        """Whether a secret was entered."""
         return bool(data)
 
 
 class ApplicationChoiceField(forms.ModelChoiceField):
-    """Applications are told apart by their client id: names may be the same, or missing."""
+    """A choice of applications. The labels contain the client ID, because names may be empty or
+    not unique."""
 
     def label_from_instance(self, application: Any) -> str:
+        """The name and the client ID of the application."""
         name = application.name or "–"
         return f"{name} ({application.client_id})"
 
 
 class AddressInput(forms.TextInput):
-    """With the button that looks the address up."""
+    """A text input with the button that looks up the address."""
 
     template_name = "reciprocal_oauth/admin/address_input.html"
 
 
-class PeerForm(MovingForm):
+class PeerForm(ReconfigurationForm):
+    """The form to change a peer."""
+
     class Meta:
         model = Peer
         exclude = ()
@@ -79,7 +84,7 @@ class PeerForm(MovingForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Whoever may only look at a peer gets a form without fields.
+        # A user who may only view the peer gets a form without fields.
         if "client_secret" in self.fields:
             self._explain_secret()
         if "application" in self.fields:
@@ -88,6 +93,7 @@ class PeerForm(MovingForm):
             self._offer_dialects()
 
     def clean_client_secret(self) -> Secret:
+        """The entered secret, or the stored one if the field is blank."""
         given: str = self.cleaned_data["client_secret"]
         return Secret(given) if given else self.instance.client_secret
 
@@ -98,17 +104,18 @@ class PeerForm(MovingForm):
         self.initial.pop("client_secret", None)
         if self.instance.pk is not None and self.instance.client_secret:
             field.help_text = _(
-                "The secret that the peer gave to this site. One is stored: leave this blank to "
-                "keep it."
+                "The secret that the peer gave to this site. A secret is stored. Leave this blank "
+                "to keep it."
             )
         if self.is_bound and self.data.get(self.add_prefix("client_secret")):
-            # Only seen where something else has to be corrected.
+            # This is shown only if the form has an error in another field.
             field.help_text = _(
-                "What you entered is not sent back to your browser. Enter it again."
+                "For security, the secret that you entered is not shown again. Enter it again."
             )
 
     def _offer_dialects(self) -> None:
-        """The names that the settings know. One that a row still has is shown, and refused."""
+        """Offer the dialects in the settings. A stored one that is no longer in the settings is
+        shown too, but not accepted."""
         field = self.fields["dialect"]
         names = sorted({*plugins.dialects(), self.instance.dialect})
         self.fields["dialect"] = forms.ChoiceField(
@@ -126,34 +133,42 @@ class PeerForm(MovingForm):
         if application_is_fixed(self.instance):
             field.disabled = True
             field.help_text = _(
-                "The peer has links, and their tokens belong to this application: it stays as it "
-                "is until they are ended."
+                "The peer has active links, and their tokens belong to this application. To choose "
+                "another application, end these links first."
             )
 
 
 class NewPeerForm(PeerForm):
-    """With the address that a peer is looked up at."""
+    """The form to add a peer, with the address for the look-up."""
 
     address = forms.CharField(
-        label=_("Its address"),
+        label=_("Address of the other site"),
         required=False,
         max_length=500,
         widget=AddressInput(attrs={"class": "vLargeTextField", **_CODE}),
-        help_text=_("Such as https://peer.example. What it says of itself fills in what is below."),
+        help_text=_(
+            "For example https://peer.example. The metadata of the site fills in the fields below."
+        ),
     )
 
     def clean_address(self) -> str:
+        """Check that the address is empty: it is only for the look-up.
+
+        :raises ValidationError: the address was entered but not looked up.
+        """
         given: str = self.cleaned_data["address"]
         if given:
-            raise forms.ValidationError(_("Look it up before you save, or leave this blank."))
+            raise forms.ValidationError(
+                _("Look up the address before you save, or leave this blank.")
+            )
         return given
 
 
 class LookedUpForm(NewPeerForm):
-    """What was typed, together with what was found. Nothing else is judged yet.
+    """The form after a look-up, with the typed and the found values. It is not validated yet.
 
-    :param problems: by field, why something was not found.
-    :param hints: by field, what was found beside the values.
+    :param problems: for each field, why its value was not found.
+    :param hints: for each field, a remark about its value.
     """
 
     def __init__(
@@ -172,12 +187,13 @@ class LookedUpForm(NewPeerForm):
             )
 
     def full_clean(self) -> None:
+        """Set only the problems of the look-up as errors."""
         self._errors, self.cleaned_data = ErrorDict(), {}
         for name, reasons in self._problems.items():
             self.add_error(name, list(reasons))
 
     def missing(self) -> list[str]:
-        """The labels of what has to be filled in by hand."""
+        """The labels of the required fields that are still empty."""
         return [
             str(field.label)
             for name, field in self.fields.items()

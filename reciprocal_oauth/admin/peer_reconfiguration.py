@@ -1,5 +1,5 @@
-"""A peer that is moved in the admin: told in words before it is saved, confirmed, and kept in the
-history of its row."""
+"""Changes of a peer's address, client ID or application in the admin. The page explains them and
+asks for confirmation, and the history of the peer records them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from ..models import Peer
 from ..models.binding import PeerChange, changes_between, describe_changes
 from ..peers import reconfiguration
 
-#: The box that is ticked to confirm; its value stands for what was read beside it.
+#: The checkbox that confirms. Its value identifies the changes that the page has explained.
 SURE = "sure"
 
 
-class MovingForm(forms.ModelForm):
-    """Asks before a peer is moved, or takes over a client that people have let in.
+class ReconfigurationForm(forms.ModelForm):
+    """Asks for confirmation before the address, the client ID or the application changes.
 
-    :ivar moves: what is not where it was, for the page to show.
-    :ivar left_behind: how many links have to be connected again.
-    :ivar people: how many people the application holds tokens of that becomes the peer's.
-    :ivar asks: whether something has to be confirmed.
+    :ivar moves: these changes, for the page.
+    :ivar left_behind: the number of links that people have to connect again.
+    :ivar people: the number of people whose tokens the new application has already.
+    :ivar asks: whether the changes need confirmation.
     """
 
     moves: Sequence[PeerChange] = ()
@@ -45,39 +45,42 @@ class MovingForm(forms.ModelForm):
             self.asks = True
             self.left_behind = reconfiguration.count_links_to_reconnect(peer) if self.moves else 0
             self.add_error(
-                None, _("Nothing was saved yet: read what you are changing, and confirm it.")
+                None, _("Nothing is saved yet: read the changes below and confirm them.")
             )
 
     @property
     def needs_secret(self) -> bool:
+        """Whether the client secret has to be entered again."""
         return any(move.needs_secret for move in self.moves)
 
     @property
     def exchanges_application(self) -> bool:
+        """Whether the peer gets another application."""
         return any(move.field == "application" for move in self.moves)
 
     @property
     def mark(self) -> str:
-        """Tells what is to be confirmed from another change."""
-        told = f"{describe_changes(self.moves)} {self.instance.application_id}"
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        """Identifies the changes, so that a confirmation is not valid for other changes."""
+        text = f"{describe_changes(self.moves)} {self.instance.application_id}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-class PeerMovesMixin(admin.ModelAdmin):
-    """Has the history of a peer say from where to where it was moved."""
+class PeerReconfigurationMixin(admin.ModelAdmin):
+    """Records the old and the new address, client ID or application in the history of the peer."""
 
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> Any:
+        """The entry of the history, with the old and the new values."""
         message = super().construct_change_message(request, form, formsets, add)
-        with override(None):  # As Django: translated when it is read.
-            told = {
+        with override(None):  # As Django does: the entry is translated when it is shown.
+            changes = {
                 str(form.fields[move.field].label): f"{move.before or '–'} → {move.after or '–'}"
                 for move in getattr(form, "moves", ())
             }
         for part in message:
             if fields := part.get("changed", {}).get("fields"):
                 part["changed"]["fields"] = [
-                    f"{name} ({told[name]})" if name in told else name for name in fields
+                    f"{name} ({changes[name]})" if name in changes else name for name in fields
                 ]
         return message

@@ -1,4 +1,5 @@
-"""“Give this to the other site”: what it needs to register this one, and its secret, shown once."""
+"""“Give this to the other site”: the values that its administrator needs to register this site, and
+a new client secret, which is shown once."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +24,7 @@ from ..peers.sheet import sheet_for
 from ..redaction.error_reports import holding_secrets
 from ..secret import Secret
 
-#: The lines of the sheet, in the words of who reads it at the other site.
+#: The labels of the sheet. An administrator of the other site reads it: “your site” is theirs.
 _LABELS = {
     "client_id": _("Client ID of your site here"),
     "redirect_uri": _("Redirect URI of this site"),
@@ -33,8 +34,8 @@ _LABELS = {
     "token_endpoint": _("Token endpoint"),
     "revocation_endpoint": _("Revocation endpoint"),
     "reciprocal_endpoint": _("Reciprocal endpoint"),
-    "scope_here": _("Scopes that your site may hold here"),
-    "scope_there": _("Scopes that this site asks of yours"),
+    "scope_here": _("Scopes that your site may have here"),
+    "scope_there": _("Scopes that this site requests at yours"),
 }
 
 
@@ -42,24 +43,30 @@ class PeerSheetMixin(admin.ModelAdmin):
     """Adds the page with the sheet."""
 
     def get_urls(self) -> list[Any]:
+        """The URLs of the admin class, with the sheet."""
         view = holding_secrets(self.admin_site.admin_view(self.sheet_view))
         name = f"{self.opts.app_label}_{self.opts.model_name}_sheet"
         return [path("<path:object_id>/sheet/", view, name=name), *super().get_urls()]
 
     def has_secret_permission(self, request: HttpRequest, peer: Peer | None = None) -> bool:
-        """Whether somebody may give the peer a new secret here: who may change both of its
-        registrations."""
+        """Whether the user may make a new secret: needs the permissions to change the peer and to
+        change applications."""
         return self.has_change_permission(request, peer) and self.may_change_applications(request)
 
     def may_change_applications(self, request: HttpRequest) -> bool:
+        """Whether the user has the permission to change applications."""
         opts = get_application_model()._meta
         codename = get_permission_codename("change", opts)
         return request.user.has_perm(f"{opts.app_label}.{codename}")
 
     @sensitive_variables()
     def sheet_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """GET shows the sheet; POST makes a new secret, which is in this one answer only: not in
-        an address, nor in the session."""
+        """GET shows the sheet. POST makes a new secret, which is only in this one response, not in
+        a URL or in the session.
+
+        :raises PermissionDenied: the user may not view the peer, or may not make a new secret.
+        :raises Http404: the peer does not exist.
+        """
         peer = self.get_object(request, unquote(object_id))
         if not self.has_view_permission(request, peer):
             raise PermissionDenied
@@ -81,7 +88,7 @@ class PeerSheetMixin(admin.ModelAdmin):
         }
         request.current_app = self.admin_site.name
         response = TemplateResponse(request, "reciprocal_oauth/admin/peer_sheet.html", context)
-        # Django's admin says so as well, unless a site makes its pages cacheable.
+        # Django's admin does this too, unless a site makes its pages cacheable.
         response["Cache-Control"] = "no-store"
         return response
 
@@ -90,14 +97,14 @@ class PeerSheetMixin(admin.ModelAdmin):
         if not self.has_secret_permission(request, peer):
             raise PermissionDenied
         if "sure" not in request.POST:
-            text = gettext("Nothing was changed: tick the box to make a new secret.")
+            text = gettext("Nothing was changed. To make a new secret, check the box.")
             self.message_user(request, text, messages.ERROR)
             return None
         secret = application_secret.replace(peer, request.POST.get("mark", ""))
         if secret is None:
-            # Somebody else was faster, or this is the same form once more, by a reload.
+            # Somebody else has made one, or the browser has sent the same form again.
             text = gettext(
-                "Nothing was changed: the secret has been replaced since this page was opened."
+                "Nothing was changed: the secret was replaced after this page was opened."
             )
             self.message_user(request, text, messages.ERROR)
             return None
@@ -108,11 +115,12 @@ class PeerSheetMixin(admin.ModelAdmin):
     def response_add(
         self, request: HttpRequest, obj: Peer, post_url_continue: str | None = None
     ) -> HttpResponse:
+        """After a peer is added, point the user to the sheet."""
         url = reverse(
             f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_sheet",
             args=[obj.pk],
         )
-        next_step = gettext("Next, give the other site what it needs to know of this one")
+        next_step = gettext("Next, give the other site what it needs to register this site")
         self.message_user(request, format_html('<a href="{}">{}</a>', url, next_step))
         return super().response_add(request, obj, post_url_continue)
 
@@ -120,5 +128,5 @@ class PeerSheetMixin(admin.ModelAdmin):
 def _lines(peer: Peer, request: HttpRequest) -> Iterator[tuple[str, str]]:
     sheet = sheet_for(peer, site_address.base_url(request))
     for name, value in vars(sheet).items():
-        absent = gettext("none") if "scope" in name else gettext("not served here")
+        absent = gettext("none") if "scope" in name else gettext("not available on this site")
         yield str(_LABELS[name]), value or absent

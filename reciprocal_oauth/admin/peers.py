@@ -1,4 +1,4 @@
-"""Peers: where the other site is, and what each side knows of the other."""
+"""The admin of peers: the addresses of the other site, and the registrations on both sides."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -27,27 +27,29 @@ from ..models import Link, Peer
 from ..party_a import resending
 from ..peers import save_warnings
 from ..presentation import delivery_text
-from .confirmation import AskingMixin
+from .confirmation import ConfirmationMixin
 from .overview_page import OverviewMixin
-from .peer_connection_check import PeerTestMixin
-from .peer_discovery import PeerLookUpMixin
+from .peer_connection_check import PeerConnectionCheckMixin
+from .peer_discovery import PeerDiscoveryMixin
 from .peer_form import PeerForm
-from .peer_reconfiguration import PeerMovesMixin
+from .peer_reconfiguration import PeerReconfigurationMixin
 from .peer_sheet import PeerSheetMixin
 from .read_only import NoSecretLookupsMixin
 
 
 @admin.register(Peer)
 class PeerAdmin(
-    AskingMixin,
+    ConfirmationMixin,
     OverviewMixin,
-    PeerLookUpMixin,
-    PeerMovesMixin,
+    PeerDiscoveryMixin,
+    PeerReconfigurationMixin,
     PeerSheetMixin,
-    PeerTestMixin,
+    PeerConnectionCheckMixin,
     NoSecretLookupsMixin,
     admin.ModelAdmin,
 ):
+    """The peers. The mixins add pages and buttons."""
+
     form = PeerForm
     list_display = ("name", "slug", "enabled", "delivery", "dialect", "issuer", "link_count")
     list_filter = ("enabled", "dialect")
@@ -58,7 +60,7 @@ class PeerAdmin(
     fields_to_fill = (
         (None, {"fields": ("name", "slug", "homepage", "enabled", "dialect")}),
         (
-            _("Where it is"),
+            _("Endpoints of the peer"),
             {
                 "fields": (
                     "issuer",
@@ -73,7 +75,7 @@ class PeerAdmin(
             },
         ),
         (
-            _("Our registration there"),
+            _("Our registration at the peer"),
             {
                 "fields": (
                     "client_id",
@@ -83,7 +85,7 @@ class PeerAdmin(
                 )
             },
         ),
-        (_("Its registration here"), {"fields": ("application",)}),
+        (_("Registration of the peer here"), {"fields": ("application",)}),
         (
             _("Scopes"),
             {"fields": ("scope", "reciprocal_scope", "allowed_scope", "preconfigured_scope")},
@@ -96,53 +98,63 @@ class PeerAdmin(
     # What the pages show
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Peer]:
+        """The peers, each with the number of its active links."""
         active = Count("links", filter=Q(links__status=Link.Status.ACTIVE))
         return super().get_queryset(request).annotate(active_links=active)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The fieldsets; for a new peer, with instructions and the field for the look-up."""
         if obj is not None:
             return self.fields_to_fill
-        looked_up = (_("What it says of itself"), {"fields": ("address",)})
-        return [self._told_first(request), looked_up, *self.fields_to_fill]
+        looked_up = (_("Metadata of the other site"), {"fields": ("address",)})
+        return [self._instructions(request), looked_up, *self.fields_to_fill]
 
-    def _told_first(self, request: HttpRequest) -> Any:
-        """What a person has to do at the other site before there is anything to fill in."""
+    def _instructions(self, request: HttpRequest) -> Any:
+        """What an administrator has to do before they add a peer."""
         base = site_address.base_url(request)
         callback = site_address.url_of("reciprocal_oauth:callback", "SHORT-NAME", base=base)
         text = format_html(
             gettext(
-                "Register this site at the other one first: a confidential client, authorization "
-                "code, with the redirect URI {}, where SHORT-NAME is the short name chosen below. "
-                "Then add an application for the other site here: confidential, authorization "
-                "code, with the redirect URI that the other site tells you."
+                "First register this site at the other site: as a confidential client with the "
+                "grant type authorization code and the redirect URI {}. Replace SHORT-NAME by the "
+                "short name that you choose below. Then add an application for the other site "
+                "here: confidential, grant type authorization code, with the redirect URI that the "
+                "other site gives you."
             ),
             format_html("<code>{}</code>", callback),
         )
         return (_("Before you begin"), {"fields": (), "description": text})
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Who makes a client a peer's decides over it: the peer's scopes limit its tokens."""
+        """The field for the application. A new choice needs the permission to change applications,
+        because the scopes of the peer limit the tokens of its application."""
         field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if db_field.name == "application" and field and not self.may_change_applications(request):
             field.queryset = field.queryset.filter(reciprocal_peer__isnull=False)
-            field.help_text = _("To choose another one, you need the permission to change it.")
+            field.help_text = _(
+                "To choose another application, you need the permission to change applications."
+            )
         return field
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        # The short name stands in the redirect URI that is registered at the peer.
+        """The fields that cannot be changed."""
+        # The short name is part of the redirect URI that is registered at the peer.
         return () if obj is None else ("slug",)
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """The short name follows the name, for a new peer only."""
         return super().get_prepopulated_fields(request, obj) if obj is None else {}
 
     @admin.display(description=_("active links"), ordering="active_links")
     def link_count(self, peer: Any) -> SafeString:
+        """The number of active links, as a link to them."""
         query = urlencode({"peer__id__exact": peer.pk, "status__exact": Link.Status.ACTIVE})
         url = reverse(f"{self.admin_site.name}:reciprocal_oauth_link_changelist")
         return format_html('<a href="{}?{}">{}</a>', url, query, peer.active_links)
 
     @admin.display(description=_("delivery"), ordering="paused_at")
     def delivery(self, peer: Any) -> str:
+        """Whether this site delivers to the peer, and if not, why."""
         if peer.paused_at is None:
             return str(_("running") if peer.supports_reverse else _("one way only"))
         return f"{_('paused')}: {peer.get_paused_reason_display()}"
@@ -150,6 +162,7 @@ class PeerAdmin(
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
+        """Render the page, with a warning if the peer is paused or works one way only."""
         peer = kwargs.get("obj")
         if request.method == "GET" and peer is not None and peer.paused_at is not None:
             self.message_user(request, _explain_pause(peer), messages.WARNING)
@@ -158,15 +171,16 @@ class PeerAdmin(
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 
-    # What can be done
+    # Actions
 
-    # A peer that has links is not deleted: with it would go what limits and ends the tokens of its
-    # application here, and the history of its links. Without the permission, Django would say
-    # only that: so the permission is given, and the reason where it is used.
+    # A peer with links cannot be deleted: without it, nothing would limit or revoke the tokens of
+    # its application, and the history of its links would be lost. These views explain that. If
+    # has_delete_permission() refused, Django would only say that the permission is missing.
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
+        """Delete the peer, or explain why it cannot be deleted."""
         peer = self.get_object(request, unquote(object_id))
         if peer and self.has_delete_permission(request, peer) and peer.links.exists():
             self._refuse_to_delete(request, [peer])
@@ -177,6 +191,7 @@ class PeerAdmin(
     def delete_selected(
         self, request: HttpRequest, queryset: QuerySet[Peer]
     ) -> HttpResponse | None:
+        """Delete the selected peers, or explain why they cannot be deleted."""
         kept = list(queryset.filter(links__isnull=False).distinct())
         if kept:
             self._refuse_to_delete(request, kept)
@@ -185,10 +200,10 @@ class PeerAdmin(
 
     def _refuse_to_delete(self, request: HttpRequest, peers: Sequence[Peer]) -> None:
         message = ngettext(
-            "%s was not deleted: it has links, or had some, and their history goes with it. "
-            "Disable it instead.",
-            "Nothing was deleted. These have links, or had some, and their history go with them: "
-            "%s. Disable them instead.",
+            "%s was not deleted, because it has active or ended links and their history would be "
+            "deleted too. Disable it instead.",
+            "Nothing was deleted, because these peers have active or ended links and their history "
+            "would be deleted too: %s. Disable them instead.",
             len(peers),
         )
         self.message_user(request, message % ", ".join(map(str, peers)), messages.ERROR)
@@ -197,13 +212,14 @@ class PeerAdmin(
         return f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{name}"
 
     def save_model(self, request: HttpRequest, obj: Peer, form: Any, change: bool) -> None:
+        """Save the peer, and resume what its old configuration had stopped."""
         super().save_model(request, obj, form, change)
         if {*pausing.RELEVANT_FIELDS, "dialect"} & set(form.changed_data):
-            obj.record_reverse_support(is_supported=True)  # Until it says that it is not.
+            obj.record_reverse_support(is_supported=True)  # Until the peer refuses one.
         if pausing.RELEVANT_FIELDS & set(form.changed_data):
-            # After the commit: the peer's row is locked until then, and those that hand over for it
-            # hold a link that is wanted here.
-            on_commit(lambda: self._corrected(request, obj))
+            # After the commit. Until then the row of the peer is locked, and a hand-over that
+            # waits for it may hold the lock of a link that this function needs.
+            on_commit(lambda: self._resume_after_change(request, obj))
         if warning := save_warnings.scope_warning(obj):
             self.message_user(request, warning, messages.WARNING)
         if "client_secret" in form.changed_data and (warning := save_warnings.secret_warning(obj)):
@@ -212,32 +228,38 @@ class PeerAdmin(
     @method_decorator(sensitive_variables())
     @method_decorator(sensitive_post_parameters("client_secret"))
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Render or save the form; the client secret is kept out of error reports."""
         response: HttpResponse = super().changeform_view(request, *args, **kwargs)
         return response
 
     @admin.action(description=_("Enable selected peers"), permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Peer]) -> None:
+        """Enable the selected peers."""
         self._switch(request, queryset, True)
 
     @admin.action(description=_("Disable selected peers"), permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[Peer]) -> HttpResponse | None:
-        peers: Any = self.chosen(request, queryset.filter(enabled=True))
-        if peers and not self.is_sure(request):
+        """Disable the selected peers, after confirmation."""
+        peers: Any = self.selected_rows(request, queryset.filter(enabled=True))
+        if peers and not self.is_confirmed(request):
             links = sum(peer.active_links for peer in peers)
             meaning = Peer._meta.get_field("enabled").help_text
             title = gettext("Disable selected peers")
-            return self.ask(request, "disable", title, peers, links=links, meaning=meaning)
+            return self.ask_for_confirmation(
+                request, "disable", title, peers, links=links, meaning=meaning
+            )
         if peers is not None:
             self._switch(request, queryset, False)
         return None
 
     @admin.action(description=_("Resume delivery to selected peers"), permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Peer]) -> None:
+        """Resume the delivery to the selected peers that are paused."""
         for peer in queryset.filter(paused_at__isnull=False):
             self._resume(request, peer)
             self.log_change(request, peer, gettext("Delivery resumed."))
 
-    def _corrected(self, request: HttpRequest, peer: Peer) -> None:
+    def _resume_after_change(self, request: HttpRequest, peer: Peer) -> None:
         if peer.paused_at is None:
             outgoing_access.allow_refresh(peer)
         else:
@@ -245,7 +267,7 @@ class PeerAdmin(
 
     def _resume(self, request: HttpRequest, peer: Peer) -> None:
         count = resending.resume(peer)
-        message = gettext("Delivery to %s goes on.") % peer
+        message = gettext("Delivery to %s is resumed.") % peer
         if count:
             message += " " + gettext("Sent again: %s.") % delivery_text.in_words(count)
         self.message_user(request, message)
@@ -267,9 +289,9 @@ class PeerAdmin(
 
 def _explain_one_way(peer: Peer) -> str:
     text = gettext(
-        "%(peer)s does not support the reverse direction: it answered unsupported_grant_type to a "
-        "reciprocal code on %(date)s. Links with it work one way, and nobody is asked what it may "
-        "do here. Once it does, test the connection."
+        "%(peer)s does not support the reverse direction: on %(date)s, it refused a reciprocal "
+        "code with unsupported_grant_type. Links with it work one way only, and people are not "
+        "asked what it may do here. When it supports the reverse direction, test the connection."
     )
     since = peer.reverse_refused_at
     return text % {"peer": peer, "date": date_format(since, "DATE_FORMAT") if since else ""}
@@ -277,8 +299,8 @@ def _explain_one_way(peer: Peer) -> str:
 
 def _explain_pause(peer: Peer) -> str:
     text = gettext(
-        "Nothing is delivered to this peer: %(reason)s. Correct our registration there or its "
-        "endpoints and save, which resumes delivery; or, if it was mended there, resume it with "
-        "the action in the list of peers."
+        "Delivery to this peer is paused: %(reason)s. If our registration or an endpoint is wrong "
+        "here, correct and save it; delivery then resumes. If the problem was fixed at the peer, "
+        "use the action “Resume delivery to selected peers” in the list of peers."
     )
     return text % {"reason": peer.get_paused_reason_display()}

@@ -1,7 +1,7 @@
-"""How the links and the hand-overs of a site are doing: the numbers, in a fixed number of queries.
+"""Statistics of the links and hand-overs of a site, in a fixed number of queries.
 
-The days are those of the current time zone. They are counted between bounds that are computed here,
-not with functions of the database: MariaDB knows no time zones until they are loaded into it.
+Days are days in the current time zone. This module computes the start of each day, because MariaDB
+cannot: it has no time zones unless an administrator loads them.
 """
 
 from collections import Counter
@@ -16,9 +16,9 @@ from django.utils import timezone
 from ..models import InboxItem, Link, OutboxItem, Peer
 
 State = OutboxItem.State
-#: So many days, of which today is the last.
+#: The number of days. The last day is today.
 DAYS = 30
-#: The upper bounds of the classes of duration; the last class has none.
+#: The upper bounds of the ranges of durations. One more range has no upper bound.
 DURATIONS = (
     timedelta(seconds=1),
     timedelta(seconds=10),
@@ -31,8 +31,11 @@ DURATIONS = (
 
 @dataclass(frozen=True)
 class Day:
-    """:ivar active: links at the end of the day, or by now.
-    :ivar done: hand-overs of this site that were redeemed on the day; ``failed``: failed on it.
+    """The numbers of one day.
+
+    :ivar begun: links that were started on the day; ``ended``: links that ended.
+    :ivar active: active links at the end of the day.
+    :ivar done: hand-overs of this site that were redeemed on the day; ``failed``: that failed.
     """
 
     date: date
@@ -44,9 +47,8 @@ class Day:
 
 
 @dataclass(frozen=True)
-class OfPeer:
-    """One peer: its active links, and its hand-overs in either direction that wait, or were given
-    up."""
+class PeerCounts:
+    """The active links of one peer, and its pending and failed hand-overs in both directions."""
 
     peer: Peer
     links: int
@@ -58,44 +60,48 @@ class OfPeer:
 
 @dataclass(frozen=True)
 class Overview:
-    """:ivar durations: how many hand-overs took less than each of :data:`DURATIONS`, and not less
-        than the one before; the last number: longer than all.
-    :ivar median: from the person's consent until the peer has redeemed the code; ``p95``: within
-        which 95 of 100 did. ``None`` without any.
+    """The numbers of the overview page.
+
+    :ivar durations: the number of hand-overs in each range of :data:`DURATIONS`.
+    :ivar median: the median time from the person's consent until the peer redeems the code;
+        ``p95``: the 95th percentile. ``None`` without hand-overs.
     """
 
     days: list[Day]
     durations: list[int]
     median: timedelta | None
     p95: timedelta | None
-    peers: list[OfPeer]
+    peers: list[PeerCounts]
 
     @property
     def active(self) -> int:
+        """Active links now."""
         return self.days[-1].active
 
     @property
     def done(self) -> int:
+        """Hand-overs that were redeemed, over all days."""
         return sum(day.done for day in self.days)
 
     @property
     def failed(self) -> int:
+        """Hand-overs that failed, over all days."""
         return sum(day.failed for day in self.days)
 
     @property
     def success(self) -> float | None:
-        """Of 100 hand-overs that have ended, so many were redeemed; ``None`` without any."""
+        """The percentage of finished hand-overs that were redeemed; ``None`` without any."""
         ended = self.done + self.failed
         return self.done / ended * 100 if ended else None
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody has connected anything, ever."""
+        """Whether there are no links and no hand-overs in all days."""
         return not any((day.active or day.begun or day.done or day.failed) for day in self.days)
 
 
-def of_site() -> Overview:
-    """The overview of the whole site, in eleven queries."""
+def overview_of_site() -> Overview:
+    """The overview of the site, in eleven queries."""
     dates, bounds = _days()
     handovers = OutboxItem.objects.filter(kind=OutboxItem.Kind.HANDOVER)
     ended = handovers.filter(
@@ -112,7 +118,7 @@ def of_site() -> Overview:
 
 
 def _days() -> tuple[list[date], list[datetime]]:
-    """The days, and the time at which each of them begins."""
+    """The days, and the time at which each day begins."""
     now = timezone.now()
     is_aware = timezone.is_aware(now)
     today = (timezone.localtime(now) if is_aware else now).date()
@@ -145,8 +151,8 @@ def _by_day(dates: list[date], bounds: list[datetime], finished: QuerySet[Outbox
 def _counted(
     rows: QuerySet[Any], field: str, bounds: Sequence[Any], *others: str
 ) -> Counter[tuple[Any, ...]]:
-    """How many ``rows`` have ``field`` below the first of ``bounds`` (0), below the second (1), and
-    so on; and each of ``others``."""
+    """Count ``rows`` by range and by the fields in ``others``. Range 0 has the rows whose ``field``
+    is below the first of ``bounds``, range 1 those below the second, and so on."""
     cases = [When(**{f"{field}__lt": bound}, then=Value(n)) for n, bound in enumerate(bounds)]
     place = Case(*cases, default=Value(len(bounds)), output_field=IntegerField())
     counted = rows.annotate(place=place).values_list("place", *others).annotate(n=Count("pk"))
@@ -159,7 +165,8 @@ def _durations(took: QuerySet[Any]) -> list[int]:
 
 
 def _percentiles(took: QuerySet[Any]) -> dict[str, timedelta | None]:
-    """By their place in the order: only PostgreSQL has an aggregate that all could use."""
+    """The median and the 95th percentile, by position in the sorted rows: of the databases, only
+    PostgreSQL has an aggregate for percentiles."""
     count, ordered = took.count(), took.order_by("took").values_list("took", flat=True)
 
     def at(percent: int) -> timedelta | None:
@@ -169,12 +176,12 @@ def _percentiles(took: QuerySet[Any]) -> dict[str, timedelta | None]:
     return {"median": at(50), "p95": at(95)}
 
 
-def _by_peer(handovers: QuerySet[OutboxItem]) -> list[OfPeer]:
+def _by_peer(handovers: QuerySet[OutboxItem]) -> list[PeerCounts]:
     active = Link.objects.filter(status=Link.Status.ACTIVE).order_by()
     links = dict(active.values_list("peer").annotate(n=Count("pk")))
     sent, received = _unfinished(handovers), _unfinished(InboxItem.objects.all())
     return [
-        OfPeer(
+        PeerCounts(
             peer, links.get(peer.pk, 0), *sent.get(peer.pk, (0, 0)), *received.get(peer.pk, (0, 0))
         )
         for peer in Peer.objects.order_by("name")
@@ -182,7 +189,7 @@ def _by_peer(handovers: QuerySet[OutboxItem]) -> list[OfPeer]:
 
 
 def _unfinished(rows: QuerySet[Any]) -> dict[Any, tuple[int, int]]:
-    """How many ``rows`` of each peer wait, and were given up."""
+    """The number of pending and of failed ``rows`` for each peer."""
     of_interest = rows.filter(state__in=(*OutboxItem.LIVE_STATES, State.FAILED)).order_by()
     counted = of_interest.values_list("peer").annotate(
         waiting=Count("pk", filter=Q(state__in=OutboxItem.LIVE_STATES)),

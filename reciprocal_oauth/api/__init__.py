@@ -1,5 +1,5 @@
-"""Connections for front ends and apps: what the pages do, in JSON.
+"""The JSON API for front ends and apps: it does the same as the pages.
 
-One module for each concern. ``views`` has one class per route, each a few lines over the service
-that the page calls. ``openapi`` is loaded only where drf-spectacular is installed.
+``views`` has one class for each route. A view calls the same function as the page. ``openapi`` is
+imported only if drf-spectacular is installed.
 """

@@ -1,4 +1,4 @@
-"""Whom a request is made for: the person of an access token (RFC 6750), or of the session."""
+"""Authenticate the person of a request by an access token (RFC 6750) or by the session."""
 
 import copy
 from typing import Any
@@ -12,24 +12,27 @@ from rest_framework.request import Request
 
 
 class BearerAuthentication(OAuth2Authentication):
-    """An access token in the ``Authorization`` header, and nowhere else: a query ends up in logs
-    (RFC 9700, section 4.3.2).
+    """Accept an access token in the ``Authorization`` header only (RFC 6750, section 2.1). A token
+    in a query would be written to logs (RFC 9700, section 4.3.2).
 
-    A token that is not good is never passed over in favour of a session, whose rights may be more.
+    An invalid token is always an error. The request never falls back to the session, which may have
+    more rights than the token.
     """
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        """The person, ``None`` where the token stands for nobody, and the token.
+        """Return the person and the token. The person is ``None`` if the token belongs to a client
+        only; the result is ``None`` without a token.
 
-        :raises AuthenticationFailed: a token is there, but it is not good.
+        :raises AuthenticationFailed: the token is unknown, expired or revoked, is an ID token, or
+            belongs to an inactive user.
         """
         scheme, _space, _token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
         bare = _without_parameters(request)
         found = super().authenticate(bare)
-        # DOT takes an ID token for an access token, whatever its age, and does not ask whether the
-        # person has been locked out.
+        # DOT accepts an ID token as an access token, even an expired one, and does not check
+        # whether the user is active.
         if (
             found is None
             or isinstance(found[1], get_id_token_model())
@@ -43,8 +46,8 @@ class BearerAuthentication(OAuth2Authentication):
 
 
 def _without_parameters(request: Request) -> Any:
-    """The request without query and form: oauthlib looks for a token there too, and fails over a
-    query that it cannot decode."""
+    """Copy the request without its query and form. oauthlib also looks for a token there, and
+    raises an error for a query that it cannot decode."""
     bare = copy.copy(request._request)
     bare.META = {**bare.META, "QUERY_STRING": ""}
     bare.GET = QueryDict()

@@ -1,7 +1,7 @@
-"""What the OpenAPI schema says about the routes, for drf-spectacular (extra ``[openapi]``).
+"""The descriptions of the views in the OpenAPI schema, for drf-spectacular (extra ``[openapi]``).
 
-The extensions register when this module is imported, which ``urls`` does. The views know nothing
-of it.
+``urls`` imports this module if drf-spectacular is installed; the extensions register themselves
+then. The views do not depend on this module.
 """
 
 from typing import Any
@@ -29,22 +29,24 @@ _VIEWS = "reciprocal_oauth.api.views"
 _BEARER = "reciprocalBearer"
 
 _MEANINGS = {
-    400: "Malformed, or a field is wrong.",
-    401: "Nobody is signed in, or the access token is not good.",
-    403: "A scope or the CSRF token is missing, or this goes further than is allowed.",
-    404: "There is no such thing, or it is not this person's.",
-    406: "Only JSON is answered.",
-    409: "The link is not in a state to do that.",
+    400: "The body is malformed, or a field is wrong.",
+    401: "Nobody is signed in, or the access token is not valid.",
+    403: "A scope or the CSRF token is missing, or the request is not allowed.",
+    404: "It does not exist, or it belongs to another person.",
+    406: "The API only returns JSON.",
+    409: "The current state of the link does not allow this.",
     413: "The body is too large.",
-    415: "Only JSON is read.",
-    429: "Too many requests: `Retry-After` says for how many seconds.",
-    503: "The database is too busy: `Retry-After` says for how many seconds.",
+    415: "The API only reads JSON.",
+    429: "Too many requests: wait as many seconds as `Retry-After` says.",
+    503: "The database is too busy: wait as many seconds as `Retry-After` says.",
 }
 _ALWAYS = (401, 403, 406, 429, 503)
 _WITH_BODY = (400, 413, 415)
 
 
 class FieldErrorSerializer(serializers.Serializer):
+    """One error of one field."""
+
     field = serializers.CharField(help_text="Path to the field, such as “scopes.0”.")
     code = serializers.CharField()
     detail = serializers.CharField()
@@ -54,14 +56,14 @@ class ProblemSerializer(serializers.Serializer):
     """Problem details (RFC 9457)."""
 
     type = serializers.CharField()
-    title = serializers.CharField(help_text="The phrase of the status.")
+    title = serializers.CharField(help_text="The name of the status.")
     status = serializers.IntegerField()
-    code = serializers.CharField(help_text="Tells the problems of one status apart.")
-    detail = serializers.CharField(help_text="In words.")
+    code = serializers.CharField(help_text="The name of the problem, for programs.")
+    detail = serializers.CharField(help_text="The problem in words, for people.")
     errors = FieldErrorSerializer(many=True, required=False)  # type: ignore[assignment]
 
 
-# A site may have a Link or a Problem of its own in the same schema.
+# Names with a prefix: a site may have its own Link or Problem in the same schema.
 for _name, _class in {**vars(bodies), **globals()}.items():
     if _name.endswith("Serializer"):
         set_override(_class, "component_name", f"Reciprocal{_name.removesuffix('Serializer')}")
@@ -70,30 +72,33 @@ for _name, _class in {**vars(bodies), **globals()}.items():
 def _operation(
     name: str, summary: str, description: str, *problems: int, success: Any, **more: Any
 ) -> Any:
-    """:param problems: statuses of the problems beside those that every route may answer."""
-    answers: dict[Any, Any] = dict(success)
+    """Describe one method of a view.
+
+    :param problems: the statuses of problems, in addition to those that every route can return.
+    """
+    responses: dict[Any, Any] = dict(success)
     for status in sorted({*_ALWAYS, *problems}):
-        answers[status, MEDIA_TYPE] = OpenApiResponse(
+        responses[status, MEDIA_TYPE] = OpenApiResponse(
             ProblemSerializer, description=_MEANINGS[status]
         )
     return extend_schema(
         operation_id=f"reciprocal_{name}",
         summary=summary,
         description=description,
-        responses=answers,
+        responses=responses,
         tags=["reciprocal"],
         **more,
     )
 
 
 def _describe(view: str, **operations: Any) -> None:
-    """Have the view of that name described by ``operations``, one for each method."""
+    """Describe the view with this name: one operation for each method."""
 
     class Extension(OpenApiViewExtension):  # type: ignore[no-untyped-call]
         target_class = f"{_VIEWS}.{view}"
 
         def view_replacement(self) -> Any:
-            # A class of its own, so that the view itself stays as it is.
+            # A subclass, so that the view itself is not changed.
             stock: Any = self.target_class
             return extend_schema_view(**operations)(type(view, (stock,), {}))
 
@@ -101,12 +106,12 @@ def _describe(view: str, **operations: Any) -> None:
 _PAGE_SIZE = OpenApiParameter(
     "page_size",
     {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": 20},
-    description="How many to answer at most.",
+    description="The largest number of results in one page.",
 )
 _STATUS = OpenApiParameter(
     "status",
     {"type": "string", "enum": Link.Status.values, "default": Link.Status.ACTIVE.value},
-    description="Links that are in force, or those that have ended.",
+    description="Active links, or links that have ended.",
 )
 
 _describe(
@@ -114,7 +119,7 @@ _describe(
     get=_operation(
         "peers",
         "Peers that can be connected",
-        "The other sites, in the order of their short names.",
+        "The other sites, ordered by short name.",
         400,
         404,
         success={200: bodies.OfferSerializer(many=True)},
@@ -125,11 +130,11 @@ _describe(
     "ConnectView",
     post=_operation(
         "connect",
-        "Begin a connection",
-        "Answers with the address at the peer to send this browser to. With the session cookie "
-        "only: the peer's answer is taken in the session that began the visit, and in no other. "
-        "When the person is back, the browser goes on to `return_to`, with `peer` and either "
-        "`link` or `problem` added to its query.",
+        "Start a connection",
+        "Returns the URL at the peer to send this browser to. Only with the session cookie: the "
+        "response of the peer is accepted only in the session that started the connection. "
+        "Afterwards, the browser is redirected to `return_to`, with `peer` and either `link` or "
+        "`problem` added to the query.",
         404,
         *_WITH_BODY,
         success={200: bodies.AuthorizationSerializer},
@@ -154,17 +159,17 @@ _describe(
     get=_operation(
         "link",
         "One link",
-        "Both directions, and the steps of its newest run through the protocol.",
+        "Both directions, and the steps of the newest flow.",
         404,
         success={200: bodies.LinkDetailSerializer},
     ),
     delete=_operation(
         "disconnect",
         "End a link",
-        "The peer's tokens here die at once; those of this site there are revoked as soon as the "
-        "peer can be told. Ending a link twice is no error.",
+        "The peer's tokens here are revoked at once. The tokens of this site at the peer are "
+        "revoked as soon as the peer can be reached. Ending a link twice is not an error.",
         404,
-        success={204: OpenApiResponse(description="It has ended.")},
+        success={204: OpenApiResponse(description="The link has ended.")},
     ),
 )
 _describe(
@@ -172,8 +177,8 @@ _describe(
     post=_operation(
         "consent",
         "Answer the question of a link",
-        "Allows the peer what is chosen of `question.scopes`, or nothing. The code for it is sent "
-        "to the peer in the background.",
+        "Allows the peer the chosen scopes out of `question.scopes`, or refuses. The code for the "
+        "peer is sent in the background.",
         404,
         409,
         *_WITH_BODY,
@@ -186,8 +191,8 @@ _describe(
     put=_operation(
         "scopes",
         "Change what the peer may do here",
-        "Less takes effect at once, more when the peer has redeemed the code that is sent to it. "
-        "To allow nothing, end the link.",
+        "A reduction takes effect at once. An extension takes effect when the peer has redeemed "
+        "the code that is sent to it. To allow nothing, end the link.",
         404,
         409,
         *_WITH_BODY,
@@ -199,8 +204,8 @@ _describe(
     "RetryView",
     post=_operation(
         "retry",
-        "Send again what was given up",
-        "Begins anew to send the peer what the person has allowed.",
+        "Send a failed hand-over again",
+        "Sends the peer again what the person has allowed.",
         404,
         409,
         success={202: bodies.LinkDetailSerializer},
@@ -212,7 +217,9 @@ _describe(
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "reciprocal_oauth.api.authentication.BearerAuthentication"
     name = _BEARER
-    priority = 1  # drf-spectacular has one for the class that ours is derived from.
+    priority = 1  # Before drf-spectacular's own extension for the base class.
+
+    """How the schema describes access tokens (RFC 6750)."""
 
     def get_security_requirement(self, auto_schema: Any) -> Any:
         scope = scope_for(auto_schema.method)
@@ -226,7 +233,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
                 "authorizationUrl": reverse("oauth2_provider:authorize"),
                 "tokenUrl": reverse("oauth2_provider:token"),
             }
-        except NoReverseMatch:  # Another server gives the tokens.
+        except NoReverseMatch:  # The authorization server is another site.
             return {"type": "http", "scheme": "bearer"}
         return {
             "type": "oauth2",

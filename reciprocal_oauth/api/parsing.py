@@ -1,4 +1,4 @@
-"""JSON as it may arrive here: of a bounded size, and whatever is wrong with it a 400."""
+"""Parse request bodies as JSON, with a limit for the size. Malformed JSON is a 400."""
 
 import io
 from collections.abc import Mapping
@@ -10,14 +10,12 @@ from rest_framework.parsers import JSONParser
 
 from .problems import BodyTooLarge
 
-#: Bytes of a body. Django's own limit does not cover what Django REST framework reads.
+#: The largest body, in bytes. Django REST framework does not apply Django's own limit.
 MAX_BYTES = 64 * 1024
 
 
 class BoundedJSONParser(JSONParser):
-    """:raises BodyTooLarge: it has more than ``MAX_BYTES``.
-    :raises ParseError: it is no JSON.
-    """
+    """A JSON parser with a limit for the size and the depth."""
 
     def parse(
         self,
@@ -25,13 +23,18 @@ class BoundedJSONParser(JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
+        """Parse the body.
+
+        :raises BodyTooLarge: the body has more than ``MAX_BYTES``.
+        :raises ParseError: the body is not JSON.
+        """
         body = stream.read(MAX_BYTES + 1)
         if len(body) > MAX_BYTES:
             raise BodyTooLarge
-        # UTF-8, whatever the request calls it (RFC 8259, section 8.1): “charset=bz2” is a codec of
-        # Python's, which the parser would unpack a thousandfold.
+        # Always UTF-8 (RFC 8259, section 8.1), whatever charset the request names: “charset=bz2”
+        # is a codec of Python, and a small body could unpack to a huge one.
         context = {**(parser_context or {}), "encoding": "utf-8"}
         try:
             return super().parse(io.BytesIO(body), media_type, context)
-        except RecursionError as error:  # Brackets in brackets, by the thousand.
+        except RecursionError as error:  # Thousands of nested brackets.
             raise ParseError(_("The JSON is nested too deeply.")) from error

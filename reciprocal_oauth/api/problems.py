@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457), of one form for all of them.
+"""Errors of the API as problem details (RFC 9457, section 3), all in the same form.
 
 ::
 
@@ -6,9 +6,9 @@
     Content-Type: application/problem+json
 
     {"type": "about:blank", "title": "Conflict", "status": 409,
-     "code": "not_offered", "detail": "These cannot be chosen: history."}
+     "code": "not_offered", "detail": "These scopes cannot be chosen: history."}
 
-``code`` tells the errors of one status apart; ``errors`` says which fields are wrong.
+``code`` names the error; ``errors`` lists the fields that are wrong.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Forbidden(APIException):
-    """403, with a ``code`` of its own."""
+    """403, with its own ``code``."""
 
     status_code = status.HTTP_403_FORBIDDEN
 
@@ -38,11 +38,11 @@ class Forbidden(APIException):
 
 
 class MissingScope(Forbidden):
-    """The token lacks the scope that the request needs (RFC 6750, section 3.1)."""
+    """403: the token lacks the scope that the request needs (RFC 6750, section 3.1)."""
 
     def __init__(self, scope: str) -> None:
         if not scope:
-            super().__init__("no_tokens", _("This is not open to access tokens."))
+            super().__init__("no_tokens", _("This site does not allow access tokens here."))
             return
         super().__init__(
             "insufficient_scope",
@@ -52,7 +52,7 @@ class MissingScope(Forbidden):
 
 
 class Conflict(APIException):
-    """409: the link is not in a state to do that."""
+    """409: the current state of the link does not allow the request."""
 
     status_code = status.HTTP_409_CONFLICT
 
@@ -61,13 +61,15 @@ class Conflict(APIException):
 
 
 class BodyTooLarge(APIException):
-    status_code = 413  # Its name differs between releases of Django REST framework.
+    """413: the body is larger than this API reads."""
+
+    status_code = 413  # The name of this status differs between releases of REST framework.
     default_detail = _("The body is too large.")
     default_code = "too_large"
 
 
 class Busy(APIException):
-    """503: the database still asks to try again, after that was done a few times."""
+    """503: the database was too busy, even after several attempts."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = _(
@@ -75,14 +77,14 @@ class Busy(APIException):
         "a minute, then check your connections and try again."
     )
     default_code = "busy"
-    #: Seconds, for ``Retry-After``.
+    #: Seconds in the header ``Retry-After``.
     wait = 5
 
 
 def as_problem(error: Exception, context: dict[str, Any]) -> Response | None:
-    """The answer to ``error``; ``None`` for what is no answer of ours but a fault of the server."""
+    """The response to ``error``; ``None`` if the error is a fault of the server (500)."""
     if isinstance(error, Http404):
-        # Django's own text names the model, in English.
+        # Django's own text contains the name of the model, in English.
         error = NotFound(_("There is no such thing, or it is not yours."))
     elif isinstance(error, DatabaseError) and wants_another_try(error):
         error = Busy()
@@ -103,13 +105,13 @@ def _problem(error: Exception, response: Response) -> dict[str, Any]:
     }
     if isinstance(error, ValidationError):
         return {**problem, "errors": list(_errors_in(error.detail))}
-    # Django's own PermissionDenied has come out as Django REST framework's.
+    # REST framework has already turned Django's PermissionDenied into its own.
     detail = response.data["detail"]
     return {**problem, "code": detail.code, "detail": str(detail)}
 
 
 def _errors_in(detail: Any, field: str = "") -> Iterator[dict[str, str]]:
-    """The errors in a nested ``detail``, each with the path to its field."""
+    """Yield the errors in a nested ``detail``, each with the path to its field."""
     if isinstance(detail, ErrorDetail):
         yield {"field": field, "code": str(detail.code), "detail": str(detail)}
     elif isinstance(detail, dict):

@@ -1,4 +1,4 @@
-"""What is answered, and what may be sent. Nothing here reads a token, a code or a secret."""
+"""The request and response bodies. No serializer reads a token, a code or a secret."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,17 +33,19 @@ _NEXT_STEPS = [next_step.value for next_step in NextStep if next_step]
 _REASONS = [(value, label) for value, label in Reason.choices if value]
 
 
-# What is sent
+# Request bodies
 
 
 class Text(serializers.CharField):
-    """A JSON text of these characters. Django REST framework would take numbers for texts.
+    """A JSON string of certain characters. Unlike the base class, it does not accept numbers.
 
-    :param characters: regular expression for the whole of it.
+    :param characters: regular expression that the whole string must match.
     """
 
     def __init__(self, characters: str, **kwargs: Any) -> None:
-        check = RegexValidator(rf"^{characters}\Z", _("It has characters that cannot be there."))
+        check = RegexValidator(
+            rf"^{characters}\Z", _("This contains characters that are not allowed.")
+        )
         super().__init__(trim_whitespace=False, min_length=1, validators=[check], **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
@@ -58,14 +60,14 @@ class ConnectSerializer(serializers.Serializer):
         required=False,
         max_length=return_urls.MAX_LENGTH,
         help_text=_(
-            "Where the browser is sent after the visit: a URL that API_RETURN_TO allows. Without "
-            "it, the person goes on at the pages of this site."
+            "Where the browser is redirected afterwards: a URL that API_RETURN_TO allows. Without "
+            "it, the browser goes to a page of this site."
         ),
     )
 
 
 class Shown(Text):
-    """The ``shown`` of what the person was shown when they chose."""
+    """The value of ``shown`` that belongs to what the person saw."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(r"[0-9a-f]*", max_length=64, **kwargs)
@@ -75,12 +77,15 @@ class AnswerSerializer(serializers.Serializer):
     scopes = serializers.ListField(
         child=Text(_SCOPE_CHARACTERS, max_length=255),
         max_length=100,
-        help_text=_("What the peer may do here, out of what it asks for; none: nothing."),
+        help_text=_(
+            "The scopes that the person allows, out of those in the question. An empty list "
+            "refuses."
+        ),
     )
     shown = Shown(
         help_text=_(
-            "The shown of the question, as it was when the person answered. Where the question is "
-            "another one by now, nothing is allowed (409, changed); a no is always taken."
+            "The value of “shown” in the question that the person answered. If the question has "
+            "changed since, nothing is allowed (409, changed). A refusal is always accepted."
         ),
     )
 
@@ -90,13 +95,13 @@ class ScopesSerializer(serializers.Serializer):
         child=Text(_SCOPE_CHARACTERS, max_length=255),
         min_length=1,
         max_length=100,
-        help_text=_("All that the peer may do here from now on, out of the choices."),
+        help_text=_("All scopes that the peer has here from now on, out of the choices."),
     )
     shown = Shown(
         help_text=_(
-            "The shown of the link, as it was when the person chose. Where the link has changed "
-            "since, nothing is changed (409, changed): a page left open must not allow again what "
-            "was taken back elsewhere."
+            "The value of “shown” in the link that the person saw. If the link has changed since, "
+            "nothing is changed (409, changed): an old page must not allow again what was taken "
+            "back elsewhere."
         ),
     )
 
@@ -105,11 +110,11 @@ class FilterSerializer(serializers.Serializer):
     status = serializers.ChoiceField(Link.Status.choices, default=Link.Status.ACTIVE)
 
 
-# What is answered
+# Response bodies
 
 
 class Moment(serializers.DateTimeField):
-    """A time in ISO 8601, whatever the site's ``DATETIME_FORMAT``."""
+    """A time in ISO 8601; the setting ``DATETIME_FORMAT`` of the site is ignored."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(format=ISO_8601, **kwargs)
@@ -117,12 +122,14 @@ class Moment(serializers.DateTimeField):
 
 class AuthorizationSerializer(serializers.Serializer):
     authorization_url = serializers.URLField(
-        help_text=_("Where to send the browser, once. Keep it to yourself.")
+        help_text=_("The URL to send the browser to, once. Keep it secret.")
     )
-    expires_in = serializers.IntegerField(help_text=_("Seconds that the person may stay there."))
+    expires_in = serializers.IntegerField(help_text=_("Seconds until the URL expires."))
 
 
 class PeerSerializer(serializers.ModelSerializer):
+    """A peer."""
+
     homepage = serializers.CharField(help_text=_("May be empty."))
 
     class Meta:
@@ -133,17 +140,19 @@ class PeerSerializer(serializers.ModelSerializer):
 class OfferSerializer(PeerSerializer):
     """A peer that can be connected."""
 
-    is_linked = serializers.BooleanField(help_text=_("Whether it is connected already."))
+    is_linked = serializers.BooleanField(
+        help_text=_("Whether the person has connected it already.")
+    )
     is_paused = serializers.SerializerMethodField(
-        help_text=_("Whether an administrator of this site needs to fix this first.")
+        help_text=_("Whether an administrator needs to fix something first.")
     )
     several_accounts = serializers.SerializerMethodField(
-        help_text=_("Whether another account can be connected beside the first.")
+        help_text=_("Whether a person can connect several accounts at this peer.")
     )
     asks_for = serializers.SerializerMethodField(
-        help_text=_("The scopes that this site asks for there.")
+        help_text=_("The scopes that this site requests at the peer.")
     )
-    connect_url = serializers.SerializerMethodField(help_text=_("Where to begin a connection."))
+    connect_url = serializers.SerializerMethodField(help_text=_("The URL to start a connection."))
 
     class Meta(PeerSerializer.Meta):
         fields = [

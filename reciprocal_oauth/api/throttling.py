@@ -1,7 +1,7 @@
-"""How often one person may ask by one application: budgets to read, to change and to connect.
+"""Rate limits for one person with one application: to read, to change and to connect.
 
-A site that sets a rate for one of the scopes in Django REST framework's ``DEFAULT_THROTTLE_RATES``
-has that one; ``None`` there is no limit.
+A site can set other rates in ``DEFAULT_THROTTLE_RATES`` of Django REST framework; ``None`` there
+means no limit.
 """
 
 from typing import Any
@@ -18,15 +18,15 @@ DEFAULT_RATES = {READING: "120/min", CHANGING: "30/min", CONNECTING: "10/min"}
 
 
 class PersonThrottle(SimpleRateThrottle):
-    """Counts per person and application, whichever tokens and sessions the requests come with: an
-    application that asks too much does not lock the person out of another, nor out of the site's
-    own pages. Counted like everything here: in one step of the cache, and with no limit where the
-    cache is down."""
+    """Count requests for each person and application, over all tokens and sessions. So an
+    application with too many requests does not affect other applications of the person, or the
+    pages of this site. If the cache is down, there is no limit."""
 
     def __init__(self) -> None:
-        """The rate depends on the request, see :meth:`allow_request`."""
+        """Set no rate yet: it depends on the request, see :meth:`allow_request`."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
+        """Count the request, and return whether it is within the limit."""
         scope = getattr(view, "throttle_scope", None) or (
             READING if request.method in SAFE_METHODS else CHANGING
         )
@@ -39,5 +39,5 @@ class PersonThrottle(SimpleRateThrottle):
         return Throttle(scope, limit, self.seconds).count(f"{request.user.pk}:{application}")
 
     def wait(self) -> float | None:
-        """Seconds after which it is certain that the next request is let through."""
+        """Seconds after which the next request is allowed in any case."""
         return self.seconds

@@ -16,7 +16,7 @@ from .views import (
 )
 
 if importlib.util.find_spec("drf_spectacular"):
-    from . import openapi  # noqa: F401  Registers what the views say about themselves.
+    from . import openapi  # noqa: F401  Registers the descriptions of the views.
 
 app_name = "reciprocal_oauth_api"
 

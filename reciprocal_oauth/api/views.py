@@ -1,4 +1,4 @@
-"""The routes. Each view finds what belongs to the person, and calls the service of the page."""
+"""The views. Each finds the objects of the person and calls the same function as the page."""
 
 from collections.abc import Callable
 from typing import Any
@@ -43,8 +43,8 @@ from .throttling import CONNECTING, PersonThrottle
 
 
 class ApiView(GenericAPIView):
-    """What all routes have in common. Nothing of it is left to the site's defaults, which may be
-    laxer than this app can bear."""
+    """Base class of all views. It sets everything itself: the defaults of the site may be too
+    permissive for this app."""
 
     authentication_classes = [BearerAuthentication, SessionAuthentication]
     permission_classes = [ForAPerson, HoldsScope]
@@ -60,34 +60,41 @@ class ApiView(GenericAPIView):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        # A request carries a token, or its answer the state of a visit.
+        """Make the view, and keep its local variables out of error reports: a request may contain
+        a token, and a response the ``state`` of an authorization request."""
         return holding_secrets(super().as_view(**initkwargs))
 
     def get_exception_handler(self) -> Callable[..., Response | None]:
+        """Return the function that makes problem details of errors."""
         return as_problem
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Check the request, and set the CSRF cookie if it uses the session."""
         super().initial(request, *args, **kwargs)
         if request.auth is None:
-            # So that a front end finds the token that its next request has to send along.
+            # A front end needs the CSRF token for its next request.
             get_token(request._request)
 
     def finalize_response(
         self, request: Request, response: Any, *args: Any, **kwargs: Any
     ) -> Response:
+        """Forbid to store the response (RFC 9111, section 5.2.2.5)."""
         response = super().finalize_response(request, response, *args, **kwargs)
         response["Cache-Control"] = "no-store"
         return response
 
     def read(self, serializer: type[Any]) -> Any:
-        """What the body says, checked. :raises ValidationError: it is wrong."""
+        """Return the validated data of the body.
+
+        :raises ValidationError: the body is not valid.
+        """
         found = serializer(data=self.request.data)
         found.is_valid(raise_exception=True)
         return found.validated_data
 
 
 class UnknownView(ApiView):
-    """Whatever else is asked for below the API."""
+    """The view for every other path of the API."""
 
     authentication_classes = []
     permission_classes = []
@@ -95,19 +102,25 @@ class UnknownView(ApiView):
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Respond with 404.
+
+        :raises NotFound: the path does not end with a slash.
+        :raises Http404: the path does not exist.
+        """
         self.perform_content_negotiation(request, force=True)
         if not request.path.endswith("/"):
-            raise NotFound(_("The addresses of this API end with a slash."))
+            raise NotFound(_("The URLs of this API end with a slash."))
         raise Http404
 
 
 class PeersView(ApiView, ListAPIView):
-    """The peers that can be connected."""
+    """The peers that a person can connect."""
 
     serializer_class = OfferSerializer
     ordering = ("slug",)
 
     def get_queryset(self) -> QuerySet[Peer]:
+        """The enabled peers; ``is_linked`` tells whether the person has a link with each."""
         own = Link.objects.filter(
             user=self.request.user,  # type: ignore[misc]
             peer=OuterRef("pk"),
@@ -117,7 +130,8 @@ class PeersView(ApiView, ListAPIView):
 
 
 class ConnectView(ApiView):
-    """Step (A), for a browser that goes to the peer and comes back."""
+    """Start a connection: step (A) of draft-ietf-oauth-reciprocal-04, section 2. The browser goes
+    to the peer and comes back."""
 
     queryset = Peer.objects.filter(enabled=True)
     lookup_field = "slug"
@@ -126,45 +140,48 @@ class ConnectView(ApiView):
     throttle_scope = CONNECTING
 
     def post(self, request: Request, slug: str) -> Response:
+        """Start the flow, and return the address of the peer's authorization endpoint.
+
+        :raises Forbidden: the setting ``API_RETURN_TO`` does not allow ``return_to``.
+        """
         peer = self.get_object()
         return_to = self.read(ConnectSerializer).get("return_to", "")
         if return_to and not return_urls.is_allowed(return_to):
-            raise Forbidden(
-                "return_to_not_allowed", _("API_RETURN_TO does not allow this URL to return to.")
-            )
+            raise Forbidden("return_to_not_allowed", _("API_RETURN_TO does not contain this URL."))
         started = authorization.begin(request._request, peer, return_to=return_to)
-        answer = {
+        data = {
             "authorization_url": started.url.reveal(),
             "expires_in": settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS,
         }
-        response = Response(AuthorizationSerializer(answer).data)
+        response = Response(AuthorizationSerializer(data).data)
         started.bind_to_browser(response)
         return response
 
 
 class OwnLinksView(ApiView):
-    """Only the links of the person who asks; those of others do not exist for them."""
+    """Base of the views for links. A person sees only their own links; all others are a 404."""
 
     serializer_class: type[LinkSerializer] = LinkDetailSerializer
 
     def get_queryset(self) -> QuerySet[Link]:
+        """The links of the person, with what the serializers need."""
         links = Link.objects.filter(user=self.request.user)  # type: ignore[misc]
         links = with_newest_code(links.select_related("peer__application"))
         return incoming_access.with_carried_scope(links)
 
-    def shown(self, link: Link, status: int = status.HTTP_200_OK) -> Response:
-        """The link as it is now."""
+    def respond_with(self, link: Link, status: int = status.HTTP_200_OK) -> Response:
+        """Read the link again from the database, and respond with it."""
         return Response(self.get_serializer(self.get_queryset().get(pk=link.pk)).data, status)
 
-    def forbid_to_itself(self, link: Link, chosen: list[str]) -> None:
-        """A peer that may manage links must not give itself more than the person gave it.
+    def forbid_more_for_itself(self, link: Link, chosen: list[str]) -> None:
+        """Keep a peer from giving itself more scopes than the person gave it.
 
-        :raises Forbidden: the token is the peer's own, and this would be more.
+        :raises Forbidden: the access token is the peer's own, and a scope in ``chosen`` is new.
         """
         token: Any = self.request.auth
         if token is None or token.application_id != link.peer.application_id:
             return
-        # The scope is kept for the person, who may allow it again; the peer may not.
+        # The link keeps the scope so that the person can allow it again. The peer must not.
         taken_back = link.incoming_reason == Link.Reason.REVOKED_HERE
         given = set() if taken_back else set(scopes.split(link.incoming_scope))
         if not set(chosen) <= given:
@@ -172,61 +189,80 @@ class OwnLinksView(ApiView):
 
 
 class LinksView(OwnLinksView, ListAPIView):
-    """The person's links, the newest first."""
+    """The links of the person, the newest first."""
 
     serializer_class = LinkSerializer
     ordering = ("-created_at",)
 
     def get_queryset(self) -> QuerySet[Link]:
-        # As a dict: of a form's fields, a blank one would count as left out.
+        """The links of the person with the status in the query.
+
+        :raises ValidationError: the status does not exist.
+        """
+        # As a dict: in a QueryDict, REST framework treats a blank value as missing.
         wanted = FilterSerializer(data=self.request.query_params.dict())
         wanted.is_valid(raise_exception=True)
         return super().get_queryset().filter(status=wanted.validated_data["status"])
 
 
 class LinkView(OwnLinksView):
-    """One link."""
+    """One link of the person."""
 
     def get(self, request: Request, pk: Any) -> Response:
-        return self.shown(self.get_object())
+        """Return the link."""
+        return self.respond_with(self.get_object())
 
     def delete(self, request: Request, pk: Any) -> Response:
+        """End the link, and revoke our tokens at the peer."""
         lifecycle.end_link(self.get_object(), Link.Reason.REVOKED_HERE, revoke_outgoing=True)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class ConsentView(OwnLinksView):
-    """The person's answer to the question of a link (draft, "User Consent")."""
+    """The person's answer to the question of a link (draft-ietf-oauth-reciprocal-04, section
+    2.2.1)."""
 
     def post(self, request: Request, pk: Any) -> Response:
+        """Allow the peer the chosen scopes, or refuse.
+
+        :raises Conflict: the link has no question, the question has changed, or a chosen scope is
+            not part of the question.
+        :raises Forbidden: the rules of this site or the token do not allow the choice.
+        """
         link, sent = self.get_object(), self.read(AnswerSerializer)
         chosen, answers = list(dict.fromkeys(sent["scopes"])), sent["shown"]
         if not consent.can_answer(link):
-            raise Conflict("no_question", _("There is nothing to answer."))
+            raise Conflict("no_question", _("This link has no open question."))
         if chosen:
             _require_same(answers, consent.snapshot_of(link))
         _require_offered(chosen, consent.choices(link))
-        self.forbid_to_itself(link, chosen)
+        self.forbid_more_for_itself(link, chosen)
         try:
             consent.allow(link, chosen, snapshot=answers, request=request._request)
         except ForbiddenBySite as refused:
             raise _not_allowed_here() from refused
         except consent.CannotGrant as changed:
             raise _changed_meanwhile() from changed
-        return self.shown(link)
+        return self.respond_with(link)
 
 
 class ScopesView(OwnLinksView):
-    """What the peer may do here, changed (draft, "Authorization Update Flow")."""
+    """Change what the peer may do here (draft-ietf-oauth-reciprocal-04, section 3)."""
 
     def put(self, request: Request, pk: Any) -> Response:
+        """Set the scopes of the peer to the chosen ones.
+
+        :raises Conflict: the scopes cannot be changed, the link has changed meanwhile, or a chosen
+            scope is not one of the choices.
+        :raises Forbidden: the rules of this site or the token do not allow the choice.
+        """
         link, sent = self.get_object(), self.read(ScopesSerializer)
         chosen, answers = list(dict.fromkeys(sent["scopes"])), sent["shown"]
         if not scope_changes.is_changeable(link):
-            raise Conflict("not_changeable", _("There is nothing that could be changed."))
+            raise Conflict("not_changeable", _("The access of the peer cannot be changed now."))
         _require_same(answers, scope_changes.snapshot_of(link))
         _require_offered(chosen, scope_changes.choices(link))
-        self.forbid_to_itself(link, chosen)
+        self.forbid_more_for_itself(link, chosen)
         if set(chosen) != scope_changes.chosen_now(link):
             try:
                 scope_changes.change(link, chosen, snapshot=answers, request=request._request)
@@ -234,40 +270,51 @@ class ScopesView(OwnLinksView):
                 raise _not_allowed_here() from refused
             except scope_changes.CannotChange as changed:
                 raise _changed_meanwhile() from changed
-        return self.shown(link)
+        return self.respond_with(link)
 
 
 class RetryView(OwnLinksView):
-    """Sends once more what the person has allowed, where that was given up."""
+    """Send a failed hand-over again."""
 
     def post(self, request: Request, pk: Any) -> Response:
+        """Send the peer again what the person has allowed.
+
+        :raises Conflict: there is nothing to send again.
+        """
         link = self.get_object()
         try:
             resending.try_again(link)
         except resending.NotPossible as why:
             raise Conflict("nothing_to_retry", str(why)) from why
-        return self.shown(link, status.HTTP_202_ACCEPTED)
+        return self.respond_with(link, status.HTTP_202_ACCEPTED)
 
 
 def _require_same(sent: str, now: str) -> None:
-    """:raises Conflict: the person has chosen from something else than what is so now."""
+    """Check that the person has seen the current state.
+
+    :raises Conflict: the state has changed since the person saw it.
+    """
     if not snapshot.is_same(sent, now):
         raise _changed_meanwhile()
 
 
 def _not_allowed_here() -> Forbidden:
     return Forbidden(
-        "not_allowed_here", _("The rules of this site do not let your account give this access.")
+        "not_allowed_here", _("The rules of this site do not let your account allow this access.")
     )
 
 
 def _require_offered(chosen: list[str], choices: list[tuple[str, str]]) -> None:
-    """:raises Conflict: something is chosen that cannot be."""
-    strange = [token for token in chosen if token not in dict(choices)]
-    if strange:
-        names = ", ".join(strange[:5])
-        raise Conflict("not_offered", _("These cannot be chosen: %(names)s.") % {"names": names})
+    """Check that every chosen scope is one of the choices.
+
+    :raises Conflict: a chosen scope is not one of the choices.
+    """
+    unknown = [token for token in chosen if token not in dict(choices)]
+    if unknown:
+        names = ", ".join(unknown[:5])
+        text = _("These scopes cannot be chosen: %(names)s.") % {"names": names}
+        raise Conflict("not_offered", text)
 
 
 def _changed_meanwhile() -> Conflict:
-    return Conflict("changed", _("This has changed meanwhile. Please look again."))
+    return Conflict("changed", _("The connection has changed meanwhile. Please read it again."))

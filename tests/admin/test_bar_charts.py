@@ -1,15 +1,15 @@
 """Where the bars of a chart are drawn."""
 
-from reciprocal_oauth.admin.bar_charts import columns, rows
+from reciprocal_oauth.admin.bar_charts import column_chart, row_chart
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
-    assert columns(["a", "b"], [("x", [0, 0])]) is None
-    assert rows([], [("x", [])]) is None
+    assert column_chart(["a", "b"], [("x", [0, 0])]) is None
+    assert row_chart([], [("x", [])]) is None
 
 
 def test_columns_stand_on_each_other_and_the_top_is_a_round_number() -> None:
-    chart = columns(["Mon", "Tue"], [("done", [30, 0]), ("failed", [12, 0])])
+    chart = column_chart(["Mon", "Tue"], [("done", [30, 0]), ("failed", [12, 0])])
 
     assert chart is not None
     assert chart.top == 50
@@ -21,7 +21,7 @@ def test_columns_stand_on_each_other_and_the_top_is_a_round_number() -> None:
 
 
 def test_the_few_that_failed_among_thousands_can_be_seen() -> None:
-    chart = columns(["Mon"], [("done", [100_000]), ("failed", [1])])
+    chart = column_chart(["Mon"], [("done", [100_000]), ("failed", [1])])
 
     assert chart is not None
     assert float(chart.bars[0].parts[1].height) >= 1
@@ -29,7 +29,7 @@ def test_the_few_that_failed_among_thousands_can_be_seen() -> None:
 
 def test_who_reads_from_right_to_left_has_the_first_on_the_right() -> None:
     series = [("done", [1, 2, 3])]
-    chart, mirrored = (columns(list("abc"), series, mirrored=each) for each in (False, True))
+    chart, mirrored = (column_chart(list("abc"), series, mirrored=each) for each in (False, True))
 
     assert chart is not None
     assert mirrored is not None
@@ -41,7 +41,7 @@ def test_who_reads_from_right_to_left_has_the_first_on_the_right() -> None:
 
 
 def test_rows_are_as_long_as_they_count() -> None:
-    chart = rows(["Music", "Tv"], [("waiting", [1, 3]), ("given up", [1, 5])])
+    chart = row_chart(["Music", "Tv"], [("waiting", [1, 3]), ("given up", [1, 5])])
 
     assert chart is not None
     assert [(part.x, part.width) for part in chart.bars[1].parts] == [
@@ -52,7 +52,7 @@ def test_rows_are_as_long_as_they_count() -> None:
 
 
 def test_rows_from_right_to_left() -> None:
-    chart = rows(["Music"], [("waiting", [1]), ("given up", [3])], mirrored=True)
+    chart = row_chart(["Music"], [("waiting", [1]), ("given up", [3])], mirrored=True)
 
     assert chart is not None
     assert [part.x for part in chart.bars[0].parts] == ["75.00", "0.00"]

@@ -139,7 +139,7 @@ def test_question_and_answer_lead_back_to_the_list_as_it_was_filtered(
 def test_only_so_many_at_once(
     admin: Client, rows: list[OutboxItem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(OutboxItemAdmin, "most_at_once", 1)
+    monkeypatch.setattr(OutboxItemAdmin, "max_rows", 1)
 
     assert _act(admin, "resend", *rows) == ["Choose at most 1 at once."]
     assert _states(rows) == [State.FAILED, State.PENDING]

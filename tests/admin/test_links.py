@@ -104,7 +104,7 @@ def test_who_may_change_links_may_end_them(staff: Callable[..., Client], full_li
 def test_only_so_many_at_once(
     admin: Client, full_link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LinkAdmin, "most_at_once", 0)
+    monkeypatch.setattr(LinkAdmin, "max_rows", 0)
 
     said = messages_of(disconnect(admin, full_link, sure="yes"))
 

@@ -65,7 +65,7 @@ def numbers(text: str) -> list[str]:
 def test_links_over_time(peer: Peer, make_links: Callable[..., None]) -> None:
     make_links(peer, (100, None), (100, 50), (3, None), (3, 2), (0, None))
 
-    days = statistics.of_site().days
+    days = statistics.overview_of_site().days
 
     assert len(days) == statistics.DAYS
     assert days[-1].date == timezone.localdate()
@@ -83,7 +83,7 @@ def test_a_day_begins_at_midnight_of_the_time_zone(
 
     for moment, expected in ((midnight - timedelta(seconds=1), [1, 0]), (midnight, [0, 1])):
         Link.objects.update(created_at=moment)
-        assert [day.begun for day in statistics.of_site().days[-2:]] == expected
+        assert [day.begun for day in statistics.overview_of_site().days[-2:]] == expected
 
 
 def test_hand_overs_that_have_ended(peer: Peer) -> None:
@@ -93,7 +93,7 @@ def test_hand_overs_that_have_ended(peer: Peer) -> None:
     hand_over(peer, State.DONE, days_ago=statistics.DAYS)
     hand_over(peer, State.FAILED, kind=OutboxItem.Kind.REVOCATION)
 
-    found = statistics.of_site()
+    found = statistics.overview_of_site()
 
     assert (found.done, found.failed, found.success) == (3, 1, 75)
     assert (found.days[-2].done, found.days[-2].failed) == (3, 1)
@@ -104,7 +104,7 @@ def test_how_long_it_takes(peer: Peer) -> None:
         hand_over(peer, State.DONE, seconds=seconds)
     hand_over(peer, State.FAILED, seconds=10_000)
 
-    found = statistics.of_site()
+    found = statistics.overview_of_site()
 
     assert found.median == timedelta(seconds=50)
     assert found.p95 == timedelta(seconds=95)
@@ -121,10 +121,10 @@ def test_what_waits_and_what_was_given_up(
     for number, state in enumerate((State.PENDING, State.FAILED, State.FAILED)):
         InboxItem.objects.create(peer=peer, link=link_as_a, code_hash=str(number), state=state)
 
-    of_music, of_other = statistics.of_site().peers
+    of_music, of_other = statistics.overview_of_site().peers
 
-    assert of_music == statistics.OfPeer(peer, 1, 3, 1, 1, 2)
-    assert of_other == statistics.OfPeer(other, 0, 0, 0, 0, 0)
+    assert of_music == statistics.PeerCounts(peer, 1, 3, 1, 1, 2)
+    assert of_other == statistics.PeerCounts(other, 0, 0, 0, 0, 0)
 
 
 def test_the_page(admin: Client, peer: Peer, make_links: Callable[..., None]) -> None:
@@ -246,7 +246,7 @@ def test_the_number_of_queries_is_fixed(
         hand_over(other, State.FAILED, days_ago=number)
 
     with django_assert_num_queries(11):
-        statistics.of_site()
+        statistics.overview_of_site()
 
 
 def test_without_time_zones(admin: Client, peer: Peer, link_as_a: Link, settings: Any) -> None:

@@ -50,7 +50,7 @@ def test_the_page_of_a_link_is_named_after_the_user_and_the_peer(
 def test_the_history_of_a_link_has_no_line_above_each_row(admin: Client, full_link: Link) -> None:
     text = text_of(admin.get(admin_url(Link, "change", full_link.pk)))
 
-    assert '<fieldset class="module ro-look-at-only"' in text
+    assert '<fieldset class="module ro-read-only"' in text
     assert 'href="/static/reciprocal_oauth/admin.css"' in text
     assert finders.find("reciprocal_oauth/admin.css")
 

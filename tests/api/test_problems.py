@@ -252,4 +252,4 @@ def test_a_slash_that_was_forgotten_is_named(api: Api) -> None:
     response = api.get("/links")
 
     assert problem(response) == (404, "not_found")
-    assert response.said["detail"] == "The addresses of this API end with a slash."
+    assert response.said["detail"] == "The URLs of this API end with a slash."

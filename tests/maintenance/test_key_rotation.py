@@ -354,8 +354,8 @@ class TestOutput:
 
         assert len(columns) == len(PLAIN)
         line = next(each for each in columns if each.startswith("link.access_token"))
-        assert line.split("  ")[-1].strip() == "1 re-encrypted, 0 under the first key already"
-        assert last == "The first key reads every stored secret. The older ones can go."
+        assert line.split("  ")[-1].strip() == "1 re-encrypted, 0 already with the first key"
+        assert last == "The first key decrypts all stored secrets. You can remove older keys."
 
     @pytest.mark.usefixtures("rows")
     def test_a_dry_run_counts_and_writes_nothing(self, use_keys: Callable[..., None]) -> None:
@@ -365,11 +365,11 @@ class TestOutput:
         text = run("--dry-run")
 
         assert "1 to re-encrypt" in text
-        assert "can go" not in text
+        assert "can remove" not in text
         assert totals("--dry-run")["rotated"] == len(PLAIN)
         assert ciphertext(Link) == before
         run()
-        assert "can go" in run("--dry-run")
+        assert "can remove" in run("--dry-run")
 
     @pytest.mark.django_db
     def test_as_json_every_column_is_named(self) -> None:

@@ -345,7 +345,7 @@ def test_a_change_is_shown_before_it_is_saved_and_kept_in_the_history(
         "Nothing was saved yet: read what you are changing, and confirm it."
     ]
     assert f'Token endpoint: <code dir="ltr">{was}</code> → <code dir="ltr">{will_be}' in text
-    assert "1 connection stops working for this site, and the person has to connect again." in text
+    assert "1 connection stops working, and the person has to connect again." in text
     assert Peer.objects.get().token_endpoint == was
     assert "canary" not in text
     assert not LogEntry.objects.exists()

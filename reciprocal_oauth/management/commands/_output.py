@@ -1,4 +1,4 @@
-"""How the commands print: aligned columns for people, one JSON document for programs."""
+"""The output of the commands: aligned columns for people, one JSON document for programs."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -32,18 +32,19 @@ def for_people(time: datetime) -> str:
 
 
 def printable(text: object) -> str:
-    """``text`` on one line, without the characters that steer a terminal: names of accounts come
-    from the peer."""
+    """``text`` without line breaks and control characters. Texts from a peer, such as the names of
+    accounts, must not be able to control the terminal."""
     return "".join(each if each.isprintable() else "�" for each in str(text))
 
 
 def shortened(text: str, length: int = 40) -> str:
-    """``text``, cut where one long value would push all columns off the screen. For people."""
+    """``text``, cut to ``length`` so that one long value does not push the columns off the screen.
+    Only for people, not for JSON."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def columns(rows: Iterable[Sequence[object]], indent: str = "") -> str:
-    """The rows, one per line, each column as wide as its longest value."""
+def table(rows: Iterable[Sequence[object]], indent: str = "") -> str:
+    """The rows as aligned columns, one row on each line."""
     lines = [[printable(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join((indent + "  ".join(map(str.ljust, line, widths))).rstrip() for line in lines)

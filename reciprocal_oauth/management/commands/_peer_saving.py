@@ -1,4 +1,4 @@
-"""Checking and saving a peer with its application, or saying what is wrong with every flag."""
+"""Validate and save a peer together with its application. All errors are reported at once."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from reciprocal_oauth.peers.application import application_for, application_is_f
 from ._output import printable
 from ._peer_flags import APPLICATION_FLAGS, PEER_FLAGS, application_flags
 
-#: The reasons against each flag.
+#: The errors of each flag.
 Problems = dict[str, list[str]]
 
 
@@ -32,15 +32,16 @@ def save(
     discovered: Collection[str] = (),
     accept_changes: bool = False,
 ) -> tuple[Peer, bool, str]:
-    """Add the peer ``slug``, or update it, together with its application: all or nothing.
+    """Add or update the peer ``slug`` and its application, in one transaction.
 
-    :param values: fields of the peer; the others stay as they are.
-    :param client_id: and the rest, of the application; ``None`` leaves it as it is.
-    :param application_fields: of the site's own application model, attribute to value.
-    :param discovered: those fields whose values are found, not given.
-    :param accept_changes: whether somebody has read what changes of where a peer is.
-    :returns: the peer, whether it is new, and the secret made up for its application or ``""``.
-    :raises CommandError: with every reason, and the flag that it belongs to.
+    :param values: fields of the peer to set; the others are not changed.
+    :param client_id: of the application, as ``client_secret`` and ``redirect_uris``; ``None`` does
+        not change the value.
+    :param application_fields: other attributes of the application, with their values.
+    :param discovered: the names of the fields in ``values`` that come from the peer's metadata.
+    :param accept_changes: whether changes that need confirmation are confirmed.
+    :returns: the peer, whether it is new, and the generated secret of its application or ``""``.
+    :raises CommandError: something is wrong; the text names each flag with its errors.
     """
     with atomic():
         found = Peer.objects.select_for_update().filter(slug=slug).first()
@@ -63,21 +64,21 @@ def save(
         )
         if found and application.name == name_before != peer.name:
             application.name, is_changed = peer.name, True
-        problems = _problems_of_choice(peer, application, application_before)
+        problems = _problems_of_application(peer, application, application_before)
         if not problems and (is_new or is_changed):
             problems = _problems_of(application, application_flags(), "its application")
             if not application.redirect_uris and APPLICATION_FLAGS["redirect_uris"] in problems:
-                # DOT's own reason is written for those who know its field.
+                # DOT's own message explains its model, not this flag.
                 problems[APPLICATION_FLAGS["redirect_uris"]] = [
-                    "Enter where the peer is called back; what it gives you names its redirect URI."
+                    "Give the redirect URI of the peer. The peer's administrator knows it."
                 ]
             if client_secret == "":
-                _add(problems, APPLICATION_FLAGS["client_secret"], "The peer has to authenticate.")
+                _add(problems, APPLICATION_FLAGS["client_secret"], "The secret is missing.")
             if not problems:
                 application.save()
         if not problems:
             peer.application = application
-        # Where the application is refused, what is wrong with the peer is still told.
+        # Also report the errors of the peer if the application has errors.
         exclude = {"application"} if problems else set()
         application_flag = APPLICATION_FLAGS["client_id"]
         flags = {"slug": "SLUG", "application": application_flag, **PEER_FLAGS}
@@ -95,8 +96,8 @@ def save(
 
 
 def _changes(before: Peer, peer: Peer, discovered: Collection[str]) -> list[str]:
-    """What changes of where the peer is, or who we are there, in words; and what was found at the
-    peer and is not what is stored."""
+    """The changes that need confirmation, in words: of the addresses, the client ID and the
+    application, and of every field in ``discovered``."""
     moves = changes_between(before, peer)
     moved = {move.field for move in moves}
     found = [
@@ -104,31 +105,32 @@ def _changes(before: Peer, peer: Peer, discovered: Collection[str]) -> list[str]
         for field in discovered
         if (old := getattr(before, field)) != (new := getattr(peer, field)) and field not in moved
     ]
-    told = [f"Give this flag to change {change}" for change in (*moves, *found)]
+    lines = [f"Give this flag to change {change}" for change in (*moves, *found)]
     if moves and (count := reconfiguration.count_links_to_reconnect(peer)):
-        told.append(f"Connections that stop working, whose people have to connect again: {count}.")
-    return told
+        lines.append(f"Connections that stop working until people connect again: {count}.")
+    return lines
 
 
 def _takes_over(application: Any) -> list[str]:
-    """That people have let this client in already, in words."""
+    """A warning, in words, if people have already given access to this application."""
     count = incoming_access.count_users(application)
     if not count:
         return []
     return [
-        f"Give this flag to make {application.client_id} the application of the peer. People that "
-        f"it holds access of already, which is limited to what the peer may hold then: {count}."
+        f"Give this flag to make {application.client_id} the application of the peer. It already "
+        f"has access to the accounts of {count} people; this access is limited to --allowed-scope "
+        "from then on."
     ]
 
 
-def _problems_of_choice(peer: Peer, application: Any, before: Any) -> Problems:
-    """What speaks against ``application`` as the one of this peer."""
+def _problems_of_application(peer: Peer, application: Any, before: Any) -> Problems:
+    """The reasons why ``application`` cannot belong to this peer."""
     flag = APPLICATION_FLAGS["client_id"]
     other = Peer.objects.filter(application=application.pk).exclude(pk=peer.pk).first()
     if application.pk is not None and other is not None:
         return {flag: [f"This is the application of the peer {other.slug}."]}
     if before not in (None, application.pk) and application_is_fixed(peer):
-        return {flag: ["The peer has links; their tokens belong to the application it has."]}
+        return {flag: ["The peer has active links, and their tokens belong to its application."]}
     return {}
 
 

@@ -1,4 +1,4 @@
-"""Works on what is due: codes to hand over, codes to redeem, tokens to revoke at a peer."""
+"""Deliver what is due: hand over codes, redeem codes, and revoke tokens at peers."""
 
 import signal
 import threading
@@ -22,20 +22,20 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 class Command(BaseCommand):
     help = (
-        "Carries hand-overs through. Can run beside any dispatcher; with DISPATCHER set to “none” "
-        "it is the only one that delivers."
+        "Delivers what is due: hands over codes, redeems codes, and revokes tokens at peers. Can "
+        "run beside any dispatcher. With DISPATCHER set to “none”, only this command delivers."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         how = parser.add_mutually_exclusive_group()
         how.add_argument(
-            "--once", action="store_true", help="work on what is due now, then end (the default)"
+            "--once", action="store_true", help="deliver what is due now, then exit (default)"
         )
         how.add_argument(
             "--loop",
             type=_seconds,
             metavar="SECONDS",
-            help="look for what is due every so many seconds, until SIGTERM or Ctrl-C",
+            help="deliver what is due every SECONDS seconds, until SIGTERM or Ctrl-C",
         )
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
@@ -54,10 +54,10 @@ class Command(BaseCommand):
 
     def _loop(self, seconds: float, json: bool) -> None:
         if not json:
-            self.stdout.write(f"Delivering every {seconds:g} s. Ctrl-C ends it.")
+            self.stdout.write(f"Delivering every {seconds:g} s. Press Ctrl-C to stop.")
         with _stop_on_signals() as stop:
             deliver_forever(seconds, stop)
-        # Nothing is read from the database any more: it may be the reason for stopping.
+        # No query here: the command may have been stopped because the database is down.
         self.stdout.write(as_json({"stopped": True}) if json else "Stopped.")
 
 
@@ -72,7 +72,7 @@ def _seconds(text: str) -> float:
 
 
 def _left() -> dict[str, int]:
-    """How many rows of both queues wait, are being worked on, wait to be used, or are given up."""
+    """The number of unfinished and failed rows in both queues, by state."""
     state = QueueItem.State
     left = {str(each): 0 for each in (*QueueItem.LIVE_STATES, state.FAILED)}
     for model in worker.models():
@@ -84,8 +84,8 @@ def _left() -> dict[str, int]:
 
 @contextmanager
 def _stop_on_signals() -> Iterator[threading.Event]:
-    """An event that the first SIGTERM or Ctrl-C sets: what is being worked on is finished and
-    recorded. The second one ends the process as usual."""
+    """An event that the first SIGTERM or Ctrl-C sets, so that the current attempts can finish. The
+    second signal ends the process at once."""
     stop = threading.Event()
     before = {each: signal.getsignal(each) for each in _SIGNALS}
 
@@ -95,7 +95,7 @@ def _stop_on_signals() -> Iterator[threading.Event]:
 
     def on_signal(number: int, frame: object) -> None:
         restore()
-        # The signal may come while this thread holds the event's lock, in wait().
+        # In a thread: the signal may interrupt wait(), which holds the lock of the event.
         threading.Thread(target=stop.set).start()
 
     for each in _SIGNALS:

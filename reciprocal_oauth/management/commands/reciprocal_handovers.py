@@ -1,4 +1,4 @@
-"""Lists what was or is to be handed over, sends it again, or stops it."""
+"""List hand-overs and revocations, send them again, or cancel them."""
 
 from typing import Any, TypeVar
 
@@ -9,7 +9,7 @@ from reciprocal_oauth.models import InboxItem, OutboxItem, Peer, QueueItem
 from reciprocal_oauth.party_a import resending
 from reciprocal_oauth.presentation import delivery_text
 
-from ._output import as_json, columns, fields_of, for_people, printable, shortened
+from ._output import as_json, fields_of, for_people, printable, shortened, table
 from ._peer_flags import add_django_flags
 
 Item = TypeVar("Item", bound=QueueItem)
@@ -19,30 +19,30 @@ _FIELDS = "state reason attempts last_error next_attempt_at created_at finished_
 
 
 class Command(BaseCommand):
-    help = "Lists hand-overs and revocations at peers, sends again what was given up, or stops it."
+    help = "Lists hand-overs and revocations, sends failed ones again, or cancels pending ones."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        listing = actions.add_parser("list", help="list them, the newest first")
+        listing = actions.add_parser("list", help="list them, newest first")
         listing.add_argument(
             "--incoming",
             action="store_true",
-            help="what peers have handed over here, instead of what is sent to them",
+            help="list what peers have handed over here, instead of what this site sends",
         )
         listing.add_argument(
-            "--state", choices=State.values, help="only those in this state, such as dead"
+            "--state", choices=State.values, help="only this state, for example failed"
         )
         listing.add_argument(
-            "--limit", type=int, default=100, metavar="N", help="at most so many (default: 100)"
+            "--limit", type=int, default=100, metavar="N", help="list at most N (default: 100)"
         )
-        resend = actions.add_parser("resend", help="send again what was given up or stopped")
+        resend = actions.add_parser("resend", help="send failed or cancelled ones again")
         resend.add_argument(
-            "--failed", action="store_true", help="all that were given up, instead of numbers"
+            "--failed", action="store_true", help="all that have failed, instead of numbers"
         )
-        cancel = actions.add_parser("cancel", help="stop what is under way")
+        cancel = actions.add_parser("cancel", help="cancel pending ones")
         for action in (resend, cancel):
             action.add_argument(
-                "numbers", nargs="*", type=int, metavar="NUMBER", help="as the list shows them"
+                "numbers", nargs="*", type=int, metavar="NUMBER", help="the number in the list"
             )
         for action in (listing, resend):
             action.add_argument("--peer", metavar="SLUG", help="only those of this peer")
@@ -63,14 +63,14 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(as_json([_document(item) for item in found]))
         elif not found:
-            self.stdout.write("There are none.")
+            self.stdout.write("There are no hand-overs or revocations.")
         else:
-            self.stdout.write(columns(map(_row, found)))
+            self.stdout.write(table(map(_row, found)))
 
     def resend(self, options: dict[str, Any]) -> None:
         items = _items(OutboxItem, options["peer"])
         if options["failed"] == bool(options["numbers"]):
-            raise CommandError("Give the numbers of what to send again, or --failed for all.")
+            raise CommandError("Give the numbers to send again, or --failed for all failed ones.")
         if options["failed"]:
             chosen = list(items.filter(state=State.FAILED).order_by("pk"))
         else:
@@ -85,12 +85,15 @@ class Command(BaseCommand):
 
     def cancel(self, options: dict[str, Any]) -> None:
         if not options["numbers"]:
-            raise CommandError("Give the numbers of what to stop.")
+            raise CommandError("Give the numbers to cancel.")
         chosen = _numbered(_items(OutboxItem, None), options["numbers"])
         self._for_each(chosen, resending.cancel, "stopped", options)
 
     def _for_each(self, items: Any, act: Any, done: str, options: dict[str, Any]) -> None:
-        """:raises CommandError: something that was named by its number was refused."""
+        """Do ``act`` with each item, and print the result.
+
+        :raises CommandError: an item that the user named by its number was refused.
+        """
         numbers, refused = [], {}
         for item in items:
             try:
@@ -102,15 +105,18 @@ class Command(BaseCommand):
             self.stdout.write(as_json({done: numbers, "refused": refused}))
         else:
             self.stdout.write(f"{done.capitalize().replace('_', ' ')}: {len(numbers)}.")
-        complaint = "\n".join(f"Number {number}: {why}" for number, why in refused.items())
-        if complaint and options["numbers"]:
-            raise CommandError(complaint)
-        if complaint and not options["json"]:
-            self.stderr.write(complaint)
+        reasons = "\n".join(f"Number {number}: {why}" for number, why in refused.items())
+        if reasons and options["numbers"]:
+            raise CommandError(reasons)
+        if reasons and not options["json"]:
+            self.stderr.write(reasons)
 
 
 def _items(model: type[Item], slug: str | None) -> QuerySet[Item]:
-    """:raises CommandError: there is no such peer."""
+    """The rows of a queue, of one peer if ``slug`` is given.
+
+    :raises CommandError: the peer does not exist.
+    """
     rows: QuerySet[Any] = model._default_manager.all()
     items = rows.select_related("peer", "link__user")
     if slug is None:
@@ -121,15 +127,18 @@ def _items(model: type[Item], slug: str | None) -> QuerySet[Item]:
 
 
 def _numbered(items: QuerySet[OutboxItem], numbers: Any) -> Any:
-    """:raises CommandError: one of the numbers is none of a row."""
+    """The items with these numbers.
+
+    :raises CommandError: a number does not exist.
+    """
     found = items.in_bulk(numbers)
     if missing := [str(number) for number in numbers if number not in found]:
-        raise CommandError(f"There is no number {', '.join(missing)} here. Nothing was done.")
+        raise CommandError(f"These numbers do not exist: {', '.join(missing)}. Nothing was done.")
     return [found[number] for number in dict.fromkeys(numbers)]
 
 
 def _row(item: Any) -> tuple[str, ...]:
-    user = item.link.user.get_username() if item.link else "(no link any more)"
+    user = item.link.user.get_username() if item.link else "(link deleted)"
     return (
         str(item.pk),
         item.kind if isinstance(item, OutboxItem) else "redemption",

@@ -1,4 +1,4 @@
-"""Lists links, for people and for programs."""
+"""List links."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from reciprocal_oauth.links import incoming_access
 from reciprocal_oauth.models import Link, LinkEvent, Peer
 
-from ._output import as_json, columns, fields_of, for_people, printable, shortened
+from ._output import as_json, fields_of, for_people, printable, shortened, table
 
 _FIELDS = (
     "subject account_name status outgoing_state outgoing_reason outgoing_scope "
@@ -20,13 +20,15 @@ _EVENT_FIELDS = "at party step outcome generation detail"
 
 
 class Command(BaseCommand):
-    help = "Lists the links between users here and accounts at peers."
+    help = "Lists the links between users of this site and accounts at peers."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--user", metavar="NAME", help="only this user's links")
         parser.add_argument("--peer", metavar="SLUG", help="only links with this peer")
-        parser.add_argument("--all", action="store_true", help="also links that have ended")
-        parser.add_argument("--events", action="store_true", help="the history of each link")
+        parser.add_argument("--all", action="store_true", help="also list links that have ended")
+        parser.add_argument(
+            "--events", action="store_true", help="also list the events of each link"
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -39,15 +41,18 @@ class Command(BaseCommand):
                 "There are no links." if options["all"] else "There are no active links."
             )
         else:
-            lines = columns(map(_row, links)).splitlines()
+            lines = table(map(_row, links)).splitlines()
             for link, line in zip(links, lines, strict=True):
                 self.stdout.write(line)
                 if with_events and (rows := [_event_row(event) for event in link.events.all()]):
-                    self.stdout.write(columns(rows, indent="    "))
+                    self.stdout.write(table(rows, indent="    "))
 
 
 def _links(options: dict[str, Any]) -> QuerySet[Link]:
-    """:raises CommandError: there is no such user or peer."""
+    """The links that the options select.
+
+    :raises CommandError: the user or the peer does not exist.
+    """
     links = Link.objects.select_related("peer", "user").order_by("peer__slug", "created_at")
     links = incoming_access.with_carried_scope(links)
     if options["user"] is not None:

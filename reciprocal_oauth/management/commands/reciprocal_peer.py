@@ -1,4 +1,4 @@
-"""Sets up peers from the command line."""
+"""Set up peers from the command line."""
 
 import sys
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from reciprocal_oauth.peers.sheet import Sheet, sheet_for
 from reciprocal_oauth.presentation import delivery_text
 from reciprocal_oauth.secret import Secret
 
-from ._output import as_json, columns, printable, shortened
+from ._output import as_json, printable, shortened, table
 from ._peer_flags import (
     EPILOG,
     PEER_FLAGS,
@@ -30,7 +30,7 @@ from ._peer_flags import (
 )
 from ._peer_saving import save
 
-#: What is printed of a peer; its secret is not among it.
+#: The fields of a peer in a JSON document. The secret is not one of them.
 SHOWN_FIELDS = (
     "slug",
     "enabled",
@@ -49,49 +49,50 @@ _LABELS: Mapping[str, str] = {
     "token_endpoint": "our token endpoint",
     "revocation_endpoint": "our revocation endpoint",
     "reciprocal_endpoint": "our reciprocal endpoint",
-    "scope_here": "most it may hold here",
-    "scope_there": "what we ask of it",
+    "scope_here": "scopes it may have here",
+    "scope_there": "scopes we request there",
 }
 
 
 class Command(BaseCommand):
-    help = "Adds, updates and shows peers. No secret is shown, except one made up for a new peer."
+    help = "Adds, updates, shows and tests peers. No secret is shown, except a generated one, once."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         add = actions.add_parser(
             "add",
             help="add a peer, or update the one with this short name",
-            description="Adds a peer, or updates it: only what is given changes.",
+            description="Adds a peer, or updates it. An update only changes what you give.",
             epilog=EPILOG,
         )
         show = actions.add_parser("show", help="show a peer, and what to give to the other site")
         listing = actions.add_parser("list", help="list the peers")
         resume = actions.add_parser(
             "resume",
-            help="deliver to a peer again that had refused our credentials",
-            description="Ends the pause of a peer that had refused the credentials of this site or "
-            "said that it was gone, and sends again what was given up for that.",
+            help="resume delivery to a paused peer",
+            description="Resumes delivery to a peer that was paused because it refused the "
+            "credentials of this site or responded 410 Gone. What failed for this reason is sent "
+            "again.",
         )
         test = actions.add_parser(
             "test",
             help="test the connection to a peer",
-            description="Asks the peer with made-up values, which it has to refuse. Ends with 1 "
-            "when something fails.",
+            description="Sends invented values to the peer, which the peer must refuse. The exit "
+            "status is 1 if a test fails.",
         )
         add_flags(add)
         for action in (add, show, resume, test):
             action.add_argument(
-                "slug", metavar="SLUG", help="its short name, which is part of the redirect URI"
+                "slug", metavar="SLUG", help="The short name, which is part of the redirect URI."
             )
         for action in (add, show):
             action.add_argument(
                 "--base-url",
                 metavar="URL",
-                help="where this site is, in place of the setting BASE_URL",
+                help="The URL of this site, instead of the setting BASE_URL.",
             )
         for action in (add, show, listing, resume, test):
-            action.add_argument("--json", action="store_true", help="print one JSON document")
+            action.add_argument("--json", action="store_true", help="Print one JSON document.")
             add_django_flags(action)
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
@@ -105,10 +106,14 @@ class Command(BaseCommand):
         actions[action](options)
 
     def add(self, options: dict[str, Any]) -> None:
+        """Add or update a peer, and print what to give to the other site.
+
+        :raises CommandError: an option is not valid, or the metadata cannot be read.
+        """
         base = _base_url(options["base_url"])
         read_secrets(options)
         redirect_uris = options["redirect_uri"]
-        if isinstance(redirect_uris, str):  # call_command() was given one as it is.
+        if isinstance(redirect_uris, str):  # From call_command().
             redirect_uris = [redirect_uris]
         given = self._given(options)
         found = {} if options["discover"] is None else self._discovered(options["discover"])
@@ -130,7 +135,7 @@ class Command(BaseCommand):
         if "client_secret" in values and (warning := save_warnings.secret_warning(peer)):
             self._warn(warning)
         if {*pausing.RELEVANT_FIELDS, "dialect"} & values.keys():
-            peer.record_reverse_support(is_supported=True)  # Until it says that it is not.
+            peer.record_reverse_support(is_supported=True)  # Until the peer refuses one.
         if pausing.RELEVANT_FIELDS & values.keys():
             if peer.paused_at is None:
                 outgoing_access.allow_refresh(peer)
@@ -147,6 +152,7 @@ class Command(BaseCommand):
         self.stdout.write(_sheet_text(sheet, made_up, has_paths=not base))
 
     def show(self, options: dict[str, Any]) -> None:
+        """Print a peer, and what to give to the other site."""
         base = _base_url(options["base_url"])
         peer = _named(options["slug"])
         sheet = sheet_for(peer, base)
@@ -157,36 +163,39 @@ class Command(BaseCommand):
         self.stdout.write(_sheet_text(sheet, has_paths=not base))
 
     def list(self, options: dict[str, Any]) -> None:
+        """Print all peers."""
         peers = _peers()
         if options["json"]:
             self.stdout.write(as_json([_document(peer) for peer in peers]))
         elif not peers:
             self.stdout.write("There are no peers. Add one with: reciprocal_peer add SLUG")
         else:
-            self.stdout.write(columns(map(_row, peers)))
+            self.stdout.write(table(map(_row, peers)))
 
     def resume(self, options: dict[str, Any]) -> None:
+        """Resume delivery to a peer."""
         peer = _named(options["slug"])
         was_paused = peer.paused_at is not None
         count = resending.resume(peer)
         if options["json"]:
             self.stdout.write(as_json({"resumed": was_paused, "sent_again": count.total()}))
             return
-        done = "Delivery goes on" if was_paused else "Delivery was not paused"
+        done = "Delivery is resumed" if was_paused else "Delivery was not paused"
         self.stdout.write(f"{done}. Sent again: {delivery_text.in_words(count)}.")
 
     def test(self, options: dict[str, Any]) -> None:
+        """Test the connection to a peer."""
         findings = connection_check.run(_named(options["slug"]))
         if options["json"]:
             self.stdout.write(as_json([finding.as_dict() for finding in findings]))
         else:
             rows = [(each.state.label, each.check.label, each.reason) for each in findings]
-            self.stdout.write(columns(rows))
+            self.stdout.write(table(rows))
         if connection_check.has_failed(findings):
             sys.exit(1)
 
     def _given(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The fields of the peer that are given by flags, which win over what is found."""
+        """The fields of the peer that flags give."""
         values: dict[str, Any] = {}
         for field, flag in PEER_FLAGS.items():
             if (given := options[option(flag)]) is not None:
@@ -213,12 +222,12 @@ def _base_url(given: str | None) -> str:
     if given is None:
         return site_address.base_url()
     if not site_address.is_base_url(given):
-        raise CommandError("--base-url: Enter a URL such as https://this-site.example.")
+        raise CommandError("--base-url: Give a URL such as https://this-site.example.")
     return given.rstrip("/")
 
 
 def _joined(given: Any) -> Any:
-    """A flag that may be given more than once makes one line of each value."""
+    """The value of a flag. The values of a repeated flag become lines."""
     return "\n".join(filter(None, given)) if isinstance(given, list) else given
 
 
@@ -266,13 +275,13 @@ def _state(peer: Peer) -> str:
 
 
 def _peer_text(peer: Any) -> str:
-    """The peer, each value under the flag that changes it."""
+    """The peer as text: each value after the name of the flag that changes it."""
     values = {flag: getattr(peer, field) for field, flag in PEER_FLAGS.items()}
     values["--client-secret"] = _secret_text(peer.client_secret)
     values["--application-client-id"] = peer.application.client_id
     values["--redirect-uri"] = " ".join(peer.application.redirect_uris.split())
     rows = [(flag.lstrip("-"), _value_text(value)) for flag, value in values.items()]
-    return columns(
+    return table(
         [("peer", f"{peer.slug}, {_state(peer)}, active links: {peer.active_links}"), *rows]
     )
 
@@ -284,7 +293,7 @@ def _value_text(value: str | bool) -> str:
 
 
 def _secret_text(secret: Secret) -> str:
-    """Whether a secret is stored, and of use."""
+    """Whether a secret is stored, and whether it can be decrypted."""
     try:
         return "(stored)" if secret.reveal() else ""
     except DecryptionError:
@@ -293,17 +302,17 @@ def _secret_text(secret: Secret) -> str:
 
 def _sheet_text(sheet: Sheet, made_up_secret: str = "", *, has_paths: bool) -> str:
     rows = [
-        (_LABELS[name], value or ("(none)" if "scope" in name else "(not served here)"))
+        (_LABELS[name], value or ("(none)" if "scope" in name else "(not available on this site)"))
         for name, value in vars(sheet).items()
     ]
     if made_up_secret:
         rows.insert(1, ("its client secret here", made_up_secret))
-    text = "Give this to the other site:\n" + columns(rows, indent="  ")
+    text = "Give this to the other site:\n" + table(rows, indent="  ")
     if has_paths:
         text += (
-            "\n\nWith --base-url URL, or the setting BASE_URL, which say where this site is, the "
-            "paths are whole URLs."
+            "\n\nTo get URLs instead of paths, give the URL of this site with --base-url or in the "
+            "setting BASE_URL."
         )
     if made_up_secret:
-        text += "\n\nThe secret was made up just now. It is not shown again."
+        text += "\n\nThe client secret was generated now. It is not shown again."
     return text

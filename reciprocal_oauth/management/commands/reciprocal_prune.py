@@ -1,4 +1,4 @@
-"""Deletes what is over and past its time, and notices what has ended unseen."""
+"""Delete old rows, and find links whose access has ended unnoticed."""
 
 from typing import Any
 
@@ -8,19 +8,19 @@ from reciprocal_oauth.links import lost_access
 from reciprocal_oauth.maintenance import pruning
 from reciprocal_oauth.models import Link
 
-from ._output import as_json, columns
+from ._output import as_json, table
 
 
 class Command(BaseCommand):
     help = (
-        "Deletes finished hand-overs, codes of which no token lives any more, abandoned visits and "
-        "ended links once they are older than the RETENTION settings say. First marks links as "
-        "broken whose peer has lost its tokens here without anything saying so. Run it daily."
+        "Deletes finished hand-overs, codes without valid tokens, abandoned authorization requests "
+        "and ended links that are older than the RETENTION settings. Before that, marks links as "
+        "broken if the peer has no valid token here any more. Run it daily."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--dry-run", action="store_true", help="count what would be deleted, delete nothing"
+            "--dry-run", action="store_true", help="only count what would be deleted"
         )
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
@@ -48,6 +48,4 @@ class Command(BaseCommand):
             return
         self.stdout.write("Would be deleted:" if dry_run else "Deleted:")
         names = {name: rows.model._meta.verbose_name_plural for name, rows in prunable.items()}
-        self.stdout.write(
-            columns(((n, names[name]) for name, n in counts.items() if n), indent="  ")
-        )
+        self.stdout.write(table(((n, names[name]) for name, n in counts.items() if n), indent="  "))

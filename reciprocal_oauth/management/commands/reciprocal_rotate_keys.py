@@ -1,4 +1,4 @@
-"""Re-encrypts what is stored under older keys, so that these can go."""
+"""Encrypt all stored secrets with the newest key, so that older keys can be removed."""
 
 from collections import Counter
 from typing import Any
@@ -13,12 +13,13 @@ from ._output import as_json
 
 class Command(BaseCommand):
     help = (
-        "Writes every stored secret anew with the first of the encryption keys, where an older one "
-        "wrote it. Can be stopped and run again. Ends with status 1 if no key reads a secret."
+        "Encrypts every stored secret with the first encryption key, if it was encrypted with an "
+        "older key. Can be stopped and run again. The exit status is 1 if no key can decrypt a "
+        "secret."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="count only, write nothing")
+        parser.add_argument("--dry-run", action="store_true", help="only count, write nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,7 +33,7 @@ class Command(BaseCommand):
         for label, (model, name) in sorted(columns.items()):
             found[label] = key_rotation.rotate(model, name, dry_run=dry_run)
             if not options["json"]:
-                # Column by column: a large table takes minutes.
+                # Print each column when it is done: a large table takes minutes.
                 self.stdout.write(f"{label.ljust(width)}  {_in_words(found[label], dry_run)}")
         total = sum(found.values(), Counter[Outcome]())
         if options["json"]:
@@ -42,7 +43,9 @@ class Command(BaseCommand):
         if total[Outcome.UNREADABLE]:
             raise CommandError(_unreadable(found))
         if not options["json"] and not (dry_run and total[Outcome.ROTATED]):
-            self.stdout.write("The first key reads every stored secret. The older ones can go.")
+            self.stdout.write(
+                "The first key decrypts all stored secrets. You can remove older keys."
+            )
 
 
 def _document(counts: Counter[Outcome]) -> dict[str, int]:
@@ -51,7 +54,7 @@ def _document(counts: Counter[Outcome]) -> dict[str, int]:
 
 def _in_words(counts: Counter[Outcome], dry_run: bool) -> str:
     rotated = f"{counts[Outcome.ROTATED]} {'to re-encrypt' if dry_run else 're-encrypted'}"
-    parts = [rotated, f"{counts[Outcome.CURRENT]} under the first key already"]
+    parts = [rotated, f"{counts[Outcome.CURRENT]} already with the first key"]
     if counts[Outcome.UNREADABLE]:
         parts.append(f"{counts[Outcome.UNREADABLE]} UNREADABLE")
     return ", ".join(parts)
@@ -64,8 +67,9 @@ def _unreadable(found: dict[str, Counter[Outcome]]) -> str:
         if counts[Outcome.UNREADABLE]
     )
     return (
-        f"No key reads these secrets, which were left as they are: {where}. Put the key that wrote "
-        "them at the end of RECIPROCAL_OAUTH['ENCRYPTION_KEYS'] (or of SECRET_KEY_FALLBACKS) and "
-        "run this again. If it is lost, or if the secrets were moved to other rows by other means "
-        "than this app, enter the peers' client secrets again, and let people connect again."
+        f"No key decrypts these secrets, and they were not changed: {where}. Add the key that "
+        "encrypted them at the end of RECIPROCAL_OAUTH['ENCRYPTION_KEYS'] (or of "
+        "SECRET_KEY_FALLBACKS), and run this command again. If the key is lost, or if something "
+        "other than this app has copied the secrets to other rows, enter the client secrets of the "
+        "peers again, and let people connect again."
     )
