@@ -41,18 +41,18 @@ def test_who_reads_from_right_to_left_has_the_first_on_the_right() -> None:
 
 
 def test_rows_are_as_long_as_they_count() -> None:
-    chart = row_chart(["Music", "Tv"], [("waiting", [1, 3]), ("given up", [1, 5])])
+    chart = row_chart(["Music", "Tv"], [("pending", [1, 3]), ("failed", [1, 5])])
 
     assert chart is not None
     assert [(part.x, part.width) for part in chart.bars[1].parts] == [
         ("0.00", "37.50"),
         ("37.50", "62.50"),
     ]
-    assert chart.bars[0].text == "Music: 1 waiting, 1 given up"
+    assert chart.bars[0].text == "Music: 1 pending, 1 failed"
 
 
 def test_rows_from_right_to_left() -> None:
-    chart = row_chart(["Music"], [("waiting", [1]), ("given up", [3])], mirrored=True)
+    chart = row_chart(["Music"], [("pending", [1]), ("failed", [3])], mirrored=True)
 
     assert chart is not None
     assert [part.x for part in chart.bars[0].parts] == ["75.00", "0.00"]

@@ -22,7 +22,7 @@ State = OutboxItem.State
 
 @pytest.fixture
 def rows(link_as_a: Link) -> list[OutboxItem]:
-    """One revocation that was given up, and one that is under way."""
+    """One failed revocation and one pending revocation."""
     return [
         OutboxItem.objects.create(
             kind=OutboxItem.Kind.REVOCATION,
@@ -70,14 +70,14 @@ def test_what_is_under_way_is_stopped(admin: Client, rows: list[OutboxItem]) -> 
     said = _act(admin, "cancel", *rows)
 
     assert _states(rows) == [State.FAILED, State.CANCELLED]
-    assert said[-1] == "Stopped: 1 revocation."
+    assert said[-1] == "Cancelled: 1 revocation."
 
 
 @pytest.mark.parametrize(
     ("action", "place", "question", "consequence"),
     [
-        ("resend", 0, "Send 1 revocation again?", "is asked once more to end a token of ours"),
-        ("cancel", 1, "Stop 1 revocation?", "our token stays alive at the other site"),
+        ("resend", 0, "Send 1 revocation again?", "asks the other site again to revoke our token"),
+        ("cancel", 1, "Cancel 1 revocation?", "our token at the other site stays valid"),
     ],
 )
 def test_both_ask_first_and_name_what_they_are_about(
@@ -100,8 +100,8 @@ def test_both_ask_first_and_name_what_they_are_about(
 @pytest.mark.parametrize(
     ("action", "state", "consequence"),
     [
-        ("resend", State.FAILED, "the other site gets a new code"),
-        ("cancel", State.PENDING, "a code that is on its way is refused"),
+        ("resend", State.FAILED, "this site sends a new code to the other site"),
+        ("cancel", State.PENDING, "A code that was sent already is refused"),
     ],
 )
 def test_of_hand_overs_it_is_said_what_comes_of_them(
@@ -141,7 +141,7 @@ def test_only_so_many_at_once(
 ) -> None:
     monkeypatch.setattr(OutboxItemAdmin, "max_rows", 1)
 
-    assert _act(admin, "resend", *rows) == ["Choose at most 1 at once."]
+    assert _act(admin, "resend", *rows) == ["Select at most 1 at once."]
     assert _states(rows) == [State.FAILED, State.PENDING]
 
 
@@ -180,7 +180,7 @@ class TestAPausedPeer:
         page = text_of(admin.get(admin_url(Peer, "change", peer.pk)))
 
         assert "paused: the other site refused the credentials of this site" in listed
-        assert "Nothing is delivered to this peer: the other site refused" in page
+        assert "Delivery to this peer is paused: the other site refused" in page
 
     def test_it_is_resumed_with_what_it_had_refused(
         self, admin: Client, peer: Peer, rows: list[OutboxItem]
@@ -190,7 +190,7 @@ class TestAPausedPeer:
         peer.refresh_from_db()
         assert peer.paused_at is None
         assert _states(rows) == [State.PENDING, State.PENDING]
-        assert said == ["Delivery to Music goes on. Sent again: 1 revocation."]
+        assert said == ["Delivery to Music is resumed. Sent again: 1 revocation."]
 
     def test_what_is_sent_again_to_it_goes_once_it_is_resumed(
         self, admin: Client, rows: list[OutboxItem]
@@ -198,8 +198,8 @@ class TestAPausedPeer:
         said = _act(admin, "resend", rows[0])
 
         assert said == [
-            "Sent once the peer is resumed: 1 revocation. Nothing is delivered to Music until it "
-            "is resumed: the other site refused the credentials of this site."
+            "To be sent when delivery to the peer is resumed: 1 revocation. Nothing is delivered "
+            "to Music until it is resumed: the other site refused the credentials of this site."
         ]
 
     def test_resuming_needs_the_permission_to_change(

@@ -77,7 +77,7 @@ def test_the_page_of_a_link_offers_it_until_it_has_ended(admin: Client, full_lin
     disconnect(admin, full_link, sure="yes")
 
     assert "Disconnect</button>" not in text_of(admin.get(page))
-    assert messages_of(disconnect(admin, full_link)) == ["These have ended already."]
+    assert messages_of(disconnect(admin, full_link)) == ["The selected links have already ended."]
 
 
 @pytest.mark.threat("W7")
@@ -108,7 +108,7 @@ def test_only_so_many_at_once(
 
     said = messages_of(disconnect(admin, full_link, sure="yes"))
 
-    assert said == ["Choose at most 0 at once."]
+    assert said == ["Select at most 0 at once."]
     assert is_active(full_link)
 
 

@@ -139,7 +139,7 @@ def test_the_page(admin: Client, peer: Peer, make_links: Callable[..., None]) ->
     yesterday = f"{timezone.localdate() - timedelta(days=1):%m/%d/%Y}"
     assert f"<title>{yesterday}: 2 redeemed, 1 failed</title>" in text
     assert "1 min to 10 min: 2. " in text  # What is drawn, for those who do not see it.
-    assert "Music: 0 waiting, 1 failed. " in text
+    assert "Music: 0 pending, 1 failed. " in text
     given_up = f"?peer__id__exact={peer.pk}&kind__exact=handover&state__exact=failed"
     assert f'{given_up}">1</a>' in text
 
@@ -152,8 +152,8 @@ def test_a_peer_for_which_nothing_waits_is_not_drawn_among_those_for_which_somet
 
     text = page(admin)
 
-    assert "Music: 0 waiting, 1 failed. " in text
-    assert ": 0 waiting, 0 failed" not in text
+    assert "Music: 0 pending, 1 failed. " in text
+    assert ": 0 pending, 0 failed" not in text
 
 
 def test_what_the_numbers_lead_to(admin: Client, peer: Peer, link_as_a: Link) -> None:
@@ -167,7 +167,7 @@ def test_what_the_numbers_lead_to(admin: Client, peer: Peer, link_as_a: Link) ->
 def test_nothing_yet(admin: Client, db: None) -> None:
     text = page(admin)
 
-    assert "nobody has connected anything" in text
+    assert "nobody has connected an account" in text
     assert "ro-chart" not in text
 
 
@@ -175,8 +175,8 @@ def test_links_without_any_hand_over(admin: Client, peer: Peer, link_as_a: Link)
     text = page(admin)
 
     assert numbers(text) == ["1", "–", "–", "–"]
-    assert "This site has handed over no code in this time." in text
-    assert "None waits, and none was given up." in text
+    assert "No hand-over of this site ended in this time." in text
+    assert "No hand-over is pending or has failed." in text
 
 
 def test_from_right_to_left(admin: Client, peer: Peer, link_as_a: Link, settings: Any) -> None:

@@ -83,7 +83,7 @@ def test_its_metadata_fills_in_the_form(
     assert found["token_endpoint_auth_method"] == "client_secret_post"
     assert found["address"] == ""
     assert errors(response) == {}
-    assert hint(response, "scope") == "Its metadata lists: play history."
+    assert hint(response, "scope") == "The metadata lists: play history."
     assert messages_of(response) == [
         "Found: Issuer, Authorization endpoint, Token endpoint, Revocation endpoint, "
         "UserInfo endpoint, Client authentication. Please fill in: Name, Short name, "
@@ -194,7 +194,7 @@ def test_what_was_typed_is_kept(
     assert not values(response)["enabled"]
     assert errors(response) == {}
     assert hint(response, "token_endpoint") == (
-        f"Its metadata says {fake_peer.url}/o/token/. What stood here was kept."
+        f"The metadata has {fake_peer.url}/o/token/. Your value was kept."
     )
 
 
@@ -285,7 +285,9 @@ def test_an_address_that_was_not_looked_up_is_not_forgotten(
         admin_url(Peer, "add"), filled_in(make_peer().application, address="https://tv.example")
     )
 
-    assert errors(response)["address"] == ["Look it up before you save, or leave this blank."]
+    assert errors(response)["address"] == [
+        "Look up the address before you save, or leave this blank."
+    ]
 
 
 @pytest.mark.threat("W7")

@@ -201,7 +201,7 @@ def test_nobody_takes_over_a_client_without_the_permission_to_change_it(
     response = browser.post(admin_url(Peer, "add"), filled_in(application))
 
     assert "tv-here" not in page
-    assert "you need the permission to change it" in page
+    assert "you need the permission to change applications" in page
     assert list(errors(response)) == ["application"]
     assert not Peer.objects.exists()
 
@@ -241,7 +241,7 @@ def test_a_client_that_people_have_let_in_is_taken_over_after_a_question_only(
     asked = admin.post(admin_url(Peer, "add"), sent)
 
     assert list(errors(asked)) == ["__all__"]
-    assert "Television already holds access here of 2 people." in text_of(asked)
+    assert "Television already has access to the accounts of 2 people here." in text_of(asked)
     assert not Peer.objects.exists()
     sure = {"sure": asked.context["adminform"].form.mark}
     assert admin.post(admin_url(Peer, "add"), {**sent, **sure}).status_code == 302
@@ -306,9 +306,9 @@ def test_the_page_says_whether_a_secret_is_stored(admin: Client, peer: Peer) -> 
     stored = text_of(admin.get(admin_url(Peer, "change", peer.pk)))
     Peer.objects.update(client_secret="")
 
-    assert "One is stored" in stored
+    assert "A secret is stored" in stored
     assert OUR_SECRET not in stored
-    assert "One is stored" not in text_of(admin.get(admin_url(Peer, "change", peer.pk)))
+    assert "A secret is stored" not in text_of(admin.get(admin_url(Peer, "change", peer.pk)))
 
 
 def test_a_secret_that_no_key_reads(admin: Client, peer: Peer, settings: Any) -> None:
@@ -406,7 +406,7 @@ def test_disabling_asks_first_and_counts_the_links_that_stop(
     text = text_of(admin.post(admin_url(Peer, "changelist"), chosen))
 
     assert "Disable this peer?" in text
-    assert "1 active link stops at once" in text
+    assert "1 active link stops working at once" in text
     peer.refresh_from_db()
     assert peer.enabled
 
@@ -435,8 +435,8 @@ def test_somebody_who_may_only_look(staff: Callable[..., Client], peer: Peer) ->
 
 
 REASON = (
-    "Music was not deleted: it has links, or had some, and their history goes with it. "
-    "Disable it instead."
+    "Music was not deleted, because it has active or ended links and their history would be "
+    "deleted too. Disable it instead."
 )
 
 
@@ -477,7 +477,7 @@ def test_several_peers_with_links_are_named(
 
     response = admin.post(admin_url(Peer, "changelist"), chosen, follow=True)
 
-    assert "go with them: Music, Tv. Disable" in messages_of(response)[0]
+    assert "would be deleted too: Music, Tv. Disable" in messages_of(response)[0]
 
 
 def test_deleting_needs_the_permission(

@@ -44,7 +44,7 @@ def test_the_page_of_a_link_is_named_after_the_user_and_the_peer(
     text = text_of(admin.get(admin_url(Link, "change", full_link.pk)))
 
     assert "<h2>alice – Music</h2>" in text
-    assert "How often the user has decided what the peer may do here" in text
+    assert "How often the user has decided what the peer may do at this site" in text
 
 
 def test_the_history_of_a_link_has_no_line_above_each_row(admin: Client, full_link: Link) -> None:
@@ -229,7 +229,7 @@ def test_a_search_for_several_words_finds_what_matches_all(
 def test_a_search_among_more_people_than_are_put_into_a_query(
     admin: Client, full_link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reciprocal_oauth.admin.read_only._FEW", 0)
+    monkeypatch.setattr("reciprocal_oauth.admin.read_only._MAX_KEYS", 0)
 
     response = admin.get(admin_url(LinkEvent, "changelist"), {"q": "alice"})
 

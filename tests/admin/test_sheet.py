@@ -72,7 +72,7 @@ def test_a_site_that_takes_no_codes(admin: Client, peer: Peer, settings: Any) ->
     text = text_of(admin.get(sheet(peer)))
 
     assert text.count("<code>http://testserver/o/token/</code>") == 1
-    assert "not served here" in text
+    assert "not available on this site" in text
 
 
 def test_its_page_leads_to_the_sheet(admin: Client, peer: Peer) -> None:
@@ -129,7 +129,7 @@ def test_a_reload_does_not_make_another_one(admin: Client, peer: Peer) -> None:
     again = make_secret(admin, peer, mark=mark)
 
     assert secret_in(again) == ""
-    assert "has been replaced" in messages_of(again)[0]
+    assert "was replaced" in messages_of(again)[0]
     assert accepts(peer, secret)
 
 

@@ -87,7 +87,7 @@ def test_a_peer_is_added_by_its_address_tested_and_given_a_secret(
     page.goto(f"{assistant.url}{PEERS}add/")
     page.fill("input[name=name]", "Tunes")
     page.fill("input[name=address]", music.url)
-    page.get_by_role("button", name="Look it up").click()
+    page.get_by_role("button", name="Look up").click()
     page.get_by_text("Found: Issuer").wait_for()
     check(page, "looked-up")
     assert page.input_value("input[name=issuer]") == music.issuer

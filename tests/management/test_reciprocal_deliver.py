@@ -58,7 +58,7 @@ def test_what_is_due_is_delivered_once(
 
     assert text.splitlines() == [
         "1 attempt made.",
-        "In the queues: 1 pending, 0 claimed, 0 accepted, 0 dead.",
+        "In the queues: 1 pending, 0 claimed, 0 accepted, 0 failed.",
     ]
     assert len(fake_peer.to("/revoke/")) == 1
 
@@ -106,7 +106,7 @@ class TestTheLoop:
 
         row.refresh_from_db()
         assert row.state == OutboxItem.State.DONE  # What is in the air is finished.
-        assert text.splitlines() == ["Delivering every 0.05 s. Ctrl-C ends it.", "Stopped."]
+        assert text.splitlines() == ["Delivering every 0.05 s. Press Ctrl-C to stop.", "Stopped."]
         assert signal.getsignal(number) == before
 
     def test_it_finds_what_comes_due_while_it_runs(

@@ -1,4 +1,4 @@
-"""``reciprocal_handovers``: listed, sent again, stopped."""
+"""``reciprocal_handovers``: list, send again, cancel."""
 
 import io
 import json
@@ -33,15 +33,15 @@ def make(link: Link, **values: Any) -> OutboxItem:
 
 
 def test_the_list_shows_what_became_of_each_and_no_token(link_as_a: Link) -> None:
-    dead = make(link_as_a, state=State.FAILED, reason="unreachable", last_error="HTTP 503")
+    failed = make(link_as_a, state=State.FAILED, reason="unreachable", last_error="HTTP 503")
     OutboxItem.objects.create(kind=OutboxItem.Kind.REVOCATION, peer=link_as_a.peer)
 
     text, _ = run("list")
 
     first, second = text.splitlines()
-    assert "(no link any more)" in first
+    assert "(link deleted)" in first
     assert "pending" in first
-    assert second.startswith(f"{dead.pk} ")
+    assert second.startswith(f"{failed.pk} ")
     for word in ("revocation", "music", "alice", "failed (unreachable)", "0 attempts", "HTTP 503"):
         assert word in second
     assert "canary" not in text
@@ -57,13 +57,13 @@ def test_the_list_counts_the_attempts(link_as_a: Link, attempts: int, words: str
 
 
 def test_the_list_as_json_by_state_and_peer(link_as_a: Link) -> None:
-    dead = make(link_as_a, state=State.FAILED)
+    failed = make(link_as_a, state=State.FAILED)
     make(link_as_a)
 
     text, _ = run("list", "--state", "failed", "--peer", "music", "--json")
 
     (document,) = json.loads(text)
-    assert (document["number"], document["state"]) == (dead.pk, "failed")
+    assert (document["number"], document["state"]) == (failed.pk, "failed")
     assert document["link"] == str(link_as_a.pk)
     assert "canary" not in text
 
@@ -90,7 +90,7 @@ def test_what_peers_handed_over_here_has_a_list_of_its_own(link_as_a: Link) -> N
 
 
 def test_an_empty_list_says_so(link_as_a: Link) -> None:
-    assert run("list")[0] == "There are none.\n"
+    assert run("list")[0] == "There are no hand-overs or revocations.\n"
 
 
 def test_what_was_given_up_is_sent_again_by_number_or_all_of_a_peer(link_as_a: Link) -> None:
@@ -132,10 +132,10 @@ def test_of_all_that_was_given_up_what_has_moved_on_is_left_and_named(link_as_a:
     assert complaint.startswith(f"Number {moved_on.pk}: The person has made a newer decision")
 
 
-def test_what_is_under_way_is_stopped(link_as_a: Link) -> None:
+def test_a_pending_hand_over_is_cancelled(link_as_a: Link) -> None:
     row = make(link_as_a)
 
-    assert run("cancel", str(row.pk))[0] == "Stopped: 1.\n"
+    assert run("cancel", str(row.pk))[0] == "Cancelled: 1.\n"
 
     row.refresh_from_db()
     assert row.state == State.CANCELLED
@@ -146,7 +146,7 @@ def test_what_is_under_way_is_stopped(link_as_a: Link) -> None:
     [
         (("resend",), "or --failed for all"),
         (("resend", "1", "--failed"), "or --failed for all"),
-        (("resend", "999999"), "There is no number 999999 here. Nothing was done."),
+        (("resend", "999999"), "These numbers do not exist: 999999. Nothing was done."),
         (("cancel",), "Give the numbers"),
         (("list", "--peer", "nobody"), "There is no peer “nobody”"),
         (("list", "--state", "odd"), "invalid choice"),

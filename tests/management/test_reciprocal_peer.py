@@ -182,7 +182,7 @@ def test_secrets_from_standard_input() -> None:
 def test_standard_input_ends_too_early(stdin: str) -> None:
     given = flags(client_secret="-", application_client_secret="-")
 
-    with pytest.raises(CommandError, match="client-secret: standard input holds no line"):
+    with pytest.raises(CommandError, match="client-secret: standard input has no line"):
         run("add", "music", *given, stdin=stdin)
 
     assert not Peer.objects.exists()
@@ -277,14 +277,12 @@ def test_an_application_that_cannot_be_used(changes: dict[str, str], why: str) -
 @pytest.mark.django_db
 def test_a_redirect_uri_that_is_missing_is_asked_for() -> None:
     assert refusal("add", "music", *flags(redirect_uri=None)) == {
-        "--redirect-uri": [
-            "Enter where the peer is called back; what it gives you names its redirect URI."
-        ]
+        "--redirect-uri": ["Give the redirect URI of the peer. The peer's administrator knows it."]
     }
 
 
 def test_the_sheet_says_how_its_paths_become_whole_urls(peer: Peer) -> None:
-    said = "With --base-url URL"
+    said = "To get URLs instead of paths"
 
     assert said in run("show", "music")
     assert said not in run("show", "music", "--base-url", "https://assistant.example")
@@ -308,7 +306,7 @@ def test_an_application_that_people_have_let_in_has_to_be_accepted(
     (reason,) = refusal(*given)["--accept-changes"]
     run(*given, "--accept-changes")
 
-    assert reason.endswith("which is limited to what the peer may hold then: 1.")
+    assert reason.endswith("limited to --allowed-scope from then on: 1.")
     assert Peer.objects.get().application == application
 
 
@@ -326,7 +324,7 @@ def test_fields_of_the_sites_own_application_model() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("given", ["no_such_field=1", "id=1", "client_secret=x", "name"])
 def test_of_a_field_that_cannot_be_given_the_others_are_named(given: str) -> None:
-    with pytest.raises(CommandError, match="Give NAME=VALUE, with one of: .*algorithm"):
+    with pytest.raises(CommandError, match="Give NAME=VALUE. NAME is one of: .*algorithm"):
         run("add", "music", *flags(), "--application-field", given)
 
 
@@ -382,7 +380,7 @@ def test_another_application_while_there_are_links(peer: Peer, link_as_a: Link) 
     reasons = refusal("add", "music", "--application-client-id", "other", *flags()[-2:])
 
     assert reasons["--application-client-id"] == [
-        "The peer has links; their tokens belong to the application it has."
+        "The peer has active links, and their tokens belong to its application."
     ]
     assert Peer.objects.get().application == peer.application
 
@@ -804,7 +802,7 @@ def test_another_address_needs_the_secret_once_more_and_to_be_accepted(
     assert reasons["--accept-changes"] == [
         "Give this flag to change token endpoint: "
         f"{peer.token_endpoint} → https://elsewhere.example/token/",
-        "Connections that stop working, whose people have to connect again: 1.",
+        "Connections that stop working until people connect again: 1.",
     ]
     assert list(refusal(*moved, "--client-secret", CANARY)) == ["--accept-changes"]
     assert list(refusal(*moved, "--accept-changes")) == ["--client-secret"]
@@ -950,7 +948,7 @@ def test_a_bad_base_url(peer: Peer, base: str) -> None:
 def test_routes_that_are_not_included(peer: Peer, settings: Any) -> None:
     settings.ROOT_URLCONF = "django.contrib.auth.urls"
 
-    assert "our token endpoint          (not served here)" in run("show", "music")
+    assert "our token endpoint          (not available on this site)" in run("show", "music")
 
 
 def test_an_unknown_peer(peer: Peer) -> None:
@@ -1007,7 +1005,7 @@ class TestAPausedPeer:
     def test_it_is_resumed(self) -> None:
         text = run("resume", "music")
 
-        assert text == "Delivery goes on. Sent again: 0 hand-overs.\n"
+        assert text == "Delivery is resumed. Sent again: 0 hand-overs.\n"
         assert Peer.objects.get().paused_at is None
         assert json.loads(run("resume", "music", "--json")) == {"resumed": False, "sent_again": 0}
 

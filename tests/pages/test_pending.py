@@ -178,7 +178,7 @@ def test_administrators_read_the_same(change: Callable[..., Any]) -> None:
     listed = admin.get("/admin/reciprocal_oauth/link/").content.decode()
 
     for text in (page, listed):
-        assert "working, the last change was given up: the other site refused the code" in text
+        assert "working, the last change failed: the other site refused the code" in text
     assert "scope it can use now" in page.lower()
     assert "These are the steps of the last change." in page
     out = StringIO()

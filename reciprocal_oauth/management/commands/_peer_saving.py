@@ -117,9 +117,8 @@ def _takes_over(application: Any) -> list[str]:
     if not count:
         return []
     return [
-        f"Give this flag to make {application.client_id} the application of the peer. It already "
-        f"has access to the accounts of {count} people; this access is limited to --allowed-scope "
-        "from then on."
+        f"Give this flag to make {application.client_id} the application of the peer. People to "
+        f"whose accounts it already has access, limited to --allowed-scope from then on: {count}."
     ]
 
 

@@ -87,7 +87,7 @@ class Command(BaseCommand):
         if not options["numbers"]:
             raise CommandError("Give the numbers to cancel.")
         chosen = _numbered(_items(OutboxItem, None), options["numbers"])
-        self._for_each(chosen, resending.cancel, "stopped", options)
+        self._for_each(chosen, resending.cancel, "cancelled", options)
 
     def _for_each(self, items: Any, act: Any, done: str, options: dict[str, Any]) -> None:
         """Do ``act`` with each item, and print the result.
