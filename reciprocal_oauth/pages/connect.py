@@ -1,4 +1,5 @@
-"""Going to the peer and coming back: steps (A) to (D)."""
+"""Sends a person to the peer and takes the response: steps (A) to (D) of
+draft-ietf-oauth-reciprocal-04, section 2, which are those of RFC 6749, section 4.1."""
 
 import logging
 
@@ -28,26 +29,27 @@ logger = logging.getLogger("reciprocal_oauth.pages")
 
 
 class SeeOther(HttpResponseRedirect):
-    """303: what comes next is fetched with GET, and the address with the code is left behind."""
+    """303: the browser opens the next page with GET (RFC 9110, section 15.4.4; RFC 9700,
+    section 4.12)."""
 
     status_code = 303
 
 
 @method_decorator(login_not_required, name="dispatch")
 class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
-    """Step (A): sends the person to the peer. With POST only: a link that someone else placed must
-    not start it."""
+    """Step (A): sends the person to the peer (RFC 6749, section 4.1.1). Only POST does so: a link
+    on another site must not start it."""
 
     http_method_names = ["get", "head", "post", "options"]
 
     def handle_no_permission(self) -> HttpResponseRedirect:
-        # Signing in leads on with GET, which starts nothing: so it leads to the list. The
-        # middleware that asks for a login would not know that, and leaves it to this view.
+        # After signing in, the browser uses GET, which starts nothing: so this leads to the list.
+        # Django's LoginRequiredMiddleware cannot know that, and leaves it to this view.
         page = self.request.build_absolute_uri(reverse("reciprocal_oauth:list"))
         return redirect_to_login(page, self.get_login_url(), self.get_redirect_field_name())
 
     def get(self, request: HttpRequest, slug: str) -> HttpResponse:
-        # Somebody opens the address again, from the history of the browser or out of an error.
+        # A person opens the address again, from the history of the browser or after an error.
         return redirect("reciprocal_oauth:list")
 
     @method_decorator(sensitive_variables())
@@ -62,17 +64,18 @@ class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
         return response
 
 
-# No transaction is open while a peer is asked, and a state that was spent stays spent.
+# No transaction is open while a peer is called, and a state that was used stays used.
 @method_decorator([login_not_required, outside_transactions], name="dispatch")
 class CallbackView(ProtectedPageMixin, View):
-    """Steps (B) to (D): takes the peer's answer. This is the redirect URI that is registered there.
+    """Steps (B) to (D): takes the authorization response at the redirect URI (RFC 6749, section
+    4.1.2).
 
-    Open to people who are not signed in: sending them to the login page would put the code into
-    its address. They get a page that says what to do.
+    Open to people who are not signed in: redirecting them to the login page would put the code into
+    the address of that page. They get a page that says what to do.
     """
 
     http_method_names = ["get", "options"]
-    # The address holds state and code: no page that it leads to may learn them.
+    # The address holds state and code: no other page may learn them (RFC 9700, section 4.2.4).
     referrer_policy = "no-referrer"
 
     @method_decorator(sensitive_variables())
@@ -83,13 +86,13 @@ class CallbackView(ProtectedPageMixin, View):
             logger.warning("A callback could not be read: %s", type(unreadable).__name__)
             return _refuse(slug)
         if not query.keys() - {same_site.AGAIN}:
-            # Where a refused answer leads to, or somebody has typed the address.
+            # The browser comes from _refuse, or a person has typed the address.
             peer = get_object_or_404(Peer, slug=slug, enabled=True)
             return render(
                 request, "reciprocal_oauth/callback_refused.html", {"peer": peer}, status=400
             )
         if same_site.lacks_strict_session(request, query):
-            # Before anything else: the first answer to a state spends it.
+            # Before anything else: the first response with a state uses it up.
             return same_site.ask_again(query)
         try:
             peer = Peer.objects.get(slug=slug, enabled=True)
@@ -115,14 +118,14 @@ class CallbackView(ProtectedPageMixin, View):
 
 
 def _refuse(slug: str) -> HttpResponse:
-    """To the same address without code and state, where a page says that they were not taken: shown
-    here, it would keep them in the address bar and in the history of the browser."""
+    """Redirect to the same address without code and state, where a page says that the response was
+    not used. Shown here, the page would keep both in the history of the browser."""
     return SeeOther(reverse("reciprocal_oauth:callback", args=[slug]))
 
 
 def _page_after(visit: AuthorizationRequest) -> str:
-    """Where a person goes next: to the question, if there is one, else to the connection; where
-    there is none, to the list, which says why."""
+    """Return the page to show next: the consent if there is something to answer, else the link;
+    without a link, the list, which says why."""
     with translation.override(visit.language or translation.get_language()):
         if visit.link:
             name = "consent" if consent.can_answer(visit.link) else "link"

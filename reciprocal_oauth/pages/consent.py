@@ -1,4 +1,5 @@
-"""The question whether to allow the reverse, between steps (D) and (E)."""
+"""The consent to the reverse direction, between steps (D) and (E)
+(draft-ietf-oauth-reciprocal-04, section 2.2.1)."""
 
 from typing import Any
 
@@ -10,7 +11,7 @@ from .scope_form import ChoosingView
 
 
 class ConsentView(ChoosingView):
-    """The question: may the peer have this scope here?"""
+    """Asks the person which scopes the peer may have here."""
 
     template_name = "reciprocal_oauth/consent.html"
     refused = consent.CannotGrant

@@ -1,4 +1,4 @@
-"""Ending a connection, after a question that says what will stop."""
+"""Ends a connection, after a question that says what will stop."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -13,13 +13,13 @@ from ..models import Link
 from ..presentation.link_status import LinkStatus
 from .links import OwnLinksMixin
 
-#: States in which the peer may do something here, or is about to.
+#: States in which the peer has access here, or is about to get it.
 _HELD = (Link.Incoming.GRANTED, Link.Incoming.ACTIVE, Link.Incoming.BROKEN)
 
 
 class DisconnectView(OwnLinksMixin, DetailView):
-    """Asks on GET; ends the link on POST. Here it takes effect at once, at the peer as soon as it
-    can be told (RFC 7009)."""
+    """Asks on GET; ends the link on POST. The access here ends at once, the access at the peer when
+    its revocation is delivered (RFC 7009, section 2)."""
 
     template_name = "reciprocal_oauth/disconnect.html"
     context_object_name = "link"

@@ -1,4 +1,4 @@
-"""What every page has that asks a person something, whatever middleware the site has."""
+"""Headers and CSRF protection that each page has, whatever middleware the site has."""
 
 import logging
 from collections.abc import Callable
@@ -23,13 +23,13 @@ View = Callable[..., HttpResponseBase]
 #: Not ``no-referrer``: with that, browsers send ``Origin: null`` with a form, and Django's CSRF
 #: protection refuses it.
 _REFERRER_POLICY = "same-origin"
-#: Seconds after which a page may be asked for again.
+#: Seconds after which a client may request the page again.
 _RETRY_AFTER_SECONDS = 5
 
 
 def protected(view: View) -> View:
-    """Decorate a page: its forms are taken from the page alone (RFC 6749, section 10.12), and it is
-    never framed (RFC 9700, section 4.16), never cached, and tells its address to nobody else."""
+    """Decorate a page: its forms need a CSRF token (RFC 6749, section 10.12), no page can frame it
+    (RFC 9700, section 4.16), it is never cached, and other sites do not learn its address."""
 
     @csrf_protect
     @never_cache
@@ -45,14 +45,14 @@ def protected(view: View) -> View:
     return inner
 
 
-# What a page changes is one transaction of its own, which can begin again; one around the whole
-# request cannot (``ATOMIC_REQUESTS``).
+# Each change is a transaction of its own, which can be tried again. A transaction around the whole
+# request (``ATOMIC_REQUESTS``) could not.
 @method_decorator([protected, outside_transactions], name="dispatch")
 class ProtectedPageMixin:
     """A page that is :func:`protected`, as a class.
 
-    A database that still says "try again" after a few times is answered with 503, and a page that
-    says so.
+    If the database still asks to try again after several attempts, the response is a page with
+    status 503.
     """
 
     referrer_policy = _REFERRER_POLICY
@@ -76,10 +76,10 @@ def _come_again(request: HttpRequest, error: DatabaseError) -> HttpResponseBase:
 
 
 def _forbid_framing(request: HttpRequest, response: HttpResponseBase) -> None:
-    """Deny frames, and leave the rest of the site's own content security policy in force.
+    """Deny frames, and keep the rest of the site's own content security policy.
 
-    A middleware that writes the policy skips responses that have one: with a header of ours, our
-    pages would be the ones without the site's policy. So it is told to add our line to its own.
+    A middleware that sets the policy skips responses that already have one. With a header from
+    here, these pages would lose the policy of the site. So the middleware has to add the directive.
     """
     response["X-Frame-Options"] = "DENY"
     line = {"frame-ancestors": ["'none'"]}

@@ -1,4 +1,4 @@
-"""The list of connections, and one connection."""
+"""The list of connections, and the page of one connection."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Offer:
 
 
 class OwnLinksMixin(ProtectedPageMixin, LoginRequiredMixin):
-    """Only the links of the person who asks; those of others do not exist for them."""
+    """Limits a page to the links of the signed-in person; for links of others it responds 404."""
 
     def get_queryset(self) -> QuerySet[Link]:
         links = Link.objects.filter(user=self.request.user)  # type: ignore[attr-defined]
@@ -47,7 +47,7 @@ class OwnLinksMixin(ProtectedPageMixin, LoginRequiredMixin):
 
 
 class LinkListView(OwnLinksMixin, ListView):
-    """What is connected, and what can be."""
+    """The connections of the person, and the peers that can be connected."""
 
     template_name = "reciprocal_oauth/link_list.html"
     context_object_name = "links"
@@ -64,12 +64,12 @@ class LinkListView(OwnLinksMixin, ListView):
         context = super().get_context_data(**kwargs)
         linked = {link.peer_id for link in context["links"]}
         statuses = context["statuses"] = [LinkStatus(link) for link in context["links"]]
-        mended_so = {x.link.peer_id for x in statuses if x.next_step == NextStep.CONNECT}
-        # The button that mends such a link is the same, and stands on its card.
+        reconnectable = {x.link.peer_id for x in statuses if x.next_step == NextStep.CONNECT}
+        # The card of such a link has the same button.
         context["offers"] = [
             offer
             for offer in self._offers(linked)
-            if offer.peer.pk not in mended_so or knows_accounts(offer.peer)
+            if offer.peer.pk not in reconnectable or knows_accounts(offer.peer)
         ]
         context["linked_peers"] = linked
         context["any_linked"] = any(offer.is_linked for offer in context["offers"])
@@ -86,29 +86,29 @@ class LinkListView(OwnLinksMixin, ListView):
             yield Offer(peer, peer.pk in linked)
 
     def _ended(self) -> QuerySet[Link]:
-        """What has ended lately, by whatever hand, the newest first."""
+        """Return the links that have ended recently, newest first, whoever ended them."""
         ended = super().get_queryset().filter(status=Link.Status.ENDED)
         recent = ended.filter(ended_at__gte=timezone.now() - _SHOWN_ENDED)
         return recent.order_by("-ended_at")[:_MOST_ENDED]
 
     def _failed_attempt(self) -> AuthorizationRequest | None:
-        """The person's visit to a peer that has just failed, to be explained on top."""
+        """Return the visit that has just failed; the page explains it at the top."""
         return (
             AuthorizationRequest.objects.select_related("peer")
-            .filter(pk__in=self._named("attempt"), user=self.request.user)  # type: ignore[misc]
+            .filter(pk__in=self._key_in_query("attempt"), user=self.request.user)  # type: ignore[misc]
             .exclude(problem="")
             .first()
         )
 
     def _just_ended(self) -> Link | None:
-        """The link that the person has just ended, to be confirmed on top."""
+        """Return the link that the person has just ended; the page confirms it at the top."""
         ended = super().get_queryset().filter(status=Link.Status.ENDED)
         return ended.filter(
-            pk__in=self._named("ended"), outgoing_reason=Link.Reason.REVOKED_HERE
+            pk__in=self._key_in_query("ended"), outgoing_reason=Link.Reason.REVOKED_HERE
         ).first()
 
-    def _named(self, parameter: str) -> list[UUID]:
-        """The row that the address names, if it does."""
+    def _key_in_query(self, parameter: str) -> list[UUID]:
+        """Return the key in the query parameter, as a list: empty without a valid one."""
         try:
             return [UUID(self.request.GET.get(parameter, ""))]
         except ValueError:
@@ -116,7 +116,7 @@ class LinkListView(OwnLinksMixin, ListView):
 
 
 class LinkView(OwnLinksMixin, DetailView):
-    """One connection: both directions in words, and its history."""
+    """One connection: the status of both directions, the steps and the history."""
 
     template_name = "reciprocal_oauth/link_detail.html"
     context_object_name = "link"
@@ -132,7 +132,7 @@ class LinkView(OwnLinksMixin, DetailView):
 
 
 class StatusView(LinkView):
-    """The content of the same page alone, for the script that follows what is under way."""
+    """The content of the same page without its frame, for the script that keeps it up to date."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(

@@ -1,4 +1,4 @@
-"""Trying again what was given up."""
+"""Sends a failed hand-over again."""
 
 from contextlib import suppress
 
@@ -11,13 +11,13 @@ from .links import OwnLinksMixin
 
 
 class RetryView(OwnLinksMixin, View):
-    """Sends on POST what the person allowed once more. The page of the link, to which it leads,
-    says what came of it, or that there is nothing to try again."""
+    """Sends again, on POST, what the person allowed, and leads to the page of the link, which shows
+    the result."""
 
     http_method_names = ["get", "head", "post", "options"]
 
     def get(self, request: HttpRequest, pk: object) -> HttpResponse:
-        # Signing in leads here with GET, which starts nothing.
+        # After signing in, the browser comes here with GET, which starts nothing.
         return redirect("reciprocal_oauth:link", pk)
 
     def post(self, request: HttpRequest, pk: object) -> HttpResponse:

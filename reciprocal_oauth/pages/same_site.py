@@ -1,8 +1,8 @@
-"""Coming back from the peer where the site's session cookie is ``SameSite=Strict``.
+"""The return from a peer to a site whose session cookie is ``SameSite=Strict``.
 
-Browsers keep such a cookie back from a request that another site leads to, redirects included. So
-the peer's answer arrives as that of a stranger. It is asked for once more by a page of this site,
-and then the cookie comes along.
+Browsers do not send such a cookie with a request that another site starts, even after redirects. So
+the authorization response arrives without a session. A page of this site then repeats the request,
+and the browser sends the cookie.
 """
 
 from django.conf import settings as django_settings
@@ -10,13 +10,13 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.template.loader import render_to_string
 from django.views.decorators.debug import sensitive_variables
 
-#: Says in the query that this is the second request.
+#: The query parameter that marks the second request.
 AGAIN = "same-site"
 
 
 def lacks_strict_session(request: HttpRequest, query: QueryDict) -> bool:
-    """Whether the session's cookie may have been kept back from ``request``, because another site
-    led to it. Nothing that reads or writes the session may run then: it would replace the cookie.
+    """Whether the browser may not have sent the session cookie, because another site started
+    ``request``. Nothing may read or write the session then: that would replace the cookie.
     """
     return (
         django_settings.SESSION_COOKIE_SAMESITE == "Strict"
@@ -27,9 +27,9 @@ def lacks_strict_session(request: HttpRequest, query: QueryDict) -> bool:
 
 @sensitive_variables()
 def ask_again(query: QueryDict) -> HttpResponse:
-    """A page that leads to its own address once more, at once, without a script.
+    """Return a page that loads its own address again at once, without a script.
 
-    It is made without the request, so that no context processor of the site touches the session.
+    It is rendered without the request, so that no context processor touches the session.
     """
     again = query.copy()
     again[AGAIN] = "1"

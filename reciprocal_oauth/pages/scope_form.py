@@ -1,4 +1,4 @@
-"""Choosing the scopes that a peer may have here: what consent and a later change have in common."""
+"""The form to choose the scopes that a peer may have here, for a consent and for a later change."""
 
 from typing import Any, ClassVar
 
@@ -22,7 +22,7 @@ class ScopesForm(forms.Form):
     scopes = forms.MultipleChoiceField(
         label=_("What it may do"), widget=forms.CheckboxSelectMultiple, required=False
     )
-    #: What the page was made from (:mod:`~reciprocal_oauth.party_a.snapshot`).
+    #: The state that the page shows (:mod:`~reciprocal_oauth.party_a.snapshot`).
     shown = forms.CharField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, choices: list[tuple[str, str]], **kwargs: Any) -> None:
@@ -37,12 +37,12 @@ class ScopesForm(forms.Form):
 
 
 class ChoosingView(OwnLinksMixin, FormView):
-    """A page with such a form, while there is something to choose; else it leads to the link.
+    """A page with a :class:`ScopesForm`; without anything to choose, it leads to the link.
 
-    :cvar refused: what :meth:`decide` raises where the choice is no longer there.
+    :cvar refused: what :meth:`decide` raises if the choice no longer exists.
     """
 
-    # PUT, which Django would take for a form without fields, is not an answer.
+    # Not PUT: Django would read it as a form without fields.
     http_method_names = ["get", "head", "options", "post"]
     form_class = ScopesForm
     refused: ClassVar[type[Exception]]
@@ -56,15 +56,18 @@ class ChoosingView(OwnLinksMixin, FormView):
         raise NotImplementedError
 
     def ticked(self) -> list[str]:
-        """Those of the scopes that are ticked at first."""
+        """The scopes that are ticked when the page opens."""
         raise NotImplementedError
 
     def shown(self) -> str:
-        """What the page is made from, as it is now."""
+        """The current state of what the page shows."""
         raise NotImplementedError
 
     def decide(self, chosen: list[str], answers: str) -> HttpResponse:
-        """Do what the person wants. :raises Exception: of the type ``refused``."""
+        """Save the choice of the person.
+
+        :raises Exception: of the type ``refused``, if the choice no longer exists.
+        """
         raise NotImplementedError
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -97,11 +100,11 @@ class ChoosingView(OwnLinksMixin, FormView):
             return not_allowed(self.request, self.link.peer)
         except self.refused:
             self.link.refresh_from_db()
-            # Decided in another tab meanwhile.
+            # The person has decided in another tab.
             return self.ask_again() if self.is_open() else self.to_link()
 
     def ask_again(self) -> HttpResponse:
-        """409, and the page as it is now: what was sent is an answer to another one."""
+        """Show the current page with status 409: the form that was sent is outdated."""
         form = self.form_class(data=self.get_initial(), choices=self.choices())
         form.add_error(None, _("This has changed in the meantime. Please check it again."))
         return self.render_to_response(self.get_context_data(form=form), status=409)

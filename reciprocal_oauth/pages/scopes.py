@@ -1,4 +1,4 @@
-"""Changing what the peer may do here (draft, "Authorization Update Flow")."""
+"""Changes what the peer may do here (draft-ietf-oauth-reciprocal-04, section 3)."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from .scope_form import ChoosingView
 
 
 class ScopesView(ChoosingView):
-    """What the peer may do, ticked as it is now. Nothing ticked leads on to the question whether to
-    disconnect, since that is what it comes to."""
+    """Shows what the peer may do here, to be changed. Without any scope the link would end, so the
+    page then leads to the question whether to disconnect."""
 
     template_name = "reciprocal_oauth/scopes.html"
     refused = scope_changes.CannotChange

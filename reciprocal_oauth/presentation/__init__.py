@@ -1,1 +1,1 @@
-"""The one place that says a link in words, for pages, admin and API."""
+"""A link in words and as a diagram, for pages, admin and API."""

@@ -1,4 +1,4 @@
-"""What is sent again, and why it waits, in words for administrators."""
+"""Deliveries in words, for administrators: how many are sent again, and why they wait."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from ..models import OutboxItem, Peer
 
 
 def in_words(count: Mapping[str, int]) -> str:
-    """So many rows of each kind, such as “2 hand-overs and 1 revocation”."""
+    """Say how many deliveries of each kind there are, such as “2 hand-overs and 1 revocation”."""
     handovers = count.get(OutboxItem.Kind.HANDOVER, 0)
     revocations = count.get(OutboxItem.Kind.REVOCATION, 0)
     first = ngettext("%d hand-over", "%d hand-overs", handovers) % handovers
@@ -20,7 +20,7 @@ def in_words(count: Mapping[str, int]) -> str:
 
 
 def why_it_waits(peer: Peer) -> str:
-    """What keeps all that is due from going to a ``peer`` that is paused."""
+    """Say why nothing is delivered to ``peer``, which is paused."""
     return _("Nothing is delivered to %(peer)s until it is resumed: %(reason)s.") % {
         "peer": peer,
         "reason": peer.get_paused_reason_display(),

@@ -1,5 +1,5 @@
-"""The newest flow of a link as a sequence diagram: figure 1 of draft-ietf-oauth-reciprocal-04,
-with the result of each step. Pages, admin and API show the same steps.
+"""The newest flow of a link as a sequence diagram: the figure in draft-ietf-oauth-reciprocal-04,
+section 2, with the result of each step. Pages, admin and API show the same steps.
 """
 
 from collections.abc import Iterable, Iterator
@@ -68,7 +68,7 @@ class Diagram:
 
 @dataclass
 class _Flow:
-    """One run through the figure; ``party`` is the part that this site plays in it."""
+    """One run through the figure; ``party`` is the party that this site is."""
 
     party: str
     events: dict[str, LinkEvent] = field(default_factory=dict)
@@ -76,8 +76,8 @@ class _Flow:
     def take(self, event: LinkEvent, link: Link) -> None:
         failed = event.outcome == LinkEvent.Outcome.FAILED
         if event.step == Step.F and failed and self.party == Party.A:
-            # After a replay, what the code gave is revoked and a new one is sent, unless that is
-            # history. Any other refusal leaves the code as it was.
+            # After a replay, the access from the code is revoked and a new code is sent, unless
+            # access works again. Any other refusal leaves the code as it was.
             if event.detail == REPLAY and link.incoming_state != Link.Incoming.ACTIVE:
                 self._begin_reverse()
             return
@@ -142,7 +142,7 @@ def of_link(
 
 
 def _newest_flow(link: Link, events: Iterable[LinkEvent]) -> _Flow | None:
-    """A visit to the other site begins one; a later decision or code only its second half."""
+    """A visit to the other site begins a flow; a later decision or code begins its second half."""
     flow: _Flow | None = None
     for event in events:
         if event.step == Step.NONE:
@@ -155,9 +155,9 @@ def _newest_flow(link: Link, events: Iterable[LinkEvent]) -> _Flow | None:
 
 
 def _states(link: Link, flow: _Flow, code_failure: str) -> Iterator[tuple[Step, str, str, str]]:
-    """Each step with its state, the ``Reason`` for that, and what its last attempt came to."""
+    """Yield each step with its state, the ``Reason`` for it, and the result of its last attempt."""
     good = [place for place, step in enumerate(_ORDER) if _is_ok(flow.events.get(step))]
-    # What has no line of its own, such as (A) to (C) at party B, came before what has one.
+    # A step without an event, such as (A) to (C) at party B, was done before a step with one.
     current = good[-1] + 1 if good else 0
     for place, step in enumerate(_ORDER):
         if place < current:
@@ -200,7 +200,7 @@ def _next_at_b(link: Link, step: Step, code_failure: str) -> tuple[str, str]:
 
 
 def _running(link: Link) -> tuple[str, str]:
-    """Nothing moves while the peer is paused."""
+    """A step is on hold while the peer is paused."""
     return (HELD, link.peer.paused_reason) if link.peer.paused_at else (RUNNING, "")
 
 

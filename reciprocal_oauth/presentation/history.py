@@ -1,4 +1,4 @@
-"""The history of a link, and a visit to a peer that came to nothing, in words."""
+"""The history of a link in words, and why a visit to a peer failed."""
 
 from datetime import datetime
 
@@ -14,14 +14,14 @@ from .reasons import for_people
 
 
 def name_with_account(link: Link) -> str:
-    """The peer's name and, where it is known, the account there: of several links with one peer
-    the name alone says nothing to who hears it without what stands around."""
+    """Return the name of the peer and, if known, of the account there. Screen readers can list the
+    controls of a page without their context; the account tells two links with one peer apart."""
     account = link.account_name or link.subject
     return f"{link.peer.name} ({account})" if account else link.peer.name
 
 
 def problem_in_words(visit: AuthorizationRequest) -> str:
-    """Why a visit to a peer came to nothing."""
+    """Say why a visit to a peer failed."""
     problem = AuthorizationRequest.Problem
     name = {"name": visit.peer.name}
     match visit.problem:
@@ -62,7 +62,7 @@ def problem_in_words(visit: AuthorizationRequest) -> str:
 
 
 def happened(event: LinkEvent) -> str:
-    """What a line of the history is about."""
+    """Say what happened in one line of the history."""
     name = {"name": event.link.peer.name}
     failed = event.outcome == LinkEvent.Outcome.FAILED
     match (event.step, event.party):
@@ -111,8 +111,8 @@ def happened(event: LinkEvent) -> str:
 
 
 def details(event: LinkEvent) -> str:
-    """What a line of the history says beside what happened: a reason, or scopes in words. Empty for
-    what only an administrator can use, such as the status of an answer."""
+    """Return what a line of the history adds to what happened: a reason, or scopes in words. Empty
+    for what only an administrator can use, such as the status of a response."""
     peer = event.link.peer
     if event.detail in Link.Reason.values:
         return for_people(event.detail, peer.name)
@@ -124,6 +124,6 @@ def details(event: LinkEvent) -> str:
 
 
 def clock(moment: datetime) -> str:
-    """Time of day with milliseconds: the steps follow each other within a second."""
+    """Return the time of day with milliseconds: several steps happen within one second."""
     local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
     return f"{date_format(local, 'H:i:s')}.{local.microsecond // 1000:03d}"

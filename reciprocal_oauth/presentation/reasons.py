@@ -1,4 +1,4 @@
-"""Why something does not work, as a sentence for the person whose link it is."""
+"""Why something does not work, as a sentence for the owner of the link."""
 
 from django.utils.translation import gettext, gettext_noop
 
@@ -6,10 +6,10 @@ from ..models import Reason
 
 
 def for_people(reason: str, name: str) -> str:
-    """``reason`` as a sentence without technical words, for the person whose link it is; empty for
-    none, and for one that this release does not know.
+    """Say ``reason`` in a sentence without technical words. Empty without a reason, and for one
+    that this release does not know.
 
-    :param name: of the peer.
+    :param name: the name of the peer.
     """
     return gettext(_SENTENCES[reason]) % {"name": name} if reason in _SENTENCES else ""
 

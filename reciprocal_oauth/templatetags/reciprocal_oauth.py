@@ -1,4 +1,4 @@
-"""Registers the filters of the pages. What they say stands in :mod:`..presentation`."""
+"""Registers the template filters, which are functions of :mod:`..presentation`."""
 
 from django import template
 
