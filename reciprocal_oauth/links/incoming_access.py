@@ -91,21 +91,21 @@ def is_own_revocation() -> bool:
     return _own_revocation.depth > 0
 
 
-def _own_revocation_in(function: Callable[..., None]) -> Callable[..., None]:
+def _marked_as_own(function: Callable[..., None]) -> Callable[..., None]:
     @wraps(function)
-    def revoke_ourselves(*args: Any) -> None:
+    def run(*args: Any) -> None:
         _own_revocation.depth += 1
         try:
             function(*args)
         finally:
             _own_revocation.depth -= 1
 
-    return revoke_ourselves
+    return run
 
 
 def narrow_tokens(link: Link) -> None:
-    """Remove the scopes that ``link`` no longer allows from its access tokens. If no scope is
-    left, revoke them.
+    """Remove the scopes that ``link`` no longer allows from its access tokens
+    (draft-ietf-oauth-reciprocal-04, section 3). If no scope is left, revoke them.
 
     This affects the next call with such a token. Call it in the transaction that changes the link.
     """
@@ -119,7 +119,7 @@ def narrow_tokens(link: Link) -> None:
             rows_of(get_access_token_model()).filter(pk=token.pk).update(scope=kept)
 
 
-@_own_revocation_in
+@_marked_as_own
 def revoke_incoming(link: Link) -> None:
     """Revoke every token and every unredeemed code that the peer holds for ``link``."""
     revoke_codes(link)
@@ -143,17 +143,17 @@ def delete_unredeemed_logins(link: Link) -> None:
     ).delete()
 
 
-@_own_revocation_in
+@_marked_as_own
 def revoke_family(link: Link, family: uuid.UUID | None) -> None:
-    """Revoke the tokens of ``family``. ``None`` (no refresh token was issued): delete the access
-    tokens of the user at the peer that belong to no other link."""
+    """Revoke the tokens of ``family`` (RFC 7009, section 2.1). ``None`` means that no refresh token
+    was issued: delete the access tokens of the user at the peer that belong to no other link."""
     if family is None:
         _access_tokens(link).delete()
     else:
         get_refresh_token_model().revoke_family(family)
 
 
-@_own_revocation_in
+@_marked_as_own
 def revoke_all_of_client(application: Any) -> None:
     """Revoke every token and unredeemed code of a client."""
     ReciprocalCode.objects.filter(
@@ -166,7 +166,7 @@ def revoke_all_of_client(application: Any) -> None:
     )
 
 
-@_own_revocation_in
+@_marked_as_own
 def revoke_access_tokens(keys: Iterable[Any]) -> None:
     """Delete the access tokens with these primary keys."""
     rows_of(get_access_token_model()).filter(pk__in=keys).delete()
@@ -237,7 +237,7 @@ def without_live_tokens(links: QuerySet[Link]) -> QuerySet[Link]:
 def scope_in_force(link: Link) -> str:
     """The scope that the peer can use for ``link`` at this moment: scopes that the user allows and
     that the tokens of the peer have. A newly allowed scope is in force once the peer has redeemed
-    the code for it.
+    the code for it (draft-ietf-oauth-reciprocal-04, section 3).
 
     One query while a decision is pending or has failed, unless ``link`` comes from
     :func:`with_carried_scope`.
@@ -290,8 +290,8 @@ def expired_beyond_renewal(access_tokens: Any) -> set[Any]:
 
 
 def _renewable() -> QuerySet[Any]:
-    """Refresh tokens that DOT accepts: their access token exists, and has not been expired for
-    longer than ``REFRESH_TOKEN_EXPIRE_SECONDS``."""
+    """Refresh tokens that DOT accepts (RFC 6749, section 6): their access token exists, and has not
+    been expired for longer than ``REFRESH_TOKEN_EXPIRE_SECONDS``."""
     tokens = rows_of(get_refresh_token_model()).filter(
         revoked__isnull=True, access_token__isnull=False
     )

@@ -6,7 +6,7 @@ would not work, because SQLite has none, and because no lock may be held during 
 worker that does not get the lease waits, and reads the link again.
 
 The link counts the refusals. After each refusal this site waits longer before it asks again, and
-after some refusals it stops. It also obeys ``Retry-After``.
+after some refusals it stops. It also obeys ``Retry-After`` (RFC 9110, section 10.2.3).
 """
 
 import logging
@@ -264,7 +264,8 @@ def _store_refreshed(
     link: Link, used: Secret, response: TokenResponse, lease_ends: float
 ) -> Secret | None:
     """Store the refreshed tokens, unless the link has changed meanwhile. The refresh token ``used``
-    may no longer work, so saving is repeated if the database fails: the new one must not be lost.
+    may no longer work (RFC 6749, section 6), so saving is repeated if the database fails: the new
+    one must not be lost.
     """
     expired = link.access_token
     set_tokens(link, response, asked_scope=link.outgoing_scope)
@@ -301,7 +302,8 @@ def _has_tokens(link: Link, access_token: Secret, refresh_token: Secret) -> bool
 @tried_again
 def revoke_unused(link: Link, response: TokenResponse, *, used: Secret | None = None) -> None:
     """Revoke the tokens in ``response`` at the peer, because nobody will use them: meanwhile
-    ``link`` was deleted, has ended or got newer tokens, or its user was deactivated.
+    ``link`` was deleted, has ended or got newer tokens, or its user was deactivated (RFC 7009,
+    section 1).
 
     :param used: the refresh token that was used. It stays valid if the response contains none.
     """

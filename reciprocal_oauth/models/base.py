@@ -19,6 +19,7 @@ class BaseQuerySet(models.QuerySet[M]):
 
     @property
     def db(self) -> str:
+        """The alias of the database that is read."""
         # Not set with using(): a subquery must run in the database of the outer query.
         return self._db or router.db_for_write(self.model, **self._hints)
 
@@ -29,6 +30,7 @@ class BaseManager(models.Manager[M]):
     _hints: dict[str, Any]
 
     def get_queryset(self) -> BaseQuerySet[M]:
+        """All rows, read from the database that the model is written to."""
         return BaseQuerySet(self.model, using=self._db, hints=self._hints)
 
 

@@ -23,6 +23,7 @@ class Step(models.TextChoices):
     B = "B", _("authorization granted")
     C = "C", _("code sent")
     D = "D", _("access token received")
+    #: draft-ietf-oauth-reciprocal-04, section 2.2.1.
     CONSENT = "consent", _("consent to the reverse direction")
     E = "E", _("reciprocal code handed over")
     F = "F", _("reciprocal code redeemed")

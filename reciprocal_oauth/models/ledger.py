@@ -18,8 +18,8 @@ CODE_URI = "urn:uuid:"
 
 
 class ReciprocalCode(BaseModel):
-    """A reciprocal code, identified by the SHA-256 hash of its exact bytes. Only the DOT Grant
-    contains the code itself.
+    """A reciprocal code, identified by the SHA-256 hash of its exact bytes. It can be redeemed once
+    (RFC 6749, section 4.1.2). Only the DOT Grant contains the code itself.
 
     The hash makes the lookup exact: MariaDB ignores case, accents and trailing spaces when it
     compares text, so that the lookup of DOT would accept a similar text as the code.
@@ -45,6 +45,7 @@ class ReciprocalCode(BaseModel):
     expires_at = models.DateTimeField(_("expires"))
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     redeemed_at = models.DateTimeField(_("redeemed"), null=True, blank=True)
+    #: Attempts to redeem it again (RFC 6749, sections 4.1.2 and 10.5).
     replays = models.PositiveIntegerField(_("replays"), default=0)
 
     class Meta:

@@ -86,6 +86,7 @@ class Link(BaseModel):
     refresh_token = EncryptedField(
         _("refresh token"), owner=("id", "user", "peer", "bound_to"), blank=True, default=""
     )
+    #: RFC 6749, section 3.3.
     outgoing_scope = models.TextField(_("scope of the outgoing access"), blank=True)
     access_token_expires_at = models.DateTimeField(_("access token expires"), null=True, blank=True)
     #: Identifies the grant that the tokens belong to. Each exchanged code gives a new value; a
@@ -106,10 +107,11 @@ class Link(BaseModel):
         _("why incoming access does not work"), max_length=30, choices=Reason.choices, blank=True
     )
     #: The scope that the user is asked to allow: what the peer asked for, without scopes that it
-    #: may not have.
+    #: may not have (draft-ietf-oauth-reciprocal-04, section 2.1).
     offered_scope = models.TextField(_("scope that the peer asked for"), blank=True)
     incoming_scope = models.TextField(_("scope of the incoming access"), blank=True)
-    #: Counts the decisions of the user about the incoming access.
+    #: Counts the decisions of the user about the incoming access. Each one gives a new code
+    #: (draft-ietf-oauth-reciprocal-04, section 3).
     generation = models.PositiveIntegerField(
         _("decisions"),
         default=0,
@@ -153,6 +155,7 @@ class Link(BaseModel):
 
     @property
     def is_active(self) -> bool:
+        """Whether the link has not ended."""
         return self.status == self.Status.ACTIVE
 
     @property
@@ -249,8 +252,11 @@ class AuthorizationRequest(BaseModel):
     browser_hash = models.CharField(max_length=64, editable=False, default="")
     #: The client ID and the addresses that the code belongs to. It is sent nowhere else.
     bound_to = BindingField()
+    #: RFC 7636, section 4.1.
     code_verifier = EncryptedField(owner=("peer", "state_hash", "bound_to"), blank=True, default="")
+    #: OpenID Connect Core 1.0, section 3.1.2.1.
     nonce = models.CharField(max_length=64, blank=True)
+    #: The token request must repeat it (RFC 6749, section 4.1.3).
     redirect_uri = models.CharField(max_length=500)
     #: The language of the person, for sites whose addresses contain the language.
     language = models.CharField(max_length=35, blank=True, default="")

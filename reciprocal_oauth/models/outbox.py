@@ -12,8 +12,9 @@ from .queue import QueueItem
 
 
 class OutboxItem(QueueItem):
-    """A hand-over or a revocation that has to be delivered. A hand-over names the link and the
-    generation, and never contains the code.
+    """A hand-over (draft-ietf-oauth-reciprocal-04, section 2.2.2) or a revocation (RFC 7009,
+    section 2.1) that has to be delivered. A hand-over names the link and the generation, and never
+    contains the code.
 
     A hand-over is done when the peer has *redeemed* the code, not when it has responded with 200.
     """

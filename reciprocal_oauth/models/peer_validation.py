@@ -23,7 +23,7 @@ _PARAMETER = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 def check_endpoint(url: str, example: str) -> list[str]:
-    """Reasons why this site must not call ``url``, or send a person there."""
+    """Reasons why this site must not call ``url``, or send a person there (RFC 6749, section 3)."""
     if not url:
         return []  # The field itself says whether it may be blank.
     problem = url_problem(url, allow_loopback=settings.HTTP_ALLOW_LOOPBACK, example=example)
@@ -45,7 +45,8 @@ def parameters_in(text: str) -> dict[str, str]:
 
 
 def check_parameters(text: str) -> list[str]:
-    """Reasons why ``text`` is not a list of extra parameters for authorization requests."""
+    """Reasons why ``text`` is not a list of extra parameters for authorization requests (RFC 6749,
+    section 8.2)."""
     problems = []
     malformed = _("Write one parameter on each line, as NAME=VALUE, such as access_type=offline.")
     lines = [line for line in text.splitlines() if line.strip()]
@@ -82,7 +83,8 @@ def check_scope_here(value: str) -> list[str]:
 
 
 def check_application(application: Any) -> list[str]:
-    """Reasons why a DOT application cannot be the registration of a peer at this site."""
+    """Reasons why a DOT application cannot be the registration of a peer at this site (RFC 6749,
+    section 2.1): a peer must authenticate (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
     problems = []
     if application.client_type != application.CLIENT_CONFIDENTIAL:
         problems.append(_("The application must be confidential: the peer must authenticate."))
@@ -176,7 +178,8 @@ def problems_of_changes(
 
 
 def _check_no_issuer(peer: "Peer") -> list[str]:
-    """Reasons why the issuer cannot be blank: a value that the peer sends is compared with it."""
+    """Reasons why the issuer cannot be blank: this site compares it with a value that the peer
+    sends (RFC 9207, section 2.4; OpenID Connect Core 1.0, section 3.1.3.7)."""
     if peer.sends_iss:
         return [_("Enter the issuer of the peer: its authorization responses must name it.")]
     if OPENID in scopes.split(peer.scope):

@@ -99,6 +99,7 @@ class Peer(BaseModel):
             "authorization response that names no issuer (RFC 9207)."
         ),
     )
+    #: RFC 6749, section 3.1.
     authorization_endpoint = models.CharField(
         _("authorization endpoint"), max_length=500, help_text=_("Where people allow access.")
     )
@@ -111,6 +112,7 @@ class Peer(BaseModel):
             "such as access_type=offline."
         ),
     )
+    #: RFC 6749, section 3.2.
     token_endpoint = models.CharField(
         _("token endpoint"),
         max_length=500,
@@ -141,6 +143,7 @@ class Peer(BaseModel):
         help_text=_("Where this site hands over its codes. Blank: the token endpoint."),
     )
 
+    #: RFC 6749, section 2.2.
     client_id = models.CharField(
         _("client ID of this site at the peer"),
         max_length=255,
@@ -176,6 +179,7 @@ class Peer(BaseModel):
         ),
     )
 
+    #: RFC 6749, section 3.3.
     scope = models.CharField(
         _("scope to ask for"),
         max_length=1000,
@@ -184,6 +188,7 @@ class Peer(BaseModel):
             "The scope that this site asks the peer for when a person starts at this site."
         ),
     )
+    #: draft-ietf-oauth-reciprocal-04, section 2.1.
     reciprocal_scope = models.CharField(
         _("reciprocal scope to ask for"),
         max_length=1000,
@@ -199,6 +204,7 @@ class Peer(BaseModel):
         blank=True,
         help_text=_("Scopes of this site. The tokens of the peer never have any other scope."),
     )
+    #: The value that both parties agree on (draft-ietf-oauth-reciprocal-04, section 2.1).
     preconfigured_scope = models.CharField(
         _("agreed scope"),
         max_length=1000,
