@@ -5,6 +5,8 @@ from ..provider.conftest import (
     dot_settings,
     make_application,
     openid_connect,
+    reciprocal_code,
+    redeem,
     refresh,
     signing_key,
 )
@@ -14,6 +16,8 @@ __all__ = [
     "dot_settings",
     "make_application",
     "openid_connect",
+    "reciprocal_code",
+    "redeem",
     "refresh",
     "signing_key",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import time_machine
@@ -13,10 +14,10 @@ from oauth2_provider.models import get_application_model, get_refresh_token_mode
 
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.models import Link, LinkEvent, Peer, Step
-from reciprocal_oauth.models.links import KEY_UNKNOWN
+from reciprocal_oauth.models.links import KEY_UNKNOWN, key_of_family
 from reciprocal_oauth.party_a.codes import mint
 from reciprocal_oauth.party_a.consent import save_decision
-from reciprocal_oauth.party_b.link_opening import open_link
+from reciprocal_oauth.party_b.link_opening import link_of_token, open_link
 
 from ..conftest import PEER_SECRET, basic, post_form
 from ..fakes import FakePeer, token_response
@@ -307,3 +308,52 @@ def test_the_tokens_of_a_second_account_do_not_end_those_of_the_first(
     assert Link.objects.filter(status="active").count() == 1
     assert hand_over(access_token=renewed["access_token"], code="another").status_code == 200
     assert Link.objects.filter(status="active").count() == 2
+
+
+WAITS, COMPLETE = Link.Outgoing.WAITING, Link.Outgoing.ACTIVE
+
+
+@pytest.mark.draft("Reciprocal Authorization Code")
+@pytest.mark.parametrize(
+    ("token_has_family", "state", "family_of_link", "is_same_link"),
+    [
+        (False, WAITS, "live", True),
+        (False, WAITS, None, True),
+        (False, COMPLETE, None, True),
+        (False, COMPLETE, "live", False),
+        (True, WAITS, None, True),
+        (True, WAITS, "lost", True),
+        (True, WAITS, "live", False),
+        (True, COMPLETE, None, False),
+        (True, COMPLETE, "lost", False),
+    ],
+)
+def test_a_handed_over_token_of_another_family_keeps_to_a_link_or_gets_its_own(
+    peer: Peer,
+    user: Any,
+    make_token: Callable[..., Any],
+    token_has_family: bool,
+    state: str,
+    family_of_link: str | None,
+    is_same_link: bool,
+) -> None:
+    family = {
+        "live": make_token(peer.application, user).family,
+        "lost": uuid4(),
+        None: None,
+    }[family_of_link]
+    with transaction.atomic():
+        link = open_link(peer, user.pk, "playback", family)
+    Link.objects.update(outgoing_state=state)
+    token = make_token(peer.application, user, "profile")
+    if not token_has_family:
+        get_refresh_token_model().objects.filter(access_token=token).update(token_family=None)
+
+    with transaction.atomic():
+        found = link_of_token(peer, token)
+
+    assert (found == link) is is_same_link
+    assert Link.objects.count() == (1 if is_same_link else 2)
+    if token_has_family:
+        assert found.incoming_family == token.family
+        assert found.account_key == key_of_family(token.family)

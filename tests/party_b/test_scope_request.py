@@ -1,5 +1,7 @@
-"""The ``reciprocal`` parameter: in which responses it stands, and for whom (draft, "Reciprocal
-Scope Request")."""
+"""The ``reciprocal`` parameter: in which responses it stands, and for which clients.
+
+draft-ietf-oauth-reciprocal-04, section 2.1.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -189,6 +191,16 @@ def test_a_refresh_response_asks_for_nothing(browser: Client, application: Any) 
     )
 
     assert "reciprocal" not in renewed
+
+
+@pytest.mark.rfc("6749", "4.1.4")
+def test_the_response_to_a_redeemed_reciprocal_code_asks_for_nothing(
+    reciprocal_code: Callable[..., str], redeem: Callable[..., Any]
+) -> None:
+    tokens = redeem(reciprocal_code("playback")).json()
+
+    assert tokens["access_token"]
+    assert "reciprocal" not in tokens
 
 
 def test_a_disabled_peer_gets_no_token_response(browser: Client, application: Any) -> None:
