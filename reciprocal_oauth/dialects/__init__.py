@@ -1,6 +1,6 @@
 """How families of peers speak the hand-over on the wire: one class per dialect, one file each.
 
-The core knows none by name; ``Peer.dialect`` names it, see :mod:`reciprocal_oauth.core.plugins`.
+``Peer.dialect`` holds the name of a dialect; :mod:`reciprocal_oauth.core.plugins` finds its class.
 """
 
 from ..core.plugins import dialect_class
@@ -12,13 +12,16 @@ __all__ = ["Dialect", "dialect_of", "dialects"]
 
 
 def dialect_of(peer: Peer) -> Dialect:
-    """The dialect that ``peer`` speaks.
+    """Return the dialect that ``peer`` speaks.
 
-    :raises ImproperlyConfigured: its name is none.
+    :raises ImproperlyConfigured: there is no dialect with that name.
     """
     return dialect_class(peer.dialect)()
 
 
 def dialects() -> list[Dialect]:
-    """Every dialect that has a name, the built-in ones first."""
+    """Return all dialects: the built-in ones, then those of the setting ``DIALECTS``.
+
+    :raises ImproperlyConfigured: the setting names a class that is no dialect.
+    """
     return [dialect_class(name)() for name in dialect_names()]

@@ -1,7 +1,7 @@
 """The interface of a dialect: what each hook may assume, must return and may raise.
 
-A dialect says how things look on the wire. Who may do what, and what is stored, is decided by the
-parties; a dialect never touches the database.
+A dialect translates between objects and HTTP. It never touches the database: ``party_a`` and
+``party_b`` decide who may do what, and what is stored.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +19,7 @@ from ..secret import Secret
 
 @dataclass(frozen=True)
 class Handover:
-    """What a peer hands over to party B, whatever it looked like on the wire."""
+    """A hand-over that party B received, independent of its form on the wire."""
 
     client_id: str
     code: Secret
@@ -27,60 +27,61 @@ class Handover:
 
 
 class Dialect(ABC):
-    """One way to hand codes over, to answer, to redeem, to refresh."""
+    """How to hand over, redeem, refresh and revoke, and how to respond to a hand-over."""
 
-    #: Whether a token that a newer connection replaces is revoked at the peer. ``None``: as the
-    #: peer's own setting says. False where the vendor ends the whole account link, and with it the
-    #: new token, when any token is revoked.
+    #: Whether tokens are revoked at the peer when a newer connection replaces them. ``None``: the
+    #: field ``Peer.revoke_replaced`` decides. False if a revocation ends the whole account link
+    #: at the vendor, and with it the new token.
     revokes_replaced_tokens: bool | None = None
 
     # Receiving, as party B
 
     @abstractmethod
     def recognise(self, request: HttpRequest) -> bool:
-        """Whether a request is a hand-over in this dialect. Must not raise, whatever the bytes."""
+        """Return whether a request is a hand-over in this dialect. Never raises."""
 
     @abstractmethod
     def parse(self, request: HttpRequest) -> Handover:
-        """The hand-over in a recognised request, its shape checked, nobody authenticated yet.
+        """Return the hand-over in a recognised request. Checks its form only: the client is not
+        authenticated yet.
 
-        :raises HandoverRefused: the shape is wrong.
+        :raises HandoverRefused: the form is wrong.
         """
 
     @abstractmethod
     def success(self) -> tuple[int, Mapping[str, str], str]:
-        """Status, headers and body that tell the peer that its code was taken."""
+        """Return status, headers and body of the response to an accepted hand-over."""
 
     @abstractmethod
     def error(self, refused: HandoverRefused) -> HttpResponse:
-        """The answer that tells the peer as much of ``refused`` as it may know."""
+        """Return the response to a refused hand-over. It contains only what the peer may know."""
 
     # Calling the peer
 
     @abstractmethod
     def send(self, peer: Peer, code: Secret, access_token: Secret) -> HandoverResult:
-        """As party A: hand ``code`` over.
+        """Hand ``code`` over, as party A (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 
-        :raises PeerUnreachable, AddressRefused, BadResponse: there was no usable answer.
+        :raises PeerUnreachable, AddressRefused, BadResponse: there is no usable response.
         """
 
     @abstractmethod
     def redeem(self, peer: Peer, code: Secret) -> TokenResponse:
-        """As party B: trade ``code`` for tokens.
+        """Redeem ``code`` for tokens, as party B (RFC 6749, section 4.1.3).
 
-        :raises PeerError: it did not work, see :func:`client.token_endpoint.request_token`.
+        :raises PeerError: there are no tokens, see :func:`client.token_endpoint.request_token`.
         """
 
     @abstractmethod
     def refresh(self, peer: Peer, refresh_token: Secret) -> TokenResponse:
-        """A new access token for ``refresh_token``.
+        """Request a new access token with ``refresh_token`` (RFC 6749, section 6).
 
-        :raises PeerError: it did not work, see :func:`client.token_endpoint.request_token`.
+        :raises PeerError: there are no tokens, see :func:`client.token_endpoint.request_token`.
         """
 
     @abstractmethod
     def revoke(self, peer: Peer, token: Secret) -> RevocationResult:
-        """Tell the peer that we no longer use ``token``.
+        """Revoke ``token`` at the peer (RFC 7009, section 2.1).
 
-        :raises PeerUnreachable, AddressRefused, BadResponse: there was no usable answer.
+        :raises PeerUnreachable, AddressRefused, BadResponse: there is no usable response.
         """

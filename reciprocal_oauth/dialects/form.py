@@ -1,7 +1,8 @@
 """A hand-over as a form POST (draft, "Reciprocal Authorization Code"; RFC 6749, section 3.2).
 
-Shape is checked before anything is hashed or looked up: DOT would take the last of repeated
-parameters, read parameters from the query string, and hand control characters to the database.
+The form of a request is checked before any hashing and any query. DOT does not check it: DOT takes
+the last of repeated parameters, reads parameters from the query string, and passes control
+characters to the database.
 """
 
 import base64
@@ -28,10 +29,10 @@ _LIMITS = {
 }
 FORM_TYPE = "application/x-www-form-urlencoded"
 
-#: What reading a body that is too long, broken or in another encoding raises.
+#: The exceptions of a body that is too long, malformed or in another encoding.
 UNREADABLE = (
     BadRequest,
-    LookupError,  # A charset that is none.
+    LookupError,  # An unknown charset.
     MultiPartParserError,
     OSError,
     RawPostDataException,
@@ -41,10 +42,12 @@ UNREADABLE = (
 
 
 def names_grant(request: HttpRequest, grant_type: str) -> bool:
-    """Whether the request asks for ``grant_type``, in body or query string; never raises.
+    """Return whether the request is for ``grant_type``, in the body or the query string. Never
+    raises.
 
-    A body of another content type has no parameters: there, the bytes decide. One that names no
-    grant at all is known by the two parameters that no other grant has together.
+    A body of another content type has no parameters, so its bytes are searched. A request without
+    ``grant_type`` is a hand-over if it has both ``code`` and ``access_token``: no other grant has
+    both.
     """
     try:
         named = request.POST.getlist("grant_type") + request.GET.getlist("grant_type")
@@ -58,16 +61,18 @@ def names_grant(request: HttpRequest, grant_type: str) -> bool:
 
 
 def parse_form(request: HttpRequest) -> Handover:
-    """The four REQUIRED parameters, each exactly once.
+    """Return the hand-over in a request that has each REQUIRED parameter exactly once
+    (draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 3.2).
 
-    :raises HandoverRefused: ``invalid_request`` (RFC 6749, section 5.2).
+    :raises HandoverRefused: ``invalid_request``, or ``invalid_client`` if the client does not
+        authenticate (RFC 6749, section 5.2).
     """
     if request.content_type != FORM_TYPE:
         raise _malformed("the body is not form-encoded")
     if (request.content_params or {}).get("charset", "utf-8").lower() != "utf-8":
         raise _malformed("the body is not UTF-8")
     if request.META.get("QUERY_STRING"):
-        # A query string ends in access logs, and oauthlib would read parameters from it.
+        # Access logs contain query strings, and oauthlib reads parameters from them.
         raise _malformed("there are parameters in the query string")
     _check_body(request)
     credentials = _basic_credentials(request)
@@ -80,8 +85,8 @@ def parse_form(request: HttpRequest) -> Handover:
         if credentials.client_id != values["client_id"]:
             raise _malformed("client_id is not the authenticating client")
     else:
-        # Empty is the same as left out (RFC 6749, section 3.1): DOT would let a client pass whose
-        # stored secret is the hash of nothing.
+        # An empty parameter counts as omitted (RFC 6749, section 3.1). DOT would accept it for a
+        # client whose stored secret is the hash of an empty text.
         if not request.POST.get("client_secret"):
             raise _unauthenticated("the client does not authenticate")
         _single(request, "client_secret", protocol.MAX_CLIENT_SECRET_LENGTH)
@@ -93,11 +98,12 @@ def parse_form(request: HttpRequest) -> Handover:
 
 
 def refusal_response(refused: HandoverRefused, headers: Mapping[str, str]) -> HttpResponse:
-    """JSON with the error code alone: a description could tell the reasons apart."""
+    """Return a refusal with the error code only: a description could reveal the reason
+    (RFC 6749, section 5.2)."""
     body = json.dumps({"error": refused.error})
     response = HttpResponse(body, status=refused.status, headers=dict(headers))
     if refused.status == 401:
-        # RFC 6749, section 5.2: the scheme that the client used; DOT would say Bearer.
+        # The scheme that the client used (RFC 6749, section 5.2). DOT would send Bearer.
         response["WWW-Authenticate"] = 'Basic realm="token"'
     if refused.retry_after is not None:
         response["Retry-After"] = str(refused.retry_after)
@@ -110,7 +116,7 @@ class _Credentials:
 
 
 def _basic_credentials(request: HttpRequest) -> _Credentials | None:
-    """Who the ``Authorization`` header says is calling (RFC 6749, section 2.3.1)."""
+    """Return the client that the ``Authorization`` header names (RFC 6749, section 2.3.1)."""
     header = request.META.get("HTTP_AUTHORIZATION")
     if header is None:
         return None
@@ -129,13 +135,13 @@ def _basic_credentials(request: HttpRequest) -> _Credentials | None:
         or len(secret) > protocol.MAX_CLIENT_SECRET_LENGTH
     )
     if too_long or _is_odd(client_id) or _is_odd(secret):
-        raise _unauthenticated("the Basic credentials cannot be ours")
+        raise _unauthenticated("the Basic credentials have a wrong length or character")
     return _Credentials(client_id)
 
 
 def has_odd_credentials(request: HttpRequest) -> bool:
-    """Whether the Basic credentials are nothing that can be looked up: not even ASCII, or with NUL,
-    as such or form-encoded, which PostgreSQL refuses in any text."""
+    """Return whether the Basic credentials must not be looked up: they are not ASCII, or contain
+    NUL, also form-encoded, which PostgreSQL refuses in any text."""
     header = request.META.get("HTTP_AUTHORIZATION", "")
     scheme, _, value = header.partition(" ")
     try:
@@ -143,7 +149,7 @@ def has_odd_credentials(request: HttpRequest) -> bool:
             scheme.lower() == "basic" and b"\x00" in unquote_to_bytes(base64.b64decode(value))
         )
     except (ValueError, binascii.Error):
-        return False  # DOT refuses these as it should.
+        return False  # DOT refuses these correctly.
 
 
 def _check_body(request: HttpRequest) -> None:
@@ -171,7 +177,7 @@ def _single(request: HttpRequest, name: str, limit: int | None = None) -> str:
 
 
 def _is_odd(value: str) -> bool:
-    """RFC 6749, appendix A: these values consist of VSCHAR, printable ASCII."""
+    """Return whether a character is not VSCHAR, printable ASCII (RFC 6749, appendix A)."""
     return not all(0x20 <= ord(character) <= 0x7E for character in value)
 
 

@@ -35,15 +35,15 @@ from ..secret import Secret
 from .base import Dialect, Handover
 from .form import names_grant, parse_form, refusal_response
 
-#: RFC 6749, section 5.1: answers of the token endpoint are never stored by a cache.
+#: Caches must not store responses of the token endpoint (RFC 6749, section 5.1).
 HEADERS: Mapping[str, str] = {
     "Content-Type": "application/json",
     "Cache-Control": "no-store",
     "Pragma": "no-cache",
 }
 
-#: What a refusal of the access token is called, if anything: RFC 6749, section 5.2; RFC 6750,
-#: section 3.1.
+#: Error codes of a response that may refuse the access token (RFC 6749, section 5.2; RFC 6750,
+#: section 3.1), or none.
 _ABOUT_THE_TOKEN = ("", protocol.INVALID_GRANT, protocol.INVALID_TOKEN)
 
 
@@ -57,7 +57,7 @@ class IETFDialect(Dialect):
         return parse_form(request)
 
     def success(self) -> tuple[int, Mapping[str, str], str]:
-        # The draft asks for 200 and defines no body; DOT parses what comes with a 200 as JSON.
+        # The draft defines the status 200 and no body. DOT parses the body of a 200 as JSON.
         return 200, HEADERS, "{}"
 
     def error(self, refused: HandoverRefused) -> HttpResponse:
@@ -77,7 +77,7 @@ class IETFDialect(Dialect):
         return handover_result(response)
 
     def redeem(self, peer: Peer, code: Secret) -> TokenResponse:
-        # RFC 6749, section 4.1.3, without redirect_uri: there was no authorization request.
+        # RFC 6749, section 4.1.3. Without redirect_uri: there was no authorization request.
         return token_endpoint.request_token(
             peer, {"grant_type": "authorization_code", "code": code.reveal()}
         )
