@@ -5,9 +5,9 @@
     python -m benchmarks.admin_lists [--links 200000] [--keep]
     TEST_DATABASE_URL=postgres://postgres@127.0.0.1:5432/test python -m benchmarks.admin_lists
 
-Fills the tables with links of as many people, with their history, hand-overs and codes, then opens
-each list in this process, with its filters, searches and last page, and the overview. With
-``--keep`` the database stays, and is used again the next time.
+Fills the tables with links, each of another user, with their history, hand-overs and codes. Then it
+opens each list in this process, with its filters, searches and last page, and the overview. With
+``--keep`` the database is kept and used again the next time.
 """
 
 import argparse

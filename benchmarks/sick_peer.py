@@ -1,14 +1,14 @@
-"""What nine healthy peers notice of a tenth that hangs.
+"""How long nine healthy peers wait if a tenth peer hangs.
 
 ::
 
     python -m benchmarks.sick_peer [--rows 1000]
     TEST_DATABASE_URL=postgres://postgres@127.0.0.1:5432/test python -m benchmarks.sick_peer
 
-One process delivers with its threads, on the defaults, to ten peers that answer over real HTTP on
-this machine. The rows come due one after the other, a tenth of them for each peer; what is measured
-is how long each of the healthy nine waits until it is done. Once all ten answer, once the tenth
-lets every request hang until it is given up.
+One process delivers with its threads and the default settings to ten peers, which respond over real
+HTTP on this machine. The rows become due one after the other, a tenth of them for each peer. It is
+measured how long the rows of the nine healthy peers wait until they are done: first with ten
+healthy peers, then with a tenth peer at which every request hangs until it times out.
 """
 
 import argparse

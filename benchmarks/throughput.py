@@ -1,15 +1,16 @@
-"""How much two sites carry when nothing goes wrong.
+"""How many hand-overs two sites can handle when nothing fails.
 
 ::
 
     python -m benchmarks.throughput [--links 1000] [--workers 4] [--database URL]
 
 Two whole sites, each with a database of its own and a web server of ``--workers`` processes, over
-real HTTP on this machine, which all of them and the client share:
+real HTTP on this machine, which the sites and the client share:
 
-- party B takes hand-overs, from four clients at once; redeeming them is not part of it;
-- party A drains as many rows of its outbox, with ``--workers`` processes of ``reciprocal_deliver``;
-- party B's workers redeem them, which party A serves, until all links are two-way.
+- party B accepts hand-overs from four clients at once, and does not redeem them yet;
+- party A works on the same number of outbox rows, with ``--workers`` processes of
+  ``reciprocal_deliver``;
+- party B's workers redeem them at party A, until all links are two-way.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from tests.faults.sites import make_sites, web_server
 
 CLIENTS = 4
 LIMIT_SECONDS = 600
-#: The times of a delivery are those of the defaults; there is one peer, which is not spared.
+#: The default schedules. There is only one peer, so its limits are raised.
 SETTINGS = '{"HTTP_ALLOW_LOOPBACK": true, "DELIVERIES_PER_PEER": 64, "HANDOVERS_PER_MINUTE": 0}'
 
 

@@ -1,14 +1,14 @@
-"""What a hand-over costs party B, beside the code exchange that DOT serves by itself.
+"""What a hand-over costs party B, compared with an ordinary code exchange at DOT.
 
 ::
 
     python -m benchmarks.token_endpoint [--seconds 5]
     TEST_DATABASE_URL=postgres://postgres@127.0.0.1:5432/test python -m benchmarks.token_endpoint
 
-Both are asked in this process, one request after the other, through the whole of Django, on the
-same settings: once with Django's default hasher for client secrets, once with secrets that
-are not hashed. DOT's side is its stock view with its stock validator. Every hand-over brings a new
-code, for one of many users; the dispatcher is off, so redeeming them is not part of it.
+Both endpoints get their requests in this process, one after the other, through all of Django, with
+the same settings: first with Django's default hasher for client secrets, then with secrets that are
+not hashed. The ordinary exchange uses the view and the validator of DOT. Every hand-over has a new
+code for one of many users. The dispatcher is off, so no code is redeemed.
 """
 
 import argparse
