@@ -7,8 +7,8 @@ _QUERY = re.compile(r"\?\S*")
 
 
 class WithoutQuery(logging.Filter):
-    """Leaves the query out of request lines: that of a callback holds a code and a state. Whatever
-    server a site runs on, its access log wants the same."""
+    """Removes the query string from request lines: the one of a callback contains a code and a
+    state. Configure the access log of your production server in the same way."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):

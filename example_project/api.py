@@ -7,7 +7,7 @@ from rest_framework.views import APIView
 
 
 class WhoAmIView(APIView):
-    """Whom a token stands for. Any valid token will do."""
+    """Returns the user and the client of an access token. Any valid token is allowed."""
 
     permission_classes = [TokenHasScope]
     required_scopes: list[str] = []

@@ -14,8 +14,8 @@ class SchemaView(SpectacularAPIView):
 
 
 class ApiDocsView(SpectacularSwaggerSplitView):
-    """Swagger UI. Its pictures are in its style sheet, and it sets the width of a field by an
-    attribute; this page alone allows that."""
+    """Swagger UI. Its style sheet contains pictures, and it sets the width of a field by an
+    attribute. Only this page allows both."""
 
     authentication_classes = []
     permission_classes = []

@@ -1,5 +1,5 @@
-"""The Celery app: ``celery -A example_project worker --beat`` delivers what
-``RECIPROCAL_DISPATCHER=celery`` sends to the broker at ``CELERY_BROKER_URL``."""
+"""The Celery app. With ``RECIPROCAL_DISPATCHER=celery``, deliveries are sent to the broker at
+``CELERY_BROKER_URL``, and ``celery -A example_project worker --beat`` does them."""
 
 import os
 

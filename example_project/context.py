@@ -1,4 +1,4 @@
-"""What every template knows."""
+"""The context of every template."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from reciprocal_oauth.models import Peer
 
 
 def role(request: HttpRequest) -> dict[str, Any]:
-    """``role``: which of the two sites this is; ``other``: the other one, if it is set up as a
-    peer, switched on or off; ``demo_users``: whether to tell of alice."""
+    """``role``: which of the two sites this is; ``other``: the other site, if it is a peer,
+    enabled or not; ``demo_users``: whether to mention the users of the demo."""
     return {
         "role": settings.ROLE,
         "other": SimpleLazyObject(

@@ -1,8 +1,8 @@
-"""Uses the two sites as a person with a browser does. For the demo and for tests.
+"""Uses the two sites like a user with a browser. For the demo and for tests.
 
 ::
 
-    alice = Person(Browser(), "alice")
+    alice = Person("alice")
     alice.sign_in(assistant)
     alice.sign_in(music)
     asked = alice.connect(assistant)            # at the music service: the authorization page
@@ -25,7 +25,7 @@ TIMEOUT_SECONDS = 20
 
 
 class PageError(Exception):
-    """The page is not the one that was expected. ``str()`` says what it is instead."""
+    """The page is not the expected one. ``str()`` describes it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Event:
 
 
 class Form:
-    """A form as the page shows it, filled in with its own values."""
+    """A form with the values that the page gives it."""
 
     def __init__(self, page: "Page", element: Element) -> None:
         self.page = page

@@ -1,4 +1,4 @@
-"""Just enough of a document tree to use a page as a person would: forms, links, texts."""
+"""A small document tree of a page: its forms, links and texts."""
 
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -26,12 +26,12 @@ class Element:
 
     @property
     def text(self) -> str:
-        """The text in it, white space collapsed."""
+        """The text of the element. Each run of white space is one space."""
         return " ".join("".join(self._texts()).split())
 
     def all(self, tag: str = "", **attributes: str) -> Iterator["Element"]:
-        """Every element in it with this tag and these attributes, in their order; an underscore
-        in a name stands for a hyphen."""
+        """Yield the elements inside this one with this tag and these attributes, in document order.
+        An underscore in a name stands for a hyphen."""
         wanted = {name.strip("_").replace("_", "-"): value for name, value in attributes.items()}
         for child in self.children:
             if isinstance(child, str):
@@ -75,7 +75,7 @@ class _Builder(HTMLParser):
 
 
 def parse(html: str) -> Element:
-    """The document in ``html``."""
+    """Return the document in ``html``."""
     builder = _Builder()
     builder.feed(html)
     builder.close()

@@ -7,13 +7,13 @@ from django.http import HttpRequest, HttpResponse
 
 
 class ContentSecurityPolicy:
-    """Nothing inline, nothing from elsewhere, on every page.
+    """Allows no inline content and no content of other sites, on every page.
 
     ``form-action`` is left out on purpose, and ``default-src`` does not cover it: Chromium applies
-    it to the redirect after a form as well, and people are sent to the other site that way.
+    it also to the redirect after a form, and that redirect sends users to the other site.
 
-    Django has such a middleware since 6.0; this one serves 5.2 as well, and adds to a policy that a
-    page has of its own.
+    Django has such a middleware since 6.0. This one also works with 5.2, and extends the policy of
+    a page that has its own.
     """
 
     policy = "default-src 'self'; base-uri 'none'; object-src 'none'"

@@ -1,4 +1,4 @@
-"""A validator class of the site's own, as many sites with OpenID Connect have one."""
+"""The validator class of this site. Many sites with OpenID Connect have one."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from oauth2_provider.oauth2_validators import OAuth2Validator
 
 
 class Validator(OAuth2Validator):
-    """Tells the name of the account, so that people recognise it at the other site."""
+    """Adds the user name to ID tokens, so that users recognise their account at the other site."""
 
     oidc_claim_scope = {
         **OAuth2Validator.oidc_claim_scope,

@@ -1,4 +1,4 @@
-"""The RSA key that ID tokens are signed with."""
+"""The RSA key that signs ID tokens."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 
 def oidc_key(path: Path) -> str:
-    """The key in ``path``, as PEM; made on first use, readable for its owner only."""
+    """Return the key in ``path``, as PEM. The first call creates it, readable by its owner."""
     if not path.exists():
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         pem = key.private_bytes(
@@ -16,7 +16,7 @@ def oidc_key(path: Path) -> str:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        # Whole or not at all: several processes of the site may start at the same time.
+        # Several processes may start at the same time, and must not read half a key.
         draft = path.with_suffix(f".{os.getpid()}")
         draft.touch(mode=0o600)
         draft.write_bytes(pem)

@@ -1,4 +1,4 @@
-"""Calling the other site in a person's name."""
+"""Calls the other site on behalf of a user."""
 
 from typing import Any
 
@@ -27,9 +27,9 @@ _REASONS = {
 
 
 class CallFailed(Exception):
-    """The other site did not do it. ``str()`` tells the person why, and what to do.
+    """A call of the other site failed. ``str()`` tells the user why, and what to do.
 
-    :ivar reason: what :func:`in_words` says that from, to whoever reads it later.
+    :ivar reason: for :func:`in_words`, which may be called later, in another language.
     """
 
     def __init__(self, reason: str) -> None:
@@ -41,7 +41,8 @@ class CallFailed(Exception):
 
 
 def in_words(reason: str) -> str:
-    """A ``reason`` of :class:`CallFailed` in the reader's language; any other text as it is."""
+    """Return the text for a ``reason`` of :class:`CallFailed`, in the current language. Any other
+    text is returned unchanged."""
     name, _colon, status = reason.partition(":")
     if name not in _REASONS:
         return reason
@@ -50,10 +51,10 @@ def in_words(reason: str) -> str:
 
 
 def call(user: Any, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
-    """Call ``path`` at the other site with the access that ``user`` gave this site there.
+    """Call ``path`` at the other site on behalf of ``user``.
 
-    :returns: the JSON object that it answered.
-    :raises CallFailed: there is no access, the site is not there, or it refused.
+    :returns: the JSON object in the response.
+    :raises CallFailed: there is no access, the site cannot be reached, or it refuses the call.
     """
     try:
         session = reciprocal_oauth.get_session_for(user, settings.ROLE.other.slug)

@@ -1,4 +1,4 @@
-"""The two sites that the project can be: who they are, and what they ask of each other."""
+"""The two sites: their names, their scopes, and the scopes that they ask for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ class Role:
     """One of the two sites.
 
     :ivar slug: value of ``EXAMPLE_SITE``; also the other site's short name for this peer.
-    :ivar what: what it is, for commands to say.
-    :ivar about: the same at the foot of its pages, in words that are translated when they are
-        shown.
-    :ivar port: where the demo starts it.
-    :ivar scopes: what other sites may be allowed here, in words that are translated when they are
-        shown.
-    :ivar scope: what it asks of the other site when a person starts here.
-    :ivar reciprocal_scope: what it asks in return when the person started at the other site.
-    :ivar preconfigured_scope: what people here are asked for when the other site names nothing.
+    :ivar what: a description, for commands.
+    :ivar about: a description for the foot of its pages, translated when it is shown.
+    :ivar port: the port on which the demo starts it.
+    :ivar scopes: the scopes of the site, with texts that are translated when they are shown.
+    :ivar scope: the scope that it requests when a user starts here.
+    :ivar reciprocal_scope: the scope that it requests in return when a user starts at the other
+        site.
+    :ivar preconfigured_scope: the scope that users here are asked for if the other site requests
+        none.
     """
 
     slug: str

@@ -1,4 +1,4 @@
-"""Routes of either site; its own ones are in ``assistant.urls`` and ``music.urls``."""
+"""The routes that both sites have. Others are in ``assistant.urls`` and ``music.urls``."""
 
 from django.conf import settings
 from django.contrib import admin

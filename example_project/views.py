@@ -20,8 +20,8 @@ SESSION_KEY = "last_check"
 
 @method_decorator(login_not_required, name="dispatch")
 class SiteHomeView(TemplateView):
-    """What the site is, whether the person is connected with the other site, by which links, and
-    whether the other site can be called through one of them."""
+    """Shows what the site is, the user's links with the other site, and whether one of them can be
+    used to call it."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
@@ -39,7 +39,7 @@ class SiteHomeView(TemplateView):
 
 
 class CheckView(LoginRequiredMixin, View):
-    """Asks the other site whom it takes us for."""
+    """Asks the other site which user and client it sees."""
 
     http_method_names = ["post", "options"]
 

@@ -1,4 +1,4 @@
-"""The whole flow over real HTTP, told step by step; what ``demo --auto`` runs."""
+"""The whole flow over real HTTP, printed step by step, for ``demo --auto``."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from .sites import Site, SiteError
 
 Write = Callable[[str], object]
 
-#: The steps of the draft's figure 1, and the party whose history tells each of them.
+#: The steps of figure 1 of the draft, and the party whose history contains the step.
 STEPS = (
     *(("A", "A"), ("B", "A"), ("C", "A"), ("D", "B"), ("D", "A"), ("consent", "A")),
     *(("E", "A"), ("E", "B"), ("F", "B"), ("F", "A"), ("G", "A"), ("G", "B")),
@@ -19,7 +19,7 @@ STEPS = (
 
 
 class WalkthroughFailed(Exception):
-    """``str()`` says which step failed, what the site answered, and the end of its log."""
+    """A step failed. ``str()`` says which one, what the page says, and the end of the logs."""
 
 
 class Walkthrough:
@@ -34,7 +34,10 @@ class Walkthrough:
         self._at = assistant
 
     def run(self) -> None:
-        """:raises WalkthroughFailed: something did not go as it should."""
+        """Go through the whole flow.
+
+        :raises WalkthroughFailed: a step failed.
+        """
         try:
             self._link()
             self._tell_steps()
@@ -90,7 +93,7 @@ class Walkthrough:
         )
 
     def _prove(self) -> None:
-        """Use both tokens: each site calls the other's API."""
+        """Use both tokens: each site calls the API of the other site."""
         self._begin(self.music, "playing a track through the assistant")
         page = self.alice.press(self.assistant, "/play/")
         answer, heard = page.text_of("answer"), page.text_of("heard")

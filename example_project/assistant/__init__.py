@@ -1,1 +1,1 @@
-"""The voice assistant: plays music at the music service, and hears from it what is playing."""
+"""The voice assistant: plays music at the music service, which reports what is playing."""

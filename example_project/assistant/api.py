@@ -1,4 +1,4 @@
-"""What other sites may do at the assistant."""
+"""The API of the assistant for other sites."""
 
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -14,7 +14,7 @@ class TrackSerializer(serializers.Serializer):
 
 
 class NowPlayingView(APIView):
-    """``POST`` tells the person's assistant what is playing; ``GET`` gives what it knows."""
+    """``POST`` reports what is playing for the user; ``GET`` returns the last report."""
 
     required_scopes = ["now-playing"]
     schema = None
@@ -34,7 +34,7 @@ class NowPlayingView(APIView):
 
 
 class ProfileView(APIView):
-    """The person's name."""
+    """Returns the name of the user."""
 
     required_scopes = ["profile"]
     schema = None

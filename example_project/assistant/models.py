@@ -3,7 +3,7 @@ from django.db import models
 
 
 class NowPlaying(models.Model):
-    """What a connected site has told the assistant last, for one person."""
+    """The last track that a connected site reported for a user."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="now_playing"

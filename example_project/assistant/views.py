@@ -15,8 +15,8 @@ from ..other_site import CallFailed, call
 from ..views import SiteHomeView
 from .models import NowPlaying
 
-#: What a person can ask for: the word that the music service understands, how the choice is named,
-#: and how one says it.
+#: What a user can ask for: the value for the music service, the name of the choice, and the
+#: sentence that a user says.
 MOODS = {
     "calm": (_("something calm"), _("“Play something calm.”")),
     "lively": (_("something lively"), _("“Play something lively.”")),
@@ -39,7 +39,7 @@ class HomeView(SiteHomeView):
 
 
 class PlayView(LoginRequiredMixin, View):
-    """The person asks for music: the assistant calls the music service in their name."""
+    """Asks the music service to play a track for the user."""
 
     http_method_names = ["post", "options"]
 

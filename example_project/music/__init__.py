@@ -1,1 +1,1 @@
-"""The music service: plays what it is asked for, and tells the person's assistant about it."""
+"""The music service: plays tracks, and reports each one to the assistant of the user."""

@@ -1,4 +1,4 @@
-"""What other sites may do at the music service."""
+"""The API of the music service for other sites."""
 
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -20,7 +20,7 @@ class WishSerializer(serializers.Serializer):
 
 
 class PlayerView(APIView):
-    """``POST`` plays something, ``GET`` tells what is playing."""
+    """``POST`` plays a track; ``GET`` returns what is playing."""
 
     required_scopes = ["playback"]
     schema = None
@@ -39,7 +39,7 @@ class PlayerView(APIView):
 
 
 class HistoryView(APIView):
-    """What the person has listened to, the newest first."""
+    """Returns what the user has listened to, newest first."""
 
     required_scopes = ["history"]
     schema = None

@@ -7,17 +7,17 @@ from ..other_site import in_words
 
 
 class Play(models.Model):
-    """A track that was played for a person."""
+    """A track that was played for a user."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="plays"
     )
     title = models.CharField(max_length=200)
     artist = models.CharField(max_length=200)
-    #: The site that did; empty if the person did it here.
+    #: The site that asked for the track; empty if the user played it here.
     asked_by = models.CharField(max_length=200)
     at = models.DateTimeField(default=timezone.now)
-    #: Why the assistant was not told, see ``CallFailed.reason``.
+    #: Why the report to the assistant failed, see ``CallFailed.reason``.
     report = models.CharField(max_length=300, blank=True)
     was_reported = models.BooleanField(default=False)
 
@@ -29,7 +29,7 @@ class Play(models.Model):
 
     @property
     def report_in_words(self) -> str:
-        """What came of telling the assistant, in the reader's language."""
+        """The result of the report to the assistant, in the current language."""
         if not self.was_reported:
             return in_words(self.report)
         track = {"title": self.title, "artist": self.artist}

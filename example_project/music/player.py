@@ -1,4 +1,4 @@
-"""Playing a track, and telling the person's assistant about it."""
+"""Plays a track, and reports it to the assistant of the user."""
 
 from typing import Any
 
@@ -20,9 +20,9 @@ TRACKS = {
 
 
 def play(user: Any, mood: str, *, asked_by: str) -> Play:
-    """Play the next track of a mood for ``user``; any other word means any mood.
+    """Play the next track of a mood for ``user``. An unknown mood means any mood.
 
-    :param asked_by: the site that wants it; empty if the person does.
+    :param asked_by: the site that asks for it; empty if the user does.
     """
     tracks = TRACKS.get(mood) or [track for tracks in TRACKS.values() for track in tracks]
     title, artist = tracks[Play.objects.filter(user=user).count() % len(tracks)]
@@ -32,7 +32,7 @@ def play(user: Any, mood: str, *, asked_by: str) -> Play:
 
 
 def _tell_assistant(user: Any, played: Play) -> None:
-    """Call the assistant with the person's access there. Playing goes on where that fails."""
+    """Report the track to the assistant. The track is played even if this fails."""
     track = {"title": played.title, "artist": played.artist}
     try:
         call(user, "POST", "api/now-playing/", track)

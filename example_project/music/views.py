@@ -25,7 +25,7 @@ class HomeView(SiteHomeView):
 
 
 class NextView(LoginRequiredMixin, View):
-    """The person plays the next track here; the assistant is told as well."""
+    """Plays the next track for the user, and reports it to the assistant."""
 
     http_method_names = ["post", "options"]
 

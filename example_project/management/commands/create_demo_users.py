@@ -1,4 +1,4 @@
-"""Creates the users of the demo; they have well-known passwords."""
+"""Creates the users of the demo, with well-known passwords."""
 
 from typing import Any
 

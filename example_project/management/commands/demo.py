@@ -1,4 +1,4 @@
-"""Starts both sites on this machine, to look at or to be walked through."""
+"""Starts both sites on this machine, for a person with a browser or for the walkthrough."""
 
 import contextlib
 import shlex
@@ -18,7 +18,7 @@ from ...walkthrough import Walkthrough, WalkthroughFailed
 
 
 class Stopped(Exception):
-    """Somebody asked the demo to end."""
+    """The demo is to stop."""
 
 
 class Command(BaseCommand):
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         f"Starts the assistant and the music service on 127.0.0.1 (ports {ASSISTANT.port} and "
         f"{MUSIC.port}), until Ctrl-C."
     )
-    # Whatever database the environment names is not used.
+    # The database that the environment names is not used.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -83,7 +83,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{'Data':<10} {data}\n\n")
 
     def _say_how(self, site: Site) -> None:
-        """How to run a command of Django's on ``site``: in its environment."""
+        """Print how to run a management command on ``site``."""
         names = ("DJANGO_DEBUG", "EXAMPLE_SITE", "EXAMPLE_DATA")
         setting = " ".join(f"{name}={shlex.quote(site.env[name])}" for name in names)
         self.stdout.write(f"Commands run on {site} with:\n  {setting} python manage.py …\n")
@@ -127,7 +127,8 @@ def _data(directory: Path | None) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and a closed terminal end the demo, and no second one its cleaning up."""
+    """Let Ctrl-C, SIGTERM and a closed terminal stop the demo. A second signal does not interrupt
+    the clean-up."""
 
     def stop(number: int, frame: object) -> None:
         for each in numbers:

@@ -1,4 +1,4 @@
-"""Several commands in one process: starting Django takes longer than most of them."""
+"""Runs several commands in one process: to start Django takes longer than most of them."""
 
 import json
 import os
@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
 
 def _end_after(parent: int) -> None:
-    """Nobody is left to stop this process once its parent was killed."""
+    """Stop this process when its parent ends: nothing else stops it after the parent was killed."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)
