@@ -1,1 +1,1 @@
-"""What needs another package, or a later Django: imported only by sites that choose it."""
+"""Modules that need another package or a later Django; only sites that choose them import them."""

@@ -1,8 +1,8 @@
 """The dispatcher ``celery``: workers of Celery deliver.
 
-Two tasks: ``reciprocal_oauth.deliver``, sent after commit for each row that is due, and
-``reciprocal_oauth.sweep``, which beat has to send now and then. No message is delayed in the
-broker: that a row is to be tried again later stands in the row.
+It has two tasks. ``reciprocal_oauth.deliver`` is sent after commit, for each row that is due.
+``reciprocal_oauth.sweep`` must be sent regularly by Celery beat. The broker delays no message: the
+row itself says when the next attempt is due.
 """
 
 import time
@@ -14,7 +14,7 @@ try:
 except ModuleNotFoundError as error:
     if error.name != "celery":
         raise
-    raise ImportError("Celery is not there; install reciprocal-oauth[celery].") from error
+    raise ImportError("Celery is not installed; install reciprocal-oauth[celery].") from error
 
 from ..conf import settings
 from ..delivery import worker
@@ -22,10 +22,10 @@ from ..delivery.message_dispatcher import MessageDispatcher
 from ..delivery.message_dispatcher import deliver as deliver_row
 
 _CONNECT_SECONDS = 2.0
-#: For all brokers together; each heeds what it knows. Without them, a broker that is away would
-#: hold up the request of a user, some for ever.
-_GIVE_UP_SOON: Mapping[str, Any] = {
-    "max_retries": 1,  # 0 would be without end.
+#: Options for all kinds of brokers; each uses those that it knows. Without them, a broker that is
+#: down would block the request of a user, with some brokers for ever.
+_SHORT_TIMEOUTS: Mapping[str, Any] = {
+    "max_retries": 1,  # 0 means without limit.
     "interval_start": 0,
     "interval_step": 0,
     "interval_max": 0,
@@ -34,70 +34,74 @@ _GIVE_UP_SOON: Mapping[str, Any] = {
     "socket_connect_timeout": _CONNECT_SECONDS,
     "socket_timeout": _CONNECT_SECONDS,
 }
-#: How long, in seconds, a message of a sweep counts at least: later ones say the same. Well above
-#: what the clocks of a site differ by, or a worker whose clock is fast would heed none.
+#: Least number of seconds until a message of a sweep expires; later sweeps send the same messages.
+#: It is much longer than the clocks of a site differ: a worker with a fast clock must not drop all.
 _EXPIRES_SECONDS = 60.0
 
 
 class CeleryDispatcher(MessageDispatcher):
     """Sends messages to the broker of the site's Celery app.
 
-    When that fails, or is slow, it sends none for ``DISPATCHER_SWEEP_SECONDS``: a sweep sees to the
-    rows later, and a broker that does not answer must not hold up one request after the other.
+    If sending fails or is slow, it sends nothing for ``DISPATCHER_SWEEP_SECONDS``. So a broker that
+    does not respond cannot slow down every request. A sweep delivers the rows later.
     """
 
     def __init__(self) -> None:
-        self._rests_until = 0.0
+        self._paused_until = 0.0
 
     def send(self, rows: Sequence[tuple[str, Any]]) -> None:
+        """Send a message for each row."""
         self._publish(deliver, rows)
 
     def send_sweep(self) -> None:
+        """Send a message for a sweep."""
         self._publish(sweep, [()], expires=_expires())
 
     def _publish(self, task: Any, messages: Sequence[Sequence[Any]], **options: Any) -> None:
-        began = time.monotonic()
-        if began < self._rests_until:
+        started_at = time.monotonic()
+        if started_at < self._paused_until:
             return
-        went_well = False
+        succeeded = False
         try:
             _publish(task, messages, **options)
-            # RabbitMQ that is short of memory takes a message, but says no goodbye.
-            went_well = time.monotonic() - began < _CONNECT_SECONDS
+            # RabbitMQ that is short of memory accepts a message, but does not close the connection.
+            succeeded = time.monotonic() - started_at < _CONNECT_SECONDS
         finally:
-            if not went_well:
-                self._rests_until = time.monotonic() + settings.DISPATCHER_SWEEP_SECONDS
+            if not succeeded:
+                self._paused_until = time.monotonic() + settings.DISPATCHER_SWEEP_SECONDS
 
 
-_FOR_THE_ROW_ONLY: Mapping[str, Any] = {
-    # What came of it stands in the row. So no result backend is needed, and one may be down.
+_NO_RESULT: Mapping[str, Any] = {
+    # The row holds the result. So no result backend is needed, and a backend may be down.
     "ignore_result": True,
     "store_errors_even_if_ignored": False,
 }
 
 
-@shared_task(name="reciprocal_oauth.deliver", **_FOR_THE_ROW_ONLY)
+@shared_task(name="reciprocal_oauth.deliver", **_NO_RESULT)
 def deliver(queue: str, pk: Any) -> None:
-    """Work on one row, then for a while on others that are due.
+    """Deliver one row, then other rows that are due, for a limited time.
 
     :param queue: ``inbox`` or ``outbox``.
     """
     deliver_row(queue, pk)
 
 
-@shared_task(name="reciprocal_oauth.sweep", **_FOR_THE_ROW_ONLY)
+@shared_task(name="reciprocal_oauth.sweep", **_NO_RESULT)
 def sweep() -> None:
-    """Send a message for each row that is due: the first ones of each peer, not all of a backlog,
-    which those who get these go on with."""
+    """Send messages for rows that are due: the first ones of each peer, not a whole backlog.
+
+    Workers that get a message continue with the other rows.
+    """
     if rows := worker.due():
         _publish(deliver, rows, expires=_expires())
 
 
 def _publish(task: Any, messages: Sequence[Sequence[Any]], **options: Any) -> None:
-    # A connection of our own: those that Celery keeps may have been inherited by a fork, or have
-    # been cut meanwhile, and wait as long as the site likes its own tasks to.
+    # A new connection: those of Celery's pool may be inherited from a parent process or closed, and
+    # have the site's own, longer timeouts.
     connection = current_app.connection_for_write(
-        connect_timeout=_CONNECT_SECONDS, transport_options=dict(_GIVE_UP_SOON)
+        connect_timeout=_CONNECT_SECONDS, transport_options=dict(_SHORT_TIMEOUTS)
     )
     with connection:
         for arguments in messages:

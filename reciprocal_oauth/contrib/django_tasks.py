@@ -1,8 +1,7 @@
-"""The dispatcher ``tasks``: whatever runs the tasks of the site delivers (``django.tasks``, since
-Django 6.0). Tasks go to the backend ``default``.
+"""The dispatcher ``tasks``: workers of Django's tasks deliver (``django.tasks``, since Django 6.0).
 
-Django has no clock for its tasks: ``reciprocal_deliver``, run beside, sees to what is to be tried
-again later.
+Tasks are sent to the backend ``default``. Django cannot start a task at a later time, so a site
+also runs ``reciprocal_deliver``, which makes the retries.
 """
 
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import Any
 try:
     from django.tasks import task
 except ModuleNotFoundError as error:
-    raise ImportError("It needs Django 6.0 or later.") from error
+    raise ImportError("The dispatcher needs Django 6.0 or later.") from error
 
 from ..delivery import worker
 from ..delivery.message_dispatcher import MessageDispatcher
@@ -22,16 +21,18 @@ class TasksDispatcher(MessageDispatcher):
     """Enqueues tasks at the site's backend."""
 
     def send(self, rows: Sequence[tuple[str, Any]]) -> None:
+        """Enqueue a task for each row."""
         for queue, pk in rows:
             deliver.enqueue(queue, pk)
 
     def send_sweep(self) -> None:
+        """Enqueue a sweep."""
         sweep.enqueue()
 
 
 @task
 def deliver(queue: str, pk: Any) -> None:
-    """Work on one row, then for a while on others that are due.
+    """Deliver one row, then other rows that are due, for a limited time.
 
     :param queue: ``inbox`` or ``outbox``.
     """
@@ -40,7 +41,7 @@ def deliver(queue: str, pk: Any) -> None:
 
 @task
 def sweep() -> None:
-    """Enqueue a task for each row that is due, as far as its peer has room."""
+    """Enqueue tasks for rows that are due, up to the limit of each peer."""
     for queue, pk in worker.due():
         deliver.enqueue(queue, pk)
 

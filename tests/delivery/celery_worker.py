@@ -23,7 +23,7 @@ SETTINGS = {"DISPATCHER": "celery", "DISPATCHER_SWEEP_SECONDS": 0.5, "LEASE_SECO
 def app_of_the_site(broker: str) -> Iterator[Any]:
     """The Celery app of the web process. The dispatcher must be chosen before."""
     celery = pytest.importorskip("celery")
-    get_dispatcher()._rests_until = 0.0  # type: ignore[attr-defined]
+    get_dispatcher()._paused_until = 0.0  # type: ignore[attr-defined]
     before = celery.current_app._get_current_object()
     app = celery.Celery("web", broker=broker, set_as_current=True)
     name = f"reciprocal-test-{uuid.uuid4().hex[:12]}"

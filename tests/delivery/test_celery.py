@@ -34,7 +34,7 @@ State = OutboxItem.State
 def app(settings: Settings) -> Iterator[Any]:
     """The site's Celery app, whose tasks run where they are sent."""
     settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"DISPATCHER": "celery"}
-    get_dispatcher()._rests_until = 0.0  # type: ignore[attr-defined]
+    get_dispatcher()._paused_until = 0.0  # type: ignore[attr-defined]
     before = celery.current_app._get_current_object()
     app = celery.Celery("tests", broker="memory://", set_as_current=True)
     app.conf.update(task_always_eager=True, task_eager_propagates=True)
@@ -240,7 +240,9 @@ def test_a_broker_that_does_not_answer_holds_up_one_request_and_not_the_next(
 ) -> None:
     from reciprocal_oauth.contrib import celery as module
 
-    monkeypatch.setattr(module, "_GIVE_UP_SOON", {**module._GIVE_UP_SOON, "socket_timeout": 0.2})
+    monkeypatch.setattr(
+        module, "_SHORT_TIMEOUTS", {**module._SHORT_TIMEOUTS, "socket_timeout": 0.2}
+    )
     monkeypatch.setattr(module, "_CONNECT_SECONDS", 0.2)
     app.conf.update(
         task_always_eager=False, broker_url=f"{kind_of_broker}://127.0.0.1:{silent.port}"
@@ -252,7 +254,7 @@ def test_a_broker_that_does_not_answer_holds_up_one_request_and_not_the_next(
     get_dispatcher().wake(link_as_a)
     assert 1 <= silent.connections == tried
 
-    get_dispatcher()._rests_until = 0.0  # type: ignore[attr-defined]
+    get_dispatcher()._paused_until = 0.0  # type: ignore[attr-defined]
     get_dispatcher().wake(link_as_a)
     assert silent.connections > tried
 

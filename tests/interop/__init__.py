@@ -1,19 +1,20 @@
-"""Our site beside authorization servers and clients that others wrote, each as its own process.
+"""Our site and authorization servers and clients of other projects, each in its own process.
 
-Every foreign site speaks the same few addresses, so that one test drives them all, in both roles:
+Every foreign site has the same addresses, so that one test can drive all of them, in both roles:
 
 =================  ================================================================================
-``/authorize``     its authorization endpoint; whoever comes is signed in as ``alice-there`` and
+``/authorize``     its authorization endpoint; every visitor is signed in as ``alice-there`` and
                    allows everything
-``/token``         its token endpoint, with the reciprocal grant where its library can be extended
+``/token``         its token endpoint, with the reciprocal grant if its library can be extended
 ``/revoke``        its revocation endpoint (RFC 7009)
 ``/whoami``        a resource: ``{"sub": …, "scope": …}`` for an access token of its own, else 401
 ``/start``         sends the browser to our authorization endpoint, as a client of our site
-``/callback``      its redirect URI: trades the code, mints one of its own and hands it over to us
-``/journal``       what has happened, as JSON: ``[{"what": …, …}]``
-``/call``          calls our resource with the token that it holds, and answers what it said
+``/callback``      its redirect URI: redeems the code, and hands over a code of its own to us
+``/journal``       what has happened there, as JSON: ``[{"what": …, …}]``
+``/call``          calls our resource with the token that it holds, and returns the response
 =================  ================================================================================
 
-The libraries do the protocol; what stands in the files beside is what their documentation tells a
-developer to write. The reciprocal grant itself is in none of them, and is added the documented way.
+The libraries implement the protocol. The files of this folder hold what the documentation of each
+library tells a developer to write. No library has the reciprocal grant; it is added in the way that
+the library documents for grants of one's own.
 """

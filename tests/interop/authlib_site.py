@@ -209,7 +209,7 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):
 
 
 class ReciprocalGrant(grants.BaseGrant, grants.TokenEndpointMixin):
-    """Step (E) as party B: what the draft asks for, in the form of an Authlib extension grant."""
+    """Step (E) as party B: the draft's rules as an Authlib extension grant."""
 
     GRANT_TYPE = GRANT_TYPE
     TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
@@ -314,7 +314,7 @@ def session(**more: Any) -> OAuth2Session:
 
 
 def redeem(code: str) -> None:
-    """Step (F): as in every stock client, the redirect URI comes along."""
+    """Step (F): the library sends the redirect URI as well, as for every code."""
     try:
         HELD["token"] = session().fetch_token(
             HERE["token_endpoint"], grant_type="authorization_code", code=code
@@ -347,7 +347,7 @@ def callback() -> Response:
 
 
 def hand_over() -> dict[str, Any]:
-    """Step (E) as party A: mint a code for the other site, and carry it there."""
+    """Step (E) as party A: make a code for the other site and hand it over."""
     code = secrets.token_urlsafe(32)
     CODES[code] = Code(
         code=code, client_id=CLIENT.client_id, redirect_uri="", scope=HELD["token"]["reciprocal"]

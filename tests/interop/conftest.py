@@ -1,4 +1,4 @@
-"""Our site and one foreign site, started once for each make."""
+"""Our site and one foreign site of each kind; both are started once."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -20,8 +20,10 @@ def _running() -> Iterator[tuple[ExitStack, dict[Kind, Sites]]]:
 def start_with(
     _running: tuple[ExitStack, dict[Kind, Sites]], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[Kind], Sites]:
-    """Gives our site and a foreign one of some make, with nobody connected; or skips the test where
-    such a one cannot be run."""
+    """Return a function that starts our site and a foreign site of a kind, with nobody connected.
+
+    It skips the test if a site of that kind cannot run here.
+    """
     stack, running = _running
 
     def start(kind: Kind) -> Sites:

@@ -173,7 +173,7 @@ class ForeignSite:
                 self.journal()
                 return
             time.sleep(0.1)
-        raise AssertionError(f"{self.kind} does not answer: {self.log_text()}")
+        raise AssertionError(f"{self.kind} does not respond: {self.log_text()}")
 
     def stop(self) -> None:
         if self._process is not None:
@@ -186,27 +186,27 @@ class ForeignSite:
         return (self.data / "foreign.log").read_text(errors="replace")[-3000:]
 
     def journal(self) -> list[dict[str, Any]]:
-        """What has happened there, the oldest first."""
+        """Return what has happened there, the oldest first."""
         return self._journal()[self._forgotten :]
 
     def _journal(self) -> list[dict[str, Any]]:
         return self.http.get(f"{self.url}/journal", timeout=10).json()
 
     def forget(self) -> None:
-        """What has happened until now does not count any more."""
+        """Ignore what has happened until now."""
         self._forgotten = len(self._journal())
 
     def happened(self, what: str) -> list[dict[str, Any]]:
         return [each for each in self.journal() if each["what"] == what]
 
     def call(self, *, refresh: bool = False) -> dict[str, Any]:
-        """It calls our resource: the status and what it said."""
+        """Let it call our resource; return status and body of the response."""
         parameters = {"refresh": "1"} if refresh else {}
         return self.http.post(f"{self.url}/call", params=parameters, timeout=20).json()
 
 
 def _beside_its_packages(script: Path, data: Path) -> Path:
-    """Node looks for packages in the folders above a module, so it gets a copy and a link there."""
+    """Copy the script beside a link to its packages, where Node looks for them."""
     copy = data / script.name
     copy.write_text(script.read_text())
     packages = data / "node_modules"
@@ -256,17 +256,17 @@ class OurSite(Site):
         return [f"{flag}={value}" for flag, value in flags.items()]
 
     def read(self, code: str) -> Any:
-        """What ``code``, run inside the site, prints as JSON."""
+        """Run ``code`` inside the site and return the JSON that it prints."""
         return self.manage_json("shell", "--no-imports", "--command", code)
 
     def forget(self) -> None:
-        """Nobody is connected any more, and no token is left."""
+        """Delete all links and tokens."""
         self.manage("shell", "--no-imports", "--command", FORGET)
 
 
 @contextlib.contextmanager
 def linked_up(kind: Kind, data: Path) -> Iterator[tuple[OurSite, ForeignSite]]:
-    """Both sites, running, each registered at the other, nobody connected."""
+    """Run both sites, each registered at the other, with nobody connected."""
     first, second = free_ports()
     env = {"EXAMPLE_LOG_LEVEL": "DEBUG", "EXAMPLE_OIDC": "1" if kind.openid else "0"}
     ours = OurSite(data, first, env)

@@ -1,4 +1,4 @@
-"""The whole flow with authorization servers and clients that others wrote, in both roles."""
+"""The whole flow with authorization servers and clients of other projects, in both roles."""
 
 import time
 from collections.abc import Callable
@@ -58,8 +58,10 @@ print(json.dumps([
 
 
 def connect(alice: Person, ours: OurSite) -> Page:
-    """Press “Connect”, at our site. The foreign site asks nothing, so this gives the page that its
-    answer leads to: the question, or the connection."""
+    """Press “Connect” at our site and return the page to which the foreign site redirects.
+
+    The foreign site asks nothing, so it is the page with the question or that of the connection.
+    """
     page = alice.browser.open(f"{ours.url}/connections/")
     return alice.browser.submit(page.form(action="/connections/music/connect/"))
 
@@ -116,7 +118,7 @@ def test_a_person_starts_there_and_both_sites_hold_access(
 
 @pytest.mark.rfc(6749, "6")
 @pytest.mark.parametrize("kind", WITH_THE_GRANT, ids=str)
-def test_each_site_renews_its_access_at_the_other(kind: Kind, start_with: StartWith) -> None:
+def test_each_site_refreshes_its_access_at_the_other(kind: Kind, start_with: StartWith) -> None:
     ours, foreign = start_with(kind)
     alice = alice_at(ours)
     alice.wait_until_two_way(alice.answer(connect(alice, ours)).url)
@@ -130,7 +132,7 @@ def test_each_site_renews_its_access_at_the_other(kind: Kind, start_with: StartW
 
 @pytest.mark.rfc(7009, "2.1")
 @pytest.mark.parametrize("kind", WITH_THE_GRANT, ids=str)
-def test_to_disconnect_ends_the_access_of_both(kind: Kind, start_with: StartWith) -> None:
+def test_disconnecting_ends_the_access_of_both(kind: Kind, start_with: StartWith) -> None:
     ours, foreign = start_with(kind)
     alice = alice_at(ours)
     alice.wait_until_two_way(alice.answer(connect(alice, ours)).url)
@@ -144,7 +146,7 @@ def test_to_disconnect_ends_the_access_of_both(kind: Kind, start_with: StartWith
 
 @pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.parametrize("kind", WITHOUT_THE_GRANT, ids=str)
-def test_a_site_that_knows_no_reciprocal_grant_is_linked_one_way_and_the_page_says_so(
+def test_a_site_without_the_reciprocal_grant_is_linked_one_way_and_the_page_says_so(
     kind: Kind, start_with: StartWith
 ) -> None:
     ours, foreign = start_with(kind)
@@ -161,7 +163,7 @@ def test_a_site_that_knows_no_reciprocal_grant_is_linked_one_way_and_the_page_sa
 
 @pytest.mark.rfc(6749, "4.1")
 @pytest.mark.parametrize("kind", [ALLAUTH], ids=str)
-def test_a_plain_client_of_ours_gets_its_tokens_and_shows_as_waiting(
+def test_a_plain_oauth_client_gets_its_tokens_and_its_link_waits(
     kind: Kind, start_with: StartWith
 ) -> None:
     ours, foreign = start_with(kind)
@@ -177,8 +179,8 @@ def test_a_plain_client_of_ours_gets_its_tokens_and_shows_as_waiting(
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 20) -> None:
-    """Wait until ``condition`` holds: something comes about in another process."""
+    """Wait until ``condition`` is true; another process makes it true."""
     give_up = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < give_up, "It did not come about in time."
+        assert time.monotonic() < give_up, "It did not happen in time."
         time.sleep(0.2)

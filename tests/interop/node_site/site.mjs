@@ -46,7 +46,7 @@ const provider = new Provider(CONFIG.url, {
   rotateRefreshToken: true,
 });
 
-// Step (E) as party B: what the draft asks for, in the form of a grant type of one's own.
+// Step (E) as party B: the draft's rules as a grant type of our own.
 provider.registerGrantType(
   GRANT_TYPE,
   async (ctx) => {
@@ -64,7 +64,7 @@ provider.registerGrantType(
   ["code", "access_token"],
 );
 
-// Nobody is asked anything: whoever comes is alice-there, and allows everything.
+// Every visitor is alice-there and allows everything, without a question.
 async function interaction(request, response) {
   const details = await provider.interactionDetails(request, response);
   let result;
@@ -109,7 +109,7 @@ async function atTheOther() {
   return configuration;
 }
 
-// Step (F): as in every stock client, the redirect URI comes along.
+// Step (F): the library sends the redirect URI as well, as for every code.
 async function redeem(code) {
   try {
     held = await openid.genericGrantRequest(await atTheOther(), "authorization_code", {
@@ -146,8 +146,8 @@ async function callback(url, response) {
   send(response, await handOver());
 }
 
-// Step (E) as party A: mint a code for the other site, and carry it there. No client library has
-// this grant, and openid-client takes only an answer with an access token in it.
+// Step (E) as party A: make a code for the other site and hand it over. No client library has this
+// grant, and openid-client accepts only a response with an access token in it.
 async function handOver() {
   const client = await provider.Client.find(THERE.id);
   const code = new provider.AuthorizationCode({
