@@ -188,9 +188,9 @@ def test_a_name_is_looked_up_once_and_the_checked_address_connected_to(
     names.resolve("peer.localhost", "127.0.0.1", "10.0.0.1")
     port = fake_peer.url.rpartition(":")[2]
 
-    answer = http.call("POST", f"http://peer.localhost:{port}/token/")
+    response = http.call("POST", f"http://peer.localhost:{port}/token/")
 
-    assert answer.status == 200
+    assert response.status == 200
     assert names.asked == ["peer.localhost"]
     assert fake_peer.requests[0].headers["Host"] == f"peer.localhost:{port}"
 

@@ -216,7 +216,7 @@ def test_no_issuer_identifier(issuer: str) -> None:
 
 @pytest.mark.threat("H1")
 @override_settings(RECIPROCAL_OAUTH={"HTTP_ALLOW_LOOPBACK": False})
-def test_the_search_goes_through_the_hardened_door(fake_peer: FakePeer) -> None:
+def test_the_search_uses_the_http_client(fake_peer: FakePeer) -> None:
     with pytest.raises(AddressRefused):
         discover(fake_peer.url.replace("http://", "https://"))
 
@@ -244,7 +244,7 @@ def test_lists_keep_their_strings_only(fake_peer: FakePeer) -> None:
     assert found.grant_types == ("authorization_code", "implicit")
 
 
-def test_an_issuer_in_the_answer_cannot_spoil_a_terminal(fake_peer: FakePeer) -> None:
+def test_an_issuer_in_the_response_cannot_spoil_a_terminal(fake_peer: FakePeer) -> None:
     body = json.dumps({"issuer": "https://x/\x1b[2J"}).encode()
     fake_peer.answers[INSERTED] = Reply(200, body)
 

@@ -1,4 +1,4 @@
-"""The one door: what goes out, what errors say, and what is left behind afterwards."""
+"""The HTTP client: what goes out, what errors say, and what is left behind afterwards."""
 
 import contextlib
 import logging
@@ -57,16 +57,20 @@ def test_form_fields_go_out_as_utf_8(fake_peer: FakePeer) -> None:
     assert sent.headers["User-Agent"].startswith("reciprocal_oauth/")
 
 
-def test_an_answer_with_an_error_status_is_an_answer(fake_peer: FakePeer) -> None:
+def test_a_response_with_an_error_status_is_returned(fake_peer: FakePeer) -> None:
     fake_peer.answers["/"] = Reply(503, b"down", {"Retry-After": "120"})
 
-    answer = http.call("GET", f"{fake_peer.url}/")
+    response = http.call("GET", f"{fake_peer.url}/")
 
-    assert (answer.status, answer.body, answer.headers["retry-after"]) == (503, b"down", "120")
+    assert (response.status, response.body, response.headers["retry-after"]) == (
+        503,
+        b"down",
+        "120",
+    )
 
 
 @pytest.mark.threat("X2")
-def test_the_repr_of_an_answer_does_not_show_its_body(fake_peer: FakePeer) -> None:
+def test_the_repr_of_a_response_does_not_show_its_body(fake_peer: FakePeer) -> None:
     fake_peer.answers["/"] = Reply(200, b"t0ken-canary")
 
     assert "canary" not in repr(http.call("GET", f"{fake_peer.url}/"))

@@ -120,11 +120,11 @@ def test_a_compressed_bomb_is_not_inflated(
     fake_peer.answers["/"] = Reply(200, bomb, {"Content-Encoding": encoding})
     tracemalloc.start()
 
-    answer = http.call("GET", f"{fake_peer.url}/")
+    response = http.call("GET", f"{fake_peer.url}/")
 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert "more than 65536 bytes" in answer.problem
+    assert "more than 65536 bytes" in response.problem
     assert peak < FIVE_MEGABYTES
 
 
@@ -141,11 +141,11 @@ def test_a_body_that_cannot_be_decoded_is_an_error_for_those_who_want_it(
 ) -> None:
     fake_peer.answers["/"] = Reply(200, b"not gzip", {"Content-Encoding": "gzip"})
 
-    answer = http.call("GET", f"{fake_peer.url}/")
+    response = http.call("GET", f"{fake_peer.url}/")
 
-    assert answer.status == 200
+    assert response.status == 200
     with pytest.raises(BadResponse, match="decoded"):
-        _ = answer.body
+        _ = response.body
 
 
 @pytest.mark.threat("H8")
@@ -155,12 +155,12 @@ def test_what_is_encoded_in_a_way_that_was_not_asked_for_is_not_decoded(
 ) -> None:
     fake_peer.answers["/"] = Reply(200, b"{}", {"Content-Encoding": encoding})
 
-    answer = http.call("GET", f"{fake_peer.url}/")
+    response = http.call("GET", f"{fake_peer.url}/")
 
     assert fake_peer.requests[0].headers["Accept-Encoding"] == "gzip, deflate"
-    assert (answer.status, answer.content) == (200, b"")
+    assert (response.status, response.content) == (200, b"")
     with pytest.raises(BadResponse, match="decoded"):
-        _ = answer.body
+        _ = response.body
 
 
 @pytest.mark.threat("H8", "T2")
@@ -225,9 +225,9 @@ def test_more_headers_than_64_kilobytes_fail_the_answer(
 def test_headers_that_are_long_but_not_too_long_are_read(serve: Serve) -> None:
     server = serve(answering(OK + b"X: " + b"y" * 60_000 + b"\r\nContent-Length: 2\r\n\r\n{}"))
 
-    answer = http.call("GET", server.url)
+    response = http.call("GET", server.url)
 
-    assert (len(answer.headers["X"]), answer.body) == (60_000, b"{}")
+    assert (len(response.headers["X"]), response.body) == (60_000, b"{}")
 
 
 @pytest.mark.threat("R7")

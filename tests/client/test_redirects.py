@@ -1,4 +1,4 @@
-"""A redirect is an answer: nobody goes where it points, and its body is capped as any."""
+"""A redirect is a response like any other: it is not followed, and its body has a limit."""
 
 from collections.abc import Callable, Iterator
 
@@ -27,9 +27,9 @@ def second_host() -> Iterator[FakePeer]:
 def test_no_redirect_is_followed(status: int, fake_peer: FakePeer, second_host: FakePeer) -> None:
     fake_peer.answers["/token/"] = Reply(status, b"", {"Location": f"{second_host.url}/token/"})
 
-    answer = http.call("POST", f"{fake_peer.url}/token/", data={"code": "c0de"})
+    response = http.call("POST", f"{fake_peer.url}/token/", data={"code": "c0de"})
 
-    assert answer.status == status
+    assert response.status == status
     assert second_host.requests == []
     assert len(fake_peer.requests) == 1
 

@@ -47,15 +47,15 @@ def _raw(**members: str) -> Reply:
 @pytest.mark.rfc("6749", "5.1")
 def test_a_token_response_is_read(ask: Ask) -> None:
     with time_machine.travel(NOON, tick=False):
-        answer = ask(token_response(reciprocal="playback", id_token="a.b.c"))
+        response = ask(token_response(reciprocal="playback", id_token="a.b.c"))
 
-    assert answer.access_token.reveal() == "token-of-the-peer"
-    assert answer.refresh_token == Secret("refresh-of-the-peer")
-    assert answer.scope == "play"
-    assert answer.id_token == Secret("a.b.c")
-    assert (answer.has_reciprocal, answer.reciprocal) == (True, "playback")
+    assert response.access_token.reveal() == "token-of-the-peer"
+    assert response.refresh_token == Secret("refresh-of-the-peer")
+    assert response.scope == "play"
+    assert response.id_token == Secret("a.b.c")
+    assert (response.has_reciprocal, response.reciprocal) == (True, "playback")
     margin = timedelta(seconds=token_endpoint.EXPIRY_MARGIN_SECONDS)
-    assert answer.expires_at == NOON + timedelta(hours=1) - margin
+    assert response.expires_at == NOON + timedelta(hours=1) - margin
 
 
 @pytest.mark.parametrize("body", [b'{"access_token": "at", "token_type": "Bearer"}',
@@ -63,11 +63,13 @@ def test_a_token_response_is_read(ask: Ask) -> None:
                                   b'{"access_token": "at"}'])  # fmt: skip
 def test_only_the_access_token_is_needed(body: bytes, ask: Ask) -> None:
     """``token_type`` is REQUIRED, but servers leave it out that know no type but Bearer."""
-    answer = ask(Reply(200, body))
+    response = ask(Reply(200, body))
 
-    assert answer.access_token.reveal() == "at"
-    assert (answer.refresh_token, answer.scope, answer.expires_at, answer.id_token) == (None,) * 4
-    assert not answer.has_reciprocal
+    assert response.access_token.reveal() == "at"
+    assert (response.refresh_token, response.scope, response.expires_at, response.id_token) == (
+        None,
+    ) * 4
+    assert not response.has_reciprocal
 
 
 @pytest.mark.rfc("6749", "5.1")
@@ -121,7 +123,7 @@ BAD = {
 @pytest.mark.rfc("6749", "5.1")
 @pytest.mark.threat("T6", "F21")
 @pytest.mark.parametrize("fault", BAD)
-def test_a_response_that_cannot_be_used_is_a_bad_answer(
+def test_a_response_that_cannot_be_used_is_a_bad_response(
     fault: str, ask: Ask, settings: Settings
 ) -> None:
     with pytest.raises(BadResponse):
@@ -225,9 +227,9 @@ def test_the_life_of_a_token_counts_from_the_request_and_not_from_the_answer(
             return token_response(expires_in=100)
 
         fake_peer.answers["/token/"] = answer_late
-        answer = token_endpoint.request_token(music(fake_peer.url), {})
+        response = token_endpoint.request_token(music(fake_peer.url), {})
 
-    assert answer.expires_at == NOON + timedelta(seconds=70)
+    assert response.expires_at == NOON + timedelta(seconds=70)
 
 
 @pytest.mark.rfc("6749", "3.3")
@@ -298,11 +300,11 @@ _members = ("access_token", "token_type", "expires_in", "refresh_token", "scope"
 def test_no_json_makes_reading_it_fail_in_another_way(ask: Ask, changes: dict[str, Any]) -> None:
     body = json.dumps({"access_token": "at", "token_type": "Bearer", **changes}).encode()
     try:
-        answer = ask(Reply(200, body))
+        response = ask(Reply(200, body))
     except BadResponse:
         return
-    answer.access_token.reveal().encode("ascii")
-    assert answer.expires_at is None or answer.expires_at.year > 2000
+    response.access_token.reveal().encode("ascii")
+    assert response.expires_at is None or response.expires_at.year > 2000
 
 
 @pytest.mark.rfc("OpenID Connect Core 1.0", "3.1.3.3")
