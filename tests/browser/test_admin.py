@@ -123,7 +123,7 @@ def test_a_peer_is_added_by_its_address_tested_and_given_a_secret(
     assert secret not in page.content()
 
 
-def test_a_hand_over_that_was_given_up_is_sent_again(
+def test_a_failed_hand_over_is_sent_again(
     sites: tuple[Site, Site],
     new_page: Callable[..., Any],
     check: Callable[[Any, str], None],

@@ -170,7 +170,7 @@ def test_denying_and_finishing_later_from_the_list(
 
 
 @pytest.mark.parametrize("script", [True, False])
-def test_what_was_given_up_while_the_other_site_was_down_is_tried_again(
+def test_what_failed_while_the_other_site_was_down_is_tried_again(
     sites: tuple[Site, Site],
     new_page: OpenPage,
     music_down: Callable[[], None],
@@ -205,7 +205,7 @@ def test_what_was_given_up_while_the_other_site_was_down_is_tried_again(
         wait_for_both_ways(page)
 
 
-def test_a_paused_peer_is_left_to_the_people_who_run_the_site(
+def test_a_paused_peer_is_left_to_an_administrator(
     sites: tuple[Site, Site],
     new_page: OpenPage,
     music_down: Callable[[], None],

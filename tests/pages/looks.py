@@ -1,4 +1,4 @@
-"""What the pages are, and reading their HTML."""
+"""The names of the pages, and helpers that read their HTML."""
 
 import re
 from html.parser import HTMLParser
@@ -19,7 +19,7 @@ PAGES = [*HTML_PAGES, "consent given", "disconnected", "connect", "callback", "l
 
 
 def heard(response: Any, *tags: str) -> list[str]:
-    """What is said of each element with one of these ``tags``: all text in it, hidden or not."""
+    """Return all text in each element with one of these ``tags``, hidden or not."""
     page = response.content.decode()
     found = re.findall(rf"<({'|'.join(tags)})\b[^>]*>(.*?)</\1>", page, re.DOTALL)
     return [" ".join(re.sub("<[^>]+>", "", text).split()) for _tag, text in found]

@@ -1,4 +1,4 @@
-"""Coming back from the peer: code and state are left behind at once, and told to nobody."""
+"""The return from the peer: code and state leave the address at once, and nobody learns them."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ SITE_BASE = """<a href="/accounts/login/?next={{ request.get_full_path|urlencode
 
 @pytest.fixture
 def reports() -> Iterator[list[str]]:
-    """The error reports, plain and HTML, that an administrator would get."""
+    """Return the error reports, plain and HTML, that Django would send to administrators."""
     made: list[str] = []
 
     def report(request: HttpRequest, **arguments: Any) -> None:
@@ -101,7 +101,7 @@ def test_a_refused_answer_does_not_stay_in_the_address_bar(
 def test_a_page_that_refuses_does_not_pass_the_code_on(
     browser: Client, peer: Peer, settings: Settings
 ) -> None:
-    """Not even through what the site's own base template makes of the request."""
+    """Not even if the base template of the site uses the request."""
     [engine] = settings.TEMPLATES
     loaders = [
         ("django.template.loaders.locmem.Loader", {"reciprocal_oauth/base.html": SITE_BASE}),
@@ -159,7 +159,7 @@ def test_an_error_report_about_the_callback_holds_no_code_state_or_token(
 def test_a_callback_that_cannot_be_read_leaves_no_code_to_be_reported(
     browser: Client, peer: Peer
 ) -> None:
-    """More parameters than Django takes."""
+    """It has more parameters than Django accepts."""
     visit = begin(browser)
     browser.raise_request_exception = False
 

@@ -58,7 +58,7 @@ CANNOT_TELL = "but cannot ask Music to revoke it. End the access there as well."
 
 @pytest.mark.rfc("7009", "2.1")
 @pytest.mark.parametrize("endpoint", ["https://music.example/revoke/", ""])
-def test_a_revocation_there_is_promised_where_there_is_one(
+def test_the_page_promises_a_revocation_only_if_one_is_sent(
     browser: Client, link: Link, endpoint: str
 ) -> None:
     always_had(revocation_endpoint=endpoint, homepage="https://music.example/")
@@ -72,9 +72,7 @@ def test_a_revocation_there_is_promised_where_there_is_one(
     assert (CANNOT_TELL in page) is (">Go to Music</a>" in page) is (not queued)
 
 
-def test_where_this_site_holds_nothing_there_nothing_is_given_back(
-    browser: Client, link: Link
-) -> None:
+def test_without_a_token_of_the_peer_nothing_is_revoked_there(browser: Client, link: Link) -> None:
     Link.objects.update(access_token="", refresh_token="")
 
     page = browser.get(f"/connections/links/{link.pk}/disconnect/").content.decode()
@@ -93,7 +91,7 @@ def test_what_was_only_asked_for_does_not_stop(browser: Client, link: Link, stat
     assert "See your name" not in page
 
 
-def test_who_starts_over_is_led_to_connecting_anew(browser: Client, link: Link) -> None:
+def test_after_starting_over_the_list_offers_to_connect_again(browser: Client, link: Link) -> None:
     question = f"/connections/links/{link.pk}/disconnect/?start-over"
     assert "Disconnect and start over" in browser.get(question).content.decode()
 
@@ -175,7 +173,7 @@ def test_the_list_confirms_nothing_that_the_person_did_not_do(browser: Client, l
 
 
 @pytest.mark.rfc("7009", "2.1")
-def test_our_token_is_given_back_at_the_peer(
+def test_our_token_is_revoked_at_the_peer(
     browser: Client, link: Link, fake_peer: FakePeer, peer: Peer
 ) -> None:
     fake_peer.answers["/revoke/"] = [Reply(503), Reply()]

@@ -1,4 +1,4 @@
-"""Text that others chose is text on our pages, whatever is in it."""
+"""Text from other parties is shown as text, even if it contains markup."""
 
 from collections.abc import Callable
 from typing import Any

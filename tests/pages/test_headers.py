@@ -1,4 +1,4 @@
-"""Headers of every page: never framed, never stored, no address told to others."""
+"""Headers of every page: it is never framed or stored, and other sites do not learn its address."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The list of connections and one connection: the person's own, and nobody else's."""
+"""The list of connections and the page of one: a person sees their own links only."""
 
 from collections.abc import Callable
 from datetime import timedelta

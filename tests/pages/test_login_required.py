@@ -1,4 +1,4 @@
-"""A site where everybody signs in first: pages closed, endpoints for peers open."""
+"""A site with LoginRequiredMiddleware: pages need a login, endpoints for peers do not."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,5 +1,5 @@
-"""What the peer can do now, and what it is still to be told of, are two things: the same on the
-pages, in the admin, in the API and in the diagram."""
+"""Pages, admin, API and diagram tell what the peer can do now from a change that has not reached it
+yet."""
 
 import json
 from collections.abc import Callable
@@ -38,8 +38,8 @@ DOWN, REFUSES = Reply(503, b""), Reply(403, b"")
 def change(
     browser: Client, fake_peer: FakePeer, peer: Peer, application: Any
 ) -> Callable[..., tuple[Link, str]]:
-    """Two-way link; alice changes what the peer may do, and the peer answers so. Gives the link and
-    the peer's access token, which works."""
+    """Makes a two-way link whose scope alice changes, while the peer sends a given response.
+    Returns the link and the peer's access token, which works."""
 
     def decide(before: str, after: str, answer: Reply) -> tuple[Link, str]:
         token = link_both_ways(browser, fake_peer, application)
@@ -74,7 +74,7 @@ def api(browser: Client, settings: Settings) -> Callable[[Link], dict[str, Any]]
 
 
 @pytest.mark.draft("Authorization Update Flow")
-def test_a_narrowing_that_was_given_up_is_not_said_to_stop_what_works(
+def test_a_failed_narrowing_does_not_stop_what_works(
     browser: Client, change: Callable[..., Any], api: Callable[..., Any]
 ) -> None:
     link, _token = change("profile playback", "profile", REFUSES)
@@ -100,7 +100,7 @@ def test_a_narrowing_that_was_given_up_is_not_said_to_stop_what_works(
 
 
 @pytest.mark.draft("Authorization Update Flow")
-def test_a_widening_that_was_given_up_adds_nothing_and_takes_nothing_away(
+def test_a_failed_widening_adds_nothing_and_takes_nothing_away(
     browser: Client, change: Callable[..., Any], api: Callable[..., Any]
 ) -> None:
     link, _token = change("profile", "profile playback", REFUSES)
@@ -179,7 +179,7 @@ def test_administrators_read_the_same(change: Callable[..., Any]) -> None:
 
     for text in (page, listed):
         assert "working, the last change failed: the other site refused the code" in text
-    assert "scope it can use now" in page.lower()
+    assert "scope that the peer has now" in page.lower()
     assert "These are the steps of the last change." in page
     out = StringIO()
     call_command("reciprocal_links", "--json", stdout=out)

@@ -1,4 +1,4 @@
-"""Where the pages lead: to our own, whatever a request asks for."""
+"""Pages redirect to pages of this site only, whatever a request contains."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit

@@ -1,4 +1,4 @@
-"""A person has what was given up tried again."""
+"""A person has a failed hand-over sent again."""
 
 from typing import Any
 from uuid import uuid4
@@ -22,7 +22,7 @@ State, Incoming, Reason = OutboxItem.State, Link.Incoming, Link.Reason
 
 @pytest.fixture
 def link(link_as_a: Link, fake_peer: FakePeer) -> Link:
-    """What alice allowed was refused by the peer, which would take it now."""
+    """A link whose hand-over the peer refused; now the peer would accept it."""
     consent.allow(link_as_a, ["playback"])
     fake_peer.answers["/token/"] = [Reply(403, b""), Reply()]
     worker.drain()
@@ -36,7 +36,7 @@ def button(link: Link) -> str:
 
 
 def deliver() -> None:
-    """All that waits, as if the pause between two codes had passed."""
+    """Deliver all that waits, as if the pause between two codes had passed."""
     OutboxItem.objects.filter(state=State.PENDING).update(next_attempt_at=timezone.now())
     worker.drain()
 
@@ -60,7 +60,7 @@ def test_it_is_sent_once_more_and_nothing_is_asked(
     assert link.generation == 1
 
 
-def test_the_row_that_was_given_up_is_the_one_that_goes_on(browser: Client, link: Link) -> None:
+def test_the_failed_row_itself_is_sent_again(browser: Client, link: Link) -> None:
     browser.post(button(link))
 
     row = link.outbox.get()
@@ -68,7 +68,7 @@ def test_the_row_that_was_given_up_is_the_one_that_goes_on(browser: Client, link
 
 
 @pytest.mark.threat("R3")
-def test_who_presses_twice_sends_once(browser: Client, link: Link, fake_peer: FakePeer) -> None:
+def test_pressing_twice_sends_once(browser: Client, link: Link, fake_peer: FakePeer) -> None:
     for _press in range(3):
         browser.post(button(link))
     deliver()

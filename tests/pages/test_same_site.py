@@ -1,4 +1,4 @@
-"""Coming back where the session's cookie is strict: browsers keep it back the first time."""
+"""The return to a site with a strict session cookie: browsers do not send it the first time."""
 
 import re
 from html import unescape
@@ -24,7 +24,7 @@ def strict(settings: Settings) -> None:
 
 
 def led_by_another_site(browser: Client) -> Client:
-    """The same browser as it sends a request that another site led to: without strict cookies."""
+    """The same browser when another site starts the request: it sends no strict cookies."""
     elsewhere = Client()
     for name, morsel in browser.cookies.items():
         if name != "sessionid":
@@ -33,7 +33,7 @@ def led_by_another_site(browser: Client) -> Client:
 
 
 def follow(browser: Client, page: Any) -> Any:
-    """What comes of the refresh that ``page`` asks for."""
+    """Follow the refresh in ``page``."""
     (content,) = [meta["content"] for meta in Tags(page).named("meta") if "http-equiv" in meta]
     assert content is not None
     seconds, url = re.fullmatch(r"(\d+); url=(.+)", content).groups()  # type: ignore[union-attr]
@@ -63,7 +63,7 @@ def test_a_person_arrives_by_one_page_of_this_site_in_between(
 def test_the_page_in_between_sets_no_cookie_and_asks_the_database_nothing(
     browser: Client, user: Any, peer: Peer, settings: Settings, django_assert_num_queries: Any
 ) -> None:
-    """A new session, or a new CSRF token in it, would take the place of the person's."""
+    """A new session, or a new CSRF token in it, would replace that of the person."""
     settings.SESSION_SAVE_EVERY_REQUEST = settings.CSRF_USE_SESSIONS = True
     browser.force_login(user)
     visit = begin(browser)
@@ -147,7 +147,7 @@ def test_a_person_whose_cookie_comes_along_goes_straight_on(
 
 
 @pytest.mark.parametrize("value", ["Lax", "None", False])
-def test_where_the_cookie_is_not_strict_nobody_is_led_round(
+def test_without_a_strict_cookie_there_is_no_page_in_between(
     browser: Client, peer: Peer, settings: Settings, value: Any
 ) -> None:
     settings.SESSION_COOKIE_SAMESITE = value

@@ -17,7 +17,7 @@ from .looks import Tags
 
 @pytest.fixture
 def link(browser: Client, fake_peer: FakePeer, application: Any) -> Link:
-    """Works both ways; the peer may do all that it can be allowed."""
+    """A link that works both ways; the peer has all scopes that it can have."""
     link_both_ways(browser, fake_peer, application)
     return Link.objects.get()
 
@@ -27,19 +27,19 @@ def page_of(link: Link) -> str:
 
 
 def boxes(response: Any) -> dict[str | None, bool]:
-    """Each checkbox, and whether it is ticked."""
+    """Return each checkbox of the page, and whether it is ticked."""
     inputs = Tags(response).named("input")
     return {i["value"]: "checked" in i for i in inputs if i["type"] == "checkbox"}
 
 
 def form_of(browser: Client, link: Link) -> dict[str, Any]:
-    """What the form of the page carries beside its boxes."""
+    """Return the hidden field of the form on the page."""
     inputs = Tags(browser.get(page_of(link))).named("input")
     return {str(i["name"]): i["value"] for i in inputs if i["type"] == "hidden"}
 
 
 def save(browser: Client, link: Link, *ticked: str) -> Any:
-    """Open the page, tick these boxes alone, and save."""
+    """Open the page, tick only these boxes, and save."""
     return browser.post(page_of(link), {**form_of(browser, link), "scopes": ticked})
 
 
@@ -56,7 +56,7 @@ def test_all_that_the_peer_may_hold_is_shown_and_ticked_as_it_is_now(
 
 @pytest.mark.draft("Authorization Update Flow")
 @pytest.mark.threat("S4")
-def test_what_is_unticked_is_gone_and_the_peer_is_told(browser: Client, link: Link) -> None:
+def test_an_unticked_scope_ends_and_the_peer_is_told(browser: Client, link: Link) -> None:
     response = save(browser, link, "profile")
 
     assert response["Location"] == f"/connections/links/{link.pk}/"
@@ -66,7 +66,7 @@ def test_what_is_unticked_is_gone_and_the_peer_is_told(browser: Client, link: Li
 
 
 def test_saving_without_a_change_changes_nothing(browser: Client, link: Link) -> None:
-    """Also not what the page does not ask about."""
+    """This includes scopes that the page does not offer."""
     Link.objects.update(incoming_scope="openid profile")
     before = Link.objects.get().generation
 

@@ -1,4 +1,4 @@
-"""Every state that a link can be in: what the list says of it, and the one button that mends it."""
+"""The list shows, for each state of a link, the status in words and the button of the next step."""
 
 import re
 from dataclasses import dataclass, field
@@ -22,12 +22,12 @@ from .looks import Tags, heard
 Reason, Incoming, Outgoing = Link.Reason, Link.Incoming, Link.Outgoing
 
 HOME = "https://music.example/"
-ADMINISTRATORS = "An administrator of this site needs to fix this"
+NEEDS_ADMINISTRATOR = "An administrator of this site needs to fix this"
 
 
 @dataclass
 class Case:
-    """A state, and what is to be seen of it. Without more, a link works both ways.
+    """A state, and what the pages show. By default, a link works both ways.
 
     :ivar code: state and reason of the newest code that the peer handed over.
     """
@@ -59,7 +59,7 @@ ENDED |= {"outgoing_state": Outgoing.ENDED, "incoming_state": Incoming.ENDED}
 HAS_ACCOUNT = {"account_key": key_of_subject("alice"), "subject": "alice"}
 PAUSED = {"paused_at": timezone.now(), "paused_reason": Reason.CREDENTIALS_REFUSED}
 OPENID = {"scope": "openid play"}
-REGARDS = "If that does not help, tell an administrator of this site."
+TELL_ADMINISTRATOR = "If that does not help, tell an administrator of this site."
 
 
 def lost(reason: str, **values: Any) -> dict[str, Any]:
@@ -68,12 +68,12 @@ def lost(reason: str, **values: Any) -> dict[str, Any]:
 
 
 def undelivered(reason: str, **values: Any) -> dict[str, Any]:
-    """What was allowed last was given up."""
+    """The hand-over of the last decision has failed."""
     return {**lost(reason), "generation": 2, **values}
 
 
 def cut_off(reason: str, **values: Any) -> dict[str, Any]:
-    """Our access there is gone."""
+    """The access of this site at the peer no longer works."""
     return {"outgoing_state": Outgoing.BROKEN, "outgoing_reason": reason, **values}
 
 
@@ -126,7 +126,7 @@ CASES = {
     "on its way, the peer is paused": Case(
         "On hold",
         NextStep.NOTHING,
-        says=[ADMINISTRATORS, "Allowed, but delivery is on hold"],
+        says=[NEEDS_ADMINISTRATOR, "Allowed, but delivery is on hold"],
         link={"incoming_state": Incoming.GRANTED, "generation": 2},
         peer=PAUSED,
     ),
@@ -135,7 +135,7 @@ CASES = {
         "Needs your attention",
         NextStep.AGAIN,
         "Try again",
-        ["Music could not be reached.", f"Try again. {REGARDS}"],
+        ["Music could not be reached.", f"Try again. {TELL_ADMINISTRATOR}"],
         undelivered(Reason.UNREACHABLE),
     ),
     "code taken, never used": Case(
@@ -163,7 +163,7 @@ CASES = {
     "credentials refused, the peer is paused": Case(
         "On hold",
         NextStep.NOTHING,
-        says=[ADMINISTRATORS],
+        says=[NEEDS_ADMINISTRATOR],
         link=undelivered(Reason.CREDENTIALS_REFUSED),
         peer=PAUSED,
     ),
@@ -180,7 +180,7 @@ CASES = {
         "Needs your attention",
         NextStep.FINISH,
         "Allow it again",
-        [f"Allow it again. {REGARDS}"],
+        [f"Allow it again. {TELL_ADMINISTRATOR}"],
         undelivered(Reason.STOPPED),
     ),
     "not delivered, and nothing is left of it": Case(
@@ -268,7 +268,7 @@ CASES = {
     "cut off, and the peer is paused": Case(
         "On hold",
         NextStep.NOTHING,
-        says=[ADMINISTRATORS],
+        says=[NEEDS_ADMINISTRATOR],
         link=cut_off(Reason.EXPIRED),
         peer=PAUSED,
     ),
@@ -296,7 +296,7 @@ CASES = {
     "its code waits for the paused peer": Case(
         "On hold",
         NextStep.NOTHING,
-        says=[ADMINISTRATORS],
+        says=[NEEDS_ADMINISTRATOR],
         link=WAITING,
         peer=PAUSED,
         code=(InboxItem.State.PENDING, ""),
@@ -338,7 +338,7 @@ def make(case: Case, user: Any, peer: Peer) -> Link:
 
 
 def buttons(response: Any, link: Link) -> dict[str, str]:
-    """Each button or link with the look of one in the card of ``link``: its text, where to."""
+    """Return the text and target of each button, and each link styled as one, in a link's card."""
     end = r'</li>\s*(?=<li class="ro-card"|</ul>\s*</section>)'
     start = rf'<li class="ro-card" data-link="{link.pk}">'
     card = re.search(f"{start}.*?{end}", response.content.decode(), re.DOTALL)
@@ -353,7 +353,7 @@ def buttons(response: Any, link: Link) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_list_says_how_a_link_stands_and_offers_the_one_button_that_mends_it(
+def test_the_list_says_the_status_of_a_link_and_offers_the_next_step(
     browser: Client, user: Any, peer: Peer, name: str
 ) -> None:
     case = CASES[name]
@@ -442,7 +442,7 @@ def test_two_accounts_are_both_shown_and_another_can_be_connected(
     assert page.count("Connect another account") == 2  # The heading, and one button.
 
 
-def test_who_hears_names_and_controls_alone_can_tell_accounts_apart(
+def test_names_and_controls_alone_tell_accounts_apart(
     browser: Client, user: Any, peer: Peer
 ) -> None:
     for name in ("alice", "alice-at-work"):

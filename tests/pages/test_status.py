@@ -1,4 +1,4 @@
-"""The steps of a link, drawn, and the page that follows what is under way."""
+"""The diagram of a link's steps, and the script that keeps the page up to date."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from .looks import Tags, heard
 
 
 def states(browser: Client, page: str = "") -> dict[str, str]:
-    """The state of each step that the page of the only link draws."""
+    """Return the state of each step in the diagram of the only link."""
     tags = Tags(browser.get(f"/connections/links/{Link.objects.get().pk}/{page}"))
     drawn = [step for step in tags.named("li") if "data-drawn" in step]
     return {str(step["data-drawn"]): str(step["data-state"]) for step in drawn}
@@ -31,7 +31,7 @@ def test_every_step_of_a_finished_link_is_done(
     assert states(browser) == dict.fromkeys(["A", "B", "C", "D", "consent", "E", "F", "G"], "done")
 
 
-def test_the_step_under_way_is_marked(browser: Client, peer: Peer) -> None:
+def test_the_step_in_progress_is_marked(browser: Client, peer: Peer) -> None:
     question = connect(browser)["Location"]
     assert states(browser)["consent"] == "running"
 
@@ -124,7 +124,7 @@ def test_as_party_b_what_the_other_site_did_counts_as_done(
     assert states(browser) | {"consent": "done", "E": "done", "F": "running"} == states(browser)
 
 
-def test_as_party_b_a_code_that_was_given_up_has_failed(
+def test_as_party_b_a_code_that_could_not_be_redeemed_has_failed(
     browser: Client, token_of_a: Any, hand_over: Any, fake_peer: FakePeer
 ) -> None:
     hand_over(access_token=token_of_a.raw)
@@ -143,7 +143,7 @@ def test_an_ended_link_waits_for_nothing(browser: Client, peer: Peer) -> None:
 def test_party_a_stands_first_and_each_arrow_has_its_direction(
     browser: Client, token_of_a: Any, peer: Peer
 ) -> None:
-    """Styles with logical directions do the rest, where people read from right to left too."""
+    """The style sheet mirrors the diagram for languages that are read from right to left."""
     response = browser.get(f"/connections/links/{Link.objects.get().pk}/")
 
     assert heard(response, "b") == ["Music", "This site"]

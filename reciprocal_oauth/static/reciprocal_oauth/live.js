@@ -1,5 +1,5 @@
-/* The page of a link follows what is under way. The server writes every word: this asks for the
-   content again and puts its parts marked data-live in place of those on the page. */
+/* Keeps the page of a link up to date while a step is in progress: requests the content again and
+   replaces the parts marked data-live. All words come from the server. */
 (() => {
   "use strict";
 
@@ -23,7 +23,7 @@
       const address = hadFocus && focused.getAttribute("href");
       old.replaceChildren(...next.childNodes);
       if (!hadFocus) continue;
-      // What had the focus is gone: its successor gets it, else the part that it stood in.
+      // The focused element was replaced: focus the link with the same address, else the whole part.
       const links = [...old.querySelectorAll("a")];
       const heir = links.find((link) => link.getAttribute("href") === address) || old;
       if (heir === old) old.tabIndex = -1;
@@ -43,19 +43,19 @@
       redirect: "manual",
     });
     if (response.ok) return take(await response.text());
-    // Signed out, or the link is gone: only a reload helps. A server in trouble may recover.
+    // Signed out, or the link no longer exists: only a reload helps. A failing server may recover.
     return response.status >= 500 || response.status === 429;
   }
 
   async function follow() {
-    let goesOn = true;
+    let isInProgress = true;
     try {
-      goesOn = await ask();
+      isInProgress = await ask();
     } catch (error) {
       if (!(error instanceof TypeError)) throw error; // fetch throws it without a network.
     }
     pause = Math.min(pause * 1.4, LONGEST_PAUSE);
-    if (goesOn && Date.now() < stopAt) setTimeout(follow, pause);
+    if (isInProgress && Date.now() < stopAt) setTimeout(follow, pause);
   }
 
   setTimeout(follow, pause);
