@@ -45,7 +45,7 @@ class ReconfigurationForm(forms.ModelForm):
             self.asks = True
             self.left_behind = reconfiguration.count_links_to_reconnect(peer) if self.moves else 0
             self.add_error(
-                None, _("Nothing is saved yet: read the changes below and confirm them.")
+                None, _("Nothing is saved yet: read the changes on this page and confirm them.")
             )
 
     @property

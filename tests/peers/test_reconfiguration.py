@@ -342,7 +342,7 @@ def test_a_change_is_shown_before_it_is_saved_and_kept_in_the_history(
 
     text = asked.content.decode()
     assert errors(asked)["__all__"] == [
-        "Nothing is saved yet: read the changes below and confirm them."
+        "Nothing is saved yet: read the changes on this page and confirm them."
     ]
     assert f'Token endpoint: <code dir="ltr">{was}</code> → <code dir="ltr">{will_be}' in text
     assert "1 connection stops working, and the person has to connect again." in text

@@ -77,7 +77,7 @@ class Command(BaseCommand):
         test = actions.add_parser(
             "test",
             help="test the connection to a peer",
-            description="Sends invented values to the peer, which the peer must refuse. The exit "
+            description="Sends made-up values to the peer, which the peer must refuse. The exit "
             "status is 1 if a test fails.",
         )
         add_flags(add)
