@@ -1,4 +1,4 @@
-"""Rows to work on, and steps that do as they are told."""
+"""Fixtures: due rows, and a handler with scripted results."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from reciprocal_oauth.secret import Secret
 
 @pytest.fixture
 def make_row(peer: Peer) -> Callable[..., OutboxItem]:
-    """Makes a row of the outbox that is due."""
+    """Return a function that creates a due row in the outbox."""
 
     def make(**values: Any) -> OutboxItem:
         return OutboxItem.objects.create(

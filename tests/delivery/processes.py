@@ -1,4 +1,4 @@
-"""Processes beside the tests, on their database."""
+"""Helpers that start other processes on the database of the tests."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def url_of_the_database() -> str:
 
 
 def soon(is_true: Callable[[], Any], within: float = 30.0) -> None:
-    """Wait until it is; not a measurement: the time is for slow machines."""
+    """Wait until the condition is true. The timeout is long, for slow machines."""
     end = time.monotonic() + within
     while not is_true():
         assert time.monotonic() < end, "It has not happened."
@@ -34,7 +34,7 @@ def soon(is_true: Callable[[], Any], within: float = 30.0) -> None:
 
 
 class Process:
-    """A process with what it starts, and what it writes."""
+    """A process with its child processes and its output."""
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         self.log = log
@@ -57,17 +57,17 @@ class Process:
         return self.log.read_text()
 
     def until(self, is_true: Callable[[], Any]) -> None:
-        """Wait until it is, as long as the process runs."""
+        """Wait until the condition is true, as long as the process runs."""
         soon(lambda: self._started.poll() is not None or is_true())
         assert self._started.poll() is None, f"It has ended:\n{self.written()}"
 
     def kill(self) -> None:
-        """End it and its children, with no time for anything."""
+        """Kill the process and its children."""
         os.killpg(self.pid, signal.SIGKILL)
         self._started.wait(10)
 
     def end(self, within: float = 20.0) -> int:
-        """Ask it to end, as an operator would, and give its exit status."""
+        """Send SIGTERM, as an operator would, and return the exit status."""
         self._started.terminate()
         try:
             return self._started.wait(within)

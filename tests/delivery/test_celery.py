@@ -1,4 +1,4 @@
-"""The dispatcher ``celery`` without a broker, and with one that is away."""
+"""The dispatcher ``celery`` without a broker, and with a broker that cannot be reached."""
 
 import ast
 import os
@@ -133,7 +133,7 @@ def test_a_message_that_comes_five_times_is_one_attempt(
 
 
 @pytest.mark.django_db
-def test_a_message_for_a_row_that_is_gone_does_nothing(app: Any, handler: ScriptedHandler) -> None:
+def test_a_message_for_a_deleted_row_does_nothing(app: Any, handler: ScriptedHandler) -> None:
     _deliver("outbox", 1)
 
     assert handler.attempted == []

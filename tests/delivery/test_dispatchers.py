@@ -1,4 +1,4 @@
-"""Who starts the worker: by name, by dotted path, or nobody."""
+"""Dispatchers by name, by dotted path, and none."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What party B's answer to a hand-over means to party A."""
+"""What party A does for each response of party B to a hand-over."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -323,7 +323,7 @@ def test_each_attempt_carries_a_fresh_code_and_the_older_one_is_dead(
 
 
 @pytest.mark.threat("R1", "R3", "D4")
-def test_a_peer_that_stays_away_is_asked_ten_times_and_then_given_up(
+def test_a_peer_that_cannot_be_reached_is_asked_ten_times_and_then_the_row_fails(
     granted: Link, party_b: Answers
 ) -> None:
     arrived = party_b(Reply(503, b""))

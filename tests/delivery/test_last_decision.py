@@ -1,4 +1,4 @@
-"""The last decision is the one that arrives: rows are taken over, or cancelled."""
+"""Only the last decision is delivered: older rows are reused or cancelled."""
 
 import logging
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def _decide_anew(link: Link, *scopes: str) -> None:
 
 @pytest.mark.threat("R16", "S11")
 @pytest.mark.parametrize("state", [State.PENDING, State.CLAIMED, State.ACCEPTED])
-def test_a_new_decision_takes_over_the_row_that_is_under_way(state: str, granted: Link) -> None:
+def test_a_new_decision_takes_over_the_pending_row(state: str, granted: Link) -> None:
     OutboxItem.objects.update(
         state=state,
         attempts=7,
@@ -121,7 +121,7 @@ def test_nothing_is_sent_any_more(
 
 @pytest.mark.threat("T3", "Y1")
 @pytest.mark.parametrize("event", EVENTS, ids=lambda each: each.__name__.strip("_"))
-def test_what_happens_while_a_hand_over_is_in_the_air_is_not_undone_by_its_answer(
+def test_what_happens_while_a_hand_over_is_sent_is_not_undone_by_its_response(
     event: Callable[[Link], None],
     granted: Link,
     fake_peer: FakePeer,
@@ -174,7 +174,7 @@ def test_a_decision_between_claim_and_code_cancels_the_sending(
 
 @pytest.mark.parametrize("moment", ["before minting", "before the answer is recorded"])
 @pytest.mark.threat("K1", "K2", "K3", "K4")
-def test_a_worker_that_dies_is_replaced_and_its_code_is_dead(
+def test_a_worker_that_crashes_is_replaced_and_its_code_is_revoked(
     moment: str, granted: Link, fake_peer: FakePeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if moment == "before minting":

@@ -1,4 +1,4 @@
-"""A key that is missing stops the sending, and nothing else."""
+"""A missing encryption key stops the sending, and nothing else."""
 
 from datetime import timedelta
 

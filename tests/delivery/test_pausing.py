@@ -1,4 +1,4 @@
-"""A peer that refuses our credentials, or is gone, is left alone until somebody has seen to it."""
+"""A peer is paused when it refuses our credentials or its endpoint no longer exists."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ def announced() -> Iterator[list[tuple[Peer, str]]]:
 
 @pytest.mark.django_db(transaction=True)
 @ALL
-def test_the_row_dies_and_the_others_of_the_peer_wait(
+def test_the_row_fails_and_the_others_of_the_peer_wait(
     reply: Reply,
     reason: str,
     link_as_a: Link,

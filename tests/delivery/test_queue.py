@@ -1,4 +1,4 @@
-"""Claiming a row: one worker at a time, by the database's clock, on any database."""
+"""Claiming a row: one worker at a time, by the clock of the database, on any database."""
 
 import threading
 from collections.abc import Callable
@@ -120,7 +120,7 @@ def test_many_workers_at_once_claim_each_row_once(make_row: MakeRow, settings: S
 @pytest.mark.threat("D3", "R2")
 @pytest.mark.usefixtures("shared_database")
 @pytest.mark.parametrize("round_", range(5))
-def test_workers_that_claim_at_the_same_moment_keep_within_the_share_of_a_peer(
+def test_workers_that_claim_at_the_same_time_keep_the_limit_of_a_peer(
     round_: int, make_row: MakeRow, peer: Peer, link_as_a: Link
 ) -> None:
     for number in range(10):
@@ -179,7 +179,7 @@ def test_a_row_can_be_claimed_by_its_number(make_row: MakeRow) -> None:
 
 
 @pytest.mark.threat("R19")
-def test_a_row_that_is_not_due_or_beyond_the_share_is_not_claimed_by_its_number(
+def test_a_row_that_is_not_due_or_above_the_limit_is_not_claimed_by_its_number(
     make_row: MakeRow,
 ) -> None:
     later = make_row(next_attempt_at=timezone.now() + timedelta(hours=1))
@@ -274,7 +274,7 @@ def test_only_rows_that_wait_and_are_due_are_claimed(
 
 @pytest.mark.skipif(has_row_locks, reason="a row that is locked cannot be deleted meanwhile")
 @pytest.mark.threat("Y1")
-def test_a_row_that_is_deleted_meanwhile_is_nobodys(make_row: MakeRow) -> None:
+def test_a_row_that_is_deleted_meanwhile_is_not_claimed(make_row: MakeRow) -> None:
     gone, stays = make_row(), make_row()
 
     def delete_after_claim(execute: Any, sql: str, *args: Any) -> Any:
@@ -312,7 +312,7 @@ def test_what_was_claimed_before_the_database_failed_waits_for_no_lease(
 
 
 @pytest.mark.threat("D3", "R2")
-def test_a_peer_that_has_its_share_is_named_and_nothing_is_written_for_it(
+def test_a_peer_at_its_limit_is_reported_and_nothing_is_written_for_it(
     make_row: MakeRow, make_peer: Callable[..., Peer], peer: Peer
 ) -> None:
     other = make_row(peer=make_peer("healthy"), next_attempt_at=timezone.now())

@@ -1,4 +1,4 @@
-"""Telling a peer that we no longer use a token (RFC 7009), until it has understood."""
+"""Revoking a token at the peer (RFC 7009) until the peer accepts."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A row that kills its worker, each time, takes none of the others with it."""
+"""A row that crashes its worker each time does not stop the other rows."""
 
 import os
 import subprocess
@@ -83,7 +83,7 @@ def _deliver(deadly: OutboxItem) -> int:
     return ended.returncode
 
 
-def test_its_neighbours_are_delivered_and_it_is_given_up(
+def test_the_other_rows_are_delivered_and_it_fails(
     make_row: MakeRow, make_peer: Callable[..., Peer]
 ) -> None:
     other = make_peer("other")
@@ -143,7 +143,7 @@ class Recorder:
         return Done()
 
 
-def test_a_row_that_was_cut_off_is_worked_on_alone(
+def test_an_interrupted_row_is_worked_on_alone(
     dispatcher: ThreadDispatcher, make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     """And after those that wait: it may end it all."""

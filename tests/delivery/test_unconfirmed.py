@@ -1,4 +1,4 @@
-"""Done means redeemed: a code that was accepted and never used is sent anew, a few times."""
+"""A hand-over is done when the code is redeemed. Otherwise, a new code is sent a few times."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -62,7 +62,7 @@ def test_an_accepted_code_has_its_whole_life_and_a_margin_to_be_redeemed(
 
 @pytest.mark.draft("Reciprocal Authorization Code")
 @pytest.mark.threat("R5", "R15")
-def test_a_code_that_nobody_redeems_is_sent_anew_three_times_and_then_given_up(
+def test_a_code_that_nobody_redeems_is_sent_again_three_times_and_then_fails(
     granted: Link, arrived: list[Received]
 ) -> None:
     with time_machine.travel(timezone.now(), tick=False) as clock:

@@ -1,4 +1,4 @@
-"""What an attempt comes to, and how it is recorded."""
+"""The results of attempts, and how they are stored."""
 
 import logging
 from collections.abc import Callable
@@ -77,7 +77,7 @@ def test_an_error_is_kept_for_the_administrator(
 
 
 @pytest.mark.threat("R3")
-def test_a_row_is_tried_as_often_as_the_schedule_says_and_then_given_up_once(
+def test_a_row_is_tried_as_often_as_the_schedule_says_and_then_fails_once(
     make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     row = make_row()
@@ -95,7 +95,7 @@ def test_a_row_is_tried_as_often_as_the_schedule_says_and_then_given_up_once(
 
 
 @pytest.mark.threat("K1", "D4")
-def test_a_row_whose_last_attempt_was_cut_off_by_a_crash_is_not_tried_once_more(
+def test_a_row_whose_last_attempt_was_interrupted_by_a_crash_is_not_tried_again(
     make_row: MakeRow, handler: ScriptedHandler
 ) -> None:
     row = _work_on(make_row(attempts=3), Done(), handler)
@@ -235,7 +235,7 @@ class TestGivingUp:
         assert len(announced) == 1
 
     @pytest.mark.django_db(transaction=True)
-    def test_a_crash_in_the_middle_leaves_the_row_to_be_given_up_again(
+    def test_after_a_crash_in_the_middle_the_row_fails_later(
         self,
         make_row: MakeRow,
         handler: ScriptedHandler,

@@ -1,4 +1,4 @@
-"""Fixtures: a question that waits for its answer."""
+"""Fixtures: a consent page that the user has not answered yet."""
 
 from collections.abc import Callable
 

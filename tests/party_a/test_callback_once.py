@@ -1,4 +1,4 @@
-"""Step (B): a callback that is opened twice spends its code once."""
+"""Step (B): a callback that is opened twice redeems its code once."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The person allows the reverse, or does not."""
+"""The user allows or denies the reverse direction."""
 
 from collections.abc import Callable
 from typing import Any

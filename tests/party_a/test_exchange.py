@@ -1,4 +1,4 @@
-"""Steps (C) and (D): the code is traded for tokens, which are kept on the person's link."""
+"""Steps (C) and (D): the code is redeemed for tokens, which are stored in the user's link."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

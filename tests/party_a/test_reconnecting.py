@@ -222,7 +222,7 @@ def test_what_is_replaced_is_revoked_only_where_somebody_says_that_it_ends_nothi
     assert revocations() == (["refresh-of-the-peer"] if revokes else [])
 
 
-def test_what_the_peer_held_here_dies_at_once(
+def test_the_incoming_access_is_revoked_at_once(
     tokens_here: dict[str, Any], application: Any, connect_again: Callable[..., Any]
 ) -> None:
     assert call_api(tokens_here["access_token"]) == 200
@@ -260,7 +260,7 @@ def test_a_code_that_is_on_its_way_can_no_longer_be_redeemed(
 
 
 @pytest.mark.draft("User Consent")
-def test_the_person_is_asked_anew_and_can_go_both_ways_again(
+def test_the_person_is_asked_again_and_can_link_both_directions_again(
     tokens_here: dict[str, Any],
     browser: Client,
     fake_peer: FakePeer,
@@ -279,7 +279,7 @@ def test_the_person_is_asked_anew_and_can_go_both_ways_again(
     assert Link.objects.get().is_two_way
 
 
-def test_a_link_that_was_ended_begins_anew(
+def test_a_link_that_was_ended_starts_again(
     browser: Client, peer: Peer, connect_again: Callable[..., Any]
 ) -> None:
     connect(browser)

@@ -1,4 +1,4 @@
-"""An administrator has what was given up sent again, or stops what is under way."""
+"""An administrator sends failed rows again, or cancels rows that have not ended."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +32,7 @@ def dead(link_as_a: Link, fake_peer: FakePeer) -> OutboxItem:
 
 
 @pytest.mark.threat("R3")
-def test_what_was_given_up_has_all_its_attempts_again(
+def test_a_failed_row_has_all_its_attempts_again(
     dead: OutboxItem, link_as_a: Link, fake_peer: FakePeer
 ) -> None:
     fake_peer.answers["/token/"] = Reply()
@@ -129,14 +129,14 @@ def test_a_row_that_was_deleted_meanwhile_is_not_sent_again(dead: OutboxItem) ->
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.CLAIMED, State.ACCEPTED, State.DONE])
-def test_what_is_under_way_or_done_is_not_sent_again(state: str, dead: OutboxItem) -> None:
+def test_a_row_that_is_pending_or_done_is_not_sent_again(state: str, dead: OutboxItem) -> None:
     OutboxItem.objects.update(state=state)
 
     with pytest.raises(NotPossible, match="has not failed"):
         resending.resend(dead)
 
 
-def test_a_revocation_whose_token_is_gone_is_not_sent_again(link_as_a: Link) -> None:
+def test_a_revocation_whose_token_was_deleted_is_not_sent_again(link_as_a: Link) -> None:
     row = OutboxItem.objects.create(
         kind=OutboxItem.Kind.REVOCATION, peer=link_as_a.peer, state=State.CANCELLED
     )

@@ -81,7 +81,7 @@ def test_more_scopes_travel_with_a_new_code(
 @pytest.mark.rfc("6750", "3.1")
 @pytest.mark.threat("S4")
 @pytest.mark.parametrize("peer_is", ["up", "down", "refusing"])
-def test_a_scope_that_is_taken_away_is_gone_with_the_next_call(
+def test_a_removed_scope_is_refused_at_the_next_call(
     link_as_a: Link,
     tokens: Tokens,
     refresh: Any,
@@ -109,7 +109,7 @@ def test_a_scope_that_is_taken_away_is_gone_with_the_next_call(
 
 @pytest.mark.draft("Authorization Update Flow")
 @pytest.mark.threat("S4")
-def test_a_code_for_more_dies_with_the_decision_for_less(
+def test_a_code_for_more_is_revoked_by_the_decision_for_less(
     link_as_a: Link, reciprocal_code: Callable[..., str], redeem: Any
 ) -> None:
     code = reciprocal_code("profile playback")

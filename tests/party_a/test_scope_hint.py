@@ -1,4 +1,4 @@
-"""What party B asks for in return, and how much of it a person is asked for."""
+"""The scope that party B asks for, and how much of it the user is asked to grant."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""A person's way to the peer and back, as their browser goes it."""
+"""Visits: the browser of a user goes to the peer and back."""
 
 import base64
 import json
