@@ -313,7 +313,7 @@ def test_an_error_that_only_an_administrator_can_mend_is_not_tried_again(
     assert fake_peer.requests == []
     assert AuthorizationRequest.objects.get().problem == Problem.SETUP
     page = browser.get(response["Location"]).content.decode()
-    assert "an administrator of this site has to look at its settings for Music" in page
+    assert "an administrator of this site needs to check the settings of Music" in page
     assert "Try again" not in page
 
 
@@ -343,7 +343,7 @@ def test_a_person_who_is_not_signed_in_learns_what_to_do_and_nothing_is_asked(
     response = visit.come_back()
 
     assert_refused(response)
-    assert "begin again" in response.content.decode()
+    assert "start again" in response.content.decode()
 
 
 @pytest.mark.parametrize("method", ["head", "post", "put"])

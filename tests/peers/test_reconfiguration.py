@@ -310,9 +310,9 @@ def test_a_changed_binding_in_the_database_makes_secrets_unreadable(
     for model in (Peer, Link):
         model.objects.update(bound_to=bound_to)
 
-    with pytest.raises(DecryptionError, match="was stored for another row"):
+    with pytest.raises(DecryptionError, match="belongs to another row"):
         fresh_access_token(Link.objects.get()).reveal()
-    with pytest.raises(DecryptionError, match="was stored for another row"):
+    with pytest.raises(DecryptionError, match="belongs to another row"):
         token_endpoint.post(Peer.objects.get(), url, {})
     assert elsewhere.requests == []
 
