@@ -137,7 +137,7 @@ def _look_up(address: str) -> Found:
 
 
 def _by_itself(reason: str) -> str:
-    """Make a sentence of a reason that is the end of a sentence."""
+    """Return ``reason``, the end of a sentence, as a whole sentence."""
     return gettext("Not found: %s.") % reason.rstrip(".")
 
 

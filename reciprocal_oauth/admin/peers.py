@@ -142,7 +142,7 @@ class PeerAdmin(
         return () if obj is None else ("slug",)
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """The short name follows the name, for a new peer only."""
+        """For a new peer, the page fills in the short name from the name."""
         return super().get_prepopulated_fields(request, obj) if obj is None else {}
 
     @admin.display(description=_("active links"), ordering="active_links")

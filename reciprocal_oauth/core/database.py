@@ -53,13 +53,14 @@ _LONGEST_PAUSE_SECONDS = 1.0
 
 
 class _Thread(threading.local):
-    """What the current thread is doing."""
+    """What the current thread does."""
 
-    #: It serves a web request.
+    #: The thread serves a web request.
     serves = False
-    #: It handles a row of a queue. No other code uses the connections of the thread.
+    #: The thread works on a row of a queue. No other code uses the connections of the thread.
     delivers = False
-    #: It runs a function that is repeated as a whole, so that its parts are not repeated.
+    #: The thread runs a function that is repeated as a whole. Functions that it calls are not
+    #: repeated on their own.
     repeats = False
 
 
@@ -255,7 +256,7 @@ def request_ends() -> None:
 
 @contextmanager
 def delivering() -> Iterator[None]:
-    """Note, for this block, that the current thread handles a row of a queue."""
+    """Note, for this block, that the current thread works on a row of a queue."""
     before, _thread.delivers = _thread.delivers, True
     try:
         yield

@@ -25,9 +25,9 @@ STOP_SECONDS = 10.0
 #: rows.
 _PEER_AT_LIMIT_SECONDS = 1.0
 _SHORTEST_PAUSE_SECONDS = 0.05
-#: For how many seconds an interrupted row is worked on alone. The row may have crashed the process
-#: before, and would interrupt the other rows too. The time is limited, because the row may only be
-#: slow.
+#: For how many seconds no other row is started beside an interrupted row. The interrupted row may
+#: have crashed its process, and a second crash would interrupt the other rows too. The time is
+#: limited, because the interrupted row may only be slow.
 _ALONE_SECONDS = 5.0
 #: How many seconds an idle thread keeps its database connection when there is no pool: a new
 #: connection costs about as much as the work on one row.
@@ -126,8 +126,8 @@ class Engine:
         if self._is_alone() or len(self._items) >= self._slots:
             return None
         claim_pass = ClaimPass()
-        # Claim one row at a time and start it at once: when the process is killed, no row is
-        # claimed, and no attempt counted, that nobody worked on.
+        # Claim one row, start it, claim the next one: a claim counts as an attempt. If the process
+        # is killed, no row has lost an attempt without work on it.
         while len(self._items) < self._slots and not self._is_alone():
             claim_pass.expired_for = self._expired_for()
             items = worker.claim(1, claim_pass)

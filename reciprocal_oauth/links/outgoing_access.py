@@ -352,8 +352,9 @@ def holds_token_from(link: Link, response: TokenResponse, *others: Secret | None
 
 
 def may_keep_refresh_token(link: Link, response: TokenResponse) -> bool:
-    """Whether ``link`` may keep its refresh token with the access token in ``response``: this is of
-    the same account, and the response contains no refresh token (RFC 6749, section 6)."""
+    """Whether ``link`` keeps its refresh token when it gets the access token in ``response``: the
+    response contains no refresh token (RFC 6749, section 6), and the link is active. The caller
+    makes sure that both are of the same account."""
     if not link.is_active or response.refresh_token is not None:
         return False
     try:
@@ -363,8 +364,9 @@ def may_keep_refresh_token(link: Link, response: TokenResponse) -> bool:
 
 
 def is_token_in_use(item: OutboxItem) -> bool:
-    """Whether an active link of the same person uses the token of ``item``, a revocation: the
-    person has connected again, and the peer has returned the same token.
+    """Whether the token that ``item`` is to revoke belongs to an active link of the same person.
+
+    This happens when the person connects again and the peer returns the same token.
 
     :raises DecryptionError: no key decrypts the token.
     """

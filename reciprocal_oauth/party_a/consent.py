@@ -48,7 +48,8 @@ def can_answer(link: Link) -> bool:
 
 
 def snapshot_of(link: Link) -> str:
-    """Return the snapshot of the consent page, for :func:`allow`."""
+    """Return a text that identifies what the consent page shows now. :func:`allow` compares it, to
+    refuse an answer to an outdated page."""
     return snapshots.make_snapshot(
         link, link.incoming_state, [token for token, _words in choices(link)]
     )
@@ -135,8 +136,9 @@ def save_decision(link: Link, scope: str) -> None:
 
 
 def queue_handover(link: Link) -> OutboxItem:
-    """Add a hand-over of the current generation of ``link`` to the outbox. If the link has a live
-    row, that row is reset and used, so that only the last decision is delivered."""
+    """Add a hand-over of the current generation of ``link`` to the outbox. If a
+    hand-over of the link is already pending, it is reset and used, so that only the last decision
+    is delivered."""
     now = timezone.now()
     item, _ = OutboxItem.objects.update_or_create(
         live_key=OutboxItem.live_key_of(link.pk),

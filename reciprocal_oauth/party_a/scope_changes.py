@@ -66,7 +66,8 @@ def is_changeable(link: Link) -> bool:
 
 
 def snapshot_of(link: Link) -> str:
-    """Return the snapshot of the page on which the user changes the scope, for :func:`change`."""
+    """Return a text that identifies what the page for changing the scope shows now. :func:`change`
+    compares it, to refuse a change from an outdated page."""
     offered = [token for token, _words in choices(link)]
     return snapshots.make_snapshot(link, offered, sorted(scopes.split(link.incoming_scope)))
 

@@ -199,8 +199,8 @@ class LinkStatus:
 
     @property
     def _pending(self) -> Direction | None:
-        """What the peer is still to be told, while it has access from before. What the decision
-        takes away has ended already, whether the peer is told or not."""
+        """The person's last decision, if the peer has not yet received its code: what it adds to
+        the present access. What the decision takes away has ended already."""
         link, name = self.link, self._name
         added = self._here(self.added_scope)
         match link.incoming_state:
@@ -317,7 +317,8 @@ def link_status(link: Link) -> LinkStatus:
 
 
 def in_scope_words(scope: str, described: Mapping[str, str]) -> list[Permission]:
-    """Name each token of ``scope`` by its description in ``described``, else by the token."""
+    """Return each single scope in ``scope`` as its description in ``described``, or as its name if
+    it has none."""
     return [
         Permission(
             scopes.in_words(token, described), is_name=not scopes.has_words(token, described)

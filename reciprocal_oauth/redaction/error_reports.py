@@ -83,7 +83,8 @@ def _guard(request: HttpRequest, call: Callable[[], HttpResponseBase]) -> HttpRe
 
 
 def _guard_rendering(request: HttpRequest, response: Any) -> None:
-    """Guard the rendering too: Django renders template responses after the view has returned."""
+    """Hide the secrets of the request also when the rendering of ``response`` fails. Django renders
+    a template response after the view has returned."""
 
     def render() -> HttpResponseBase:
         # Restore the method of the class: caches pickle the rendered response.
