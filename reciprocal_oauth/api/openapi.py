@@ -20,7 +20,7 @@ from rest_framework import serializers
 from ..conf import settings
 from ..core import scopes
 from ..models import Link
-from . import serializers as bodies
+from . import link_serializers, peer_serializers, request_serializers
 from .pagination import MAX_PAGE_SIZE
 from .permissions import scope_for
 from .problems import MEDIA_TYPE
@@ -64,7 +64,12 @@ class ProblemSerializer(serializers.Serializer):
 
 
 # Names with a prefix: a site may have its own Link or Problem in the same schema.
-for _name, _class in {**vars(bodies), **globals()}.items():
+for _name, _class in {
+    **vars(request_serializers),
+    **vars(peer_serializers),
+    **vars(link_serializers),
+    **globals(),
+}.items():
     if _name.endswith("Serializer"):
         set_override(_class, "component_name", f"Reciprocal{_name.removesuffix('Serializer')}")
 
@@ -122,7 +127,7 @@ _describe(
         "The other sites, ordered by short name.",
         400,
         404,
-        success={200: bodies.OfferSerializer(many=True)},
+        success={200: peer_serializers.OfferSerializer(many=True)},
         parameters=[_PAGE_SIZE],
     ),
 )
@@ -137,8 +142,8 @@ _describe(
         "`problem` added to the query.",
         404,
         *_WITH_BODY,
-        success={200: bodies.AuthorizationSerializer},
-        request=bodies.ConnectSerializer,
+        success={200: peer_serializers.AuthorizationSerializer},
+        request=request_serializers.ConnectSerializer,
         auth=[{"cookieAuth": []}],
     ),
 )
@@ -150,7 +155,7 @@ _describe(
         "The newest first.",
         400,
         404,
-        success={200: bodies.LinkSerializer(many=True)},
+        success={200: link_serializers.LinkSerializer(many=True)},
         parameters=[_PAGE_SIZE, _STATUS],
     ),
 )
@@ -161,7 +166,7 @@ _describe(
         "One link",
         "Both directions, and the steps of the newest flow.",
         404,
-        success={200: bodies.LinkDetailSerializer},
+        success={200: link_serializers.LinkDetailSerializer},
     ),
     delete=_operation(
         "disconnect",
@@ -182,8 +187,8 @@ _describe(
         404,
         409,
         *_WITH_BODY,
-        success={200: bodies.LinkDetailSerializer},
-        request=bodies.AnswerSerializer,
+        success={200: link_serializers.LinkDetailSerializer},
+        request=request_serializers.AnswerSerializer,
     ),
 )
 _describe(
@@ -196,8 +201,8 @@ _describe(
         404,
         409,
         *_WITH_BODY,
-        success={200: bodies.LinkDetailSerializer},
-        request=bodies.ScopesSerializer,
+        success={200: link_serializers.LinkDetailSerializer},
+        request=request_serializers.ScopesSerializer,
     ),
 )
 _describe(
@@ -208,7 +213,7 @@ _describe(
         "Sends the peer again what the person has allowed.",
         404,
         409,
-        success={202: bodies.LinkDetailSerializer},
+        success={202: link_serializers.LinkDetailSerializer},
         request=None,
     ),
 )

@@ -25,18 +25,16 @@ from ..models.inbox import with_newest_code
 from ..party_a import authorization, consent, resending, return_urls, scope_changes, snapshot
 from ..redaction.error_reports import holding_secrets
 from .authentication import BearerAuthentication
+from .link_serializers import LinkDetailSerializer, LinkSerializer
 from .pagination import Pages
 from .parsing import BoundedJSONParser
+from .peer_serializers import AuthorizationSerializer, OfferSerializer
 from .permissions import ForAPerson, FromASession, HoldsScope
 from .problems import Conflict, Forbidden, as_problem
-from .serializers import (
+from .request_serializers import (
     AnswerSerializer,
-    AuthorizationSerializer,
     ConnectSerializer,
     FilterSerializer,
-    LinkDetailSerializer,
-    LinkSerializer,
-    OfferSerializer,
     ScopesSerializer,
 )
 from .throttling import CONNECTING, PersonThrottle

@@ -1,22 +1,22 @@
-"""The request and response bodies. No serializer reads a token, a code or a secret."""
+"""The response bodies about links. No serializer reads a token, a code or a secret."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 from rest_framework import ISO_8601, serializers
 from rest_framework.reverse import reverse
 
 from ..core import scopes
-from ..models import Link, Party, Peer, Step
+from ..models import Link, Party, Step
 from ..models.reasons import Reason
-from ..party_a import consent, return_urls, scope_changes
+from ..party_a import consent, scope_changes
 from ..presentation import flow_diagram
 from ..presentation.link_status import Direction, LinkStatus
-from ..presentation.next_step import NextStep, knows_accounts
+from ..presentation.next_step import NextStep
+from .peer_serializers import PeerSerializer
 
 _STEP_STATES = (
     flow_diagram.DONE,
@@ -26,91 +26,9 @@ _STEP_STATES = (
     flow_diagram.REFUSED,
     flow_diagram.AHEAD,
 )
-#: The characters of a scope token (RFC 6749, section 3.3).
-_SCOPE_CHARACTERS = r"[\x21\x23-\x5b\x5d-\x7e]+"
 _PENDING = [(state.value, state.label) for state in (Link.Incoming.GRANTED, Link.Incoming.BROKEN)]
 _NEXT_STEPS = [next_step.value for next_step in NextStep if next_step]
 _REASONS = [(value, label) for value, label in Reason.choices if value]
-
-
-# Request bodies
-
-
-class Text(serializers.CharField):
-    """A JSON string of certain characters. Unlike the base class, it does not accept numbers.
-
-    :param characters: regular expression that the whole string must match.
-    """
-
-    def __init__(self, characters: str, **kwargs: Any) -> None:
-        check = RegexValidator(
-            rf"^{characters}\Z", _("This contains characters that are not allowed.")
-        )
-        super().__init__(trim_whitespace=False, min_length=1, validators=[check], **kwargs)
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class ConnectSerializer(serializers.Serializer):
-    return_to = Text(
-        return_urls.URL_CHARACTERS,
-        required=False,
-        max_length=return_urls.MAX_LENGTH,
-        help_text=_(
-            "Where the browser is redirected afterwards: a URL that API_RETURN_TO allows. Without "
-            "it, the browser goes to a page of this site."
-        ),
-    )
-
-
-class Shown(Text):
-    """The value of ``shown`` that belongs to what the person saw."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(r"[0-9a-f]*", max_length=64, **kwargs)
-
-
-class AnswerSerializer(serializers.Serializer):
-    scopes = serializers.ListField(
-        child=Text(_SCOPE_CHARACTERS, max_length=255),
-        max_length=100,
-        help_text=_(
-            "The scopes that the person allows, out of those in the question. An empty list "
-            "refuses."
-        ),
-    )
-    shown = Shown(
-        help_text=_(
-            "The value of “shown” in the question that the person answered. If the question has "
-            "changed since, nothing is allowed (409, changed). A refusal is always accepted."
-        ),
-    )
-
-
-class ScopesSerializer(serializers.Serializer):
-    scopes = serializers.ListField(
-        child=Text(_SCOPE_CHARACTERS, max_length=255),
-        min_length=1,
-        max_length=100,
-        help_text=_("All scopes that the peer has here from now on, out of the choices."),
-    )
-    shown = Shown(
-        help_text=_(
-            "The value of “shown” in the link that the person saw. If the link has changed since, "
-            "nothing is changed (409, changed): an old page must not allow again what was taken "
-            "back elsewhere."
-        ),
-    )
-
-
-class FilterSerializer(serializers.Serializer):
-    status = serializers.ChoiceField(Link.Status.choices, default=Link.Status.ACTIVE)
-
-
-# Response bodies
 
 
 class Moment(serializers.DateTimeField):
@@ -118,65 +36,6 @@ class Moment(serializers.DateTimeField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(format=ISO_8601, **kwargs)
-
-
-class AuthorizationSerializer(serializers.Serializer):
-    authorization_url = serializers.URLField(
-        help_text=_("The URL to send the browser to, once. Keep it secret.")
-    )
-    expires_in = serializers.IntegerField(help_text=_("Seconds until the URL expires."))
-
-
-class PeerSerializer(serializers.ModelSerializer):
-    """A peer."""
-
-    homepage = serializers.CharField(help_text=_("May be empty."))
-
-    class Meta:
-        model = Peer
-        fields = ["slug", "name", "homepage"]
-
-
-class OfferSerializer(PeerSerializer):
-    """A peer that can be connected."""
-
-    is_linked = serializers.BooleanField(
-        help_text=_("Whether the person has connected it already.")
-    )
-    is_paused = serializers.SerializerMethodField(
-        help_text=_("Whether an administrator needs to fix something first.")
-    )
-    several_accounts = serializers.SerializerMethodField(
-        help_text=_("Whether a person can connect several accounts at this peer.")
-    )
-    asks_for = serializers.SerializerMethodField(
-        help_text=_("The scopes that this site requests at the peer.")
-    )
-    connect_url = serializers.SerializerMethodField(help_text=_("The URL to start a connection."))
-
-    class Meta(PeerSerializer.Meta):
-        fields = [
-            *PeerSerializer.Meta.fields,
-            "is_linked",
-            "is_paused",
-            "several_accounts",
-            "asks_for",
-            "connect_url",
-        ]
-
-    def get_is_paused(self, peer: Peer) -> bool:
-        return peer.paused_at is not None
-
-    def get_several_accounts(self, peer: Peer) -> bool:
-        return knows_accounts(peer)
-
-    def get_asks_for(self, peer: Peer) -> list[str]:
-        return scopes.split(peer.scope)
-
-    def get_connect_url(self, peer: Peer) -> str:
-        return reverse(
-            "reciprocal_oauth_api:connect", args=[peer.slug], request=self.context["request"]
-        )
 
 
 class AccountSerializer(serializers.Serializer):

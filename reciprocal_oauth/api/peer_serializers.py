@@ -1,0 +1,68 @@
+"""The response bodies about peers, and about the start of a connection."""
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+from rest_framework.reverse import reverse
+
+from ..core import scopes
+from ..models import Peer
+from ..presentation.next_step import knows_accounts
+
+
+class AuthorizationSerializer(serializers.Serializer):
+    authorization_url = serializers.URLField(
+        help_text=_("The URL to send the browser to, once. Keep it secret.")
+    )
+    expires_in = serializers.IntegerField(help_text=_("Seconds until the URL expires."))
+
+
+class PeerSerializer(serializers.ModelSerializer):
+    """A peer."""
+
+    homepage = serializers.CharField(help_text=_("May be empty."))
+
+    class Meta:
+        model = Peer
+        fields = ["slug", "name", "homepage"]
+
+
+class OfferSerializer(PeerSerializer):
+    """A peer that can be connected."""
+
+    is_linked = serializers.BooleanField(
+        help_text=_("Whether the person has connected it already.")
+    )
+    is_paused = serializers.SerializerMethodField(
+        help_text=_("Whether an administrator needs to fix something first.")
+    )
+    several_accounts = serializers.SerializerMethodField(
+        help_text=_("Whether a person can connect several accounts at this peer.")
+    )
+    asks_for = serializers.SerializerMethodField(
+        help_text=_("The scopes that this site requests at the peer.")
+    )
+    connect_url = serializers.SerializerMethodField(help_text=_("The URL to start a connection."))
+
+    class Meta(PeerSerializer.Meta):
+        fields = [
+            *PeerSerializer.Meta.fields,
+            "is_linked",
+            "is_paused",
+            "several_accounts",
+            "asks_for",
+            "connect_url",
+        ]
+
+    def get_is_paused(self, peer: Peer) -> bool:
+        return peer.paused_at is not None
+
+    def get_several_accounts(self, peer: Peer) -> bool:
+        return knows_accounts(peer)
+
+    def get_asks_for(self, peer: Peer) -> list[str]:
+        return scopes.split(peer.scope)
+
+    def get_connect_url(self, peer: Peer) -> str:
+        return reverse(
+            "reciprocal_oauth_api:connect", args=[peer.slug], request=self.context["request"]
+        )
