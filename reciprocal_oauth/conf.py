@@ -46,9 +46,15 @@ class Setting:
 
 
 @overload
-def setting(default: Callable[[], T]) -> T: ...
+def setting(default: Callable[[], T]) -> T:
+    """Declare a setting whose default is computed when it is read."""
+
+
 @overload
-def setting(default: T, *, minimum: int | None = None) -> T: ...
+def setting(default: T, *, minimum: int | None = None) -> T:
+    """Declare a setting with a constant default, and perhaps a smallest number."""
+
+
 def setting(default: Any, *, minimum: int | None = None) -> Any:
     """Declare a setting, as :func:`dataclasses.field` declares a field."""
     return Setting(default, minimum)

@@ -37,6 +37,8 @@ class QueueItemAdmin(ReadOnlyAdmin):
     ordering = ("-pk",)
 
     class Media:
+        """The style sheet of the pages of the outbox and the inbox."""
+
         css: ClassVar = {"all": ["reciprocal_oauth/admin.css"]}
 
     @admin.display(description=_("user"), ordering=f"link__user__{USERNAME_FIELD}")

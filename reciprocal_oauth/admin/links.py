@@ -108,6 +108,8 @@ class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
     change_form_template = "reciprocal_oauth/admin/link_change_form.html"
 
     class Media:
+        """The style sheets of the pages of links and of the diagram."""
+
         css: ClassVar = {"all": ["reciprocal_oauth/admin.css", "reciprocal_oauth/diagram.css"]}
 
     def render_change_form(

@@ -93,6 +93,8 @@ class PeerAdmin(
     )
 
     class Media:
+        """The style sheet of the pages of peers."""
+
         css: ClassVar = {"all": ["reciprocal_oauth/admin.css"]}
 
     # What the pages show

@@ -127,6 +127,8 @@ class ReadOnlyInline(admin.TabularInline):
     show_change_link = False
 
     class Media:
+        """The style sheet of the inline."""
+
         css: ClassVar = {"all": ["reciprocal_oauth/admin.css"]}
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -39,16 +39,22 @@ class Moment(serializers.DateTimeField):
 
 
 class AccountSerializer(serializers.Serializer):
+    """The account at the peer."""
+
     id = serializers.CharField(help_text=_("As the peer tells it apart from others."))
     name = serializers.CharField(help_text=_("As people know it; may be empty."))
 
 
 class ScopeSerializer(serializers.Serializer):
+    """A scope, with its description."""
+
     name = serializers.CharField()
     description = serializers.CharField(help_text=_("In words; empty where there are none."))
 
 
 class DirectionSerializer(serializers.Serializer):
+    """One direction of a link."""
+
     state: Any
     reason = serializers.ChoiceField(_REASONS, allow_null=True)
     text = serializers.CharField(help_text=_("The state in words."))
@@ -133,6 +139,7 @@ class LinkSerializer(serializers.Serializer):
     ended_at = Moment(source="link.ended_at", allow_null=True)
 
     def to_representation(self, link: Link) -> Any:
+        """Return the link as plain values, as :class:`ShownLink` shows it."""
         return super().to_representation(ShownLink(link, self.context["request"]))
 
 
@@ -172,28 +179,34 @@ class ShownLink:
 
     @cached_property
     def link_status(self) -> LinkStatus:
+        """The status of the link in words."""
         return LinkStatus(self.link)
 
     @property
     def url(self) -> str:
+        """The URL of the link in this API."""
         return reverse("reciprocal_oauth_api:link", args=[self.link.pk], request=self.request)
 
     @property
     def account(self) -> Mapping[str, str] | None:
+        """The account at the peer, or ``None`` if neither its ID nor its name is known."""
         if not self.link.subject and not self.link.account_name:
             return None
         return {"id": self.link.subject, "name": self.link.account_name}
 
     @property
     def text(self) -> str:
+        """The state of the whole link in words."""
         return self.link_status.state
 
     @property
     def next_step(self) -> str | None:
+        """What the person can do next, or ``None``."""
         return self.link_status.next_step or None
 
     @property
     def incoming(self) -> Mapping[str, Any]:
+        """What the peer may do here, with the decision that it has not fetched yet."""
         works = bool(self.link_status.in_force)
         state, reason = self.link.incoming_state, self.link.incoming_reason or None
         return {
@@ -219,6 +232,7 @@ class ShownLink:
 
     @property
     def outgoing(self) -> Mapping[str, Any]:
+        """What this site may do at the peer, without ``openid``."""
         has_ended = self.link.outgoing_state == Link.Outgoing.ENDED
         may = "" if has_ended else scopes.without_openid(self.link.outgoing_scope)
         return {
@@ -230,6 +244,7 @@ class ShownLink:
 
     @property
     def question(self) -> Mapping[str, Any] | None:
+        """The open question about the scopes, or ``None`` if there is none."""
         if not self.link_status.can_answer:
             return None
         page = reverse("reciprocal_oauth:consent", args=[self.link.pk], request=self.request)
@@ -241,16 +256,19 @@ class ShownLink:
 
     @property
     def choices(self) -> list[Mapping[str, str]]:
+        """The scopes that the person can allow; empty if the link cannot be changed."""
         return (
             _named(scope_changes.choices(self.link)) if scope_changes.can_change(self.link) else []
         )
 
     @property
     def shown(self) -> str:
+        """The snapshot of what the person sees; a change must send it back."""
         return scope_changes.snapshot_of(self.link)
 
     @property
     def flow(self) -> flow_diagram.Diagram | None:
+        """The steps of the newest run through the protocol."""
         return flow_diagram.of_link(self.link, technical=False)
 
 

@@ -220,17 +220,20 @@ _describe(
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the schema describes access tokens (RFC 6750, section 2.1)."""
+
     target_class = "reciprocal_oauth.api.authentication.BearerAuthentication"
     name = _BEARER
     priority = 1  # Before drf-spectacular's own extension for the base class.
 
-    """How the schema describes access tokens (RFC 6750)."""
-
     def get_security_requirement(self, auto_schema: Any) -> Any:
+        """Return the scope that the method needs."""
         scope = scope_for(auto_schema.method)
         return {self.name: [scope]} if scope else []
 
     def get_security_definition(self, auto_schema: Any) -> Any:
+        """Return the OAuth 2.0 flow with its endpoints and scopes; only the bearer scheme if this
+        site is not the authorization server."""
         described = scopes.described()
         used = filter(None, (settings.API_READ_SCOPE, settings.API_WRITE_SCOPE))
         try:

@@ -10,6 +10,8 @@ from ..presentation.next_step import knows_accounts
 
 
 class AuthorizationSerializer(serializers.Serializer):
+    """The URL at which the person continues the connection."""
+
     authorization_url = serializers.URLField(
         help_text=_("The URL to send the browser to, once. Keep it secret.")
     )
@@ -54,15 +56,19 @@ class OfferSerializer(PeerSerializer):
         ]
 
     def get_is_paused(self, peer: Peer) -> bool:
+        """Return whether delivery to the peer is paused."""
         return peer.paused_at is not None
 
     def get_several_accounts(self, peer: Peer) -> bool:
+        """Return whether a person can connect several accounts at the peer."""
         return knows_accounts(peer)
 
     def get_asks_for(self, peer: Peer) -> list[str]:
+        """Return the scopes that this site requests at the peer."""
         return scopes.split(peer.scope)
 
     def get_connect_url(self, peer: Peer) -> str:
+        """Return the URL of the route that starts a connection to the peer."""
         return reverse(
             "reciprocal_oauth_api:connect", args=[peer.slug], request=self.context["request"]
         )

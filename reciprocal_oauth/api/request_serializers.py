@@ -26,12 +26,18 @@ class Text(serializers.CharField):
         super().__init__(trim_whitespace=False, min_length=1, validators=[check], **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
+        """Return the string.
+
+        :raises ValidationError: the value is not a JSON string, or the string is not valid.
+        """
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
 
 
 class ConnectSerializer(serializers.Serializer):
+    """The start of a connection."""
+
     return_to = Text(
         return_urls.URL_CHARACTERS,
         required=False,
@@ -51,6 +57,8 @@ class Shown(Text):
 
 
 class AnswerSerializer(serializers.Serializer):
+    """The person's answer to the question of a link."""
+
     scopes = serializers.ListField(
         child=Text(_SCOPE_CHARACTERS, max_length=255),
         max_length=100,
@@ -68,6 +76,8 @@ class AnswerSerializer(serializers.Serializer):
 
 
 class ScopesSerializer(serializers.Serializer):
+    """All scopes that the peer has here from now on."""
+
     scopes = serializers.ListField(
         child=Text(_SCOPE_CHARACTERS, max_length=255),
         min_length=1,
@@ -84,4 +94,6 @@ class ScopesSerializer(serializers.Serializer):
 
 
 class FilterSerializer(serializers.Serializer):
+    """The query of the list of links."""
+
     status = serializers.ChoiceField(Link.Status.choices, default=Link.Status.ACTIVE)

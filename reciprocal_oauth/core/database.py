@@ -156,6 +156,8 @@ def tried_again(function: Callable[P, T]) -> Callable[P, T]:
 
     The function must do all of its work or none, so that it can be called again. It is not repeated
     within a transaction of the caller, because the database has rolled back all of that.
+
+    :raises DatabaseError: by the decorated function, if trying again cannot help or did not help.
     """
 
     @wraps(function)

@@ -43,7 +43,7 @@ class NoDispatcher(Dispatcher):
     """Starts no worker. Only ``manage.py reciprocal_deliver`` works on the rows."""
 
     def wake(self, link: Link | None = None) -> None:
-        pass
+        """Do nothing: the rows wait for the command."""
 
 
 class EagerDispatcher(Dispatcher):
@@ -54,6 +54,7 @@ class EagerDispatcher(Dispatcher):
         self._running = threading.local()
 
     def wake(self, link: Link | None = None) -> None:
+        """Work on all due rows before returning, unless this thread already works on them."""
         if getattr(self._running, "now", False):
             return  # The loop in drain() finds the new row.
         self._running.now = True
@@ -82,9 +83,11 @@ class ThreadDispatcher(Dispatcher):
         self._engine: Engine | None = None
 
     def wake(self, link: Link | None = None) -> None:
+        """Wake the engine, and start it if needed."""
         self.start().wake()
 
     def request_started(self) -> None:
+        """Start the engine with the first request."""
         self.start()
 
     def start(self, sweep_seconds: float | None = None) -> Engine:

@@ -22,6 +22,8 @@ class MessageDispatcher(Dispatcher, ABC):
     """Sends a message for each row that is due."""
 
     def wake(self, link: Link | None = None) -> None:
+        """Send a message for each due row of the link; without a link, send a message for a sweep.
+        Errors of the broker are logged, not raised."""
         try:
             if link is None:
                 self.send_sweep()

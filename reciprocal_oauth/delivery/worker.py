@@ -66,6 +66,7 @@ def claim(limit: int, claim_pass: ClaimPass | None = None) -> list[QueueItem]:
     """Claim up to ``limit`` due items of all queues: waiting items first, then interrupted ones.
 
     :param claim_pass: receives the peers that were skipped because of ``DELIVERIES_PER_PEER``.
+    :raises Exception: any error of the database or of a queue; the claims are undone first.
     """
     claim_pass, items = claim_pass or ClaimPass(), list[QueueItem]()
     claim_pass.owner = secrets.token_hex(16)

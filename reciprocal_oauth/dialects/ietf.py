@@ -51,19 +51,34 @@ class IETFDialect(Dialect):
     """Form-encoded, at the token endpoint, with the grant type's URN."""
 
     def recognise(self, request: HttpRequest) -> bool:
+        """Return whether the request names the grant type of the draft
+        (draft-ietf-oauth-reciprocal-04, section 2.2.2). Never raises."""
         return names_grant(request, protocol.GRANT_TYPE)
 
     def parse(self, request: HttpRequest) -> Handover:
+        """Return the hand-over in the form parameters (draft-ietf-oauth-reciprocal-04, section
+        2.2.2).
+
+        :raises HandoverRefused: the form is wrong, or the client does not authenticate.
+        """
         return parse_form(request)
 
     def success(self) -> tuple[int, Mapping[str, str], str]:
+        """Return status 200 with an empty JSON object and the headers against caching (RFC 6749,
+        section 5.1)."""
         # The draft defines the status 200 and no body. DOT parses the body of a 200 as JSON.
         return 200, HEADERS, "{}"
 
     def error(self, refused: HandoverRefused) -> HttpResponse:
+        """Return the JSON error response of the token endpoint (RFC 6749, section 5.2)."""
         return refusal_response(refused, HEADERS)
 
     def send(self, peer: Peer, code: Secret, access_token: Secret) -> HandoverResult:
+        """Post the code and the access token to the hand-over endpoint of the peer
+        (draft-ietf-oauth-reciprocal-04, section 2.2.2).
+
+        :raises PeerUnreachable, AddressRefused, BadResponse: there is no usable response.
+        """
         response = token_endpoint.post(
             peer,
             peer.handover_endpoint,
@@ -77,17 +92,29 @@ class IETFDialect(Dialect):
         return handover_result(response)
 
     def redeem(self, peer: Peer, code: Secret) -> TokenResponse:
+        """Request tokens with the code (RFC 6749, section 4.1.3).
+
+        :raises PeerError: there are no tokens, see :func:`client.token_endpoint.request_token`.
+        """
         # RFC 6749, section 4.1.3. Without redirect_uri: there was no authorization request.
         return token_endpoint.request_token(
             peer, {"grant_type": "authorization_code", "code": code.reveal()}
         )
 
     def refresh(self, peer: Peer, refresh_token: Secret) -> TokenResponse:
+        """Request a new access token (RFC 6749, section 6).
+
+        :raises PeerError: there are no tokens, see :func:`client.token_endpoint.request_token`.
+        """
         return token_endpoint.request_token(
             peer, {"grant_type": "refresh_token", "refresh_token": refresh_token.reveal()}
         )
 
     def revoke(self, peer: Peer, token: Secret) -> RevocationResult:
+        """Post the token to the revocation endpoint of the peer (RFC 7009, section 2.1).
+
+        :raises PeerUnreachable, AddressRefused, BadResponse: there is no usable response.
+        """
         # RFC 7009, section 2.1. 400 with unsupported_token_type (section 2.2.1) is final too.
         response = token_endpoint.post(peer, peer.revocation_endpoint, {"token": token.reveal()})
         match handover_result(response):

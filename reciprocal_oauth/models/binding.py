@@ -62,6 +62,7 @@ class BindingField(models.TextField):
         super().__init__(*args, **{"blank": True, "default": "", "editable": False, **kwargs})
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str:
+        """Return the binding, which a new row without one gets from its peer."""
         if add and not getattr(model_instance, self.attname):
             peer: Any = getattr(model_instance, "peer", model_instance)
             setattr(model_instance, self.attname, peer.binding)

@@ -86,6 +86,7 @@ class EncryptedField(_TextField):
         return [self.model._meta.get_field(name) for name in self.owner]
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        """Return the secret, bound to the column and the owner of the row."""
         secret = super().pre_save(model_instance, add)
         if isinstance(secret, Secret):
             # The owner may have changed since the secret was read.
@@ -94,12 +95,15 @@ class EncryptedField(_TextField):
         return secret
 
     def get_default(self) -> Secret | None:
+        """Return the default as a :class:`Secret`."""
         return self.to_python(super().get_default())
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Secret | None:
+        """Return the ciphertext of the database as a :class:`Secret`, not decrypted yet."""
         return _stored(value)
 
     def to_python(self, value: Any) -> Secret | None:
+        """Return the value as a :class:`Secret`; a ciphertext from a fixture is decrypted later."""
         if value is None or isinstance(value, Secret):
             return value
         text = str(value)
@@ -107,12 +111,14 @@ class EncryptedField(_TextField):
         return _stored(text) if text.startswith((PREFIX, UNBOUND_PREFIX)) else Secret(text)
 
     def get_prep_value(self, value: Any) -> str | None:
+        """Return the ciphertext to store; an empty secret is stored as an empty text."""
         secret = self.to_python(value)
         if secret is None:
             return None
         return secret.encrypted() if secret else ""
 
     def value_to_string(self, obj: models.Model) -> str:
+        """Return the ciphertext, for fixtures: they never contain the plain secret."""
         return self.get_prep_value(self.value_from_object(obj)) or ""
 
 

@@ -40,6 +40,10 @@ class PeerManager(BaseManager["Peer"]):
     """The manager of peers. Fixtures name a peer by its short name."""
 
     def get_by_natural_key(self, slug: str) -> "Peer":
+        """Return the peer with this short name.
+
+        :raises Peer.DoesNotExist: there is none.
+        """
         return self.get(slug=slug)
 
 
@@ -254,15 +258,18 @@ class Peer(BaseModel):
         return self.name or self.slug
 
     def natural_key(self) -> tuple[str]:
+        """Return the short name, which identifies the peer in fixtures."""
         return (self.slug,)
 
     @classmethod
     def from_db(cls, *args: Any, **kwargs: Any) -> "Peer":
+        """Return the peer, and remember its stored client secret: a new one is noticed later."""
         peer = super().from_db(*args, **kwargs)
         peer._keep_secret()
         return peer
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        """Reload the peer, and remember the reloaded client secret as the stored one."""
         super().refresh_from_db(*args, **kwargs)
         self._keep_secret()
 

@@ -43,17 +43,23 @@ class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
     http_method_names = ["get", "head", "post", "options"]
 
     def handle_no_permission(self) -> HttpResponseRedirect:
+        """Redirect to the login page, and from there to the list."""
         # After signing in, the browser uses GET, which starts nothing: so this leads to the list.
         # Django's LoginRequiredMiddleware cannot know that, and leaves it to this view.
         page = self.request.build_absolute_uri(reverse("reciprocal_oauth:list"))
         return redirect_to_login(page, self.get_login_url(), self.get_redirect_field_name())
 
     def get(self, request: HttpRequest, slug: str) -> HttpResponse:
+        """Redirect to the list: GET never starts a connection."""
         # A person opens the address again, from the history of the browser or after an error.
         return redirect("reciprocal_oauth:list")
 
     @method_decorator(sensitive_variables())
     def post(self, request: HttpRequest, slug: str) -> HttpResponse:
+        """Redirect to the authorization endpoint of the peer (RFC 6749, section 4.1.1).
+
+        :raises Http404: there is no such enabled peer.
+        """
         peer = get_object_or_404(Peer, slug=slug, enabled=True)
         if site_address.cannot_come_back(request):
             page = "reciprocal_oauth:list"
@@ -80,6 +86,11 @@ class CallbackView(ProtectedPageMixin, View):
 
     @method_decorator(sensitive_variables())
     def get(self, request: HttpRequest, slug: str) -> HttpResponse:
+        """Exchange the code of the response for tokens (RFC 6749, section 4.1.3), and redirect to
+        the next page.
+
+        :raises Http404: the address has no parameters, and there is no such enabled peer.
+        """
         try:
             query = take_query(request)
         except SuspiciousOperation as unreadable:

@@ -25,11 +25,13 @@ class DisconnectView(OwnLinksMixin, DetailView):
     context_object_name = "link"
 
     def get(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        """Ask, or redirect to the link if it has already ended."""
         if not (link := self.get_object()).is_active:
             return redirect("reciprocal_oauth:link", link.pk)
         return super().get(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Add the status of the link and what the peer loses."""
         status = LinkStatus(self.object)
         return {
             **super().get_context_data(**kwargs),
@@ -40,6 +42,7 @@ class DisconnectView(OwnLinksMixin, DetailView):
         }
 
     def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        """End the link, and redirect to the list, which confirms it."""
         link = self.get_object()
         lifecycle.end_link(link, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
         query = {"ended": link.pk, **({"start-over": ""} if "start-over" in request.GET else {})}

@@ -58,6 +58,10 @@ class ProtectedPageMixin:
     referrer_policy = _REFERRER_POLICY
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Set the referrer policy of the response. If the database is too busy, respond 503.
+
+        :raises DatabaseError: the error is not a temporary one.
+        """
         try:
             response: HttpResponseBase = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
         except DatabaseError as error:

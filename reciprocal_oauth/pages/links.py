@@ -41,6 +41,7 @@ class OwnLinksMixin(ProtectedPageMixin, LoginRequiredMixin):
     """Limits a page to the links of the signed-in person; for links of others it responds 404."""
 
     def get_queryset(self) -> QuerySet[Link]:
+        """Return the links of the signed-in person."""
         links = Link.objects.filter(user=self.request.user)  # type: ignore[attr-defined]
         links = links.select_related("peer__application")
         return incoming_access.with_carried_scope(with_newest_code(links))
@@ -53,6 +54,7 @@ class LinkListView(OwnLinksMixin, ListView):
     context_object_name = "links"
 
     def get_queryset(self) -> QuerySet[Link]:
+        """Return the active links of the person, by the name of the peer."""
         return (
             super()
             .get_queryset()
@@ -61,6 +63,7 @@ class LinkListView(OwnLinksMixin, ListView):
         )
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Add the status of each link, the peers to connect, and what failed or ended recently."""
         context = super().get_context_data(**kwargs)
         linked = {link.peer_id for link in context["links"]}
         statuses = context["statuses"] = [LinkStatus(link) for link in context["links"]]
@@ -122,6 +125,7 @@ class LinkView(OwnLinksMixin, DetailView):
     context_object_name = "link"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Add the status, the newest events and the diagram of the link."""
         context = super().get_context_data(**kwargs)
         context["status"] = LinkStatus(self.object)
         events = newest_events(self.object, SHOWN_EVENTS_PER_LINK + 1)
@@ -135,6 +139,7 @@ class StatusView(LinkView):
     """The content of the same page without its frame, for the script that keeps it up to date."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Replace the base template by one without a frame."""
         return super().get_context_data(
             reciprocal_oauth_base="reciprocal_oauth/_fragment.html", **kwargs
         )

@@ -17,10 +17,12 @@ class RetryView(OwnLinksMixin, View):
     http_method_names = ["get", "head", "post", "options"]
 
     def get(self, request: HttpRequest, pk: object) -> HttpResponse:
+        """Redirect to the page of the link: GET never sends anything."""
         # After signing in, the browser comes here with GET, which starts nothing.
         return redirect("reciprocal_oauth:link", pk)
 
     def post(self, request: HttpRequest, pk: object) -> HttpResponse:
+        """Send the hand-over again if that is possible, and redirect to the page of the link."""
         link = get_object_or_404(self.get_queryset(), pk=pk)
         with suppress(resending.NotPossible):
             resending.try_again(link)

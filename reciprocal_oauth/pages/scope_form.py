@@ -30,6 +30,10 @@ class ScopesForm(forms.Form):
         self.fields["scopes"].choices = choices  # type: ignore[attr-defined]
 
     def clean_scopes(self) -> list[str]:
+        """Return the chosen scopes.
+
+        :raises ValidationError: a scope was sent twice.
+        """
         chosen = self.cleaned_data["scopes"]
         if len(chosen) != len(set(chosen)):
             raise forms.ValidationError(_("A permission was sent twice."), code="repeated")
@@ -48,19 +52,31 @@ class ChoosingView(OwnLinksMixin, FormView):
     refused: ClassVar[type[Exception]]
 
     def is_open(self) -> bool:
-        """Whether there is something to choose."""
+        """Whether there is something to choose.
+
+        :raises NotImplementedError: the subclass does not implement it.
+        """
         raise NotImplementedError
 
     def choices(self) -> list[tuple[str, str]]:
-        """The scopes with their words."""
+        """The scopes with their words.
+
+        :raises NotImplementedError: the subclass does not implement it.
+        """
         raise NotImplementedError
 
     def ticked(self) -> list[str]:
-        """The scopes that are ticked when the page opens."""
+        """The scopes that are ticked when the page opens.
+
+        :raises NotImplementedError: the subclass does not implement it.
+        """
         raise NotImplementedError
 
     def shown(self) -> str:
-        """The current state of what the page shows."""
+        """The current state of what the page shows.
+
+        :raises NotImplementedError: the subclass does not implement it.
+        """
         raise NotImplementedError
 
     def decide(self, chosen: list[str], answers: str) -> HttpResponse:
@@ -71,9 +87,11 @@ class ChoosingView(OwnLinksMixin, FormView):
         raise NotImplementedError
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show the form, or redirect to the link if there is nothing to choose."""
         return super().get(request, *args, **kwargs) if self.is_open() else self.to_link()
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Save the choice, unless the form shows an old state or there is nothing to choose."""
         if not self.is_open():
             return self.to_link()
         if not snapshot.is_same(request.POST.get("shown", ""), self.shown()):
@@ -82,18 +100,26 @@ class ChoosingView(OwnLinksMixin, FormView):
 
     @cached_property
     def link(self) -> Link:
+        """The link of the signed-in person.
+
+        :raises Http404: the person has no such link.
+        """
         return get_object_or_404(self.get_queryset(), pk=self.kwargs["pk"])
 
     def to_link(self) -> HttpResponse:
+        """Redirect to the page of the link."""
         return redirect("reciprocal_oauth:link", self.link.pk)
 
     def get_initial(self) -> dict[str, Any]:
+        """Return the scopes to tick and the state that the page shows."""
         return {"scopes": self.ticked(), "shown": self.shown()}
 
     def get_form_kwargs(self) -> dict[str, Any]:
+        """Add the scopes to choose from."""
         return {**super().get_form_kwargs(), "choices": self.choices()}
 
     def form_valid(self, form: ScopesForm) -> HttpResponse:
+        """Save the choice, or say that the site forbids it or that the choice no longer exists."""
         try:
             return self.decide(form.cleaned_data["scopes"], form.cleaned_data["shown"])
         except ForbiddenBySite:
@@ -110,7 +136,9 @@ class ChoosingView(OwnLinksMixin, FormView):
         return self.render_to_response(self.get_context_data(form=form), status=409)
 
     def form_invalid(self, form: ScopesForm) -> HttpResponse:
+        """Show the form with its errors and status 400."""
         return self.render_to_response(self.get_context_data(form=form), status=400)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Add the link and the peer."""
         return {**super().get_context_data(**kwargs), "link": self.link, "peer": self.link.peer}

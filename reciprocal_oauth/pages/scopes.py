@@ -20,18 +20,27 @@ class ScopesView(ChoosingView):
     refused = scope_changes.CannotChange
 
     def is_open(self) -> bool:
+        """Return whether the scopes of the link can be changed."""
         return scope_changes.is_changeable(self.link)
 
     def choices(self) -> list[tuple[str, str]]:
+        """Return the scopes that the peer may have here, with their words."""
         return scope_changes.choices(self.link)
 
     def ticked(self) -> list[str]:
+        """Return the scopes that the person allows at present."""
         return sorted(scope_changes.chosen_now(self.link))
 
     def shown(self) -> str:
+        """Return the snapshot of the scopes that can be changed."""
         return scope_changes.snapshot_of(self.link)
 
     def decide(self, chosen: list[str], answers: str) -> HttpResponse:
+        """Change the scopes, or redirect to the page that disconnects if none is left.
+
+        :raises CannotChange: the link has changed, or the scopes cannot be changed.
+        :raises ChangeForbidden: the site does not allow it.
+        """
         if not chosen:
             page = reverse("reciprocal_oauth:disconnect", args=[self.link.pk])
             return redirect(f"{page}?nothing-ticked")
@@ -40,6 +49,7 @@ class ScopesView(ChoosingView):
         return self.to_link()
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Add the scopes that the peer has now and would lose."""
         asked_about = {token for token, _described in self.choices()}
         works = scopes.split(self.link.incoming_limit)
         lost = scopes.join(token for token in works if token not in asked_about)

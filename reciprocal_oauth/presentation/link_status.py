@@ -98,6 +98,7 @@ class LinkStatus:
 
     @property
     def tone(self) -> str:
+        """The tone of the whole link, for its colour and symbol."""
         return self._overall[0]
 
     @property

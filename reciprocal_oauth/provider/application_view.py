@@ -19,6 +19,7 @@ class ApplicationDelete(DOTApplicationDelete):
     revoked without it."""
 
     def form_valid(self, form: Any) -> HttpResponse:
+        """Delete the application; for that of a peer, show the refusal with status 409."""
         try:
             response: HttpResponse = super().form_valid(form)
         except ProtectedError:
@@ -31,6 +32,7 @@ class ApplicationUpdate(DOTApplicationUpdate):
     or redirect URI (RFC 6749, section 2)."""
 
     def form_valid(self, form: Any) -> HttpResponse:
+        """Save the application; for that of a peer, show the refusal with status 409."""
         if peer_of(self.object) is not None:
             return _protected_page(self.request, self.object, was_to_change=True)
         response: HttpResponse = super().form_valid(form)

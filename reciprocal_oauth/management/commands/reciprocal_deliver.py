@@ -21,12 +21,15 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Command(BaseCommand):
+    """Works on due rows, once or in a loop."""
+
     help = (
         "Delivers what is due: hands over codes, redeems codes, and revokes tokens at peers. Can "
         "run beside any dispatcher. With DISPATCHER set to “none”, only this command delivers."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options of the command."""
         how = parser.add_mutually_exclusive_group()
         how.add_argument(
             "--once", action="store_true", help="deliver what is due now, then exit (default)"
@@ -40,6 +43,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Deliver what is due once; with ``--loop``, until a signal stops the command."""
         if options["loop"] is not None:
             self._loop(options["loop"], options["json"])
             return

@@ -19,9 +19,12 @@ _FIELDS = "state reason attempts last_error next_attempt_at created_at finished_
 
 
 class Command(BaseCommand):
+    """Lists, resends and cancels hand-overs and revocations."""
+
     help = "Lists hand-overs and revocations, sends failed ones again, or cancels pending ones."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the actions and their options."""
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         listing = actions.add_parser("list", help="list them, newest first")
         listing.add_argument(
@@ -51,10 +54,18 @@ class Command(BaseCommand):
             add_django_flags(action)
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
+        """Run the chosen action.
+
+        :raises CommandError: an option is not valid, or an item was refused.
+        """
         actions = {"list": self.list, "resend": self.resend, "cancel": self.cancel}
         actions[action](options)
 
     def list(self, options: dict[str, Any]) -> None:
+        """Print the hand-overs and revocations that the options select, newest first.
+
+        :raises CommandError: the peer does not exist.
+        """
         model: type[QueueItem] = InboxItem if options["incoming"] else OutboxItem
         items = _items(model, options["peer"]).order_by("-created_at", "-pk")
         if options["state"]:
@@ -68,6 +79,11 @@ class Command(BaseCommand):
             self.stdout.write(table(map(_row, found)))
 
     def resend(self, options: dict[str, Any]) -> None:
+        """Send failed or cancelled items again, and say which peers are paused.
+
+        :raises CommandError: the options do not name items, a number or the peer does not exist, or
+            an item that the user named was refused.
+        """
         items = _items(OutboxItem, options["peer"])
         if options["failed"] == bool(options["numbers"]):
             raise CommandError("Give the numbers to send again, or --failed for all failed ones.")
@@ -84,6 +100,10 @@ class Command(BaseCommand):
                 self.stderr.write(self.style.WARNING(printable(delivery_text.why_it_waits(peer))))
 
     def cancel(self, options: dict[str, Any]) -> None:
+        """Cancel the pending items with the given numbers.
+
+        :raises CommandError: no number is given, a number does not exist, or an item was refused.
+        """
         if not options["numbers"]:
             raise CommandError("Give the numbers to cancel.")
         chosen = _numbered(_items(OutboxItem, None), options["numbers"])

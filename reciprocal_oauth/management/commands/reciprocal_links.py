@@ -20,9 +20,12 @@ _EVENT_FIELDS = "at party step outcome generation detail"
 
 
 class Command(BaseCommand):
+    """Lists the links that the options select."""
+
     help = "Lists the links between users of this site and accounts at peers."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the filters and the form of the output."""
         parser.add_argument("--user", metavar="NAME", help="only this user's links")
         parser.add_argument("--peer", metavar="SLUG", help="only links with this peer")
         parser.add_argument("--all", action="store_true", help="also list links that have ended")
@@ -32,6 +35,10 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Print the links that the options select, with their events if ``--events`` is given.
+
+        :raises CommandError: the user or the peer does not exist.
+        """
         links = _links(options)
         with_events = options["events"]
         if options["json"]:

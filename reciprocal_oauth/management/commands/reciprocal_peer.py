@@ -55,9 +55,12 @@ _LABELS: Mapping[str, str] = {
 
 
 class Command(BaseCommand):
+    """Adds, updates, shows, lists, resumes and tests peers."""
+
     help = "Adds, updates, shows and tests peers. No secret is shown, except a generated one, once."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the actions and their options."""
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         add = actions.add_parser(
             "add",
@@ -96,6 +99,10 @@ class Command(BaseCommand):
             add_django_flags(action)
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
+        """Run the chosen action.
+
+        :raises CommandError: an option is not valid, or the action failed.
+        """
         actions = {
             "add": self.add,
             "show": self.show,

@@ -12,6 +12,8 @@ from ._output import as_json, table
 
 
 class Command(BaseCommand):
+    """Deletes old rows and records lost access."""
+
     help = (
         "Deletes finished hand-overs, codes without valid tokens, abandoned authorization requests "
         "and ended links that are older than the RETENTION settings. Before that, marks links as "
@@ -19,12 +21,14 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options of the command."""
         parser.add_argument(
             "--dry-run", action="store_true", help="only count what would be deleted"
         )
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Record links whose access was lost, delete old rows, and print the counts."""
         dry_run = options["dry_run"]
         links = Link.objects.all()
         broken = (

@@ -12,6 +12,8 @@ from ._output import as_json
 
 
 class Command(BaseCommand):
+    """Encrypts stored secrets with the first key."""
+
     help = (
         "Encrypts every stored secret with the first encryption key, if it was encrypted with an "
         "older key. Can be stopped and run again. The exit status is 1 if no key can decrypt a "
@@ -19,10 +21,15 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options of the command."""
         parser.add_argument("--dry-run", action="store_true", help="only count, write nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        """Encrypt the secrets of each column with the first key, and print the counts.
+
+        :raises CommandError: no key can decrypt some of the secrets.
+        """
         dry_run = options["dry_run"]
         columns = {
             f"{model._meta.model_name}.{name}": (model, name)
