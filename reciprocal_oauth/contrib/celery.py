@@ -34,8 +34,9 @@ _SHORT_TIMEOUTS: Mapping[str, Any] = {
     "socket_connect_timeout": _CONNECT_SECONDS,
     "socket_timeout": _CONNECT_SECONDS,
 }
-#: Least number of seconds until a message of a sweep expires; later sweeps send the same messages.
-#: It is much longer than the clocks of a site differ: a worker with a fast clock must not drop all.
+#: The shortest lifetime of a message of a sweep, in seconds. A message that expires is no loss: a
+#: later sweep sends the same one. A shorter lifetime would be a risk: a worker whose clock is fast
+#: would drop all messages.
 _EXPIRES_SECONDS = 60.0
 
 

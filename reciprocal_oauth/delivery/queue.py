@@ -337,7 +337,8 @@ def _is_due() -> Q:
 
 
 def _is_waiting() -> Q:
-    # Exclude the other states: with the waiting states, SQLite reads all waiting rows, due or not.
+    # The condition excludes the other states. If it listed the waiting states, SQLite would read
+    # all waiting rows, also those that are not due.
     others = [state for state in State if state not in QueueItem.WAITING_STATES]
     return Q(next_attempt_at__lte=timezone.now()) & ~Q(state__in=others)
 

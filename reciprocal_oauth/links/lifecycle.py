@@ -60,7 +60,7 @@ def break_reconfigured(link: Link) -> bool:
     site, have changed: the stored tokens belong to the former ones. The token is revoked if the
     revocation endpoint still has a former address. The person has to connect again.
 
-    :param link: with its peer, both read a moment ago.
+    :param link: a link that was just read from the database, with its peer.
     :returns: whether the direction was active.
     """
     token, bound_to = link.refresh_token or link.access_token, link.bound_to

@@ -41,7 +41,7 @@ _REVOKED = Q(state=ReciprocalCode.State.REVOKED)
 #: Added to the lifetime of an authorization request: its response may still be processed, and the
 #: person may reload the page.
 REQUEST_MARGIN = timedelta(days=1)
-#: A longer retention is cut to this: dates do not reach back as far as numbers do.
+#: A longer retention is shortened to this: Python has no dates before the year 1.
 MAX_DAYS = 36500.0
 
 
@@ -119,7 +119,7 @@ def _finished_item(now: datetime) -> Q:
 
 
 def _spent_code(now: datetime) -> Q:
-    """Codes that expired long ago, and that no working token was redeemed for.
+    """Codes that expired long ago and for which the peer holds no working token.
 
     While such a token works, a replay of the code must be noticed, because it revokes the token
     (RFC 6749, section 4.1.2).
@@ -133,9 +133,11 @@ def _spent_code(now: datetime) -> Q:
         Q(revoked__isnull=True) | Q(revoked__gt=before) | Q(access_token__expires__gt=now),
     )
     access_tokens = get_access_token_model()._base_manager.filter(expires__gt=now)
-    # After a rotation, the refresh token that the access token was made from has the family.
+    # After the refresh token was rotated, the new access token refers to the old refresh token
+    # (``source_refresh_token``), and that one has the family of the code.
     rotated = access_tokens.filter(source_refresh_token__token_family=OuterRef("token_family"))
-    # Without a refresh token there is no family: it may be any token of the user at the peer.
+    # An access token that was issued without a refresh token has no family. So any access token of
+    # the same user and application may be the one that the code was redeemed for.
     alone = access_tokens.filter(
         user_id=OuterRef("link__user_id"), application_id=OuterRef("link__peer__application_id")
     )

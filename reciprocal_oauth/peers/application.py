@@ -63,7 +63,7 @@ def application_for(
 
 
 def _is_field(model: Any, name: str) -> bool:
-    """Whether the site's application model has this field. An own model may lack it."""
+    """Whether the application model has this field. A model that the site defines may lack it."""
     return any(field.name == name for field in model._meta.concrete_fields)
 
 

@@ -14,8 +14,9 @@ from .reasons import for_people
 
 
 def name_with_account(link: Link) -> str:
-    """Return the name of the peer and, if known, of the account there. Screen readers can list the
-    controls of a page without their context; the account tells two links with one peer apart."""
+    """Return the name of the peer, with the account at the peer if it is known. Screen readers list
+    the controls of a page without the text around them, so the account must be in the name of a
+    control if a user has two links with one peer."""
     account = link.account_name or link.subject
     return f"{link.peer.name} ({account})" if account else link.peer.name
 
