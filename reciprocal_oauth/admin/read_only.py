@@ -119,7 +119,7 @@ class LinkRelatedAdmin(ReadOnlyAdmin):
 
 
 class ReadOnlyInline(admin.TabularInline):
-    """Such rows as an inline on the page of the row that they belong to."""
+    """Base of the read-only tables on the page of another object, such as the history of a link."""
 
     extra = 0
     can_delete = False

@@ -206,8 +206,8 @@ def has_live_tokens(link: Link) -> bool:
 
 
 def has_any_tokens(link: Link) -> bool:
-    """Whether the peer holds working tokens of ``link``, or of a family that is stored on no link
-    of the user (see :func:`find_link`)."""
+    """Whether the peer holds working tokens that count for ``link``: tokens of ``link``, and tokens
+    whose family is not that of another active link (see :func:`find_link`)."""
     strays = _renewable().filter(user_id=link.user_id, application_id=link.peer.application_id)
     foreign = _other_links(link).values("incoming_family")
     return has_live_tokens(link) or strays.exclude(token_family__in=foreign).exists()
@@ -327,7 +327,8 @@ def _families(link: Link) -> set[uuid.UUID]:
 
 
 def _other_links(link: Link) -> QuerySet[Link]:
-    """The other active links of the same user with the same peer that have a family."""
+    """The other active links of the same user with the same peer for which ``incoming_family`` is
+    set."""
     return Link.objects.filter(
         user_id=link.user_id,
         peer_id=link.peer_id,

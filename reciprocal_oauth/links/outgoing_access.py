@@ -305,7 +305,8 @@ def revoke_unused(link: Link, response: TokenResponse, *, used: Secret | None = 
     ``link`` was deleted, has ended or got newer tokens, or its user was deactivated (RFC 7009,
     section 1).
 
-    :param used: the refresh token that was used. It stays valid if the response contains none.
+    :param used: the refresh token with which the tokens were requested. It stays valid if
+        ``response`` contains no new one.
     """
     with atomic():
         now = Link.objects.select_for_update().filter(pk=link.pk).first()

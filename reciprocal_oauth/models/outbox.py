@@ -56,5 +56,5 @@ class OutboxItem(QueueItem):
 
     @staticmethod
     def live_key_of(link_id: uuid.UUID) -> str:
-        """The ``live_key`` of an unfinished hand-over of this link."""
+        """Return the value of ``live_key`` for an unfinished hand-over of the link ``link_id``."""
         return str(link_id)

@@ -313,7 +313,7 @@ class LinkStatus:
 
 
 def link_status(link: Link) -> LinkStatus:
-    """``{% with status=link|link_status %}``"""
+    """Return the status of ``link``. In templates: ``{% with status=link|link_status %}``."""
     return LinkStatus(link)
 
 

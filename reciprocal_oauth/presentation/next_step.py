@@ -93,7 +93,10 @@ def _visit(link: Link) -> NextStep:
 
 
 def _connect_or_remove(link: Link) -> NextStep:
-    """Connecting again renews a link only if it finds the link: both are with a known account, or
-    both without."""
+    """Return ``CONNECT`` if connecting again would renew ``link``, or else ``REMOVE``.
+
+    It renews ``link`` if the account at the peer is known for both the old and the new connection,
+    or for neither.
+    """
     is_found = link.account_key.startswith(SUBJECT_PREFIX) == knows_accounts(link.peer)
     return NextStep.CONNECT if is_found else NextStep.REMOVE

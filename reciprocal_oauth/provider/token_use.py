@@ -51,8 +51,8 @@ def token_is_usable(validator: Any, scopes: Any, request: Request) -> bool:
 def narrow_to_current_limits(access_token: Any) -> bool:
     """Limit the scope of ``access_token``, in memory only, to what its peer may do now.
 
-    So a scope that was taken from the consent, the peer or the site works no more with the next
-    call.
+    So a scope that the user, an administrator or the site has removed does not work with the next
+    call of the peer.
 
     :returns: whether the token may be used at all.
     """

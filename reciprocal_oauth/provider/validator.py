@@ -42,7 +42,8 @@ else:
 
 
 class ReciprocalValidatorMixin(_Validator):
-    """Added to the site's ``OAUTH2_VALIDATOR_CLASS`` by :mod:`.composition`."""
+    """Applies the rules for peers. :mod:`.composition` adds it to the ``OAUTH2_VALIDATOR_CLASS`` of
+    the site."""
 
     # Party B receives a reciprocal code
 
