@@ -253,9 +253,9 @@ def test_correcting_our_registration_there_ends_the_wait_of_links_that_it_has_re
 def test_the_page_of_one_says_how_it_stands_and_a_reason_only_where_there_is_one(
     admin: Client, rows: list[OutboxItem]
 ) -> None:
-    dead, pending = rows
-    OutboxItem.objects.filter(pk=dead.pk).update(reason="unreachable")
+    failed, pending = rows
+    OutboxItem.objects.filter(pk=failed.pk).update(reason="unreachable")
 
-    page = text_of(admin.get(admin_url(OutboxItem, "change", dead.pk)))
+    page = text_of(admin.get(admin_url(OutboxItem, "change", failed.pk)))
     assert "failed: the other site could not be reached" in page
     assert "no reason" not in text_of(admin.get(admin_url(OutboxItem, "change", pending.pk)))

@@ -154,7 +154,7 @@ def test_a_failed_hand_over_is_sent_again(
     sign_in(page, assistant, "admin")
     page.goto(f"{assistant.url}{PEERS}overview/")
     check(page, "overview")
-    page.goto(f"{assistant.url}/admin/reciprocal_oauth/outboxitem/?state__exact=dead")
+    page.goto(f"{assistant.url}/admin/reciprocal_oauth/outboxitem/?state__exact=failed")
     page.locator("#result_list tbody input[type=checkbox]").check()
     page.select_option("select[name=action]", "resend")
     page.get_by_role("button", name="Run").or_(page.get_by_role("button", name="Go")).click()
@@ -162,7 +162,7 @@ def test_a_failed_hand_over_is_sent_again(
     check(page, "resend")
     page.get_by_role("button", name="Yes, send again").click()
     page.get_by_text("Sent again: 1 hand-over.").wait_for()
-    assert page.url.endswith("?state__exact=dead")
+    assert page.url.endswith("?state__exact=failed")
 
     wait_for_both_ways(person)
     page.goto(f"{assistant.url}/admin/reciprocal_oauth/link/")

@@ -132,5 +132,5 @@ def _compare(person: Person, link: Link, issuer: Side, where: str) -> Iterator[s
 
 def given_up() -> int:
     """Hand-overs of which nothing more will come unless somebody asks for it."""
-    dead = OutboxItem.objects.using(STARTS).filter(state=OutboxItem.State.FAILED)
-    return dead.filter(kind=OutboxItem.Kind.HANDOVER).count()
+    failed = OutboxItem.objects.using(STARTS).filter(state=OutboxItem.State.FAILED)
+    return failed.filter(kind=OutboxItem.Kind.HANDOVER).count()

@@ -14,7 +14,7 @@ INVARIANTS = {
     "I3": "no token without a code",
     "I4": "one unredeemed code for each link, each with its Grant",
     "I5": "nothing kept twice: one link, one row for each code",
-    "I6": "what was cut is dead, at both sites",
+    "I6": "what was ended is revoked, at both sites",
     "I7": "owners agree",
     "I8": "nothing is stuck",
     "I9": "each site holds what the other has issued",

@@ -23,8 +23,8 @@ BROKEN: dict[str, Callable[[Link, Link], Any]] = {
     "ended there": lambda here, there: setattr(there, "status", Link.Status.ENDED),
     "not confirmed": lambda here, there: setattr(here, "confirmed_generation", 0),
     "another scope": lambda here, there: setattr(here, "incoming_scope", SCOPES_HERE[0]),
-    "a dead token there": lambda here, there: setattr(there, "access_token", Secret("x")),
-    "a dead token here": lambda here, there: setattr(here, "access_token", Secret("x")),
+    "a wrong token at the peer": lambda here, there: setattr(there, "access_token", Secret("x")),
+    "a wrong token at this site": lambda here, there: setattr(here, "access_token", Secret("x")),
 }
 
 

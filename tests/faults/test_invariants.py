@@ -111,8 +111,8 @@ def test_a_replacement_for_a_replayed_code_that_nobody_sends(finished: Link) -> 
 
 @pytest.mark.threat("I1")
 def test_a_decision_that_was_given_up_is_not_lost(under_way: Link) -> None:
-    dead = OutboxItem.final_values(State.FAILED, timezone.now(), live_key=None)
-    OutboxItem.objects.update(**dead)
+    failed = OutboxItem.final_values(State.FAILED, timezone.now(), live_key=None)
+    OutboxItem.objects.update(**failed)
 
     assert broken() == set()
 

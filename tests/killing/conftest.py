@@ -19,8 +19,8 @@ from .places import Place, Story
 
 #: How often each test is run: a process that dies does not always leave the same behind.
 ROUNDS = int(os.environ.get("KILL_ROUNDS") or 1)
-#: Leases are short, so that nobody has to wait for what the dead have held. A second attempt must
-#: not come due before the worker that made the first one has ended.
+#: Leases are short, so that nobody waits long for the rows of a killed process. A second attempt
+#: must not be due before the worker that made the first one has ended.
 OUR_SETTINGS = {"LEASE_SECONDS": 0.5, "RETRY_SCHEDULE_SECONDS": [0, *[2] * 9]}
 
 _numbers = count(1)

@@ -19,7 +19,7 @@ Incoming = Link.Incoming
 
 
 @pytest.fixture
-def dead(link_as_a: Link, fake_peer: FakePeer) -> OutboxItem:
+def failed(link_as_a: Link, fake_peer: FakePeer) -> OutboxItem:
     """A hand-over that the peer has refused."""
     consent.allow(link_as_a, ["playback"])
     fake_peer.answers["/token/"] = Reply(403, b"")
@@ -33,18 +33,23 @@ def dead(link_as_a: Link, fake_peer: FakePeer) -> OutboxItem:
 
 @pytest.mark.threat("R3")
 def test_a_failed_row_has_all_its_attempts_again(
-    dead: OutboxItem, link_as_a: Link, fake_peer: FakePeer
+    failed: OutboxItem, link_as_a: Link, fake_peer: FakePeer
 ) -> None:
     fake_peer.answers["/token/"] = Reply()
 
-    resending.resend(dead)
+    resending.resend(failed)
 
-    assert (dead.state, dead.attempts, dead.reason, dead.last_error) == (State.PENDING, 0, "", "")
+    assert (failed.state, failed.attempts, failed.reason, failed.last_error) == (
+        State.PENDING,
+        0,
+        "",
+        "",
+    )
     link_as_a.refresh_from_db()
     assert (link_as_a.incoming_state, link_as_a.incoming_reason) == (Incoming.GRANTED, "")
     worker.drain()
-    dead.refresh_from_db()
-    assert dead.state == State.ACCEPTED
+    failed.refresh_from_db()
+    assert failed.state == State.ACCEPTED
     first, second = [each.form["code"] for each in fake_peer.to("/token/")]
     assert first != second
 
@@ -101,39 +106,39 @@ def _deactivate_user(link: Link) -> None:
     ],
 )
 def test_a_hand_over_whose_link_has_moved_on_is_not_sent_again(
-    meanwhile: Callable[[Link], None], complaint: str, dead: OutboxItem, link_as_a: Link
+    meanwhile: Callable[[Link], None], complaint: str, failed: OutboxItem, link_as_a: Link
 ) -> None:
     meanwhile(link_as_a)
 
     with pytest.raises(NotPossible, match=complaint):
-        resending.resend(dead)
+        resending.resend(failed)
 
-    dead.refresh_from_db()
-    assert dead.state == State.FAILED
+    failed.refresh_from_db()
+    assert failed.state == State.FAILED
 
 
 def test_a_decision_that_arrived_after_all_and_was_revoked_is_not_sent_again(
-    dead: OutboxItem, link_as_a: Link
+    failed: OutboxItem, link_as_a: Link
 ) -> None:
     Link.objects.update(incoming_reason=Link.Reason.REVOKED_HERE)
 
     with pytest.raises(NotPossible, match="has made a newer decision"):
-        resending.resend(dead)
+        resending.resend(failed)
 
 
-def test_a_row_that_was_deleted_meanwhile_is_not_sent_again(dead: OutboxItem) -> None:
+def test_a_row_that_was_deleted_meanwhile_is_not_sent_again(failed: OutboxItem) -> None:
     OutboxItem.objects.all().delete()
 
     with pytest.raises(NotPossible, match="no longer exists"):
-        resending.resend(dead)
+        resending.resend(failed)
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.CLAIMED, State.ACCEPTED, State.DONE])
-def test_a_row_that_is_pending_or_done_is_not_sent_again(state: str, dead: OutboxItem) -> None:
+def test_a_row_that_is_pending_or_done_is_not_sent_again(state: str, failed: OutboxItem) -> None:
     OutboxItem.objects.update(state=state)
 
     with pytest.raises(NotPossible, match="has not failed"):
-        resending.resend(dead)
+        resending.resend(failed)
 
 
 def test_a_revocation_whose_token_was_deleted_is_not_sent_again(link_as_a: Link) -> None:
@@ -211,9 +216,9 @@ class TestStopping:
         row.refresh_from_db()
         assert row.state == State.ACCEPTED
 
-    def test_what_has_ended_is_not_stopped(self, dead: OutboxItem) -> None:
+    def test_what_has_ended_is_not_stopped(self, failed: OutboxItem) -> None:
         with pytest.raises(NotPossible, match="ended already"):
-            resending.cancel(dead)
+            resending.cancel(failed)
 
     @pytest.mark.django_db(transaction=True)
     def test_nothing_changes_where_it_is_rolled_back(self, link_as_a: Link) -> None:
