@@ -41,15 +41,19 @@ class Moment(serializers.DateTimeField):
 class AccountSerializer(serializers.Serializer):
     """The account at the peer."""
 
-    id = serializers.CharField(help_text=_("As the peer tells it apart from others."))
-    name = serializers.CharField(help_text=_("As people know it; may be empty."))
+    id = serializers.CharField(help_text=_("The ID of the account at the peer."))
+    name = serializers.CharField(
+        help_text=_("The name of the account at the peer. It can be empty.")
+    )
 
 
 class ScopeSerializer(serializers.Serializer):
     """A scope, with its description."""
 
     name = serializers.CharField()
-    description = serializers.CharField(help_text=_("In words; empty where there are none."))
+    description = serializers.CharField(
+        help_text=_("What the scope allows, in words. Empty if there is no description.")
+    )
 
 
 class DirectionSerializer(serializers.Serializer):
@@ -76,8 +80,8 @@ class IncomingSerializer(DirectionSerializer):
     pending = PendingSerializer(
         allow_null=True,
         help_text=_(
-            "The person's last decision, where the peer has not fetched access for it: on its way "
-            "(granted) or given up (broken). Its scopes are those that it adds."
+            "The last decision of the person, while the peer has no access from it: it is pending "
+            "(granted) or has failed (broken). The scopes are those that it adds."
         ),
     )
 
@@ -92,9 +96,11 @@ class QuestionSerializer(serializers.Serializer):
     """What the person is asked: may the peer do this here?"""
 
     scopes = ScopeSerializer(many=True)
-    page = serializers.URLField(help_text=_("The page of this site that asks it."))
+    page = serializers.URLField(
+        help_text=_("The page of this site on which the person can answer.")
+    )
     shown = serializers.CharField(
-        help_text=_("To be sent with the answer: it says which question is answered.")
+        help_text=_("Send this value back with the answer. It identifies the question.")
     )
 
 
@@ -104,28 +110,34 @@ class LinkSerializer(serializers.Serializer):
     id = serializers.UUIDField(source="link.id")
     url = serializers.URLField()
     peer = PeerSerializer(source="link.peer")
-    account = AccountSerializer(allow_null=True, help_text=_("The account there, if it is known."))
+    account = AccountSerializer(
+        allow_null=True, help_text=_("The account at the peer, if it is known.")
+    )
     status = serializers.ChoiceField(Link.Status.choices, source="link.status")
     is_two_way = serializers.BooleanField(
         source="link_status.works_both_ways", help_text=_("Whether both directions work.")
     )
-    text = serializers.CharField(help_text=_("How it stands, in words."))
+    text = serializers.CharField(help_text=_("The state of the link, in words."))
     next_step = serializers.ChoiceField(
         _NEXT_STEPS,
         allow_null=True,
         help_text=_(
-            "The one thing that helps: finish (answer the question), again (retry), connect (begin "
-            "again), visit (go on at the peer) or remove (delete the link, then begin again)."
+            "What the person can do next: finish (answer the question), again (try again), connect "
+            "(connect again), visit (continue at the peer) or remove (remove the link, then "
+            "connect again)."
         ),
     )
-    incoming = IncomingSerializer(help_text=_("What the peer may do here."))
-    outgoing = OutgoingSerializer(help_text=_("What this site may do there."))
-    question = QuestionSerializer(allow_null=True, help_text=_("What waits for an answer."))
+    incoming = IncomingSerializer(help_text=_("What the peer may do at this site."))
+    outgoing = OutgoingSerializer(help_text=_("What this site may do at the peer."))
+    question = QuestionSerializer(
+        allow_null=True, help_text=_("The question that the person has not answered yet.")
+    )
     choices = ScopeSerializer(
-        many=True, help_text=_("What the peer may be allowed; empty: nothing can be changed.")
+        many=True,
+        help_text=_("The scopes that the person can allow. Empty if nothing can be changed."),
     )
     shown = serializers.CharField(
-        help_text=_("To be sent with a change: it says what the person was shown.")
+        help_text=_("Send this value back with a change. It identifies what the person saw.")
     )
     created_at = Moment(source="link.created_at")
     linked_at = Moment(
@@ -156,11 +168,15 @@ class StepSerializer(serializers.Serializer):
 class FlowSerializer(serializers.Serializer):
     """The newest run through the protocol."""
 
-    party = serializers.ChoiceField(Party.choices, help_text=_("The part that this site plays."))
-    is_change = serializers.BooleanField(
-        help_text=_("Whether it is about a change, while the peer has access from before that.")
+    party = serializers.ChoiceField(
+        Party.choices, help_text=_("The role of this site in the protocol.")
     )
-    is_under_way = serializers.BooleanField(help_text=_("Whether it moves on by itself."))
+    is_change = serializers.BooleanField(
+        help_text=_("Whether this is a later change, while the peer has its earlier access.")
+    )
+    is_under_way = serializers.BooleanField(
+        help_text=_("Whether more steps follow without an action of the person.")
+    )
     steps = StepSerializer(many=True)
 
 

@@ -35,7 +35,7 @@ class OfferSerializer(PeerSerializer):
         help_text=_("Whether the person has connected it already.")
     )
     is_paused = serializers.SerializerMethodField(
-        help_text=_("Whether an administrator needs to fix something first.")
+        help_text=_("Whether an administrator must fix a problem before people can connect.")
     )
     several_accounts = serializers.SerializerMethodField(
         help_text=_("Whether a person can connect several accounts at this peer.")
