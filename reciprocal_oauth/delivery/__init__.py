@@ -1,14 +1,16 @@
-"""Works on the rows of the outbox and the inbox. It does not know what a row delivers.
+"""The delivery of the rows in two queues: the outbox (codes and revocations that this site sends)
+and the inbox (codes that this site received and redeems).
 
-- ``results``: what one attempt at a row results in.
-- ``queue``: claims rows with a lease and stores results.
-- ``worker``: claims due rows, calls the handler that a party registered, stores the result.
-- ``pausing``: stops and resumes the delivery to a peer.
+- ``queue``: claims rows with a lease (a claim that expires) and stores results.
+- ``worker``: claims due rows, calls the handler that ``party_a`` or ``party_b`` has registered, and
+  stores the result.
+- ``pausing``: pauses and resumes the delivery to a peer.
 - ``engine``: threads of one process that claim rows and work on them.
-- ``dispatchers``: decide who runs the worker: threads of the web process, the caller, nobody.
-- ``message_dispatcher``: base of the dispatchers that send messages to worker processes.
+- ``dispatchers``: decide where the worker runs: in threads of the web process, in the thread of the
+  caller, or only in a management command.
+- ``message_dispatcher``: the base class of dispatchers that send messages to worker processes.
 - ``receivers``: receivers of signals.
 
-All work is stored in rows. A dispatcher only makes sure that a worker looks at them soon. The time
-of the next attempt comes from :mod:`reciprocal_oauth.core.retry_policy`.
+The rows store everything that must be delivered. A dispatcher only makes a worker look for due rows
+soon. :mod:`reciprocal_oauth.core.retry_policy` computes the time of the next attempt.
 """

@@ -1,7 +1,8 @@
-"""Dispatchers decide who runs the worker, and when. All work is stored in rows; a dispatcher only
-makes sure that a worker looks at them soon.
+"""Dispatchers decide where and when the delivery worker runs.
 
-A site can use its own class: ``RECIPROCAL_OAUTH["DISPATCHER"]`` takes a dotted path.
+The rows of the outbox and the inbox store everything that must be delivered. A dispatcher only
+makes a worker look for due rows soon. A site can use its own dispatcher: the setting
+``RECIPROCAL_OAUTH["DISPATCHER"]`` accepts the dotted path of a class.
 """
 
 import logging
@@ -21,42 +22,46 @@ logger = logging.getLogger("reciprocal_oauth.delivery")
 
 
 class Dispatcher:
-    """Interface of a dispatcher."""
+    """The base class of all dispatchers."""
 
     def wake(self, link: Link | None = None) -> None:
-        """Make a worker look for due rows soon. Called after commit. Must not raise, and must not
-        wait for the work.
+        """Make a worker look for due rows soon. The caller has already committed the rows.
 
-        :param link: the link whose rows are due; ``None``: any rows may be due.
-        :raises NotImplementedError: the subclass does not implement it.
+        A subclass must implement this method. The method must not raise an exception and must not
+        wait until the rows are delivered.
+
+        :param link: the link whose rows are due, or ``None`` if rows of any link may be due.
+        :raises NotImplementedError: the subclass does not implement this method.
         """
         raise NotImplementedError(
             f"{type(self).__module__}.{type(self).__qualname__} must implement wake()"
         )
 
     def request_started(self) -> None:
-        """Called when this process serves a request. It may start work on rows that were left from
-        before."""
+        """Do nothing. This app calls the method at the start of each web request; a subclass can
+        start its worker here, so that rows from before a restart are delivered."""
 
 
 class NoDispatcher(Dispatcher):
-    """Starts no worker. Only ``manage.py reciprocal_deliver`` works on the rows."""
+    """A dispatcher that starts no worker. Only the command ``manage.py reciprocal_deliver``
+    delivers the rows."""
 
     def wake(self, link: Link | None = None) -> None:
-        """Do nothing: the rows wait for the command."""
+        """Do nothing. The rows wait until ``manage.py reciprocal_deliver`` finds them."""
 
 
 class EagerDispatcher(Dispatcher):
-    """Works on due rows at once, in the thread of the caller. For tests: in production, the user
-    would wait for the peer."""
+    """A dispatcher for tests. It delivers due rows immediately, in the thread of the caller. In
+    production, the user would have to wait for the response of the peer."""
 
     def __init__(self) -> None:
         self._running = threading.local()
 
     def wake(self, link: Link | None = None) -> None:
-        """Work on all due rows before returning, unless this thread already works on them."""
+        """Deliver all due rows before returning. Do nothing if this method is already running in
+        this thread."""
         if getattr(self._running, "now", False):
-            return  # The loop in drain() finds the new row.
+            return  # The loop in worker.drain(), which is already running, finds the new row.
         self._running.now = True
         try:
             worker.drain()
@@ -65,10 +70,11 @@ class EagerDispatcher(Dispatcher):
 
 
 class ThreadDispatcher(Dispatcher):
-    """Works on due rows in a few threads of the web process.
+    """A dispatcher that delivers due rows in a few threads of the web process.
 
-    The threads start with the first request or the first row. So they run in each process that
-    serves requests, after any fork, and not in management commands that save no row.
+    The threads start at the first web request, or when the first row is saved. So the threads run
+    in each process that serves requests, and a server can fork its processes before that. They do
+    not run in a management command that saves no row.
     """
 
     def __init__(self) -> None:
@@ -77,23 +83,24 @@ class ThreadDispatcher(Dispatcher):
             os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
-        """Forget the engine. Also called in a child process after a fork, with a new lock: a thread
-        of the parent may have held the old one."""
+        """Start without an engine and with a new lock. A child process calls this after a fork: the
+        threads of the engine are not copied, and the old lock may be locked forever."""
         self._lock = threading.Lock()
         self._engine: Engine | None = None
 
     def wake(self, link: Link | None = None) -> None:
-        """Wake the engine, and start it if needed."""
+        """Make the engine look for due rows now. Start the engine if it does not run."""
         self.start().wake()
 
     def request_started(self) -> None:
-        """Start the engine with the first request."""
+        """Start the engine if it does not run in this process yet."""
         self.start()
 
     def start(self, sweep_seconds: float | None = None) -> Engine:
-        """Return the engine of this process, and start it if needed.
+        """Return the engine of this process. Start the engine if it does not run.
 
-        :param sweep_seconds: see :class:`~.engine.Engine`.
+        :param sweep_seconds: the seconds between two searches for due rows; see
+            :class:`~.engine.Engine`.
         """
         if engine := self._running():
             return engine
@@ -105,17 +112,17 @@ class ThreadDispatcher(Dispatcher):
 
     def _running(self) -> Engine | None:
         engine = self._engine
-        # An attempt that still runs while the engine stops may call wake(). A second engine would
-        # then claim the rows that the first one releases.
+        # Also return an engine that is stopping. A delivery that is still running may call wake(),
+        # and a second engine would claim the rows that the stopping engine releases.
         if engine is not None and (engine.is_alive() or engine.is_stopping):
             return engine
         return None
 
     def stop(self) -> None:
-        """Stop the engine: finish running attempts and claim no more rows. ``wake()`` starts a new
-        engine."""
-        # Without the lock: a worker thread that calls wake() needs the lock, and stop() waits for
-        # that thread.
+        """Stop the engine: claim no more rows, and wait for the deliveries that are running. A
+        later call of ``wake()`` starts a new engine."""
+        # Do not take the lock here: stop() waits for the worker threads, and a worker thread that
+        # calls wake() may wait for the lock.
         if (engine := self._engine) is not None:
             engine.stop()
 
@@ -123,21 +130,23 @@ class ThreadDispatcher(Dispatcher):
 def get_dispatcher() -> Dispatcher:
     """Return the dispatcher that the setting ``DISPATCHER`` names.
 
-    :raises ImproperlyConfigured: there is no such dispatcher.
+    :raises ImproperlyConfigured: no dispatcher has the name in the setting.
     """
     return _instance(settings.DISPATCHER)
 
 
 def wake(link: Link | None = None) -> None:
-    """Tell the dispatcher that rows are due. Never raises: the rows stay in the database.
+    """Tell the dispatcher that rows are due. An error is logged and not raised, because the rows
+    stay in the database and can be delivered later.
 
-    :param link: the link whose rows are due; ``None``: any rows may be due.
+    :param link: the link whose rows are due, or ``None`` if rows of any link may be due.
     """
     _notify(lambda dispatcher: dispatcher.wake(link))
 
 
 def request_started() -> None:
-    """Tell the dispatcher that this process serves requests. Never raises."""
+    """Tell the dispatcher that this process serves web requests. An error is logged and not
+    raised."""
     _notify(lambda dispatcher: dispatcher.request_started())
 
 
@@ -145,16 +154,19 @@ def _notify(call: Callable[[Dispatcher], None]) -> None:
     try:
         call(get_dispatcher())
     except Exception:
-        # There is no such dispatcher (a system check reports it), or no thread can be started.
+        # Either the setting DISPATCHER is wrong, which a system check reports, or the operating
+        # system cannot start another thread.
         logger.exception("Nothing is delivered for now: the dispatcher does not work")
 
 
-#: Several first requests may come at the same time. Only one of them may create the dispatcher.
+#: A lock for creating the dispatcher. Several threads may need the dispatcher for the first time at
+#: the same moment, and only one thread may create it.
 _creation_lock = threading.Lock()
 
 
 def _renew_lock() -> None:
-    """Called in a child process after a fork: a thread of the parent may have held the lock."""
+    """Replace the lock. A child process calls this after a fork, because a thread of the parent
+    process may have held the old lock, and nothing in the child process would release it."""
     global _creation_lock
     _creation_lock = threading.Lock()
 
@@ -174,22 +186,24 @@ def _cached_instance(name: str) -> Dispatcher:
     return dispatcher
 
 
-#: How often, in seconds, :func:`deliver_forever` checks that its engine still runs.
+#: The seconds between two checks of :func:`deliver_forever` that its engine still runs.
 _ENGINE_CHECK_SECONDS = 10.0
 
 
 def deliver_forever(seconds: float, stop: threading.Event) -> None:
-    """Work on due rows until ``stop`` is set. For the management command.
+    """Deliver due rows until ``stop`` is set. The command ``manage.py reciprocal_deliver`` calls
+    this.
 
-    At the end, running attempts are finished or their rows are released, within ``STOP_SECONDS``.
+    After ``stop`` is set, wait up to ``STOP_SECONDS`` for the deliveries that are running. Then
+    release their rows, so that other workers can claim them.
 
-    :param seconds: how often to look for due rows.
-    :raises ImproperlyConfigured: there is no dispatcher with the configured name.
+    :param seconds: the seconds between two searches for due rows.
+    :raises ImproperlyConfigured: no dispatcher has the name in the setting ``DISPATCHER``.
     """
     configured = get_dispatcher()
     threads = configured if isinstance(configured, ThreadDispatcher) else ThreadDispatcher()
     while not stop.is_set():
-        threads.start(seconds)  # Starts a new engine only if the old one has ended.
+        threads.start(seconds)  # This starts a new engine only if the previous engine has ended.
         stop.wait(_ENGINE_CHECK_SECONDS)
     threads.stop()
 

@@ -1,4 +1,5 @@
-"""Threads that claim due rows and work on them, in the process that started them."""
+"""The delivery engine: threads of this process that claim due rows of the outbox and the inbox, and
+deliver them."""
 
 import atexit
 import logging
@@ -18,30 +19,32 @@ from .queue import ClaimPass
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
-#: How many seconds a stopping engine waits for running attempts. Then it releases their rows, so
-#: that a peer that hangs does not keep the process from ending.
+#: How many seconds an engine that stops waits for running attempts. After that time, the engine
+#: releases their rows, so that the process can end although a peer does not respond.
 STOP_SECONDS = 10.0
-#: After how many seconds the engine looks again when a peer has ``DELIVERIES_PER_PEER`` claimed
-#: rows.
+#: The longest pause, in seconds, before the next search for due rows, if the last search skipped a
+#: peer because ``DELIVERIES_PER_PEER`` rows of that peer are claimed.
 _PEER_AT_LIMIT_SECONDS = 1.0
 _SHORTEST_PAUSE_SECONDS = 0.05
-#: For how many seconds no other row is started beside an interrupted row. The interrupted row may
-#: have crashed its process, and a second crash would interrupt the other rows too. The time is
-#: limited, because the interrupted row may only be slow.
+#: An interrupted row is a row whose last attempt did not end, perhaps because the row crashed the
+#: process. After the engine starts such a row, it starts no other row for this many seconds,
+#: because a second crash would interrupt the other row too. The time is limited, because the
+#: interrupted row may only be slow.
 _ALONE_SECONDS = 5.0
-#: How many seconds an idle thread keeps its database connection when there is no pool: a new
-#: connection costs about as much as the work on one row.
+#: How many seconds an idle thread keeps its database connection if the database has no connection
+#: pool. Opening a connection takes about as long as the work on one row, so do not close it at
+#: once.
 _IDLE_SECONDS = 0.1
 
 
 class Engine:
-    """One thread claims rows; up to ``DISPATCHER_THREADS`` other threads work on them.
+    """One thread that claims rows, and up to ``DISPATCHER_THREADS`` threads that deliver them.
 
-    All are daemon threads, which end with the process. Attempts that run at that moment are
-    interrupted, and made again by the next worker that claims the row.
+    All of them are daemon threads, so they do not keep the process alive. If the process is killed
+    during a delivery, another worker claims the row after the lease of the row has expired.
 
-    :param sweep_seconds: how often the engine looks for due rows without :meth:`wake`; default:
-        ``DISPATCHER_SWEEP_SECONDS``.
+    :param sweep_seconds: the longest time between two searches for due rows if nobody calls
+        :meth:`wake`. The default is ``DISPATCHER_SWEEP_SECONDS``.
     """
 
     def __init__(self, sweep_seconds: float | None = None) -> None:
@@ -52,10 +55,12 @@ class Engine:
         self._wake_event = threading.Event()
         self._stopped = False
         self._to_do: SimpleQueue[QueueItem | None] = SimpleQueue()
-        #: The items that this engine has claimed, by ``id()``: a row whose lease has expired may be
-        #: claimed a second time while the first attempt still runs.
+        #: The items (rows of a queue) that this engine has claimed. The key is ``id(item)`` and not
+        #: the primary key: if a lease expires, the engine may claim the same row a second time
+        #: while the first attempt still runs.
         self._items: dict[int, QueueItem] = {}
-        #: The interrupted item that was started last, and until when no other item is started.
+        #: The interrupted item (its last attempt did not end) that was started last.
+        #: ``_alone_until`` is the time before which the engine starts no other item.
         self._suspect: QueueItem | None = None
         self._alone_until = 0.0
         self._workers: list[threading.Thread] = []
@@ -66,24 +71,24 @@ class Engine:
         atexit.register(self.stop)
 
     def is_alive(self) -> bool:
-        """Whether the engine runs in this process. False in a child process after a fork: threads
-        are not copied."""
+        """Return whether the engine runs in this process. In a child process after a fork, this is
+        false, because a fork does not copy the threads."""
         return self._pid == os.getpid() and self._claimer.is_alive()
 
     def wake(self) -> None:
-        """Look for due rows now."""
+        """Make the engine look for due rows now."""
         self._wake_event.set()
 
     def stop(self) -> None:
-        """Claim no more rows, wait up to ``STOP_SECONDS`` for running attempts, and release the
-        remaining rows for other workers."""
+        """Stop the engine: claim no more rows and wait up to ``STOP_SECONDS`` for running attempts.
+        Then release the rows that are not finished, so that other workers can claim them."""
         atexit.unregister(self.stop)
         if self._pid != os.getpid():
             return
         end = time.monotonic() + STOP_SECONDS
         self._stopped = self.is_stopping = True
         self._wake_event.set()
-        # The claimer first: it starts worker threads until it has ended.
+        # Wait for the thread that claims rows first, because it can still start worker threads.
         self._claimer.join(max(end - time.monotonic(), 0))
         for _worker in self._workers:
             self._to_do.put(None)
@@ -93,7 +98,8 @@ class Engine:
         self.is_stopping = False
 
     def _run(self) -> None:
-        """Claim rows until the engine stops."""
+        """Search for due rows, claim them and start their delivery, again and again until the
+        engine stops. This method is the thread that claims rows."""
         while not self._stopped:
             self._wake_event.clear()
             pause = self._sweep_pause
@@ -110,7 +116,8 @@ class Engine:
         connections.close_all()
 
     def _wait(self, seconds: float) -> None:
-        """Wait for ``seconds`` or until :meth:`wake` is called."""
+        """Wait for ``seconds``, or less if :meth:`wake` is called. During a long wait, close the
+        database connections of this thread."""
         idle = min(seconds, _idle_seconds())
         if self._stopped or self._wake_event.wait(idle):
             return
@@ -119,15 +126,18 @@ class Engine:
             self._wake_event.wait(seconds - idle)
 
     def _claim_and_start(self) -> ClaimPass | None:
-        """Claim rows and start work on them, as long as threads are free.
+        """Claim due rows and start their delivery while a thread is free.
 
-        :returns: ``None``: all threads are busy, or one item is worked on alone.
+        :returns: what the search has found out about the peers, or ``None`` if there was no search.
+            There is no search if all threads are busy, or if the engine is delivering an
+            interrupted row (its last attempt did not end) and must start no other row.
         """
         if self._is_alone() or len(self._items) >= self._slots:
             return None
         claim_pass = ClaimPass()
-        # Claim one row, start it, claim the next one: a claim counts as an attempt. If the process
-        # is killed, no row has lost an attempt without work on it.
+        # Claim only one row at a time, and start its delivery before the next claim. Each claim
+        # counts as an attempt, so a row that is claimed but not started would lose an attempt if
+        # the process is killed.
         while len(self._items) < self._slots and not self._is_alone():
             claim_pass.expired_for = self._expired_for()
             items = worker.claim(1, claim_pass)
@@ -145,39 +155,49 @@ class Engine:
             self._start_worker()
 
     def _expired_for(self) -> float | None:
-        """Return how many seconds ago the lease of an interrupted row must have expired to claim
-        the row now; ``None``: claim no interrupted row.
+        """Return how old, in seconds, the expiry of a lease must be, so that the engine claims the
+        interrupted row now. Return ``None`` to claim no interrupted row.
 
-        Interrupted rows are claimed when this engine has no other item. In a process that is always
-        busy, they are claimed later, after another ``LEASE_SECONDS``. Never two at once: one could
-        interrupt the other.
+        A row is interrupted if its worker stopped during the attempt; the row may crash its
+        process.
+
+        - If an interrupted row is being delivered: ``None``, because one interrupted row could
+          crash the process during the delivery of the other.
+        - If other rows are being delivered: ``LEASE_SECONDS``, so that idle processes claim the row
+          first.
+        - If no row is being delivered: 0.
         """
         if self._has_suspect():
             return None
         return settings.LEASE_SECONDS if self._items else 0.0
 
     def _is_alone(self) -> bool:
-        """Whether an interrupted item is worked on alone now."""
+        """Return whether the engine must start no other row now, because it is delivering an
+        interrupted row (its last attempt did not end)."""
         return self._has_suspect() and time.monotonic() < self._alone_until
 
     def _has_suspect(self) -> bool:
         return self._suspect is not None and id(self._suspect) in self._items
 
     def _start_worker(self) -> None:
-        """:raises _NoThreads: no thread could be started, and there is no other."""
+        """Start one more worker thread. If this fails, go on with the worker threads that exist.
+
+        :raises _NoThreads: the thread cannot be started, and there is no other worker thread.
+        """
         name = f"reciprocal-delivery-{len(self._workers) + 1}"
         thread = threading.Thread(target=self._work, name=name, daemon=True)
         try:
             thread.start()
         except RuntimeError:
-            # The interpreter is shutting down, or the system allows no more threads.
+            # The Python interpreter is shutting down, or the system allows no more threads.
             if not self._workers:
                 raise _NoThreads from None
         else:
             self._workers.append(thread)
 
     def _work(self) -> None:
-        """Work on claimed items until ``None`` comes."""
+        """Deliver the claimed items from ``self._to_do`` until the item is ``None``. This method is
+        a worker thread."""
         while (item := self._next()) is not None:
             try:
                 worker.work(item)
@@ -211,10 +231,12 @@ class Engine:
         return self._sweep_seconds or settings.DISPATCHER_SWEEP_SECONDS
 
     def _pause(self, claim_pass: ClaimPass | None) -> float:
-        """Return how many seconds to wait until the next row is due, at most the sweep interval.
+        """Return how many seconds to wait before the next search for due rows.
 
-        If all threads are busy, the first one that finishes ends the pause. Rows of a peer at its
-        limit do not delay the rows of other peers.
+        This is the time until the next row is due, but not longer than the sweep interval (the time
+        between two regular searches). If all threads are busy, it is the sweep interval; the first
+        thread that finishes ends the pause early. If the engine is delivering an interrupted row
+        (its last attempt did not end), it is the time before which no other row may be started.
         """
         if self._is_alone():
             return max(self._alone_until - time.monotonic(), _SHORTEST_PAUSE_SECONDS)
@@ -234,4 +256,4 @@ def _idle_seconds() -> float:
 
 
 class _NoThreads(Exception):
-    """No worker thread can be started."""
+    """No worker thread runs, and none can be started."""

@@ -1,8 +1,9 @@
-"""Base of the dispatchers that send messages to worker processes (Celery, Django tasks).
+"""The base class of dispatchers that send messages to worker processes (Celery, Django tasks).
 
-A message only names a row and contains no data of it. The worker that receives the message claims
-the row first. If a message is lost, the next sweep (a search for all due rows) finds the row. If a
-message arrives twice, the second one finds no row to claim.
+A message contains only the queue and the primary key of a row. The worker that receives the message
+claims the row first. If a message is lost, the next sweep (a search for all due rows) finds the
+row. If a message arrives twice, the worker does nothing for the second message, because the row is
+already claimed or finished.
 """
 
 import logging
@@ -19,18 +20,20 @@ logger = logging.getLogger("reciprocal_oauth.delivery")
 
 
 class MessageDispatcher(Dispatcher, ABC):
-    """Sends a message for each row that is due."""
+    """A dispatcher that sends one message to the worker processes for each due row."""
 
     def wake(self, link: Link | None = None) -> None:
-        """Send a message for each due row of the link; without a link, send a message for a sweep.
-        Errors of the broker are logged, not raised."""
+        """Send one message for each due row of ``link``. If ``link`` is ``None``, send one message
+        for a sweep (a search for all due rows). Errors of the message broker are logged and not
+        raised."""
         try:
             if link is None:
                 self.send_sweep()
             elif rows := worker.due(link):
                 self.send(rows)
         except Exception:
-            # The request of the user has succeeded and must not fail because of the broker.
+            # Do not raise: what the user asked for is already saved, so the web request must not
+            # fail because the message broker does not work.
             logger.warning(
                 "No message could be sent to the workers: due rows wait for the next sweep",
                 exc_info=True,
@@ -38,21 +41,25 @@ class MessageDispatcher(Dispatcher, ABC):
 
     @abstractmethod
     def send(self, rows: Sequence[tuple[str, Any]]) -> None:
-        """Send a message for each of ``rows``, which makes a worker call :func:`deliver`.
+        """Send one message for each row. The message makes a worker process call :func:`deliver`.
 
-        :param rows: pairs of queue name and key.
+        :param rows: the rows, as pairs of the queue name and the primary key.
         """
 
     @abstractmethod
     def send_sweep(self) -> None:
-        """Send a message that makes a worker look for all due rows."""
+        """Send one message that makes a worker process search for all due rows."""
 
 
 def deliver(queue: str, pk: Any) -> None:
-    """Work on one row, then on other due rows for ``DISPATCHER_SWEEP_SECONDS``.
+    """Deliver one row. Then deliver other due rows for up to ``DISPATCHER_SWEEP_SECONDS``.
 
-    Otherwise, rows that were skipped because of ``DELIVERIES_PER_PEER`` would wait for the next
-    sweep.
+    A worker cannot claim a row while ``DELIVERIES_PER_PEER`` rows of its peer are claimed, so the
+    message for that row has no effect. Without the second step, that row would wait for the next
+    sweep (a regular search for all due rows).
+
+    :param queue: ``inbox`` or ``outbox``.
+    :param pk: the primary key of the row.
     """
     worker.work_on(queue, pk)
     worker.work_for(settings.DISPATCHER_SWEEP_SECONDS)

@@ -1,5 +1,6 @@
-"""Pauses a peer that refuses our credentials or whose endpoint no longer exists, until an
-administrator resumes it. Every further request would be refused, and the rows can wait."""
+"""Pauses the delivery to a peer that refuses the credentials of this site, or whose endpoint no
+longer exists. An administrator resumes the delivery. Until then, every other request would fail for
+the same reason, so the rows wait in the queues."""
 
 import logging
 from typing import Any
@@ -14,9 +15,10 @@ from ..models import Peer, Reason
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
-#: The reasons for which a peer is paused.
+#: The reasons for which the delivery to a peer is paused.
 REASONS = (Reason.CREDENTIALS_REFUSED, Reason.GONE)
-#: Fields of a peer that can be the cause of a refusal. A change of one of them may have fixed it.
+#: The fields of a peer whose wrong value can make the peer refuse all requests. After a change of
+#: one of these fields, the peer may accept requests again.
 RELEVANT_FIELDS = frozenset(
     {
         "client_id",
@@ -30,7 +32,8 @@ RELEVANT_FIELDS = frozenset(
 
 
 def pause_reason(error: PeerRefused) -> Reason | None:
-    """Return why the token endpoint would refuse all other rows too; ``None``: it would not."""
+    """Return the reason to pause the peer if the response means that its token endpoint refuses
+    every request of this site; otherwise return ``None``."""
     if error.refuses_credentials:  # invalid_client: RFC 6749, section 5.2.
         return Reason.CREDENTIALS_REFUSED
     return Reason.GONE if error.status == 410 else None
@@ -38,13 +41,14 @@ def pause_reason(error: PeerRefused) -> Reason | None:
 
 @tried_again
 def pause(peer: Peer, reason: str) -> bool:
-    """Pause the delivery to a peer, in both queues. The signal ``peer_paused`` is sent once, after
-    commit.
+    """Pause the delivery to a peer, in both queues (outbox and inbox). If the peer was not paused
+    yet, send the signal ``peer_paused`` after the commit.
 
-    :param peer: with the field values that the refused request was sent with.
-    :param reason: a :class:`~reciprocal_oauth.models.Reason`.
-    :returns: whether the peer is paused now. ``False``: one of :data:`RELEVANT_FIELDS` was changed
-        after the request was sent, so the refusal says nothing about the stored values.
+    :param peer: the peer with the field values that were used for the refused request.
+    :param reason: a value of :class:`~reciprocal_oauth.models.Reason`.
+    :returns: whether the peer is paused now. ``False`` if the peer was deleted, or if one of
+        :data:`RELEVANT_FIELDS` was changed after the request was sent: with the new values, the
+        peer may accept the request.
     """
     stored = Peer.objects.filter(pk=peer.pk).first()
     if stored is None or not _has_same_values(stored, peer):
@@ -73,15 +77,16 @@ def _has_same_values(stored: Peer, called: Peer) -> bool:
     try:
         return _relevant_values(stored) == _relevant_values(called)
     except DecryptionError:
-        # The secret was stored after the request, with a key that this process does not have.
+        # The client secret was changed after the request, because this process could decrypt the
+        # secret for the request but has no key for the stored secret.
         return False
 
 
 @tried_again
 def resume(peer: Peer) -> bool:
-    """Resume the delivery to ``peer``.
+    """Resume the delivery to ``peer``, and allow this site to refresh its tokens at the peer again.
 
-    :returns: whether the peer was paused.
+    :returns: whether the delivery was paused before.
     """
     outgoing_access.allow_refresh(peer)
     values = {"paused_at": None, "paused_reason": ""}

@@ -1,14 +1,19 @@
-"""Claims rows with a lease and stores the results of attempts.
+"""Claims rows of the outbox and the inbox with a lease, and stores the results of attempts.
 
-Two workers never hold the same row, and all workers together never hold more than
-``DELIVERIES_PER_PEER`` rows of one peer. With row locks, a worker locks the :class:`ClaimGate` of
-the peer and then takes rows with ``SKIP LOCKED``. Without row locks (SQLite), each row is claimed
-by one conditional UPDATE (compare-and-set). Leases are measured by the clock of the database, so a
-worker with a wrong clock takes no row of another worker. No transaction and no lock is open while a
-worker works on a claimed row.
+A lease is a claim that expires. Two workers never hold a valid lease of the same row, and all
+workers together never hold more than ``DELIVERIES_PER_PEER`` rows of one peer:
 
-A claimed row whose lease has expired was interrupted: its worker has crashed or was killed, and the
-row itself may be the cause. Such rows are claimed separately, after the waiting rows.
+- If the database has row locks, a worker locks the :class:`ClaimGate` row of the peer, and then
+  selects rows with ``SKIP LOCKED``.
+- If the database has no row locks (SQLite), one conditional UPDATE (compare-and-set) claims each
+  row.
+
+The clock of the database decides when a lease expires, so a worker with a wrong clock cannot claim
+the row of another worker. While a worker delivers a row, it keeps no transaction and no lock open.
+
+If the lease of a claimed row has expired, the row was interrupted: its worker has crashed or was
+killed. Perhaps the row itself makes the worker crash, so interrupted rows are claimed separately,
+after the waiting rows.
 """
 
 import logging
@@ -36,27 +41,29 @@ Item = TypeVar("Item", bound=QueueItem)
 State = QueueItem.State
 
 _ORDER = ("next_attempt_at", "pk")
-#: How many candidates are read beyond the number wanted: other workers may claim the same rows.
+#: A worker reads this many more rows than it needs, because other workers may claim some of the
+#: rows before this worker can claim them.
 _EXTRA_CANDIDATES = 20
 
 
 def paused_peers() -> Set[Any]:
-    """Return the keys of all paused peers."""
-    # Not as a join: MariaDB would start with the peers and read all rows of each.
+    """Return the primary keys of all peers to which the delivery is paused."""
+    # Read the paused peers in a query of their own. If a query for queue rows joined the peers,
+    # MariaDB would read the peers first, and then all rows of each peer.
     return set(Peer.objects.filter(paused_at__isnull=False).values_list("pk", flat=True))
 
 
 @dataclass
 class ClaimPass:
-    """One search of a worker for due rows, in one queue after the other.
+    """One search of a worker for due rows. The search goes through the inbox and the outbox.
 
-    :ivar owner: stored in each row that is claimed. :func:`~.worker.claim` makes a new one for each
-        call.
-    :ivar expired_for: how many seconds ago the lease of an interrupted row must have expired;
-        ``None``: claim no interrupted rows.
-    :ivar paused: keys of the peers that were paused when the search began.
-    :ivar at_limit: keys of the peers with due rows that were skipped because of
-        ``DELIVERIES_PER_PEER``.
+    :ivar owner: a random value that is stored in each claimed row. :func:`~.worker.claim` sets a
+        new value for each call.
+    :ivar expired_for: the number of seconds since the lease expired that an interrupted row must
+        have at least, or ``None`` to claim no interrupted row.
+    :ivar paused: the primary keys of the peers that were paused when the search began.
+    :ivar at_limit: the primary keys of the peers whose due rows were skipped, because
+        ``DELIVERIES_PER_PEER`` rows of the peer are already claimed.
     """
 
     owner: str = field(default_factory=lambda: secrets.token_hex(16))
@@ -66,16 +73,17 @@ class ClaimPass:
 
 
 def claim(model: type[Item], limit: int, claim_pass: ClaimPass | None = None) -> Sequence[Item]:
-    """Claim up to ``limit`` due rows of ``model`` that are waiting. Claiming a row counts as an
-    attempt."""
+    """Claim up to ``limit`` rows of ``model`` that are waiting and due. Each claim adds one to the
+    attempts of the row."""
     return _claim(model, limit, _is_waiting(), _ORDER, claim_pass or ClaimPass())
 
 
 def claim_interrupted(
     model: type[Item], limit: int, claim_pass: ClaimPass | None = None
 ) -> Sequence[Item]:
-    """Claim up to ``limit`` rows of ``model`` whose lease has expired. Rows with few attempts come
-    first: they were probably only in the same process as the row that crashes its worker."""
+    """Claim up to ``limit`` interrupted rows of ``model`` (rows whose lease has expired). Claim the
+    rows with few attempts first: the row that crashes its process has many attempts, and the other
+    rows were probably only in the same process."""
     claim_pass = claim_pass or ClaimPass()
     if claim_pass.expired_for is None:
         return []
@@ -87,15 +95,20 @@ def claim_interrupted(
 
 
 def claim_one(model: type[Item], pk: Any) -> Item | None:
-    """Claim the row ``pk`` of ``model`` if it is due and its peer is below
-    ``DELIVERIES_PER_PEER``."""
+    """Claim the row with the primary key ``pk`` and return it.
+
+    :returns: the row, or ``None`` if the row is not due, another worker holds it, its peer is
+        paused, or ``DELIVERIES_PER_PEER`` rows of its peer are already claimed.
+    """
     return next(iter(_claim(model, 1, _is_due() & Q(pk=pk), _ORDER, ClaimPass())), None)
 
 
 def undo_claims(claim_pass: ClaimPass) -> None:
-    """Release the rows that ``claim_pass`` claimed before it failed. The attempts are not counted.
+    """Release the rows that were claimed with ``claim_pass.owner``, because an error has ended the
+    search. The claims no longer count as attempts.
 
-    Never raises: a row that cannot be released is claimed again when its lease has expired.
+    A database error is logged and not raised: if a row is not released, another worker claims it
+    after its lease has expired.
     """
     try:
         connections[database()].close_if_unusable_or_obsolete()
@@ -111,10 +124,10 @@ def undo_claims(claim_pass: ClaimPass) -> None:
 
 
 def due(model: type[QueueItem], limit: int, **conditions: Any) -> list[Any]:
-    """Return the keys of up to ``limit`` due rows of ``model``, the oldest first, and at most
-    ``DELIVERIES_PER_PEER`` for each peer.
+    """Return the primary keys of up to ``limit`` due rows of ``model``. Return at most
+    ``DELIVERIES_PER_PEER`` rows of each peer, and for each peer the row that is due longest first.
 
-    :param conditions: only rows with these column values.
+    :param conditions: the column values that the rows must have.
     """
     found: list[Any] = []
     seen = set(paused_peers())
@@ -144,12 +157,14 @@ def _claim(
                 taken = []
                 claim_pass.at_limit.add(peer)
             except IntegrityError:
-                taken = []  # The peer and its rows have just been deleted.
+                taken = []  # Another process has just deleted the peer and its rows.
             claimed += taken
             if len(claimed) == limit:
                 break
             if not taken:
-                # The peer is at its limit, or other workers have claimed these rows.
+                # Do not read rows of this peer again in this search: DELIVERIES_PER_PEER rows of
+                # the peer are already claimed, or other workers have claimed the rows that were
+                # read.
                 skipped.add(peer)
     return sorted(claimed, key=attrgetter(*_ORDER))
 
@@ -157,9 +172,10 @@ def _claim(
 def _candidates(
     model: type[QueueItem], condition: Q, order: Sequence[str], skipped: set[Any], limit: int
 ) -> dict[Any, list[Any]]:
-    """Return the keys of matching rows, grouped by peer, in the given order.
+    """Return the primary keys of up to ``limit`` rows that match ``condition``, in the given order,
+    grouped by the primary key of the peer.
 
-    :param skipped: keys of the peers to leave out.
+    :param skipped: the primary keys of the peers whose rows are not returned.
     """
     rows = _rows(model).filter(condition).exclude(peer__in=skipped).order_by(*order)
     found: dict[Any, list[Any]] = {}
@@ -171,9 +187,10 @@ def _candidates(
 def _claim_of(
     model: type[Item], peer: Any, pks: Sequence[Any], order: Sequence[str], limit: int, owner: str
 ) -> Sequence[Item]:
-    """Claim up to ``limit`` of the rows ``pks`` of ``peer``, within ``DELIVERIES_PER_PEER``.
+    """Claim up to ``limit`` rows of ``peer``, but not more than ``DELIVERIES_PER_PEER`` allows.
 
-    :raises _PeerAtLimit: the peer already has ``DELIVERIES_PER_PEER`` claimed rows.
+    :param pks: the primary keys of the rows that can be claimed.
+    :raises _PeerAtLimit: ``DELIVERIES_PER_PEER`` rows of the peer are already claimed.
     """
     values = {
         "state": State.CLAIMED,
@@ -188,11 +205,14 @@ def _claim_of(
     try:
         return _claim_with_locks(model, peer, pks, order, limit, values)
     except _GateMissing:
-        # In a transaction of its own: on MariaDB, two workers that insert the same gate both hold a
-        # shared lock on it. If both then asked for the exclusive lock, it would be a deadlock.
+        # Insert the gate outside the transaction that locks it. Otherwise MariaDB could have a
+        # deadlock: two workers that insert the same gate both get a shared lock on it, and then
+        # each worker waits for the other to get the exclusive lock.
         ClaimGate.objects.bulk_create([ClaimGate(peer_id=peer)], ignore_conflicts=True)
         if not ClaimGate.objects.using(database()).filter(pk=peer).exists():
-            return []  # The peer has just been deleted. MariaDB ignores that error as well.
+            # Another process has just deleted the peer. MariaDB does not report this as an error,
+            # because ignore_conflicts also ignores a foreign key that does not exist.
+            return []
         return _claim_of(model, peer, pks, order, limit, owner)
 
 
@@ -205,18 +225,20 @@ def _claim_with_locks(
     limit: int,
     values: dict[str, Any],
 ) -> Sequence[Item]:
-    """Claim rows while the gate of ``peer`` is locked.
+    """Lock the :class:`ClaimGate` row of ``peer``, and claim up to ``limit`` of the rows ``pks``.
 
-    :raises _GateMissing: no row of the peer has been claimed before.
-    :raises _PeerAtLimit: the peer already has ``DELIVERIES_PER_PEER`` claimed rows.
+    :raises _GateMissing: the peer has no gate yet, because no row of it was claimed before.
+    :raises _PeerAtLimit: ``DELIVERIES_PER_PEER`` rows of the peer are already claimed.
     """
     with atomic():
         if not ClaimGate.objects.select_for_update().filter(pk=peer):
             raise _GateMissing
-        # Select by key: otherwise MariaDB locks along the index of due rows, in another order than
-        # workers that release rows, which can be a deadlock.
+        # Select the rows by primary key. If the query searched for all due rows, MariaDB would lock
+        # entries of the index on next_attempt_at first. A worker that releases a row locks in
+        # another order, so the two workers could have a deadlock.
         due = _rows(model).filter(_is_due(), pk__in=pks).order_by(*order)
-        # Count after the gate is locked, so that rows claimed a moment ago are included.
+        # Count the claimed rows after the gate is locked, because another worker may have claimed
+        # rows until then.
         due = due.annotate(claimed=_count_claimed(peer))
         found = due.select_for_update(skip_locked=_can_skip_locked())[:limit]
         items = [
@@ -237,7 +259,7 @@ class _GateMissing(Exception):
 
 
 class _PeerAtLimit(Exception):
-    """``DELIVERIES_PER_PEER`` rows of the peer are claimed."""
+    """No more rows of the peer can be claimed, because ``DELIVERIES_PER_PEER`` are claimed."""
 
 
 def _can_skip_locked() -> bool:
@@ -247,12 +269,16 @@ def _can_skip_locked() -> bool:
 def _compare_and_set(
     model: type[QueueItem], peer: Any, pks: Sequence[Any], limit: int, values: dict[str, Any]
 ) -> list[Any]:
-    """Claim rows one by one and return their keys. SQLite runs one writing statement at a time, so
-    an UPDATE can count the claimed rows and claim another one in one step.
+    """Claim up to ``limit`` of the rows ``pks``, one after the other, without row locks (SQLite).
 
-    :raises _PeerAtLimit: the peer already has ``DELIVERIES_PER_PEER`` claimed rows.
+    SQLite runs only one UPDATE at a time. So one UPDATE can count the claimed rows of the peer and
+    claim a row, and no other worker claims a row between these two steps.
+
+    :returns: the primary keys of the claimed rows.
+    :raises _PeerAtLimit: ``DELIVERIES_PER_PEER`` rows of the peer are already claimed.
     """
-    # Count without writing first: a write makes web requests wait.
+    # Count the claimed rows with a query that only reads, before the UPDATE below. The UPDATE locks
+    # the whole SQLite database and makes web requests wait, so skip it if no row can be claimed.
     counted = Peer.objects.filter(pk=peer).annotate(claimed=_count_claimed(peer))
     room = settings.DELIVERIES_PER_PEER - sum(counted.values_list("claimed", flat=True))
     if room <= 0:
@@ -269,7 +295,8 @@ def _compare_and_set(
 
 
 def _count_claimed(peer: Any) -> Combinable:
-    """Count the rows of ``peer`` in both queues that are claimed and whose lease is valid."""
+    """Return a query expression that counts the claimed rows of ``peer`` in the inbox and the
+    outbox. Rows whose lease has expired are not counted."""
     return _count_claimed_in(InboxItem, peer) + _count_claimed_in(OutboxItem, peer)
 
 
@@ -280,9 +307,10 @@ def _count_claimed_in(model: type[QueueItem], peer: Any) -> Coalesce:
 
 
 def next_due_at(model: type[QueueItem], *, skipped: Set[Any]) -> datetime | None:
-    """Return when the next waiting row of ``model`` becomes due; ``None``: no row is waiting.
+    """Return the time at which the next waiting row of ``model`` becomes due, or ``None`` if no row
+    is waiting.
 
-    :param skipped: keys of the peers to leave out.
+    :param skipped: the primary keys of the peers whose rows are not considered.
     """
     waiting = _rows(model).filter(state__in=QueueItem.WAITING_STATES, next_attempt_at__isnull=False)
     waiting = waiting.exclude(peer__in=skipped)
@@ -290,10 +318,10 @@ def next_due_at(model: type[QueueItem], *, skipped: Set[Any]) -> datetime | None
 
 
 def finish(item: QueueItem, state: State, **values: Any) -> None:
-    """Finish a claimed row.
+    """Set a claimed row to its final state, so that no worker claims it again.
 
     :param state: the final state.
-    :param values: more column values to set.
+    :param values: values of other columns to set.
     :raises LeaseLost: this worker no longer holds the row.
     """
     now = timezone.now()
@@ -301,7 +329,7 @@ def finish(item: QueueItem, state: State, **values: Any) -> None:
 
 
 def renew(item: QueueItem) -> None:
-    """Extend the lease of a claimed row: it lasts ``LEASE_SECONDS`` from now.
+    """Extend the lease of a claimed row, so that the lease ends ``LEASE_SECONDS`` from now.
 
     :raises LeaseLost: this worker no longer holds the row.
     """
@@ -309,10 +337,10 @@ def renew(item: QueueItem) -> None:
 
 
 def release(item: QueueItem, state: State, next_attempt_at: datetime, **values: Any) -> None:
-    """Release a claimed row. It becomes due again at ``next_attempt_at``.
+    """Release a claimed row. Workers can claim the row again from ``next_attempt_at`` on.
 
-    :param state: a waiting state.
-    :param values: more column values to set.
+    :param state: the new state of the row, one of ``QueueItem.WAITING_STATES``.
+    :param values: values of other columns to set.
     :raises LeaseLost: this worker no longer holds the row.
     """
     _update_claimed(
@@ -331,26 +359,33 @@ def _rows(model: type[QueueItem]) -> QuerySet[Any]:
 
 
 def _is_due() -> Q:
-    """The row is due: waiting, or interrupted. A claimed row keeps its ``next_attempt_at``, so that
-    one index finds both in order."""
+    """Return the condition for a due row: its ``next_attempt_at`` is reached, and it is waiting or
+    interrupted (claimed, but the lease has expired).
+
+    A claimed row keeps its ``next_attempt_at``. So the index on this column finds waiting rows and
+    interrupted rows.
+    """
     return Q(next_attempt_at__lte=timezone.now()) & (_is_waiting() | _has_expired_lease(0))
 
 
 def _is_waiting() -> Q:
-    # The condition excludes the other states. If it listed the waiting states, SQLite would read
-    # all waiting rows, also those that are not due.
+    # Write "not in one of the other states" instead of "in one of the waiting states". With a list
+    # of the waiting states, SQLite would read all waiting rows, including rows that are not due.
     others = [state for state in State if state not in QueueItem.WAITING_STATES]
     return Q(next_attempt_at__lte=timezone.now()) & ~Q(state__in=others)
 
 
 def _has_expired_lease(seconds: float) -> Q:
-    """The row is claimed, and its lease expired at least ``seconds`` ago."""
+    """Return the condition for a claimed row whose lease expired at least ``seconds`` ago."""
     return Q(state=State.CLAIMED, lease_until__lt=Now() - timedelta(seconds=seconds))
 
 
 @tried_again
 def _update_claimed(item: QueueItem, **values: Any) -> None:
-    """:raises LeaseLost: this worker no longer holds the row."""
+    """Set columns of a row that this worker has claimed.
+
+    :raises LeaseLost: this worker no longer holds the row.
+    """
     rows = _rows(type(item)).filter(pk=item.pk, state=State.CLAIMED, lease_owner=item.lease_owner)
     if not rows.update(**values):
         raise LeaseLost(f"{item} is no longer held by this worker.")

@@ -1,5 +1,8 @@
-"""Works on queue items: claims a row, calls the handler that a party registered, stores the
-result."""
+"""The delivery worker: claims a row of the outbox or the inbox, calls the handler that ``party_a``
+or ``party_b`` has registered for the queue, and stores the result.
+
+A row of a queue is also called an item (``QueueItem``).
+"""
 
 import logging
 import secrets
@@ -24,23 +27,24 @@ from .queue import ClaimPass
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
 _ERROR_LENGTH = 500
-#: The queues by the name that messages to other processes use. The inbox comes first, because a
-#: received code expires soon.
+#: The queues, by the name that is used in messages to worker processes. The inbox comes first,
+#: because it contains received codes, which expire soon.
 _QUEUES: Mapping[str, type[QueueItem]] = {"inbox": InboxItem, "outbox": OutboxItem}
-#: How many due rows of each queue :func:`due` returns at most.
+#: The largest number of rows that :func:`due` returns for each queue.
 _MAX_DUE_PER_QUEUE = 100
 
 
 @dataclass(frozen=True)
 class QueueHandler:
-    """What the worker calls for the items of one queue.
+    """The functions that the worker calls for the rows of one queue.
 
-    :ivar attempt: makes one attempt. It is called without a transaction and may send requests.
-    :ivar policy: returns the retry policy.
-    :ivar final_values: returns more column values to set when a row ends in the given state, for
-        example to clear a code.
-    :ivar on_failed: called in the transaction in which a row fails, with the item, a
-        ``Link.Reason`` and the error text.
+    :ivar attempt: makes one attempt to deliver the row. The worker calls it outside of a
+        transaction, so it can send requests to the peer.
+    :ivar policy: returns the retry policy (how often and when an attempt is repeated).
+    :ivar final_values: returns additional column values for a row that ends in the given state. For
+        example, it can delete a stored code.
+    :ivar on_failed: is called when a row has failed, in the transaction that stores the failure.
+        Its arguments are the row, a ``Link.Reason`` and the error text.
     """
 
     attempt: Callable[[Any], Result]
@@ -63,10 +67,13 @@ def models() -> Sequence[type[QueueItem]]:
 
 
 def claim(limit: int, claim_pass: ClaimPass | None = None) -> list[QueueItem]:
-    """Claim up to ``limit`` due items of all queues: waiting items first, then interrupted ones.
+    """Claim up to ``limit`` due rows of all queues. Claim waiting rows first, and then interrupted
+    rows (rows whose lease has expired).
 
-    :param claim_pass: receives the peers that were skipped because of ``DELIVERIES_PER_PEER``.
-    :raises Exception: any error of the database or of a queue; the claims are undone first.
+    :param claim_pass: the search that the claim belongs to. This function adds to it the peers that
+        were skipped because of ``DELIVERIES_PER_PEER``.
+    :raises Exception: any error during the claim. All rows that this call has claimed are released
+        first.
     """
     claim_pass, items = claim_pass or ClaimPass(), list[QueueItem]()
     claim_pass.owner = secrets.token_hex(16)
@@ -82,12 +89,12 @@ def claim(limit: int, claim_pass: ClaimPass | None = None) -> list[QueueItem]:
 
 
 def drain() -> int:
-    """Work on due items in this thread until no item is due.
+    """Deliver due rows in this thread until no row is due.
 
-    Items are claimed one at a time: if several were claimed, a slow peer could delay the first one
-    until the leases of the others have expired.
+    Claim only one row at a time. If several rows were claimed together, the first row could take so
+    long, because of a slow peer, that the leases of the other rows expire.
 
-    :returns: the number of attempts.
+    :returns: the number of delivery attempts.
     """
     attempts = 0
     while items := claim(1):
@@ -97,10 +104,10 @@ def drain() -> int:
 
 
 def due(link: Link | None = None) -> list[tuple[str, Any]]:
-    """Return rows that can be claimed, as pairs of queue name and key for :func:`work_on`. At most
-    100 for each queue; :func:`work_for` works on the rest.
+    """Return the rows that can be claimed now, as pairs of the queue name and the primary key, for
+    :func:`work_on`. Return at most 100 rows of each queue; :func:`work_for` can deliver the rest.
 
-    :param link: only rows of this link; ``None``: rows of all links.
+    :param link: the link whose rows are returned, or ``None`` for the rows of all links.
     """
     conditions = {} if link is None else {"link": link}
     return [
@@ -111,28 +118,30 @@ def due(link: Link | None = None) -> list[tuple[str, Any]]:
 
 
 def work_on(queue_name: str, pk: Any) -> None:
-    """Work on one row. Does nothing if the row is not due, if another worker holds it, or if its
-    peer has ``DELIVERIES_PER_PEER`` claimed rows.
+    """Make one attempt to deliver one row. Do nothing if the row is not due, another worker holds
+    it, its peer is paused, or ``DELIVERIES_PER_PEER`` rows of its peer are already claimed.
 
     :param queue_name: ``inbox`` or ``outbox``.
+    :param pk: the primary key of the row.
     """
     if item := queue.claim_one(_QUEUES[queue_name], pk):
         work(item)
 
 
 def work_for(seconds: float) -> None:
-    """Work on due items one after the other until no item is due. After ``seconds``, start no other
-    item."""
+    """Deliver due rows one after the other. Stop when no row is due, or when ``seconds`` have
+    passed and the current row is finished."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and (items := claim(1)):
         work(items[0])
 
 
 def next_due_at(claim_pass: ClaimPass | None = None) -> datetime | None:
-    """Return when the next item of any queue becomes due; ``None``: no item is waiting.
+    """Return the time at which the next row of any queue becomes due, or ``None`` if no row waits.
 
-    :param claim_pass: leave out the peers that were paused or at their limit in it; ``None``: leave
-        out all paused peers.
+    :param claim_pass: a search for due rows. Rows of the peers that this search skipped (paused
+        peers and peers at their limit) are not considered. If it is ``None``, only rows of paused
+        peers are not considered.
     """
     skipped = claim_pass.paused | claim_pass.at_limit if claim_pass else queue.paused_peers()
     times = (queue.next_due_at(model, skipped=skipped) for model in models())
@@ -140,10 +149,10 @@ def next_due_at(claim_pass: ClaimPass | None = None) -> datetime | None:
 
 
 def work(item: QueueItem) -> None:
-    """Make one attempt at a claimed item and store the result.
+    """Make one attempt to deliver a claimed row, and store the result.
 
-    An error in the attempt is logged and not raised. Database errors while the result is stored are
-    raised.
+    If the attempt raises an error, the error is logged and the row is tried again later. If the
+    result cannot be stored, the database error is raised.
     """
     handler = _handlers[type(item)]
     with delivering():
@@ -151,7 +160,8 @@ def work(item: QueueItem) -> None:
     try:
         _apply(item, handler, result)
     except LeaseLost:
-        # Meanwhile the peer redeemed the code, the user ended the link, or the lease expired.
+        # During the attempt, another process has changed the row: the peer redeemed the code, the
+        # user ended the link, or another worker claimed the row after its lease had expired.
         logger.info(
             "%s is no longer held by this worker; the result is dropped",
             item,
@@ -159,24 +169,26 @@ def work(item: QueueItem) -> None:
         )
 
 
-@sensitive_variables()  # An error report would show the request and the response.
+@sensitive_variables()  # Otherwise an error report would show the tokens and codes in variables.
 def _attempt(item: QueueItem, handler: QueueHandler) -> Result:
     if item.attempts > handler.policy().limit:
-        # The last attempt was interrupted by a crash. A row that crashes its worker must not do so
-        # for ever, and the number of requests to a peer is limited.
+        # The worker stopped during the last allowed attempt, for example in a crash. Let the row
+        # fail now. Otherwise a row that crashes its process would do so for ever, and the peer
+        # would get more requests than the retry policy allows.
         item.attempts -= 1
         return Failed("no attempt is left", item.failure_reason)
     try:
         return handler.attempt(item)
     except Exception as error:
-        # A bug in this app must not stop the worker or lose the row. The traceback is logged. The
-        # text of the error is not stored, because it could contain secrets.
+        # Try the row again later, because a bug in this app must not stop the worker or lose the
+        # row. Log the traceback. Do not store the error text in the row, because the text could
+        # contain secrets.
         log_exception(logger, "Attempt %s at %s failed unexpectedly", item.attempts, item)
         return Retry(f"internal error: {type(error).__name__}", item.failure_reason)
 
 
 def _apply(item: Any, handler: QueueHandler, result: Result) -> None:
-    """Store ``result`` in the row.
+    """Store the result of an attempt in the row, and pause the peer if the result demands it.
 
     :raises LeaseLost: this worker no longer holds the row.
     """
@@ -214,18 +226,18 @@ def _apply(item: Any, handler: QueueHandler, result: Result) -> None:
 
 
 def _pause(item: QueueItem, peer: Peer, reason: str) -> bool:
-    """Pause ``peer`` if this worker still holds ``item``.
+    """Pause the delivery to ``peer`` if this worker still holds the row ``item``.
 
     :returns: whether the peer is paused now.
-    :raises LeaseLost: this worker no longer holds the row; another worker may have had a newer
-        response.
+    :raises LeaseLost: this worker no longer holds the row. The peer is not paused, because another
+        worker may have received a newer and different response.
     """
     queue.renew(item)
     return pausing.pause(peer, reason)
 
 
 def _retry(item: QueueItem, handler: QueueHandler, retry: Retry) -> None:
-    """Release the row for its next attempt. If no attempt is left, the row fails."""
+    """Release the row, so that it is tried again later. If no attempt is left, set it to failed."""
     wait = handler.policy().pause_after(item.attempts, retry.after)
     if wait is None:
         _fail(item, handler, retry.error, retry.reason)
@@ -237,13 +249,15 @@ def _retry(item: QueueItem, handler: QueueHandler, retry: Retry) -> None:
 @tried_again
 def _fail(item: Any, handler: QueueHandler, error: str, reason: str) -> None:
     with atomic():
-        # Lock the link before the row (the lock order everywhere): a redemption that runs at the
-        # same time holds the link and waits for the row.
+        # Lock the link first and the row second, because all code of this app locks in this order.
+        # In the opposite order there could be a deadlock, for example with a request in which the
+        # peer redeems the code.
         Link.objects.select_for_update().filter(pk=item.link_id).first()
         values = {"last_error": error[:_ERROR_LENGTH], "reason": reason}
         _finish(item, handler, QueueItem.State.FAILED, **values)
-        # Read the row again instead of changing ``item``: a repeated transaction needs the lease
-        # that ``item`` holds.
+        # Read the row into another object and do not change ``item``. After a conflict in
+        # the database, ``tried_again`` repeats this function, and the repetition needs the lease
+        # owner that ``item`` contains.
         failed: Any = type(item)._default_manager.get(pk=item.pk)
         handler.on_failed(failed, reason, error)
         signals.send_after_commit(signals.delivery_failed, type(item), item=failed)
@@ -256,7 +270,7 @@ def _finish(item: QueueItem, handler: QueueHandler, state: QueueItem.State, **va
 
 def release(item: QueueItem) -> None:
     """Release a row whose attempt is not finished, because this process ends. Other workers can
-    claim the row at once."""
+    claim the row immediately."""
     try:
         queue.release(item, QueueItem.State.PENDING, timezone.now())
     except LeaseLost:
