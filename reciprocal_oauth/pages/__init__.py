@@ -1,1 +1,1 @@
-"""What people see: connecting, consent, the list of connections, one connection."""
+"""The pages on which users start, allow, list, view, change and end their connections to peers."""

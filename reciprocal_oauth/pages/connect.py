@@ -1,5 +1,8 @@
-"""Sends a person to the peer and takes the response: steps (A) to (D) of
-draft-ietf-oauth-reciprocal-04, section 2, which are those of RFC 6749, section 4.1."""
+"""Redirects a person to the peer for authorization, and receives the response of the peer.
+
+These are the steps (A) to (D) of draft-ietf-oauth-reciprocal-04, section 2. They are the
+authorization code grant of RFC 6749, section 4.1.
+"""
 
 import logging
 
@@ -29,36 +32,42 @@ logger = logging.getLogger("reciprocal_oauth.pages")
 
 
 class SeeOther(HttpResponseRedirect):
-    """303: the browser opens the next page with GET (RFC 9110, section 15.4.4; RFC 9700,
-    section 4.12)."""
+    """A redirect with status 303, after which the browser requests the next page with GET
+    (RFC 9110, section 15.4.4; RFC 9700, section 4.12)."""
 
     status_code = 303
 
 
 @method_decorator(login_not_required, name="dispatch")
 class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
-    """Step (A): sends the person to the peer (RFC 6749, section 4.1.1). Only POST does so: a link
-    on another site must not start it."""
+    """Step (A): redirects the person to the peer (RFC 6749, section 4.1.1).
+
+    Only POST does this. With GET, a link on another site could start a connection.
+    """
 
     http_method_names = ["get", "head", "post", "options"]
 
     def handle_no_permission(self) -> HttpResponseRedirect:
-        """Redirect to the login page, and from there to the list."""
-        # After signing in, the browser uses GET, which starts nothing: so this leads to the list.
-        # Django's LoginRequiredMiddleware cannot know that, and leaves it to this view.
+        """Redirect to the login page, which redirects to the list of connections afterwards."""
+        # The login page redirects with GET, and GET on this view starts no connection. So let it
+        # redirect to the list, where the person can press the button again. Django's
+        # LoginRequiredMiddleware would let it redirect to this view, so it is disabled here.
         page = self.request.build_absolute_uri(reverse("reciprocal_oauth:list"))
         return redirect_to_login(page, self.get_login_url(), self.get_redirect_field_name())
 
     def get(self, request: HttpRequest, slug: str) -> HttpResponse:
-        """Redirect to the list: GET never starts a connection."""
-        # A person opens the address again, from the history of the browser or after an error.
+        """Redirect to the list of connections, because only POST starts a connection."""
+        # GET happens if a person opens this address again, for example from the browser history.
         return redirect("reciprocal_oauth:list")
 
     @method_decorator(sensitive_variables())
     def post(self, request: HttpRequest, slug: str) -> HttpResponse:
         """Redirect to the authorization endpoint of the peer (RFC 6749, section 4.1.1).
 
-        :raises Http404: there is no such enabled peer.
+        If the browser uses a host of this site to which the peer cannot return it, redirect to the
+        list of connections on the main host instead.
+
+        :raises Http404: there is no enabled peer with this short name.
         """
         peer = get_object_or_404(Peer, slug=slug, enabled=True)
         if site_address.cannot_come_back(request):
@@ -70,18 +79,20 @@ class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
         return response
 
 
-# No transaction is open while a peer is called, and a state that was used stays used.
+# Exempt this view from ATOMIC_REQUESTS, because it sends requests to the peer, and because a later
+# error must not undo that ``state`` was used.
 @method_decorator([login_not_required, outside_transactions], name="dispatch")
 class CallbackView(ProtectedPageMixin, View):
-    """Steps (B) to (D): takes the authorization response at the redirect URI (RFC 6749, section
+    """Steps (B) to (D): receives the authorization response at the redirect URI (RFC 6749, section
     4.1.2).
 
-    Open to people who are not signed in: redirecting them to the login page would put the code into
-    the address of that page. They get a page that says what to do.
+    A person who is not signed in gets a page that says what to do. This view does not redirect them
+    to the login page, because the address of that page would then contain the code.
     """
 
     http_method_names = ["get", "options"]
-    # The address holds state and code: no other page may learn them (RFC 9700, section 4.2.4).
+    # The address contains ``state`` and ``code``, so the browser must not send it to any page
+    # (RFC 9700, section 4.2.4).
     referrer_policy = "no-referrer"
 
     @method_decorator(sensitive_variables())
@@ -89,7 +100,7 @@ class CallbackView(ProtectedPageMixin, View):
         """Exchange the code of the response for tokens (RFC 6749, section 4.1.3), and redirect to
         the next page.
 
-        :raises Http404: the address has no parameters, and there is no such enabled peer.
+        :raises Http404: the address has no parameters, and no enabled peer has this short name.
         """
         try:
             query = take_query(request)
@@ -97,13 +108,14 @@ class CallbackView(ProtectedPageMixin, View):
             logger.warning("A callback could not be read: %s", type(unreadable).__name__)
             return _refuse(slug)
         if not query.keys() - {same_site.AGAIN}:
-            # The browser comes from _refuse, or a person has typed the address.
+            # The redirect of _refuse() leads here, and so does an address that a person has typed.
             peer = get_object_or_404(Peer, slug=slug, enabled=True)
             return render(
                 request, "reciprocal_oauth/callback_refused.html", {"peer": peer}, status=400
             )
         if same_site.lacks_strict_session(request, query):
-            # Before anything else: the first response with a state uses it up.
+            # Do this before claim_visit(), which marks ``state`` as used: the browser repeats this
+            # request, and the repeated request still needs ``state``.
             return same_site.ask_again(query)
         try:
             peer = Peer.objects.get(slug=slug, enabled=True)
@@ -122,21 +134,28 @@ class CallbackView(ProtectedPageMixin, View):
                 level = logging.INFO if is_choice else logging.WARNING
                 logger.log(level, "Connecting to peer %s failed: %s", peer.slug, failed)
                 visit.problem = failed.reason
-                # Not save(): the visit may have been deleted with its user meanwhile.
+                # Do not use save(): if the visit and its user were deleted during the exchange,
+                # it would try to insert the visit again.
                 rows = AuthorizationRequest.objects.filter(pk=visit.pk)
                 tried_again(rows.update)(problem=failed.reason)
         return SeeOther(return_urls.return_url(visit) or _page_after(visit))
 
 
 def _refuse(slug: str) -> HttpResponse:
-    """Redirect to the same address without code and state, where a page says that the response was
-    not used. Shown here, the page would keep both in the history of the browser."""
+    """Redirect to the same address without parameters. The page there says that this site did not
+    use the response.
+
+    Without the redirect, ``code`` and ``state`` would stay in the browser history.
+    """
     return SeeOther(reverse("reciprocal_oauth:callback", args=[slug]))
 
 
 def _page_after(visit: AuthorizationRequest) -> str:
-    """Return the page to show next: the consent if there is something to answer, else the link;
-    without a link, the list, which says why."""
+    """Return the path of the page to show after ``visit``.
+
+    It is the consent page if the person can decide what the peer may do at this site; otherwise the
+    page of the link; or, if there is no link, the list of connections, which shows the problem.
+    """
     with translation.override(visit.language or translation.get_language()):
         if visit.link:
             name = "consent" if consent.can_answer(visit.link) else "link"

@@ -1,5 +1,7 @@
-"""The consent to the reverse direction, between steps (D) and (E)
-(draft-ietf-oauth-reciprocal-04, section 2.2.1)."""
+"""The page on which the person decides what the peer may do at this site.
+
+This consent comes between the steps (D) and (E) (draft-ietf-oauth-reciprocal-04, section 2.2.1).
+"""
 
 from typing import Any
 
@@ -11,47 +13,48 @@ from .scope_form import ChoosingView
 
 
 class ConsentView(ChoosingView):
-    """Asks the person which scopes the peer may have here."""
+    """Asks the consent question: which scopes may the peer have at this site?"""
 
     template_name = "reciprocal_oauth/consent.html"
     refused = consent.CannotGrant
 
     def is_open(self) -> bool:
-        """Return whether the link has an open question."""
+        """Return whether the person can answer the consent question now."""
         return consent.can_answer(self.link)
 
     def choices(self) -> list[tuple[str, str]]:
-        """Return the scopes of the question, with their words."""
+        """Return the scopes that the peer asks for, each with its description."""
         return consent.choices(self.link)
 
     def ticked(self) -> list[str]:
-        """Return all scopes of the question."""
+        """Return all scopes that the peer asks for: all boxes are ticked at first."""
         return [token for token, _words in self.choices()]
 
     def shown(self) -> str:
-        """Return the snapshot of the question."""
+        """Return a snapshot: a text that identifies the scopes and the link state on the page."""
         return consent.snapshot_of(self.link)
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Show the question (draft-ietf-oauth-reciprocal-04, section 2.2.1), or refuse if the site
-        forbids the consent."""
+        """Show the consent question (draft-ietf-oauth-reciprocal-04, section 2.2.1). If the rules
+        of this site do not allow any of the scopes, show a page that says so."""
         if self.is_open() and not consent.site_allows(self.link, request):
             return not_allowed(request, self.link.peer)
         return super().get(request, *args, **kwargs)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Record a refusal, or save the scopes that the person allows."""
+        """Save the answer of the person: a refusal, or the scopes that the person allows."""
         if request.POST.get("answer") == "deny" and self.is_open():
             consent.deny(self.link)
             return self.to_link()
         return super().post(request, *args, **kwargs)
 
     def decide(self, chosen: list[str], answers: str) -> HttpResponse:
-        """Allow the chosen scopes and start the hand-over (draft-ietf-oauth-reciprocal-04, section
-        2.2.1).
+        """Allow the peer the chosen scopes, and queue a code for delivery to the peer
+        (draft-ietf-oauth-reciprocal-04, section 2.2.1). If ``chosen`` is empty, deny access.
 
-        :raises CannotGrant: the question has changed, or is no longer open.
-        :raises GrantForbidden: the site does not allow it.
+        :param answers: the snapshot that was sent with the form.
+        :raises CannotGrant: the page is outdated, or the person can no longer answer.
+        :raises GrantForbidden: the rules of this site do not allow the person to give this access.
         """
         consent.allow(self.link, chosen, snapshot=answers, request=self.request)
         return self.to_link()

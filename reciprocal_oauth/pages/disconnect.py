@@ -1,4 +1,4 @@
-"""Ends a connection, after a question that says what will stop."""
+"""The page that ends a connection. It first says what will stop working, and asks to confirm."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -13,25 +13,28 @@ from ..models import Link
 from ..presentation.link_status import LinkStatus
 from .links import OwnLinksMixin
 
-#: States in which the peer has access here, or is about to get it.
+#: States in which the peer has access at this site, may still have it, or will get it soon.
 _HELD = (Link.Incoming.GRANTED, Link.Incoming.ACTIVE, Link.Incoming.BROKEN)
 
 
 class DisconnectView(OwnLinksMixin, DetailView):
-    """Asks on GET; ends the link on POST. The access here ends at once, the access at the peer when
-    its revocation is delivered (RFC 7009, section 2)."""
+    """GET asks the person to confirm; POST ends the link.
+
+    The access of the peer at this site ends immediately. The access of this site at the peer ends
+    when this site has sent a revocation request to the peer (RFC 7009, section 2).
+    """
 
     template_name = "reciprocal_oauth/disconnect.html"
     context_object_name = "link"
 
     def get(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        """Ask, or redirect to the link if it has already ended."""
+        """Ask the person to confirm. If the link has already ended, redirect to its page."""
         if not (link := self.get_object()).is_active:
             return redirect("reciprocal_oauth:link", link.pk)
         return super().get(request, *args, **kwargs)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Add the status of the link and what the peer loses."""
+        """Add the status of the link, and the scopes that the peer loses at this site."""
         status = LinkStatus(self.object)
         return {
             **super().get_context_data(**kwargs),
@@ -42,7 +45,7 @@ class DisconnectView(OwnLinksMixin, DetailView):
         }
 
     def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        """End the link, and redirect to the list, which confirms it."""
+        """End the link, and redirect to the list of connections, which says that it has ended."""
         link = self.get_object()
         lifecycle.end_link(link, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
         query = {"ended": link.pk, **({"start-over": ""} if "start-over" in request.GET else {})}

@@ -1,4 +1,4 @@
-"""Headers and CSRF protection that each page has, whatever middleware the site has."""
+"""Adds security headers and CSRF protection to all pages, even if the site lacks the middleware."""
 
 import logging
 from collections.abc import Callable
@@ -20,16 +20,21 @@ logger = logging.getLogger("reciprocal_oauth.pages")
 
 View = Callable[..., HttpResponseBase]
 
-#: Not ``no-referrer``: with that, browsers send ``Origin: null`` with a form, and Django's CSRF
-#: protection refuses it.
+#: Do not use ``no-referrer`` here: browsers would send the header ``Origin: null`` with a form, and
+#: Django's CSRF protection would refuse the form.
 _REFERRER_POLICY = "same-origin"
-#: Seconds after which a client may request the page again.
+#: The value of ``Retry-After``: seconds after which the browser can request the page again.
 _RETRY_AFTER_SECONDS = 5
 
 
 def protected(view: View) -> View:
-    """Decorate a page: its forms need a CSRF token (RFC 6749, section 10.12), no page can frame it
-    (RFC 9700, section 4.16), it is never cached, and other sites do not learn its address."""
+    """Decorate a view to protect its page.
+
+    - Its forms need a CSRF token (RFC 6749, section 10.12).
+    - No other page can show it in a frame (RFC 9700, section 4.16).
+    - It is never cached.
+    - Browsers do not send its address to other sites.
+    """
 
     @csrf_protect
     @never_cache
@@ -37,7 +42,7 @@ def protected(view: View) -> View:
     def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
         _forbid_framing(request, response)
-        # A view may have a stricter one.
+        # Keep a stricter policy that the view has set.
         response.headers.setdefault("Referrer-Policy", _REFERRER_POLICY)
         response["Cache-Control"] = "no-store"
         return response
@@ -45,22 +50,23 @@ def protected(view: View) -> View:
     return inner
 
 
-# Each change is a transaction of its own, which can be tried again. A transaction around the whole
-# request (``ATOMIC_REQUESTS``) could not.
+# Exempt these views from ATOMIC_REQUESTS: each change has its own transaction, so that only this
+# transaction is repeated after a temporary error of the database.
 @method_decorator([protected, outside_transactions], name="dispatch")
 class ProtectedPageMixin:
-    """A page that is :func:`protected`, as a class.
+    """Base class for the views of pages: applies :func:`protected`.
 
-    If the database still asks to try again after several attempts, the response is a page with
+    If a temporary error of the database remains after several attempts, the response is a page with
     status 503.
     """
 
     referrer_policy = _REFERRER_POLICY
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Set the referrer policy of the response. If the database is too busy, respond 503.
+        """Call the view and set the referrer policy of its response. If the database is too busy,
+        return a page with status 503.
 
-        :raises DatabaseError: the error is not a temporary one.
+        :raises DatabaseError: the error of the database is not temporary.
         """
         try:
             response: HttpResponseBase = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
@@ -80,10 +86,11 @@ def _come_again(request: HttpRequest, error: DatabaseError) -> HttpResponseBase:
 
 
 def _forbid_framing(request: HttpRequest, response: HttpResponseBase) -> None:
-    """Deny frames, and keep the rest of the site's own content security policy.
+    """Forbid browsers to show the page in a frame, and keep the site's Content Security Policy.
 
-    A middleware that sets the policy skips responses that already have one. With a header from
-    here, these pages would lose the policy of the site. So the middleware has to add the directive.
+    If a middleware sets that policy, tell the middleware to add ``frame-ancestors``. Do not set the
+    header here in this case: the middleware skips a response that already has the header, so the
+    page would lose the rest of the policy of the site.
     """
     response["X-Frame-Options"] = "DENY"
     line = {"frame-ancestors": ["'none'"]}

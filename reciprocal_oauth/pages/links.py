@@ -1,4 +1,4 @@
-"""The list of connections, and the page of one connection."""
+"""The page that lists the connections of the person, and the page of one connection."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ from ..presentation.link_status import LinkStatus
 from ..presentation.next_step import NextStep, knows_accounts
 from .headers import ProtectedPageMixin
 
-#: How long the list shows a connection that has ended.
+#: For how long the list shows a connection after it has ended.
 _SHOWN_ENDED = timedelta(days=30)
-#: How many of those it shows.
+#: The largest number of ended connections that the list shows.
 _MOST_ENDED = 20
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A peer that can be connected.
+    """A peer that the page offers to connect.
 
-    :ivar is_linked: whether it is connected already.
+    :ivar is_linked: whether the person has already connected this peer.
     """
 
     peer: Peer
@@ -38,7 +38,8 @@ class Offer:
 
 
 class OwnLinksMixin(ProtectedPageMixin, LoginRequiredMixin):
-    """Limits a page to the links of the signed-in person; for links of others it responds 404."""
+    """Base class for pages about links. They show only links of the signed-in person, and respond
+    with 404 for the links of other people."""
 
     def get_queryset(self) -> QuerySet[Link]:
         """Return the links of the signed-in person."""
@@ -48,13 +49,13 @@ class OwnLinksMixin(ProtectedPageMixin, LoginRequiredMixin):
 
 
 class LinkListView(OwnLinksMixin, ListView):
-    """The connections of the person, and the peers that can be connected."""
+    """The page that lists a person's connections, and the peers that the person can connect."""
 
     template_name = "reciprocal_oauth/link_list.html"
     context_object_name = "links"
 
     def get_queryset(self) -> QuerySet[Link]:
-        """Return the active links of the person, by the name of the peer."""
+        """Return the active links of the person, sorted by the name of the peer."""
         return (
             super()
             .get_queryset()
@@ -63,12 +64,14 @@ class LinkListView(OwnLinksMixin, ListView):
         )
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Add the status of each link, the peers to connect, and what failed or ended recently."""
+        """Add the status of each link, the peers that can be connected, a visit to a peer that has
+        just failed, and the links that have ended recently."""
         context = super().get_context_data(**kwargs)
         linked = {link.peer_id for link in context["links"]}
         statuses = context["statuses"] = [LinkStatus(link) for link in context["links"]]
         reconnectable = {x.link.peer_id for x in statuses if x.next_step == NextStep.CONNECT}
-        # The card of such a link has the same button.
+        # Do not offer a peer if its link has the button "Connect again", which does the same. But
+        # always offer a peer at which the person can connect several accounts.
         context["offers"] = [
             offer
             for offer in self._offers(linked)
@@ -89,13 +92,19 @@ class LinkListView(OwnLinksMixin, ListView):
             yield Offer(peer, peer.pk in linked)
 
     def _ended(self) -> QuerySet[Link]:
-        """Return the links that have ended recently, newest first, whoever ended them."""
+        """Return the links that this site, the peer or the person has ended recently, the newest
+        first."""
         ended = super().get_queryset().filter(status=Link.Status.ENDED)
         recent = ended.filter(ended_at__gte=timezone.now() - _SHOWN_ENDED)
         return recent.order_by("-ended_at")[:_MOST_ENDED]
 
     def _failed_attempt(self) -> AuthorizationRequest | None:
-        """Return the visit that has just failed; the page explains it at the top."""
+        """Return the failed visit (the person's trip to the peer and back) that the query parameter
+        ``attempt`` names, or ``None``.
+
+        After a failure, the callback view redirects to this page with that parameter. The top of
+        the page says why the visit failed.
+        """
         return (
             AuthorizationRequest.objects.select_related("peer")
             .filter(pk__in=self._key_in_query("attempt"), user=self.request.user)  # type: ignore[misc]
@@ -104,14 +113,19 @@ class LinkListView(OwnLinksMixin, ListView):
         )
 
     def _just_ended(self) -> Link | None:
-        """Return the link that the person has just ended; the page confirms it at the top."""
+        """Return the ended link that the query parameter ``ended`` names, or ``None``.
+
+        The page on which a person ends a link redirects to this page with that parameter. The top
+        of this page says that the link has ended.
+        """
         ended = super().get_queryset().filter(status=Link.Status.ENDED)
         return ended.filter(
             pk__in=self._key_in_query("ended"), outgoing_reason=Link.Reason.REVOKED_HERE
         ).first()
 
     def _key_in_query(self, parameter: str) -> list[UUID]:
-        """Return the key in the query parameter, as a list: empty without a valid one."""
+        """Return a list with the primary key in the query parameter, or an empty list if the
+        parameter is missing or invalid."""
         try:
             return [UUID(self.request.GET.get(parameter, ""))]
         except ValueError:
@@ -119,13 +133,14 @@ class LinkListView(OwnLinksMixin, ListView):
 
 
 class LinkView(OwnLinksMixin, DetailView):
-    """One connection: the status of both directions, the steps and the history."""
+    """The page of one connection: the status of both directions, the diagram of the protocol steps,
+    and the history."""
 
     template_name = "reciprocal_oauth/link_detail.html"
     context_object_name = "link"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Add the status, the newest events and the diagram of the link."""
+        """Add the status of the link, the newest events of its history, and its diagram."""
         context = super().get_context_data(**kwargs)
         context["status"] = LinkStatus(self.object)
         events = newest_events(self.object, SHOWN_EVENTS_PER_LINK + 1)
@@ -136,10 +151,13 @@ class LinkView(OwnLinksMixin, DetailView):
 
 
 class StatusView(LinkView):
-    """The content of the same page without its frame, for the script that keeps it up to date."""
+    """The page of one connection without the base template of the site.
+
+    The script on the page of the connection requests this content, and replaces the old content.
+    """
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Replace the base template by one without a frame."""
+        """Select a base template that contains nothing but the content block."""
         return super().get_context_data(
             reciprocal_oauth_base="reciprocal_oauth/_fragment.html", **kwargs
         )

@@ -1,4 +1,4 @@
-"""Sends a failed hand-over again."""
+"""Sends a hand-over (the delivery of a reciprocal code to the peer) again after it has failed."""
 
 from contextlib import suppress
 
@@ -11,18 +11,21 @@ from .links import OwnLinksMixin
 
 
 class RetryView(OwnLinksMixin, View):
-    """Sends again, on POST, what the person allowed, and leads to the page of the link, which shows
-    the result."""
+    """The target of the button "Try again" on the page of a link.
+
+    POST sends the peer a code again for the access that the person allowed. The code that was sent
+    before did not reach the peer, or the peer did not use it.
+    """
 
     http_method_names = ["get", "head", "post", "options"]
 
     def get(self, request: HttpRequest, pk: object) -> HttpResponse:
-        """Redirect to the page of the link: GET never sends anything."""
-        # After signing in, the browser comes here with GET, which starts nothing.
+        """Redirect to the page of the link without sending a code, because only POST sends one."""
+        # The login page redirects to this address with GET, if the session ended before the POST.
         return redirect("reciprocal_oauth:link", pk)
 
     def post(self, request: HttpRequest, pk: object) -> HttpResponse:
-        """Send the hand-over again if that is possible, and redirect to the page of the link."""
+        """Send a code again if that is possible, and redirect to the page of the link."""
         link = get_object_or_404(self.get_queryset(), pk=pk)
         with suppress(resending.NotPossible):
             resending.try_again(link)

@@ -1,8 +1,8 @@
-"""The return from a peer to a site whose session cookie is ``SameSite=Strict``.
+"""Handles the return from a peer if the session cookie of this site is ``SameSite=Strict``.
 
-Browsers do not send such a cookie with a request that another site starts, even after redirects. So
-the authorization response arrives without a session. A page of this site then repeats the request,
-and the browser sends the cookie.
+When a peer redirects the browser to this site, the browser does not send such a cookie. So the
+authorization response arrives without the session. This site then returns a page that repeats the
+request. The repeated request comes from this site, so the browser sends the cookie.
 """
 
 from django.conf import settings as django_settings
@@ -10,13 +10,15 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.template.loader import render_to_string
 from django.views.decorators.debug import sensitive_variables
 
-#: The query parameter that marks the second request.
+#: The query parameter that marks the repeated request.
 AGAIN = "same-site"
 
 
 def lacks_strict_session(request: HttpRequest, query: QueryDict) -> bool:
-    """Whether the browser may not have sent the session cookie, because another site started
-    ``request``. Nothing may read or write the session then: that would replace the cookie.
+    """Return whether the session cookie is missing, perhaps because it is ``SameSite=Strict`` and
+    another site started ``request``.
+
+    If so, do not use the session, because a new session cookie could replace the existing one.
     """
     return (
         django_settings.SESSION_COOKIE_SAMESITE == "Strict"
@@ -27,9 +29,9 @@ def lacks_strict_session(request: HttpRequest, query: QueryDict) -> bool:
 
 @sensitive_variables()
 def ask_again(query: QueryDict) -> HttpResponse:
-    """Return a page that loads its own address again at once, without a script.
+    """Return a page that makes the browser repeat the request, without a script.
 
-    It is rendered without the request, so that no context processor touches the session.
+    The template is rendered without the request, so that no context processor uses the session.
     """
     again = query.copy()
     again[AGAIN] = "1"

@@ -1,4 +1,7 @@
-"""The form to choose the scopes that a peer may have here, for a consent and for a later change."""
+"""The form for choosing the scopes that a peer may have at this site.
+
+The consent page and the page for changing the scopes later both use it.
+"""
 
 from typing import Any, ClassVar
 
@@ -17,12 +20,12 @@ from .refusal import not_allowed
 
 
 class ScopesForm(forms.Form):
-    """Scopes that the peer may have; each can be unticked."""
+    """A form with one checkbox for each scope that the person can give the peer."""
 
     scopes = forms.MultipleChoiceField(
         label=_("What it may do"), widget=forms.CheckboxSelectMultiple, required=False
     )
-    #: The state that the page shows (:mod:`~reciprocal_oauth.party_a.snapshot`).
+    #: A text that identifies what the page shows: :mod:`~reciprocal_oauth.party_a.snapshot`.
     shown = forms.CharField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, choices: list[tuple[str, str]], **kwargs: Any) -> None:
@@ -30,7 +33,7 @@ class ScopesForm(forms.Form):
         self.fields["scopes"].choices = choices  # type: ignore[attr-defined]
 
     def clean_scopes(self) -> list[str]:
-        """Return the chosen scopes.
+        """Return the scopes that the person has chosen.
 
         :raises ValidationError: a scope was sent twice.
         """
@@ -41,57 +44,64 @@ class ScopesForm(forms.Form):
 
 
 class ChoosingView(OwnLinksMixin, FormView):
-    """A page with a :class:`ScopesForm`; without anything to choose, it leads to the link.
+    """Base class for pages with a :class:`ScopesForm`. If there is nothing to choose, they redirect
+    to the page of the link.
 
-    :cvar refused: what :meth:`decide` raises if the choice no longer exists.
+    :cvar refused: the exception that :meth:`decide` raises if the chosen scopes cannot be saved any
+        more, for example because the link has changed.
     """
 
-    # Not PUT: Django would read it as a form without fields.
+    # Do not allow PUT: Django does not parse its form data, so the form would seem to be empty.
     http_method_names = ["get", "head", "options", "post"]
     form_class = ScopesForm
     refused: ClassVar[type[Exception]]
 
     def is_open(self) -> bool:
-        """Whether there is something to choose.
+        """Return whether the person can choose scopes now.
 
         :raises NotImplementedError: the subclass does not implement it.
         """
         raise NotImplementedError
 
     def choices(self) -> list[tuple[str, str]]:
-        """The scopes with their words.
+        """Return the scopes that the person can choose, each with its description.
 
         :raises NotImplementedError: the subclass does not implement it.
         """
         raise NotImplementedError
 
     def ticked(self) -> list[str]:
-        """The scopes that are ticked when the page opens.
+        """Return the scopes whose boxes are ticked when the page opens.
 
         :raises NotImplementedError: the subclass does not implement it.
         """
         raise NotImplementedError
 
     def shown(self) -> str:
-        """The current state of what the page shows.
+        """Return the current snapshot: a text that identifies what the page shows now.
 
         :raises NotImplementedError: the subclass does not implement it.
         """
         raise NotImplementedError
 
     def decide(self, chosen: list[str], answers: str) -> HttpResponse:
-        """Save the choice of the person.
+        """Save the scopes that the person has chosen.
 
-        :raises Exception: of the type ``refused``, if the choice no longer exists.
+        :param answers: the snapshot that was sent with the form.
+        :raises Exception: of the type ``refused``, if the scopes cannot be saved any more.
         """
         raise NotImplementedError
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Show the form, or redirect to the link if there is nothing to choose."""
+        """Show the form. If there is nothing to choose, redirect to the page of the link."""
         return super().get(request, *args, **kwargs) if self.is_open() else self.to_link()
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Save the choice, unless the form shows an old state or there is nothing to choose."""
+        """Save the scopes that the person has chosen.
+
+        If there is nothing to choose, redirect to the page of the link. If the form is outdated,
+        show a new form instead of saving.
+        """
         if not self.is_open():
             return self.to_link()
         if not snapshot.is_same(request.POST.get("shown", ""), self.shown()):
@@ -100,9 +110,9 @@ class ChoosingView(OwnLinksMixin, FormView):
 
     @cached_property
     def link(self) -> Link:
-        """The link of the signed-in person.
+        """Return the link whose key is in the address.
 
-        :raises Http404: the person has no such link.
+        :raises Http404: the signed-in person has no link with this key.
         """
         return get_object_or_404(self.get_queryset(), pk=self.kwargs["pk"])
 
@@ -111,34 +121,39 @@ class ChoosingView(OwnLinksMixin, FormView):
         return redirect("reciprocal_oauth:link", self.link.pk)
 
     def get_initial(self) -> dict[str, Any]:
-        """Return the scopes to tick and the state that the page shows."""
+        """Return the scopes whose boxes are ticked, and the snapshot of the page."""
         return {"scopes": self.ticked(), "shown": self.shown()}
 
     def get_form_kwargs(self) -> dict[str, Any]:
-        """Add the scopes to choose from."""
+        """Add the scopes that the person can choose."""
         return {**super().get_form_kwargs(), "choices": self.choices()}
 
     def form_valid(self, form: ScopesForm) -> HttpResponse:
-        """Save the choice, or say that the site forbids it or that the choice no longer exists."""
+        """Save the scopes that the person has chosen.
+
+        If the rules of this site forbid that, show a page that says so. If the scopes cannot be
+        saved any more, show a new form, or redirect to the page of the link if there is nothing to
+        choose.
+        """
         try:
             return self.decide(form.cleaned_data["scopes"], form.cleaned_data["shown"])
         except ForbiddenBySite:
             return not_allowed(self.request, self.link.peer)
         except self.refused:
             self.link.refresh_from_db()
-            # The person has decided in another tab.
+            # For example, the person has already decided in another browser tab.
             return self.ask_again() if self.is_open() else self.to_link()
 
     def ask_again(self) -> HttpResponse:
-        """Show the current page with status 409: the form that was sent is outdated."""
+        """Show a new form with status 409, because the form that the person sent is outdated."""
         form = self.form_class(data=self.get_initial(), choices=self.choices())
         form.add_error(None, _("This has changed in the meantime. Please check it again."))
         return self.render_to_response(self.get_context_data(form=form), status=409)
 
     def form_invalid(self, form: ScopesForm) -> HttpResponse:
-        """Show the form with its errors and status 400."""
+        """Show the form again with its errors, with status 400."""
         return self.render_to_response(self.get_context_data(form=form), status=400)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Add the link and the peer."""
+        """Add the link and its peer to the template context."""
         return {**super().get_context_data(**kwargs), "link": self.link, "peer": self.link.peer}

@@ -1,4 +1,5 @@
-"""Changes what the peer may do here (draft-ietf-oauth-reciprocal-04, section 3)."""
+"""The page on which the person changes the scopes that the peer has at this site
+(draft-ietf-oauth-reciprocal-04, section 3)."""
 
 from typing import Any
 
@@ -13,33 +14,37 @@ from .scope_form import ChoosingView
 
 
 class ScopesView(ChoosingView):
-    """Shows what the peer may do here, to be changed. Without any scope the link would end, so the
-    page then leads to the question whether to disconnect."""
+    """Shows the scopes that the peer has at this site, and saves changes.
+
+    If the person unticks all scopes, the page redirects to the page that ends the link.
+    """
 
     template_name = "reciprocal_oauth/scopes.html"
     refused = scope_changes.CannotChange
 
     def is_open(self) -> bool:
-        """Return whether the scopes of the link can be changed."""
+        """Return whether the person can change the scopes that the peer has at this site."""
         return scope_changes.is_changeable(self.link)
 
     def choices(self) -> list[tuple[str, str]]:
-        """Return the scopes that the peer may have here, with their words."""
+        """Return the scopes that the person can give the peer, each with its description."""
         return scope_changes.choices(self.link)
 
     def ticked(self) -> list[str]:
-        """Return the scopes that the person allows at present."""
+        """Return the scopes that the person allows the peer at the moment."""
         return sorted(scope_changes.chosen_now(self.link))
 
     def shown(self) -> str:
-        """Return the snapshot of the scopes that can be changed."""
+        """Return a snapshot: a text that identifies the scopes that the page shows."""
         return scope_changes.snapshot_of(self.link)
 
     def decide(self, chosen: list[str], answers: str) -> HttpResponse:
-        """Change the scopes, or redirect to the page that disconnects if none is left.
+        """Change the scopes of the peer to ``chosen``. If ``chosen`` is empty, redirect to the page
+        that ends the link.
 
-        :raises CannotChange: the link has changed, or the scopes cannot be changed.
-        :raises ChangeForbidden: the site does not allow it.
+        :param answers: the snapshot that was sent with the form.
+        :raises CannotChange: the page is outdated, or the scopes cannot be changed any more.
+        :raises ChangeForbidden: the rules of this site do not let the person give more access.
         """
         if not chosen:
             page = reverse("reciprocal_oauth:disconnect", args=[self.link.pk])
@@ -49,7 +54,8 @@ class ScopesView(ChoosingView):
         return self.to_link()
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Add the scopes that the peer has now and would lose."""
+        """Add the scopes that the peer has now and loses with any change, because the person cannot
+        choose them again."""
         asked_about = {token for token, _described in self.choices()}
         works = scopes.split(self.link.incoming_limit)
         lost = scopes.join(token for token in works if token not in asked_about)

@@ -1,1 +1,1 @@
-"""A link in words and as a diagram, for pages, admin and API."""
+"""Shows a link to people, in words and as a diagram. The pages, the admin and the API use it."""

@@ -1,4 +1,7 @@
-"""Deliveries in words, for administrators: how many are sent again, and why they wait."""
+"""Says to administrators how many deliveries are sent again, and why deliveries to a peer wait.
+
+A delivery is a hand-over (a reciprocal code that is sent to the peer) or the revocation of a token.
+"""
 
 from collections.abc import Mapping
 
@@ -9,7 +12,10 @@ from ..models import OutboxItem, Peer
 
 
 def in_words(count: Mapping[str, int]) -> str:
-    """Say how many deliveries of each kind there are, such as “2 hand-overs and 1 revocation”."""
+    """Return the numbers in ``count`` as a text, such as “2 hand-overs and 1 revocation”.
+
+    :param count: the number of deliveries for each ``OutboxItem.Kind``.
+    """
     handovers = count.get(OutboxItem.Kind.HANDOVER, 0)
     revocations = count.get(OutboxItem.Kind.REVOCATION, 0)
     first = ngettext("%d hand-over", "%d hand-overs", handovers) % handovers
@@ -20,7 +26,7 @@ def in_words(count: Mapping[str, int]) -> str:
 
 
 def why_it_waits(peer: Peer) -> str:
-    """Say why nothing is delivered to ``peer``, which is paused."""
+    """Return a sentence that says why delivery to the paused ``peer`` has stopped."""
     return _("Nothing is delivered to %(peer)s until it is resumed: %(reason)s.") % {
         "peer": peer,
         "reason": peer.get_paused_reason_display(),

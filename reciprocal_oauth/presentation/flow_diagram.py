@@ -1,5 +1,9 @@
-"""The newest flow of a link as a sequence diagram: the figure in draft-ietf-oauth-reciprocal-04,
-section 2, with the result of each step. Pages, admin and API show the same steps.
+"""Shows the newest flow of a link as a sequence diagram.
+
+A flow is one run through the steps (A) to (G) of the figure in draft-ietf-oauth-reciprocal-04,
+section 2. The diagram has the same steps and adds the result of each. The pages, the admin and the
+API show it. This app adds one step between (D) and (E): the person's consent to the reverse
+direction.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +17,8 @@ from ..models.events import REPLAY, newest_events
 from ..models.reasons import Reason
 from .reasons import for_people
 
-#: States of a step.
+#: The states of a step: done, in progress, on hold while the peer is paused, failed, refused by the
+#: person, and not yet begun.
 DONE, RUNNING, HELD, FAILED = "done", "running", "held", "failed"
 REFUSED, AHEAD = "refused", "ahead"
 
@@ -24,15 +29,18 @@ _REVERSE = (Step.E, Step.F, Step.G)
 
 @dataclass(frozen=True)
 class FlowStep:
-    """One step.
+    """One step of the diagram.
 
-    :ivar letter: its letter in the figure; empty for the consent.
-    :ivar sender: the name of the party that does it.
-    :ivar arrow: ``forth`` from party A to party B, ``back``, or ``dot`` for the consent.
-    :ivar text: what the step is.
-    :ivar result: its state in words.
-    :ivar at: when it happened; ``None`` where that is not known here, or not yet.
-    :ivar explanation: what went wrong; may be empty.
+    :ivar letter: the letter of the step in the figure; empty for the consent.
+    :ivar sender: the name of the party that performs the step.
+    :ivar arrow: the direction of the arrow: ``forth`` from party A to party B, ``back`` from party
+        B to party A, or ``dot`` (no arrow) for the consent.
+    :ivar state: one of the states above, such as ``done``.
+    :ivar text: what the party does in the step.
+    :ivar result: the state in words.
+    :ivar at: the time at which the step happened; ``None`` if it has not happened yet, or if this
+        site did not record the time.
+    :ivar explanation: what went wrong; empty if nothing did.
     """
 
     step: str
@@ -48,13 +56,15 @@ class FlowStep:
 
 @dataclass(frozen=True)
 class Diagram:
-    """The steps of the newest flow.
+    """The steps of the newest flow of a link.
 
-    :ivar party: the party that this site is.
-    :ivar name_a: the name of party A, and ``name_b`` that of party B.
-    :ivar is_change: whether the steps from (E) on are about a change, while the peer has access
-        from before that.
-    :ivar is_under_way: whether it continues without the person who looks at it.
+    :ivar party: the role of this site: party A or party B.
+    :ivar name_a: the name of party A.
+    :ivar name_b: the name of party B.
+    :ivar is_change: whether the steps (E) to (G) deliver a newer decision of the person, while the
+        peer still has the access of an earlier decision.
+    :ivar is_under_way: whether a step is in progress that needs no action of the person at this
+        site. The page then updates itself.
     """
 
     party: str
@@ -68,7 +78,10 @@ class Diagram:
 
 @dataclass
 class _Flow:
-    """One run through the figure; ``party`` is the party that this site is."""
+    """The recorded events of one flow, by step.
+
+    :ivar party: the role of this site in the flow.
+    """
 
     party: str
     events: dict[str, LinkEvent] = field(default_factory=dict)
@@ -76,8 +89,9 @@ class _Flow:
     def take(self, event: LinkEvent, link: Link) -> None:
         failed = event.outcome == LinkEvent.Outcome.FAILED
         if event.step == Step.F and failed and self.party == Party.A:
-            # After a replay, the access from the code is revoked and a new code is sent, unless
-            # access works again. Any other refusal leaves the code as it was.
+            # In a replay, the peer redeems a code a second time. This site then revokes the access
+            # from that code and sends a new code, so the steps (E) to (G) begin again. If the
+            # access works by now, keep their events. Other failures of (F) change nothing.
             if event.detail == REPLAY and link.incoming_state != Link.Incoming.ACTIVE:
                 self._begin_reverse()
             return
@@ -93,12 +107,14 @@ class _Flow:
 def of_link(
     link: Link, events: Iterable[LinkEvent] | None = None, *, technical: bool = True
 ) -> Diagram | None:
-    """Return the diagram of the newest flow of ``link``; ``None`` without any step.
+    """Return the diagram of the newest flow of ``link``, or ``None`` if no step is recorded.
 
-    One query for the inbox of the link, and one for its history unless it is given.
+    This needs one query for the codes that the peer has handed over, and one query for the history
+    of the link if ``events`` is not given.
 
-    :param events: the history of the link, oldest first.
-    :param technical: say how the other site responded, which only helps administrators.
+    :param events: the history of the link, the oldest event first.
+    :param technical: whether the explanations contain technical details for administrators, such
+        as the response of the peer.
     """
     inbox = link.inbox.order_by("-pk").only("state", "reason").first()
     failed = inbox is not None and inbox.state == InboxItem.State.FAILED
@@ -142,7 +158,11 @@ def of_link(
 
 
 def _newest_flow(link: Link, events: Iterable[LinkEvent]) -> _Flow | None:
-    """A visit to the other site begins a flow; a later decision or code begins its second half."""
+    """Return the newest flow in ``events``, or ``None`` if no step is recorded.
+
+    A flow begins with step (A), or with step (D) if this site is party B. A later decision of the
+    person, or a later code, does not begin a flow: it begins the steps (E) to (G) again.
+    """
     flow: _Flow | None = None
     for event in events:
         if event.step == Step.NONE:
@@ -155,9 +175,11 @@ def _newest_flow(link: Link, events: Iterable[LinkEvent]) -> _Flow | None:
 
 
 def _states(link: Link, flow: _Flow, code_failure: str) -> Iterator[tuple[Step, str, str, str]]:
-    """Yield each step with its state, the ``Reason`` for it, and the result of its last attempt."""
+    """Yield four values for each step: the step, its state, the ``Reason`` for the state, and the
+    recorded detail of the last attempt. The last two are empty if there is nothing to say."""
     good = [place for place, step in enumerate(_ORDER) if _is_ok(flow.events.get(step))]
-    # A step without an event, such as (A) to (C) at party B, was done before a step with one.
+    # If a step succeeded, show all earlier steps as done, even those without an event. For example,
+    # party B records no event for (A), (B) and (C), but they must have happened before (D).
     current = good[-1] + 1 if good else 0
     for place, step in enumerate(_ORDER):
         if place < current:
@@ -200,7 +222,8 @@ def _next_at_b(link: Link, step: Step, code_failure: str) -> tuple[str, str]:
 
 
 def _running(link: Link) -> tuple[str, str]:
-    """A step is on hold while the peer is paused."""
+    """Return the state and the reason of a step that is in progress. The state is ``HELD`` while
+    delivery to the peer is paused."""
     return (HELD, link.peer.paused_reason) if link.peer.paused_at else (RUNNING, "")
 
 

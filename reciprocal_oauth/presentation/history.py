@@ -1,4 +1,7 @@
-"""The history of a link in words, and why a visit to a peer failed."""
+"""Shows the history of a link in words, and says why a visit to a peer failed.
+
+A visit is the trip of a person to the peer and back, to allow this site access.
+"""
 
 from datetime import datetime
 
@@ -14,15 +17,17 @@ from .reasons import for_people
 
 
 def name_with_account(link: Link) -> str:
-    """Return the name of the peer, with the account at the peer if it is known. Screen readers list
-    the controls of a page without the text around them, so the account must be in the name of a
-    control if a user has two links with one peer."""
+    """Return the name of the peer and, if it is known, the user's account at the peer.
+
+    Buttons need this text as their name, because a user can have two links with one peer and screen
+    readers list buttons without the text around them.
+    """
     account = link.account_name or link.subject
     return f"{link.peer.name} ({account})" if account else link.peer.name
 
 
 def problem_in_words(visit: AuthorizationRequest) -> str:
-    """Say why a visit to a peer failed."""
+    """Return a sentence that says why ``visit`` failed."""
     problem = AuthorizationRequest.Problem
     name = {"name": visit.peer.name}
     match visit.problem:
@@ -63,7 +68,7 @@ def problem_in_words(visit: AuthorizationRequest) -> str:
 
 
 def happened(event: LinkEvent) -> str:
-    """Say what happened in one line of the history."""
+    """Return a sentence that says what happened at ``event``, for one line of the history."""
     name = {"name": event.link.peer.name}
     failed = event.outcome == LinkEvent.Outcome.FAILED
     match (event.step, event.party):
@@ -112,8 +117,11 @@ def happened(event: LinkEvent) -> str:
 
 
 def details(event: LinkEvent) -> str:
-    """Return what a line of the history adds to what happened: a reason, or scopes in words. Empty
-    for what only an administrator can use, such as the status of a response."""
+    """Return more about ``event``: why it happened, or which scopes were allowed, in words.
+
+    Return an empty string if there is nothing more to say, or if the stored detail only helps an
+    administrator, such as the status of an HTTP response.
+    """
     peer = event.link.peer
     if event.detail in Link.Reason.values:
         return for_people(event.detail, peer.name)
@@ -125,6 +133,7 @@ def details(event: LinkEvent) -> str:
 
 
 def clock(moment: datetime) -> str:
-    """Return the time of day with milliseconds: several steps happen within one second."""
+    """Return the local time of day with milliseconds, because several steps can happen within one
+    second."""
     local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
     return f"{date_format(local, 'H:i:s')}.{local.microsecond // 1000:03d}"

@@ -1,6 +1,7 @@
-"""The status of a link in words: what each side may do, whether it works, and what helps.
+"""Describes the status of a link in words: what this site may do at the peer, what the peer may do
+at this site, whether that works, and what the person can do if it does not work.
 
-Colours and symbols on the pages follow ``tone``; the words say the same.
+Each status also has a tone, which selects its colour and symbol on the pages.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,18 +19,22 @@ from ..party_a import consent, scope_changes
 from .next_step import NextStep, is_being_redeemed, is_on_hold, next_step_of, works_one_way
 from .reasons import for_people
 
-#: Tones: it works, it is on its way, the person is asked something, it does not work, it is over.
+#: The tones. ``GOOD``: the access works. ``WAITING``: the access is being set up. ``ASKING``: the
+#: person is asked for a decision. ``BAD``: the access does not work. ``OFF``: there is no access,
+#: for example because the person did not allow it, or it is switched off, on hold or ended.
 GOOD, WAITING, ASKING, BAD, OFF = "good", "waiting", "asking", "bad", "off"
 
-#: Reasons for which nobody was asked about the reverse direction.
+#: If the incoming access has one of these reasons, this site did not ask the person what the peer
+#: may do at this site.
 _NOT_ASKED = (Link.Reason.NO_REVERSE, Link.Reason.SITE_REFUSES)
 
 
 @dataclass(frozen=True)
 class Permission:
-    """One thing that a side may do.
+    """One scope that is allowed, in words.
 
-    :ivar is_name: the site has no description for the scope: ``text`` is its name.
+    :ivar text: the description of the scope; its name if there is no description.
+    :ivar is_name: whether ``text`` is the name of the scope.
     """
 
     text: str
@@ -38,14 +43,16 @@ class Permission:
 
 @dataclass(frozen=True)
 class Direction:
-    """The status of one direction of a link.
+    """The status of one direction of a link: the access of this site at the peer, or the access of
+    the peer at this site.
 
-    :ivar may: what the side with the access may do, one entry each; empty: nothing.
+    :ivar may: the scopes that the access has or would have; empty if there are none.
+    :ivar tone: one of the tones above.
     :ivar state: the state in a few words.
-    :ivar reason: why it does not work; may be empty.
-    :ivar advice: what the person can do about it; may be empty.
-    :ivar pending: a decision of the person that has not reached the peer, while the peer keeps its
-        earlier access; its ``may`` is what the decision adds.
+    :ivar reason: why the access does not work; empty if there is nothing to say.
+    :ivar advice: what the person can do to repair the access; empty if there is nothing to do.
+    :ivar pending: the status of the person's last decision, if the peer has not received it and
+        still has its earlier access; otherwise ``None``. Its ``may`` has only the added scopes.
     """
 
     may: Sequence[Permission]
@@ -57,8 +64,11 @@ class Direction:
 
 
 class LinkStatus:
-    """The status of ``link``. Make it once per link: each part is computed once, when it is read,
-    and does not follow later changes of the link."""
+    """The status of ``link`` in words.
+
+    Make one object for each link that you show. It keeps the values that it has computed, so make
+    a new object after the link has changed.
+    """
 
     def __init__(self, link: Link) -> None:
         self.link = link
@@ -66,44 +76,47 @@ class LinkStatus:
 
     @cached_property
     def can_answer(self) -> bool:
-        """Whether the person can answer the question what the peer may do here."""
+        """Return whether the person can now answer the consent question: may the peer have access
+        at this site?"""
         return consent.can_answer(self.link)
 
     @cached_property
     def can_change(self) -> bool:
-        """Whether the person can change what the peer may do here."""
+        """Return whether the person can change the scopes that the peer has at this site."""
         return scope_changes.is_changeable(self.link)
 
     @cached_property
     def next_step(self) -> NextStep:
-        """The one thing that the person can do to make the link work."""
+        """Return the one action by which the person can make the link work in both directions."""
         return next_step_of(self.link, can_answer=self.can_answer)
 
     @cached_property
     def in_force(self) -> str:
-        """The scope that the peer may use here at this moment."""
+        """Return the scope that the peer can use at this site at this moment."""
         return incoming_access.scope_in_force(self.link)
 
     @cached_property
     def added_scope(self) -> str:
-        """What the last decision allows the peer in addition to :attr:`in_force`."""
+        """Return the scopes that the person has allowed the peer, but that the peer cannot use yet:
+        they are not in :attr:`in_force`."""
         now = set(scopes.split(self.in_force))
         allowed = scopes.split(self.link.incoming_limit)
         return scopes.join(token for token in allowed if token not in now)
 
     @property
     def works_both_ways(self) -> bool:
-        """Whether each side may do something at the other at this moment."""
+        """Return whether both directions work at this moment: this site has access at the peer, and
+        the peer has access at this site."""
         return self.link.outgoing_state == Link.Outgoing.ACTIVE and bool(self.in_force)
 
     @property
     def tone(self) -> str:
-        """The tone of the whole link, for its colour and symbol."""
+        """Return the tone of the whole link, which selects its colour and symbol."""
         return self._overall[0]
 
     @property
     def state(self) -> str:
-        """The state of the whole link in a few words."""
+        """Return the state of the whole link in a few words."""
         return self._overall[1]
 
     @cached_property
@@ -140,7 +153,8 @@ class LinkStatus:
 
     @property
     def note(self) -> str:
-        """What only an administrator of this site can fix; may be empty."""
+        """Return a text about a problem that only an administrator of this site can fix, or an
+        empty string if there is no such problem."""
         if not self.link.is_active:
             return ""
         if not self.link.peer.enabled:
@@ -164,7 +178,7 @@ class LinkStatus:
 
     @cached_property
     def incoming(self) -> Direction:
-        """What the peer may do here."""
+        """Return the status of the access that the peer has at this site."""
         link, name = self.link, self._name
         if link.is_active and not link.peer.enabled:
             return Direction(self._here(link.incoming_scope), OFF, _("Switched off"))
@@ -200,8 +214,12 @@ class LinkStatus:
 
     @property
     def _pending(self) -> Direction | None:
-        """The person's last decision, if the peer has not yet received its code: what it adds to
-        the present access. What the decision takes away has ended already."""
+        """Return the status of the person's last decision, or ``None`` if the peer has redeemed the
+        code for the decision.
+
+        The status lists only the scopes that the decision adds, because scopes that it removes stop
+        working as soon as the person decides.
+        """
         link, name = self.link, self._name
         added = self._here(self.added_scope)
         match link.incoming_state:
@@ -222,7 +240,7 @@ class LinkStatus:
 
     @cached_property
     def outgoing(self) -> Direction:
-        """What this site may do at the peer."""
+        """Return the status of the access that this site has at the peer."""
         link, name = self.link, self._name
         scope = scopes.without_openid(link.outgoing_scope)
         may = in_scope_words(scope, scopes.described_at(link.peer.slug))
@@ -248,7 +266,8 @@ class LinkStatus:
 
     @property
     def _is_refused(self) -> bool:
-        """Whether the last code that the peer handed over did not give this site access."""
+        """Return whether this site still waits for access at the peer, and failed to redeem the
+        newest code that the peer handed over."""
         waits = self.link.outgoing_state == Link.Outgoing.WAITING
         return waits and newest_code(self.link)[0] == InboxItem.State.FAILED
 
@@ -264,7 +283,8 @@ class LinkStatus:
 
     @property
     def next_step_text(self) -> str:
-        """What the button of the next step says."""
+        """Return the label of the button for :attr:`next_step`, or an empty string if there is no
+        next step."""
         match self.next_step:
             case NextStep.CONNECT:
                 return _("Connect again")
@@ -284,7 +304,8 @@ class LinkStatus:
 
     @property
     def _advice(self) -> str:
-        """What the person can do about a direction that does not work."""
+        """Return a sentence that says how the person can repair an access that does not work, or an
+        empty string if the person can do nothing."""
         match self.next_step:
             case NextStep.AGAIN:
                 return _("Try again. If that does not help, tell an administrator of this site.")
@@ -313,13 +334,18 @@ class LinkStatus:
 
 
 def link_status(link: Link) -> LinkStatus:
-    """Return the status of ``link``. In templates: ``{% with status=link|link_status %}``."""
+    """Return the status of ``link`` in words. Templates use this function as a filter:
+    ``{% with status=link|link_status %}``."""
     return LinkStatus(link)
 
 
 def in_scope_words(scope: str, described: Mapping[str, str]) -> list[Permission]:
-    """Return each single scope in ``scope`` as its description in ``described``, or as its name if
-    it has none."""
+    """Return one permission for each scope in ``scope``.
+
+    :param scope: scope names, separated by spaces (RFC 6749, section 3.3).
+    :param described: the description of each scope, by its name. A scope without a description is
+        shown by its name.
+    """
     return [
         Permission(
             scopes.in_words(token, described), is_name=not scopes.has_words(token, described)

@@ -1,4 +1,5 @@
-"""The next step: the one thing that the person can do to make a link work in both directions."""
+"""Finds the next step: the one action by which the person can make a link work in both
+directions."""
 
 from enum import StrEnum
 
@@ -11,24 +12,26 @@ from ..party_a import resending
 
 
 class NextStep(StrEnum):
-    """What the person can do about a link."""
+    """The action that is suggested to the person for a link."""
 
     NOTHING = ""
-    FINISH = "finish"  #: Answer the question what the peer may do here.
-    AGAIN = "again"  #: Send what was allowed once more (:func:`.resending.try_again`).
-    CONNECT = "connect"  #: Connect again, which renews this link.
-    VISIT = "visit"  #: Continue at the peer: open its homepage.
-    REMOVE = "remove"  #: End the link and connect again: connecting alone would not renew it.
+    FINISH = "finish"  #: Decide what the peer may do at this site.
+    AGAIN = "again"  #: Send the decision to the peer again: :func:`.resending.try_again`.
+    CONNECT = "connect"  #: Connect the peer again. This repairs the same link.
+    VISIT = "visit"  #: Open the homepage of the peer, and continue there.
+    REMOVE = "remove"  #: End the link and connect again, which makes a new link.
 
 
 def next_step_of(link: Link, *, can_answer: bool) -> NextStep:
-    """Return the next step for ``link``. One query, unless it comes from ``with_newest_code``.
+    """Return the next step for ``link``. This needs at most one query, and none if ``link`` was
+    read with :func:`.with_newest_code`.
 
-    :param can_answer: what :func:`.consent.can_answer` says of the link.
+    :param can_answer: the result of :func:`.consent.can_answer` for ``link``.
     """
     if not link.peer.enabled:
         return NextStep.NOTHING
-    # The person can answer although the peer is paused: the answer is delivered later.
+    # The person can decide even while delivery to the peer is paused: the decision is stored, and
+    # its code is delivered when delivery is resumed.
     if can_answer and link.incoming_state != Link.Incoming.BROKEN:
         return NextStep.FINISH
     if link.peer.paused_at is not None:
@@ -47,14 +50,22 @@ def next_step_of(link: Link, *, can_answer: bool) -> NextStep:
 
 
 def works_one_way(link: Link) -> bool:
-    """Whether the link works one way and cannot work both ways: the peer takes no access here."""
+    """Return whether the outgoing access works and the peer does not support the reverse direction,
+    so that the person cannot add the incoming access.
+
+    Return ``False`` if the incoming access was revoked at this site or has expired.
+    """
     is_reached = link.outgoing_state == Link.Outgoing.ACTIVE
     return is_reached and not link.peer.supports_reverse and not link.has_lost_incoming_access
 
 
 def is_on_hold(link: Link) -> bool:
-    """Whether the link is incomplete and waits for an administrator of this site: its peer is
-    paused, and nothing is delivered to it."""
+    """Return whether ``link`` is incomplete while delivery to its peer is paused, so that an
+    administrator of this site has to act.
+
+    A link is incomplete if its outgoing access does not work, or if the incoming access was allowed
+    but is not ready or is broken.
+    """
     is_complete = link.outgoing_state == Link.Outgoing.ACTIVE and link.incoming_state not in (
         Link.Incoming.GRANTED,
         Link.Incoming.BROKEN,
@@ -65,20 +76,24 @@ def is_on_hold(link: Link) -> bool:
 
 
 def is_being_redeemed(link: Link) -> bool:
-    """Whether the peer has handed over a code that this site is about to redeem."""
+    """Return whether this site has received a code from the peer, and will redeem it to get access
+    at the peer."""
     waits = link.outgoing_state == Link.Outgoing.WAITING
     return waits and newest_code(link)[0] in InboxItem.LIVE_STATES
 
 
 def knows_accounts(peer: Peer) -> bool:
-    """Whether this site learns which account at ``peer`` was connected, so that a person can
-    connect several. If not, connecting again replaces the link."""
+    """Return whether this site learns from ``peer`` which account there a person has connected.
+
+    If so, a person can connect several accounts at the peer. Otherwise, connecting again replaces
+    the tokens of the existing link.
+    """
     return OPENID in split(peer.scope)
 
 
 def _next_step_for_incoming(link: Link, can_answer: bool) -> NextStep:
     if link.incoming_reason == Link.Reason.UNREADABLE:
-        return _connect_or_remove(link)  # Our access at the peer is what cannot be read.
+        return _connect_or_remove(link)  # This site cannot decrypt its tokens for the peer.
     if resending.can_try_again(link):
         return NextStep.AGAIN
     if can_answer:
@@ -87,16 +102,17 @@ def _next_step_for_incoming(link: Link, can_answer: bool) -> NextStep:
 
 
 def _visit(link: Link) -> NextStep:
-    """A link that began at the peer continues at the peer, if its homepage is known."""
+    """Return ``VISIT`` if the person started the link at the peer and the homepage of the peer is
+    known; otherwise ``NOTHING``."""
     began_there = link.account_key.startswith(FAMILY_PREFIX)
     return NextStep.VISIT if began_there and link.peer.homepage else NextStep.NOTHING
 
 
 def _connect_or_remove(link: Link) -> NextStep:
-    """Return ``CONNECT`` if connecting again would renew ``link``, or else ``REMOVE``.
+    """Return ``CONNECT`` if connecting again would repair ``link``; otherwise ``REMOVE``.
 
-    It renews ``link`` if the account at the peer is known for both the old and the new connection,
-    or for neither.
+    A new connection repairs ``link`` if the account at the peer is known for both of them, or for
+    neither of them. Otherwise it would create a second link.
     """
     is_found = link.account_key.startswith(SUBJECT_PREFIX) == knows_accounts(link.peer)
     return NextStep.CONNECT if is_found else NextStep.REMOVE

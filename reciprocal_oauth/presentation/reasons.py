@@ -1,4 +1,4 @@
-"""Why something does not work, as a sentence for the owner of the link."""
+"""Explains to the owner of a link why the access does not work or why the link has ended."""
 
 from django.utils.translation import gettext, gettext_noop
 
@@ -6,9 +6,10 @@ from ..models import Reason
 
 
 def for_people(reason: str, name: str) -> str:
-    """Say ``reason`` in a sentence without technical words. Empty without a reason, and for one
-    that this release does not know.
+    """Return a sentence that explains ``reason`` without technical words. Return an empty string if
+    ``reason`` is empty, or has no sentence in this release.
 
+    :param reason: a value of ``Reason``.
     :param name: the name of the peer.
     """
     return gettext(_SENTENCES[reason]) % {"name": name} if reason in _SENTENCES else ""

@@ -1,4 +1,4 @@
-"""Registers the template filters, which are functions of :mod:`..presentation`."""
+"""Registers the filters for templates. They are functions of :mod:`..presentation`."""
 
 from django import template
 
