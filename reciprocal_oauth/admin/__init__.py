@@ -1,15 +1,22 @@
-"""The pages of the Django admin. Administrators set up peers there, and view everything else.
+"""The admin pages of this app. Administrators set up peers there, and view the other rows.
 
-- ``peers``: the admin of peers. ``peer_form`` is its form, ``peer_reconfiguration`` confirms a new
-  address, ``peer_discovery`` looks up metadata, ``peer_connection_check`` tests the connection, and
-  ``peer_sheet`` is the page with what to give to the other site
-- ``links``: links and their history
-- ``deliveries``: both queues, and the issued reciprocal codes
-- ``overview_page``: the charts; ``statistics`` counts, ``bar_charts`` computes the bars
-- ``confirmation``: actions that ask for confirmation
-- ``read_only``: base classes for rows that only the protocol writes
+- ``peers`` is the admin of peers (the other sites). These modules belong to it:
 
-``AuthorizationRequest`` is not registered: what people are doing right now is private.
+  - ``peer_form`` is the form of a peer
+  - ``peer_reconfiguration`` asks for confirmation before a peer gets a new address
+  - ``peer_discovery`` looks up the metadata of a peer
+  - ``peer_connection_check`` tests the connection to a peer
+  - ``peer_sheet`` is the page with the values that the administrator of the peer needs
+
+- ``links`` is the admin of links and their history
+- ``deliveries`` is the admin of the outbox, the inbox and the issued reciprocal codes
+- ``overview_page`` is the page with charts: ``statistics`` counts the rows, and ``bar_charts``
+  computes the positions of the bars
+- ``confirmation`` is for actions that ask for confirmation
+- ``read_only`` has base classes for models whose rows nobody may edit in the admin
+
+The model ``AuthorizationRequest`` is not in the admin, because its rows show what people are doing
+right now, and this is private.
 """
 
 from . import deliveries, links, peers

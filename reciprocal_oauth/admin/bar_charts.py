@@ -1,30 +1,38 @@
-"""The positions of the bars in bar charts. Templates draw the charts as SVG.
+"""Compute the positions of the bars in bar charts. Templates draw the charts as SVG images.
 
-Charts are as wide as the page: horizontal positions are percentages of the width. Vertical
-positions are pixels, so that text keeps its size.
+A chart is as wide as the page, so horizontal positions are percentages of this width. Vertical
+positions are in pixels, so that the text in a chart always has the same size.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: Pixels: the height of the tallest column, the space above it, and the space below it.
+#: The sizes of a column chart in pixels: the height of the tallest column, the space above this
+#: column, and the space below it.
 _TALL, _ABOVE, _BELOW = 140, 22, 24
-#: Pixels: the height of a row, of the text in it, and of the bar in it.
+#: The sizes of a row chart in pixels: the height of a row, the height of the text at the top of the
+#: row, and the height of the bar below the text.
 _ROW, _TEXT, _BAR = 44, 16, 14
-#: The width of a column, as a fraction of the space for it.
+#: Each column fills this fraction of its space. The rest is the gap to the next column.
 _FILLED = 0.7
 
-#: The possible values of the upper line of a chart, times a power of ten.
+#: If the tallest column of a chart stands for more than 10, the upper line of the chart stands for
+#: one of these numbers, multiplied by a power of ten.
 _ROUND = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100)
 
-#: A series: its name, and its values in the order of the labels.
+#: One series of a chart: the name of the series, and one value for each label of the chart.
 Series = tuple[str, Sequence[int]]
 
 
 @dataclass(frozen=True)
 class Part:
-    """One rectangle. ``x`` and ``width`` are percentages, as text that does not depend on the
-    language."""
+    """One rectangle of a bar.
+
+    ``x`` and ``width`` are percentages of the width of the chart; ``y`` and ``height`` are pixels.
+    They are strings with a decimal point, because SVG does not accept a decimal comma.
+
+    :ivar series: the index of the series that the rectangle belongs to.
+    """
 
     series: int
     x: str
@@ -35,7 +43,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Bar:
-    """The bar of one label. ``text`` has the label and the values, for people who see no chart."""
+    """The bar of one label. It has one rectangle for each series whose value is not zero.
+
+    :ivar text: the label and its values in words, also for people who cannot see the chart.
+    :ivar text_x: the horizontal position of this text in a row chart; ``text_y`` is the vertical
+        position.
+    """
 
     text: str
     parts: list[Part]
@@ -45,7 +58,11 @@ class Bar:
 
 @dataclass(frozen=True)
 class Tick:
-    """A label below the columns."""
+    """A label below the columns of a column chart.
+
+    :ivar x: the horizontal position, as a percentage of the width of the chart.
+    :ivar place: the part of the text that is at ``x``: ``start``, ``middle`` or ``end``.
+    """
 
     text: str
     x: str
@@ -54,11 +71,15 @@ class Tick:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart for a template.
+    """The data that a template needs to draw one chart.
 
-    :ivar top: the value at the upper line. ``top_y`` is the position of this line, ``base_y`` that
-        of the line for zero.
-    :ivar start: the position at which a line of text begins, as a percentage.
+    :ivar names: the names of the series.
+    :ivar start: the horizontal position at which text begins: 0 percent, or 100 percent if the
+        chart runs from right to left.
+    :ivar ticks: the labels below the columns; empty in a row chart.
+    :ivar top: the value that the upper line of a column chart stands for.
+    :ivar top_y: the vertical position of the upper line.
+    :ivar base_y: the vertical position of the line at the bottom, which stands for zero.
     """
 
     bars: list[Bar]
@@ -74,8 +95,10 @@ class Chart:
 def column_chart(
     labels: Sequence[str], series: Sequence[Series], *, mirrored: bool = False
 ) -> Chart | None:
-    """A chart with one column for each label, the series on top of each other. Only the first, the
-    middle and the last label are shown. ``None`` if all values are zero.
+    """Return a chart with one column for each label, or ``None`` if all values are zero.
+
+    In each column, the values of the series are stacked on top of each other. Only the first, the
+    middle and the last label are shown.
 
     :param mirrored: whether the chart runs from right to left.
     """
@@ -89,7 +112,8 @@ def column_chart(
         x = _from_start(place * (number + (1 - _FILLED) / 2), place * _FILLED, mirrored)
         for which, (_name, values) in enumerate(series):
             if values[number]:
-                # At least one pixel: one failure among thousands must be visible.
+                # Make each part at least one pixel high, so that one failure among thousands of
+                # hand-overs is visible.
                 height = max(values[number] / top * _TALL, 1)
                 base -= height
                 parts.append(_part(which, x, base, place * _FILLED, height))
@@ -107,8 +131,9 @@ def column_chart(
 def row_chart(
     labels: Sequence[str], series: Sequence[Series], *, mirrored: bool = False
 ) -> Chart | None:
-    """A chart with one row for each label, the series side by side. ``None`` if all values are
-    zero.
+    """Return a chart with one row for each label, or ``None`` if all values are zero.
+
+    In each row, the values of the series are side by side.
 
     :param mirrored: whether the chart runs from right to left.
     """
@@ -136,7 +161,7 @@ def _highest(labels: Sequence[str], series: Sequence[Series]) -> int:
 
 
 def _round_up(value: int) -> int:
-    """Round up to a number that is easy to read."""
+    """Return a number that is easy to read, for example 150, and is not less than ``value``."""
     if value <= 10:
         return value
     step: int = 10 ** (len(str(value)) - 2)

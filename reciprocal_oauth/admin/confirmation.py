@@ -1,7 +1,8 @@
-"""Actions that ask for confirmation. The confirmed form sends the same action again, with ``sure``.
+"""Actions of the admin that show a confirmation page before they change rows.
 
-The form contains the ids of the rows, so rows that are added to the list meanwhile are not
-affected. Afterwards the list is shown with the same filters.
+The form on the confirmation page sends the same action again, with the extra field ``sure``. The
+form contains the ids of the selected rows, so the action cannot affect rows that were added to the
+list after the page was shown. After the action, the list is shown with the same filters as before.
 """
 
 from collections.abc import Sequence
@@ -18,14 +19,20 @@ _Row = TypeVar("_Row", bound=Model)
 
 
 class ConfirmationMixin(admin.ModelAdmin):
-    """Lets the actions of an admin class ask for confirmation. Each action has a template with its
-    name, which extends ``reciprocal_oauth/admin/question.html``."""
+    """Lets the actions of an admin class show a confirmation page.
 
-    #: The largest number of rows in one request.
+    Each action has its own template, ``reciprocal_oauth/admin/<name of the action>.html``. This
+    template extends ``reciprocal_oauth/admin/question.html``.
+    """
+
+    #: The largest number of rows that can be selected for one action.
     max_rows = 200
 
     def selected_rows(self, request: HttpRequest, queryset: QuerySet[_Row]) -> list[_Row] | None:
-        """The selected rows; ``None``, with a message, if there are more than :attr:`max_rows`."""
+        """Return the selected rows.
+
+        If more than :attr:`max_rows` rows are selected, show an error message and return ``None``.
+        """
         rows = list(queryset[: self.max_rows + 1])
         if len(rows) <= self.max_rows:
             return rows
@@ -34,7 +41,7 @@ class ConfirmationMixin(admin.ModelAdmin):
         return None
 
     def is_confirmed(self, request: HttpRequest) -> bool:
-        """Whether the request comes from the confirmation page."""
+        """Return whether the user has sent the form of the confirmation page."""
         return "sure" in request.POST
 
     def ask_for_confirmation(
@@ -42,7 +49,9 @@ class ConfirmationMixin(admin.ModelAdmin):
     ) -> HttpResponse:
         """Show the confirmation page of ``action``.
 
-        :param more: what the template needs in addition to ``rows``.
+        :param title: the title of the page.
+        :param rows: the rows that the page lists, and that the action will change.
+        :param more: more values for the template.
         """
         context = {
             **self.admin_site.each_context(request),

@@ -1,4 +1,4 @@
-"""The admin of both queues and of the issued reciprocal codes."""
+"""The admin of the outbox, of the inbox, and of the reciprocal codes that this site has issued."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -29,33 +29,34 @@ _PROGRESS = (
 
 
 class QueueItemAdmin(ReadOnlyAdmin):
-    """Base class for the outbox and the inbox."""
+    """Base of the admin classes for the two queues of deliveries, the outbox and the inbox."""
 
     shown_with = ("peer", "link__user")
     to_peer = "peer"
-    # By primary key: its index gives the order of creation.
+    # Show the newest rows first. The primary key grows with each new row, and it has an index.
     ordering = ("-pk",)
 
     class Media:
-        """The style sheet of the pages of the outbox and the inbox."""
+        """Adds the style sheet to the admin pages of the outbox and the inbox."""
 
         css: ClassVar = {"all": ["reciprocal_oauth/admin.css"]}
 
     @admin.display(description=_("user"), ordering=f"link__user__{USERNAME_FIELD}")
     def user(self, item: Any) -> str:
-        """The user of the link, if the link still exists."""
-        # A revocation may remain after its link is deleted.
+        """Return the name of the user of the link, or a dash if the link was deleted."""
+        # The revocation of a token stays in the outbox when its link is deleted.
         return str(item.link.user) if item.link else "–"
 
     @admin.display(description=_("state"), ordering="state")
     def progress(self, item: Any) -> str:
-        """The state of the row, with its reason."""
+        """Return the state of the delivery, with the reason for this state if there is one."""
         return with_reason(item.get_state_display(), item.reason and item.get_reason_display())
 
 
 @admin.register(OutboxItem)
 class OutboxItemAdmin(ConfirmationMixin, QueueItemAdmin):
-    """The hand-overs and revocations that this site sends to peers."""
+    """The outbox: the deliveries from this site to peers. A delivery is a hand-over (it sends a
+    reciprocal code to the peer) or a revocation (it revokes a token at the peer)."""
 
     list_display = (
         "id",
@@ -70,7 +71,8 @@ class OutboxItemAdmin(ConfirmationMixin, QueueItemAdmin):
     )
     list_filter = ("state", "reason", "kind", "peer")
     actions = ("resend", "cancel")
-    # Each row is a field of the form, and Django accepts 1000 (DATA_UPLOAD_MAX_NUMBER_FIELDS).
+    # The confirmation form has one hidden field for each selected row. By default, Django accepts
+    # at most 1000 fields in a form (DATA_UPLOAD_MAX_NUMBER_FIELDS).
     max_rows = 900
     fields = (
         "kind",
@@ -86,16 +88,18 @@ class OutboxItemAdmin(ConfirmationMixin, QueueItemAdmin):
 
     @admin.display(description=_("token to revoke"))
     def has_token(self, item: OutboxItem) -> str:
-        """Whether a token is stored."""
+        """Return “stored” if the row contains a token to revoke, and “none” otherwise."""
         return stored_or_none(item.token)
 
     def has_delivery_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may send rows again or cancel them: needs the change permission."""
+        """Return whether the user may send deliveries again or cancel them. This needs the
+        permission to change rows of the outbox."""
         return request.user.has_perm("reciprocal_oauth.change_outboxitem")
 
     @admin.action(description=_("Send again"), permissions=["delivery"])
     def resend(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> HttpResponse | None:
-        """Send failed and cancelled rows again, after confirmation."""
+        """Send the selected deliveries again that have failed or were cancelled, after the user has
+        confirmed the action."""
         title = gettext("Send again")
         if (selected := self.selected_rows(request, queryset)) is None:
             return None
@@ -116,7 +120,8 @@ class OutboxItemAdmin(ConfirmationMixin, QueueItemAdmin):
 
     @admin.action(description=_("Cancel delivery"), permissions=["delivery"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> HttpResponse | None:
-        """Cancel pending rows, after confirmation."""
+        """Cancel the selected deliveries that are not finished yet, after the user has confirmed
+        the action."""
         title = gettext("Cancel delivery")
         if (selected := self.selected_rows(request, queryset)) is None:
             return None
@@ -135,8 +140,9 @@ class OutboxItemAdmin(ConfirmationMixin, QueueItemAdmin):
         selected: Sequence[OutboxItem],
         states: Collection[str],
     ) -> HttpResponse | None:
-        """The confirmation page for the selected rows in one of ``states``. ``None`` if the action
-        is confirmed, or if there are no such rows."""
+        """Return the confirmation page of ``action``. It lists the selected rows whose state is in
+        ``states``. Return ``None`` if there are no such rows, or if the user has already confirmed
+        the action."""
         rows = [item for item in selected if item.state in states]
         if not rows or self.is_confirmed(request):
             return None
@@ -159,8 +165,11 @@ class OutboxItemAdmin(ConfirmationMixin, QueueItemAdmin):
         act: Callable[[OutboxItem], None],
         entry: Any,
     ) -> list[OutboxItem]:
-        """Do ``act`` with each item, and return those that did not refuse. For the others, show
-        the reason."""
+        """Call ``act`` with each item, and return the items for which it succeeded. If ``act``
+        refuses an item, show the reason to the user.
+
+        :param entry: the text for the admin's history of each item for which ``act`` succeeded.
+        """
         done = []
         for item in items:
             try:
@@ -175,7 +184,8 @@ class OutboxItemAdmin(ConfirmationMixin, QueueItemAdmin):
 
 @admin.register(InboxItem)
 class InboxItemAdmin(QueueItemAdmin):
-    """The reciprocal codes that peers have handed over here."""
+    """The inbox: the reciprocal codes that peers have sent to this site. This site redeems them at
+    the token endpoints of the peers."""
 
     list_display = (
         "id",
@@ -193,13 +203,14 @@ class InboxItemAdmin(QueueItemAdmin):
 
     @admin.display(description=_("code"))
     def has_code(self, item: InboxItem) -> str:
-        """Whether a code is stored."""
+        """Return “stored” if the row contains a reciprocal code, and “none” otherwise."""
         return stored_or_none(item.code)
 
 
 @admin.register(ReciprocalCode)
 class ReciprocalCodeAdmin(LinkRelatedAdmin):
-    """The reciprocal codes that this site has issued."""
+    """The reciprocal codes that this site has issued to peers. A peer redeems such a code here for
+    tokens."""
 
     list_display = (
         "created_at",

@@ -18,24 +18,27 @@ from .read_only import LinkRelatedAdmin, ReadOnlyAdmin, ReadOnlyInline, stored_o
 
 
 class EventMixin:
-    """Shows an event. Times have seconds, because the steps of a flow are only seconds apart and
-    the date formats of Django stop at minutes."""
+    """Shows the time and the detail of an event in the history of a link.
+
+    The time includes the seconds, because the steps of a flow are often only seconds apart. The
+    date formats of Django show only hours and minutes.
+    """
 
     @admin.display(description=_("time"), ordering="at")
     def time(self, event: LinkEvent) -> str:
-        """The local time of the event, to the second."""
+        """Return the date and time of the event with seconds, in the current time zone."""
         at = timezone.localtime(event.at) if timezone.is_aware(event.at) else event.at
         return f"{at:%Y-%m-%d %H:%M:%S}"
 
     @admin.display(description=_("detail"))
     def details(self, event: LinkEvent) -> str:
-        """The detail of the event; a reason is shown in words."""
+        """Return the detail of the event. If the detail is a :class:`Reason`, return its label."""
         is_reason = event.detail and event.detail in Reason.values
         return str(Reason(event.detail).label) if is_reason else event.detail
 
 
 class LinkEventInline(EventMixin, ReadOnlyInline):
-    """The history on the page of a link."""
+    """The table with the history of a link, on the admin page of this link."""
 
     model = LinkEvent
     verbose_name_plural = _("history")
@@ -46,7 +49,7 @@ class LinkEventInline(EventMixin, ReadOnlyInline):
 
 @admin.register(Link)
 class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
-    """The links: administrators can only view and disconnect them."""
+    """The admin of links. Administrators can view links and disconnect them, but not edit them."""
 
     list_display = (
         "user",
@@ -108,32 +111,36 @@ class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
     change_form_template = "reciprocal_oauth/admin/link_change_form.html"
 
     class Media:
-        """The style sheets of the pages of links and of the diagram."""
+        """Adds two style sheets to the admin pages of links. The second one is for the diagram with
+        the steps of the newest flow."""
 
         css: ClassVar = {"all": ["reciprocal_oauth/admin.css", "reciprocal_oauth/diagram.css"]}
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Render the page, with the button to disconnect if the user may use it."""
+        """Render the page of a link. The page has a button to disconnect if the link is active and
+        the user has the permission to disconnect it."""
         if (link := kwargs.get("obj")) is not None:
             context["may_disconnect"] = link.is_active and self.has_disconnect_permission(request)
-            # Not in __str__: a list of links would query the user and the peer of each link.
+            # Link.__str__() does not contain these names, because a list of links would then need
+            # two more queries for each link.
             context["subtitle"] = f"{link.user} – {link.peer}"
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 
     def matching(self, word: str) -> Q:
-        """The links that match one word of the search, also by the account at the peer."""
+        """Return a filter for the links that match one word of a search. In addition to the base
+        class, it compares the word with the ID and the name of the account at the peer."""
         return super().matching(word) | Q(subject=word) | Q(account_name__icontains=word)
 
     def has_disconnect_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may end links: needs the permission to change them."""
+        """Return whether the user may end links. This needs the permission to change links."""
         return request.user.has_perm("reciprocal_oauth.change_link")
 
     @admin.action(description=_("Disconnect"), permissions=["disconnect"])
     def disconnect(self, request: HttpRequest, queryset: QuerySet[Link]) -> HttpResponse | None:
-        """End the selected links, after confirmation."""
+        """End the selected links that are active, after the user has confirmed the action."""
         links = self.selected_rows(request, queryset.filter(status=Link.Status.ACTIVE))
         if links is None:
             return None
@@ -158,12 +165,14 @@ class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("account at the peer"), ordering="account_name")
     def account(self, link: Link) -> str:
-        """The name or the ID of the account at the peer."""
+        """Return the name of the user's account at the peer. If the name is not known, return the
+        ID of this account, or a dash."""
         return link.account_name or link.subject or "–"
 
     @admin.display(description=_("outgoing access"), ordering="outgoing_state")
     def outgoing(self, link: Link) -> str:
-        """The state of our access at the peer, with its reason."""
+        """Return the state of the outgoing access (the access of this site at the peer), with the
+        reason for this state if there is one."""
         return with_reason(
             link.get_outgoing_state_display(),
             link.outgoing_reason and link.get_outgoing_reason_display(),
@@ -171,7 +180,8 @@ class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("incoming access"), ordering="incoming_state")
     def incoming(self, link: Link) -> str:
-        """The state of the peer's access here, with its reason."""
+        """Return the state of the incoming access (the access of the peer at this site), with the
+        reason for this state if there is one."""
         state = link.get_incoming_state_display()
         if link.keeps_earlier_incoming:
             is_pending = link.incoming_state == Link.Incoming.GRANTED
@@ -184,12 +194,12 @@ class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("scope that the peer has now"))
     def in_force(self, link: Link) -> str:
-        """The scope that the peer can use here now."""
+        """Return the scope that the peer can use at this site now, or a dash if it has none."""
         return incoming_access.scope_in_force(link) or "–"
 
     @admin.display(description=_("newest flow"))
     def steps(self, link: Link) -> str:
-        """The diagram of the newest flow."""
+        """Return the sequence diagram of the newest flow as HTML, or a dash if there is none."""
         drawn = flow_diagram.of_link(link)
         return (
             render_to_string("reciprocal_oauth/_diagram.html", {"diagram": drawn}) if drawn else "–"
@@ -197,22 +207,23 @@ class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("access token"))
     def has_access_token(self, link: Link) -> str:
-        """Whether an access token is stored."""
+        """Return “stored” if this site has an access token for the peer, and “none” otherwise."""
         return stored_or_none(link.access_token)
 
     @admin.display(description=_("refresh token"))
     def has_refresh_token(self, link: Link) -> str:
-        """Whether a refresh token is stored."""
+        """Return “stored” if this site has a refresh token from the peer, and “none” otherwise."""
         return stored_or_none(link.refresh_token)
 
 
 @admin.register(LinkEvent)
 class LinkEventAdmin(EventMixin, LinkRelatedAdmin):
-    """The history of all links."""
+    """The admin of events: the histories of all links in one list."""
 
     list_display = ("time", "peer", "user", "party", "step", "outcome", "details")
     list_filter = ("outcome", "step", "party", "link__peer")
-    # By primary key: its index gives the order of creation, and there are many events.
+    # Show the newest events first. There are many events, so sort them by the primary key: it grows
+    # with each new event, and it has an index.
     ordering = ("-pk",)
     fields = ("time", "link", "party", "step", "outcome", "generation", "details")
     readonly_fields = ("time", "details")

@@ -1,4 +1,5 @@
-"""The overview page: charts of links and hand-overs, each with a table of its numbers."""
+"""The overview page of the admin. It has charts about links and hand-overs (a hand-over sends one
+reciprocal code to a peer). Next to each chart is a table with the numbers."""
 
 from datetime import timedelta
 from itertools import pairwise
@@ -16,29 +17,32 @@ from . import bar_charts, statistics
 from .bar_charts import Chart
 from .statistics import DURATIONS, Overview, PeerCounts
 
-#: The chart shows only the peers with the most unfinished hand-overs; the table shows all peers.
+#: The chart of peers shows only this number of peers: those with the most pending and failed
+#: hand-overs. The table next to the chart shows all peers.
 _MAX_PEERS_IN_CHART = 10
 
 
 class OverviewMixin(admin.ModelAdmin):
-    """Adds the overview page, and the link to it in the list of peers."""
+    """Adds the overview page to the admin of peers, and a link to this page above the list of
+    peers."""
 
     change_list_template = "reciprocal_oauth/admin/peer_change_list.html"
 
     def get_urls(self) -> list[Any]:
-        """The URLs of the admin class, with the page."""
+        """Return the URLs of the admin class, and the URL of the overview page."""
         view = self.admin_site.admin_view(self.overview_view)
         name = f"{self.opts.app_label}_{self.opts.model_name}_overview"
         return [path("overview/", view, name=name), *super().get_urls()]
 
     def has_overview_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may view the overview: needs the permissions to view peers and links."""
+        """Return whether the user may view the overview page. This needs the permission to view
+        peers and the permission to view links."""
         return self.has_view_permission(request) and request.user.has_perm(
             "reciprocal_oauth.view_link"
         )
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Render the list, with the link to the overview if the user may view it."""
+        """Render the list of peers. If the user may view the overview page, add a link to it."""
         may_see = {"has_overview_permission": self.has_overview_permission(request)}
         response: HttpResponse = super().changelist_view(
             request, {**may_see, **(extra_context or {})}
@@ -46,9 +50,9 @@ class OverviewMixin(admin.ModelAdmin):
         return response
 
     def overview_view(self, request: HttpRequest) -> HttpResponse:
-        """Render the overview.
+        """Render the overview page.
 
-        :raises PermissionDenied: the user may not view the overview.
+        :raises PermissionDenied: the user may not view the overview page.
         """
         if not self.has_overview_permission(request):
             raise PermissionDenied
@@ -102,7 +106,8 @@ def _unfinished(each: PeerCounts) -> int:
 
 
 def _duration_labels() -> list[str]:
-    """The ranges of :data:`DURATIONS` in words."""
+    """Return a text for each range of durations, such as “1 min to 10 min”. The bounds of the
+    ranges are :data:`DURATIONS`."""
     bounds = [_in_words(bound) for bound in DURATIONS]
     between = [
         gettext("%(from)s to %(to)s") % {"from": start, "to": end}
@@ -115,12 +120,13 @@ def _duration_labels() -> list[str]:
 def _percent(value: float | None) -> str:
     if value is None:
         return "–"
-    # Rounded down: 100 % would mean that nothing has failed.
+    # Round down, so that the page says 100 % only if no hand-over has failed.
     return gettext("%s %%") % number_format(int(value * 10) / 10, 1)
 
 
 def _in_words(duration: timedelta | None) -> str:
-    """The duration in the largest unit that it reaches, with about two digits."""
+    """Return the duration as text, for example “1.5 h”, or a dash for ``None``. The text uses the
+    largest unit that is not longer than the duration, and seconds for less than a second."""
     if duration is None:
         return "–"
     seconds = duration.total_seconds()

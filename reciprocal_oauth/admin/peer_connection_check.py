@@ -1,4 +1,4 @@
-"""“Test the connection” on the page of a peer."""
+"""The button “Test the connection” on the admin page of a peer, and the page with the results."""
 
 from typing import Any
 
@@ -15,20 +15,22 @@ from ..peers import connection_check
 
 
 class PeerConnectionCheckMixin(admin.ModelAdmin):
-    """Adds the button, and the page with the results."""
+    """Adds the button “Test the connection” to the page of a peer, and the page that shows the
+    results of the test."""
 
     change_form_template = "reciprocal_oauth/admin/peer_change_form.html"
 
     def get_urls(self) -> list[Any]:
-        """The URLs of the admin class, with the page."""
-        # No transaction must be open during a request to the peer.
+        """Return the URLs of the admin class, and the URL of the page with the results."""
+        # The test sends requests to the peer. During this time, no database transaction must be
+        # open, so the view is exempt from ATOMIC_REQUESTS.
         view = outside_transactions(self.admin_site.admin_view(self.test_view))
         name = f"{self.opts.app_label}_{self.opts.model_name}_test"
         return [path("<path:object_id>/test/", view, name=name), *super().get_urls()]
 
     def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Test the connection and render the results. POST only, because the test sends our
-        credentials to the peer.
+        """Test the connection to the peer and render the results. Only POST is allowed, because the
+        test sends the client credentials of this site to the peer.
 
         :raises PermissionDenied: the user may not change the peer.
         :raises Http404: the peer does not exist.

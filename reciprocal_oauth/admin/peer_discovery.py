@@ -1,4 +1,5 @@
-"""“Look up” on the page that adds a peer: the peer's metadata fills in the form."""
+"""The button “Look up” on the admin page that adds a peer. It fetches the metadata of the peer (RFC
+8414), and the page fills in the fields of the form."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,13 +23,19 @@ from ..peers import discovery
 from .peer_form import LookedUpForm, NewPeerForm
 
 _BUTTON = "_look_up"
-#: The hidden button that the browser presses for the key Enter.
+#: The name of a hidden button at the top of the form. When the user presses the key Enter, the
+#: browser sends the form with this button.
 _ENTER = "_enter"
 
 
 @dataclass(frozen=True)
 class Found:
-    """The result of a look-up. Each mapping has the fields of the form as its keys."""
+    """The result of a look-up. The keys of each mapping are names of form fields.
+
+    :ivar values: the values that were found.
+    :ivar problems: the reasons why a value was not found.
+    :ivar hints: a remark for the user about a field.
+    """
 
     values: Mapping[str, Any] = field(default_factory=dict)
     problems: Mapping[str, list[str]] = field(default_factory=dict)
@@ -36,19 +43,24 @@ class Found:
 
 
 class PeerDiscoveryMixin(admin.ModelAdmin):
-    """Adds the field for the address, its button, and the form with the values that were found."""
+    """Adds two things to the page that adds a peer: a field for the address of the other site, and
+    the button “Look up”. After a look-up, the page shows the form with the values that were
+    found."""
 
     add_form_template = "reciprocal_oauth/admin/peer_add_form.html"
 
     def get_urls(self) -> list[Any]:
-        """The URLs of the admin class, with the look-up."""
-        # No transaction must be open during a request to the peer. Django's own view opens one.
+        """Return the URLs of the admin class. The first one replaces the URL of Django's page that
+        adds a peer."""
+        # A look-up sends requests to the peer. During this time, no database transaction must be
+        # open, so this view is exempt from ATOMIC_REQUESTS. Django's view opens a transaction.
         view = outside_transactions(self.admin_site.admin_view(self.add_view))
         name = f"{self.opts.app_label}_{self.opts.model_name}_add"
         return [path("add/", view, name=name), *super().get_urls()]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any):  # type: ignore[no-untyped-def]
-        """The form class; for a new peer, the one with the field for the address."""
+        """Return the form class. For a new peer, this is the form with the additional field for the
+        address of the other site."""
         if obj is None:
             kwargs.setdefault("form", NewPeerForm)
         return super().get_form(request, obj, change=change, **kwargs)
@@ -58,7 +70,8 @@ class PeerDiscoveryMixin(admin.ModelAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Render the page that adds a peer, after a look-up if the request asks for one.
+        """Render or save the page that adds a peer. If the request asks for a look-up, fetch the
+        metadata of the peer, and show the form with the values that were found.
 
         :raises PermissionDenied: the user may not add peers.
         """
@@ -108,7 +121,8 @@ class PeerDiscoveryMixin(admin.ModelAdmin):
 
 
 def _asks_for_look_up(typed: QueryDict) -> bool:
-    """Whether the button was pressed, or the key Enter with an address in the field."""
+    """Return whether the user wants a look-up: the user pressed the button “Look up”, or entered an
+    address and pressed the key Enter."""
     return _BUTTON in typed or (_ENTER in typed and bool(typed.get("address", "").strip()))
 
 
@@ -137,18 +151,23 @@ def _look_up(address: str) -> Found:
 
 
 def _by_itself(reason: str) -> str:
-    """Return ``reason``, the end of a sentence, as a whole sentence."""
+    """Make a whole sentence from ``reason``, which is only the end of a sentence."""
     return gettext("Not found: %s.") % reason.rstrip(".")
 
 
 def _merged(typed: QueryDict, found: Found) -> tuple[QueryDict, dict[str, str]]:
-    """Merge what was found into what the user typed, which takes precedence. Return the data of
-    the form, and hints by field."""
+    """Add the values that were found to the values that the user typed.
+
+    If the user typed another value, keep it and add a hint with the value that was found. Only the
+    authentication method is always replaced.
+
+    :returns: the data for the form, and a hint for some of its fields.
+    """
     data, hints = typed.copy(), dict(found.hints)
     for name, value in found.values.items():
         before = data.get(name, "")
         if value is True:
-            data[name] = "on"  # As a browser sends a checked box.
+            data[name] = "on"  # A browser sends this value for a checkbox that is checked.
         elif name != "token_endpoint_auth_method" and before not in ("", value):
             if name in ENDPOINTS and is_endpoint(before, value):
                 continue

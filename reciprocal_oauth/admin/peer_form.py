@@ -1,4 +1,5 @@
-"""The form of a peer. ``Peer.clean`` validates; this module adds widgets, labels and help texts."""
+"""The admin form of a peer. This module defines widgets, labels and help texts. The validation of
+the values is in ``Peer.clean``."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,8 +16,8 @@ from ..peers.application import application_is_fixed
 from ..secret import Secret
 from .peer_reconfiguration import ReconfigurationForm
 
-#: Attributes of widgets for code, which is always left to right. In a right-to-left language, a
-#: browser would show the last slash of a URL before its scheme.
+#: HTML attributes of inputs for URLs, IDs and scopes, which are written from left to right in every
+#: language. Without them, a page in Arabic would show the last slash of a URL before ``https``.
 _CODE = {"dir": "ltr"}
 _LONG = (
     "homepage",
@@ -35,36 +36,38 @@ _LONG = (
 
 
 class SecretField(forms.CharField):
-    """A secret that the form never shows. Blank keeps the stored secret."""
+    """A field for a secret. The form never shows the stored secret. If the user leaves the field
+    blank, the stored secret is kept."""
 
     widget = forms.PasswordInput
 
     def validate(self, value: str) -> None:
-        """Accept everything: ``Peer.clean`` checks that a secret is there, and says why."""
+        """Accept every value, also a blank one. ``Peer.clean`` checks later whether the peer has a
+        secret, and its error message explains why the peer needs one."""
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """Whether a secret was entered."""
+        """Return whether the user has entered a secret."""
         return bool(data)
 
 
 class ApplicationChoiceField(forms.ModelChoiceField):
-    """A choice of applications. The labels contain the client ID, because names may be empty or
-    not unique."""
+    """A field to choose an application (a DOT client of this site). The label of each choice
+    contains the client ID, because the names of applications can be empty or equal."""
 
     def label_from_instance(self, application: Any) -> str:
-        """The name and the client ID of the application."""
+        """Return the name and the client ID of the application."""
         name = application.name or "–"
         return f"{name} ({application.client_id})"
 
 
 class AddressInput(forms.TextInput):
-    """A text input with the button that looks up the address."""
+    """A text input for the address of the other site, with the button “Look up” next to it."""
 
     template_name = "reciprocal_oauth/admin/address_input.html"
 
 
 class PeerForm(ReconfigurationForm):
-    """The form to change a peer."""
+    """The form to change a peer that is already stored."""
 
     class Meta:
         model = Peer
@@ -93,7 +96,8 @@ class PeerForm(ReconfigurationForm):
             self._offer_dialects()
 
     def clean_client_secret(self) -> Secret:
-        """The entered secret, or the stored one if the field is blank."""
+        """Return the secret that the user entered. If the field is blank, return the stored
+        secret."""
         given: str = self.cleaned_data["client_secret"]
         return Secret(given) if given else self.instance.client_secret
 
@@ -108,14 +112,18 @@ class PeerForm(ReconfigurationForm):
                 "to keep it."
             )
         if self.is_bound and self.data.get(self.add_prefix("client_secret")):
-            # This is shown only if the form has an error in another field.
+            # The user sees this text only if another field has an error: then the page shows the
+            # form again, without the secret.
             field.help_text = _(
                 "For security, the secret that you entered is not shown again. Enter it again."
             )
 
     def _offer_dialects(self) -> None:
-        """Offer the dialects in the settings. A stored one that is no longer in the settings is
-        shown too, but not accepted."""
+        """Offer a choice of the dialects that are in the settings.
+
+        If the stored dialect is no longer in the settings, show it too, so that the form does not
+        change it silently. ``Peer.clean`` rejects it when the form is saved.
+        """
         field = self.fields["dialect"]
         names = sorted({*plugins.dialects(), self.instance.dialect})
         self.fields["dialect"] = forms.ChoiceField(
@@ -139,7 +147,8 @@ class PeerForm(ReconfigurationForm):
 
 
 class NewPeerForm(PeerForm):
-    """The form to add a peer, with the address for the look-up."""
+    """The form to add a peer. It has an additional field for the address of the other site, where
+    the button “Look up” fetches the metadata."""
 
     address = forms.CharField(
         label=_("Address of the other site"),
@@ -152,9 +161,10 @@ class NewPeerForm(PeerForm):
     )
 
     def clean_address(self) -> str:
-        """Check that the address is empty: it is only for the look-up.
+        """Check that the address is empty when the peer is saved. The address is not stored, so a
+        user who entered it has probably forgotten to press “Look up”.
 
-        :raises ValidationError: the address was entered but not looked up.
+        :raises ValidationError: the address is not empty.
         """
         given: str = self.cleaned_data["address"]
         if given:
@@ -165,10 +175,11 @@ class NewPeerForm(PeerForm):
 
 
 class LookedUpForm(NewPeerForm):
-    """The form after a look-up, with the typed and the found values. It is not validated yet.
+    """The form that the page shows after a look-up. It contains the values that the user typed and
+    the values that were found. They are validated later, when the user saves the form.
 
-    :param problems: for each field, why its value was not found.
-    :param hints: for each field, a remark about its value.
+    :param problems: the reasons why a value was not found, by the name of the field.
+    :param hints: a remark about the value of a field, by the name of the field.
     """
 
     def __init__(
@@ -187,13 +198,13 @@ class LookedUpForm(NewPeerForm):
             )
 
     def full_clean(self) -> None:
-        """Set only the problems of the look-up as errors."""
+        """Show the problems of the look-up as the errors of the form, and validate nothing."""
         self._errors, self.cleaned_data = ErrorDict(), {}
         for name, reasons in self._problems.items():
             self.add_error(name, list(reasons))
 
     def missing(self) -> list[str]:
-        """The labels of the required fields that are still empty."""
+        """Return the labels of the required fields that are still empty."""
         return [
             str(field.label)
             for name, field in self.fields.items()

@@ -1,5 +1,9 @@
-"""Changes of a peer's address, client ID or application in the admin. The page explains them and
-asks for confirmation, and the history of the peer records them."""
+"""Confirmation of important changes of a peer in the admin: another address of the peer, another
+client ID of this site at the peer, or another application for the peer at this site.
+
+The page explains the changes, and saves them only if the user confirms them. The admin's history of
+the peer then contains the old and the new values.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,17 +20,19 @@ from ..models import Peer
 from ..models.binding import PeerChange, changes_between, describe_changes
 from ..peers import reconfiguration
 
-#: The checkbox that confirms. Its value identifies the changes that the page has explained.
+#: The name of the checkbox with which the user confirms the changes. Its value is a hash of the
+#: changes that the page has explained (:attr:`ReconfigurationForm.mark`).
 SURE = "sure"
 
 
 class ReconfigurationForm(forms.ModelForm):
-    """Asks for confirmation before the address, the client ID or the application changes.
+    """Asks for confirmation before an address, the client ID or the application of a peer changes.
 
-    :ivar moves: these changes, for the page.
-    :ivar left_behind: the number of links that people have to connect again.
-    :ivar people: the number of people whose tokens the new application has already.
-    :ivar asks: whether the changes need confirmation.
+    :ivar moves: the changes of these fields.
+    :ivar left_behind: the number of links that stop working, so that their users must connect
+        again.
+    :ivar people: the number of people for whose accounts the new application already has tokens.
+    :ivar asks: whether the page must ask for confirmation.
     """
 
     moves: Sequence[PeerChange] = ()
@@ -50,30 +56,35 @@ class ReconfigurationForm(forms.ModelForm):
 
     @property
     def needs_secret(self) -> bool:
-        """Whether the client secret has to be entered again."""
+        """Return whether the user must enter the client secret again. This is so if an address or
+        the client ID changes, because the stored secret belongs to the old values."""
         return any(move.needs_secret for move in self.moves)
 
     @property
     def exchanges_application(self) -> bool:
-        """Whether the peer gets another application."""
+        """Return whether the user has chosen another application for the peer."""
         return any(move.field == "application" for move in self.moves)
 
     @property
     def mark(self) -> str:
-        """Identifies the changes, so that a confirmation is not valid for other changes."""
+        """Return a hash of the changes. The page puts it into the checkbox, so that a confirmation
+        is valid only for the changes that the user has seen."""
         text = f"{describe_changes(self.moves)} {self.instance.application_id}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class PeerReconfigurationMixin(admin.ModelAdmin):
-    """Records the old and the new address, client ID or application in the history of the peer."""
+    """Writes the old and the new values into the admin's history of the peer if an address, the
+    client ID or the application has changed."""
 
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> Any:
-        """The entry of the history, with the old and the new values."""
+        """Return the entry for the admin's history. After the name of each field of ``form.moves``,
+        it contains the old and the new value."""
         message = super().construct_change_message(request, form, formsets, add)
-        with override(None):  # As Django does: the entry is translated when it is shown.
+        # Write the entry in English, as Django does. Django translates it when it is shown.
+        with override(None):
             changes = {
                 str(form.fields[move.field].label): f"{move.before or '–'} → {move.after or '–'}"
                 for move in getattr(form, "moves", ())

@@ -1,5 +1,5 @@
-"""“Give this to the other site”: the values that its administrator needs to register this site, and
-a new client secret, which is shown once."""
+"""The admin page with the values that the administrator of the other site needs to register this
+site there. The page can also make a new client secret for the other site, and shows it once."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -24,7 +24,8 @@ from ..peers.sheet import sheet_for
 from ..redaction.error_reports import holding_secrets
 from ..secret import Secret
 
-#: The labels of the sheet. An administrator of the other site reads it: “your site” is theirs.
+#: The labels of the values on the page. The administrator of the other site reads them, so “your
+#: site” means the other site.
 _LABELS = {
     "client_id": _("Client ID of your site here"),
     "redirect_uri": _("Redirect URI of this site"),
@@ -40,29 +41,31 @@ _LABELS = {
 
 
 class PeerSheetMixin(admin.ModelAdmin):
-    """Adds the page with the sheet."""
+    """Adds the page that lists the values which the administrator of the other site must enter
+    there."""
 
     def get_urls(self) -> list[Any]:
-        """The URLs of the admin class, with the sheet."""
+        """Return the URLs of the admin class, and the URL of the page with these values."""
         view = holding_secrets(self.admin_site.admin_view(self.sheet_view))
         name = f"{self.opts.app_label}_{self.opts.model_name}_sheet"
         return [path("<path:object_id>/sheet/", view, name=name), *super().get_urls()]
 
     def has_secret_permission(self, request: HttpRequest, peer: Peer | None = None) -> bool:
-        """Whether the user may make a new secret: needs the permissions to change the peer and to
-        change applications."""
+        """Return whether the user may make a new client secret for the peer. This needs the
+        permission to change the peer and the permission to change applications."""
         return self.has_change_permission(request, peer) and self.may_change_applications(request)
 
     def may_change_applications(self, request: HttpRequest) -> bool:
-        """Whether the user has the permission to change applications."""
+        """Return whether the user has the permission to change DOT applications."""
         opts = get_application_model()._meta
         codename = get_permission_codename("change", opts)
         return request.user.has_perm(f"{opts.app_label}.{codename}")
 
     @sensitive_variables()
     def sheet_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """GET shows the sheet. POST makes a new secret, which is only in this one response, not in
-        a URL or in the session.
+        """Show the values for the other site. A POST request also makes a new client secret for the
+        other site. This secret is shown only in the response to the request: it is never put into a
+        URL or into the session.
 
         :raises PermissionDenied: the user may not view the peer, or may not make a new secret.
         :raises Http404: the peer does not exist.
@@ -88,7 +91,8 @@ class PeerSheetMixin(admin.ModelAdmin):
         }
         request.current_app = self.admin_site.name
         response = TemplateResponse(request, "reciprocal_oauth/admin/peer_sheet.html", context)
-        # Django's admin does this too, unless a site makes its pages cacheable.
+        # The page may contain a secret, so no cache may store it. Django's admin sets the same
+        # header, but a site can replace ``AdminSite.admin_view``.
         response["Cache-Control"] = "no-store"
         return response
 
@@ -102,7 +106,8 @@ class PeerSheetMixin(admin.ModelAdmin):
             return None
         secret = application_secret.replace(peer, request.POST.get("mark", ""))
         if secret is None:
-            # Somebody else has made one, or the browser has sent the same form again.
+            # The secret was replaced after the page was opened. Another administrator did this, or
+            # the browser has sent the same form twice.
             text = gettext(
                 "Nothing was changed: the secret was replaced after this page was opened."
             )
@@ -115,7 +120,8 @@ class PeerSheetMixin(admin.ModelAdmin):
     def response_add(
         self, request: HttpRequest, obj: Peer, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """After a peer is added, point the user to the sheet."""
+        """Show a message after a peer was added, with a link to the page that has the values for
+        the other site."""
         url = reverse(
             f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_sheet",
             args=[obj.pk],

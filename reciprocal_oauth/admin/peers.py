@@ -1,4 +1,5 @@
-"""The admin of peers: the addresses of the other site, and the registrations on both sides."""
+"""The admin of peers. A peer is another site with which users can link their accounts. Its row has
+its addresses, the registration of this site there, and its registration at this site."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -48,7 +49,7 @@ class PeerAdmin(
     NoSecretLookupsMixin,
     admin.ModelAdmin,
 ):
-    """The peers. The mixins add pages and buttons."""
+    """The admin of peers. Each mixin adds a page or a button, described in the mixin's module."""
 
     form = PeerForm
     list_display = ("name", "slug", "enabled", "delivery", "dialect", "issuer", "link_count")
@@ -93,26 +94,29 @@ class PeerAdmin(
     )
 
     class Media:
-        """The style sheet of the pages of peers."""
+        """Adds the style sheet to the admin pages of peers."""
 
         css: ClassVar = {"all": ["reciprocal_oauth/admin.css"]}
 
     # What the pages show
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Peer]:
-        """The peers, each with the number of its active links."""
+        """Return the peers. The attribute ``active_links`` of each peer is the number of its active
+        links."""
         active = Count("links", filter=Q(links__status=Link.Status.ACTIVE))
         return super().get_queryset(request).annotate(active_links=active)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """The fieldsets; for a new peer, with instructions and the field for the look-up."""
+        """Return the fieldsets of the form. The form for a new peer also has instructions and a
+        field for the address where the metadata is looked up."""
         if obj is not None:
             return self.fields_to_fill
         looked_up = (_("Metadata of the other site"), {"fields": ("address",)})
         return [self._instructions(request), looked_up, *self.fields_to_fill]
 
     def _instructions(self, request: HttpRequest) -> Any:
-        """What an administrator has to do before they add a peer."""
+        """Return a fieldset without fields. It tells an administrator what to do before they add a
+        peer."""
         base = site_address.base_url(request)
         callback = site_address.url_of("reciprocal_oauth:callback", "SHORT-NAME", base=base)
         text = format_html(
@@ -128,8 +132,11 @@ class PeerAdmin(
         return (_("Before you begin"), {"fields": (), "description": text})
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """The field for the application. A new choice needs the permission to change applications,
-        because the scopes of the peer limit the tokens of its application."""
+        """Return the form field for a foreign key.
+
+        A user without the permission to change applications cannot choose an application that has
+        no peer yet: all its tokens would then be limited to the scopes that the peer may have.
+        """
         field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if db_field.name == "application" and field and not self.may_change_applications(request):
             field.queryset = field.queryset.filter(reciprocal_peer__isnull=False)
@@ -139,24 +146,26 @@ class PeerAdmin(
         return field
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """The fields that cannot be changed."""
-        # The short name is part of the redirect URI that is registered at the peer.
+        """Return the fields that cannot be edited: for a stored peer, the short name (``slug``)."""
+        # The short name is part of the redirect URI of this site, which is registered at the peer.
         return () if obj is None else ("slug",)
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """For a new peer, the page fills in the short name from the name."""
+        """Return the fields that the page fills in from other fields while the user types. For a
+        new peer, the short name is made from the name."""
         return super().get_prepopulated_fields(request, obj) if obj is None else {}
 
     @admin.display(description=_("active links"), ordering="active_links")
     def link_count(self, peer: Any) -> SafeString:
-        """The number of active links, as a link to them."""
+        """Return the number of the peer's active links, as an HTML link to the list of them."""
         query = urlencode({"peer__id__exact": peer.pk, "status__exact": Link.Status.ACTIVE})
         url = reverse(f"{self.admin_site.name}:reciprocal_oauth_link_changelist")
         return format_html('<a href="{}?{}">{}</a>', url, query, peer.active_links)
 
     @admin.display(description=_("delivery"), ordering="paused_at")
     def delivery(self, peer: Any) -> str:
-        """Whether this site delivers to the peer, and if not, why."""
+        """Return whether the delivery to the peer is running, is paused (with the reason), or is
+        not possible because the peer supports only one direction."""
         if peer.paused_at is None:
             return str(_("running") if peer.supports_reverse else _("one way only"))
         return f"{_('paused')}: {peer.get_paused_reason_display()}"
@@ -164,7 +173,8 @@ class PeerAdmin(
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Render the page, with a warning if the peer is paused or works one way only."""
+        """Render the page of a peer. Show a warning if the delivery to the peer is paused, or if
+        the peer does not support the reverse direction."""
         peer = kwargs.get("obj")
         if request.method == "GET" and peer is not None and peer.paused_at is not None:
             self.message_user(request, _explain_pause(peer), messages.WARNING)
@@ -175,14 +185,15 @@ class PeerAdmin(
 
     # Actions
 
-    # A peer with links cannot be deleted: without it, nothing would limit or revoke the tokens of
-    # its application, and the history of its links would be lost. These views explain that. If
-    # has_delete_permission() refused, Django would only say that the permission is missing.
+    # A peer with links cannot be deleted, for two reasons: nothing would limit or revoke the tokens
+    # of its application any more, and the history of its links would be lost. The next two methods
+    # tell the user this. They are needed because has_delete_permission() cannot give a reason:
+    # Django would only say that the permission is missing.
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        """Delete the peer, or explain why it cannot be deleted."""
+        """Delete the peer. If it has links, do not delete it, and explain why."""
         peer = self.get_object(request, unquote(object_id))
         if peer and self.has_delete_permission(request, peer) and peer.links.exists():
             self._refuse_to_delete(request, [peer])
@@ -193,7 +204,7 @@ class PeerAdmin(
     def delete_selected(
         self, request: HttpRequest, queryset: QuerySet[Peer]
     ) -> HttpResponse | None:
-        """Delete the selected peers, or explain why they cannot be deleted."""
+        """Delete the selected peers. If one of them has links, delete none, and explain why."""
         kept = list(queryset.filter(links__isnull=False).distinct())
         if kept:
             self._refuse_to_delete(request, kept)
@@ -214,13 +225,17 @@ class PeerAdmin(
         return f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{name}"
 
     def save_model(self, request: HttpRequest, obj: Peer, form: Any, change: bool) -> None:
-        """Save the peer, and resume what its old configuration had stopped."""
+        """Save the peer. Resume the delivery to it if the user has changed a field that can be the
+        cause of a refusal by the peer, such as the client secret."""
         super().save_model(request, obj, form, change)
         if {*pausing.RELEVANT_FIELDS, "dialect"} & set(form.changed_data):
-            obj.record_reverse_support(is_supported=True)  # Until the peer refuses one.
+            # Assume that the peer now supports the reverse direction. If the peer refuses a
+            # reciprocal code again, this is recorded again.
+            obj.record_reverse_support(is_supported=True)
         if pausing.RELEVANT_FIELDS & set(form.changed_data):
-            # After the commit. Until then the row of the peer is locked, and a hand-over that
-            # waits for it may hold the lock of a link that this function needs.
+            # Run this after the commit, because until then this transaction locks the row of the
+            # peer. Another transaction may have locked a link and wait for this row. If this
+            # function waited for the same link, the two transactions would wait for each other.
             on_commit(lambda: self._resume_after_change(request, obj))
         if warning := save_warnings.scope_warning(obj):
             self.message_user(request, warning, messages.WARNING)
@@ -230,18 +245,19 @@ class PeerAdmin(
     @method_decorator(sensitive_variables())
     @method_decorator(sensitive_post_parameters("client_secret"))
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Render or save the form; the client secret is kept out of error reports."""
+        """Render or save the form of a peer. The decorators keep the client secret out of error
+        reports."""
         response: HttpResponse = super().changeform_view(request, *args, **kwargs)
         return response
 
     @admin.action(description=_("Enable selected peers"), permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[Peer]) -> None:
-        """Enable the selected peers."""
+        """Enable the selected peers, so that people can connect with them."""
         self._switch(request, queryset, True)
 
     @admin.action(description=_("Disable selected peers"), permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[Peer]) -> HttpResponse | None:
-        """Disable the selected peers, after confirmation."""
+        """Disable the selected peers, after the user has confirmed the action."""
         peers: Any = self.selected_rows(request, queryset.filter(enabled=True))
         if peers and not self.is_confirmed(request):
             links = sum(peer.active_links for peer in peers)
@@ -256,7 +272,7 @@ class PeerAdmin(
 
     @admin.action(description=_("Resume delivery to selected peers"), permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Peer]) -> None:
-        """Resume the delivery to the selected peers that are paused."""
+        """Resume the delivery to those of the selected peers that are paused."""
         for peer in queryset.filter(paused_at__isnull=False):
             self._resume(request, peer)
             self.log_change(request, peer, gettext("Delivery resumed."))

@@ -1,7 +1,8 @@
-"""Base classes for rows that only the protocol writes: nobody adds, changes or deletes them.
+"""Base classes for the admin of models whose rows are written by the protocol. In the admin, nobody
+can add, edit or delete these rows.
 
-There may be hundreds of thousands of rows. So where possible, these classes join, sort and search
-only the rows of one page or of one person.
+A table can have hundreds of thousands of rows. For this reason, the classes avoid joins, sorting
+and searches over the whole table where this is possible.
 """
 
 import uuid
@@ -20,21 +21,25 @@ from ..models import Peer
 from ..models.fields import EncryptedField
 from ..secret import Secret
 
-#: The field of the user model with the name that a person signs in with.
+#: The field of the user model that contains the name with which a person signs in.
 USERNAME_FIELD: str = get_user_model().USERNAME_FIELD
 
-#: Up to this number, keys are put into a query as values.
+#: If a search finds at most this number of users or peers, their keys are put into the next query
+#: as values. If it finds more, the next query contains a subquery.
 _MAX_KEYS = 500
 
 
 class NoSecretLookupsMixin:
-    """Refuses look-ups by secret fields. Django allows look-ups by every field in the URL of a
-    list, which would reveal a hash or a ciphertext letter by letter."""
+    """Refuses to filter a list by a secret field.
+
+    By default, the URL of a list in Django's admin can contain a filter for any field of the model.
+    With such filters, a user could find out a stored hash or ciphertext letter by letter.
+    """
 
     model: type[models.Model]
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
-        """Whether the URL of the list may contain ``lookup``."""
+        """Return whether the URL of the list may contain the filter ``lookup``."""
         name = lookup.partition("__")[0]
         hidden = {
             field.name for field in self.model._meta.fields if isinstance(field, EncryptedField)
@@ -43,36 +48,44 @@ class NoSecretLookupsMixin:
 
 
 class ReadOnlyAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
-    """Base of the admin classes for such rows. Subclasses list the fields to show."""
+    """Base of the admin classes for models whose rows nobody can add, edit or delete in the admin.
+    Subclasses say which fields are shown."""
 
-    # A search would also count all rows, which takes as long as the search itself.
+    # Do not count all rows of the table after a search: this takes as long as the search itself.
     show_full_result_count = False
-    #: The related rows that the list needs. They are prefetched for one page: a join would be made
-    #: for all rows before they are sorted.
+    #: The relations whose rows the list shows. They are prefetched only for the rows of one page.
+    #: A join would be made for all rows of the table, because it comes before the sorting.
     shown_with: Sequence[str] = ()
-    # Not ``False``: then Django joins all relations in ``list_display``.
+    # An empty tuple means that Django makes no joins. With ``False``, Django would make joins if
+    # ``list_display`` contains a relation.
     list_select_related = ()
-    #: The look-ups from a row to its link, its user and its peer.
+    #: The paths of fields that lead from a row to its link, to its user and to its peer.
     to_link, to_user, to_peer = "link", "link__user", "link__peer"
-    #: Django shows the search field only if this is set; see :meth:`get_search_results`.
+    #: Django shows the search box only if this is not empty. The value has no other effect, because
+    #: :meth:`get_search_results` makes the search.
     search_fields = ("pk",)
     search_help_text: ClassVar[Any] = _("Link ID, user name, peer")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """The rows, with the related rows that the list needs."""
+        """Return the rows, and prefetch the related rows that the list shows."""
         return super().get_queryset(request).prefetch_related(*self.shown_with)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """The rows that match every word. Users and peers are searched first, each in its own
-        table, so that the database finds their rows by an index."""
+        """Return the rows that match every word of ``search_term``, and ``False`` because the
+        result has no duplicates.
+
+        For each word, the users and the peers that match are searched in their own tables. With the
+        keys of these users and peers, the database can find the rows by an index.
+        """
         for word in search_term.split():
             queryset = queryset.filter(self.matching(word))
         return queryset, False
 
     def matching(self, word: str) -> Q:
-        """The rows that match one word: the ID of a link, or a part of a user or peer name."""
+        """Return a filter for the rows that match ``word``. It can be the ID of a link, a part of
+        the name of a user, or a part of the name or the slug of a peer."""
         users = get_user_model()._default_manager.filter(**{f"{USERNAME_FIELD}__icontains": word})
         peers = Peer.objects.filter(Q(name__icontains=word) | Q(slug__icontains=word))
         found = Q(**{f"{self.to_user}__in": _keys_of(users)})
@@ -83,17 +96,19 @@ class ReadOnlyAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
             return found
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody may add rows."""
+        """Return ``False``, because nobody may add rows in the admin."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody may change rows."""
+        """Return ``False``, because nobody may edit rows in the admin."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody may delete rows, except together with a user."""
-        # Django also calls this for the rows that are deleted together with a user, and it must be
-        # possible to delete a user. On the pages of these rows, nothing can be deleted.
+        """Return ``False`` on the admin pages of these rows. On other pages, such as the page that
+        deletes a user, return whether the user has the permission to delete these rows."""
+        # When an administrator deletes a user, Django also deletes the rows that belong to this
+        # user, and it calls this method for them. If the result were always False, nobody could
+        # delete a user who has such rows.
         match = request.resolver_match
         own = f"{self.opts.app_label}_{self.opts.model_name}_"
         if match is None or (match.url_name or "").startswith(own):
@@ -102,24 +117,25 @@ class ReadOnlyAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
 
 
 class LinkRelatedAdmin(ReadOnlyAdmin):
-    """Base of the admin classes for rows that belong to a link. Their lists show its peer and its
-    user."""
+    """Base of the admin classes for rows that belong to a link. The list of these rows shows the
+    peer and the user of each link."""
 
     shown_with = ("link__peer", "link__user")
 
     @admin.display(description=_("peer"), ordering="link__peer__name")
     def peer(self, row: Any) -> str:
-        """The peer of the link."""
+        """Return the name of the peer of the link."""
         return str(row.link.peer)
 
     @admin.display(description=_("user"), ordering=f"link__user__{USERNAME_FIELD}")
     def user(self, row: Any) -> str:
-        """The user of the link."""
+        """Return the name of the user of the link."""
         return str(row.link.user)
 
 
 class ReadOnlyInline(admin.TabularInline):
-    """Base of the read-only tables on the page of another object, such as the history of a link."""
+    """Base of tables without input fields on the page of another object. An example is the history
+    on the page of a link."""
 
     extra = 0
     can_delete = False
@@ -127,37 +143,43 @@ class ReadOnlyInline(admin.TabularInline):
     show_change_link = False
 
     class Media:
-        """The style sheet of the inline."""
+        """Adds the style sheet of these tables to the page."""
 
         css: ClassVar = {"all": ["reciprocal_oauth/admin.css"]}
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody may add rows."""
+        """Return ``False``, because nobody may add rows to the table."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody may change rows."""
+        """Return ``False``, because nobody may edit the rows of the table."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody may delete rows."""
+        """Return ``False``, because nobody may delete rows of the table."""
         return False
 
 
 def _keys_of(rows: QuerySet[Any]) -> Any:
-    """The primary keys: values if there are few, which databases handle better, else a query."""
+    """Return the primary keys of ``rows``, for use in a filter with ``__in``.
+
+    If there are at most ``_MAX_KEYS`` rows, fetch the keys and return them as a list, because
+    databases are faster with a short list of values. Otherwise return a queryset, which becomes a
+    subquery.
+    """
     keys = rows.order_by().values_list("pk", flat=True)
     few = list(keys[: _MAX_KEYS + 1])
     return few if len(few) <= _MAX_KEYS else keys
 
 
 def stored_or_none(value: Secret | None) -> str:
-    """“stored” or “none”, to show instead of a secret."""
+    """Return “stored” if ``value`` contains a secret, and “none” otherwise. The admin shows this
+    word instead of the secret."""
     return str(_("stored")) if value else str(_("none"))
 
 
 def with_reason(state: str, reason: str) -> str:
-    """The state, with the reason if there is one."""
+    """Return the text ``state``. If ``reason`` is not empty, add it after a colon."""
     if not reason:
         return state
     return gettext("%(state)s: %(reason)s") % {"state": state, "reason": reason}

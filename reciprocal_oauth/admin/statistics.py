@@ -1,7 +1,8 @@
-"""Statistics of the links and hand-overs of a site, in a fixed number of queries.
+"""Statistics about the links and the hand-overs of this site. A hand-over sends one reciprocal code
+to a peer, and is done when the peer has redeemed this code.
 
-Days are days in the current time zone. This module computes the start of each day, because MariaDB
-cannot: it has no time zones unless an administrator loads them.
+A day begins at midnight in the current time zone. This module computes these times in Python,
+because MariaDB knows no time zones unless an administrator has loaded them into the database.
 """
 
 from collections import Counter
@@ -16,9 +17,10 @@ from django.utils import timezone
 from ..models import InboxItem, Link, OutboxItem, Peer
 
 State = OutboxItem.State
-#: The number of days. The last day is today.
+#: The number of days in the statistics. The last day is today.
 DAYS = 30
-#: The upper bounds of the ranges of durations. One more range has no upper bound.
+#: The bounds between the ranges of durations. The first range is “less than one second”, the last
+#: range is “one day or longer”.
 DURATIONS = (
     timedelta(seconds=1),
     timedelta(seconds=10),
@@ -33,9 +35,11 @@ DURATIONS = (
 class Day:
     """The numbers of one day.
 
-    :ivar begun: links that were started on the day; ``ended``: links that ended.
-    :ivar active: active links at the end of the day.
-    :ivar done: hand-overs of this site that were redeemed on the day; ``failed``: that failed.
+    :ivar begun: the number of links that were started on this day.
+    :ivar ended: the number of links that ended on this day.
+    :ivar active: the number of links that were active at the end of this day.
+    :ivar done: the number of reciprocal codes of this site that peers redeemed on this day.
+    :ivar failed: the number of hand-overs of this site that failed on this day.
     """
 
     date: date
@@ -48,7 +52,14 @@ class Day:
 
 @dataclass(frozen=True)
 class PeerCounts:
-    """The active links of one peer, and its pending and failed hand-overs in both directions."""
+    """The numbers of one peer.
+
+    :ivar links: the number of active links.
+    :ivar sent_waiting: the number of hand-overs to the peer that are pending; ``sent_failed`` is
+        the number that failed.
+    :ivar received_waiting: the number of hand-overs from the peer that are pending;
+        ``received_failed`` is the number that failed.
+    """
 
     peer: Peer
     links: int
@@ -62,9 +73,12 @@ class PeerCounts:
 class Overview:
     """The numbers of the overview page.
 
-    :ivar durations: the number of hand-overs in each range of :data:`DURATIONS`.
-    :ivar median: the median time from the person's consent until the peer redeems the code;
-        ``p95``: the 95th percentile. ``None`` without hand-overs.
+    The duration of a hand-over is the time from the consent of the person until the peer redeems
+    the reciprocal code.
+
+    :ivar durations: the number of hand-overs for each range of durations; see :data:`DURATIONS`.
+    :ivar median: the median of the durations; ``None`` if there are no hand-overs.
+    :ivar p95: the 95th percentile of the durations; ``None`` if there are no hand-overs.
     """
 
     days: list[Day]
@@ -75,33 +89,36 @@ class Overview:
 
     @property
     def active(self) -> int:
-        """Active links now."""
+        """Return the number of links that are active now."""
         return self.days[-1].active
 
     @property
     def done(self) -> int:
-        """Hand-overs that were redeemed, over all days."""
+        """Return the number of hand-overs whose code was redeemed, for all days together."""
         return sum(day.done for day in self.days)
 
     @property
     def failed(self) -> int:
-        """Hand-overs that failed, over all days."""
+        """Return the number of hand-overs that failed, for all days together."""
         return sum(day.failed for day in self.days)
 
     @property
     def success(self) -> float | None:
-        """The percentage of finished hand-overs that were redeemed; ``None`` without any."""
+        """Return the percentage of successful hand-overs among those that were redeemed or failed.
+        Return ``None`` if there are none."""
         ended = self.done + self.failed
         return self.done / ended * 100 if ended else None
 
     @property
     def is_empty(self) -> bool:
-        """Whether there are no links and no hand-overs in all days."""
+        """Return whether there is nothing to show: on all days, no link was active or started, and
+        no hand-over was redeemed or failed."""
         return not any((day.active or day.begun or day.done or day.failed) for day in self.days)
 
 
 def overview_of_site() -> Overview:
-    """The overview of the site, in eleven queries."""
+    """Compute the numbers of the overview page. This takes eleven queries, however many rows there
+    are."""
     dates, bounds = _days()
     handovers = OutboxItem.objects.filter(kind=OutboxItem.Kind.HANDOVER)
     ended = handovers.filter(
@@ -118,7 +135,7 @@ def overview_of_site() -> Overview:
 
 
 def _days() -> tuple[list[date], list[datetime]]:
-    """The days, and the time at which each day begins."""
+    """Return the dates of the last :data:`DAYS` days, and the time at which each day begins."""
     now = timezone.now()
     is_aware = timezone.is_aware(now)
     today = (timezone.localtime(now) if is_aware else now).date()
@@ -151,8 +168,13 @@ def _by_day(dates: list[date], bounds: list[datetime], finished: QuerySet[Outbox
 def _counted(
     rows: QuerySet[Any], field: str, bounds: Sequence[Any], *others: str
 ) -> Counter[tuple[Any, ...]]:
-    """Count ``rows`` by range and by the fields in ``others``. Range 0 has the rows whose ``field``
-    is below the first of ``bounds``, range 1 those below the second, and so on."""
+    """Count ``rows``, grouped by a range of ``field`` and by the fields in ``others``.
+
+    The ranges lie between the ``bounds``. Range 0 contains the values below the first bound, range
+    1 contains the values from the first bound up to the second bound, and so on.
+
+    :returns: the counts. A key is the number of the range, then the values of ``others``.
+    """
     cases = [When(**{f"{field}__lt": bound}, then=Value(n)) for n, bound in enumerate(bounds)]
     place = Case(*cases, default=Value(len(bounds)), output_field=IntegerField())
     counted = rows.annotate(place=place).values_list("place", *others).annotate(n=Count("pk"))
@@ -165,8 +187,11 @@ def _durations(took: QuerySet[Any]) -> list[int]:
 
 
 def _percentiles(took: QuerySet[Any]) -> dict[str, timedelta | None]:
-    """The median and the 95th percentile, by position in the sorted rows: of the databases, only
-    PostgreSQL has an aggregate for percentiles."""
+    """Return the median and the 95th percentile of the durations.
+
+    Sort the rows by duration, and read the row at the right position: of the supported databases,
+    only PostgreSQL has a function for percentiles.
+    """
     count, ordered = took.count(), took.order_by("took").values_list("took", flat=True)
 
     def at(percent: int) -> timedelta | None:
@@ -189,7 +214,7 @@ def _by_peer(handovers: QuerySet[OutboxItem]) -> list[PeerCounts]:
 
 
 def _unfinished(rows: QuerySet[Any]) -> dict[Any, tuple[int, int]]:
-    """The number of pending and of failed ``rows`` for each peer."""
+    """Return two numbers for each peer: how many ``rows`` are pending, and how many failed."""
     of_interest = rows.filter(state__in=(*OutboxItem.LIVE_STATES, State.FAILED)).order_by()
     counted = of_interest.values_list("peer").annotate(
         waiting=Count("pk", filter=Q(state__in=OutboxItem.LIVE_STATES)),

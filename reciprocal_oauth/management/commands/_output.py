@@ -1,4 +1,5 @@
-"""The output of the commands: aligned columns for people, one JSON document for programs."""
+"""The output of the management commands: a table with aligned columns for people, or one JSON
+document for programs."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -9,42 +10,47 @@ from django.utils import timezone
 
 
 def as_json(value: Any) -> str:
-    """``value`` as a JSON document. ASCII only, so that no name can change the terminal."""
+    """Return ``value`` as a JSON document. The document contains only ASCII characters, so no text
+    from a peer can contain characters that control the terminal."""
     return json.dumps(value, indent=2, default=_as_text)
 
 
 def fields_of(row: Any, names: str) -> dict[str, Any]:
-    """The attributes of ``row`` that ``names`` lists, separated by spaces, for a JSON document."""
+    """Return some attributes of ``row`` as a dictionary, for a JSON document.
+
+    :param names: the names of the attributes, separated by spaces.
+    """
     return {name: getattr(row, name) for name in names.split()}
 
 
 def _as_text(value: Any) -> str:
-    """A value that JSON has no type for. Times are in ISO 8601, in UTC where they are aware."""
+    """Return a text for a value that JSON has no type for. A ``datetime`` becomes ISO 8601; if it
+    has a time zone, it is first converted to UTC."""
     if not isinstance(value, datetime):
         return str(value)
     return (value.astimezone(UTC) if timezone.is_aware(value) else value).isoformat()
 
 
 def for_people(time: datetime) -> str:
-    """Date and time to the second, in the site's time zone."""
+    """Return the date and the time with seconds, in the current time zone of Django."""
     local = timezone.localtime(time) if timezone.is_aware(time) else time
     return f"{local:%Y-%m-%d %H:%M:%S}"
 
 
 def printable(text: object) -> str:
-    """``text`` without line breaks and control characters. Texts from a peer, such as the names of
-    accounts, must not be able to control the terminal."""
+    """Return ``text`` with “�” instead of each line break and control character. Texts from a peer,
+    such as the names of accounts, could otherwise control the terminal."""
     return "".join(each if each.isprintable() else "�" for each in str(text))
 
 
 def shortened(text: str, length: int = 40) -> str:
-    """``text``, cut to ``length`` so that one long value does not push the columns off the screen.
-    Only for people, not for JSON."""
+    """Return ``text``, cut to at most ``length`` characters, so that one long value does not make a
+    column of a table too wide. JSON documents contain the whole value."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def table(rows: Iterable[Sequence[object]], indent: str = "") -> str:
-    """The rows as aligned columns, one row on each line."""
+    """Return the rows as text: one line for each row, with aligned columns."""
     lines = [[printable(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join((indent + "  ".join(map(str.ljust, line, widths))).rstrip() for line in lines)

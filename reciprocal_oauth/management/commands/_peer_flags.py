@@ -1,4 +1,5 @@
-"""The flags of ``reciprocal_peer add``, and the field that each of them sets."""
+"""The flags of the command ``reciprocal_peer add``. Most of them set one field of the peer, or of
+its application (the DOT client of this site that the peer uses)."""
 
 import getpass
 import sys
@@ -13,7 +14,7 @@ from oauth2_provider.models import get_application_model
 
 from reciprocal_oauth.models import Peer
 
-#: The flag that sets each field of a peer.
+#: The fields of a peer, each with the flag that sets it.
 PEER_FLAGS: Mapping[str, str] = {
     "name": "--name",
     "homepage": "--homepage",
@@ -35,21 +36,25 @@ PEER_FLAGS: Mapping[str, str] = {
     "preconfigured_scope": "--preconfigured-scope",
     "revoke_replaced": "--revoke-replaced",
 }
-#: Flags for booleans: ``--no-…`` sets the field to false.
+#: Flags of boolean fields. For example, ``--sends-iss`` sets its field to true, and
+#: ``--no-sends-iss`` sets it to false.
 SWITCHES = ("--sends-iss", "--revoke-replaced")
-#: Flags that may be repeated; each value becomes one line of the field.
+#: Flags that can be given several times in one command. Each value becomes one line of the field.
 LINES = ("--authorization-parameter",)
-#: The flag that sets each field of the peer's application here.
+#: The fields of the peer's application (its DOT client at this site), each with the flag that sets
+#: it.
 APPLICATION_FLAGS: Mapping[str, str] = {
     "client_id": "--application-client-id",
     "client_secret": "--application-client-secret",
     "redirect_uris": "--redirect-uri",
     "name": "--name",
 }
-#: Flags that read a secret from standard input, in this order.
+#: Flags whose value is a secret. If the value of several of them is ``-``, their secrets are read
+#: from standard input in this order.
 SECRET_FLAGS = ("--client-secret", "--application-client-secret")
 
-#: What stands for the value of a flag in its help, by the last word of the flag.
+#: The placeholder for the value in the help of a flag, by the last word of the flag. For example,
+#: the help shows ``--token-endpoint URL``.
 _METAVARS: Mapping[str, str] = {
     "dialect": "NAME",
     "endpoint": "URL",
@@ -58,7 +63,8 @@ _METAVARS: Mapping[str, str] = {
     "parameter": "NAME=VALUE",
 }
 
-#: The help of fields whose help text is about a form.
+#: The help of flags for fields whose ``help_text`` describes the form in the admin, so that it does
+#: not fit a command.
 _HELP: Mapping[str, str] = {
     "authorization_parameters": "An extra parameter that this peer needs when people are sent to "
     "its authorization endpoint, such as access_type=offline. Repeat the flag for more parameters. "
@@ -135,8 +141,8 @@ def add_flags(parser: CommandParser) -> None:
 
 
 def _help_of(name: str) -> str:
-    """The help of the flag for the field ``name`` of a peer: the help text of the field, in English
-    as the rest of the help."""
+    """Return the help of the flag for the field ``name`` of a peer. It is the ``help_text`` of the
+    field, in English because the other help of the command is in English."""
     field: Any = Peer._meta.get_field(name)
     with override(None):
         sentences = [_HELP.get(name) or str(field.help_text or f"Its {field.verbose_name}.")]
@@ -148,7 +154,8 @@ def _help_of(name: str) -> str:
 
 
 def add_django_flags(parser: CommandParser) -> None:
-    """Accept the options of Django after the action too, not only before it."""
+    """Add Django's own options, such as ``--verbosity``, to the parser of one action (``add``,
+    ``list``, …). Then these options can stand before or after the name of the action."""
     for flag in ("--settings", "--pythonpath"):
         parser.add_argument(flag, default=SUPPRESS, help=SUPPRESS)
     for flag in ("--traceback", "--no-color", "--force-color", "--skip-checks"):
@@ -159,7 +166,8 @@ def add_django_flags(parser: CommandParser) -> None:
 
 
 def _own_fields() -> dict[str, Any]:
-    """The fields of the site's application model that only ``--application-field`` sets."""
+    """Return the fields of the application model that have no flag of their own. The flag
+    ``--application-field`` sets them."""
     fields = get_application_model()._meta.concrete_fields
     return {
         field.name: field
@@ -169,7 +177,7 @@ def _own_fields() -> dict[str, Any]:
 
 
 def application_flags() -> dict[str, str]:
-    """The flag of every field of an application that a flag can set."""
+    """Return the fields of an application that a flag can set, each with its flag."""
     own = {name: f"--application-field {name}" for name in _own_fields()}
     return {**own, **APPLICATION_FLAGS}
 
@@ -177,8 +185,9 @@ def application_flags() -> dict[str, str]:
 def application_fields(given: Sequence[str] | str | None) -> dict[str, Any]:
     """Parse the values of ``--application-field``.
 
-    :returns: attributes of the application and their values.
-    :raises CommandError: a field does not exist, or does not accept the value.
+    :param given: one or more texts of the form ``NAME=VALUE``; ``None`` if the flag is not used.
+    :returns: the names of attributes of the application, with their values.
+    :raises CommandError: a field does not exist, or does not accept its value.
     """
     values: dict[str, Any] = {}
     known = _own_fields()
@@ -189,7 +198,7 @@ def application_fields(given: Sequence[str] | str | None) -> dict[str, Any]:
                 f"--application-field: Give NAME=VALUE. NAME is one of: {', '.join(sorted(known))}."
             )
         try:
-            # For a relation, the value is the key of the related row.
+            # If the field is a foreign key, the value is the primary key of the related row.
             values[known[name].attname] = known[name].to_python(value)
         except ValidationError as error:
             reasons = " ".join(error.messages)
@@ -198,14 +207,16 @@ def application_fields(given: Sequence[str] | str | None) -> dict[str, Any]:
 
 
 def option(flag: str) -> str:
-    """The name of the option that holds the value of ``flag``."""
+    """Return the key of ``flag`` in the options of a command: ``client_id`` for ``--client-id``."""
     return flag.lstrip("-").replace("-", "_")
 
 
 def read_secrets(options: dict[str, Any]) -> None:
-    """Read each secret that is given as ``-``, and put it into ``options``.
+    """Read the secrets whose flags have the value ``-``, and put them into ``options``.
 
-    :raises CommandError: standard input has no line left for a secret.
+    At a terminal, ask the user for each secret. Otherwise read one line of standard input for each.
+
+    :raises CommandError: standard input has no line for a secret, or the line is empty.
     """
     for flag in SECRET_FLAGS:
         if options[option(flag)] != "-":

@@ -1,4 +1,5 @@
-"""Validate and save a peer together with its application. All errors are reported at once."""
+"""Validate and save a peer together with its application (its DOT client at this site). One error
+message lists everything that is wrong."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from reciprocal_oauth.peers.application import application_for, application_is_f
 from ._output import printable
 from ._peer_flags import APPLICATION_FLAGS, PEER_FLAGS, application_flags
 
-#: The errors of each flag.
+#: The flags of the command, each with the errors in its value.
 Problems = dict[str, list[str]]
 
 
@@ -34,14 +35,17 @@ def save(
 ) -> tuple[Peer, bool, str]:
     """Add or update the peer ``slug`` and its application, in one transaction.
 
-    :param values: fields of the peer to set; the others are not changed.
-    :param client_id: of the application, as ``client_secret`` and ``redirect_uris``; ``None`` does
-        not change the value.
+    :param values: the fields of the peer to set. All other fields keep their values.
+    :param client_id: the client ID of the application; ``None`` if it stays the same.
+    :param client_secret: the new client secret of the application; ``None`` if it stays the same.
+    :param redirect_uris: the new redirect URIs of the application; ``None`` if they stay the same.
     :param application_fields: other attributes of the application, with their values.
     :param discovered: the names of the fields in ``values`` that come from the peer's metadata.
-    :param accept_changes: whether changes that need confirmation are confirmed.
-    :returns: the peer, whether it is new, and the generated secret of its application or ``""``.
-    :raises CommandError: something is wrong; the text names each flag with its errors.
+    :param accept_changes: whether the user has confirmed changes that need confirmation.
+    :returns: the peer, whether the peer is new, and the client secret of the application if it was
+        generated now (otherwise ``""``).
+    :raises CommandError: a value is not valid, or a change needs confirmation. The message lists
+        the errors of each flag.
     """
     with atomic():
         found = Peer.objects.select_for_update().filter(slug=slug).first()
@@ -68,7 +72,7 @@ def save(
         if not problems and (is_new or is_changed):
             problems = _problems_of(application, application_flags(), "its application")
             if not application.redirect_uris and APPLICATION_FLAGS["redirect_uris"] in problems:
-                # DOT's own message explains its model, not this flag.
+                # Replace the message of DOT: it is about the model, and does not mention the flag.
                 problems[APPLICATION_FLAGS["redirect_uris"]] = [
                     "Give the redirect URI of the peer. The peer's administrator knows it."
                 ]
@@ -78,7 +82,8 @@ def save(
                 application.save()
         if not problems:
             peer.application = application
-        # Also report the errors of the peer if the application has errors.
+        # If the application has errors, check the peer all the same, so that the message lists the
+        # errors of both.
         exclude = {"application"} if problems else set()
         application_flag = APPLICATION_FLAGS["client_id"]
         flags = {"slug": "SLUG", "application": application_flag, **PEER_FLAGS}
@@ -96,8 +101,11 @@ def save(
 
 
 def _changes(before: Peer, peer: Peer, discovered: Collection[str]) -> list[str]:
-    """The changes that need confirmation, in words: of the addresses, the client ID and the
-    application, and of every field in ``discovered``."""
+    """Return one sentence for each change that needs confirmation.
+
+    Such a change affects an address of the peer, the client ID, the application, or a field in
+    ``discovered``, whose new value comes from the peer's metadata.
+    """
     moves = changes_between(before, peer)
     moved = {move.field for move in moves}
     found = [
@@ -112,7 +120,8 @@ def _changes(before: Peer, peer: Peer, discovered: Collection[str]) -> list[str]
 
 
 def _takes_over(application: Any) -> list[str]:
-    """A warning, in words, if people have already given access to this application."""
+    """Return a warning if people have already given access to ``application``, which is to become
+    the application of the peer. Otherwise return an empty list."""
     count = incoming_access.count_users(application)
     if not count:
         return []
@@ -123,7 +132,11 @@ def _takes_over(application: Any) -> list[str]:
 
 
 def _problems_of_application(peer: Peer, application: Any, before: Any) -> Problems:
-    """The reasons why ``application`` cannot belong to this peer."""
+    """Return the errors if ``application`` cannot become the application of ``peer``: it belongs to
+    another peer, or ``peer`` must keep the application that it has.
+
+    :param before: the primary key of the application that ``peer`` has now, or ``None``.
+    """
     flag = APPLICATION_FLAGS["client_id"]
     other = Peer.objects.filter(application=application.pk).exclude(pk=peer.pk).first()
     if application.pk is not None and other is not None:

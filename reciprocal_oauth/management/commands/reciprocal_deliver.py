@@ -1,4 +1,5 @@
-"""Deliver what is due: hand over codes, redeem codes, and revoke tokens at peers."""
+"""The command ``reciprocal_deliver``. It works on the deliveries that are due: it sends reciprocal
+codes to peers, redeems the codes of peers, and revokes tokens at peers."""
 
 import signal
 import threading
@@ -21,7 +22,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Command(BaseCommand):
-    """Works on due rows, once or in a loop."""
+    """Works on the deliveries that are due, once or again and again in a loop."""
 
     help = (
         "Delivers what is due: hands over codes, redeems codes, and revokes tokens at peers. Can "
@@ -43,7 +44,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Deliver what is due once; with ``--loop``, until a signal stops the command."""
+        """Work on all deliveries that are due now, and print how many attempts were made. With
+        ``--loop``, repeat this until a signal stops the command."""
         if options["loop"] is not None:
             self._loop(options["loop"], options["json"])
             return
@@ -61,7 +63,8 @@ class Command(BaseCommand):
             self.stdout.write(f"Delivering every {seconds:g} s. Press Ctrl-C to stop.")
         with _stop_on_signals() as stop:
             deliver_forever(seconds, stop)
-        # No query here: the command may have been stopped because the database is down.
+        # Make no query here, for example to count rows: the command may have been stopped because
+        # the database is down.
         self.stdout.write(as_json({"stopped": True}) if json else "Stopped.")
 
 
@@ -76,7 +79,8 @@ def _seconds(text: str) -> float:
 
 
 def _left() -> dict[str, int]:
-    """The number of unfinished and failed rows in both queues, by state."""
+    """Count the deliveries in both queues that are not finished or have failed. Return the number
+    for each state."""
     state = QueueItem.State
     left = {str(each): 0 for each in (*QueueItem.LIVE_STATES, state.FAILED)}
     for model in worker.models():
@@ -88,8 +92,9 @@ def _left() -> dict[str, int]:
 
 @contextmanager
 def _stop_on_signals() -> Iterator[threading.Event]:
-    """An event that the first SIGTERM or Ctrl-C sets, so that the current attempts can finish. The
-    second signal ends the process at once."""
+    """Yield an event that is set at the first SIGTERM or Ctrl-C, so that the running attempts can
+    finish. After the first signal, the signals have their normal effect again: a second signal ends
+    the process immediately."""
     stop = threading.Event()
     before = {each: signal.getsignal(each) for each in _SIGNALS}
 
@@ -99,7 +104,8 @@ def _stop_on_signals() -> Iterator[threading.Event]:
 
     def on_signal(number: int, frame: object) -> None:
         restore()
-        # In a thread: the signal may interrupt wait(), which holds the lock of the event.
+        # Set the event in another thread. The signal may have interrupted stop.wait() in this
+        # thread, which holds the lock of the event, so stop.set() would wait here forever.
         threading.Thread(target=stop.set).start()
 
     for each in _SIGNALS:

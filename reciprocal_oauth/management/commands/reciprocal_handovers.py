@@ -1,4 +1,5 @@
-"""List hand-overs and revocations, send them again, or cancel them."""
+"""The command ``reciprocal_handovers``. It lists deliveries, sends them again, or cancels them. A
+delivery is a hand-over (it sends a reciprocal code) or a revocation (it revokes a token)."""
 
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ _FIELDS = "state reason attempts last_error next_attempt_at created_at finished_
 
 
 class Command(BaseCommand):
-    """Lists, resends and cancels hand-overs and revocations."""
+    """Lists hand-overs and revocations, sends them again, or cancels them."""
 
     help = "Lists hand-overs and revocations, sends failed ones again, or cancels pending ones."
 
@@ -54,9 +55,10 @@ class Command(BaseCommand):
             add_django_flags(action)
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
-        """Run the chosen action.
+        """Run the action that the user has chosen: ``list``, ``resend`` or ``cancel``.
 
-        :raises CommandError: an option is not valid, or an item was refused.
+        :raises CommandError: an option is not valid, or a delivery cannot be sent again or
+            cancelled.
         """
         actions = {"list": self.list, "resend": self.resend, "cancel": self.cancel}
         actions[action](options)
@@ -79,10 +81,11 @@ class Command(BaseCommand):
             self.stdout.write(table(map(_row, found)))
 
     def resend(self, options: dict[str, Any]) -> None:
-        """Send failed or cancelled items again, and say which peers are paused.
+        """Send failed or cancelled deliveries again. Print a warning for each peer whose delivery
+        is paused, because nothing is sent to it yet.
 
-        :raises CommandError: the options do not name items, a number or the peer does not exist, or
-            an item that the user named was refused.
+        :raises CommandError: the options select no deliveries, a number or the peer does not exist,
+            or a delivery that the user chose by its number cannot be sent again.
         """
         items = _items(OutboxItem, options["peer"])
         if options["failed"] == bool(options["numbers"]):
@@ -100,9 +103,10 @@ class Command(BaseCommand):
                 self.stderr.write(self.style.WARNING(printable(delivery_text.why_it_waits(peer))))
 
     def cancel(self, options: dict[str, Any]) -> None:
-        """Cancel the pending items with the given numbers.
+        """Cancel the deliveries with the given numbers.
 
-        :raises CommandError: no number is given, a number does not exist, or an item was refused.
+        :raises CommandError: no number is given, a number does not exist, or a delivery cannot be
+            cancelled because it has ended.
         """
         if not options["numbers"]:
             raise CommandError("Give the numbers to cancel.")
@@ -110,9 +114,10 @@ class Command(BaseCommand):
         self._for_each(chosen, resending.cancel, "cancelled", options)
 
     def _for_each(self, items: Any, act: Any, done: str, options: dict[str, Any]) -> None:
-        """Do ``act`` with each item, and print the result.
+        """Call ``act`` with each item, and print for how many items it succeeded.
 
-        :raises CommandError: an item that the user named by its number was refused.
+        :param done: the word for the success, such as ``cancelled``.
+        :raises CommandError: ``act`` refused an item that the user chose by its number.
         """
         numbers, refused = [], {}
         for item in items:
@@ -133,7 +138,7 @@ class Command(BaseCommand):
 
 
 def _items(model: type[Item], slug: str | None) -> QuerySet[Item]:
-    """The rows of a queue, of one peer if ``slug`` is given.
+    """Return the rows of a queue. If ``slug`` is given, return only the rows of this peer.
 
     :raises CommandError: the peer does not exist.
     """
@@ -147,7 +152,7 @@ def _items(model: type[Item], slug: str | None) -> QuerySet[Item]:
 
 
 def _numbered(items: QuerySet[OutboxItem], numbers: Any) -> Any:
-    """The items with these numbers.
+    """Return the items with these numbers, in the same order and each item once.
 
     :raises CommandError: a number does not exist.
     """

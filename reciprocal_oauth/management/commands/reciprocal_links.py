@@ -1,4 +1,5 @@
-"""List links."""
+"""The command ``reciprocal_links``. It lists links: a link connects a user of this site with an
+account at a peer."""
 
 from typing import Any
 
@@ -25,7 +26,7 @@ class Command(BaseCommand):
     help = "Lists the links between users of this site and accounts at peers."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare the filters and the form of the output."""
+        """Declare the options that filter the links, and the options for the output."""
         parser.add_argument("--user", metavar="NAME", help="only this user's links")
         parser.add_argument("--peer", metavar="SLUG", help="only links with this peer")
         parser.add_argument("--all", action="store_true", help="also list links that have ended")
@@ -56,7 +57,7 @@ class Command(BaseCommand):
 
 
 def _links(options: dict[str, Any]) -> QuerySet[Link]:
-    """The links that the options select.
+    """Return the links that the options select, with everything that the output needs.
 
     :raises CommandError: the user or the peer does not exist.
     """

@@ -1,4 +1,5 @@
-"""Set up peers from the command line."""
+"""The command ``reciprocal_peer``. With it, an administrator can add and change peers, list them,
+resume the delivery to them, and test the connection to them."""
 
 import sys
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ from ._peer_flags import (
 )
 from ._peer_saving import save
 
-#: The fields of a peer in a JSON document. The secret is not one of them.
+#: The fields of a peer that a JSON document shows. The client secret is never shown.
 SHOWN_FIELDS = (
     "slug",
     "enabled",
@@ -99,7 +100,7 @@ class Command(BaseCommand):
             add_django_flags(action)
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
-        """Run the chosen action.
+        """Run the action that the user has chosen, such as ``add`` or ``list``.
 
         :raises CommandError: an option is not valid, or the action failed.
         """
@@ -113,14 +114,16 @@ class Command(BaseCommand):
         actions[action](options)
 
     def add(self, options: dict[str, Any]) -> None:
-        """Add or update a peer, and print what to give to the other site.
+        """Add or update a peer. Then print the values that the administrator of the other site
+        needs to register this site.
 
         :raises CommandError: an option is not valid, or the metadata cannot be read.
         """
         base = _base_url(options["base_url"])
         read_secrets(options)
         redirect_uris = options["redirect_uri"]
-        if isinstance(redirect_uris, str):  # From call_command().
+        # The command line gives a list. A caller of call_command() may give one text instead.
+        if isinstance(redirect_uris, str):
             redirect_uris = [redirect_uris]
         given = self._given(options)
         found = {} if options["discover"] is None else self._discovered(options["discover"])
@@ -142,7 +145,9 @@ class Command(BaseCommand):
         if "client_secret" in values and (warning := save_warnings.secret_warning(peer)):
             self._warn(warning)
         if {*pausing.RELEVANT_FIELDS, "dialect"} & values.keys():
-            peer.record_reverse_support(is_supported=True)  # Until the peer refuses one.
+            # Assume that the peer now supports the reverse direction. If the peer refuses a
+            # reciprocal code again, this is recorded again.
+            peer.record_reverse_support(is_supported=True)
         if pausing.RELEVANT_FIELDS & values.keys():
             if peer.paused_at is None:
                 outgoing_access.allow_refresh(peer)
@@ -159,7 +164,8 @@ class Command(BaseCommand):
         self.stdout.write(_sheet_text(sheet, made_up, has_paths=not base))
 
     def show(self, options: dict[str, Any]) -> None:
-        """Print a peer, and what to give to the other site."""
+        """Print a peer, and the values that the administrator of the other site needs to register
+        this site."""
         base = _base_url(options["base_url"])
         peer = _named(options["slug"])
         sheet = sheet_for(peer, base)
@@ -180,7 +186,7 @@ class Command(BaseCommand):
             self.stdout.write(table(map(_row, peers)))
 
     def resume(self, options: dict[str, Any]) -> None:
-        """Resume delivery to a peer."""
+        """Resume the delivery to a paused peer, and print how many deliveries are sent again."""
         peer = _named(options["slug"])
         was_paused = peer.paused_at is not None
         count = resending.resume(peer)
@@ -191,7 +197,8 @@ class Command(BaseCommand):
         self.stdout.write(f"{done}. Sent again: {delivery_text.in_words(count)}.")
 
     def test(self, options: dict[str, Any]) -> None:
-        """Test the connection to a peer."""
+        """Test the connection to a peer, and print the result of each check. The exit status is 1
+        if a check fails."""
         findings = connection_check.run(_named(options["slug"]))
         if options["json"]:
             self.stdout.write(as_json([finding.as_dict() for finding in findings]))
@@ -202,7 +209,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _given(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The fields of the peer that flags give."""
+        """Return the fields of the peer for which the user has given a flag, with their values."""
         values: dict[str, Any] = {}
         for field, flag in PEER_FLAGS.items():
             if (given := options[option(flag)]) is not None:
@@ -234,7 +241,8 @@ def _base_url(given: str | None) -> str:
 
 
 def _joined(given: Any) -> Any:
-    """The value of a flag. The values of a repeated flag become lines."""
+    """Return the value for a field. If the flag was given several times, return one text in which
+    each value is a line."""
     return "\n".join(filter(None, given)) if isinstance(given, list) else given
 
 
@@ -282,7 +290,8 @@ def _state(peer: Peer) -> str:
 
 
 def _peer_text(peer: Any) -> str:
-    """The peer as text: each value after the name of the flag that changes it."""
+    """Return a table of the values of the peer. The first column contains the name of the flag that
+    changes the value, without its hyphens."""
     values = {flag: getattr(peer, field) for field, flag in PEER_FLAGS.items()}
     values["--client-secret"] = _secret_text(peer.client_secret)
     values["--application-client-id"] = peer.application.client_id
@@ -300,7 +309,8 @@ def _value_text(value: str | bool) -> str:
 
 
 def _secret_text(secret: Secret) -> str:
-    """Whether a secret is stored, and whether it can be decrypted."""
+    """Return a text that says whether a secret is stored, and whether it can be decrypted. The
+    text is empty if no secret is stored."""
     try:
         return "(stored)" if secret.reveal() else ""
     except DecryptionError:

@@ -1,4 +1,5 @@
-"""Delete old rows, and find links whose access has ended unnoticed."""
+"""The command ``reciprocal_prune``. It deletes old rows, and marks links as broken if the peer has
+lost its tokens at this site and nothing has recorded this yet."""
 
 from typing import Any
 
@@ -12,7 +13,7 @@ from ._output import as_json, table
 
 
 class Command(BaseCommand):
-    """Deletes old rows and records lost access."""
+    """Deletes old rows, and marks links as broken if the peer has lost its tokens at this site."""
 
     help = (
         "Deletes finished hand-overs, codes without valid tokens, abandoned authorization requests "
@@ -28,7 +29,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Record links whose access was lost, delete old rows, and print the counts."""
+        """Mark links as broken if the peer has lost its tokens, delete old rows, and print the
+        counts. With ``--dry-run``, only count these links and rows, and change nothing."""
         dry_run = options["dry_run"]
         links = Link.objects.all()
         broken = (

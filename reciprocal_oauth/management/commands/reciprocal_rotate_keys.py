@@ -1,4 +1,5 @@
-"""Encrypt all stored secrets with the newest key, so that older keys can be removed."""
+"""The command ``reciprocal_rotate_keys``. It encrypts all stored secrets with the first encryption
+key in the settings. After that, an administrator can remove the older keys."""
 
 from collections import Counter
 from typing import Any
@@ -12,7 +13,7 @@ from ._output import as_json
 
 
 class Command(BaseCommand):
-    """Encrypts stored secrets with the first key."""
+    """Encrypts all stored secrets with the first encryption key in the settings."""
 
     help = (
         "Encrypts every stored secret with the first encryption key, if it was encrypted with an "
@@ -40,7 +41,7 @@ class Command(BaseCommand):
         for label, (model, name) in sorted(columns.items()):
             found[label] = key_rotation.rotate(model, name, dry_run=dry_run)
             if not options["json"]:
-                # Print each column when it is done: a large table takes minutes.
+                # Print the result of each column immediately, because a large table takes minutes.
                 self.stdout.write(f"{label.ljust(width)}  {_in_words(found[label], dry_run)}")
         total = sum(found.values(), Counter[Outcome]())
         if options["json"]:
