@@ -1,14 +1,14 @@
-"""Being an OAuth client of the peer: the HTTP client, token requests, discovery.
+"""The modules with which this site acts as an OAuth client of the peer.
 
-- ``http``: the HTTP client. Every request of this app leaves through it.
-- ``addresses``: looks up a peer's host name and checks the addresses (RFC 6890).
-- ``racing``: connects to the address that responds first (RFC 8305).
-- ``connection``: connections to a checked address, with a deadline.
-- ``capped``: a response body with a limit in bytes.
+- ``http``: the HTTP client that sends every request of this app to a peer.
+- ``addresses``: looks up a peer's host name and checks its IP addresses (RFC 6890).
+- ``racing``: tries several addresses and keeps the connection that is ready first (RFC 8305).
+- ``connection``: opens connections to checked addresses and closes them at a deadline.
+- ``capped``: limits the length of a response body, in bytes.
 - ``failures``: says in a sentence why a request failed.
 - ``token_endpoint``: requests to the peer's token endpoint (RFC 6749, sections 4.1.3, 5 and 6).
 - ``id_token``: checks an ID token (OpenID Connect Core 1.0, section 3.1.3.7).
-- ``userinfo``: reads the account's name (OpenID Connect Core 1.0, section 5.3).
-- ``discovery``: the peer's metadata (RFC 8414; OpenID Connect Discovery 1.0).
-- ``retry_after``: the ``Retry-After`` header (RFC 9110, section 10.2.3).
+- ``userinfo``: reads the name of an account at the peer (OpenID Connect Core 1.0, section 5.3).
+- ``discovery``: reads the peer's metadata (RFC 8414; OpenID Connect Discovery 1.0).
+- ``retry_after``: reads the ``Retry-After`` header (RFC 9110, section 10.2.3).
 """

@@ -1,4 +1,4 @@
-"""The network addresses of a peer: looked up once, within a time limit, and all checked."""
+"""Looks up the IP addresses of a peer's host, within a time limit, and checks each address."""
 
 import os
 import socket
@@ -12,8 +12,9 @@ from ..core.networks import is_allowed
 from ..exceptions import AddressRefused, PeerUnreachable
 from . import failures
 
-#: Most host names that are looked up at the same time. A look-up that hangs keeps its thread until
-#: the system's resolver ends it: Python cannot stop it.
+#: The highest number of look-ups that run at the same time. Each look-up runs in its own thread. If
+#: a name server does not respond, the thread stays until the system's resolver ends the look-up,
+#: because Python cannot stop a thread.
 MAX_LOOKUPS = 32
 
 Lookup = Future[list[Any]]
@@ -25,10 +26,10 @@ _running: dict[str, Lookup] = {}
 def resolve(host: str, port: int) -> Sequence[str]:
     """Look up the addresses of ``host`` and check all of them.
 
-    :raises AddressRefused: this site never calls one of the addresses. One is enough: a name with
-        a public and a private address is an attack, not a peer.
-    :raises PeerUnreachable: the name does not resolve, or not in time (seconds:
-        ``HTTP_CONNECT_TIMEOUT_SECONDS``).
+    :raises AddressRefused: at least one address is forbidden for this site. One is enough, because
+        a host name with both a public and a private address is regarded as an attack.
+    :raises PeerUnreachable: the name does not resolve, or the look-up takes longer than
+        ``HTTP_CONNECT_TIMEOUT_SECONDS``.
     """
     limit = min(settings.HTTP_CONNECT_TIMEOUT_SECONDS, settings.HTTP_TOTAL_TIMEOUT_SECONDS)
     try:
@@ -46,11 +47,13 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 
 def _lookup(host: str, port: int) -> Lookup:
-    """Start a look-up of ``host`` in a thread, or join the one that already runs.
+    """Start a look-up of ``host`` in a thread. If a look-up of ``host`` already runs, return that.
 
     ``getaddrinfo`` has no time limit, and a name server that does not respond can block it for
-    minutes. Callers that share a look-up get the same result. So a name that hangs occupies one
-    thread only, and the other peers can use the rest.
+    minutes. All callers that need the same name share one look-up. So such a name occupies only
+    one thread, and look-ups of other names can still start.
+
+    :raises PeerUnreachable: the highest number of look-ups already runs.
     """
     with _lock:
         if lookup := _running.get(host):
@@ -71,8 +74,8 @@ def _lookup(host: str, port: int) -> Lookup:
 
 
 def _run(host: str, port: int, lookup: Lookup) -> None:
-    # The look-up is removed before its result is set: a caller that comes later must start a new
-    # look-up, not get this result.
+    # Remove the look-up first and set its result afterwards. A caller that comes after the result
+    # must start a new look-up and must not get this old result.
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except BaseException as error:
@@ -89,12 +92,15 @@ def _remove(host: str) -> None:
 
 
 def _reset_after_fork() -> None:
-    """Forget all look-ups in a child process: it does not have their threads, and one of those
-    threads may have held the lock."""
+    """Forget all look-ups in a child process after a fork, and replace the lock.
+
+    The threads of the look-ups exist only in the parent process. One of these threads may have held
+    the lock during the fork; in the child process, nothing would release this lock.
+    """
     global _lock
     _lock = threading.Lock()
     _running.clear()
 
 
-if hasattr(os, "register_at_fork"):  # Windows does not fork.
+if hasattr(os, "register_at_fork"):  # On Windows, Python does not have this function.
     os.register_at_fork(after_in_child=_reset_after_fork)

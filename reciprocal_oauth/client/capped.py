@@ -1,4 +1,4 @@
-"""A response body with a limit in bytes, so that a peer cannot fill our memory."""
+"""Limits the length of a response body, so that a peer cannot fill the memory of this site."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,16 +9,16 @@ _CHUNK_BYTES = 64 * 1024
 
 
 class ResponseTooLong(requests.RequestException):
-    """The response body has more bytes than the session reads."""
+    """Raised if a response body has more bytes than the limit of the session."""
 
 
 class CappedBody:
-    """Wraps ``response.raw`` and counts the bytes that are read.
+    """Wraps ``response.raw`` of requests and limits how many bytes can be read from it.
 
-    It counts bytes after decoding (RFC 9110, section 8.4), because a few compressed kilobytes can
-    inflate to any length.
+    The limit applies to the bytes after decompression (RFC 9110, section 8.4), because a few
+    kilobytes of compressed data can become a body of any length.
 
-    :param limit: most bytes that can be read.
+    :param limit: the highest number of bytes that can be read.
     """
 
     def __init__(self, raw: Any, limit: int) -> None:
@@ -26,7 +26,7 @@ class CappedBody:
         self._limit = self._left = limit
 
     def stream(self, amt: int | None = _CHUNK_BYTES, **options: Any) -> Iterator[bytes]:
-        """Read the body in chunks.
+        """Yield the body in chunks.
 
         :raises ResponseTooLong: the body exceeds the limit. The connection is closed.
         """

@@ -1,5 +1,8 @@
-"""Connections of the HTTP client: to a checked address, closed at a deadline, with a limit for the
-status line and headers of a response."""
+"""The connections of the HTTP client.
+
+A connection goes to a checked IP address and is closed at a deadline. The status line and the
+headers of a response have a limit in bytes.
+"""
 
 import contextlib
 import socket
@@ -14,7 +17,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 try:
-    # urllib3-future, which niquests and others install, replaces urllib3.
+    # This import succeeds only if urllib3-future is installed. That package replaces urllib3 under
+    # the same name; niquests, for example, installs it.
     from urllib3 import HttpVersion  # type: ignore[attr-defined]
 except ImportError:
     HttpVersion = None
@@ -25,19 +29,19 @@ from ..exceptions import AddressRefused
 from . import racing
 from .addresses import resolve
 
-#: Most bytes of a response before its body: status line and headers.
+#: The highest number of bytes that the status line and the headers of a response have together.
 _MAX_HEAD_BYTES = 64 * 1024
 
 
 class _Deadline:
-    """Shuts a connection down when request and response together take too long.
+    """Shuts a connection down if a request and its response together take too long.
 
-    A read timeout counts from the last byte, so a peer that sends one byte a second would block a
-    worker for ever. The deadline keeps a duplicate of the socket, because the TLS layer detaches
-    the original.
+    A read timeout starts again with each byte, so a peer that sends one byte per second would block
+    a worker for ever. The deadline shuts down a duplicate of the socket, because the original
+    socket object loses its connection when TLS starts: the TLS layer takes the connection over.
 
-    :param started_at: when the first request started, including the look-up of the peer's name
-        (``time.monotonic()``).
+    :param started_at: when this site began to look up the host name for the first request, as a
+        value of ``time.monotonic()``.
     """
 
     def __init__(self, connected: socket.socket, started_at: float) -> None:
@@ -46,17 +50,17 @@ class _Deadline:
         self._start(settings.HTTP_TOTAL_TIMEOUT_SECONDS - (time.monotonic() - started_at))
 
     def before_request(self) -> None:
-        """Restart the clock for a second or later request on the same connection."""
+        """Restart the time limit, unless this is the first request on the connection."""
         if not self._is_first_request:
             self._timer.cancel()
             self._start(settings.HTTP_TOTAL_TIMEOUT_SECONDS)
 
     def after_request(self) -> None:
-        """Remember that the first request was sent."""
+        """Remember that the first request on the connection was sent."""
         self._is_first_request = False
 
     def close(self) -> None:
-        """Stop the clock."""
+        """Stop the timer and close the duplicate of the socket."""
         self._timer.cancel()
         self._duplicate.close()
 
@@ -66,36 +70,41 @@ class _Deadline:
         self._timer.start()
 
     def _cut(self) -> None:
-        with contextlib.suppress(OSError):  # The connection was closed just before.
+        with contextlib.suppress(OSError):  # Raised if the connection is already closed.
             self._duplicate.shutdown(socket.SHUT_RDWR)
 
 
 class _Response(HTTPResponse):
-    """A response with a limit for status line and headers together.
+    """A response with one limit for the status line and all headers together.
 
-    http.client limits the length of a line and the number of lines. A peer that uses both limits
-    makes the parser fill 50 MB. Lines that cannot be parsed are dropped: urllib3 would log them as
-    a warning, and they may be our own request, sent back by the peer.
+    http.client limits only the length of each line and the number of lines. With long lines and
+    many lines, a peer could make the parser use 50 MB.
+
+    Header lines that cannot be parsed are dropped. urllib3 would write them to the log, and a peer
+    could put our own request, with its secrets, into such a line.
     """
 
     def begin(self) -> None:
-        """Read status line and headers (RFC 9112, sections 4 and 5).
+        """Read the status line and the headers (RFC 9112, sections 4 and 5).
 
-        :raises LineTooLong: they exceed the limit.
+        :raises LineTooLong: the status line and the headers exceed the limit.
         """
         whole = self.fp
         self.fp = _Head(whole)  # type: ignore[assignment]
         try:
             super().begin()
         finally:
-            if self.fp:  # It is None if an error has closed it.
+            if self.fp:  # It is None after an error, which closes the file.
                 self.fp = whole
         self.headers.defects.clear()
         self.headers.set_payload("")
 
 
 class _Head:
-    """The file that status line and headers are read from; it counts their bytes."""
+    """Wraps the file that contains the response, and counts the bytes of status line and headers.
+
+    http.client reads these lines with :meth:`readline`.
+    """
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -104,7 +113,7 @@ class _Head:
     def readline(self, limit: int) -> bytes:
         """Read one line.
 
-        :raises LineTooLong: status line and headers exceed the limit.
+        :raises LineTooLong: the lines that were read so far exceed the limit.
         """
         line: bytes = self._file.readline(limit)
         self._left -= len(line)
@@ -118,10 +127,11 @@ class _Head:
 
 
 class _Pinned:
-    """A connection to a checked address that is closed at the deadline.
+    """Mixin for a connection that goes to a checked IP address and is closed at the deadline.
 
-    With urllib3-future it speaks HTTP/1.1 only: HTTP/3 would open another connection, to an address
-    that is not checked. urllib3-future has its own limit for status line and headers, about 16 KiB.
+    If urllib3-future replaces urllib3, the connection uses HTTP/1.1 only, because HTTP/3 would open
+    another connection to an address that is not checked. urllib3-future has its own limit for the
+    status line and the headers: about 16 KiB.
     """
 
     host: str
@@ -145,12 +155,12 @@ class _Pinned:
         return connected
 
     def _addresses(self) -> Sequence[str]:
-        # ``host`` would have lost a dot at the end of the name. With the dot, a resolver looks up
-        # exactly this name and does not append its search domains.
+        # Use ``_dns_host``, because ``host`` lacks the dot that a name can end with. With the dot,
+        # a resolver looks up exactly this name and does not append its search domains.
         return resolve(self._dns_host, self.port)
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
-        """Send a request, with a deadline of its own."""
+        """Send a request. Each request on the connection has its own deadline."""
         if self._deadline:
             self._deadline.before_request()
         sent = super().request(*args, **kwargs)  # type: ignore[misc]
@@ -159,9 +169,10 @@ class _Pinned:
         return sent
 
     def getresponse(self, **kwargs: Any) -> Any:
-        """Read status line and headers."""
-        # With "Connection: close" (RFC 9112, section 9.6), http.client calls close() in here. The
-        # body is not read yet, and the deadline must hold for it.
+        """Read the status line and the headers of the response."""
+        # If the response has the header "Connection: close" (RFC 9112, section 9.6), http.client
+        # calls close() inside this method. Keep the deadline in that case, because the deadline
+        # also applies to the body, which is read later.
         self._is_reading_headers = True
         try:
             return super().getresponse(**kwargs)  # type: ignore[misc]
@@ -180,10 +191,11 @@ class _Pinned:
             self._deadline = None
 
     def _connect(self, addresses: Sequence[str]) -> socket.socket:
-        # One limit for all addresses together: with a limit each, N addresses could block a worker
-        # N times as long.
+        # All addresses together have one time limit. If each address had a limit of its own, a host
+        # name with many addresses could block a worker for a long time.
         limit = min(settings.HTTP_CONNECT_TIMEOUT_SECONDS, settings.HTTP_TOTAL_TIMEOUT_SECONDS)
-        # With urllib3-future, an option has a fourth part: the kind of socket that it is for.
+        # setsockopt() takes three values. urllib3-future adds a fourth value to an option: the kind
+        # of socket for which the option is, such as "udp".
         options = [each[:3] for each in self.socket_options or () if "udp" not in each[3:]]
         try:
             return racing.connect(addresses, self.port, limit=limit, options=options)
@@ -196,8 +208,9 @@ class _Pinned:
 
 class _PinnedHTTPConnection(_Pinned, HTTPConnection):
     def _addresses(self) -> Sequence[str]:
-        # The URL was accepted because of its host name. Not every resolver resolves *.localhost to
-        # this machine, as RFC 6761, section 6.3, demands.
+        # Without TLS, this site calls only servers on this machine. Check the addresses too: some
+        # resolvers return another machine for a name that ends in .localhost, although RFC 6761,
+        # section 6.3, forbids that.
         addresses = super()._addresses()
         for address in addresses:
             if not is_loopback_host(address):
@@ -212,12 +225,12 @@ class _PinnedHTTPSConnection(_Pinned, HTTPSConnection):
 
 
 class PinnedHTTPPool(HTTPConnectionPool):
-    """Connections without TLS, to this machine only."""
+    """A pool of connections without TLS, which go to this machine only."""
 
     ConnectionCls = _PinnedHTTPConnection
 
 
 class PinnedHTTPSPool(HTTPSConnectionPool):
-    """Connections with TLS (RFC 9110, section 4.2.2)."""
+    """A pool of connections with TLS (RFC 9110, section 4.2.2)."""
 
     ConnectionCls = _PinnedHTTPSConnection

@@ -1,4 +1,4 @@
-"""Reads a peer's metadata: its endpoints, and what it supports.
+"""Reads a peer's metadata: the endpoints of the peer and the features that the peer supports.
 
 RFC 8414; OpenID Connect Discovery 1.0, section 4.
 
@@ -7,8 +7,8 @@ RFC 8414; OpenID Connect Discovery 1.0, section 4.
     GET /.well-known/oauth-authorization-server/o HTTP/1.1
     Host: peer.example
 
-Only what is needed to set up a peer is read. Not implemented here: signed metadata (RFC 8414,
-section 2.1), WebFinger (OpenID Connect Discovery 1.0, section 2).
+This module reads only the values that are needed to set up a peer. Not implemented here: signed
+metadata (RFC 8414, section 2.1) and WebFinger (OpenID Connect Discovery 1.0, section 2).
 """
 
 import contextlib
@@ -24,16 +24,17 @@ from ..core.protocol import GRANT_TYPE, OPENID
 from ..exceptions import AddressRefused, BadResponse, NoMetadata, PeerError
 from . import http
 
-#: RFC 8615, section 3; RFC 8414, section 3; OpenID Connect Discovery 1.0, section 4.
+#: The paths at which a peer publishes its metadata (RFC 8615, section 3; RFC 8414, section 3;
+#: OpenID Connect Discovery 1.0, section 4).
 _WELL_KNOWN = "/.well-known/"
 _OAUTH = f"{_WELL_KNOWN}oauth-authorization-server"
 _OPENID = f"{_WELL_KNOWN}openid-configuration"
 
-#: The endpoints that are read, and those that a peer may lack.
+#: The endpoints that are read from the metadata. A peer can lack the endpoints in ``_OPTIONAL``.
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "revocation_endpoint")
 _OPTIONAL = ("revocation_endpoint",)
 
-#: Most entries of a list in the document that are kept.
+#: How many entries of each list in the metadata are kept. Further entries are ignored.
 _MAX_ENTRIES = 200
 
 
@@ -42,10 +43,11 @@ class Metadata:
     """A peer's metadata (RFC 8414, section 2).
 
     :ivar revocation_endpoint: ``""`` if the peer has none (RFC 7009).
-    :ivar grant_types: its ``grant_types_supported``.
-    :ivar auth_methods: its ``token_endpoint_auth_methods_supported``.
-    :ivar scopes: its ``scopes_supported``, which need not be complete.
-    :ivar sends_iss: the peer names its issuer in authorization responses (RFC 9207, section 3).
+    :ivar grant_types: the values of ``grant_types_supported``.
+    :ivar auth_methods: the values of ``token_endpoint_auth_methods_supported``.
+    :ivar scopes: the values of ``scopes_supported``. The peer may support more scopes.
+    :ivar sends_iss: whether the peer names its issuer in authorization responses (RFC 9207,
+        section 3).
     :ivar userinfo_endpoint: ``""`` if the peer has no usable one (OpenID Connect Discovery 1.0,
         section 3).
     """
@@ -62,21 +64,23 @@ class Metadata:
 
     @property
     def takes_handovers(self) -> bool:
-        """Whether the peer lists the reciprocal grant."""
+        """Whether the metadata lists the reciprocal grant. If it does, this site can send the peer
+        a reciprocal code (a hand-over)."""
         return GRANT_TYPE in self.grant_types
 
 
 def discover(issuer: str) -> Metadata:
     """Fetch the metadata of the peer whose issuer identifier is ``issuer``.
 
-    The URLs of :func:`metadata_urls` are tried in their order, until one has a usable document. The
-    ``issuer`` in the document must be identical to ``issuer`` (RFC 8414, section 3.3; OpenID
-    Connect Discovery 1.0, section 4.3).
+    Try the URLs of :func:`metadata_urls` in their order, until one has a usable document. The
+    member ``issuer`` of the document must be identical to the parameter ``issuer`` (RFC 8414,
+    section 3.3; OpenID Connect Discovery 1.0, section 4.3).
 
-    :raises AddressRefused: this site never calls ``issuer``, or an address of its host.
-    :raises PeerUnreachable: the peer sent no complete response. The other URLs are on the same
-        host, so they are not tried.
-    :raises NoMetadata: no URL has a usable document; the text says what is wrong with each.
+    :raises AddressRefused: this site must not call the URL ``issuer`` or an IP address of its host.
+    :raises PeerUnreachable: the peer sent no complete response to a request. The remaining URLs are
+        not tried, because they have the same host.
+    :raises NoMetadata: no URL has a usable document. The text of the error says for each URL what
+        is wrong.
     """
     problem = url_problem(issuer, allow_loopback=settings.HTTP_ALLOW_LOOPBACK)
     if problem is None and _WELL_KNOWN in issuer:
@@ -103,7 +107,8 @@ def discover(issuer: str) -> Metadata:
 
 
 def issuer_of(url: str) -> str:
-    """Return the issuer for one of its :func:`metadata_urls`, and any other URL unchanged."""
+    """Return the issuer whose metadata is at ``url``. If ``url`` is not one of the
+    :func:`metadata_urls` of an issuer, return ``url`` unchanged."""
     for name in (_OAUTH, _OPENID):
         before, found, after = url.partition(name)
         if found:
@@ -112,10 +117,11 @@ def issuer_of(url: str) -> str:
 
 
 def metadata_urls(issuer: str) -> list[str]:
-    """Return the URLs at which the metadata of ``issuer`` may be, in the order to try.
+    """Return the URLs at which the metadata of ``issuer`` can be, in the order to try them.
 
-    The well-known part is between host and path (RFC 8414, section 3.1), or after the path (OpenID
-    Connect Discovery 1.0, section 4). Servers do both with either name (RFC 8414, section 5).
+    RFC 8414, section 3.1, inserts the well-known part between host and path. OpenID Connect
+    Discovery 1.0, section 4, appends another well-known part to the path. Servers also use each
+    part at the other position (RFC 8414, section 5), so there can be four URLs.
     """
     parts = urlsplit(issuer)
     path = parts.path.rstrip("/")
@@ -124,9 +130,10 @@ def metadata_urls(issuer: str) -> list[str]:
 
 
 def _with_userinfo(metadata: Metadata) -> Metadata:
-    """Add the UserInfo endpoint, which some servers name only in the document of OpenID Connect.
+    """Return ``metadata`` with the UserInfo endpoint, which may need another request.
 
-    A peer may lack the endpoint, so no error here matters.
+    Some servers name this endpoint only in the metadata document of OpenID Connect. Errors of this
+    request are ignored, because the endpoint is optional.
     """
     if metadata.userinfo_endpoint or OPENID not in metadata.scopes:
         return metadata
@@ -139,7 +146,7 @@ def _with_userinfo(metadata: Metadata) -> Metadata:
 
 
 def _fetch(url: str, issuer: str) -> Metadata:
-    """Fetch and check one document (RFC 8414, sections 3.2 and 3.3).
+    """Fetch and check the metadata document at ``url`` (RFC 8414, sections 3.2 and 3.3).
 
     :raises BadResponse: there is no usable metadata of ``issuer`` at this URL.
     :raises PeerUnreachable, AddressRefused: see :mod:`reciprocal_oauth.client.http`.
@@ -157,7 +164,7 @@ def _fetch(url: str, issuer: str) -> Metadata:
     return Metadata(
         issuer=issuer,
         **_endpoints(document),
-        # RFC 8414, section 2, defines these defaults.
+        # If a list is missing, its default value in RFC 8414, section 2, applies.
         grant_types=_strings(document, "grant_types_supported", "authorization_code", "implicit"),
         auth_methods=_strings(
             document, "token_endpoint_auth_methods_supported", "client_secret_basic"
@@ -169,7 +176,10 @@ def _fetch(url: str, issuer: str) -> Metadata:
 
 
 def _document(body: bytes) -> Mapping[str, Any]:
-    """:raises BadResponse: the body is not a JSON object (RFC 8414, section 3.2)."""
+    """Return the members of a metadata document (RFC 8414, section 3.2).
+
+    :raises BadResponse: the body is not a JSON object.
+    """
     try:
         document = json.loads(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
@@ -180,7 +190,10 @@ def _document(body: bytes) -> Mapping[str, Any]:
 
 
 def _endpoints(document: Mapping[str, Any]) -> dict[str, str]:
-    """:raises NoMetadata: an endpoint is missing or cannot be used; it names all of them."""
+    """Return the URLs of the endpoints in a metadata document, by name.
+
+    :raises NoMetadata: at least one endpoint is missing or unusable. The error names all of these.
+    """
     found, problems = {}, {}
     for name in _ENDPOINTS:
         try:
@@ -193,7 +206,10 @@ def _endpoints(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _endpoint(document: Mapping[str, Any], name: str) -> str:
-    """:raises BadResponse: the endpoint is missing or cannot be used."""
+    """Return the URL of the endpoint ``name``; ``""`` if it is missing and optional.
+
+    :raises BadResponse: the endpoint is missing and required, or its URL cannot be used.
+    """
     url = document.get(name)
     if not url and name in _OPTIONAL:
         return ""

@@ -1,7 +1,7 @@
-"""Says in a sentence why a request failed, so that an administrator knows where to look.
+"""Says in a sentence why a request failed, so that an administrator can find the cause.
 
-A sentence repeats nothing of the request or of the peer's response. Errors without a sentence are
-described by the names of their classes.
+A sentence contains no part of the request or of the peer's response. If an error has no sentence,
+the names of its exception classes are used instead.
 """
 
 import errno
@@ -12,20 +12,22 @@ from http.client import BadStatusLine, IncompleteRead
 
 from requests.exceptions import SSLError, Timeout
 
-#: Numbers of OpenSSL for certificate errors (``X509_V_ERR_…`` in x509_vfy.h).
+#: OpenSSL's numbers for certificate errors (``X509_V_ERR_…`` in x509_vfy.h).
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _OTHER_NAME = (62, 64)
 _ISSUER_UNKNOWN = (2, 18, 19, 20, 21, 24)
-#: OpenSSL's names for a server that does not speak TLS; they depend on its version.
+#: OpenSSL's names for the error that the server does not use TLS. Versions of OpenSSL use different
+#: names.
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
 _TOO_LATE = "it did not respond in time."
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
 
 def describe(error: Exception) -> str:
-    """Say why the request that raised ``error`` failed."""
+    """Return a sentence that says why the request that raised ``error`` failed."""
     if isinstance(error, Timeout):
-        # Its cause may be a closed connection: this site closes connections at the deadline.
+        # Do not describe the cause of a timeout: it can be a closed connection, because this site
+        # itself closes the connection at the deadline.
         return _TOO_LATE
     causes = list(_causes(error))
     for cause in reversed(causes):
@@ -37,7 +39,7 @@ def describe(error: Exception) -> str:
 
 
 def describe_lookup(error: Exception) -> str:
-    """Say why a host name does not resolve."""
+    """Return a sentence that says why the look-up of a host name failed."""
     number = getattr(error, "errno", None)
     if number == socket.EAI_AGAIN:
         return "no name server responds at the moment."
@@ -48,7 +50,7 @@ def describe_lookup(error: Exception) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """``error``, its cause, the cause of that, and so on."""
+    """Yield ``error``, then its cause, then the cause of this cause, and so on."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -75,7 +77,8 @@ def _sentence(cause: BaseException) -> str:
 
 
 def _describe_certificate(error: ssl.SSLCertVerificationError) -> str:
-    """Say what is wrong with the peer's certificate (RFC 5280, section 6; RFC 9525, section 6)."""
+    """Return a sentence that says what is wrong with the peer's certificate (RFC 5280, section 6;
+    RFC 9525, section 6)."""
     match error.verify_code:
         case code if code == _EXPIRED:
             return "its certificate has expired."

@@ -1,13 +1,14 @@
-"""The HTTP client: every request of this app leaves this server through it.
+"""The HTTP client that sends every request of this app to a peer.
 
-- https only (RFC 6749, section 3.2). Plain http is for loopback, if the settings allow it.
-- It checks every address of a host name and connects to a checked one. So a second DNS response
-  cannot lead to another host.
-- It follows no redirect (RFC 9110, section 15.4). After 307 and 308, the code, the token and the
-  secret would be sent again, to another host.
-- It uses no proxy and no netrc file of the environment.
-- One deadline holds for request and response together.
-- The response body has a limit in bytes, counted after decoding.
+- It uses https (RFC 6749, section 3.2). It uses plain http only to call this machine itself, and
+  only if the settings allow that.
+- It checks all IP addresses of a host name and connects only to one of these addresses. So a second
+  DNS look-up with another result cannot lead the request to another host.
+- It follows no redirect (RFC 9110, section 15.4). After status 307 or 308, it would have to send
+  the code, the token and the client secret to another host.
+- It ignores the proxies and the netrc file that the environment defines.
+- A request and its response together have one deadline.
+- The response body has a limit in bytes, which applies after decompression.
 """
 
 import os
@@ -46,21 +47,22 @@ from .connection import PinnedHTTPPool, PinnedHTTPSPool
 
 USER_AGENT = f"reciprocal_oauth/{__version__}"
 _CHUNK_BYTES = 8 * 1024
-#: Codings that we accept (RFC 9110, section 12.5.3). Whether urllib3 decodes others, and how much
-#: memory that needs, depends on other packages. A body that it cannot decode would stay compressed.
+#: The content codings (compression methods) that this site accepts (RFC 9110, section 12.5.3).
+#: urllib3 can decode these without any other package. A response in another coding is refused: if
+#: no package for this coding is installed, urllib3 would return the body without decompression.
 _CONTENT_CODINGS = ("gzip", "deflate")
 _TOO_LATE = "The response was not complete in time."
 
 
 @dataclass(frozen=True, repr=False)
 class PeerResponse:
-    """A peer's response: HTTP status, headers, and the body if it is usable.
+    """A peer's response: the HTTP status, the headers, and the body if the body can be used.
 
-    The status counts without a usable body, too: status 200 accepts a hand-over, and
-    draft-ietf-oauth-reciprocal-04, section 2.2.2, defines no body for it. So a body that is too
-    long or broken is an error only for callers that read ``body``.
+    A caller can use the status even if the body is too long or broken, because such a body raises
+    an error only when ``body`` is read. For example, status 200 alone means that the peer accepted
+    a reciprocal code: draft-ietf-oauth-reciprocal-04, section 2.2.2, defines no body for it.
 
-    :ivar problem: why the body cannot be used; empty if it can.
+    :ivar problem: why the body cannot be used; ``""`` if it can be used.
     """
 
     status: int
@@ -75,16 +77,17 @@ class PeerResponse:
 
     @property
     def body(self) -> bytes:
-        """The whole body, decoded.
+        """The whole body after decompression.
 
-        :raises BadResponse: it exceeds ``HTTP_MAX_RESPONSE_BYTES``, or cannot be decoded.
+        :raises BadResponse: the body is longer than ``HTTP_MAX_RESPONSE_BYTES``, or cannot be
+            decompressed.
         """
         if self.problem:
             raise BadResponse(self.problem)
         return self.content
 
     def __repr__(self) -> str:
-        # The body may be a token response, which no log may show.
+        # Do not show the body: it can contain tokens, and a log must not contain tokens.
         return f"PeerResponse(status={self.status}, {len(self.content)} bytes)"
 
 
@@ -99,17 +102,17 @@ def call(
 ) -> PeerResponse:
     """Send a request to a peer and read the response.
 
-    Errors are raised without their inner frames and causes. Those hold the request with its codes
-    and secrets, and an error report would print them.
+    Errors are raised without their inner traceback and without their causes, because these contain
+    the request with its codes and secrets, and an error report would print them.
 
-    :param data: form fields, sent as UTF-8 (RFC 6749, appendix B).
-    :raises AddressRefused: this site never calls the URL, or an address of its host.
-    :raises PeerUnreachable: DNS, TLS or the connection failed, or the response was not complete at
-        the deadline (seconds: ``HTTP_TOTAL_TIMEOUT_SECONDS``).
+    :param data: the form fields, which are sent in UTF-8 (RFC 6749, appendix B).
+    :raises AddressRefused: this site must not call the URL or an IP address of its host.
+    :raises PeerUnreachable: DNS, TLS or the connection failed, or the response was not complete
+        after ``HTTP_TOTAL_TIMEOUT_SECONDS``.
     """
     started_at = time.monotonic()
     try:
-        _refuse_bad_url(url)  # Before requests sees it: requests repairs some bad URLs.
+        _refuse_bad_url(url)  # Check the URL first, because requests would repair some bad URLs.
         with HardenedSession() as session:
             request = requests.Request(method, url, data=data, headers=headers, auth=auth)
             with session.send(session.prepare_request(request), stream=True) as response:
@@ -117,7 +120,8 @@ def call(
     except (ReciprocalError, ImproperlyConfigured) as error:
         raise error.with_traceback(None) from None
     except Exception as error:
-        # After the deadline, the error is our own: we have closed the connection.
+        # This site closes the connection at the deadline. An error after the deadline comes from
+        # that, so the code below reports a timeout instead.
         if not _is_overdue(started_at):
             raise _peer_error(error, url) from None
     if _is_overdue(started_at):
@@ -126,10 +130,11 @@ def call(
 
 
 class HardenedSession(requests.Session):
-    """A ``requests.Session`` with all limits of this module, without environment and cookies.
+    """A ``requests.Session`` that has all limits of this module, and that ignores cookies and the
+    proxies and netrc file of the environment.
 
-    :param max_bytes: most bytes of a response body that can be read, after decoding. ``None``: the
-        caller limits what it reads.
+    :param max_bytes: the highest number of bytes that can be read from a response body, counted
+        after decompression; ``None`` if the caller itself limits how much it reads.
     """
 
     def __init__(self, max_bytes: int | None = None) -> None:
@@ -137,19 +142,20 @@ class HardenedSession(requests.Session):
         self.trust_env = False
         self.headers["User-Agent"] = USER_AGENT
         self.headers["Accept-Encoding"] = ", ".join(_CONTENT_CODINGS)
-        # No cookies (RFC 6265, section 5.2, allows to ignore them): the token says for which user
-        # we call, and a cookie could say another user.
+        # Ignore all cookies, as RFC 6265, section 5.2, allows. The access token says for which user
+        # this site calls the peer. A cookie could belong to another user.
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        # The adapter decides for each URL whether plain http is allowed.
+        # Use the adapter for plain http too. It refuses each http URL that is not allowed.
         for scheme in ("https://", "http://"):
             self.mount(scheme, HardenedAdapter(max_bytes))
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send a request; the database connections are free meanwhile.
+        """Send a request. Release database connections first, so that other threads can use them
+        while this thread waits for the peer.
 
-        :raises requests.RequestException: the request failed. ``ReadTimeout``: the response was not
-            complete at the deadline.
-        :raises AddressRefused: this site never calls the URL, or an address of its host.
+        :raises requests.RequestException: the request failed. The error is a ``ReadTimeout`` if the
+            response was not complete at the deadline.
+        :raises AddressRefused: this site must not call the URL or an IP address of its host.
         """
         started_at = time.monotonic()
         release_connections()
@@ -157,36 +163,38 @@ class HardenedSession(requests.Session):
             response = super().send(request, **kwargs)
         except requests.RequestException as error:
             if _is_overdue(started_at):
-                # We have closed the connection at the deadline, so the error is our own.
+                # This site closed the connection at the deadline, and that caused the error.
                 raise requests.exceptions.ReadTimeout(_TOO_LATE) from None
-            # The inner frames and causes hold the request's headers and body.
+            # Remove the traceback and the causes, because they contain the headers and the body of
+            # the request.
             raise error.with_traceback(None) from None
         except Exception as error:
             raise error.with_traceback(None) from None
         if _is_overdue(started_at):
-            # A connection that we close can look like the end of the headers or of the body
-            # (RFC 9112, section 8: such a response is incomplete).
+            # This site closed the connection at the deadline. The parser can take that for the end
+            # of the headers or of the body, but the response is incomplete (RFC 9112, section 8).
             response.close()
             raise requests.exceptions.ReadTimeout(_TOO_LATE)
         return response
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return ``None``: a redirect is a response like any other.
+        """Return ``None``, so that requests treats a redirect like every other response.
 
-        requests would read the whole body of a redirect, even with ``allow_redirects=False``.
+        Otherwise, requests would read the whole body of a redirect, even with
+        ``allow_redirects=False``.
         """
         return None
 
 
 class HardenedAdapter(HTTPAdapter):
-    """Transport that checks the URL and the address, and stops at the deadline."""
+    """The transport of a session: checks the URL and the IP address, and stops at the deadline."""
 
     def __init__(self, max_bytes: int | None = None) -> None:
         self._max_bytes = max_bytes
         super().__init__(max_retries=Retry(0, redirect=0, read=False))
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Use connections to checked addresses."""
+        """Make urllib3 use connection pools that connect to checked addresses only."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {
             "http": PinnedHTTPPool,
@@ -194,13 +202,14 @@ class HardenedAdapter(HTTPAdapter):
         }
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
-        """Send a request.
+        """Send a request without a proxy, with the time limits and the certificate check of this
+        module.
 
-        :raises AddressRefused: this site never calls the URL, or an address of its host.
+        :raises AddressRefused: this site must not call the URL or an IP address of its host.
         """
         _refuse_bad_url(request.url or "")
-        # A proxy would connect to an address that is not checked. A caller must not wait longer
-        # than the deadline, and must not switch off the check of the certificate.
+        # Replace what the caller passed. A proxy would connect to an address that is not checked.
+        # The certificate must always be checked, and no caller may wait longer than the deadline.
         kwargs.update(
             proxies={},
             verify=_ca_bundle() or True,
@@ -212,13 +221,15 @@ class HardenedAdapter(HTTPAdapter):
         return response
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Do what requests does, but read the certificate authorities only once.
+        """Prepare the check of the certificate as requests does, but read the file or folder of
+        certificate authorities only once.
 
-        To read them for every connection takes longer than the rest of a request.
+        If it were read for every connection, that would take longer than the rest of a request.
         """
         super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
         authorities = conn.ca_certs or conn.ca_cert_dir
-        # The context is shared, so it must not hold the client certificate of one caller.
+        # All callers share the TLS context. Do not use it for a caller with a client certificate,
+        # because the context would keep this certificate for all later callers.
         if authorities and not cert:
             conn.conn_kw["ssl_context"] = _tls_context(authorities)
             conn.ca_certs = conn.ca_cert_dir = None
@@ -230,11 +241,11 @@ def _tls_context(authorities: str) -> ssl.SSLContext:
 
 @lru_cache(maxsize=4)
 def _make_tls_context(authorities: str, changed: int) -> ssl.SSLContext:
-    """Make the TLS context; it is kept until the authorities change.
+    """Return a TLS context that checks the certificate and the host name of the peer (RFC 9110,
+    section 4.3.4). The context is cached until the certificate authorities change.
 
-    It checks the certificate and the host name (RFC 9110, section 4.3.4).
-
-    :param changed: when the authorities were last changed.
+    :param authorities: the path of the file or folder of certificate authorities.
+    :param changed: when this file or folder was last changed. Used only as a key of the cache.
     """
     context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
     context.check_hostname = True
@@ -246,29 +257,37 @@ def _make_tls_context(authorities: str, changed: int) -> ssl.SSLContext:
 
 
 def _refuse_bad_url(url: str) -> None:
-    """:raises AddressRefused: this site never calls the URL."""
+    """Check ``url`` without DNS.
+
+    :raises AddressRefused: this site must not call the URL.
+    """
     problem = url_problem(url, allow_loopback=settings.HTTP_ALLOW_LOOPBACK)
     if problem:
         raise AddressRefused(f"{_origin(url)}: {problem}")
 
 
 def _ca_bundle() -> str:
-    """:raises ImproperlyConfigured: the file does not exist. The peer is not to blame for that."""
-    path = str(settings.HTTP_CA_BUNDLE)  # A site may have set a pathlib.Path.
+    """Return the path in the setting ``HTTP_CA_BUNDLE``; ``""`` if the setting is empty.
+
+    :raises ImproperlyConfigured: the path does not exist. That is not reported as an error of the
+        peer, because the settings of this site are wrong.
+    """
+    path = str(settings.HTTP_CA_BUNDLE)  # The setting can be a pathlib.Path.
     if path and not os.path.exists(path):
         raise ImproperlyConfigured(f"RECIPROCAL_OAUTH['HTTP_CA_BUNDLE']: {path} does not exist.")
     return path
 
 
 def _read_capped(response: requests.Response, limit: int) -> tuple[bytes, str]:
-    """Read the body; return it, or the reason why it cannot be used.
+    """Read the body. Return the body and ``""``, or ``b""`` and the reason why the body cannot be
+    used.
 
-    It is read with ``read()``, so that http.client parses chunked bodies (RFC 9112, section 7.1).
-    http.client limits the lines between chunks; urllib3's ``stream()`` keeps a line of any length
-    in memory.
+    Use ``read()`` and not urllib3's ``stream()``. A chunked body (RFC 9112, section 7.1) has lines
+    between its chunks. With ``read()``, http.client parses these lines and limits their length;
+    ``stream()`` would keep a line of any length in memory.
     """
     undecodable = f"{_origin(response.url)} sent a body that cannot be decoded."
-    # "x-gzip" is "gzip" (RFC 9110, section 8.4.1.3).
+    # "x-gzip" is another name for "gzip" (RFC 9110, section 8.4.1.3).
     codings = response.headers.get("Content-Encoding", "").lower().split(",")
     if not {coding.strip() for coding in codings} <= {*_CONTENT_CODINGS, "x-gzip", "identity", ""}:
         return b"", undecodable
@@ -288,7 +307,8 @@ def _is_overdue(started_at: float) -> bool:
 
 
 def _peer_error(error: Exception, url: str) -> ReciprocalError:
-    """Translate an error of requests: ours names the peer's origin and the reason, no more."""
+    """Return the exception of this app for an exception of requests. Its text contains only the
+    peer's origin and the reason."""
     if isinstance(
         error,
         requests.exceptions.InvalidURL
@@ -301,7 +321,8 @@ def _peer_error(error: Exception, url: str) -> ReciprocalError:
 
 
 def _origin(url: str) -> str:
-    """Scheme, host and port of a URL. The rest may hold secrets, which no log may show."""
+    """Return scheme, host and port of a URL for a log. The rest of the URL is left out, because it
+    can contain secrets."""
     try:
         parts = urlsplit(url)
         return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")

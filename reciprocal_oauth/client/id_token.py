@@ -1,9 +1,9 @@
-"""Checks the peer's ID token and reads the account from it (OpenID Connect Core 1.0).
+"""Checks an ID token of the peer and reads which account at the peer it names.
 
-The token comes directly from the token endpoint, over TLS. So the server's certificate may replace
-the check of the signature (OpenID Connect Core 1.0, section 3.1.3.7, item 6). Without TLS, this
-site calls only servers on the same machine. All other items are checked, and that there is a
-signature.
+The ID token comes directly from the token endpoint, over TLS. So it is enough to check the TLS
+certificate of the server: the signature of the token need not be checked (OpenID Connect Core 1.0,
+section 3.1.3.7, item 6). Without TLS, this site calls only servers on the same machine. But a token
+without any signature is refused. :func:`read` makes the other checks of that section.
 """
 
 import base64
@@ -18,40 +18,45 @@ from typing import Any
 from ..exceptions import BadResponse
 from ..models import Peer
 
-#: Seconds by which the clocks of the two sites may differ.
+#: How many seconds the clocks of this site and of the peer may differ.
 CLOCK_SKEW_SECONDS = 120
-#: An ID token that expires later than this many seconds from now is refused (ten years).
+#: An ID token is refused if it expires more than this many seconds (ten years) from now.
 MAX_LIFE_SECONDS = 10 * 365 * 24 * 3600
-#: The parts of a JWS: header, claims, and the signature (RFC 7515, section 7.1).
+#: The number of parts of a signed JWT: header, claims and signature (RFC 7515, section 7.1).
 _PARTS = 3
 
 
 @dataclass(frozen=True)
 class Account:
-    """An account at the peer: its ``sub``, and its name, if the peer tells one."""
+    """An account at the peer.
+
+    :ivar subject: the identifier of the account, from the claim ``sub``.
+    :ivar name: the name of the account; ``""`` if the peer does not tell a name.
+    """
 
     subject: str
     name: str = ""
 
 
 def read(peer: Peer, id_token: str, *, nonce: str, now: datetime) -> Account:
-    """Check ``id_token`` and return the account that it is about.
+    """Check ``id_token`` and return the account that it names.
 
-    It follows the items of OpenID Connect Core 1.0, section 3.1.3.7. Items 1, 6 to 8, 12 and 13 do
-    not apply: the token is not encrypted, TLS replaces the check of its signature, and we request
-    neither ``acr`` nor ``auth_time``.
+    The checks are the numbered items of OpenID Connect Core 1.0, section 3.1.3.7. Some items do not
+    apply: item 1, because the token is not encrypted; items 6 to 8, because TLS replaces the check
+    of the signature; items 12 and 13, because this site does not request ``acr`` or ``auth_time``.
 
-    :param nonce: the nonce of our authorization request; the token must have the same.
-    :raises BadResponse: the token is not from this peer, not for us, not for this request, or not
-        valid now.
+    :param nonce: the nonce of this site's authorization request, which the token must contain. If
+        it is empty, the nonce of the token is not checked.
+    :raises BadResponse: the token comes from another issuer, is for another client, belongs to
+        another request, or is not valid now.
     """
     claims = _claims(id_token)
     _check_parties(claims, peer)
     if nonce and claims.get("nonce") != nonce:  # Item 11.
         raise BadResponse("The ID token belongs to another request.")
     _check_times(claims, now.timestamp())
-    # OpenID Connect Core 1.0, section 2: at most 255 ASCII characters. Other printable characters
-    # are accepted as well.
+    # OpenID Connect Core 1.0, section 2, allows at most 255 ASCII characters in "sub". This site
+    # also accepts printable characters that are not ASCII.
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not subject.isprintable():
         raise BadResponse("The ID token names no account.")
@@ -59,9 +64,10 @@ def read(peer: Peer, id_token: str, *, nonce: str, now: datetime) -> Account:
 
 
 def _check_parties(claims: Mapping[str, Any], peer: Peer) -> None:
-    """Check who issued the token, and for whom (items 2 to 5).
+    """Check who issued the token and for which client (OpenID Connect Core 1.0, section 3.1.3.7,
+    items 2 to 5).
 
-    :raises BadResponse: another issuer, audience or authorized party.
+    :raises BadResponse: the token names another issuer, audience or authorized party.
     """
     if not peer.issuer or claims.get("iss") != peer.issuer:
         raise BadResponse("The ID token names another issuer.")
@@ -75,9 +81,10 @@ def _check_parties(claims: Mapping[str, Any], peer: Peer) -> None:
 
 
 def _check_times(claims: Mapping[str, Any], now: float) -> None:
-    """Check when the token is valid (items 9 and 10; RFC 7519, sections 4.1.4 to 4.1.6).
+    """Check that the token is valid now (OpenID Connect Core 1.0, section 3.1.3.7, items 9 and 10;
+    RFC 7519, sections 4.1.4 to 4.1.6).
 
-    A token may be old, because the nonce shows that it is for this request.
+    The age of the token has no limit, because the nonce shows that the token is for this request.
 
     :raises BadResponse: the token is not valid now.
     """
@@ -92,38 +99,40 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
 
 
 def _time(claims: Mapping[str, Any], name: str) -> float:
-    """Return a NumericDate (RFC 7519, section 2), in seconds.
+    """Return the claim ``name``, which is a NumericDate in seconds (RFC 7519, section 2).
 
-    :raises BadResponse: the claim is missing, or is not a point in time.
+    :raises BadResponse: the claim is missing or is not a point in time.
     """
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadResponse(f"The ID token does not say its {name}.")
-    # Python's JSON parser reads NaN and infinity. "not" is needed: comparisons with NaN are false.
+    # Refuse NaN and infinity, which Python's JSON parser accepts. Every comparison with NaN is
+    # false, so "not" before the comparison refuses NaN too.
     if not 0 <= value < math.inf:
         raise BadResponse(f"The ID token does not say its {name}.")
     return value
 
 
 def _claims(id_token: str) -> dict[str, Any]:
-    """Return the claims of a signed JWT (RFC 7519, section 7.2).
+    """Return the claims of a signed JWT (RFC 7519, section 7.2). The signature is not checked.
 
-    :raises BadResponse: it is not a JWT, or has no signature.
+    :raises BadResponse: the token is not a JWT or has no signature.
     """
     parts = id_token.split(".")
     if len(parts) != _PARTS:
         raise BadResponse("The ID token is not a signed JWT.")
     algorithm = _decoded(parts[0]).get("alg")
-    # OpenID Connect Core 1.0, section 2: "none" is for clients that registered it; we never do.
+    # The algorithm "none" means: not signed. Only clients that registered this algorithm may get
+    # such tokens (OpenID Connect Core 1.0, section 2), and this site never registers it.
     if not isinstance(algorithm, str) or algorithm.lower() in ("", "none") or not parts[2]:
         raise BadResponse("The ID token is not signed.")
     return _decoded(parts[1])
 
 
 def _decoded(part: str) -> dict[str, Any]:
-    """Decode a part of a JWT: a JSON object in base64url (RFC 7515, section 2).
+    """Decode one part of a JWT, which is a JSON object in base64url (RFC 7515, section 2).
 
-    :raises BadResponse: it is something else.
+    :raises BadResponse: the part cannot be decoded or is not a JSON object.
     """
     try:
         value = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
@@ -135,7 +144,8 @@ def _decoded(part: str) -> dict[str, Any]:
 
 
 def name_in(claims: Mapping[str, Any]) -> str:
-    """Return a name for the account, or ``""`` (OpenID Connect Core 1.0, section 5.1)."""
+    """Return the account's name from ``claims``; ``""`` if they contain no usable name (OpenID
+    Connect Core 1.0, section 5.1)."""
     for claim in ("preferred_username", "email", "name", "nickname"):
         value = claims.get(claim)
         if isinstance(value, str) and value.isprintable() and 0 < len(value) <= 255:

@@ -1,8 +1,9 @@
-"""Connects to the first of several addresses that responds ("Happy Eyeballs").
+"""Tries several addresses of a peer and keeps the connection that is ready first.
 
-RFC 8305, section 4: IPv6 and IPv4 addresses take turns. RFC 8305, section 5: if an address has not
-responded within a quarter of a second, the next one is tried at the same time. So an address that
-drops all packets does not make the peer unreachable.
+This method is called "Happy Eyeballs". IPv6 and IPv4 addresses are tried in turn (RFC 8305,
+section 4). If an address does not respond within a quarter of a second, the next address is tried
+too, while the first attempt continues (RFC 8305, section 5). So the peer is reachable even if one
+of its addresses drops all packets.
 """
 
 import os
@@ -13,19 +14,21 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
 from typing import Any
 
-#: Seconds before the next address is tried as well (RFC 8305, section 5: recommended value).
+#: How many seconds to wait for one address until the next address is tried too. RFC 8305,
+#: section 5, recommends this value.
 ATTEMPT_DELAY_SECONDS = 0.25
 
 
 def connect(
     addresses: Sequence[str], port: int, *, limit: float, options: Iterable[tuple[Any, ...]] = ()
 ) -> socket.socket:
-    """Connect to the address that responds first.
+    """Try ``addresses`` and return a socket that is connected to the address that responds first.
 
-    :param limit: seconds for all addresses together; also the timeout of the connected socket.
-    :param options: arguments of ``setsockopt()`` for the socket.
-    :raises TimeoutError: no address has responded in time.
-    :raises OSError: every address has refused; it is the error of the last one.
+    :param limit: the time limit for all addresses together, in seconds. The returned socket gets
+        the same value as its timeout.
+    :param options: socket options: the arguments for each call of ``setsockopt()``.
+    :raises TimeoutError: no address responded within ``limit``.
+    :raises OSError: no address accepted a connection. The error is that of the last failed attempt.
     """
     end = time.monotonic() + limit
     with selectors.DefaultSelector() as attempts:
@@ -46,9 +49,12 @@ def _first_connected(
     end: float,
     options: Iterable[tuple[Any, ...]],
 ) -> socket.socket:
-    """Return the first socket that is connected.
+    """Return the socket that is connected first.
 
-    It stays registered in ``attempts``, together with the attempts that are not finished.
+    This socket stays registered in ``attempts``, and so do the sockets that still connect.
+
+    :raises TimeoutError: no address responded until ``end``, a value of ``time.monotonic()``.
+    :raises OSError: no address accepted a connection.
     """
     last_error: OSError | None = None
     next_at = 0.0
@@ -60,7 +66,7 @@ def _first_connected(
             next_at = now + ATTEMPT_DELAY_SECONDS
             try:
                 attempt = _start_attempt(addresses.pop(0), port, options)
-            except OSError as error:  # For example, this machine has no IPv6.
+            except OSError as error:  # For example, this machine does not support IPv6.
                 last_error = error
             else:
                 attempts.register(attempt, selectors.EVENT_WRITE)
@@ -86,7 +92,7 @@ def _start_attempt(address: str, port: int, options: Iterable[tuple[Any, ...]]) 
         attempt.setblocking(False)
         attempt.connect((address, port))
     except BlockingIOError:
-        pass  # The attempt goes on in the background.
+        pass  # The operating system continues the attempt in the background.
     except BaseException:
         attempt.close()
         raise
@@ -94,7 +100,8 @@ def _start_attempt(address: str, port: int, options: Iterable[tuple[Any, ...]]) 
 
 
 def _interleaved(addresses: Sequence[str]) -> list[str]:
-    """Let IPv6 and IPv4 take turns; keep the resolver's order within each (RFC 8305, section 4)."""
+    """Return IPv6 and IPv4 addresses in turn. The addresses of each kind keep the order of the
+    resolver (RFC 8305, section 4)."""
     is_first = [(":" in address) == (":" in addresses[0]) for address in addresses]
     first = [each for each, same in zip(addresses, is_first, strict=True) if same]
     other = [each for each, same in zip(addresses, is_first, strict=True) if not same]

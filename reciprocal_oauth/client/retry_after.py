@@ -1,4 +1,5 @@
-"""The ``Retry-After`` header (RFC 9110, section 10.2.3): seconds, or an HTTP date."""
+"""Reads the ``Retry-After`` header, which contains a number of seconds or a date (RFC 9110,
+section 10.2.3)."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -6,15 +7,18 @@ from email.utils import parsedate_to_datetime
 from django.utils import timezone
 
 _MAX_SECONDS = 24 * 3600
-#: Python refuses to convert numbers with more than 4,300 digits.
+#: How many digits of the header are read. Python refuses to convert a text of more than 4,300
+#: digits to a number.
 _MAX_DIGITS = 4000
 
 
 def seconds(value: str | None, now: datetime) -> float | None:
-    """Return how many seconds to wait from ``now``, at most a day.
+    """Return how many seconds the peer asks this site to wait, counted from ``now``. The result is
+    at most one day.
 
-    :param value: the header's value: seconds, or a date (RFC 9110, section 5.6.7).
-    :returns: ``None`` if there is no header, or its value cannot be read.
+    :param value: the value of the header: seconds or a date (RFC 9110, section 5.6.7); ``None`` if
+        the response has no such header.
+    :returns: ``None`` if there is no header or if its value cannot be read.
     """
     if not value:
         return None

@@ -1,7 +1,7 @@
 """Sends requests to a peer's token endpoint and reads the responses.
 
-RFC 6749, sections 2.3.1 (client authentication), 3.2 (token endpoint), 4.1.3 (code), 5.1 and 5.2
-(responses), 6 (refresh).
+This module follows RFC 6749, sections 2.3.1 (client authentication), 3.2 (token endpoint), 4.1.3
+(authorization code), 5.1 and 5.2 (responses) and 6 (refresh).
 """
 
 import json
@@ -29,15 +29,17 @@ from . import http, retry_after
 
 logger = logging.getLogger("reciprocal_oauth.client")
 
-#: Longest ID token that is read, in characters. It may hold many claims, and is not stored.
+#: The longest ID token that is accepted, in characters. It can be longer than other tokens, because
+#: it can contain many claims and is not stored.
 MAX_ID_TOKEN_LENGTH = 32 * 1024
-#: A token is refreshed this many seconds before it expires, because clocks differ and requests take
-#: time. A short-lived token is used for at least half of its lifetime.
+#: An access token is refreshed this many seconds before it expires, because clocks differ and
+#: requests take time. A token with a short lifetime is used for at least half of its lifetime.
 EXPIRY_MARGIN_SECONDS = 30
-#: Longest lifetime of an access token that is accepted, in seconds (ten years).
+#: The longest lifetime of an access token, in seconds (ten years). If the peer names a longer
+#: lifetime, this value is used instead.
 _MAX_EXPIRES_IN = 10 * 365 * 24 * 3600
-#: All registered error codes look like this (RFC 6749, section 11.4). A log repeats nothing else: a
-#: peer could send our own code or token back as its error.
+#: The form of an error code; all registered codes have it (RFC 6749, section 11.4). Text in another
+#: form is not logged, because a peer could send our own code or token back as its error.
 _ERROR_CODE = re.compile(r"[A-Za-z_]{1,60}")
 
 
@@ -45,12 +47,14 @@ _ERROR_CODE = re.compile(r"[A-Za-z_]{1,60}")
 class TokenResponse:
     """The members of a token response (RFC 6749, section 5.1).
 
-    :ivar scope: granted scope; ``None`` if it is not in the response: it is the requested one then.
-    :ivar expires_at: when to refresh the access token; ``None`` if the peer did not say it.
-    :ivar reciprocal: the ``reciprocal`` member (draft-ietf-oauth-reciprocal-04, section 2.1), not
-        checked yet.
-    :ivar has_reciprocal: whether the response has that member.
-    :ivar ends_at: when the access token expires; ``None`` if the peer did not say it.
+    :ivar scope: the granted scope; ``None`` if the response does not contain a scope, which means
+        that the peer granted the requested scope.
+    :ivar expires_at: when this site should refresh the access token, a little earlier than
+        ``ends_at``; ``None`` if the peer did not say when the token expires.
+    :ivar reciprocal: the member ``reciprocal`` of the response, which is not checked yet
+        (draft-ietf-oauth-reciprocal-04, section 2.1).
+    :ivar has_reciprocal: whether the response contains the member ``reciprocal``.
+    :ivar ends_at: when the access token expires; ``None`` if the peer did not say when.
     """
 
     access_token: Secret
@@ -65,13 +69,15 @@ class TokenResponse:
 
 @sensitive_variables()
 def request_token(peer: Peer, parameters: Mapping[str, str]) -> TokenResponse:
-    """Send ``parameters`` to the peer's token endpoint, authenticated as its client.
+    """Send ``parameters`` with our client credentials to the peer's token endpoint. Return the
+    token response.
 
-    RFC 6749, section 5.1, demands status 200. Some servers send 201, and some send 200 for errors.
-    So every 2xx with a token counts as success, and a 2xx with ``error`` and no token as an error.
+    RFC 6749, section 5.1, requires status 200 for success. Some servers send 201, and some servers
+    send an error with status 200. So every response with a 2xx status and a token is a success. A
+    response with a 2xx status, an ``error`` and no token is an error.
 
     :raises PeerRefused: the peer responded with an error (RFC 6749, section 5.2).
-    :raises BadResponse: the peer responded with 2xx, but not with a token response.
+    :raises BadResponse: the peer responded with a 2xx status, but without a usable token response.
     :raises PeerUnreachable, AddressRefused: see :mod:`reciprocal_oauth.client.http`.
     """
     sent_at = timezone.now()
@@ -83,12 +89,13 @@ def request_token(peer: Peer, parameters: Mapping[str, str]) -> TokenResponse:
 
 @sensitive_variables()
 def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.PeerResponse:
-    """POST form fields to an endpoint of the peer, authenticated as its client.
+    """Send form fields with our client credentials to an endpoint of the peer, in a POST request.
 
-    It uses the one method that is configured: RFC 6749, section 2.3, forbids two in one request.
+    The credentials are sent with the configured method only (HTTP Basic or form fields), because
+    RFC 6749, section 2.3, forbids two methods in one request.
 
-    :raises AddressRefused: our client secret was not entered for ``url``, or this site never calls
-        it.
+    :raises AddressRefused: the administrator entered our client secret for another address than
+        ``url``, or this site must not call ``url``.
     :raises PeerUnreachable: see :mod:`reciprocal_oauth.client.http`.
     """
     require_bound(peer, url)
@@ -98,16 +105,17 @@ def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.PeerRespon
     if peer.token_endpoint_auth_method == Peer.AuthMethod.POST:
         fields |= {"client_id": peer.client_id, "client_secret": secret}
     else:
-        # RFC 6749, section 2.3.1: both parts are form-encoded before they are joined. A space is
-        # sent as %20, because some servers decode "+" as a plus.
+        # Client ID and secret are form-encoded, and the results are joined (RFC 6749, section
+        # 2.3.1). quote() encodes a space as %20, because some servers do not decode "+" to a space.
         auth = HTTPBasicAuth(quote(peer.client_id, safe=""), quote(secret, safe=""))
     return http.call("POST", url, data=fields, headers={"Accept": "application/json"}, auth=auth)
 
 
 def require_bound(peer: Peer, url: str) -> None:
-    """Check that a secret may be sent to ``url``, an endpoint of the peer.
+    """Check that this site may send secrets to ``url``, an endpoint of the peer.
 
-    :raises AddressRefused: our client secret was entered for another origin or client ID.
+    :raises AddressRefused: the administrator entered our client secret for another origin than that
+        of ``url``, or for another client ID.
     """
     if not peer.may_send_secret_to(url):
         raise AddressRefused(
@@ -120,7 +128,7 @@ def require_bound(peer: Peer, url: str) -> None:
 
 
 def refusal(response: http.PeerResponse) -> PeerRefused:
-    """Return the error that a response stands for (RFC 6749, section 5.2)."""
+    """Return the exception for an error response of the peer (RFC 6749, section 5.2)."""
     code = None if response.problem else members_of(response.body).get("error")
     is_foreign = code is None and bool(
         response.problem or response.body.strip() not in (b"", b"{}")
@@ -137,10 +145,10 @@ def refusal(response: http.PeerResponse) -> PeerRefused:
 
 
 def _read(response: http.PeerResponse, peer: Peer, sent_at: datetime) -> TokenResponse:
-    """Read a token response (RFC 6749, section 5.1); members that we do not know are ignored.
+    """Read a token response (RFC 6749, section 5.1). Ignore members that this app does not know.
 
-    :raises PeerRefused: it holds an error and no token.
-    :raises BadResponse: it is not a token response.
+    :raises PeerRefused: the response contains an error and no token.
+    :raises BadResponse: the response is not a usable token response.
     """
     body = members_of(response.body)
     access_token = _token(body, "access_token")
@@ -148,14 +156,16 @@ def _read(response: http.PeerResponse, peer: Peer, sent_at: datetime) -> TokenRe
         if body.get("access_token") is None and isinstance(body.get("error"), str):
             raise refusal(response)
         raise BadResponse("The token response has no usable access_token.")
-    # RFC 6749, section 7.1: a client must not use a token of a type that it does not know. The
-    # member is REQUIRED, but servers that know no other type leave it out.
+    # A client must not use a token whose type it does not know (RFC 6749, section 7.1). The member
+    # "token_type" is REQUIRED, but accept a response without it: some servers leave it out, because
+    # they issue Bearer tokens only.
     token_type = body.get("token_type")
     if token_type is not None and str(token_type).lower() != "bearer":
         raise BadResponse("The token response is not of token_type Bearer.")
     id_token = _token(body, "id_token", MAX_ID_TOKEN_LENGTH)
     if id_token is None and body.get("id_token") is not None:
-        # It must be checked, because it says whose account it is. So it must not be ignored.
+        # Do not ignore an unusable ID token. The ID token says which account at the peer the user
+        # has, so a response with an ID token that cannot be checked must be refused.
         raise BadResponse("The token response has no usable id_token.")
     lifetime = _lifetime(body.get("expires_in"))
     margin = min(EXPIRY_MARGIN_SECONDS, lifetime / 2) if lifetime else 0
@@ -173,10 +183,11 @@ def _read(response: http.PeerResponse, peer: Peer, sent_at: datetime) -> TokenRe
 
 
 def members_of(body: bytes) -> dict[str, Any]:
-    """Return the members of a JSON object (RFC 8259, section 4); none for any other body.
+    """Return the members of a JSON object (RFC 8259, section 4). If ``body`` is anything else,
+    return an empty dictionary.
 
-    A byte order mark is ignored (RFC 8259, section 8.1). Deep nesting and very long numbers make
-    the parser fail: such a body is not a JSON object either.
+    A byte order mark at the start is ignored (RFC 8259, section 8.1). The result is also empty if
+    the parser fails because of deep nesting or a very long number.
     """
     try:
         value = json.loads(body.decode("utf-8-sig"))
@@ -186,10 +197,11 @@ def members_of(body: bytes) -> dict[str, Any]:
 
 
 def _token(body: Mapping[str, Any], name: str, longest: int = MAX_TOKEN_LENGTH) -> Secret | None:
-    """Return a token, if it has a usable form: printable ASCII characters, at least one.
+    """Return the token in the member ``name``; ``None`` if it is missing or unusable.
 
-    RFC 6749, appendix A.12, allows spaces as well; they cannot be sent in a header (RFC 6750,
-    section 2.1).
+    A usable token has between one and ``longest`` printable ASCII characters and no space.
+    RFC 6749, appendix A.12, allows spaces too, but a token with a space cannot be sent in a header
+    (RFC 6750, section 2.1).
     """
     value = body.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= longest:
@@ -200,9 +212,10 @@ def _token(body: Mapping[str, Any], name: str, longest: int = MAX_TOKEN_LENGTH) 
 
 
 def _refresh_token(body: Mapping[str, Any], peer: Peer) -> Secret | None:
-    """Return the refresh token, if there is one (RFC 6749, section 6).
+    """Return the refresh token (RFC 6749, section 6); ``None`` if there is no usable one.
 
-    :raises BadResponse: it is too long to be stored. Without it, the access would end unnoticed.
+    :raises BadResponse: the refresh token is too long to be stored. If it were ignored, the access
+        would end without a warning when the access token expires.
     """
     value = body.get("refresh_token")
     if isinstance(value, str) and len(value) > MAX_TOKEN_LENGTH:
@@ -216,7 +229,8 @@ def _refresh_token(body: Mapping[str, Any], peer: Peer) -> Secret | None:
 
 
 def _lifetime(expires_in: object) -> float | None:
-    """Return the lifetime in seconds; ``None`` if the peer did not say it (it is RECOMMENDED)."""
+    """Return the lifetime of the access token in seconds; ``None`` if the response does not name a
+    usable one. ``expires_in`` is RECOMMENDED, not required (RFC 6749, section 5.1)."""
     if isinstance(expires_in, str) and re.fullmatch("[0-9]{1,12}", expires_in):
         expires_in = int(expires_in)  # Some servers send the number as a string.
     if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):

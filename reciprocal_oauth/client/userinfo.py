@@ -1,4 +1,4 @@
-"""Reads the name of an account from the peer's UserInfo endpoint.
+"""Reads the name of a user's account from the UserInfo endpoint of the peer.
 
 OpenID Connect Core 1.0, sections 5.3.1 (request), 5.3.2 (response) and 5.3.3 (error).
 
@@ -25,7 +25,10 @@ from .token_endpoint import members_of, refusal, require_bound
 
 @dataclass(frozen=True)
 class _Bearer(AuthBase):
-    """Sends the token in the header (RFC 6750, section 2.1); only the request shows it."""
+    """Adds the access token to the ``Authorization`` header of a request (RFC 6750, section 2.1).
+
+    The token stays a :class:`Secret` until then, so that no traceback or log shows it.
+    """
 
     token: Secret
 
@@ -35,12 +38,13 @@ class _Bearer(AuthBase):
 
 
 def name_of(peer: Peer, subject: str, access_token: Secret) -> str:
-    """Return the name of the account ``subject``; ``""`` if the peer does not tell it.
+    """Return the name of an account at the peer; ``""`` if the peer does not tell the name.
 
-    :param access_token: an access token for the account.
+    :param subject: the identifier of the account, from the claim ``sub`` of the ID token.
+    :param access_token: an access token for this account.
     :raises PeerRefused: the peer responded with an error.
-    :raises BadResponse: the response is not a JSON object, or is about another account: ``sub``
-        must be that of the ID token (OpenID Connect Core 1.0, section 5.3.2).
+    :raises BadResponse: the response is not a JSON object, or its ``sub`` is not equal to
+        ``subject``, as OpenID Connect Core 1.0, section 5.3.2, requires.
     :raises PeerUnreachable, AddressRefused: see :mod:`reciprocal_oauth.client.http`.
     """
     require_bound(peer, peer.userinfo_endpoint)
