@@ -1,5 +1,5 @@
-"""The JSON API for front ends and apps: it does the same as the pages.
+"""The JSON API, through which front ends and apps can do the same as users on the pages.
 
-``views`` has one class for each route. A view calls the same function as the page. ``openapi`` is
-imported only if drf-spectacular is installed.
+The module ``views`` has one class for each route. ``openapi`` is imported only if drf-spectacular
+is installed.
 """

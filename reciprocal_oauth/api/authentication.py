@@ -1,4 +1,7 @@
-"""Authenticate the person of a request by an access token (RFC 6750) or by the session."""
+"""Finds out which person an API request acts for, from its access token (RFC 6750).
+
+Requests with a session use the ``SessionAuthentication`` of Django REST framework.
+"""
 
 import copy
 from typing import Any
@@ -12,16 +15,18 @@ from rest_framework.request import Request
 
 
 class BearerAuthentication(OAuth2Authentication):
-    """Accept an access token in the ``Authorization`` header only (RFC 6750, section 2.1). A token
-    in a query would be written to logs (RFC 9700, section 4.3.2).
+    """Authenticate a request by the access token in its ``Authorization`` header (RFC 6750, section
+    2.1).
 
-    An invalid token is always an error. The request never falls back to the session, which may have
-    more rights than the token.
+    Ignore tokens elsewhere in the request, because servers write URLs with their queries to logs
+    (RFC 9700, section 4.3.2). Refuse a request with an invalid token, even if it also has a
+    session, because the session can have more rights than the token.
     """
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        """Return the person and the token. The person is ``None`` if the token belongs to a client
-        only; the result is ``None`` without a token.
+        """Return the person and the token, or ``None`` if the request has no token.
+
+        The person is ``None`` if the token was issued to a client itself and not for a person.
 
         :raises AuthenticationFailed: the token is unknown, expired or revoked, is an ID token, or
             belongs to an inactive user.
@@ -31,8 +36,8 @@ class BearerAuthentication(OAuth2Authentication):
             return None
         bare = _without_parameters(request)
         found = super().authenticate(bare)
-        # DOT accepts an ID token as an access token, even an expired one, and does not check
-        # whether the user is active.
+        # Check here what DOT does not check: DOT accepts an ID token (even if it has expired) as an
+        # access token, and accepts a token of an inactive user.
         if (
             found is None
             or isinstance(found[1], get_id_token_model())
@@ -46,8 +51,11 @@ class BearerAuthentication(OAuth2Authentication):
 
 
 def _without_parameters(request: Request) -> Any:
-    """Copy the request without its query and form. oauthlib also looks for a token there, and
-    raises an error for a query that it cannot decode."""
+    """Return a copy of the request without its query and form data.
+
+    oauthlib would also look for a token in the query and the form, and would raise an error if it
+    cannot decode the query.
+    """
     bare = copy.copy(request._request)
     bare.META = {**bare.META, "QUERY_STRING": ""}
     bare.GET = QueryDict()

@@ -1,4 +1,4 @@
-"""The response bodies about links. No serializer reads a token, a code or a secret."""
+"""Serializers for API responses about links. No response contains a token, a code or a secret."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,14 +32,15 @@ _REASONS = [(value, label) for value, label in Reason.choices if value]
 
 
 class Moment(serializers.DateTimeField):
-    """A time in ISO 8601; the setting ``DATETIME_FORMAT`` of the site is ignored."""
+    """A time that is always written in ISO 8601. The setting ``DATETIME_FORMAT`` of Django REST
+    framework, which the site may have changed, does not affect it."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(format=ISO_8601, **kwargs)
 
 
 class AccountSerializer(serializers.Serializer):
-    """The account at the peer."""
+    """The account at the peer that the person has linked."""
 
     id = serializers.CharField(help_text=_("The ID of the account at the peer."))
     name = serializers.CharField(
@@ -48,7 +49,7 @@ class AccountSerializer(serializers.Serializer):
 
 
 class ScopeSerializer(serializers.Serializer):
-    """A scope, with its description."""
+    """A scope with its description."""
 
     name = serializers.CharField()
     description = serializers.CharField(
@@ -57,7 +58,7 @@ class ScopeSerializer(serializers.Serializer):
 
 
 class DirectionSerializer(serializers.Serializer):
-    """One direction of a link."""
+    """One direction of a link: the access of this site at the peer, or of the peer at this site."""
 
     state: Any
     reason = serializers.ChoiceField(_REASONS, allow_null=True)
@@ -68,13 +69,13 @@ class DirectionSerializer(serializers.Serializer):
 
 
 class PendingSerializer(DirectionSerializer):
-    """What the person has allowed and the peer is still to be told of."""
+    """The last decision of the person, if the peer has no access from it yet."""
 
     state = serializers.ChoiceField(_PENDING)
 
 
 class IncomingSerializer(DirectionSerializer):
-    """What the peer may do here at this moment."""
+    """What the peer may do at this site at the moment."""
 
     state = serializers.ChoiceField(Link.Incoming.choices)
     pending = PendingSerializer(
@@ -87,13 +88,13 @@ class IncomingSerializer(DirectionSerializer):
 
 
 class OutgoingSerializer(DirectionSerializer):
-    """What this site may do at the peer."""
+    """What this site may do at the peer at the moment."""
 
     state = serializers.ChoiceField(Link.Outgoing.choices)
 
 
 class QuestionSerializer(serializers.Serializer):
-    """What the person is asked: may the peer do this here?"""
+    """The question to the person: may the peer have these scopes at this site?"""
 
     scopes = ScopeSerializer(many=True)
     page = serializers.URLField(
@@ -105,7 +106,7 @@ class QuestionSerializer(serializers.Serializer):
 
 
 class LinkSerializer(serializers.Serializer):
-    """One connection."""
+    """One link: the connection between the person's accounts at this site and at the peer."""
 
     id = serializers.UUIDField(source="link.id")
     url = serializers.URLField()
@@ -151,12 +152,13 @@ class LinkSerializer(serializers.Serializer):
     ended_at = Moment(source="link.ended_at", allow_null=True)
 
     def to_representation(self, link: Link) -> Any:
-        """Return the link as plain values, as :class:`ShownLink` shows it."""
+        """Return the link as a dict of JSON values, read from a :class:`ShownLink`."""
         return super().to_representation(ShownLink(link, self.context["request"]))
 
 
 class StepSerializer(serializers.Serializer):
-    """One step of the protocol, as in the figure of draft-ietf-oauth-reciprocal-04."""
+    """One step of the protocol. The letters are those of the figure in
+    draft-ietf-oauth-reciprocal-04, section 2."""
 
     step = serializers.ChoiceField([(value, label) for value, label in Step.choices if value])
     state = serializers.ChoiceField(_STEP_STATES)
@@ -166,7 +168,7 @@ class StepSerializer(serializers.Serializer):
 
 
 class FlowSerializer(serializers.Serializer):
-    """The newest run through the protocol."""
+    """The newest run through the steps of the protocol, with the state of each step."""
 
     party = serializers.ChoiceField(
         Party.choices, help_text=_("The role of this site in the protocol.")
@@ -181,48 +183,50 @@ class FlowSerializer(serializers.Serializer):
 
 
 class LinkDetailSerializer(LinkSerializer):
-    """One connection, with the steps that led to it."""
+    """One link, with the steps of the newest run through the protocol."""
 
     flow = FlowSerializer(allow_null=True)
 
 
 @dataclass(frozen=True)
 class ShownLink:
-    """A link as it is shown: the attributes are those of the serializers above."""
+    """A link with all values that :class:`LinkSerializer` and :class:`LinkDetailSerializer` return.
+    Each value is an attribute with the name of the serializer field."""
 
     link: Link
     request: Any
 
     @cached_property
     def link_status(self) -> LinkStatus:
-        """The status of the link in words."""
+        """Return the status of the link in words."""
         return LinkStatus(self.link)
 
     @property
     def url(self) -> str:
-        """The URL of the link in this API."""
+        """Return the URL of the link in this API."""
         return reverse("reciprocal_oauth_api:link", args=[self.link.pk], request=self.request)
 
     @property
     def account(self) -> Mapping[str, str] | None:
-        """The account at the peer, or ``None`` if neither its ID nor its name is known."""
+        """Return the ID and name of the account at the peer, or ``None`` if both are unknown."""
         if not self.link.subject and not self.link.account_name:
             return None
         return {"id": self.link.subject, "name": self.link.account_name}
 
     @property
     def text(self) -> str:
-        """The state of the whole link in words."""
+        """Return the state of the whole link in words."""
         return self.link_status.state
 
     @property
     def next_step(self) -> str | None:
-        """What the person can do next, or ``None``."""
+        """Return what the person can do next, or ``None`` if there is nothing to do."""
         return self.link_status.next_step or None
 
     @property
     def incoming(self) -> Mapping[str, Any]:
-        """What the peer may do here, with the decision that it has not fetched yet."""
+        """Return what the peer may do at this site now. If the peer has no access yet from the last
+        decision of the person, ``pending`` describes that decision."""
         works = bool(self.link_status.in_force)
         state, reason = self.link.incoming_state, self.link.incoming_reason or None
         return {
@@ -248,7 +252,7 @@ class ShownLink:
 
     @property
     def outgoing(self) -> Mapping[str, Any]:
-        """What this site may do at the peer, without ``openid``."""
+        """Return what this site may do at the peer. The scope ``openid`` is left out."""
         has_ended = self.link.outgoing_state == Link.Outgoing.ENDED
         may = "" if has_ended else scopes.without_openid(self.link.outgoing_scope)
         return {
@@ -260,7 +264,7 @@ class ShownLink:
 
     @property
     def question(self) -> Mapping[str, Any] | None:
-        """The open question about the scopes, or ``None`` if there is none."""
+        """Return the consent question, or ``None`` if the person cannot answer it now."""
         if not self.link_status.can_answer:
             return None
         page = reverse("reciprocal_oauth:consent", args=[self.link.pk], request=self.request)
@@ -272,19 +276,22 @@ class ShownLink:
 
     @property
     def choices(self) -> list[Mapping[str, str]]:
-        """The scopes that the person can allow; empty if the link cannot be changed."""
+        """Return the scopes that the person can choose in a change, or an empty list if the scopes
+        of the peer cannot be changed now."""
         return (
             _named(scope_changes.choices(self.link)) if scope_changes.can_change(self.link) else []
         )
 
     @property
     def shown(self) -> str:
-        """The snapshot of what the person sees; a change must send it back."""
+        """Return a text that identifies what the person sees. A change must contain the same text,
+        or it is refused as outdated."""
         return scope_changes.snapshot_of(self.link)
 
     @property
     def flow(self) -> flow_diagram.Diagram | None:
-        """The steps of the newest run through the protocol."""
+        """Return the steps of the newest flow (one run through the steps of the protocol), or
+        ``None`` if no step is recorded."""
         return flow_diagram.of_link(self.link, technical=False)
 
 

@@ -1,7 +1,7 @@
-"""The descriptions of the views in the OpenAPI schema, for drf-spectacular (extra ``[openapi]``).
+"""Describes the API views for the OpenAPI schema that drf-spectacular makes (extra ``[openapi]``).
 
-``urls`` imports this module if drf-spectacular is installed; the extensions register themselves
-then. The views do not depend on this module.
+If drf-spectacular is installed, ``api/urls.py`` imports this module, which registers the
+descriptions. The views also work without this module.
 """
 
 from typing import Any
@@ -45,7 +45,7 @@ _WITH_BODY = (400, 413, 415)
 
 
 class FieldErrorSerializer(serializers.Serializer):
-    """One error of one field."""
+    """One error in one field of the request."""
 
     field = serializers.CharField(help_text="Path to the field, such as “scopes.0”.")
     code = serializers.CharField()
@@ -53,7 +53,7 @@ class FieldErrorSerializer(serializers.Serializer):
 
 
 class ProblemSerializer(serializers.Serializer):
-    """Problem details (RFC 9457)."""
+    """The response to a request that has failed: problem details (RFC 9457)."""
 
     type = serializers.CharField()
     title = serializers.CharField(help_text="The name of the status.")
@@ -63,7 +63,8 @@ class ProblemSerializer(serializers.Serializer):
     errors = FieldErrorSerializer(many=True, required=False)  # type: ignore[assignment]
 
 
-# Names with a prefix: a site may have its own Link or Problem in the same schema.
+# Add a prefix to the names of our schema components, because the site may have its own component
+# “Link” or “Problem” in the same schema.
 for _name, _class in {
     **vars(request_serializers),
     **vars(peer_serializers),
@@ -77,9 +78,11 @@ for _name, _class in {
 def _operation(
     name: str, summary: str, description: str, *problems: int, success: Any, **more: Any
 ) -> Any:
-    """Describe one method of a view.
+    """Return a decorator that describes one HTTP method of a view.
 
-    :param problems: the statuses of problems, in addition to those that every route can return.
+    :param problems: the status codes of errors that this method can return, in addition to the
+        errors that every method can return.
+    :param success: the successful responses, by status code.
     """
     responses: dict[Any, Any] = dict(success)
     for status in sorted({*_ALWAYS, *problems}):
@@ -97,13 +100,17 @@ def _operation(
 
 
 def _describe(view: str, **operations: Any) -> None:
-    """Describe the view with this name: one operation for each method."""
+    """Register the description of a view.
+
+    :param view: the name of the view class.
+    :param operations: the description of each HTTP method of the view.
+    """
 
     class Extension(OpenApiViewExtension):  # type: ignore[no-untyped-call]
         target_class = f"{_VIEWS}.{view}"
 
         def view_replacement(self) -> Any:
-            # A subclass, so that the view itself is not changed.
+            # Describe a subclass, because describing the view class itself would change it.
             stock: Any = self.target_class
             return extend_schema_view(**operations)(type(view, (stock,), {}))
 
@@ -220,20 +227,20 @@ _describe(
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How the schema describes access tokens (RFC 6750, section 2.1)."""
+    """Describes authentication by access token (RFC 6750, section 2.1) in the schema."""
 
     target_class = "reciprocal_oauth.api.authentication.BearerAuthentication"
     name = _BEARER
-    priority = 1  # Before drf-spectacular's own extension for the base class.
+    priority = 1  # Higher than the extension of drf-spectacular for the base class.
 
     def get_security_requirement(self, auto_schema: Any) -> Any:
-        """Return the scope that the method needs."""
+        """Return the scope that an access token needs for the HTTP method."""
         scope = scope_for(auto_schema.method)
         return {self.name: [scope]} if scope else []
 
     def get_security_definition(self, auto_schema: Any) -> Any:
-        """Return the OAuth 2.0 flow with its endpoints and scopes; only the bearer scheme if this
-        site is not the authorization server."""
+        """Return the OAuth 2.0 flow with its endpoints and scopes. If this site is not the
+        authorization server, return only that the API accepts bearer tokens."""
         described = scopes.described()
         used = filter(None, (settings.API_READ_SCOPE, settings.API_WRITE_SCOPE))
         try:

@@ -1,4 +1,5 @@
-"""Pages of lists by cursor: new rows do not shift the pages, as they would with an offset."""
+"""Splits lists into pages by a cursor. With an offset instead, a new row would move other rows to
+another page while a client reads page after page."""
 
 from typing import Any
 
@@ -13,19 +14,22 @@ MAX_PAGE_SIZE = 100
 
 
 class Pages(CursorPagination):
-    """Pages in the ``ordering`` of the view. ``page_size`` can be 1 to ``MAX_PAGE_SIZE``."""
+    """Pagination in the order that the view declares.
+
+    A client can choose ``page_size`` from 1 to ``MAX_PAGE_SIZE``.
+    """
 
     page_size = 20
     page_size_query_param = "page_size"
     max_page_size = MAX_PAGE_SIZE
 
     def get_ordering(self, request: Request, queryset: QuerySet, view: Any) -> tuple[str, ...]:
-        """Return the ordering that the view declares; a client cannot choose another one."""
+        """Return the order that the view declares. A client cannot choose another order."""
         ordering: tuple[str, ...] = view.ordering
         return ordering
 
     def get_page_size(self, request: Request) -> int:
-        """Read ``page_size`` from the query.
+        """Return the ``page_size`` in the query, or the default if the query has none.
 
         :raises ValidationError: ``page_size`` is not a whole number from 1 to ``MAX_PAGE_SIZE``.
         """
@@ -42,9 +46,9 @@ class Pages(CursorPagination):
     def paginate_queryset(
         self, queryset: Any, request: Request, view: Any = None
     ) -> list[Any] | None:
-        """Return the rows of the page.
+        """Return the rows of the page to which the cursor in the query points.
 
-        :raises NotFound: the cursor is not one that this API made.
+        :raises NotFound: the cursor was not made by this API.
         """
         try:
             return super().paginate_queryset(queryset, request, view)
@@ -52,11 +56,11 @@ class Pages(CursorPagination):
             raise NotFound(self.invalid_cursor_message) from error
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        """Decode the cursor in the query.
+        """Return the decoded cursor of the query, or ``None`` if the query has none.
 
-        :raises NotFound: the cursor is not one that this API made.
+        :raises NotFound: the cursor was not made by this API.
         """
         cursor = super().decode_cursor(request)
-        if cursor and "\0" in str(cursor.position):  # PostgreSQL raises an error for NUL.
+        if cursor and "\0" in str(cursor.position):  # PostgreSQL refuses NUL characters.
             raise NotFound(self.invalid_cursor_message)
         return cursor

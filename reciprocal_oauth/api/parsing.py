@@ -1,4 +1,4 @@
-"""Parse request bodies as JSON, with a limit for the size. Malformed JSON is a 400."""
+"""Parses request bodies as JSON, up to a largest size. Malformed JSON leads to status 400."""
 
 import io
 from collections.abc import Mapping
@@ -10,12 +10,13 @@ from rest_framework.parsers import JSONParser
 
 from .problems import BodyTooLarge
 
-#: The largest body, in bytes. Django REST framework does not apply Django's own limit.
+#: The largest size of a body, in bytes. This limit is needed because Django REST framework does not
+#: apply Django's limit (``DATA_UPLOAD_MAX_MEMORY_SIZE``).
 MAX_BYTES = 64 * 1024
 
 
 class BoundedJSONParser(JSONParser):
-    """A JSON parser with a limit for the size and the depth."""
+    """A JSON parser that refuses bodies that are too large or too deeply nested."""
 
     def parse(
         self,
@@ -23,16 +24,17 @@ class BoundedJSONParser(JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Parse the body.
+        """Return the values in the JSON body.
 
-        :raises BodyTooLarge: the body has more than ``MAX_BYTES``.
-        :raises ParseError: the body is not JSON.
+        :raises BodyTooLarge: the body has more than ``MAX_BYTES`` bytes.
+        :raises ParseError: the body is not valid JSON, or is nested too deeply.
         """
         body = stream.read(MAX_BYTES + 1)
         if len(body) > MAX_BYTES:
             raise BodyTooLarge
-        # Always UTF-8 (RFC 8259, section 8.1), whatever charset the request names: “charset=bz2”
-        # is a codec of Python, and a small body could unpack to a huge one.
+        # Always decode UTF-8 (RFC 8259, section 8.1), and ignore the charset that the request
+        # names. Otherwise “charset=bz2”, a codec of Python, could expand a small body to a huge
+        # text.
         context = {**(parser_context or {}), "encoding": "utf-8"}
         try:
             return super().parse(io.BytesIO(body), media_type, context)

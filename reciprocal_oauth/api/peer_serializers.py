@@ -1,4 +1,4 @@
-"""The response bodies about peers, and about the start of a connection."""
+"""Serializers for API responses about peers, and about the start of a connection."""
 
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
@@ -10,7 +10,7 @@ from ..presentation.next_step import knows_accounts
 
 
 class AuthorizationSerializer(serializers.Serializer):
-    """The URL at which the person continues the connection."""
+    """The URL at the peer to which the client sends the browser, to continue the connection."""
 
     authorization_url = serializers.URLField(
         help_text=_("The URL to send the browser to, once. Keep it secret.")
@@ -19,7 +19,7 @@ class AuthorizationSerializer(serializers.Serializer):
 
 
 class PeerSerializer(serializers.ModelSerializer):
-    """A peer."""
+    """A peer: another site to which people can link their accounts."""
 
     homepage = serializers.CharField(help_text=_("May be empty."))
 
@@ -29,7 +29,7 @@ class PeerSerializer(serializers.ModelSerializer):
 
 
 class OfferSerializer(PeerSerializer):
-    """A peer that can be connected."""
+    """A peer that the person can connect."""
 
     is_linked = serializers.BooleanField(
         help_text=_("Whether the person has connected it already.")
@@ -68,7 +68,7 @@ class OfferSerializer(PeerSerializer):
         return scopes.split(peer.scope)
 
     def get_connect_url(self, peer: Peer) -> str:
-        """Return the URL of the route that starts a connection to the peer."""
+        """Return the URL in this API that starts a connection to the peer."""
         return reverse(
             "reciprocal_oauth_api:connect", args=[peer.slug], request=self.context["request"]
         )

@@ -1,4 +1,5 @@
-"""What a request is allowed to do, depending on how it is authenticated."""
+"""Permissions of the API: a request needs a person, the right scope, and for some views a session
+instead of an access token."""
 
 from typing import Any
 
@@ -11,18 +12,21 @@ from .problems import Forbidden, MissingScope
 
 
 def scope_for(method: str) -> str:
-    """The scope that an access token needs for ``method``; empty if no token is allowed."""
+    """Return the scope that an access token needs for the HTTP ``method``, or an empty string if
+    the settings of this site do not allow access tokens for that method."""
     return settings.API_READ_SCOPE if method in SAFE_METHODS else settings.API_WRITE_SCOPE
 
 
 class ForAPerson(BasePermission):
-    """Require a person: links belong to people, so a token that belongs to a client only (RFC 6749,
-    section 4.4) cannot read them."""
+    """Require that the request acts for a person, because each link belongs to a person.
+
+    A token that was issued to a client itself (RFC 6749, section 4.4) acts for no person.
+    """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Return whether the request is made for a person.
+        """Return whether the request acts for a person.
 
-        :raises Forbidden: the access token belongs to no person.
+        :raises Forbidden: the access token was not issued for a person.
         """
         if request.auth is not None and request.user is None:
             raise Forbidden("no_person", _("This access token does not belong to a person."))
@@ -30,14 +34,17 @@ class ForAPerson(BasePermission):
 
 
 class HoldsScope(BasePermission):
-    """Require the scope of the API to read or to change links, for a request with an access token.
-    The scopes of a peer for other parts of this site are not enough."""
+    """Require that an access token has the scope for reading or for changing links
+    (``API_READ_SCOPE``, ``API_WRITE_SCOPE``).
+
+    Scopes for other parts of this site are not enough. A request with a session needs no scope.
+    """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Return ``True``, or raise.
+        """Return ``True`` if the request has the scope or needs none.
 
         :raises MissingScope: the access token lacks the scope (RFC 6750, section 3.1), or this site
-            does not allow access tokens here.
+            does not allow access tokens for this method.
         """
         token: Any = request.auth
         if token is None:
@@ -49,11 +56,14 @@ class HoldsScope(BasePermission):
 
 
 class FromASession(BasePermission):
-    """Require a session: the response of the peer is only accepted in the browser session that
-    started the flow (RFC 9700, section 4.7), and an access token has no session."""
+    """Require that the request uses a session and no access token.
+
+    Only the browser that starts a connection can complete it (RFC 9700, section 4.7). So the
+    browser itself must send this request.
+    """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Return ``True``, or raise.
+        """Return ``True`` if the request has no access token.
 
         :raises Forbidden: the request has an access token.
         """

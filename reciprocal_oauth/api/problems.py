@@ -1,6 +1,4 @@
-"""Errors of the API as problem details (RFC 9457, section 3), all in the same form.
-
-::
+"""Turns every error of the API into problem details (RFC 9457, section 3). For example::
 
     HTTP/1.1 409 Conflict
     Content-Type: application/problem+json
@@ -8,7 +6,7 @@
     {"type": "about:blank", "title": "Conflict", "status": 409,
      "code": "not_offered", "detail": "These scopes cannot be chosen: history."}
 
-``code`` names the error; ``errors`` lists the fields that are wrong.
+``code`` names the error for programs. If fields of the request are wrong, ``errors`` lists them.
 """
 
 from collections.abc import Iterator
@@ -29,7 +27,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Forbidden(APIException):
-    """403, with its own ``code``."""
+    """An error with status 403. ``code`` names its reason."""
 
     status_code = status.HTTP_403_FORBIDDEN
 
@@ -38,7 +36,8 @@ class Forbidden(APIException):
 
 
 class MissingScope(Forbidden):
-    """403: the token lacks the scope that the request needs (RFC 6750, section 3.1)."""
+    """An error with status 403: the access token lacks the scope that the request needs (RFC 6750,
+    section 3.1). If ``scope`` is empty, this site does not allow access tokens for the request."""
 
     def __init__(self, scope: str) -> None:
         if not scope:
@@ -52,7 +51,7 @@ class MissingScope(Forbidden):
 
 
 class Conflict(APIException):
-    """409: the current state of the link does not allow the request."""
+    """An error with status 409: the current state of the link does not allow the request."""
 
     status_code = status.HTTP_409_CONFLICT
 
@@ -61,15 +60,15 @@ class Conflict(APIException):
 
 
 class BodyTooLarge(APIException):
-    """413: the body is larger than this API reads."""
+    """An error with status 413: the body of the request is larger than this API accepts."""
 
-    status_code = 413  # The name of this status differs between releases of REST framework.
+    status_code = 413  # The constant has different names in releases of REST framework.
     default_detail = _("The body is too large.")
     default_code = "too_large"
 
 
 class Busy(APIException):
-    """503: the database was too busy, even after several attempts."""
+    """An error with status 503: the database was too busy, even after several attempts."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = _(
@@ -77,14 +76,15 @@ class Busy(APIException):
         "a minute, then check your connections and try again."
     )
     default_code = "busy"
-    #: Seconds in the header ``Retry-After``.
+    #: The value of the header ``Retry-After``, in seconds. REST framework reads this attribute.
     wait = 5
 
 
 def as_problem(error: Exception, context: dict[str, Any]) -> Response | None:
-    """The response to ``error``; ``None`` if the error is a fault of the server (500)."""
+    """Return the response to ``error``. If the error is unexpected, return ``None``, so that Django
+    responds with status 500."""
     if isinstance(error, Http404):
-        # Django's own text contains the name of the model, in English.
+        # Replace Django's text, which contains the name of a model and is always in English.
         error = NotFound(_("There is no such thing, or it is not yours."))
     elif isinstance(error, DatabaseError) and wants_another_try(error):
         error = Busy()
@@ -105,13 +105,18 @@ def _problem(error: Exception, response: Response) -> dict[str, Any]:
     }
     if isinstance(error, ValidationError):
         return {**problem, "errors": list(_errors_in(error.detail))}
-    # REST framework has already turned Django's PermissionDenied into its own.
+    # Read the detail from the response, because ``error`` can be Django's PermissionDenied, which
+    # has no ``detail``. The response contains the detail that REST framework has added.
     detail = response.data["detail"]
     return {**problem, "code": detail.code, "detail": str(detail)}
 
 
 def _errors_in(detail: Any, field: str = "") -> Iterator[dict[str, str]]:
-    """Yield the errors in a nested ``detail``, each with the path to its field."""
+    """Yield each error in ``detail`` with the path to its field.
+
+    :param detail: the detail of a ``ValidationError``: nested dicts and lists.
+    :param field: the path to the field that ``detail`` belongs to, such as ``scopes.0``.
+    """
     if isinstance(detail, ErrorDetail):
         yield {"field": field, "code": str(detail.code), "detail": str(detail)}
     elif isinstance(detail, dict):

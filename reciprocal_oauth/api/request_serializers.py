@@ -1,4 +1,4 @@
-"""The request bodies, and the query of the list of links."""
+"""Serializers that check the request bodies, and the query of the list of links."""
 
 from typing import Any
 
@@ -14,9 +14,10 @@ _SCOPE_CHARACTERS = r"[\x21\x23-\x5b\x5d-\x7e]+"
 
 
 class Text(serializers.CharField):
-    """A JSON string of certain characters. Unlike the base class, it does not accept numbers.
+    """A field for a JSON string that may contain only certain characters. The base class would also
+    accept a number.
 
-    :param characters: regular expression that the whole string must match.
+    :param characters: the regular expression that the whole string must match.
     """
 
     def __init__(self, characters: str, **kwargs: Any) -> None:
@@ -26,9 +27,10 @@ class Text(serializers.CharField):
         super().__init__(trim_whitespace=False, min_length=1, validators=[check], **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the string.
+        """Return the value as a string.
 
-        :raises ValidationError: the value is not a JSON string, or the string is not valid.
+        :raises ValidationError: the value is not a JSON string, or has the wrong characters or
+            length.
         """
         if not isinstance(data, str):
             self.fail("invalid")
@@ -36,7 +38,7 @@ class Text(serializers.CharField):
 
 
 class ConnectSerializer(serializers.Serializer):
-    """The start of a connection."""
+    """The request that starts a connection."""
 
     return_to = Text(
         return_urls.URL_CHARACTERS,
@@ -50,14 +52,15 @@ class ConnectSerializer(serializers.Serializer):
 
 
 class Shown(Text):
-    """The value of ``shown`` that belongs to what the person saw."""
+    """A field for the value of ``shown`` in the link or question that the person saw. The client
+    sends it back, so that an answer to outdated data can be refused."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(r"[0-9a-f]*", max_length=64, **kwargs)
 
 
 class AnswerSerializer(serializers.Serializer):
-    """The person's answer to the question of a link."""
+    """The answer of the person to the question which scopes the peer may have at this site."""
 
     scopes = serializers.ListField(
         child=Text(_SCOPE_CHARACTERS, max_length=255),
@@ -76,7 +79,7 @@ class AnswerSerializer(serializers.Serializer):
 
 
 class ScopesSerializer(serializers.Serializer):
-    """All scopes that the peer has here from now on."""
+    """The request that replaces the scopes that the peer has at this site."""
 
     scopes = serializers.ListField(
         child=Text(_SCOPE_CHARACTERS, max_length=255),
@@ -94,6 +97,6 @@ class ScopesSerializer(serializers.Serializer):
 
 
 class FilterSerializer(serializers.Serializer):
-    """The query of the list of links."""
+    """The parameters in the query of the list of links."""
 
     status = serializers.ChoiceField(Link.Status.choices, default=Link.Status.ACTIVE)

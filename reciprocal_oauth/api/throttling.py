@@ -1,7 +1,7 @@
-"""Rate limits for one person with one application: to read, to change and to connect.
+"""Limits how many API requests a person can make with one application.
 
-A site can set other rates in ``DEFAULT_THROTTLE_RATES`` of Django REST framework; ``None`` there
-means no limit.
+Reading, changing links and starting connections have different limits. A site can change them in
+``DEFAULT_THROTTLE_RATES`` of Django REST framework. The value ``None`` removes a limit.
 """
 
 from typing import Any
@@ -18,12 +18,15 @@ DEFAULT_RATES = {READING: "120/min", CHANGING: "30/min", CONNECTING: "10/min"}
 
 
 class PersonThrottle(SimpleRateThrottle):
-    """Count requests for each person and application, over all tokens and sessions. So an
-    application with too many requests does not affect other applications of the person, or the
-    pages of this site. If the cache is down, there is no limit."""
+    """Limits the requests of each person with each application.
+
+    All tokens of an application count together, and so do all sessions of the person. An
+    application that sends too many requests does not use up the limit of other applications. If the
+    cache does not work, there is no limit.
+    """
 
     def __init__(self) -> None:
-        """Set no rate yet: it depends on the request, see :meth:`allow_request`."""
+        """Do nothing: :meth:`allow_request` finds the rate, because it depends on the request."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Count the request, and return whether it is within the limit."""
@@ -39,5 +42,5 @@ class PersonThrottle(SimpleRateThrottle):
         return Throttle(scope, limit, self.seconds).count(f"{request.user.pk}:{application}")
 
     def wait(self) -> float | None:
-        """Seconds after which the next request is allowed in any case."""
+        """Return the seconds after which the next request is allowed at the latest."""
         return self.seconds

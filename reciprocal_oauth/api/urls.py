@@ -1,4 +1,6 @@
-"""The API: ``path("api/reciprocal/", include("reciprocal_oauth.api.urls"))``."""
+"""The URLs of the API. A site includes them with
+``path("api/reciprocal/", include("reciprocal_oauth.api.urls"))``.
+"""
 
 import importlib.util
 
@@ -16,7 +18,7 @@ from .views import (
 )
 
 if importlib.util.find_spec("drf_spectacular"):
-    from . import openapi  # noqa: F401  Registers the descriptions of the views.
+    from . import openapi  # noqa: F401  The import registers the descriptions.
 
 app_name = "reciprocal_oauth_api"
 

@@ -1,4 +1,5 @@
-"""The views. Each finds the objects of the person and calls the same function as the page."""
+"""The views of the API. They call the same functions as the pages for users, and only with the
+links of the person who sends the request."""
 
 from collections.abc import Callable
 from typing import Any
@@ -41,8 +42,11 @@ from .throttling import CONNECTING, PersonThrottle
 
 
 class ApiView(GenericAPIView):
-    """Base class of all views. It sets everything itself: the defaults of the site may be too
-    permissive for this app."""
+    """Base class of all views of the API.
+
+    It sets every option of Django REST framework itself, because the defaults of the site may be
+    too permissive for this app.
+    """
 
     authentication_classes = [BearerAuthentication, SessionAuthentication]
     permission_classes = [ForAPerson, HoldsScope]
@@ -58,31 +62,31 @@ class ApiView(GenericAPIView):
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
-        """Make the view, and keep its local variables out of error reports: a request may contain
-        a token, and a response the ``state`` of an authorization request."""
+        """Return the view as a function, and keep secrets out of error reports: the access token of
+        the request, and the ``state`` in the authorization URL of the response."""
         return holding_secrets(super().as_view(**initkwargs))
 
     def get_exception_handler(self) -> Callable[..., Response | None]:
-        """Return the function that makes problem details of errors."""
+        """Return the function that turns an exception into a response with problem details."""
         return as_problem
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Check the request, and set the CSRF cookie if it uses the session."""
+        """Check the request. If it uses a session, set the CSRF cookie in the response."""
         super().initial(request, *args, **kwargs)
         if request.auth is None:
-            # A front end needs the CSRF token for its next request.
+            # A front end in the browser must send the CSRF token with its next change.
             get_token(request._request)
 
     def finalize_response(
         self, request: Request, response: Any, *args: Any, **kwargs: Any
     ) -> Response:
-        """Forbid to store the response (RFC 9111, section 5.2.2.5)."""
+        """Tell browsers and caches not to store the response (RFC 9111, section 5.2.2.5)."""
         response = super().finalize_response(request, response, *args, **kwargs)
         response["Cache-Control"] = "no-store"
         return response
 
     def read(self, serializer: type[Any]) -> Any:
-        """Return the validated data of the body.
+        """Check the request body with ``serializer``, and return its data.
 
         :raises ValidationError: the body is not valid.
         """
@@ -92,7 +96,7 @@ class ApiView(GenericAPIView):
 
 
 class UnknownView(ApiView):
-    """The view for every other path of the API."""
+    """Responds with 404 to every path that no other view of the API has."""
 
     authentication_classes = []
     permission_classes = []
@@ -100,10 +104,10 @@ class UnknownView(ApiView):
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Respond with 404.
+        """Always raise an error that leads to status 404.
 
         :raises NotFound: the path does not end with a slash.
-        :raises Http404: the path does not exist.
+        :raises Http404: the path ends with a slash, but does not exist.
         """
         self.perform_content_negotiation(request, force=True)
         if not request.path.endswith("/"):
@@ -112,13 +116,14 @@ class UnknownView(ApiView):
 
 
 class PeersView(ApiView, ListAPIView):
-    """The peers that a person can connect."""
+    """Lists the peers that the person can connect."""
 
     serializer_class = OfferSerializer
     ordering = ("slug",)
 
     def get_queryset(self) -> QuerySet[Peer]:
-        """The enabled peers; ``is_linked`` tells whether the person has a link with each."""
+        """Return the enabled peers. Their attribute ``is_linked`` is true if the person has an
+        active link with the peer."""
         own = Link.objects.filter(
             user=self.request.user,  # type: ignore[misc]
             peer=OuterRef("pk"),
@@ -128,8 +133,11 @@ class PeersView(ApiView, ListAPIView):
 
 
 class ConnectView(ApiView):
-    """Start a connection: step (A) of draft-ietf-oauth-reciprocal-04, section 2. The browser goes
-    to the peer and comes back."""
+    """Starts a connection to a peer: step (A) of draft-ietf-oauth-reciprocal-04, section 2.
+
+    The client sends the browser to the URL in the response. The peer redirects the browser back to
+    this site.
+    """
 
     queryset = Peer.objects.filter(enabled=True)
     lookup_field = "slug"
@@ -138,7 +146,7 @@ class ConnectView(ApiView):
     throttle_scope = CONNECTING
 
     def post(self, request: Request, slug: str) -> Response:
-        """Start the flow, and return the address of the peer's authorization endpoint.
+        """Start a connection, and return the URL at the peer to which the browser must go.
 
         :raises Forbidden: the setting ``API_RETURN_TO`` does not allow ``return_to``.
         """
@@ -157,29 +165,32 @@ class ConnectView(ApiView):
 
 
 class OwnLinksView(ApiView):
-    """Base of the views for links. A person sees only their own links; all others are a 404."""
+    """Base class of the views for links. A person sees only their own links; links of other people
+    lead to status 404."""
 
     serializer_class: type[LinkSerializer] = LinkDetailSerializer
 
     def get_queryset(self) -> QuerySet[Link]:
-        """The links of the person, with what the serializers need."""
+        """Return the links of the person, with all data that the serializers need."""
         links = Link.objects.filter(user=self.request.user)  # type: ignore[misc]
         links = with_newest_code(links.select_related("peer__application"))
         return incoming_access.with_carried_scope(links)
 
     def respond_with(self, link: Link, status: int = status.HTTP_200_OK) -> Response:
-        """Read the link again from the database, and respond with it."""
+        """Read the link again from the database, and return it as the response."""
         return Response(self.get_serializer(self.get_queryset().get(pk=link.pk)).data, status)
 
     def forbid_more_for_itself(self, link: Link, chosen: list[str]) -> None:
-        """Keep a peer from giving itself more scopes than the person gave it.
+        """Check that a peer does not use the API to give itself more scopes than it has now.
 
-        :raises Forbidden: the access token is the peer's own, and a scope in ``chosen`` is new.
+        :raises Forbidden: the request uses an access token of the peer of ``link``, and ``chosen``
+            contains a scope that the person has not allowed the peer.
         """
         token: Any = self.request.auth
         if token is None or token.application_id != link.peer.application_id:
             return
-        # The link keeps the scope so that the person can allow it again. The peer must not.
+        # After the access was revoked, the link still stores the scope, so that the person can
+        # allow it again. The peer must not do that, so do not count the scope here.
         taken_back = link.incoming_reason == Link.Reason.REVOKED_HERE
         given = set() if taken_back else set(scopes.split(link.incoming_scope))
         if not set(chosen) <= given:
@@ -187,45 +198,47 @@ class OwnLinksView(ApiView):
 
 
 class LinksView(OwnLinksView, ListAPIView):
-    """The links of the person, the newest first."""
+    """Lists the links of the person, the newest first."""
 
     serializer_class = LinkSerializer
     ordering = ("-created_at",)
 
     def get_queryset(self) -> QuerySet[Link]:
-        """The links of the person with the status in the query.
+        """Return the links of the person that have the status in the query.
 
-        :raises ValidationError: the status does not exist.
+        :raises ValidationError: the query has an unknown status.
         """
-        # As a dict: in a QueryDict, REST framework treats a blank value as missing.
+        # Convert to a dict, because REST framework treats an empty value in a QueryDict as missing.
         wanted = FilterSerializer(data=self.request.query_params.dict())
         wanted.is_valid(raise_exception=True)
         return super().get_queryset().filter(status=wanted.validated_data["status"])
 
 
 class LinkView(OwnLinksView):
-    """One link of the person."""
+    """Shows one link of the person, or ends it."""
 
     def get(self, request: Request, pk: Any) -> Response:
-        """Return the link."""
+        """Return the link with the steps of its newest flow."""
         return self.respond_with(self.get_object())
 
     def delete(self, request: Request, pk: Any) -> Response:
-        """End the link, and revoke our tokens at the peer."""
+        """End the link: revoke the access of the peer at this site, and queue the revocation of the
+        access of this site at the peer."""
         lifecycle.end_link(self.get_object(), Link.Reason.REVOKED_HERE, revoke_outgoing=True)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class ConsentView(OwnLinksView):
-    """The person's answer to the question of a link (draft-ietf-oauth-reciprocal-04, section
-    2.2.1)."""
+    """Saves the person's answer to the question which scopes the peer may have at this site
+    (draft-ietf-oauth-reciprocal-04, section 2.2.1)."""
 
     def post(self, request: Request, pk: Any) -> Response:
-        """Allow the peer the chosen scopes, or refuse.
+        """Allow the peer the chosen scopes at this site. An empty list of scopes refuses access.
 
-        :raises Conflict: the link has no question, the question has changed, or a chosen scope is
-            not part of the question.
-        :raises Forbidden: the rules of this site or the token do not allow the choice.
+        :raises Conflict: the person cannot answer now, the question has changed, or a chosen
+            scope is not part of the question.
+        :raises Forbidden: the rules of this site do not allow the chosen scopes, or a peer tries
+            to give itself more access.
         """
         link, sent = self.get_object(), self.read(AnswerSerializer)
         chosen, answers = list(dict.fromkeys(sent["scopes"])), sent["shown"]
@@ -245,14 +258,16 @@ class ConsentView(OwnLinksView):
 
 
 class ScopesView(OwnLinksView):
-    """Change what the peer may do here (draft-ietf-oauth-reciprocal-04, section 3)."""
+    """Changes the scopes that the peer has at this site (draft-ietf-oauth-reciprocal-04, section
+    3)."""
 
     def put(self, request: Request, pk: Any) -> Response:
-        """Set the scopes of the peer to the chosen ones.
+        """Replace the scopes that the peer has at this site by the chosen scopes.
 
-        :raises Conflict: the scopes cannot be changed, the link has changed meanwhile, or a chosen
-            scope is not one of the choices.
-        :raises Forbidden: the rules of this site or the token do not allow the choice.
+        :raises Conflict: the scopes cannot be changed now, the link has changed since the person
+            saw it, or a chosen scope is not among the choices.
+        :raises Forbidden: the rules of this site do not allow the chosen scopes, or a peer tries
+            to give itself more access.
         """
         link, sent = self.get_object(), self.read(ScopesSerializer)
         chosen, answers = list(dict.fromkeys(sent["scopes"])), sent["shown"]
@@ -272,12 +287,13 @@ class ScopesView(OwnLinksView):
 
 
 class RetryView(OwnLinksView):
-    """Send a failed hand-over again."""
+    """Sends a hand-over (the delivery of a code by which the peer gets its access at this site)
+    again after it has failed."""
 
     def post(self, request: Request, pk: Any) -> Response:
-        """Send the peer again what the person has allowed.
+        """Send the peer a code again for the access that the person has allowed.
 
-        :raises Conflict: there is nothing to send again.
+        :raises Conflict: there is no failed code, or sending it again is not possible now.
         """
         link = self.get_object()
         try:
@@ -288,9 +304,11 @@ class RetryView(OwnLinksView):
 
 
 def _require_same(sent: str, now: str) -> None:
-    """Check that the person has seen the current state.
+    """Check that the person has seen the current state of the link.
 
-    :raises Conflict: the state has changed since the person saw it.
+    :param sent: the value of ``shown`` in the request.
+    :param now: the current value of ``shown``.
+    :raises Conflict: the two values differ, so the link has changed since the person saw it.
     """
     if not snapshot.is_same(sent, now):
         raise _changed_meanwhile()
@@ -303,9 +321,10 @@ def _not_allowed_here() -> Forbidden:
 
 
 def _require_offered(chosen: list[str], choices: list[tuple[str, str]]) -> None:
-    """Check that every chosen scope is one of the choices.
+    """Check that the person can choose every scope in ``chosen``.
 
-    :raises Conflict: a chosen scope is not one of the choices.
+    :param choices: the scopes that the person can choose, each with its description.
+    :raises Conflict: a scope in ``chosen`` is not among ``choices``.
     """
     unknown = [token for token in chosen if token not in dict(choices)]
     if unknown:
