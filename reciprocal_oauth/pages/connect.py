@@ -49,9 +49,9 @@ class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
 
     def handle_no_permission(self) -> HttpResponseRedirect:
         """Redirect to the login page, which redirects to the list of connections afterwards."""
-        # The login page redirects with GET, and GET on this view starts no connection. So let it
-        # redirect to the list, where the person can press the button again. Django's
-        # LoginRequiredMiddleware would let it redirect to this view, so it is disabled here.
+        # The login page must not redirect to this view: it redirects with GET, and only POST starts
+        # a connection. In the list, the person can press the button again. For the same reason,
+        # ``login_not_required`` exempts this view from Django's LoginRequiredMiddleware.
         page = self.request.build_absolute_uri(reverse("reciprocal_oauth:list"))
         return redirect_to_login(page, self.get_login_url(), self.get_redirect_field_name())
 
@@ -91,8 +91,8 @@ class CallbackView(ProtectedPageMixin, View):
     """
 
     http_method_names = ["get", "options"]
-    # The address contains ``state`` and ``code``, so the browser must not send it to any page
-    # (RFC 9700, section 4.2.4).
+    # The address contains ``state`` and ``code``, so the browser must not send it to other pages in
+    # the header ``Referer`` (RFC 9700, section 4.2.4).
     referrer_policy = "no-referrer"
 
     @method_decorator(sensitive_variables())
@@ -108,14 +108,15 @@ class CallbackView(ProtectedPageMixin, View):
             logger.warning("A callback could not be read: %s", type(unreadable).__name__)
             return _refuse(slug)
         if not query.keys() - {same_site.AGAIN}:
-            # The redirect of _refuse() leads here, and so does an address that a person has typed.
+            # The address has no parameters: _refuse() has redirected the browser to it, or a person
+            # has typed it.
             peer = get_object_or_404(Peer, slug=slug, enabled=True)
             return render(
                 request, "reciprocal_oauth/callback_refused.html", {"peer": peer}, status=400
             )
         if same_site.lacks_strict_session(request, query):
-            # Do this before claim_visit(), which marks ``state`` as used: the browser repeats this
-            # request, and the repeated request still needs ``state``.
+            # The browser will repeat this request with the same ``state``. So return here, before
+            # claim_visit() marks ``state`` as used.
             return same_site.ask_again(query)
         try:
             peer = Peer.objects.get(slug=slug, enabled=True)

@@ -44,8 +44,8 @@ class ScopesForm(forms.Form):
 
 
 class ChoosingView(OwnLinksMixin, FormView):
-    """Base class for pages with a :class:`ScopesForm`. If there is nothing to choose, they redirect
-    to the page of the link.
+    """Base class for pages with a :class:`ScopesForm`. If there is nothing to choose, the page
+    redirects to the page of the link.
 
     :cvar refused: the exception that :meth:`decide` raises if the chosen scopes cannot be saved any
         more, for example because the link has changed.
@@ -141,7 +141,7 @@ class ChoosingView(OwnLinksMixin, FormView):
             return not_allowed(self.request, self.link.peer)
         except self.refused:
             self.link.refresh_from_db()
-            # For example, the person has already decided in another browser tab.
+            # The link has changed: for example, the person has decided in another browser tab.
             return self.ask_again() if self.is_open() else self.to_link()
 
     def ask_again(self) -> HttpResponse:

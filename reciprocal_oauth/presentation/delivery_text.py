@@ -1,4 +1,4 @@
-"""Says to administrators how many deliveries are sent again, and why deliveries to a peer wait.
+"""Tells administrators how many deliveries are sent again, and why deliveries to a peer wait.
 
 A delivery is a hand-over (a reciprocal code that is sent to the peer) or the revocation of a token.
 """

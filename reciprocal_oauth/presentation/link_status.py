@@ -31,7 +31,7 @@ _NOT_ASKED = (Link.Reason.NO_REVERSE, Link.Reason.SITE_REFUSES)
 
 @dataclass(frozen=True)
 class Permission:
-    """One scope that is allowed, in words.
+    """One scope in words: something that the site with the access may do.
 
     :ivar text: the description of the scope; its name if there is no description.
     :ivar is_name: whether ``text`` is the name of the scope.

@@ -16,7 +16,7 @@ class NextStep(StrEnum):
 
     NOTHING = ""
     FINISH = "finish"  #: Decide what the peer may do at this site.
-    AGAIN = "again"  #: Send the decision to the peer again: :func:`.resending.try_again`.
+    AGAIN = "again"  #: Send the person's decision again: :func:`.resending.try_again`.
     CONNECT = "connect"  #: Connect the peer again. This repairs the same link.
     VISIT = "visit"  #: Open the homepage of the peer, and continue there.
     REMOVE = "remove"  #: End the link and connect again, which makes a new link.
