@@ -1,7 +1,8 @@
-"""Reciprocal OAuth for Django: link a user's accounts at two sites, in both directions at once.
+"""Reciprocal OAuth for Django: link a user's accounts at two sites, so that each site can call the
+API of the other site for this user.
 
-It implements draft-ietf-oauth-reciprocal-04 on top of django-oauth-toolkit (DOT). The package
-imports no models, so it can be imported before ``django.setup()``.
+The package implements draft-ietf-oauth-reciprocal-04 on top of django-oauth-toolkit (DOT). It can
+be imported before ``django.setup()``, because the import loads no models.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    # These functions need models, which Django loads after this package.
+    # Import the functions when they are first used, because they need models, and models cannot be
+    # imported before Django has loaded the apps.
     if name in __all__:
         from . import session
 

@@ -1,7 +1,8 @@
-"""Names of django-oauth-toolkit (DOT) and Django whose module differs between releases.
+"""Imports names of django-oauth-toolkit (DOT) and Django that are in different modules in different
+releases.
 
-The next release of DOT moves its modules. Imports from the old modules still work there, but cause
-a ``DeprecationWarning``, so this module tries the new ones first.
+The next release of DOT moves its modules. In that release, an import from an old module still works
+but causes a ``DeprecationWarning``. So the code below first tries to import from the new module.
 """
 
 from django.contrib.auth.decorators import login_not_required
@@ -12,7 +13,8 @@ try:
 except ModuleNotFoundError:
     from oauth2_provider.scopes import SettingsScopes, get_scopes_backend
 
-#: Label of the DOT application model that the site uses, for foreign keys.
+#: The label of the application model that the site has configured in DOT, such as
+#: ``oauth2_provider.Application``. Foreign keys refer to it.
 APPLICATION_MODEL: str = oauth2_settings.APPLICATION_MODEL
 
 __all__ = [

@@ -1,4 +1,7 @@
-"""Every setting of the app. All are keys of one dict, ``RECIPROCAL_OAUTH``, read at each use.
+"""All settings of the app.
+
+They are keys of the dict ``RECIPROCAL_OAUTH`` in the settings module of the site. Each setting is
+read again whenever it is used.
 
 ::
 
@@ -16,9 +19,11 @@ T = TypeVar("T")
 
 
 class Setting:
-    """One key of ``RECIPROCAL_OAUTH``. Its annotation in :class:`Settings` is its type.
+    """One setting, which is a key of the dict ``RECIPROCAL_OAUTH``. The annotation of the attribute
+    in :class:`Settings` is the type of the setting.
 
-    :ivar minimum: the smallest number that is allowed; ``None``: numbers must be above 0.
+    :ivar minimum: the smallest number that is allowed. If it is ``None``, a number must be greater
+        than 0.
     """
 
     name: str
@@ -41,7 +46,7 @@ class Setting:
         return given[self.name] if self.name in given else self.default()
 
     def default(self) -> Any:
-        """Return the value for a site that sets none."""
+        """Return the value that is used if the site does not set this setting."""
         return self._default() if callable(self._default) else self._default
 
 
@@ -52,187 +57,214 @@ def setting(default: Callable[[], T]) -> T:
 
 @overload
 def setting(default: T, *, minimum: int | None = None) -> T:
-    """Declare a setting with a constant default, and perhaps a smallest number."""
+    """Declare a setting with a constant default.
+
+    :param minimum: the smallest number that is allowed (see :class:`Setting`).
+    """
 
 
 def setting(default: Any, *, minimum: int | None = None) -> Any:
-    """Declare a setting, as :func:`dataclasses.field` declares a field."""
+    """Declare a setting in the class :class:`Settings`. The declared return type is the type of the
+    setting's value, as with :func:`dataclasses.field`, so that type checkers accept the
+    annotation."""
     return Setting(default, minimum)
 
 
 def _is_test_run() -> bool:
-    """Whether a test runner has called ``setup_test_environment``, as those of Django and
-    pytest-django do. Threads of the dispatcher would disturb the transactions of the tests."""
+    """Return whether tests are running. Dispatcher threads must not start in tests, because they
+    would disturb the transactions of the tests.
+
+    Django's test runner and pytest-django call ``setup_test_environment()``, which creates
+    ``mail.outbox``.
+    """
     return hasattr(mail, "outbox")
 
 
 class Settings:
-    """The settings: type, default, smallest number, and what each does."""
+    """All settings of the app, each with its type, its default and a description."""
 
-    __slots__ = ()  # Nothing can be assigned here.
+    __slots__ = ()  # So assigning to an attribute of the object raises AttributeError.
 
     @classmethod
     def names(cls) -> frozenset[str]:
         """Return the names of all settings."""
         return frozenset(name for name, each in vars(cls).items() if isinstance(each, Setting))
 
-    # Delivery
-
+    # Delivery. A delivery is the processing of one queue row: this site hands over a code to a
+    # peer, redeems a code that a peer handed over, or revokes a token at a peer.
     DISPATCHER: str = setting(lambda: "none" if _is_test_run() else "thread")
     """What starts deliveries: ``thread``, ``celery``, ``tasks``, ``eager``, ``none``, or the dotted
-    path of a class. The default is ``thread``; in a test run, ``none``."""
+    path of a dispatcher class. The default is ``thread``, but ``none`` while tests are running."""
 
     DISPATCHER_THREADS: int = setting(8)
-    """How many threads deliver in one process: of the ``thread`` dispatcher, and of
-    ``reciprocal_deliver --loop``."""
+    """How many threads process deliveries in one process. This applies to the ``thread`` dispatcher
+    and to the command ``reciprocal_deliver --loop``."""
 
     DISPATCHER_SWEEP_SECONDS: float = setting(5.0)
-    """How often, in seconds, the ``thread`` dispatcher looks for deliveries that are due. For
-    ``celery`` and ``tasks``: for how long a task also handles deliveries other than the one that it
-    was started for."""
+    """With the ``thread`` dispatcher: the pause, in seconds, after which it looks again for
+    deliveries that are due. With the ``celery`` and ``tasks`` dispatchers: a task starts with one
+    delivery, and then works for this many seconds on others that are due."""
 
     DELIVERIES_PER_PEER: int = setting(4)
-    """How many deliveries to one peer may run at the same time, in all workers together. Keep it
-    below ``DISPATCHER_THREADS``, so that a peer that hangs does not block all threads."""
+    """How many deliveries to one peer may run at the same time, counted over all workers. Set it to
+    less than ``DISPATCHER_THREADS``, so that a peer that does not respond cannot occupy all
+    threads."""
 
     RETRY_SCHEDULE_SECONDS: Sequence[float] = setting(
         (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
     )
-    """Pause, in seconds, before each attempt to deliver, and before each attempt to refresh an
-    access token that the peer refuses to refresh. The length is the number of attempts."""
+    """The pauses, in seconds, before the attempts to send to a peer. The number of entries is the
+    number of attempts. The same pauses apply if the peer refuses to refresh an access token."""
 
     MAX_RESENDS: int = setting(3, minimum=0)
-    """How many times a new code is sent because the peer accepted the last one and did not redeem
-    it."""
+    """How many times this site sends a new code because the peer accepted the previous code but did
+    not redeem it."""
 
     REDEMPTION_WATCH_SECONDS: float = setting(60.0, minimum=0)
-    """How long, in seconds, after its expiry an accepted code is still expected to be redeemed.
-    Then it counts as never redeemed."""
+    """How long, in seconds, this site waits after a code has expired before it assumes that the
+    peer, which accepted the code, has not redeemed it."""
 
     MAX_REISSUES: int = setting(3, minimum=0)
-    """How many times a code that was redeemed twice is replaced by a new code at once; after that,
-    once an hour. (The second redemption revokes the tokens of the first.)"""
+    """How many times this site sends a new code immediately when the peer redeems a code twice. A
+    new code is needed, because the second redemption revokes the tokens of the first. After this
+    number, each further new code is sent an hour later."""
 
     REDEMPTION_SCHEDULE_SECONDS: Sequence[float] = setting(
         (0, 2, 5, 30, 60, 300, 1800, 7200, 36000, 86400)
     )
-    """Pause, in seconds, before each attempt to redeem a code that a peer handed over. The length
-    is the number of attempts. A code expires soon, and then the peer sends another one. The late
-    attempts are for a peer that used up the code, but failed before its response arrived."""
+    """The pauses, in seconds, before the attempts to redeem a code that a peer handed over. The
+    number of entries is the number of attempts. A code expires long before the late attempts. They
+    help if the peer marked the code as redeemed but its response was lost: the peer can then detect
+    that the code is redeemed again, and send a new code."""
 
     LEASE_SECONDS: float = setting(60.0)
-    """How long, in seconds, a claimed row belongs to its worker. Keep it above three times
-    ``HTTP_TOTAL_TIMEOUT_SECONDS`` (wait for another refresh, refresh, send): otherwise a slow
-    delivery may be done twice."""
+    """How long, in seconds, a queue row is reserved for the worker that processes it. Set it to
+    more than three times ``HTTP_TOTAL_TIMEOUT_SECONDS``, because one delivery can take three
+    timeouts: it waits until another worker has refreshed the token, refreshes the token itself, and
+    sends the request. With a shorter time, a second worker may process the same row."""
 
     # Protocol
 
     BASE_URL: str = setting("")
-    """URL of this site, such as ``https://site.example``. The redirect URIs and endpoints that
-    other sites are given begin with it. Empty: the URL comes from the issuer
-    (``OIDC_ISS_ENDPOINT``), or else from the host name of the request."""
+    """The URL of this site, such as ``https://site.example``. The redirect URIs and endpoints that
+    this site tells other sites begin with it. If it is empty, the URL is derived from the issuer
+    (``OIDC_ISS_ENDPOINT``) or, without an issuer, from the host name of the current request."""
 
     DIALECTS: Mapping[str, str] = setting({})
-    """Additional dialects: name to dotted path of a ``Dialect`` subclass."""
+    """Additional dialects (variants of the protocol that some peers use). The key is the name of
+    the dialect, the value is the dotted path of a ``Dialect`` subclass."""
 
     ACCEPT_HANDOVERS: bool = setting(True)
-    """Whether the token endpoint accepts hand-overs, so that this site can be party B."""
+    """Whether the token endpoint of this site accepts codes that peers hand over. It must be
+    ``True`` if this site is to act as party B."""
 
     HANDOVERS_PER_MINUTE: int = setting(10, minimum=0)
-    """How many codes a peer may hand over for one user in a minute, since each costs a request to
-    the peer's token endpoint. Further ones get the status 429. 0: no limit."""
+    """How many codes a peer may hand over for one user in a minute. There is a limit, because this
+    site must send a request to the peer for each code. Further codes are refused with the status
+    429. If it is 0, there is no limit."""
 
     MAY_AUTHORIZE: str = setting("")
     """Dotted path of a function that decides which user may give access to which peer:
-    ``may_authorize(user, application, scopes, request=None)``. Empty: everyone, to every peer."""
+    ``may_authorize(user, application, scopes, request=None)``. If it is empty, every user may give
+    access to every peer."""
 
     READ_RECIPROCAL_FROM_REDIRECT: bool = setting(True)
-    """Whether party A accepts a ``reciprocal`` parameter in the redirect (draft, section
-    "Reciprocal Scope Request"). The one in the token response takes precedence."""
+    """Whether this site, as party A, accepts a ``reciprocal`` parameter in the redirect from the
+    peer to this site (draft, section "Reciprocal Scope Request"). If the token response contains
+    the parameter too, the value in the token response is used."""
 
     CODE_LIFETIME_SECONDS: int = setting(60)
-    """How long, in seconds, a reciprocal code is valid after it was created."""
+    """How long, in seconds, a reciprocal code that this site creates is valid."""
 
     AUTHORIZATION_REQUEST_LIFETIME_SECONDS: int = setting(1800)
-    """How long, in seconds, a user may stay at the peer before the callback is refused."""
+    """How many seconds a user may take at the peer. If the user comes back later, this site refuses
+    the response of the peer."""
 
     # Client authentication
 
     CLIENT_AUTH_FAILURES_PER_MINUTE: int = setting(10, minimum=0)
-    """How many wrong secrets for one client from one address are checked in a minute. Further ones
-    get the status 429 without a check. 0: no limit."""
+    """How many wrong client secrets this site checks in a minute, for one client and one IP
+    address. Further requests get the status 429, and their secret is not checked. If it is 0, there
+    is no limit."""
 
     VERIFIED_SECRETS_KEPT: int = setting(1000, minimum=0)
-    """How many correct client secrets each process remembers, so that the next request of the same
-    client needs no hashing. 0: none."""
+    """How many correct client secrets each process remembers, so that it checks later requests of
+    the same clients without slow password hashing. Only a keyed hash is kept in memory. If the
+    setting is 0, no secret is remembered."""
 
     # Stored secrets
 
     ENCRYPTION_KEYS: Sequence[str] = setting(())
-    """Fernet keys that encrypt stored codes, tokens and client secrets. The first key encrypts; all
-    keys decrypt. Empty: keys derived from ``SECRET_KEY`` and ``SECRET_KEY_FALLBACKS``; a deployment
-    check warns about that."""
+    """Fernet keys for stored codes, tokens and client secrets. New values are encrypted with the
+    first key; stored values are decrypted with the key that fits. If the list is empty, keys are
+    derived from ``SECRET_KEY`` and ``SECRET_KEY_FALLBACKS``, and a deployment check warns."""
 
     # Retention
 
     RETENTION_FINISHED_DAYS: float = setting(30)
-    """How long, in days, ``reciprocal_prune`` keeps hand-overs that are done or cancelled, and
-    codes without a valid token."""
+    """How long, in days, the command ``reciprocal_prune`` keeps queue rows that are done or
+    cancelled, and reciprocal codes for which the peer has no valid token."""
 
     RETENTION_FAILED_DAYS: float = setting(180)
-    """How long, in days, ``reciprocal_prune`` keeps failed hand-overs."""
+    """How long, in days, the command ``reciprocal_prune`` keeps queue rows that failed."""
 
     RETENTION_HISTORY_DAYS: float = setting(365)
-    """How long, in days, ``reciprocal_prune`` keeps ended links with their history, and history
-    entries of active links. The newest 100 entries of an active link are always kept."""
+    """How long, in days, the command ``reciprocal_prune`` keeps ended links with their history, and
+    the history entries of active links. The newest 100 entries of an active link are always
+    kept."""
 
     # Pages
 
     PEER_SCOPES: Mapping[str, Mapping[str, str]] = setting({})
-    """Descriptions of the scopes at peers, for the pages: short name of the peer to scope to text,
-    which may be lazily translated. A scope without a text is shown by its name."""
+    """Descriptions of the peers' scopes, shown on the pages of this app:
+    ``{"short name of the peer": {"scope": "description"}}``. A description can be a lazily
+    translated text. If a scope has no description, its name is shown."""
 
     # Calling peers
 
     HTTP_CONNECT_TIMEOUT_SECONDS: float = setting(5.0)
-    """Time limit for the DNS lookup of a peer, and again for the connection, in seconds."""
+    """The time limit, in seconds, for the DNS lookup of a peer's host. The same limit applies again
+    to the connection."""
 
     HTTP_TOTAL_TIMEOUT_SECONDS: float = setting(15.0)
-    """Time limit for a whole exchange with a peer, in seconds: from the DNS lookup to the last byte
-    of the response."""
+    """The time limit, in seconds, for a whole request to a peer: from the DNS lookup to the last
+    byte of the response."""
 
     HTTP_MAX_RESPONSE_BYTES: int = setting(64 * 1024)
-    """Most bytes that are read of the body of a peer's response, after decoding. The headers may
-    have 64 KiB together."""
+    """The longest body of a peer's response that this site reads, in bytes after decoding. All
+    headers together are limited to 64 KiB."""
 
     SESSION_MAX_RESPONSE_BYTES: int = setting(10 * 1024 * 1024)
-    """The same for a session that calls a peer as a user, if it has no ``max_bytes``."""
+    """The longest response body that a ``PeerSession`` reads, in bytes after decoding. The argument
+    ``max_bytes`` of a session replaces this setting."""
 
     HTTP_ALLOW_LOOPBACK: bool = setting(lambda: django_settings.DEBUG)
-    """Whether peers on this machine may be called, also by plain http. For development: the default
-    is Django's ``DEBUG``."""
+    """Whether this site may call peers on the same machine (loopback addresses), even with plain
+    http. This is useful for development only, so the default is Django's ``DEBUG``."""
 
     HTTP_ALLOWED_NETWORKS: Sequence[str] = setting(())
-    """Private networks in which peers may be, such as ``10.20.0.0/16``, or single addresses."""
+    """Private networks, such as ``10.20.0.0/16``, or single IP addresses that peers may have."""
 
     HTTP_CA_BUNDLE: str = setting("")
-    """File or directory of the certificate authorities that peers' certificates are checked
-    against, for peers with a private authority. It replaces the public authorities (those of
-    ``certifi``), so it must contain all that are needed. Empty: the public ones."""
+    """A file or directory with the certificate authorities that sign the peers' certificates. A
+    site needs it if a peer uses a private authority. It replaces the public authorities (those of
+    ``certifi``), so it must contain the authorities of all peers. If it is empty, the public
+    authorities are used."""
 
     # API
 
     API_READ_SCOPE: str = setting("reciprocal:read")
-    """The scope that an access token needs to read its user's links through the API. Empty: no
-    access token can."""
+    """The scope that an access token needs to read the links of its user through the API. If it is
+    empty, the API refuses to read links with an access token."""
 
     API_WRITE_SCOPE: str = setting("reciprocal:write")
-    """The scope that an access token needs to change or end its user's links through the API.
-    Empty: no access token can."""
+    """The scope that an access token needs to change or end the links of its user through the API.
+    If it is empty, the API refuses to change links with an access token."""
 
     API_RETURN_TO: Sequence[str] = setting(())
-    """Where users may be sent after a visit to a peer that they began through the API: URLs, and
-    origins such as ``https://app.example`` for every URL below them."""
+    """Where this site may send users who come back from a peer, if they started to connect through
+    the API. Each entry is a URL, or an origin such as ``https://app.example``, which allows every
+    URL below it."""
 
 
 settings = Settings()

@@ -5,22 +5,23 @@
     ReciprocalError
     ├── HandoverRefused            this site, as party B, refuses a token request of a peer
     │                              (RFC 6749, section 5.2)
-    ├── AuthorizationFailed        a user came back from a peer, and cannot be connected
+    ├── AuthorizationFailed        the user came back from a peer, but no link can be made
     ├── PeerError                  a request to a peer failed
     │   ├── AddressRefused         the URL is not allowed; nothing was sent
     │   ├── PeerUnreachable        no complete response: DNS, connection, TLS or timeout
     │   │   └── TLSFailed          no encrypted connection, or an invalid certificate
     │   ├── PeerRefused            the peer responded with an error
-    │   ├── RefreshPostponed       the peer is not asked yet; nothing was sent
-    │   └── BadResponse            the peer responded with something unusable
+    │   ├── RefreshPostponed       a token must be refreshed, but not yet; nothing was sent
+    │   └── BadResponse            the response of the peer does not follow the protocol
     │       └── NoMetadata         the peer publishes no usable metadata
     ├── NotLinked                  the user has no working link with the peer
-    └── LeaseLost                  another worker has taken over the row
+    └── LeaseLost                  another worker has taken over the queue row
 
     DecryptionError (django ImproperlyConfigured)   no key decrypts a stored secret
 
-``DecryptionError`` is a mistake in the configuration. It is deliberately not a ``ReciprocalError``,
-so that code that catches those does not take it for a peer that is down.
+``DecryptionError`` means that the site is configured wrongly. It is deliberately no subclass of
+``ReciprocalError``: code that catches ``ReciprocalError`` to handle failures of a peer must not
+handle this error in the same way.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,13 +39,15 @@ class ReciprocalError(Exception):
 
 
 class HandoverRefused(ReciprocalError):
-    """This site, as party B, refuses a token request (draft-ietf-oauth-reciprocal-04, section
-    2.2.2). The response tells the peer ``error`` and ``status``, and nothing else.
+    """This site, as party B, refuses a token request of a peer (draft-ietf-oauth-reciprocal-04,
+    section 2.2.2).
+
+    The response tells the peer the error code and the HTTP status, but not the reason.
 
     :param error: an error code of RFC 6749, section 5.2.
-    :param log: the reason, for the site's log only.
-    :param status: the HTTP status; 400 unless RFC 6749, section 5.2, names another one.
-    :param retry_after: seconds for the ``Retry-After`` header (with 429 and 503 only).
+    :param log: the reason, which is written only to the log of this site.
+    :param status: the HTTP status of the response. The default is 400 (RFC 6749, section 5.2).
+    :param retry_after: the seconds in the ``Retry-After`` header, used only with 429 and 503.
     """
 
     def __init__(
@@ -57,10 +60,11 @@ class HandoverRefused(ReciprocalError):
 
 
 class AuthorizationFailed(ReciprocalError):
-    """An authorization that the user began at this site failed. The user can begin again.
+    """The user began to connect with a peer at this site, and this failed. The user can try again.
 
-    :param reason: a value of ``models.AuthorizationRequest.Problem``; the page explains it.
-    :param log: what happened, for the site's log.
+    :param reason: a value of ``models.AuthorizationRequest.Problem``. The page that the user sees
+        next explains this problem.
+    :param log: a description of the failure for the log of this site.
     """
 
     def __init__(self, reason: str, log: str) -> None:
@@ -69,35 +73,43 @@ class AuthorizationFailed(ReciprocalError):
 
 
 class PeerError(ReciprocalError):
-    """A request to a peer failed. Except for ``AddressRefused``, it may succeed later."""
+    """A request to a peer failed. The same request may succeed later, except after the subclass
+    ``AddressRefused``."""
 
 
 class AddressRefused(PeerError):
-    """The URL, or an IP address that its host name resolves to, is not allowed. Nothing was sent.
+    """This site may not call the URL, or an IP address to which the host name resolves. Nothing was
+    sent.
 
-    Trying again does not help. To allow a private network, add it to ``HTTP_ALLOWED_NETWORKS``; to
-    allow another host in a session, pass ``allow_hosts``.
+    Trying again does not help. To allow a private network, add it to the setting
+    ``HTTP_ALLOWED_NETWORKS``. To allow another host in a ``PeerSession``, pass ``allow_hosts``.
     """
 
 
 class PeerUnreachable(PeerError):
-    """The peer sent no complete response: DNS, connection, TLS or timeout. Try again later."""
+    """The peer sent no complete response, because of a DNS, connection or TLS error or a timeout.
+    Try again later."""
 
 
 class TLSFailed(PeerUnreachable):
-    """There is no encrypted connection, or the certificate of the peer is invalid. The operator of
-    the peer has to correct it, or ``HTTP_CA_BUNDLE`` lacks the peer's certificate authority."""
+    """No encrypted connection to the peer is possible, or the peer's certificate is not accepted.
+
+    There are two possible causes: the TLS configuration of the peer is wrong, or the setting
+    ``HTTP_CA_BUNDLE`` of this site lacks the certificate authority of the peer.
+    """
 
 
 class PeerRefused(PeerError):
-    """The peer responded with an error. ``may_pass`` tells whether trying again can help.
+    """The peer responded with an error. The property ``may_pass`` tells whether trying again can
+    help.
 
     :param status: the HTTP status of the response.
-    :param error: the error code in the body (RFC 6749, section 5.2); empty if there is none.
-    :param retry_after: the seconds of the ``Retry-After`` header (RFC 9110, section 10.2.3);
-        ``None`` if there is none.
-    :param is_foreign: whether the body is not an OAuth error, but for example the error page of a
-        proxy or a web framework.
+    :param error: the OAuth error code in the body (RFC 6749, section 5.2), or ``""`` if the body
+        contains no error code.
+    :param retry_after: the seconds of the ``Retry-After`` header (RFC 9110, section 10.2.3), or
+        ``None`` if the response has no such header.
+    :param is_foreign: ``True`` if the body is not an OAuth error response, for example if it is the
+        error page of a proxy or a web framework.
     """
 
     def __init__(
@@ -117,9 +129,13 @@ class PeerRefused(PeerError):
 
     @property
     def may_pass(self) -> bool:
-        """Whether the error is temporary and not about the content of the request: the peer is
-        overloaded or broken, or something in front of it rejected the request. For example, a
-        Django site with a wrong ``ALLOWED_HOSTS`` responds with 400."""
+        """Return whether the same request may succeed later, because the error does not concern the
+        content of the request.
+
+        This is so if the peer is overloaded or has an internal error, or if the request was
+        rejected before the OAuth code of the peer read it. For example, a Django site with a wrong
+        ``ALLOWED_HOSTS`` responds with 400.
+        """
         return (
             self.status in (408, 425, 429)
             or self.status >= 500
@@ -129,11 +145,12 @@ class PeerRefused(PeerError):
 
     @property
     def refuses_credentials(self) -> bool:
-        """Whether the peer rejects the client credentials of this site, so that every other
-        request would fail too.
+        """Return whether the peer rejects the client credentials of this site, so that every other
+        token request would fail too.
 
-        RFC 6749, section 5.2: ``invalid_client``, with 400 or 401. A 401 with another error code is
-        about another part of the request.
+        This is so if the error code is ``invalid_client`` with status 400 or 401 (RFC 6749, section
+        5.2), or if the status is 401 without an error code. A 401 with another error code means
+        that another part of the request is wrong.
         """
         return (self.status in (400, 401) and self.error == INVALID_CLIENT) or (
             self.status == 401 and not self.error
@@ -141,10 +158,10 @@ class PeerRefused(PeerError):
 
 
 class RefreshPostponed(PeerError):
-    """The access token was not refreshed, because the peer refused recently or asked to wait with
-    ``Retry-After``. Nothing was sent. Try again after ``retry_after`` seconds.
+    """This site did not ask the peer to refresh the access token, because it must wait: the peer
+    refused a refresh recently, or asked for a pause with ``Retry-After``. Nothing was sent.
 
-    :param retry_after: seconds until the peer may be asked again.
+    :param retry_after: the seconds after which this site may ask the peer again.
     """
 
     def __init__(self, log: str, *, retry_after: float) -> None:
@@ -153,15 +170,16 @@ class RefreshPostponed(PeerError):
 
 
 class BadResponse(PeerError):
-    """The peer sent a response, but not one that the protocol allows."""
+    """The peer sent a response that the protocol does not allow."""
 
 
 class NoMetadata(BadResponse):
     """The peer publishes no usable metadata of the requested issuer (RFC 8414, section 3.3).
 
-    :param issuers: other issuers of which the peer publishes metadata.
-    :param endpoints: the usable values of the metadata, by the names of RFC 8414, section 2.
-    :param problems: what is wrong with the other values, by the same names.
+    :param issuers: the other issuers whose metadata the peer publishes.
+    :param endpoints: the usable values of the metadata. The keys are the names that RFC 8414,
+        section 2, defines.
+    :param problems: a description of the problem for each unusable value, with the same keys.
     """
 
     def __init__(
@@ -179,15 +197,18 @@ class NoMetadata(BadResponse):
 
 
 class NotLinked(ReciprocalError):
-    """The user has no working link with the peer, so the peer cannot be called. The user can
-    connect again."""
+    """The user has no working link with the peer, so this site cannot call the peer for the user.
+    The user can connect again."""
 
 
 class LeaseLost(ReciprocalError):
-    """The lease on a row has expired, and another worker has taken over the row. The worker stops
-    without saving."""
+    """The lease of this worker on a queue row has expired, and another worker has taken over the
+    row. This worker must stop and save nothing."""
 
 
 class DecryptionError(ImproperlyConfigured):
-    """No configured key decrypts a stored secret. Put the key that encrypted it back at the end of
-    ``ENCRYPTION_KEYS``."""
+    """A stored secret cannot be decrypted: no configured key fits, or the secret was copied from
+    another row.
+
+    If a key was removed from the setting ``ENCRYPTION_KEYS``, put it back at the end of the list.
+    """

@@ -1,8 +1,10 @@
-"""Secrets that are hidden in output, and encrypted in the database.
+"""Codes, tokens and client secrets as objects that are never shown in output and are stored only
+encrypted.
 
-A ciphertext is bound to its *place*: the column and the row in which it is stored. So an attacker
-who can write to the database, but has no key, cannot copy the token of one user or peer to the row
-of another.
+Each ciphertext belongs to one *place*: the column in which it is stored, and values of the row that
+say whose secret it is, such as the user and the peer. A ciphertext that was copied to another place
+is not decrypted there. So an attacker who can write to the database, but has no key, cannot use the
+token of one user or peer in the row of another.
 """
 
 import base64
@@ -21,26 +23,29 @@ from django.views.decorators.debug import sensitive_variables
 from .conf import settings
 from .exceptions import DecryptionError
 
-#: Encrypted values begin with this. The number is the version of the format.
+#: The prefix of encrypted values in the current format. The number is the version of the format.
 PREFIX = "fernet2:"
-#: Values of the first format begin with this. They are bound to no place, and can still be read.
+#: The prefix of encrypted values in the first format. Such a value can still be decrypted. It
+#: contains no digest of its column and row, so this module cannot detect that it was copied to
+#: another row.
 UNBOUND_PREFIX = "fernet1:"
 
-#: What a ciphertext is bound to: the label of its column, and values that identify its row.
+#: The place to which a ciphertext belongs: the label of the column, followed by values of the row
+#: that say whose secret it is.
 Place = tuple[Any, ...]
 
-#: Length of the digest of the place, which is encrypted together with the text.
+#: The length of the digest of the place. The digest is encrypted together with the plain text.
 _DIGEST_BYTES = 16
 
 
 class Secret:
-    """A code, token or client secret. It is printed as ``***``; ``reveal()`` returns the text.
+    """A code, token or client secret, which is printed as ``***``.
 
-    Pass the plain text, or the stored ciphertext. Only ``reveal()`` decrypts, so pages that list
-    rows need no key.
+    An object is made from either the plain text or the stored ciphertext. A ciphertext is decrypted
+    only when ``reveal()`` is called, so a page can list rows that have secrets without any key.
 
-    :ivar place: the column and the row of the ciphertext. A model field sets it when the secret is
-        assigned to a row; until then it is ``None``.
+    :ivar place: the column and the row to which the ciphertext belongs (see the module), or
+        ``None`` until the secret is assigned to a model field, which sets it.
     """
 
     __slots__ = ("_ciphertext", "_origin", "_plain", "place")
@@ -56,7 +61,7 @@ class Secret:
             raise TypeError("Secret takes a plain text or a ciphertext.")
         self._plain = plain
         self._ciphertext = ciphertext
-        #: The ciphertext in the place from which at() has moved this secret.
+        #: If at() has made this secret from a secret in another place, the ciphertext of that one.
         self._origin: str | None = None
         self.place = place
 
@@ -64,17 +69,18 @@ class Secret:
         """Return the plain text.
 
         :raises DecryptionError: no configured key decrypts the ciphertext, or the ciphertext
-            belongs to another place.
+            belongs to another column or row.
         """
         if self._plain is None:
             self._plain = decrypt(self._ciphertext or "", self.place)
         return self._plain
 
     def encrypted(self) -> str:
-        """Return the ciphertext. A secret that was read from the database keeps its ciphertext.
+        """Return the ciphertext, for storing. A secret that was read from the database is not
+        encrypted again: its stored ciphertext is returned.
 
-        :raises TypeError: the secret was never assigned to a row. This also happens if such a
-            secret is passed to ``QuerySet.update()``, which does not know the row.
+        :raises TypeError: the secret was never assigned to a row. For example, a new secret was
+            passed to ``QuerySet.update()``, which does not know the row.
         """
         if self._ciphertext is None:
             if self.place is None:
@@ -83,8 +89,11 @@ class Secret:
         return self._ciphertext
 
     def is_stored_as(self, other: "Secret | None") -> bool:
-        """Whether both are the same stored value: they share a ciphertext, perhaps from before one
-        of them was moved to another place. Two values with the same text are not enough."""
+        """Return whether this secret and ``other`` come from the same ciphertext in the database.
+
+        This stays true after :meth:`at` has moved one of them to another place. Two secrets that
+        were encrypted separately are different, even if their plain texts are equal.
+        """
         if self is other:
             return True
         if other is None:
@@ -93,9 +102,10 @@ class Secret:
         return bool((mine & theirs) - {None})
 
     def at(self, place: Place) -> "Secret":
-        """Return the same secret, bound to ``place``.
+        """Return a secret with the same plain text that belongs to ``place``.
 
-        A secret that no key decrypts is returned as it is, and cannot be read in ``place``.
+        Moving a secret to another place needs its plain text. If it cannot be decrypted, this
+        object is returned unchanged, and remains unreadable.
         """
         if not self or self.place == place:
             return self
@@ -130,7 +140,7 @@ class Secret:
         return "***"
 
     def __reduce__(self) -> NoReturn:
-        # Pickles are stored in caches and queues, and sent in error reports.
+        # Refuse to pickle, because pickles of objects end up in caches, queues and error reports.
         raise TypeError("A Secret cannot be pickled.")
 
     def __copy__(self) -> "Secret":
@@ -142,23 +152,23 @@ class Secret:
 
 @sensitive_variables()
 def encrypt(plain: str, place: Place) -> str:
-    """Encrypt ``plain`` with the first key, bound to ``place``."""
+    """Return the ciphertext of ``plain`` for ``place``, encrypted with the first key."""
     return PREFIX + _fernet().encrypt(_digest_of(place) + plain.encode()).decode("ascii")
 
 
 @sensitive_variables()
 def decrypt(ciphertext: str, place: Place | None) -> str:
-    """Decrypt ``ciphertext`` with any configured key.
+    """Return the plain text of ``ciphertext``, which any configured key may decrypt.
 
-    :raises DecryptionError: ``ciphertext`` has another format, no key decrypts it, or it belongs to
-        another place than ``place``.
+    :raises DecryptionError: ``ciphertext`` has an unknown format, no key decrypts it, or it belongs
+        to another column or row than ``place``.
     """
     if not ciphertext.startswith((PREFIX, UNBOUND_PREFIX)):
         raise DecryptionError("A stored secret is not in encrypted form.")
     try:
         return _read(_fernet(), ciphertext, place)
     except (InvalidToken, UnicodeError):
-        # "from None": the original error would only repeat the ciphertext.
+        # "from None", because the original error helps nobody and may show the ciphertext.
         raise DecryptionError(
             "A stored secret cannot be decrypted: no key in RECIPROCAL_OAUTH['ENCRYPTION_KEYS'] "
             "(or derived from SECRET_KEY and SECRET_KEY_FALLBACKS) decrypts it. Put the key that "
@@ -168,8 +178,8 @@ def decrypt(ciphertext: str, place: Place | None) -> str:
 
 @sensitive_variables()
 def is_current(ciphertext: str, place: Place) -> bool:
-    """Whether ``ciphertext`` has the current format, belongs to ``place``, and the first key
-    decrypts it, so that the other keys are not needed."""
+    """Return whether ``ciphertext`` need not be encrypted again. All must be true: it has the
+    current format, it belongs to ``place``, and the first key decrypts it."""
     if not ciphertext.startswith(PREFIX):
         return False
     try:
@@ -181,20 +191,22 @@ def is_current(ciphertext: str, place: Place) -> bool:
 
 @sensitive_variables()
 def reencrypted(ciphertext: str, place: Place) -> str:
-    """Encrypt the text of ``ciphertext`` again, with the first key, bound to ``place``.
+    """Decrypt ``ciphertext``, and return its plain text encrypted again for ``place``, with the
+    first key and in the current format.
 
-    :raises DecryptionError: as :func:`decrypt`.
+    :raises DecryptionError: :func:`decrypt` raises it for ``ciphertext`` and ``place``.
     """
     return encrypt(decrypt(ciphertext, place), place)
 
 
 @sensitive_variables()
 def derived_key(secret_key: str | bytes) -> str:
-    """Return the Fernet key that is used if ``ENCRYPTION_KEYS`` is empty and ``SECRET_KEY`` is
-    ``secret_key``.
+    """Return the Fernet key that this app derives from ``secret_key``, Django's ``SECRET_KEY``. The
+    app uses this key while the setting ``ENCRYPTION_KEYS`` is empty.
 
-    Put it at the end of ``ENCRYPTION_KEYS`` to decrypt what was stored while that was empty. This
-    function reads no settings, so the settings module may call it.
+    When a site begins to use ``ENCRYPTION_KEYS``, it puts this key at the end of the list, so that
+    values stored earlier can be decrypted. The function reads no settings, so it can be called in
+    the settings module.
     """
     material = secret_key.encode() if isinstance(secret_key, str) else secret_key
     hkdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"reciprocal_oauth.fernet")
@@ -217,9 +229,9 @@ def _read(fernet: MultiFernet, ciphertext: str, place: Place | None) -> str:
 
 
 def _digest_of(place: Place) -> bytes:
-    # The digest is part of the encrypted text, which Fernet authenticates. It serves as associated
-    # data, which Fernet itself does not support.
-    # The separator is NUL, because the parts cannot contain it: no database stores NUL in a text.
+    # The digest is encrypted together with the secret, because Fernet has no other way to protect
+    # additional data from changes.
+    # NUL separates the values, because no value contains it: databases store no NUL in texts.
     text = "\0".join(map(str, place))
     return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
 

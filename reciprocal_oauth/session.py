@@ -1,4 +1,4 @@
-"""Functions with which a site calls a peer as one of its users.
+"""Functions with which the code of a site calls the API of a peer on behalf of a user.
 
 ::
 
@@ -33,35 +33,36 @@ __all__ = [
 
 
 class PeerSession(HardenedSession):
-    """A ``requests.Session`` that sends the link's access token (RFC 6750, section 2.1) and
-    refreshes it (RFC 6749, section 6).
+    """A ``requests.Session`` that adds the access token of a link to each request (RFC 6750,
+    section 2.1), and refreshes the token when this is needed (RFC 6749, section 6).
 
-    A token that has expired is refreshed before the call. If the peer responds with 401 (RFC 6750,
-    section 3.1), the token is refreshed once and the call is repeated. The second response is
-    returned, whatever its status. A 401 is returned at once if there is no refresh token, or if the
-    body of the request is a stream, which cannot be sent twice.
+    A token that has expired is refreshed before the request is sent. If the peer responds with 401
+    (RFC 6750, section 3.1), the token is refreshed once, the request is sent again, and the second
+    response is returned. In two cases, the first 401 response is returned instead: the link has no
+    refresh token, or the body of the request is a stream, which cannot be sent twice.
 
-    The token is sent only to the hosts and ports that the peer had in its configuration (homepage,
-    issuer, endpoints) when it issued the token, and to ``allow_hosts``. So neither a forged URL nor
-    a change of the peer's configuration can leak it.
+    The token is sent only to two groups of hosts: those of the peer's URLs (homepage, issuer and
+    endpoints) that were configured when the peer issued the token, and those in ``allow_hosts``. So
+    neither a forged URL nor a change of the configured URLs can leak the token.
 
-    Connections have the limits of :mod:`reciprocal_oauth.client.http`: checked addresses, no
-    redirects, no proxies or netrc from the environment, no cookies, one deadline for the whole
-    exchange. The arguments ``timeout``, ``verify`` and ``proxies`` of a call have no effect. As
-    with every ``requests.Session``, use a session in one thread only.
+    Connections have the limits of :mod:`reciprocal_oauth.client.http`: IP addresses are checked,
+    redirects are not followed, proxies and netrc files are ignored, cookies are not kept, and there
+    is one time limit for the whole exchange. The arguments ``timeout``, ``verify`` and ``proxies``
+    of a call have no effect. Use each session in one thread only, like any ``requests.Session``.
 
-    :param max_bytes: the longest response body that can be read, in bytes, after decoding.
-        ``None``: ``SESSION_MAX_RESPONSE_BYTES``.
-    :ivar link: the link, which is read from the database for each call.
+    :param max_bytes: the longest response body that can be read, in bytes after decoding. The
+        default is the setting ``SESSION_MAX_RESPONSE_BYTES``.
+    :ivar link: the link, which is read from the database again before each request.
 
-    Calls raise these errors, and those of requests:
+    A call raises the exceptions of ``requests``, and these:
 
-    :raises NotLinked: the link does not work, or no longer.
-    :raises AddressRefused: the URL is on another host, or its address is not allowed.
-    :raises ResponseTooLong: the body is longer than ``max_bytes``. It is a
-        ``requests.RequestException``; with ``stream=True``, reading the body raises it.
-    :raises PeerError: the token had to be refreshed, and that failed this time.
-    :raises DecryptionError: no key decrypts the stored token.
+    :raises NotLinked: the link does not work, or does not work any more.
+    :raises AddressRefused: the token must not be sent to the host in the URL, or the IP address of
+        the host is not allowed.
+    :raises ResponseTooLong: the body is longer than ``max_bytes``. This is a subclass of
+        ``requests.RequestException``. With ``stream=True``, it is raised when the body is read.
+    :raises PeerError: the token had to be refreshed, and the refresh failed. It may succeed later.
+    :raises DecryptionError: no configured key decrypts the stored token.
     :raises TransactionManagementError: the caller has an open transaction.
     """
 
@@ -74,12 +75,13 @@ class PeerSession(HardenedSession):
 
     @property
     def hosts(self) -> set[str]:
-        """The hosts to which the token may be sent: those of the peer when it issued the token, and
-        ``allow_hosts``."""
+        """Return the hosts to which the token may be sent: the hosts that were configured for the
+        peer when it issued the token, and ``allow_hosts``."""
         return {_host_of(origin) for origin in bound_origins(self.link.bound_to)} | self._allowed
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send ``request`` with the access token; see the class for the errors that it raises."""
+        """Send ``request`` with the access token. The docstring of the class lists the
+        exceptions."""
         self._check_host(request)
         token = fresh_access_token(self.link)
         response = self._send_with(request, token, **kwargs)
@@ -93,7 +95,10 @@ class PeerSession(HardenedSession):
         return self._send_with(request, token, **kwargs)
 
     def _check_host(self, request: requests.PreparedRequest) -> None:
-        """:raises AddressRefused: the token must not be sent to the host of ``request``."""
+        """Make sure that the token may be sent to the host of ``request``.
+
+        :raises AddressRefused: the token must not be sent to this host.
+        """
         host = _host_of(request.url or "")
         if host not in self.hosts:
             raise AddressRefused(
@@ -104,19 +109,20 @@ class PeerSession(HardenedSession):
     def _send_with(
         self, request: requests.PreparedRequest, token: Secret, **kwargs: Any
     ) -> requests.Response:
-        # Check again: meanwhile the user may have connected the link again, with other hosts.
+        # Check the host again, because it may no longer be allowed: while the token was read or
+        # refreshed, the user may have connected again after the URLs of the peer were changed.
         self._check_host(request)
         request.headers["Authorization"] = f"Bearer {token.reveal()}"
         try:
             return super().send(request, **kwargs)
         except PeerUnreachable as error:
-            # The host name does not resolve. Callers expect the error of requests for that.
+            # The host name cannot be resolved. Raise the exception that callers of requests expect.
             raise requests.ConnectionError(str(error)) from None
 
 
 def _host_of(url: str) -> str:
-    """Return the host of ``url``, with the port if it is not the default port of the scheme:
-    another port is another service."""
+    """Return the host of ``url``, followed by the port unless it is the default port of the scheme.
+    The port matters, because another service may listen on another port."""
     parts = urlsplit(url)
     host, port = _ascii(parts.hostname or ""), parts.port
     if port is None or port == {"https": 443, "http": 80}.get(parts.scheme):
@@ -125,22 +131,25 @@ def _host_of(url: str) -> str:
 
 
 def _ascii(host: str) -> str:
-    """Return ``host`` (and its port) in ASCII, as requests encodes an international name."""
+    """Return ``host`` (with its port, if any) in ASCII. An international host name is encoded in
+    the same way as ``requests`` does this."""
     if host.isascii():
         return host
     try:
         prepared = requests.Request("GET", f"https://{host}/").prepare()
     except requests.RequestException:
-        return host  # Not a valid name, so it cannot be called.
+        return host  # The name is invalid, so requests cannot call this host anyway.
     return urlsplit(prepared.url or "").netloc
 
 
 def get_links(user: Any, peer: Peer | str) -> QuerySet[Link]:
-    """Return the user's links with ``peer`` (a ``Peer`` or its short name) that can be used for
-    calls, the newest first. A deactivated user has none.
+    """Return the links of ``user`` through which this site can call ``peer``, the newest link
+    first. The result is empty for a deactivated user.
 
-    There is one link for each account at the peer. ``account_name`` and ``subject`` identify the
-    account, if the peer provides them.
+    A user who has several accounts at the peer can have one link for each account. The fields
+    ``account_name`` and ``subject`` of a link identify the account, if the peer provides them.
+
+    :param peer: a ``Peer``, or the short name of a peer.
     """
     if not user.is_authenticated or not user.is_active:
         return Link.objects.none()
@@ -155,12 +164,11 @@ def get_links(user: Any, peer: Peer | str) -> QuerySet[Link]:
 
 
 def get_link(user: Any, peer: Peer | str) -> Link:
-    """Return the user's link with ``peer`` (a ``Peer`` or its short name) that can be used for
-    calls.
+    """Return the newest link of ``user`` through which this site can call ``peer``.
 
-    If the user has linked several accounts at the peer, it is the newest link. :func:`get_links`
-    returns all of them.
+    A user can have several links with a peer; :func:`get_links` returns all of them.
 
+    :param peer: a ``Peer``, or the short name of a peer.
     :raises NotLinked: the user has no working link with the peer.
     """
     link = get_links(user, peer).first()
@@ -173,12 +181,12 @@ def get_link(user: Any, peer: Peer | str) -> Link:
 def get_session(
     link: Link, *, allow_hosts: Iterable[str] = (), max_bytes: int | None = None
 ) -> PeerSession:
-    """Return a session that calls the link's peer as the link's user.
+    """Return a session that calls the peer of ``link`` on behalf of the user of ``link``.
 
-    :param allow_hosts: more hosts to which the token may be sent, for example if the peer's API is
-        on a host of its own. Include the port unless it is 443: ``api.example:8443``.
-    :param max_bytes: the longest response body that can be read, in bytes, after decoding.
-        ``None``: ``SESSION_MAX_RESPONSE_BYTES``.
+    :param allow_hosts: additional hosts to which the token may be sent, for example the host of the
+        peer's API. Add the port if it is not 443: ``api.example:8443``.
+    :param max_bytes: the longest response body that can be read, in bytes after decoding. The
+        default is the setting ``SESSION_MAX_RESPONSE_BYTES``.
     """
     return PeerSession(link, allow_hosts, max_bytes)
 
@@ -190,9 +198,12 @@ def get_session_for(
     allow_hosts: Iterable[str] = (),
     max_bytes: int | None = None,
 ) -> PeerSession:
-    """Return a session that calls ``peer`` as ``user``, with the newest link (:func:`get_link`).
-    The other arguments are those of :func:`get_session`.
+    """Return a session that calls ``peer`` on behalf of ``user``, through the newest link of this
+    user with the peer.
 
+    :param peer: a ``Peer``, or the short name of a peer.
+    :param allow_hosts: see :func:`get_session`.
+    :param max_bytes: see :func:`get_session`.
     :raises NotLinked: the user has no working link with the peer.
     """
     return get_session(get_link(user, peer), allow_hosts=allow_hosts, max_bytes=max_bytes)

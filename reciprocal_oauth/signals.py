@@ -1,5 +1,8 @@
-"""Public signals. Each is sent after the transaction commits. An exception in a receiver is logged
-and has no other effect. ``sender`` is the model class of the first argument.
+"""The signals that a site can connect receivers to.
+
+Each signal is sent after the database transaction commits. If a receiver raises an exception, the
+exception is logged and has no other effect. ``sender`` is the class of the model object that is the
+first argument of the signal.
 """
 
 import logging
@@ -11,8 +14,9 @@ from .core.database import on_commit
 
 logger = logging.getLogger("reciprocal_oauth")
 
-#: This site, as party A, has a code to hand over: the user gave a peer access or changed its scope,
-#: or a code that was redeemed twice is replaced. Arguments: ``link``.
+#: This site, as party A, will hand over a new code to the peer of a link. There are three possible
+#: causes: the user gave the peer access, the user changed the scope of this access, or the peer
+#: redeemed a code twice and needs another one. Arguments: ``link``.
 access_granted = Signal()
 
 #: This site, as party B, accepted and stored a code from a peer. Arguments: ``link``.
@@ -21,8 +25,9 @@ handover_received = Signal()
 #: A link now works in both directions. Arguments: ``link``.
 linked_both_ways = Signal()
 
-#: A direction stopped working. Arguments: ``link``, ``direction`` ("outgoing" or "incoming"),
-#: ``reason`` (a value of ``Link.Reason``).
+#: One direction of a link stopped working: this site can no longer call the peer (``outgoing``), or
+#: the peer can no longer call this site (``incoming``). Arguments: ``link``, ``direction``
+#: ("outgoing" or "incoming"), ``reason`` (a value of ``Link.Reason``).
 direction_broken = Signal()
 
 #: A link ended. Arguments: ``link``, ``reason`` (a value of ``Link.Reason``).
@@ -32,12 +37,14 @@ link_ended = Signal()
 #: value of ``Link.Reason``).
 peer_paused = Signal()
 
-#: A delivery failed for good. Arguments: ``item`` (an ``OutboxItem`` or ``InboxItem``).
+#: A delivery failed and is not tried again automatically. A delivery is the processing of a queue
+#: row. Arguments: ``item`` (the row, an ``OutboxItem`` or ``InboxItem``).
 delivery_failed = Signal()
 
 
 def send_after_commit(signal: Signal, sender: type, **arguments: Any) -> None:
-    """Send ``signal`` when the current transaction commits; do not send it after a rollback."""
+    """Send ``signal`` after the current transaction commits. If it is rolled back, the signal is
+    not sent. Without a transaction, the signal is sent immediately."""
 
     def send() -> None:
         for receiver, outcome in signal.send_robust(sender, **arguments):

@@ -1,5 +1,8 @@
-"""Connect the parts of the app when Django starts: system checks, redaction, django-oauth-toolkit,
-the handlers of the queues, the receivers of signals."""
+"""Connects the parts of the app when Django starts.
+
+These parts are the system checks, the removal of secrets from logs and error reports, the
+extensions of django-oauth-toolkit (DOT), the handlers of the queues and the receivers of signals.
+"""
 
 from contextlib import suppress
 
@@ -24,7 +27,7 @@ from .redaction import log_filter, sentry
 
 
 def connect() -> None:
-    """Connect everything. The app's ``ready()`` calls this once."""
+    """Connect all parts of the app. ``ReciprocalOAuthConfig.ready()`` calls this function once."""
     from . import checks  # noqa: F401  Registers the system checks.
     from .checks import api as api_checks  # noqa: F401
 
@@ -65,7 +68,8 @@ def connect() -> None:
         (request_finished, delivery_receivers.request_is_over, None),
     ):
         signal.connect(receiver, sender)
-    with suppress(ImproperlyConfigured):  # A system check reports it.
+    with suppress(ImproperlyConfigured):  # A system check reports a wrong setting.
         if settings.DISPATCHER == "celery":
-            # A Celery worker does not load the dispatcher, but must know its tasks.
+            # Import the dispatcher now, because its module defines the tasks. A Celery worker must
+            # know the tasks, and nothing else in the worker imports this module.
             plugins.dispatcher_class("celery")

@@ -1,4 +1,7 @@
-"""Routes of the pages: ``path("connections/", include("reciprocal_oauth.urls"))``."""
+"""The routes of the pages on which users connect with peers and manage their links.
+
+A site includes them with ``path("connections/", include("reciprocal_oauth.urls"))``.
+"""
 
 from django.urls import path
 

@@ -1,6 +1,7 @@
-"""System checks: mistakes that can be found before the first request.
+"""System checks, which find mistakes in the configuration before the site serves requests.
 
-No check opens a database connection. So peers are not checked here, but when they are saved.
+No check uses the database. So these checks do not concern the peers, which are rows in the
+database: a peer is checked when it is saved.
 """
 
 from .ids import Id

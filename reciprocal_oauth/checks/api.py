@@ -1,4 +1,4 @@
-"""System checks for the API."""
+"""System checks for sites that use the REST API of this app."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -19,7 +19,7 @@ _PAGES = "reciprocal_oauth"
 @register("reciprocal_oauth")
 @needs_settings("API_RETURN_TO")
 def check_return_to(**kwargs: Any) -> list[CheckMessage]:
-    """Check the entries of ``API_RETURN_TO`` (E013)."""
+    """Check that each entry of the setting ``API_RETURN_TO`` is an origin or a URL (E013)."""
     return [
         Error(
             f'RECIPROCAL_OAUTH["API_RETURN_TO"] has {entry!r}, which is neither an origin nor a '
@@ -37,8 +37,11 @@ def check_return_to(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.urls)
 @needs_urls
 def check_scopes(**kwargs: Any) -> list[CheckMessage]:
-    """Check that the site has the scopes that the API requires (E012). A scopes backend of the
-    site's own is not asked, because it may query the database."""
+    """Check that the site has the scopes that the API requires (E012).
+
+    Check only scopes that are listed in the settings. A site with its own scopes backend is not
+    checked, because the backend may need the database.
+    """
     are_in_settings = issubclass(oauth2_settings.SCOPES_BACKEND_CLASS, SettingsScopes)
     return list(_missing_scopes()) if are_in_settings and _is_mounted(APP_NAME) else []
 
@@ -46,7 +49,8 @@ def check_scopes(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.urls)
 @needs_urls
 def check_pages(**kwargs: Any) -> list[CheckMessage]:
-    """Check that the site has the pages to which a peer sends users back (E014)."""
+    """Check that a site that includes the API in its URLconf also includes the pages (E014). They
+    are needed, because a peer sends users back to one of the pages."""
     if not _is_mounted(APP_NAME) or _is_mounted(_PAGES):
         return []
     return [

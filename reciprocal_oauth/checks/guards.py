@@ -1,4 +1,4 @@
-"""Conditions under which a check is skipped."""
+"""Decorators that skip a system check if the settings that it needs are missing or wrong."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -13,8 +13,12 @@ Check = Callable[..., list[CheckMessage]]
 
 
 def is_sound(*names: str) -> bool:
-    """Whether ``RECIPROCAL_OAUTH`` is a dict, and each of these settings has a value of the right
-    type. If not, :func:`~reciprocal_oauth.checks.settings.check_settings` reports it."""
+    """Return whether these settings can be read. Both must be true: ``RECIPROCAL_OAUTH`` is a dict,
+    and each of the settings has a value of the right type.
+
+    If they cannot be read, another check reports the mistake:
+    :func:`~reciprocal_oauth.checks.settings.check_settings`.
+    """
     given = getattr(django_settings, "RECIPROCAL_OAUTH", {})
     return isinstance(given, Mapping) and not any(
         name in given and expected_of(name, given[name]) for name in names
@@ -22,12 +26,13 @@ def is_sound(*names: str) -> bool:
 
 
 def needs_settings(*names: str) -> Callable[[Check], Check]:
-    """Skip the decorated check unless these settings are sound (:func:`is_sound`)."""
+    """Return a decorator that skips a check if one of these settings cannot be read
+    (:func:`is_sound`)."""
     return lambda check: _only_if(lambda: is_sound(*names), check)
 
 
 def needs_urls(check: Check) -> Check:
-    """Skip the decorated check if the site has no ``ROOT_URLCONF``."""
+    """Decorate a check so that it is skipped if the site has no ``ROOT_URLCONF``."""
     return _only_if(lambda: bool(getattr(django_settings, "ROOT_URLCONF", None)), check)
 
 

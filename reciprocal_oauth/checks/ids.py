@@ -5,7 +5,8 @@ import enum
 
 @enum.unique
 class Id(enum.StrEnum):
-    """The ids of all checks, for ``SILENCED_SYSTEM_CHECKS``. An id is never used again."""
+    """The ids of all checks, which a site can list in ``SILENCED_SYSTEM_CHECKS``. The id of a check
+    that was removed is never given to another check."""
 
     NOT_A_DICT = "reciprocal_oauth.E001"  #: ``RECIPROCAL_OAUTH`` is not a dict.
     UNKNOWN_SETTING = "reciprocal_oauth.E002"  #: A key of ``RECIPROCAL_OAUTH`` is unknown.
@@ -14,26 +15,26 @@ class Id(enum.StrEnum):
     DISPATCHER = "reciprocal_oauth.E005"  #: ``DISPATCHER`` is not a dispatcher.
     DIALECTS = "reciprocal_oauth.E006"  #: ``DIALECTS`` has a value that is not a dialect.
     NETWORKS = "reciprocal_oauth.E007"  #: ``HTTP_ALLOWED_NETWORKS`` has an invalid entry.
-    STOCK_VIEW = "reciprocal_oauth.E008"  #: A URL leads to DOT's token view instead of ours.
+    STOCK_VIEW = "reciprocal_oauth.E008"  #: A URL leads to DOT's token view, not to this app's.
     MIDDLEWARE = "reciprocal_oauth.E009"  #: A middleware that the pages need is missing.
-    DATABASES = "reciprocal_oauth.E010"  #: Our tables and DOT's are in different databases.
+    DATABASES = "reciprocal_oauth.E010"  #: This app and DOT write to different databases.
     CA_BUNDLE = "reciprocal_oauth.E011"  #: ``HTTP_CA_BUNDLE`` is a path that does not exist.
     API_SCOPES = "reciprocal_oauth.E012"  #: The site does not have a scope that the API requires.
     API_RETURN_TO = "reciprocal_oauth.E013"  #: ``API_RETURN_TO`` has an invalid entry.
     API_WITHOUT_PAGES = "reciprocal_oauth.E014"  #: The URLconf includes the API without the pages.
     UNREACHED = "reciprocal_oauth.E017"  #: DOT no longer calls a method that this app overrides.
-    MAY_AUTHORIZE = "reciprocal_oauth.E018"  #: ``MAY_AUTHORIZE`` is not a suitable function.
+    MAY_AUTHORIZE = "reciprocal_oauth.E018"  #: ``MAY_AUTHORIZE`` is not a usable function.
     BASE_URL = "reciprocal_oauth.E020"  #: ``BASE_URL`` is not the URL of a site.
     NO_ENDPOINT = "reciprocal_oauth.W001"  #: The URLconf has no token view.
-    DERIVED_KEYS = "reciprocal_oauth.W002"  #: (deploy) ``ENCRYPTION_KEYS`` is empty.
-    LOOPBACK = "reciprocal_oauth.W003"  #: (deploy) Peers on this machine may be called.
-    SHORT_LEASE = "reciprocal_oauth.W004"  #: A lease may end before its delivery does.
+    DERIVED_KEYS = "reciprocal_oauth.W002"  #: (--deploy only) ``ENCRYPTION_KEYS`` is empty.
+    LOOPBACK = "reciprocal_oauth.W003"  #: (--deploy only) Peers may be on this machine.
+    SHORT_LEASE = "reciprocal_oauth.W004"  #: ``LEASE_SECONDS`` is too short for a slow delivery.
     NO_PAGES = "reciprocal_oauth.W005"  #: The URLconf does not include the pages.
-    SQLITE_DEFERRED = "reciprocal_oauth.W006"  #: SQLite reports "locked" instead of waiting.
-    CACHED_INTROSPECTION = "reciprocal_oauth.W007"  #: Changes of tokens take effect late.
-    NO_SWEEP = "reciprocal_oauth.W008"  #: The dispatcher is Celery, but beat sends no sweep.
-    OPENED = "reciprocal_oauth.W018"  #: Our include adds routes that the site has left out.
+    SQLITE_DEFERRED = "reciprocal_oauth.W006"  #: SQLite fails with "locked" instead of waiting.
+    CACHED_INTROSPECTION = "reciprocal_oauth.W007"  #: Introspection is cached for too long.
+    NO_SWEEP = "reciprocal_oauth.W008"  #: Celery beat does not send ``reciprocal_oauth.sweep``.
+    OPENED = "reciprocal_oauth.W018"  #: ``oauth2_urls`` adds views that the site has left out.
     ISOLATION = "reciprocal_oauth.W019"  #: The isolation level is not READ COMMITTED.
-    NO_BASE_URL = "reciprocal_oauth.W020"  #: There are several host names, and no ``BASE_URL``.
+    NO_BASE_URL = "reciprocal_oauth.W020"  #: The site has several hosts, but no ``BASE_URL``.
     UNSOUND_BASE_URL = "reciprocal_oauth.W021"  #: Users cannot come back to ``BASE_URL``.
-    NO_COUNTING = "reciprocal_oauth.W022"  #: (deploy) The cache stores nothing, so limits fail.
+    NO_COUNTING = "reciprocal_oauth.W022"  #: (--deploy only) The cache cannot count for limits.

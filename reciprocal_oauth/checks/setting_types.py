@@ -1,7 +1,8 @@
-"""Whether a value has the type and size that its setting needs.
+"""Decides whether the value of a setting has the right type and, if it is a number, is not too
+small.
 
-Both are declared in :mod:`reciprocal_oauth.conf`: the type as an annotation, the smallest number as
-``minimum``.
+:mod:`reciprocal_oauth.conf` declares the type of each setting as an annotation, and the smallest
+number as ``minimum``.
 """
 
 import math
@@ -14,7 +15,8 @@ from ..conf import Settings
 
 
 def expected_of(name: str, value: Any) -> str | None:
-    """Return what the setting ``name`` must be, such as "a text"; ``None`` if ``value`` is that."""
+    """Return ``None`` if ``value`` is a valid value of the setting ``name``. Otherwise return a
+    description of the valid values, such as "a text"."""
     wanted, may_be_zero = get_type_hints(Settings)[name], getattr(Settings, name).minimum == 0
     least = "0 or more" if may_be_zero else "above 0"
     if wanted is bool:
@@ -37,7 +39,7 @@ def expected_of(name: str, value: Any) -> str | None:
 
 
 def _is_dict_of_texts(value: Any) -> bool:
-    # Promise: a text that is translated when it is shown.
+    # A Promise is a lazily translated text.
     return isinstance(value, Mapping) and all(
         isinstance(each, str | Promise) for item in value.items() for each in item
     )

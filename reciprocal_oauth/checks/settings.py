@@ -1,4 +1,5 @@
-"""System checks for ``RECIPROCAL_OAUTH``: unknown settings, and values that are not valid."""
+"""System checks for the dict ``RECIPROCAL_OAUTH``: they find unknown settings and invalid
+values."""
 
 import difflib
 import importlib.util
@@ -21,7 +22,8 @@ from .guards import needs_settings
 from .ids import Id
 from .setting_types import expected_of
 
-#: Settings that have a check of their own, which does not show the value.
+#: Settings whose type ``check_settings`` does not check, because its message would show the value.
+#: They have their own checks, which do not show the value.
 _CHECKED_APART = frozenset({"ENCRYPTION_KEYS"})
 
 
@@ -78,12 +80,12 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"a {type(value).__name__}"
 
 
-# Checks of single settings. They run only if the value has the right type.
+# Checks of single settings. They run only if the settings that they read have the right type.
 
 
 def _check_encryption_keys() -> Iterator[CheckMessage]:
     keys = settings.ENCRYPTION_KEYS
-    # A single key instead of a list would be used as a list of letters.
+    # Refuse a text: it is also a sequence, so each of its letters would be used as a key.
     is_list = isinstance(keys, Sequence) and not isinstance(keys, str | bytes)
     try:
         if not is_list:
@@ -186,7 +188,7 @@ def _check_lease() -> Iterator[CheckMessage]:
         )
 
 
-#: The checks, by the settings that each reads.
+#: The checks of single settings. The key of each check is a tuple of the settings that it reads.
 _CHECKS_OF_VALUES: Mapping[tuple[str, ...], Callable[[], Iterable[CheckMessage]]] = {
     ("ENCRYPTION_KEYS",): _check_encryption_keys,
     ("DISPATCHER",): _check_dispatcher,
@@ -201,7 +203,7 @@ _CHECKS_OF_VALUES: Mapping[tuple[str, ...], Callable[[], Iterable[CheckMessage]]
 @register(Tags.security, deploy=True)
 @needs_settings()
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
-    """Check for settings that are only good for development."""
+    """Check for settings that are suitable for development only, not for a public site."""
     problems: list[CheckMessage] = []
     if not settings.ENCRYPTION_KEYS:
         problems.append(
@@ -242,14 +244,17 @@ def _counts_nothing() -> bool:
     try:
         return isinstance(caches[DEFAULT_CACHE_ALIAS], DummyCache)
     except (InvalidCacheBackendError, ImproperlyConfigured):
-        return False  # Django reports it.
+        return False  # Django reports a wrong CACHES setting itself.
 
 
 @register("reciprocal_oauth")
 @needs_settings("DISPATCHER")
 def check_sweep(**kwargs: Any) -> list[CheckMessage]:
-    """Check that Celery's beat sends the sweep. Only the sweep finds deliveries that are to be
-    repeated later, and those whose message was lost."""
+    """Check that Celery beat sends the task ``reciprocal_oauth.sweep`` regularly.
+
+    The task is needed with the dispatcher ``celery``, because no other message starts a delivery
+    again that failed, or a delivery whose message was lost.
+    """
     if settings.DISPATCHER != "celery" or not importlib.util.find_spec("celery"):
         return []
     from celery import current_app

@@ -1,4 +1,5 @@
-"""System checks for the site around the app: databases and django-oauth-toolkit (DOT)."""
+"""System checks for the databases and django-oauth-toolkit (DOT), which the site configures outside
+of ``RECIPROCAL_OAUTH``."""
 
 import re
 from typing import Any
@@ -15,8 +16,10 @@ from .ids import Id
 
 
 def require_toolkit() -> None:
-    """Make sure that DOT is installed. The app's ``import_models()`` calls this, because without
-    the models of DOT Django fails before it runs the checks.
+    """Raise an error if DOT is not installed.
+
+    This is not a system check, because without the models of DOT Django fails before it runs system
+    checks. ``ReciprocalOAuthConfig.import_models()`` calls this function.
 
     :raises ImproperlyConfigured: ``oauth2_provider`` is not in ``INSTALLED_APPS``.
     """
@@ -29,10 +32,11 @@ def require_toolkit() -> None:
 
 @register(Tags.models)
 def check_databases(**kwargs: Any) -> list[CheckMessage]:
-    """Check that a link and its tokens are in one database, because one transaction changes both.
+    """Check that this app and DOT write to the same database, because one transaction changes links
+    (rows of this app) and tokens (rows of DOT).
 
-    This only asks the database routers. It does not have the tag ``database``, because Django 6.1
-    skips checks with that tag unless ``check --database`` is used.
+    The check asks only the database routers. It does not have the tag ``database``, because Django
+    6.1 skips checks with this tag unless ``check --database`` is used.
     """
     from oauth2_provider.models import get_access_token_model, get_grant_model
 
@@ -54,8 +58,12 @@ def check_databases(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.models)
 def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
-    """Check, in the settings only, that SQLite transactions begin as writers. Otherwise, if two
-    transactions read before they write, SQLite does not wait, and one fails at once."""
+    """Check that ``DATABASES`` makes SQLite take the write lock at the beginning of each
+    transaction.
+
+    Without this, two transactions can both read and then both try to write. SQLite does not wait in
+    this case: one of the transactions fails immediately with "database is locked".
+    """
     alias = database()
     configured = django_settings.DATABASES.get(alias, {})
     mode = configured.get("OPTIONS", {}).get("transaction_mode") or ""
@@ -89,8 +97,11 @@ def check_hooks(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.models)
 def check_isolation(**kwargs: Any) -> list[CheckMessage]:
-    """Check, in the settings only, that the isolation level is READ COMMITTED. Only then does a
-    transaction that has waited for a lock see what others have committed meanwhile."""
+    """Check that ``DATABASES`` sets no isolation level other than READ COMMITTED.
+
+    The app needs this level: after a transaction has waited for a lock, it must see the changes
+    that other transactions committed during the wait.
+    """
     alias = database()
     configured = django_settings.DATABASES.get(alias, {})
     options = configured.get("OPTIONS", {})
@@ -113,16 +124,20 @@ def check_isolation(**kwargs: Any) -> list[CheckMessage]:
 
 
 def _isolation_of(options: str) -> str:
-    """Return the isolation level in the server options, such as
-    ``-c default_transaction_isolation=serializable``."""
+    """Return the isolation level in the connection options of PostgreSQL, or ``""`` if they set
+    none. An example of the options is ``-c default_transaction_isolation=serializable``."""
     found = re.search(r"default_transaction_isolation\s*=\s*((?:\\ |[\w-])+)", options)
     return found[1].replace("\\", "") if found else ""
 
 
 @register(Tags.security)
 def check_introspection(**kwargs: Any) -> list[CheckMessage]:
-    """Check how long this site caches introspection responses (RFC 7662, section 4). Until the
-    cache expires, it accepts tokens that were revoked or whose scope was reduced."""
+    """Check that this site, as a resource server, caches introspection responses for one minute at
+    most (RFC 7662, section 4).
+
+    As long as a response is cached, the site accepts the token with its old scope, even if it was
+    revoked or its scope was reduced.
+    """
     seconds = oauth2_settings.RESOURCE_SERVER_TOKEN_CACHING_SECONDS
     if not oauth2_settings.RESOURCE_SERVER_INTROSPECTION_URL or seconds <= 60:
         return []

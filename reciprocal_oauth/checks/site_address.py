@@ -1,4 +1,4 @@
-"""System checks for the site's own URL: whether users and peers find the site there."""
+"""System checks for ``BASE_URL``, the URL under which users and peers reach this site."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,8 @@ _LOOPBACK = {".localhost", "localhost", "127.0.0.1", "[::1]"}
 @needs_settings("BASE_URL")
 @needs_urls
 def check_base_url(**kwargs: Any) -> list[CheckMessage]:
-    """Check that ``BASE_URL``, or else the issuer, is a URL that leads to this site."""
+    """Check that ``BASE_URL`` is a URL of this site. If ``BASE_URL`` is empty, check the issuer
+    instead, or warn if the site has several host names and no issuer."""
     given = settings.BASE_URL
     if given and not site_address.is_base_url(given):
         return [
@@ -50,7 +51,7 @@ def _doubts_about(base: str) -> Iterator[CheckMessage]:
     parts = urlsplit(base)
     allowed = django_settings.ALLOWED_HOSTS
     if not allowed and django_settings.DEBUG:
-        allowed = list(_LOOPBACK)  # Django does the same.
+        allowed = list(_LOOPBACK)  # Django allows these hosts if DEBUG is on.
     host = parts.netloc.rpartition(":")[0] if parts.port else parts.netloc
     if not validate_host(host.lower(), allowed):
         yield Warning(

@@ -14,7 +14,8 @@ from django.utils.regex_helper import normalize
 from .guards import needs_urls
 from .ids import Id
 
-#: The pages need each of these, or one derived from it.
+#: The middleware classes that the pages of this app need. A subclass of such a class is accepted
+#: too.
 _PAGE_MIDDLEWARE = (
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -23,10 +24,11 @@ _PAGE_MIDDLEWARE = (
 
 @dataclass(frozen=True)
 class _Route:
-    """A route of the URLconf that leads to a class-based view.
+    """A route in the site's URLconf that leads to a class-based view.
 
-    :ivar shown: the route as text, for messages.
-    :ivar path: a path that matches the route; ``None`` if the route has parameters.
+    :ivar shown: the route as a text for messages.
+    :ivar path: an example of a path that matches the route, or ``None`` if the route has
+        parameters.
     """
 
     shown: str
@@ -36,7 +38,8 @@ class _Route:
 
     @property
     def is_reached(self) -> bool:
-        """Whether requests reach this route, and no earlier route matches first."""
+        """Return whether requests for ``path`` reach this route, because no earlier route in the
+        URLconf matches the same path. Return ``True`` if ``path`` is unknown."""
         if self.path is None:
             return True
         try:
@@ -49,7 +52,8 @@ class _Route:
 @register(Tags.urls)
 @needs_urls
 def check_urls(**kwargs: Any) -> list[CheckMessage]:
-    """Check that the URLconf has the right token view, the pages, and the middleware for them."""
+    """Check that the URLconf contains a token view that accepts reciprocal codes, and the pages of
+    this app. If it contains the pages, check also that the site has the middleware for them."""
     from ..pages.connect import CallbackView
 
     routes = list(_routes())
@@ -92,19 +96,24 @@ def check_urls(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.urls)
 @needs_urls
 def check_opened(**kwargs: Any) -> list[CheckMessage]:
-    """Check that our include adds no DOT views which the site has left out on purpose. A site that
-    lists some DOT views by itself has done so."""
+    """Check that including ``reciprocal_oauth.oauth2_urls`` adds no DOT views that the site has
+    left out on purpose.
+
+    If the URLconf of the site lists some DOT views one by one, the check assumes that the site has
+    left out the other DOT views on purpose.
+    """
     from .. import oauth2_urls
 
     included, parts = (
         {id(pattern) for pattern in patterns}
-        # The metadata routes are at the root of the site, in addition to the include.
+        # A site includes the metadata routes separately, at its root, so they are not examined.
         for patterns in (oauth2_urls.urlpatterns, oauth2_urls.metadata_urlpatterns)
     )
     routes = [route for route in _routes() if id(route.pattern) not in parts]
     own = [route for route in routes if id(route.pattern) not in included]
     chosen = {base for route in own for base in _of_dot(route.view)}
-    # A site that only overrides single views of the include uses classes of its own for them.
+    # Views that are not subclassed by the site show that the site lists DOT views. A site that only
+    # replaces single views of the include uses its own subclasses.
     has_list = any(_of_dot(route.view) and _is_stock(route.view) for route in own)
     opened = [
         route.shown
@@ -126,7 +135,7 @@ def check_opened(**kwargs: Any) -> list[CheckMessage]:
 
 
 def _of_dot(view: type) -> set[type | None]:
-    """Return the views in DOT's URLconf that ``view`` is, or is derived from."""
+    """Return the views in DOT's URLconf that are ``view`` itself or base classes of ``view``."""
     from oauth2_provider import urls
 
     return {_class_of(pattern) for pattern in urls.urlpatterns}.intersection(view.__mro__)
@@ -137,7 +146,8 @@ def _is_stock(view: type) -> bool:
 
 
 def _issues_tokens(view: type) -> bool:
-    """Whether ``view`` is a token endpoint: derived from DOT's view, or built with DOT's mixin."""
+    """Return whether ``view`` is a token endpoint. It is one if it is a subclass of DOT's token
+    view, or if it uses the mixin of DOT and calls its ``create_token_response()``."""
     from oauth2_provider.views import TokenView
 
     from ..provider.hooks import is_called
@@ -149,8 +159,8 @@ def _issues_tokens(view: type) -> bool:
 
 
 def _takes_handovers(view: Any) -> bool:
-    """Whether ``view`` accepts hand-overs: it is derived from ours, or its server class has the
-    reciprocal grant."""
+    """Return whether the token view ``view`` accepts codes that peers hand over. It does if it is a
+    subclass of this app's token view, or if its server class supports the reciprocal grant."""
     from ..provider.server import ReciprocalServerMixin
     from ..provider.token_view import TokenView
 
@@ -171,7 +181,8 @@ def _below(patterns: Iterable[Any], shown: str, path: str | None) -> Iterator[_R
 
 
 def _sample(entry: Any, path: str | None) -> str | None:
-    """Return ``path`` with a text that matches ``entry``; ``None`` if ``entry`` has parameters."""
+    """Return ``path`` followed by a text that matches the route ``entry``. Return ``None`` if
+    ``path`` is ``None`` or the route has parameters."""
     if path is None:
         return None
     text, parameters = normalize(entry.pattern.regex.pattern)[0]
@@ -200,4 +211,4 @@ def _imported(path: str) -> Any:
     try:
         return import_string(path)
     except ImportError:
-        return None  # Django reports it when it loads the middleware.
+        return None  # Django raises this error itself when it loads the middleware.

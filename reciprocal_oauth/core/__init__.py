@@ -1,1 +1,1 @@
-"""Basics that all other folders use. No models, and no requests to peers."""
+"""Basic modules that all other folders may use. They contain no models and send no requests."""

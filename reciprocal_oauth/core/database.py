@@ -1,5 +1,5 @@
-"""Transactions and connections of the database that holds the tables of this app, and those of
-django-oauth-toolkit (DOT)."""
+"""Transactions on the database that contains the tables of this app and of django-oauth-toolkit
+(DOT), repetition of work after temporary database errors, and release of connections."""
 
 import logging
 import random
@@ -33,18 +33,19 @@ logger = logging.getLogger("reciprocal_oauth")
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Errors after which a transaction can be tried again: serialization failure and deadlock (SQLSTATE
-#: of PostgreSQL).
+#: The SQLSTATE codes of PostgreSQL for errors after which a transaction can be tried again:
+#: serialization failure and deadlock.
 _CONFLICT_STATES = frozenset({"40001", "40P01"})
-#: The same, by error number of MySQL and MariaDB: deadlock, and a row that changed after it was
-#: read.
+#: The error numbers of MySQL and MariaDB for errors after which a transaction can be tried again:
+#: deadlock, and a row that another transaction changed after it was read.
 _CONFLICT_NUMBERS = frozenset({1213, 1020})
-#: The primary result code of SQLite for "another connection is writing".
+#: The primary result code of SQLite that means "busy": another connection is writing.
 _SQLITE_BUSY = 5
-#: SQLite reports "busy" at once if waiting cannot help, and otherwise after its own timeout. If it
-#: has waited longer than these seconds, the work is not repeated.
+#: SQLite reports "busy" either immediately, if waiting cannot help, or after it has waited until
+#: its own timeout. If the error comes later than after this number of seconds, SQLite has waited,
+#: and the work is not repeated.
 _SQLITE_SOON_SECONDS = 1.0
-#: How many times work is repeated.
+#: How many times a function is repeated after the first attempt.
 _REPEATS = 3
 #: The pause before the first repetition, in seconds. Each further pause is twice as long.
 _FIRST_PAUSE_SECONDS = 0.02
@@ -53,14 +54,15 @@ _LONGEST_PAUSE_SECONDS = 1.0
 
 
 class _Thread(threading.local):
-    """What the current thread does."""
+    """What the current thread is doing. Each thread has its own values."""
 
-    #: The thread serves a web request.
+    #: Whether the thread serves a web request.
     serves = False
-    #: The thread works on a row of a queue. No other code uses the connections of the thread.
+    #: Whether the thread processes a queue row. Such a thread runs only code of this app, so its
+    #: database connections can be closed safely.
     delivers = False
-    #: The thread runs a function that is repeated as a whole. Functions that it calls are not
-    #: repeated on their own.
+    #: Whether the thread runs a function that is decorated with :func:`tried_again`. This function
+    #: is repeated as a whole, so decorated functions that it calls are not repeated separately.
     repeats = False
 
 
@@ -68,39 +70,44 @@ _thread = _Thread()
 
 
 def database() -> str:
-    """Return the alias of the database to which this app writes."""
+    """Return the alias of the database to which this app writes (a key of ``DATABASES``)."""
     return router.db_for_write(apps.get_model("reciprocal_oauth", "Link"))
 
 
 def rows_of(model: Any) -> QuerySet[Any]:
-    """Return the rows of a DOT model, read from the database to which they are written, because a
-    replica may be behind. Models of this app do this by themselves
-    (:class:`~reciprocal_oauth.models.base.BaseModel`)."""
+    """Return the rows of a DOT model from the database to which this app writes. They are not read
+    from a replica, because a replica may lack the latest changes.
+
+    Models of this app need no such function: their manager always uses this database
+    (:class:`~reciprocal_oauth.models.base.BaseModel`).
+    """
     return model.objects.using(database())
 
 
 def atomic() -> Atomic:
-    """Begin a transaction (``transaction.atomic``) on that database."""
+    """Return ``transaction.atomic`` for the database to which this app writes."""
     return transaction.atomic(using=database())
 
 
 def on_commit(function: Callable[[], object]) -> None:
-    """Run ``function`` after the current transaction on that database commits. An exception of
-    ``function`` is logged; the caller and other functions that run after the commit go on."""
+    """Run ``function`` after the current transaction commits, on the database to which this app
+    writes. If ``function`` raises an exception, Django logs it, and other functions that were
+    registered for this commit run all the same."""
     transaction.on_commit(function, using=database(), robust=True)
 
 
 def is_in_transaction() -> bool:
-    """Whether the caller has an open transaction. The transaction that Django's ``TestCase`` opens
-    around a test does not count, as with ``atomic(durable=True)``."""
+    """Return whether the caller has an open transaction. The transaction that Django's ``TestCase``
+    opens around each test is ignored, as ``atomic(durable=True)`` ignores it."""
     blocks = connections[database()].atomic_blocks
     return bool(blocks) and not getattr(blocks[-1], "_from_testcase", False)
 
 
 def require_no_transaction(what: str) -> None:
-    """Make sure that the caller has no open transaction.
+    """Raise an error if the caller has an open transaction.
 
-    :param what: what the caller does, as the beginning of the error message.
+    :param what: the beginning of the error message: what is not possible in a transaction, such as
+        "A peer cannot be called".
     :raises TransactionManagementError: the caller has an open transaction.
     """
     if is_in_transaction():
@@ -112,7 +119,8 @@ def require_no_transaction(what: str) -> None:
 
 
 def outside_transactions(view: Any) -> Any:
-    """Exempt ``view`` from ``ATOMIC_REQUESTS`` on every database."""
+    """Return ``view`` with an exemption from ``ATOMIC_REQUESTS``, so that Django opens no
+    transaction for its requests on any database."""
     for alias in connections:
         view = transaction.non_atomic_requests(using=alias)(view)
     return view
@@ -121,8 +129,8 @@ def outside_transactions(view: Any) -> Any:
 def log_exception(log: logging.Logger, message: str, *args: Any) -> None:
     """Log the exception that is being handled, with its traceback.
 
-    An outage of the database is logged in one line without a traceback. Otherwise error reporters
-    would send it each time, with the variables of every frame.
+    If the database is down, log one line without a traceback, because error reporters send each
+    record that has a traceback, with the variables of all frames, and there would be many records.
     """
     error = sys.exception()
     if isinstance(error, OperationalError | InterfaceError):
@@ -132,11 +140,12 @@ def log_exception(log: logging.Logger, message: str, *args: Any) -> None:
         log.error(message, *args, exc_info=error)
 
 
-# Repeating work after a temporary error of the database
+# Repetition of work after a temporary database error
 
 
 def wants_another_try(error: BaseException) -> bool:
-    """Whether ``error`` means that the database has rolled back, and that trying again can help."""
+    """Return whether ``error`` is a temporary database error, after which the same transaction can
+    succeed if it is tried again. The database has rolled back the failed transaction."""
     if not isinstance(error, DatabaseError):
         return False
     cause = error.__cause__
@@ -151,13 +160,14 @@ def _is_busy(error: DatabaseError) -> bool:
 
 
 def tried_again(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorate a function to be repeated after a temporary error (:func:`wants_another_try`), at
-    most three times.
+    """Decorate a function so that it is called again after a temporary database error
+    (:func:`wants_another_try`), at most three times.
 
-    The function must do all of its work or none, so that it can be called again. It is not repeated
-    within a transaction of the caller, because the database has rolled back all of that.
+    The function must undo its work if it fails, for example by a transaction, so that it can be
+    called again. If the caller has an open transaction, the function is not called again, because
+    the database has rolled back the whole transaction, including earlier work of the caller.
 
-    :raises DatabaseError: by the decorated function, if trying again cannot help or did not help.
+    The decorated function raises the ``DatabaseError`` if trying again cannot help or did not help.
     """
 
     @wraps(function)
@@ -203,14 +213,17 @@ def _note_repeat(function: Callable[..., Any], error: DatabaseError) -> None:
 
 @sensitive_variables()
 def saved_at_last(what: str, save: Callable[[], T], *, until: float) -> T:
-    """Save data that a peer sends only once, such as new tokens: call ``save``, on a new connection
-    after each error, until it works.
+    """Save data that a peer sends only once, such as new tokens, and return the result of ``save``.
 
-    :param what: what is saved, for the log.
-    :param save: a function that can be called again, also after a commit whose confirmation was
-        lost. Its result is returned.
-    :param until: no attempt begins after this time of ``time.monotonic()``.
-    :raises DatabaseError, InterfaceError: saving did not work in time, or the error is permanent.
+    ``save`` is called until it succeeds. After each error, the database connection is closed, so
+    that the next call uses a new connection.
+
+    :param what: the name of the data in the log.
+    :param save: a function that saves the data. It must be possible to call it again, even if an
+        earlier call did commit but the connection broke before the confirmation arrived.
+    :param until: the time, by ``time.monotonic()``, after which ``save`` is not called again.
+    :raises DatabaseError, InterfaceError: ``save`` did not succeed in time, or the error is
+        permanent.
     """
     pause = _FIRST_PAUSE_SECONDS
     while True:
@@ -239,26 +252,27 @@ def _drop_connection() -> None:
 
 def _rest(seconds: float) -> None:
     release_connections()
-    # A random pause, so that two transactions that collided do not collide again.
+    # The pause is random, so that two transactions that collided do not start again at the same
+    # moment.
     time.sleep(seconds * random.uniform(0.5, 1))  # noqa: S311
 
 
-# Connections that are released during a request to a peer
+# Release of database connections during requests to peers
 
 
 def request_begins() -> None:
-    """Note that the current thread serves a web request."""
+    """Record that the current thread starts to serve a web request."""
     _thread.serves = True
 
 
 def request_ends() -> None:
-    """Note that the current thread no longer serves a web request."""
+    """Record that the current thread no longer serves a web request."""
     _thread.serves = False
 
 
 @contextmanager
 def delivering() -> Iterator[None]:
-    """Note, for this block, that the current thread works on a row of a queue."""
+    """Record that the current thread processes a queue row while it runs the ``with`` block."""
     before, _thread.delivers = _thread.delivers, True
     try:
         yield
@@ -267,12 +281,18 @@ def delivering() -> Iterator[None]:
 
 
 def release_connections() -> None:
-    """Close the database connections of the current thread before it waits for a peer. The next
-    query opens one again. So a peer that hangs does not block connections that others need.
+    """Close database connections of the current thread before it waits for a peer, so that a slow
+    peer does not occupy connections that other threads need. The next query opens a new connection.
 
-    Connections in a transaction stay open. In a web request, only connections with ``CONN_MAX_AGE``
-    0 are closed, which Django would close after the request. In other code of the site, all stay
-    open, because it may be reading from a server-side cursor (``QuerySet.iterator()``).
+    Which connections are closed:
+
+    - In a thread that processes a queue row: all connections.
+    - In a web request: only connections with ``CONN_MAX_AGE`` 0. Django would close them after the
+      request anyway.
+    - In other code, such as a management command of the site: none, because the code may be reading
+      from a server-side cursor (``QuerySet.iterator()``).
+
+    A connection with an open transaction is never closed.
     """
     if not _thread.delivers and not _thread.serves:
         return
@@ -283,5 +303,6 @@ def release_connections() -> None:
 
 
 def is_pooled() -> bool:
-    """Whether the connections come from a pool, so that closing and opening one is cheap."""
+    """Return whether the database connections come from a connection pool. If so, closing a
+    connection and opening a new one is cheap."""
     return bool(connections[database()].settings_dict.get("OPTIONS", {}).get("pool"))

@@ -1,11 +1,12 @@
-"""The hash by which codes, states and tokens are stored and looked up."""
+"""The hash function for codes, ``state`` values and tokens. The database stores the hash and finds
+rows by it, so that these values need not be stored in plain text."""
 
 import hashlib
 
 
 def hash_of(value: str) -> str:
-    """Return the SHA-256 hash of a code, state or token, in hexadecimal.
+    """Return the SHA-256 hash of a code, ``state`` value or token, in hexadecimal.
 
-    Unpaired surrogates, which JSON can contain, are hashed too and raise no error.
+    The text may contain unpaired surrogates, because JSON from a peer can contain them.
     """
     return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""Which network addresses a peer may have."""
+"""Decides which IP addresses a peer may have."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -10,16 +10,17 @@ from . import special_networks
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-#: The global unicast addresses of IPv6 (RFC 4291, section 2.4).
+#: The network of all global unicast addresses of IPv6 (RFC 4291, section 2.4).
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-#: Bits 64 to 95 of an ISATAP address. The last 32 bits are an IPv4 address, to which packets are
-#: tunnelled (RFC 5214, section 6.1).
+#: The values of bits 64 to 95 by which an IPv6 address is recognized as an ISATAP address. Packets
+#: to an ISATAP address are tunnelled to the IPv4 address in its last 32 bits (RFC 5214, section
+#: 6.1).
 _ISATAP = (0x00005EFE, 0x02005EFE)
 
 
 def is_allowed(text: str) -> bool:
-    """Whether a peer may have this IP address: it is public, or the settings allow its network.
-
+    """Return whether a peer may have this IP address. It must be a public address, or the settings
+    must allow it.
     :raises ImproperlyConfigured: ``HTTP_ALLOWED_NETWORKS`` has an invalid entry.
     """
     address: IPAddress = ipaddress.ip_address(text.split("%", 1)[0])

@@ -1,6 +1,6 @@
-"""Rules for the URLs of a peer, checked without DNS.
+"""Checks the URLs of a peer without a DNS lookup.
 
-:mod:`reciprocal_oauth.client.http` checks the IP addresses of the host when it connects.
+:mod:`reciprocal_oauth.client.http` looks up the host and checks its IP addresses when it connects.
 """
 
 import ipaddress
@@ -13,13 +13,13 @@ from django.utils.translation import gettext as _
 def url_problem(
     url: str, *, allow_loopback: bool, example: str = "https://peer.example/o/token/"
 ) -> str | None:
-    """Return what is wrong with ``url`` as an endpoint; ``None`` if nothing is.
+    """Return an error message if ``url`` cannot be an endpoint of a peer; otherwise ``None``.
 
-    TLS is required, and a fragment is not allowed (RFC 6749, sections 3.1 and 3.2). Plain http is
-    accepted only for this machine, and only with ``allow_loopback``. A user name is not allowed,
-    because it hides the real host.
+    TLS is required, and a fragment is not allowed (RFC 6749, sections 3.1 and 3.2). A user name is
+    not allowed, because a person may mistake it for the host.
 
-    :param example: a valid URL for the error message.
+    :param allow_loopback: ``True`` if plain http is accepted for a host that is this machine.
+    :param example: a valid URL, which the error message shows.
     """
     if any(character.isspace() or ord(character) < 0x21 or character == "\\" for character in url):
         return _("The URL contains a space, a backslash or a control character.")
@@ -43,11 +43,13 @@ def url_problem(
 
 
 def address_problem(url: str, is_allowed: Callable[[str], bool]) -> str | None:
-    """Return what is wrong with the IP address in ``url``; ``None`` if it is allowed, or if the URL
-    has a host name, whose addresses are checked later.
+    """Return an error message if the host in ``url`` is an IP address, or a name for this machine,
+    that may not be called; otherwise ``None``.
 
-    :param url: a URL without a :func:`url_problem`.
-    :param is_allowed: tells whether an IP address may be called.
+    The IP addresses of other host names are checked later, when this site connects.
+
+    :param url: a URL for which :func:`url_problem` returns ``None``.
+    :param is_allowed: a function that returns whether an IP address may be called.
     """
     host = urlsplit(url).hostname or ""
     try:
@@ -70,8 +72,12 @@ def address_problem(url: str, is_allowed: Callable[[str], bool]) -> str | None:
 
 
 def is_endpoint(url: str, named: str) -> bool:
-    """Whether ``url`` is the endpoint that a peer names so, perhaps with a query of its own
-    (RFC 6749, section 3.1, lets the authorization endpoint have one)."""
+    """Return whether ``url`` and ``named`` are the same endpoint. ``url`` may have more query
+    parameters than ``named`` (RFC 6749, section 3.1, allows a query in an endpoint).
+
+    :param url: the URL that is configured at this site.
+    :param named: the URL in the metadata of the peer.
+    """
     if url == named:
         return True
     here, there = urlsplit(url), urlsplit(named)
@@ -81,8 +87,8 @@ def is_endpoint(url: str, named: str) -> bool:
 
 
 def origin_of(url: str) -> str:
-    """Return the origin of ``url``: scheme, host and port (RFC 6454, section 4). The default port
-    of the scheme is left out. Empty if ``url`` is not a URL."""
+    """Return the origin of ``url``: scheme, host and port (RFC 6454, section 4). The port is left
+    out if it is the default port of the scheme. Return ``""`` if ``url`` is not a valid URL."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -96,7 +102,7 @@ def origin_of(url: str) -> str:
 
 
 def is_loopback_host(host: str) -> bool:
-    """Whether ``host`` names this machine."""
+    """Return whether ``host`` is a name or an IP address of this machine (loopback)."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

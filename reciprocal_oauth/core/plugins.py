@@ -1,7 +1,7 @@
-"""Import dialects and dispatchers by name.
+"""Imports dialects, dispatchers and the function in ``MAY_AUTHORIZE`` by their names.
 
-No other module imports code by name. Only names in the code or the settings are imported, never a
-path that comes from the database.
+Only this module imports code by a name that is configured. It imports only paths that are written
+in this module or in the settings, and never a path that is found only in the database.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +22,8 @@ BUILT_IN_DISPATCHERS: Mapping[str, str] = {
     "celery": "reciprocal_oauth.contrib.celery.CeleryDispatcher",
     "tasks": "reciprocal_oauth.contrib.django_tasks.TasksDispatcher",
 }
-#: The base class of each kind. A path, because this module must not import those folders.
+#: The paths of the base classes that dialects and dispatchers must have. They are imported by path
+#: when they are needed, because modules in ``core`` must not import the folders of these classes.
 _BASES: Mapping[str, str] = {
     "dialect": "reciprocal_oauth.dialects.base.Dialect",
     "dispatcher": "reciprocal_oauth.delivery.dispatchers.Dispatcher",
@@ -33,17 +34,18 @@ _POLICY = "RECIPROCAL_OAUTH['MAY_AUTHORIZE']"
 
 
 def dialects() -> dict[str, str]:
-    """Return the path of each dialect by its name: the built-in ones, and those of ``DIALECTS``."""
+    """Return the dotted path of each dialect by the name of the dialect. The result contains the
+    built-in dialects and the dialects in the setting ``DIALECTS``."""
     return {**BUILT_IN_DIALECTS, **settings.DIALECTS}
 
 
 def dialect_class(name: str) -> type[Any]:
-    """Return the dialect with this name. A dotted path is accepted if it belongs to a name.
+    """Return the class of the dialect with this name.
 
-    ``name`` comes from a peer's row. Whoever can change the row must not be able to have other code
-    imported.
-
-    :raises ImproperlyConfigured: the name is unknown, or its class cannot be imported or used.
+    :param name: the value in the row of the peer: the name of a dialect, or the dotted path of a
+        dialect that also has a name. Other paths are refused, so that nobody can have other code
+        imported by changing the row.
+    :raises ImproperlyConfigured: the name is unknown, or the class cannot be imported or used.
     """
     known = dialects()
     path = known.get(name, name if name in known.values() else None)
@@ -56,9 +58,10 @@ def dialect_class(name: str) -> type[Any]:
 
 
 def dispatcher_class(name: str) -> type[Any]:
-    """Return the dispatcher with this name or dotted path, which comes from the settings.
+    """Return the class of the dispatcher with this name or dotted path.
 
-    :raises ImproperlyConfigured: the name is unknown, or its class cannot be imported or used.
+    :param name: the value of the setting ``DISPATCHER``.
+    :raises ImproperlyConfigured: the name is unknown, or the class cannot be imported or used.
     """
     path = BUILT_IN_DISPATCHERS.get(name, name)
     if "." not in path:
@@ -70,9 +73,10 @@ def dispatcher_class(name: str) -> type[Any]:
 
 
 def function_at(path: str) -> Callable[..., Any]:
-    """Return the function at the dotted path ``path``, the value of ``MAY_AUTHORIZE``.
+    """Return the function at a dotted path.
 
-    :raises ImproperlyConfigured: it cannot be imported, or is not a function.
+    :param path: the value of the setting ``MAY_AUTHORIZE``.
+    :raises ImproperlyConfigured: the object cannot be imported, or is not a function.
     """
     try:
         found = import_string(path)
@@ -96,8 +100,8 @@ def _class_at(path: str, kind: str, name: str, setting: str) -> type[Any]:
 
 
 def _problem_of(found: object, base: str) -> str:
-    """Return why ``found`` cannot be used as a subclass of the class at ``base``; ``""`` if it
-    can."""
+    """Return the reason if ``found`` is not a usable subclass of the class at the dotted path
+    ``base``; otherwise ``""``."""
     if not isinstance(found, type):
         return "is not a class"
     if not issubclass(found, import_string(base)):

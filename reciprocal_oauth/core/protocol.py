@@ -1,23 +1,29 @@
-"""Parameters, values and limits of the protocol, each with the section that defines it."""
+"""Parameters, values and limits of the protocol. The comments cite the sections of the
+specifications that define them."""
 
 from typing import Final
 
 #: The value of ``grant_type`` (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:reciprocal"
 
-#: The parameter with the scope that party B asks for (draft-ietf-oauth-reciprocal-04, section 2.1).
+#: The name of the parameter that contains the scope for which party B asks
+#: (draft-ietf-oauth-reciprocal-04, section 2.1).
 RECIPROCAL: Final = "reciprocal"
 
-#: The parameters of a hand-over. All are REQUIRED (draft-ietf-oauth-reciprocal-04, section 2.2.2).
+#: The parameters of the token request in which party A hands over a code to party B. All are
+#: REQUIRED (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 PARAMETERS: Final = ("grant_type", "code", "client_id", "access_token")
 
-#: The scope that asks for an ID token (OpenID Connect Core 1.0, section 3.1.2.1). A reciprocal code
-#: comes without an authentication of the user, so it never includes this scope.
+#: The scope by which a client asks for an ID token (OpenID Connect Core 1.0, section 3.1.2.1). An
+#: ID token states how the user was authenticated. A reciprocal code is handed over without an
+#: authentication of the user, so the scope of a reciprocal code never includes ``openid``.
 OPENID: Final = "openid"
 
-#: Parameters that this site sets in an authorization request, or that would replace those
+#: The authorization URL of a peer, and the extra parameters that are configured for the peer, must
+#: not contain these parameters. This site sets some of them in the authorization request itself;
+#: the others would change the request or its response in a way that this site does not support
 #: (RFC 6749, section 4.1.1; RFC 7636, section 4.3; RFC 9101, section 5; OpenID Connect Core 1.0,
-#: section 3.1.2.1). The authorization URL and the extra parameters of a peer must not contain them.
+#: section 3.1.2.1).
 OWN_AUTHORIZATION_PARAMETERS: Final = frozenset(
     {
         "client_id",
@@ -47,18 +53,20 @@ UNAUTHORIZED_CLIENT: Final = "unauthorized_client"
 UNSUPPORTED_GRANT_TYPE: Final = "unsupported_grant_type"
 #: The error code for an access token that is expired, revoked or unknown (RFC 6750, section 3.1).
 INVALID_TOKEN: Final = "invalid_token"  # noqa: S105
-#: Sent with 429 or 503, for overload only. RFC 6749, section 4.1.2.1, defines it for the
-#: authorization endpoint; the token endpoint has no such code.
+#: The error code of this site's token endpoint for overload, with status 429 or 503. RFC 6749,
+#: section 4.1.2.1, defines this code for the authorization endpoint only. For the token endpoint,
+#: it defines no error code that means overload.
 TEMPORARILY_UNAVAILABLE: Final = "temporarily_unavailable"
-#: From the authorization endpoint (RFC 6749, section 4.1.2.1). Some token endpoints send it, too.
+#: The error code for an internal error of the authorization endpoint (RFC 6749, section 4.1.2.1).
+#: Some token endpoints send it too.
 SERVER_ERROR: Final = "server_error"
 
-# The longest values that are accepted, in characters. RFC 6749 defines no limit. A token may be a
-# long JWT.
+# The longest values that this site accepts, in characters. RFC 6749 defines no limits. The limit
+# for tokens is high, because a token can be a long JWT.
 MAX_CODE_LENGTH: Final = 4096
 MAX_TOKEN_LENGTH: Final = 8 * 1024
 MAX_CLIENT_ID_LENGTH: Final = 255
 MAX_CLIENT_SECRET_LENGTH: Final = 1024
 
-#: The longest body of a token request that is accepted, in bytes.
+#: The longest body of a token request that this site accepts, in bytes.
 MAX_BODY_LENGTH: Final = 64 * 1024

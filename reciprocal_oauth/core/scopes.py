@@ -1,4 +1,8 @@
-"""Scope values (RFC 6749, section 3.3) as ordered sets, and their descriptions."""
+"""Functions for scope values (RFC 6749, section 3.3) and for the descriptions of scopes.
+
+A scope value is a text of scope tokens separated by spaces. The functions keep the order of the
+tokens and remove duplicates.
+"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,16 +15,16 @@ from .protocol import OPENID
 #: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ) (RFC 6749, section 3.3)
 _TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
-#: The longest ``scope`` or ``reciprocal`` that is accepted, in characters.
+#: The longest value of the parameters ``scope`` and ``reciprocal`` that is accepted, in characters.
 MAX_LENGTH = 4096
 
 
 def parse(value: object) -> list[str] | None:
-    """Return the scope tokens in ``value``, in their order, without duplicates; ``None`` if
-    ``value`` is not a scope (RFC 6749, section 3.3).
+    """Return the list of scope tokens in ``value``, or ``None`` if ``value`` is not a valid scope
+    value (RFC 6749, section 3.3).
 
-    ``value`` may be anything that a peer can send. Other types, text that is too long and invalid
-    characters give ``None``.
+    :param value: any object that a peer can send in JSON. The result is ``None`` if it is not a
+        text, is too long or contains an invalid character.
     """
     if not isinstance(value, str) or len(value) > MAX_LENGTH:
         return None
@@ -30,10 +34,12 @@ def parse(value: object) -> list[str] | None:
 
 
 def read(value: object) -> list[str] | None:
-    """Return the tokens of the ``scope`` in a peer's token response (RFC 6749, section 5.1), as
-    :func:`parse` does. Some peers send a list, or separate the tokens by commas.
+    """Return the list of scope tokens in the ``scope`` parameter of a peer's token response
+    (RFC 6749, section 5.1), or ``None`` if it is not valid.
 
-    A scope token may contain a comma. So a value with spaces is split at the spaces only.
+    In addition to the standard form, this accepts two forms that some peers send: a list of tokens,
+    and tokens separated by commas. A valid token may itself contain a comma. So if there is a space
+    between tokens, the value is split only at spaces.
     """
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         value = " ".join(value)
@@ -45,17 +51,17 @@ def read(value: object) -> list[str] | None:
 
 
 def split(value: str) -> list[str]:
-    """Return the tokens of a stored scope, in their order, without duplicates."""
+    """Return the list of tokens in a scope value that this site has stored."""
     return list(dict.fromkeys(value.split()))
 
 
 def join(tokens: Iterable[str]) -> str:
-    """Return the scope value with these tokens, without duplicates."""
+    """Return the scope value that consists of these tokens, without duplicates."""
     return " ".join(dict.fromkeys(tokens))
 
 
 def cut(value: str, *limits: str | Iterable[str]) -> str:
-    """Return the tokens of the scope ``value`` that are in all of ``limits``, in their order."""
+    """Return the scope ``value``, reduced to the tokens that every scope in ``limits`` contains."""
     tokens = split(value)
     for limit in limits:
         allowed = set(split(limit) if isinstance(limit, str) else limit)
@@ -64,22 +70,26 @@ def cut(value: str, *limits: str | Iterable[str]) -> str:
 
 
 def without_openid(value: str) -> str:
-    """Return the scope ``value`` without ``openid``, which a reciprocal grant never includes."""
+    """Return the scope ``value`` without the token ``openid``, because the scope of a reciprocal
+    code never includes it (see :data:`~reciprocal_oauth.core.protocol.OPENID`)."""
     return join(token for token in split(value) if token != OPENID)
 
 
 def described() -> Mapping[str, str]:
-    """Return all scopes of this site with their descriptions, from the scopes backend of DOT."""
+    """Return the description of each scope of this site. They come from DOT's scopes backend."""
     return get_scopes_backend().get_all_scopes()
 
 
 def described_at(slug: str) -> Mapping[str, str]:
-    """Return the descriptions of scopes at the peer ``slug``, from ``PEER_SCOPES``."""
+    """Return the descriptions of the scopes of one peer, from the setting ``PEER_SCOPES``.
+
+    :param slug: the short name of the peer.
+    """
     return settings.PEER_SCOPES.get(slug, {})
 
 
 def has_words(token: str, described: Mapping[str, str]) -> bool:
-    """Whether ``described`` has a description of ``token`` that is not blank."""
+    """Return whether ``described`` contains a description of ``token`` that is not blank."""
     return bool(str(described.get(token, "")).strip())
 
 
@@ -89,6 +99,6 @@ def in_words(token: str, described: Mapping[str, str]) -> str:
 
 
 def available(application: Any) -> Iterable[str]:
-    """Return the scopes that the scopes backend of DOT allows ``application`` to have."""
+    """Return the scopes that ``application`` can get, according to DOT's scopes backend."""
     available: Iterable[str] = get_scopes_backend().get_available_scopes(application=application)
     return available

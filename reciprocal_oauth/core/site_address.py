@@ -1,8 +1,8 @@
-"""The URLs of this site that other sites are given. They are the same for every visitor.
+"""Builds the URLs that this site tells other sites, such as its redirect URI.
 
-A peer stores one redirect URI of this site, and compares it character by character (RFC 6749,
-section 3.1.2.3; RFC 9700, section 2.1). So it must not depend on the host name, scheme or language
-of the current request.
+A peer stores one redirect URI of this site, and accepts only exactly this URI (RFC 6749, section
+3.1.2.3; RFC 9700, section 2.1). So the URI must be the same for all requests: it must not depend on
+the host name, scheme or language of the current request.
 """
 
 import re
@@ -23,8 +23,12 @@ _DISCOVERY = "/.well-known/openid-configuration"
 def base_url(request: HttpRequest | None = None) -> str:
     """Return the URL of this site without a slash at the end, such as ``https://site.example``.
 
-    It is ``BASE_URL``, or else the issuer (``OIDC_ISS_ENDPOINT``) without the path at which DOT's
-    URLs are included. If neither is set, it is the host of ``request``; without one, ``""``.
+    The first of these that exists is used:
+
+    1. the setting ``BASE_URL``,
+    2. the issuer (``OIDC_ISS_ENDPOINT``) without the path at which DOT's URLs are included,
+    3. the scheme and host of ``request``,
+    4. ``""``.
     """
     if configured := configured_base_url():
         return configured
@@ -34,7 +38,8 @@ def base_url(request: HttpRequest | None = None) -> str:
 
 
 def configured_base_url() -> str:
-    """Return :func:`base_url` from the settings alone; ``""`` if they do not define it."""
+    """Return the URL of this site if the settings define it; otherwise ``""``. See
+    :func:`base_url`."""
     if settings.BASE_URL:
         return settings.BASE_URL.rstrip("/")
     issuer = urlsplit(oauth2_settings.OIDC_ISS_ENDPOINT or "")
@@ -46,7 +51,8 @@ def configured_base_url() -> str:
 
 
 def is_base_url(text: str) -> bool:
-    """Whether ``text`` can be a base URL: http or https, a host, optionally a path."""
+    """Return whether ``text`` is a valid value of ``BASE_URL``: it has the scheme http or https and
+    a host, and may have a port and a path."""
     try:
         parts = urlsplit(text)
         well_formed = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -62,8 +68,13 @@ def _mounted_at() -> str:
 
 
 def url_of(route: str, *args: str, base: str) -> str:
-    """Return the URL of ``route`` below ``base``; only the path if ``base`` is empty; ``""`` if the
-    site does not have the route. If URLs contain a language, it is ``LANGUAGE_CODE``."""
+    """Return the URL of a route of this site, or ``""`` if the URLconf does not contain the route.
+
+    If the URLs of the site contain a language, the language is ``LANGUAGE_CODE``.
+
+    :param route: the name of the route.
+    :param base: the URL of this site. If it is empty, only the path is returned.
+    """
     path = _path(route, *args)
     return f"{base or _script_name()}{path}" if path else ""
 
@@ -82,11 +93,12 @@ def _script_name() -> str:
 
 
 def cannot_come_back(request: HttpRequest) -> bool:
-    """Whether the browser is on another host of this site than the one of :func:`base_url`, and has
-    no session there.
+    """Return whether the user would have no session at this site after coming back from a peer.
 
-    The host that the browser shows is in the header ``Origin`` (RFC 6454, section 7). A proxy may
-    have replaced ``Host``.
+    A peer sends the user back to the host of :func:`base_url`. The session is lost if two things
+    are true: the browser now shows another host name of this site, and the session cookie is not
+    shared by both hosts. The header ``Origin`` contains the host that the browser shows (RFC 6454,
+    section 7). The header ``Host`` is not used, because a proxy may have replaced it.
     """
     shown, ours = _host(request.headers.get("Origin", "")), _host(configured_base_url())
     if not shown or not ours or shown == ours:

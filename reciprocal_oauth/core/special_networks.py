@@ -1,12 +1,14 @@
-"""Networks in which a peer cannot be: all entries of IANA's special-purpose registries.
+"""The networks of IP addresses that a peer must not have, unless a setting allows them: all entries
+of IANA's registries of special-purpose addresses, and some others.
 
-The registries as of 2025-10-09 (RFC 6890 explains them):
+The lists contain the registries as of 2025-10-09 (RFC 6890 explains the registries):
 
 - https://www.iana.org/assignments/iana-ipv4-special-registry/
 - https://www.iana.org/assignments/iana-ipv6-special-registry/
 
-This includes entries that the registries call globally reachable: they are anycast services of the
-network, prefixes that contain an IPv4 address, or identifiers that are not routed.
+The registries call some entries globally reachable. These entries are included too, because they
+are not addresses of websites, but anycast services of the network, prefixes that contain an IPv4
+address, or identifiers that are not routed.
 """
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -66,7 +68,7 @@ IPV6 = {
     "fc00::/7": "Unique-Local",
     "fe80::/10": "Link-Local Unicast",
 }
-#: Other networks in which a peer cannot be.
+#: Further networks whose addresses a peer must not have. They are not in the registries.
 OTHERS = {
     "224.0.0.0/4": "Multicast (RFC 5771)",
     "168.63.129.16/32": "What runs a virtual machine in Azure: its agent, name server and health",

@@ -1,7 +1,7 @@
-"""Limits on how often something may happen, counted in the site's default cache.
+"""Limits how often something may happen. The site's default cache stores the counters.
 
-If the cache is down, everything is allowed, and a warning is logged: peers must not be locked out.
-A cache in memory (Django's default) counts in each process separately.
+If the cache does not work, nothing is limited and a warning is logged, because a broken cache must
+not lock peers out. With Django's default cache, which is in memory, each process counts separately.
 """
 
 import logging
@@ -19,9 +19,10 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class Throttle:
-    """At most ``limit`` times in ``seconds`` for each key. The time begins with the first use.
+    """A limit: each key may be used at most ``limit`` times in a period. A period begins with the
+    first use of the key, and lasts ``seconds``.
 
-    :ivar name: the purpose, which is part of the cache key.
+    :ivar name: the purpose of the limit. It is part of the cache key.
     """
 
     name: str
@@ -29,18 +30,20 @@ class Throttle:
     seconds: int = 60
 
     def count(self, key: str) -> bool:
-        """Count one use of ``key``. Return whether it is within the limit."""
+        """Count one use of ``key``, and return whether this use is within the limit."""
         return _fail_open(lambda: cache.incr(self._counter(key)) <= self.limit, otherwise=True)
 
     def uncount(self, key: str) -> None:
-        """Take back one counted use of ``key``."""
+        """Reduce the count of ``key`` by one, for a use that should not have been counted."""
         _fail_open(lambda: cache.decr(self._counter(key)), otherwise=0)
 
     def _counter(self, key: str) -> str:
-        """Return the cache key of the current counter, and create the counter if needed.
+        """Return the cache key of the counter for the current period, and create the counter if it
+        does not exist.
 
-        The key contains the time at which counting began. It must not rely on the expiry of the
-        counter, because some of Django's caches extend that with each increment.
+        The cache key contains the time at which the period began, so each period has a new counter.
+        Waiting for the counter to expire is not enough, because some of Django's caches postpone
+        the expiry at each increment.
         """
         window = f"reciprocal_oauth:{self.name}:{key}"
         now = int(time.time())
@@ -56,6 +59,6 @@ class Throttle:
 def _fail_open(step: Callable[[], _Value], *, otherwise: _Value) -> _Value:
     try:
         return step()
-    except Exception as error:  # Each cache backend raises other errors.
+    except Exception as error:  # Each cache backend raises its own kinds of exceptions.
         logger.warning("The cache does not work (%s): no limit is applied", type(error).__name__)
         return otherwise

@@ -1,7 +1,8 @@
 """Hides codes, tokens and secrets from Django's error reports.
 
-Django makes a report for each exception, and for each response with a status of 500 or above. A
-report shows the request and, in its HTML form, the variables of every frame.
+Django makes an error report for each unhandled exception in a view, and for each response with a
+status of 500 or above. A report shows the request. The HTML version also shows the variables of all
+frames in the traceback.
 """
 
 from collections.abc import Callable
@@ -14,8 +15,8 @@ from django.views.decorators.debug import sensitive_variables
 
 View = Callable[..., HttpResponseBase]
 
-#: Keys of ``request.META`` in which servers (gunicorn, uWSGI, mod_wsgi) and proxies copy the URL,
-#: perhaps encoded in another way.
+#: The keys of ``request.META`` that contain a copy of the URL, made by a server (gunicorn, uWSGI,
+#: mod_wsgi) or by a proxy. The copy may be encoded differently.
 _RAW_ADDRESSES = frozenset(
     {
         "RAW_URI",
@@ -30,15 +31,18 @@ _RAW_ADDRESSES = frozenset(
 
 
 def take_query(request: HttpRequest) -> QueryDict:
-    """Remove the query from the request and return it.
+    """Remove the query parameters from ``request``, and return them.
 
-    Otherwise error reports show it, and so do templates of the site that use
+    The query of a response from a peer contains a code. If the query stayed in ``request``, error
+    reports would show it. Templates of the site would show it too if they use
     ``request.get_full_path()``, for example in a link to the login page.
+
+    :raises SuspiciousOperation: the query has too many parameters. It is removed all the same.
     """
     try:
         return request.GET
     finally:
-        _hide_query(request)  # Also if request.GET raises an error, for too many parameters.
+        _hide_query(request)  # Do this even if request.GET has raised an error.
 
 
 def _hide_query(request: HttpRequest) -> None:
@@ -49,13 +53,13 @@ def _hide_query(request: HttpRequest) -> None:
         is_copy = name in _RAW_ADDRESSES or (query and query in str(value))
         if is_copy and isinstance(value, str):
             request.META[name] = value.partition("?")[0]
-    request.__dict__.pop("headers", None)  # Django caches a copy of META here.
+    request.__dict__.pop("headers", None)  # Remove the copy of META that Django has cached.
 
 
 def holding_secrets(view: View) -> View:
-    """Decorate a view so that error reports show no secrets of its request, response or variables.
+    """Decorate a view so that error reports show no secrets in its request, response or variables.
 
-    The request is changed only if the view fails.
+    The query is removed from the request only after the view has failed, so the view can read it.
     """
 
     @wraps(view)
@@ -71,7 +75,8 @@ def _guard(request: HttpRequest, call: Callable[[], HttpResponseBase]) -> HttpRe
     try:
         response = call()
     except Exception:
-        _hide_form(request)  # Again: DOT's token view has replaced it by a list of some fields.
+        # Hide all form fields again, because DOT's token view has limited this to some fields.
+        _hide_form(request)
         _hide_query(request)
         raise
     if not getattr(response, "is_rendered", True):
@@ -83,11 +88,12 @@ def _guard(request: HttpRequest, call: Callable[[], HttpResponseBase]) -> HttpRe
 
 
 def _guard_rendering(request: HttpRequest, response: Any) -> None:
-    """Hide the secrets of the request also when the rendering of ``response`` fails. Django renders
-    a template response after the view has returned."""
+    """Make sure that the secrets in ``request`` are hidden if the rendering of ``response`` fails.
+    A template response needs this, because Django renders it after the view has returned."""
 
     def render() -> HttpResponseBase:
-        # Restore the method of the class: caches pickle the rendered response.
+        # Remove this function from the response, because caches pickle the rendered response, and a
+        # local function cannot be pickled. The method of the class becomes visible again.
         del response.render
         return _guard(request, response.render)
 

@@ -1,34 +1,37 @@
 """Removes codes and tokens from the log records of oauthlib and django-oauth-toolkit (DOT).
 
-At level DEBUG, oauthlib logs codes, refresh tokens and new access tokens in clear. DOT logs the URL
-of the redirect to the client, which contains the code.
+At level DEBUG, oauthlib logs codes, refresh tokens and new access tokens in plain text. DOT logs
+the URL to which it redirects the browser, and this URL contains the code for the client.
 """
 
 import logging
 import re
 
-# These modules create the loggers to which the filter is added.
+# Import these modules before install() runs, because they create loggers that need the filter.
 import oauthlib.oauth2
 import oauthlib.openid  # noqa: F401
 
 _LIBRARIES = ("oauthlib", "oauth2_provider")
-#: The query and the fragment of a URL.
+#: Matches the query and the fragment of a URL.
 _PARAMETERS = re.compile(r"(?<=\S)[?#]\S+")
 
 
 def install() -> None:
-    """Add the filter to each logger of the two libraries, when Django starts. One logger is not
-    enough: its filters do not apply to records of its child loggers."""
+    """Add the filter to each logger of oauthlib and DOT. This is called when Django starts.
+
+    Adding it to the top logger of each library is not enough, because Python does not apply the
+    filters of a logger to records of its child loggers.
+    """
     for name in logging.getLogger().manager.loggerDict:
         if name.partition(".")[0] in _LIBRARIES:
             logging.getLogger(name).addFilter(without_secrets)
 
 
 def without_secrets(record: logging.LogRecord) -> bool:
-    """Remove from ``record`` what may be a code or a token. Return ``True``, so that the record is
-    logged."""
+    """Remove everything from ``record`` that may be a code or a token. Always return ``True``,
+    because a filter that returns ``False`` suppresses the record."""
     if record.name.startswith("oauthlib") and record.levelno < logging.WARNING:
-        record.args = ()  # The message is logged with its placeholders.
+        record.args = ()  # So the log shows "%s" in the message instead of the values.
     if isinstance(record.msg, str):
         record.msg = _PARAMETERS.sub("", record.msg)
     return True

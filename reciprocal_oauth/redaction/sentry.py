@@ -1,10 +1,10 @@
-"""Removes codes, tokens and secrets from the events of sentry-sdk.
+"""Removes codes, tokens and secrets from the events that sentry-sdk sends.
 
-By default, sentry-sdk sends the variables of every frame, the query and the form of the request,
-and the arguments of the command. It ignores Django's ``sensitive_variables`` and hides only values
-with a few names, such as ``password``. But any variable of this app, of DOT, of oauthlib, and of
-functions that they call can contain a secret. So these variables are all removed, and so is the
-content of requests to their views.
+By default, sentry-sdk sends the variables of all frames in a traceback, the query and form of the
+request, and the arguments of a command. It ignores Django's ``sensitive_variables``, and hides only
+values with certain names, such as ``password``. But any variable in the code of this app, DOT or
+oauthlib can contain a secret, and so can the variables of functions that this code calls. So this
+module removes all these variables, and the content of requests to views of these packages.
 """
 
 import importlib.util
@@ -29,8 +29,11 @@ Frames = list[dict[str, Any]]
 
 
 def install() -> None:
-    """Have all events of sentry-sdk scrubbed, if it is installed. Django's start calls this once;
-    the site may initialize sentry-sdk before or after that, also several times."""
+    """Make sentry-sdk, if it is installed, remove secrets from all events.
+
+    This is called once, when Django starts. The site can initialize sentry-sdk earlier or later,
+    and several times.
+    """
     if importlib.util.find_spec("sentry_sdk") is None:
         return
     from sentry_sdk.scope import add_global_event_processor
@@ -39,10 +42,11 @@ def install() -> None:
 
 
 def _put_scrubber_in_place(event: Any, hint: Any) -> Any:
-    """Set our scrubber in the options of sentry-sdk.
+    """Make sentry-sdk use our scrubber for this event and all later ones, and return ``event``
+    unchanged.
 
-    This is an event processor. It cannot scrub the event itself, because it runs before the
-    processors that add the request; the scrubber runs last.
+    This function is an event processor of sentry-sdk. It does not scrub the event itself, because
+    later processors add the request to the event. sentry-sdk runs the scrubber after all of them.
     """
     from sentry_sdk import get_client
 
@@ -54,16 +58,18 @@ def _put_scrubber_in_place(event: Any, hint: Any) -> Any:
 
 
 class Scrubber:
-    """Removes secrets from an event, and then calls the scrubber of the site."""
+    """The scrubber that sentry-sdk calls for each event. It removes secrets from the event, and
+    then calls the scrubber that sentry-sdk or the site had set earlier."""
 
     def __init__(self, theirs: Any) -> None:
         self._theirs = theirs
 
     def scrub_event(self, event: dict[str, Any]) -> None:
-        """Scrub ``event``. If that fails, remove all fields that may contain a secret."""
+        """Remove secrets from ``event``. If this raises an exception, remove all fields of
+        ``event`` that can contain a secret."""
         try:
             scrub(event)
-        except Exception:  # The event is sent anyway, and an error here must not hide the first.
+        except Exception:  # Do not raise it: the event reports another error, which must be sent.
             for name in event.keys() - _HARMLESS:
                 del event[name]
             event["message"] = (
@@ -85,7 +91,7 @@ def scrub(event: dict[str, Any]) -> None:
         for frames in stacks:
             _take_variables(frames, everywhere=everywhere)
         for exception in _values(event, "exception"):
-            # The DETAIL of an error of PostgreSQL shows the values of the row.
+            # Error messages of PostgreSQL can have a part DETAIL, which shows values of a row.
             exception["value"] = str(exception.get("value") or "").partition("\nDETAIL:")[0]
     _cut_arguments(event.get("extra"))
 
@@ -109,15 +115,21 @@ def _is_of_library(module: Any) -> bool:
 
 
 def _is_of_command(frame: Mapping[str, Any]) -> bool:
-    """Whether this is a frame of a command. The frames before it contain the arguments."""
+    """Return whether ``frame`` belongs to a management command of this app, DOT or oauthlib. If so,
+    the variables of the frames that called it contain the arguments of the command."""
     return _is_ours(frame) and ".management." in str(frame.get("module"))
 
 
 def _take_variables(frames: Frames, *, everywhere: bool) -> None:
-    """Remove the variables from our frames, and from the frames of functions that they called.
+    """Remove the variables from the first frame of this app, DOT or oauthlib, and from all frames
+    after it, which belong to functions that the code of this frame has called.
 
-    If none of ``frames`` is ours, remove the variables from all: the traceback of a cause begins
-    below our frames.
+    If the traceback contains no such frame, remove the variables from all frames, because the code
+    may have been called by this app: if an exception has caused another one, its own traceback does
+    not contain the frames of the callers.
+
+    :param frames: the frames of one traceback, the outermost first.
+    :param everywhere: ``True`` if the variables of all frames must be removed.
     """
     first = next((number for number, frame in enumerate(frames) if _is_ours(frame)), 0)
     for frame in frames[0 if everywhere else first :]:
@@ -125,9 +137,11 @@ def _take_variables(frames: Frames, *, everywhere: bool) -> None:
 
 
 def _serves_secrets(url: str | None) -> bool:
-    """Whether a view of the libraries, or one derived from them, serves ``url``.
+    """Return whether ``url`` leads to a view of this app, DOT or oauthlib, or to a subclass of such
+    a view.
 
-    Also true if the URL is unknown, because a middleware may have changed the path or the URLconf.
+    Return ``True`` also if ``url`` is missing or matches no route, because a middleware may have
+    changed the path or the URLconf of the request.
     """
     if not url:
         return True
@@ -149,12 +163,13 @@ def _scrub_request(request: dict[str, Any]) -> None:
     for name in list(headers):
         if name.lower() in _HEADERS:
             del headers[name]
-        else:  # The Referer, and headers of proxies, may contain the URL with its query.
+        else:  # Remove queries, because Referer and headers of proxies can contain the whole URL.
             headers[name] = str(headers[name]).partition("?")[0]
 
 
 def _cut_arguments(extra: Any) -> None:
-    """Remove the arguments of our commands, because they may be secrets."""
+    """Remove the arguments of management commands of this app, DOT or oauthlib from ``sys.argv`` in
+    the event, because an argument can be a secret."""
     if not isinstance(extra, dict):
         return
     arguments, commands = list(extra.get("sys.argv") or ()), get_commands()
