@@ -1,10 +1,14 @@
-"""Party B: the site that the person visits, and that receives and redeems the reciprocal code.
+"""This site as party B, the site that receives and redeems the reciprocal code.
 
-The steps in the order of figure 1 (draft-ietf-oauth-reciprocal-04, section 2):
+The person starts at party A, which sends the person to party B to allow access there. The letters
+are those of figure 1 (draft-ietf-oauth-reciprocal-04, section 2):
 
-- (A) to (D): DOT handles the requests. ``scope_request`` adds ``reciprocal`` to the responses
-  (draft-ietf-oauth-reciprocal-04, section 2.1), and ``link_opening`` opens a link for the tokens.
-- (E) ``grant_type`` is the reciprocal grant at the token endpoint, and ``receive`` checks and
-  stores the code (draft-ietf-oauth-reciprocal-04, section 2.2.2).
-- (F), (G) ``redeem`` exchanges the code for tokens (RFC 6749, sections 4.1.3 and 4.1.4).
+- (A) to (D): Party A gets tokens at party B. DOT handles these requests. ``scope_request`` adds the
+  parameter ``reciprocal`` to the responses (draft-ietf-oauth-reciprocal-04, section 2.1), and
+  ``link_opening`` creates a link for the tokens.
+- (E): Party A sends a reciprocal code. ``grant_type`` is the grant type for this request at the
+  token endpoint, and ``receive`` checks and stores the code (draft-ietf-oauth-reciprocal-04,
+  section 2.2.2).
+- (F) and (G): ``redeem`` exchanges the code for tokens at party A (RFC 6749, sections 4.1.3 and
+  4.1.4).
 """

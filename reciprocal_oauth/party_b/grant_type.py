@@ -1,4 +1,4 @@
-"""Step (E): the reciprocal grant as an oauthlib grant type, at the token endpoint.
+"""The reciprocal grant: the oauthlib grant type with which a peer sends a reciprocal code (step E).
 
 draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 4.5 (extension grants).
 
@@ -13,7 +13,7 @@ draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 4.5 (extension 
       &client_id=example.com
       &access_token=sadadojsadlkjasdkljxxlkjdas
 
-The dialect has checked the parameters before oauthlib gets the request.
+The token view checks the form of the parameters before oauthlib gets the request.
 """
 
 import logging
@@ -31,12 +31,14 @@ from .receive import receive
 
 logger = logging.getLogger("reciprocal_oauth.party_b")
 
-#: The key in ``request.headers`` that marks a request whose parameters a dialect has checked.
+#: This key in ``request.headers`` marks a hand-over (a reciprocal code that a peer sends) whose
+#: parameters were already checked by the token view.
 PARSED = "reciprocal_oauth.parsed"
 
 
 class ReciprocalGrant(GrantTypeBase):
-    """The reciprocal grant (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
+    """The grant type with which a peer hands over a reciprocal code to this site
+    (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
 
     def __init__(self, request_validator: Any, dialect: Dialect) -> None:
         super().__init__(request_validator)
@@ -45,10 +47,11 @@ class ReciprocalGrant(GrantTypeBase):
     def create_token_response(
         self, request: Request, token_handler: Any
     ) -> tuple[dict[str, str], str, int]:
-        """Store the code of a hand-over. Issues no token: the code is redeemed later.
+        """Store the reciprocal code that a peer sends. The response contains no token, because this
+        site redeems the code later.
 
-        :returns: headers, body and status of the response: 200, or an error of RFC 6749, section
-            5.2.
+        :returns: the headers, the body and the status of the response. The status is 200 if the
+            code was stored; otherwise the response is an error (RFC 6749, section 5.2).
         """
         try:
             self.validate_token_request(request)
@@ -65,13 +68,17 @@ class ReciprocalGrant(GrantTypeBase):
         return dict(headers), body, status
 
     def validate_token_request(self, request: Request) -> None:
-        """Check the client, in the order of draft-ietf-oauth-reciprocal-04, section 2.2.2.
+        """Authenticate the client, and check that it may use the reciprocal grant.
+
+        The order of the checks is that of draft-ietf-oauth-reciprocal-04, section 2.2.2.
 
         :raises HandoverRefused: ``invalid_request``, ``invalid_client`` or ``unauthorized_client``
             (RFC 6749, section 5.2).
         """
         if not request.headers.get(PARSED):
-            # The site's OAUTH2_BACKEND_CLASS has read parameters that the dialect did not see.
+            # Without the mark, the token view did not recognise this request as a hand-over, so
+            # nobody has checked its parameters. This happens if the site's own OAUTH2_BACKEND_CLASS
+            # reads another format, such as JSON.
             raise HandoverRefused(protocol.INVALID_REQUEST, "the shape was not checked")
         self.check_client(request)
         self.check_grant_type(request)
@@ -80,11 +87,12 @@ class ReciprocalGrant(GrantTypeBase):
         """Authenticate the client, which must be confidential (RFC 6749, section 2.3).
 
         "Party B MUST verify the authentication provided by Party A"
-        (draft-ietf-oauth-reciprocal-04, section 2.2.2). DOT accepts a public client with an empty
-        secret, which is no authentication.
+        (draft-ietf-oauth-reciprocal-04, section 2.2.2). DOT accepts a public client that sends an
+        empty secret. That proves nothing, so this method refuses public clients.
 
-        :raises HandoverRefused: ``invalid_client`` with 401; ``invalid_request``: ``client_id``
-            names another client (RFC 6749, section 5.2).
+        :raises HandoverRefused: ``invalid_client`` with status 401 if the client does not
+            authenticate; ``invalid_request`` if ``client_id`` names another client (RFC 6749,
+            section 5.2).
         """
         validator = self.request_validator
         if not validator.authenticate_client(request) or request.client is None:
@@ -101,9 +109,10 @@ class ReciprocalGrant(GrantTypeBase):
             )
 
     def check_grant_type(self, request: Request) -> None:
-        """Require that the site's validator allows the grant for this client.
+        """Check that the site's validator allows this client to use the reciprocal grant.
 
-        :raises HandoverRefused: ``unauthorized_client`` (RFC 6749, section 5.2).
+        :raises HandoverRefused: ``unauthorized_client`` if the validator does not allow the grant
+            (RFC 6749, section 5.2).
         """
         if not self.request_validator.validate_grant_type(
             request.client_id, request.grant_type, request.client, request
@@ -113,11 +122,12 @@ class ReciprocalGrant(GrantTypeBase):
             )
 
     def accepts(self, token: Any, request: Request) -> bool:
-        """Whether the site accepts the access token of the hand-over.
+        """Return whether the site accepts the access token that the peer sent with the code.
 
-        A site can add a rule to those of the draft: a method
-        ``validate_reciprocal_access_token(token, client, request)`` of its validator. Without the
-        method, every valid token of the client for an active user is accepted, of any grant.
+        A site can add a rule to the rules of the draft: its validator class defines a method
+        ``validate_reciprocal_access_token(token, client, request)``. Without this method, the site
+        accepts every valid access token that the client has for an active user, whatever grant the
+        token comes from.
         """
         policy = getattr(self.request_validator, "validate_reciprocal_access_token", None)
         return policy is None or bool(policy(token, request.client, request))
@@ -128,8 +138,9 @@ class ReciprocalGrant(GrantTypeBase):
 
 
 def _log(refused: HandoverRefused, client: Any) -> None:
-    """Warn, with the client's name, about a final refusal of an authenticated client: it has a
-    fault, or uses a stolen token. Other refusals are logged as information only."""
+    """Log that a hand-over was refused. Write a warning with the name of the client if the client
+    has authenticated and the refusal is final (status 400), because such a client has a fault, or
+    uses a stolen token. Log every other refusal as information only."""
     if refused.status == 400 and client is not None:
         logger.warning(
             "A hand-over was refused: %s (%s)", refused, incoming_access.describe_client(client)

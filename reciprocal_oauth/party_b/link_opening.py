@@ -1,7 +1,8 @@
-"""Opens links for people who started at the peer, when the peer gets tokens here (step D).
+"""Creates a link when a peer gets tokens for a person who started at the peer (step D).
 
-draft-ietf-oauth-reciprocal-04, section 2. Such a link is one-way until the peer hands over a code:
-the person still has to consent to the reverse direction at the peer.
+draft-ietf-oauth-reciprocal-04, section 2. The new link works in one direction only: the peer can
+use the account at this site. For the reverse direction, the person still has to consent at the
+peer, and the peer then sends a reciprocal code.
 """
 
 import logging
@@ -20,17 +21,19 @@ logger = logging.getLogger("reciprocal_oauth.party_b")
 
 
 def link_of_token(peer: Peer, access_token: Any) -> Link:
-    """Find or open the link of a DOT access token of ``peer``, and lock the link.
+    """Return the link that a DOT access token of ``peer`` belongs to, with its row locked.
 
-    It "identif[ies] which user authorization is being requested" (draft-ietf-oauth-reciprocal-04,
-    section 2.2.2). In this order:
+    The token "identif[ies] which user authorization is being requested"
+    (draft-ietf-oauth-reciprocal-04, section 2.2.2). All tokens that come from one grant have the
+    same token family (DOT's ``token_family``). Return the first of these links that exists. Numbers
+    2 and 3 are searched only among the links that this module has created.
 
-    1. the link that names the token's family;
-    2. the newest link that waits for a hand-over, unless it names another family with valid tokens:
-       those belong to another account at the peer;
-    3. for a token without a family (implicit grant: RFC 6749, section 4.2): the newest link that
-       waits for a hand-over, or has no family either;
-    4. a new link.
+    1. The link that stores the token family of the token.
+    2. The newest link that waits for a reciprocal code. A link that stores another token family
+       with valid tokens is left out, because those tokens belong to another account at the peer.
+    3. If the token has no family (implicit grant: RFC 6749, section 4.2), the newest link that
+       waits for a reciprocal code or has no family either.
+    4. A new link.
     """
     families = incoming_access.token_families(access_token)
     active = _lock_active_links(peer, access_token.user_id)
@@ -50,10 +53,13 @@ def link_of_token(peer: Peer, access_token: Any) -> Link:
 
 
 def open_link(peer: Peer, user_id: Any, scope: str, family: UUID | None) -> Link:
-    """Open a link for new tokens of ``family`` with ``scope``, or widen a link that waits.
+    """Create a link for new tokens of the peer, or add their scope to an existing link of the user.
 
-    A link whose hand-over is complete stays as it is: the new tokens may be of another account at
-    the peer. Call it in the transaction that saves the tokens.
+    A link stays unchanged if its outgoing access is set up and the peer has valid tokens for it:
+    the new tokens may belong to another account at the peer. Call this function in the transaction
+    that saves the tokens.
+
+    :param family: DOT's ``token_family`` of the new tokens; ``None`` if they have none.
     """
     link = _find_reusable(peer, user_id, family)
     if link is None:
@@ -73,22 +79,26 @@ def _grant_incoming(link: Link, limit: str, scope: str, family: UUID | None) -> 
     _set_family(link, family)
     link.save()
     record_event(link, Step.D, party=Party.B, detail=f"scope: {scope}")
-    # If the peer had only lost its incoming access, the link is two-way again.
+    # If the link already has its outgoing access (tokens of this site at the peer), both directions
+    # work again now.
     lifecycle.announce_two_way(link)
     return link
 
 
 def _set_family(link: Link, family: UUID | None) -> None:
-    """Set the family, and the account key made from it, which identifies the link of a person."""
+    """Set the token family of ``link``, and its account key, which contains the family. The account
+    key distinguishes the links of one user with one peer."""
     link.incoming_family = family
     link.account_key = key_of_family(family)
 
 
 def _find_reusable(peer: Peer, user_id: Any, family: UUID | None) -> Link | None:
-    """Find a link of the person with the peer that can take over new tokens.
+    """Return a link of the user with the peer to which new tokens can be added; ``None`` if there
+    is none.
 
-    The link waits for a hand-over, or the peer has no valid tokens for it, or neither the link nor
-    the tokens have a family (implicit grant: RFC 6749, section 4.2).
+    One of these must be true: the link waits for a reciprocal code; the peer has no valid tokens
+    for the link; the link has the same token family as the new tokens; or neither the link nor the
+    new tokens have a family (implicit grant: RFC 6749, section 4.2).
     """
     for link in _opened_by_tokens(_lock_active_links(peer, user_id)):
         if (
@@ -107,5 +117,6 @@ def _lock_active_links(peer: Peer, user_id: Any) -> QuerySet[Link]:
 
 
 def _opened_by_tokens(links: QuerySet[Link]) -> QuerySet[Link]:
-    """The links that this module has opened, the newest first."""
+    """Return those of ``links`` that this module has created, the newest first. Their account key
+    contains a token family."""
     return links.filter(account_key__startswith=FAMILY_PREFIX).order_by("-created_at")

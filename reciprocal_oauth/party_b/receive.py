@@ -1,8 +1,8 @@
-"""Step (E): checks a code that a peer hands over, and stores it.
+"""Checks and stores a reciprocal code that a peer sends to this site (step E).
 
-The checks follow the order of draft-ietf-oauth-reciprocal-04, section 2.2.2. For each fault of the
-access token the response is the same ``invalid_grant`` (RFC 6749, section 5.2), so that the sender
-of a stolen token learns nothing about it.
+The checks follow the order of draft-ietf-oauth-reciprocal-04, section 2.2.2. Every problem with the
+access token gives the same response, ``invalid_grant`` (RFC 6749, section 5.2). So somebody who
+sends a stolen token learns nothing about the token.
 """
 
 import logging
@@ -31,9 +31,11 @@ from .link_opening import link_of_token
 logger = logging.getLogger("reciprocal_oauth.party_b")
 
 _MINUTE = 60
-#: ``Retry-After`` for a paused peer, in seconds: an administrator needs to end the pause.
+#: The value of ``Retry-After``, in seconds, in the response to a paused peer. It is long, because
+#: only an administrator can end the pause.
 _PAUSED_RETRY_SECONDS = 600
-#: Seconds by which older codes are delayed, so that a newer code of the link is redeemed first.
+#: When a newer code for the same link arrives, the older codes wait for at least these seconds, so
+#: that the newer code is redeemed first.
 OLDER_CODES_DELAY_SECONDS = 5
 
 
@@ -47,17 +49,19 @@ def receive(
 ) -> InboxItem:
     """Store ``code``, which the client ``application`` hands over for the user of ``access_token``.
 
-    draft-ietf-oauth-reciprocal-04, section 2.2.2. The same code again gives the same result.
+    draft-ietf-oauth-reciprocal-04, section 2.2.2. If the peer sends the same code again, the result
+    is the same as for the first time.
 
-    :param application: the client that has authenticated.
-    :param accepts: the site's own rule on the access token (DOT's row).
-    :returns: the committed inbox row.
+    :param application: the client, which has already authenticated.
+    :param accepts: the site's own rule: a function that gets DOT's row of the access token, and
+        returns whether the site accepts it.
+    :returns: the inbox row in which the code is stored, already committed.
     :raises HandoverRefused: ``unauthorized_client`` or ``invalid_grant`` (RFC 6749, section 5.2);
-        429: too many codes for the user; 503: the peer is paused.
+        status 429 if the peer sent too many codes for the user; status 503 if the peer is paused.
     """
     token = _find_access_token(access_token)
     if token is not None and token.application_id == application.pk:
-        application = token.application  # Its peer is already loaded: saves a query.
+        application = token.application  # The peer is loaded with this object: saves a query.
     peer = _check_peer(application)
     _check_token(application, token, accepts)
     if not grant_policy.allows(token.user, application, token.scope):
@@ -66,20 +70,23 @@ def receive(
         with atomic():
             return _store_code(peer, token, code)
     except HandoverRefused:
-        # Too many codes in a minute; but a code that is already stored gets the same response.
+        # There were too many codes in the last minute. But if this code is already stored, the
+        # response is success, as for the first time.
         if known := _find_received(peer, token, code):
             return known
         raise
     except IntegrityError:
-        # The code is already stored. Looking for it first would cost each hand-over a query.
+        # The code is already stored. There is no check for this before the INSERT, because that
+        # check would cost one query for every code.
         with atomic():
             return _find_received(peer, token, code) or _store_code(peer, token, code)
 
 
 def _check_peer(application: Any) -> Peer:
-    """The peer of the client.
+    """Return the peer that the client ``application`` belongs to.
 
-    :raises HandoverRefused: ``unauthorized_client``; or 503 with ``Retry-After``, if it is paused.
+    :raises HandoverRefused: ``unauthorized_client`` if there is no such peer, or if it is disabled;
+        status 503 with ``Retry-After`` if the peer is paused.
     """
     peer = incoming_access.peer_of(application)
     if peer is None or not peer.enabled:
@@ -87,7 +94,8 @@ def _check_peer(application: Any) -> Peer:
             protocol.UNAUTHORIZED_CLIENT, "the client is no peer, or the peer is disabled"
         )
     if peer.paused_at is not None:
-        # The code would expire before it can be redeemed (RFC 6749, section 4.1.2: ten minutes).
+        # Do not store the code: it would expire during the pause, because codes are valid for ten
+        # minutes at most (RFC 6749, section 4.1.2).
         raise HandoverRefused(
             protocol.TEMPORARILY_UNAVAILABLE,
             "the peer is paused",
@@ -98,10 +106,12 @@ def _check_peer(application: Any) -> Peer:
 
 
 def _find_access_token(access_token: Secret) -> Any:
-    """DOT's row of the access token, with its user, application and peer; ``None``: unknown.
+    """Return DOT's row of the access token, with its user, its application and the peer; ``None``
+    if the token is unknown.
 
-    Searches by the checksum: MariaDB compares texts without regard to case. Reads only the columns
-    that are needed: reading all of them would take longer than the rest of the request.
+    Search by the checksum, because MariaDB ignores case when it compares texts. Read only the
+    columns that are needed, because reading all columns would take longer than the rest of the
+    request.
     """
     tokens = rows_of(get_access_token_model())
     return (
@@ -128,18 +138,23 @@ def _find_access_token(access_token: Secret) -> Any:
 
 
 def _columns(relation: str, model: Any, *names: str) -> list[str]:
-    """Lookups through ``relation`` of the primary key and of those ``names`` that ``model`` has."""
+    """Return names of columns for ``QuerySet.only()``, such as ``user__id`` and ``user__is_active``
+    for the relation ``user``.
+
+    The result contains the primary key of ``model``, and those of ``names`` that are fields of
+    ``model``: a site may use a model of its own that does not have all of them.
+    """
     known = {field.name for field in model._meta.concrete_fields}
     return [f"{relation}__{name}" for name in (model._meta.pk.name, *names) if name in known]
 
 
 def _check_token(application: Any, token: Any, accepts: Callable[[Any], bool]) -> None:
-    """Require a valid access token that was granted to ``application`` for an active user.
+    """Check that the access token is valid, and was granted to ``application`` for an active user.
 
     "Party B MUST then verify the access token was granted to the client identified by the
     client_id" (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 
-    :raises HandoverRefused: ``invalid_grant`` (RFC 6749, section 5.2).
+    :raises HandoverRefused: ``invalid_grant`` if a check fails (RFC 6749, section 5.2).
     """
     if token is None:
         raise _invalid_grant("the access token is unknown")
@@ -158,9 +173,9 @@ def _check_token(application: Any, token: Any, accepts: Callable[[Any], bool]) -
 
 
 def _find_received(peer: Peer, token: Any, code: Secret) -> InboxItem | None:
-    """The row of a code that was handed over before; ``None``: it is new.
+    """Return the inbox row of a code that the peer sent before, or ``None`` if the code is new.
 
-    :raises HandoverRefused: ``invalid_grant``: the code was handed over for another user.
+    :raises HandoverRefused: ``invalid_grant`` if the peer sent the code for another user before.
     """
     rows = InboxItem.objects.select_related("link").filter(peer=peer)
     known = rows.filter(code_hash=hash_of(code.reveal())).first()
@@ -170,9 +185,10 @@ def _find_received(peer: Peer, token: Any, code: Secret) -> InboxItem | None:
 
 
 def _store_code(peer: Peer, token: Any, code: Secret) -> InboxItem:
-    """Store the code on the link of the token, to be redeemed.
+    """Store the code for the link that the access token belongs to. A worker redeems the code
+    later.
 
-    :raises HandoverRefused: 429: too many codes for the user.
+    :raises HandoverRefused: status 429 if the peer sent too many codes for the user.
     """
     link = link_of_token(peer, token)
     now = timezone.now()
@@ -189,9 +205,11 @@ def _store_code(peer: Peer, token: Any, code: Secret) -> InboxItem:
 
 
 def _recent_codes(peer: Peer, user_id: Any, now: datetime) -> list[tuple[str, datetime]]:
-    """State and time of the codes that the peer has handed over for this user in the last minute,
-    oldest first. The lock of the link excludes other requests."""
-    # Filter on link__peer: on peer, SQLite scans every row of the peer.
+    """Return the state and the time of each code that the peer has sent for this user in the last
+    minute, the oldest first. The caller has locked the link, so no other request can store a code
+    for it at the same time."""
+    # Filter on link__peer, not on peer: with a filter on peer, SQLite would read every row of the
+    # peer.
     rows = InboxItem.objects.filter(
         link__peer=peer, link__user_id=user_id, created_at__gt=now - timedelta(seconds=_MINUTE)
     )
@@ -199,9 +217,12 @@ def _recent_codes(peer: Peer, user_id: Any, now: datetime) -> list[tuple[str, da
 
 
 def _check_rate(times: Sequence[datetime], now: datetime) -> None:
-    """Allow at most ``HANDOVERS_PER_MINUTE`` codes: each one costs a request to the peer.
+    """Allow at most ``HANDOVERS_PER_MINUTE`` codes per minute, because this site sends a request to
+    the peer for each code.
 
-    :raises HandoverRefused: 429 with ``Retry-After`` (RFC 6585, section 4).
+    :param times: when the codes of the last minute were stored, the oldest first.
+    :raises HandoverRefused: status 429 with ``Retry-After`` if the limit is reached (RFC 6585,
+        section 4).
     """
     limit = settings.HANDOVERS_PER_MINUTE
     if not limit or len(times) < limit:
@@ -216,10 +237,11 @@ def _check_rate(times: Sequence[datetime], now: datetime) -> None:
 
 
 def _delay_older_codes(item: InboxItem, now: datetime) -> None:
-    """Delay older codes of the link, so that the newest is redeemed first.
+    """Delay the older codes of the link, so that the newest code is redeemed first.
 
-    Party A revokes older codes when it makes a new one, so the newest is most likely valid. If the
-    codes have arrived in another order, the older ones are tried after the newest was refused.
+    Party A revokes its older codes when it creates a new code, so the newest code is probably the
+    valid one. But codes can arrive in the wrong order. So the older codes are kept, and are tried
+    if the newest code was refused.
     """
     older = item.link.inbox.filter(state=InboxItem.State.PENDING, pk__lt=item.pk)
     later = now + timedelta(seconds=OLDER_CODES_DELAY_SECONDS)

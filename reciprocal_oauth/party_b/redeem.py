@@ -1,4 +1,4 @@
-"""Steps (F) and (G): redeems the received code at party A's token endpoint.
+"""Exchanges a received reciprocal code for tokens at party A's token endpoint (steps F and G).
 
 "Party B then plays the role of the client to make an access token request"
 (draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 4.1.3).
@@ -30,21 +30,23 @@ Reason = Link.Reason
 
 
 def attempt(item: InboxItem) -> Result:
-    """Redeem the code of an inbox row, once."""
+    """Try once to redeem the code that is stored in an inbox row, and return the result."""
     try:
         result = _redeem(item)
         if isinstance(result, Recorded) and item.link.linked_at is None:
-            # The link has just become two-way for the first time.
+            # Before these tokens came, the link did not work in both directions. Now it may replace
+            # an older link of the same user with the same peer.
             superseded.check_older_links(item.link)
         return result
     except (Link.DoesNotExist, Peer.DoesNotExist):
-        return Cancelled()  # The link or the peer was deleted after the row was claimed.
+        return Cancelled()  # The link or the peer was deleted after a worker claimed the row.
 
 
 def _redeem(item: InboxItem) -> Result:
-    """Send the code to the token endpoint that is stored for the peer (RFC 6749, section 4.1.3).
+    """Send the code to the peer's token endpoint (RFC 6749, section 4.1.3), and store the tokens.
 
-    The hand-over cannot name another address.
+    The address of the endpoint comes from the stored settings of the peer. The request that brought
+    the code cannot change it.
     """
     link = item.link = Link.objects.select_related("user", "peer").get(pk=item.link_id)
     peer = link.peer
@@ -53,16 +55,17 @@ def _redeem(item: InboxItem) -> Result:
     if not is_bound(item.bound_to, peer, peer.token_endpoint):
         return Failed("the code was given at another address", Reason.RECONFIGURED)
     sent_at = timezone.now()
-    lease_ends = time.monotonic() + settings.LEASE_SECONDS  # The row has just been claimed.
+    # The lease has just begun: the time in which only this worker may work on the row.
+    lease_ends = time.monotonic() + settings.LEASE_SECONDS
     try:
         tokens = dialect_of(peer).redeem(peer, item.code)
     except PeerRefused as error:
         _record_failure(link, sent_at, str(error))
         return _retry_newest_only(item, _result_of_refusal(error, peer))
     except BadResponse as error:
-        # The peer may have redeemed the code, and its response was cut off or replaced by a proxy.
-        # A second request counts as a replay (RFC 6749, section 4.1.2): the peer revokes the lost
-        # tokens, and sends another code.
+        # Perhaps the peer has issued tokens, but its response was cut off, or a proxy replaced it.
+        # Send the code again: the peer treats this as a replay (RFC 6749, section 4.1.2). It
+        # revokes the lost tokens; a peer that uses this app then sends another code.
         _record_failure(link, sent_at, str(error))
         return _retry_newest_only(item, Retry(str(error), Reason.BAD_RESPONSE))
     except PeerError as error:
@@ -76,8 +79,9 @@ def _redeem(item: InboxItem) -> Result:
 
 
 def _retry_newest_only(item: InboxItem, result: Result) -> Result:
-    """Retry only the newest code of the link: older ones would cost a peer that is down one request
-    each, at every retry."""
+    """Return ``result``; but if it is a retry and the link has a newer code, return ``Cancelled``.
+    Otherwise, while the peer is down, it would get one request for each older code at every
+    retry."""
     if isinstance(result, Retry):
         newer = item.link.inbox.filter(state__in=InboxItem.LIVE_STATES, pk__gt=item.pk)
         if newer.exists():
@@ -86,33 +90,37 @@ def _retry_newest_only(item: InboxItem, result: Result) -> Result:
 
 
 def final_values() -> dict[str, Any]:
-    """Column values to set when an inbox row finishes: the code is deleted."""
+    """Return the column values to set when an inbox row is finished. They delete the code."""
     return {"code": Secret("")}
 
 
 def log_failed(item: InboxItem, reason: str, error: str) -> None:
-    """Log that a code could not be redeemed. The link stays open for another code of party A."""
+    """Log that a code could not be redeemed. The link does not end, because party A can send
+    another code."""
     slug = item.link.peer.slug
     logger.warning("Hand-over %s from peer %s could not be redeemed (%s)", item.pk, slug, reason)
 
 
 def _result_of_refusal(error: PeerRefused, peer: Peer) -> Result:
-    """The result of an error response (RFC 6749, section 5.2): retry, pause the peer, or fail."""
+    """Return the result for an error response of the peer (RFC 6749, section 5.2): retry or fail.
+    The result also pauses the peer if the peer would refuse all other codes too."""
     if error.may_pass:
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
     reason = pausing.pause_reason(error)
     if error.refuses_credentials:
-        # The code is still valid, and can be redeemed with the right secret until it expires.
+        # The peer has refused the client secret, not the code. The code can be redeemed with the
+        # right secret until it expires.
         return Retry(str(error), Reason.CREDENTIALS_REFUSED, pauses=peer)
     return Failed(str(error), reason or Reason.CODE_REFUSED, pauses=peer if reason else None)
 
 
 def _store_tokens(item: InboxItem, tokens: TokenResponse, sent_at: object) -> Result:
-    """Store the tokens on the link of the hand-over, and finish the row in the same transaction.
+    """Store the tokens on the link, and mark the inbox row as done in the same transaction.
 
-    The access token of the hand-over identifies the user (draft-ietf-oauth-reciprocal-04, section
-    2.2.2); the token response cannot name another. If the row were finished later, a crash could
-    redeem the code twice: a replay for party A (RFC 6749, section 4.1.2).
+    The access token that came with the code identifies the user (draft-ietf-oauth-reciprocal-04,
+    section 2.2.2); the token response cannot name another user. The transaction must include the
+    row: otherwise, after a crash, a worker could send the code a second time, and party A would
+    treat that as a replay (RFC 6749, section 4.1.2).
     """
     with atomic():
         link = Link.objects.select_for_update().filter(pk=item.link_id).first()
@@ -124,7 +132,8 @@ def _store_tokens(item: InboxItem, tokens: TokenResponse, sent_at: object) -> Re
         outgoing_access.set_tokens(link, tokens, asked_scope="", called=item.link.peer)
         link.outgoing_grant = uuid.uuid4()
         link.save()
-        # Older codes are of older decisions of the person: their tokens must not replace these.
+        # Cancel the older codes: they come from earlier decisions of the person, and their tokens
+        # must not replace the tokens that were just stored.
         now = timezone.now()
         link.inbox.filter(state__in=InboxItem.LIVE_STATES, pk__lt=item.pk).update(
             **InboxItem.final_values(InboxItem.State.CANCELLED, now), code=Secret("")
@@ -136,9 +145,10 @@ def _store_tokens(item: InboxItem, tokens: TokenResponse, sent_at: object) -> Re
 
 
 def _finish_row(item: InboxItem) -> bool:
-    """Mark the row done, even if another worker has claimed it since: the code is redeemed.
+    """Mark the inbox row as done, because its code is redeemed. Do this even if another worker has
+    claimed the row in the meantime.
 
-    :returns: whether the row was not finished yet.
+    :returns: whether this call has finished the row; ``False`` if the row was finished before.
     """
     done = InboxItem.final_values(InboxItem.State.DONE, timezone.now(), last_error="")
     rows = InboxItem.objects.filter(pk=item.pk, state__in=InboxItem.LIVE_STATES)

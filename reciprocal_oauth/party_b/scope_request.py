@@ -1,8 +1,9 @@
-"""Steps (B) and (D): asks a peer for the reverse direction, with the parameter ``reciprocal``.
+"""Adds the parameter ``reciprocal`` to responses (steps B and D). With it, this site asks the peer
+for access to the person's account at the peer.
 
 draft-ietf-oauth-reciprocal-04, section 2.1. The parameter is OPTIONAL in access token responses
 (RFC 6749, sections 4.1.4, 4.2.2, 4.3.3 and 4.4.3) and in authorization responses (RFC 6749, section
-4.1.2). Only the application of a peer gets the parameter.
+4.1.2). Only the client of a peer gets the parameter.
 """
 
 from typing import Any
@@ -13,10 +14,11 @@ from ..links import incoming_access
 
 
 def parameters(application: Any) -> dict[str, str]:
-    """Parameters to add to a token response of ``application``: the scope to ask the peer for.
+    """Return the parameters to add to a token response for ``application``: ``reciprocal``, with
+    the scope that this site asks the peer for.
 
-    draft-ietf-oauth-reciprocal-04, section 2.1; RFC 6749, section 3.3. Empty for other clients, and
-    for a peer that is disabled or is asked for nothing.
+    draft-ietf-oauth-reciprocal-04, section 2.1; RFC 6749, section 3.3. The result is empty if
+    ``application`` belongs to no peer, if the peer is disabled, or if this site asks for no scope.
     """
     peer = incoming_access.peer_of(application)
     if peer is None or not peer.enabled or not peer.reciprocal_scope:
@@ -25,11 +27,11 @@ def parameters(application: Any) -> dict[str, str]:
 
 
 def add_to_redirect(uri: str, application: Any) -> str:
-    """Add ``reciprocal`` to ``uri``, an authorization response with a code in its query.
+    """Return ``uri``, a redirect to a client, with the parameter ``reciprocal`` in its query.
 
-    draft-ietf-oauth-reciprocal-04, section 2.1; RFC 6749, section 4.1.2. Errors and responses
-    without a code are returned unchanged. A response of the implicit grant is a token response
-    (RFC 6749, section 4.2.2), which already has the :func:`parameters`.
+    draft-ietf-oauth-reciprocal-04, section 2.1; RFC 6749, section 4.1.2. A ``uri`` without a code,
+    such as an error response, is returned unchanged. So is the response of the implicit grant: it
+    is a token response (RFC 6749, section 4.2.2), which already contains the :func:`parameters`.
     """
     parts = urlsplit(uri)
     names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
@@ -38,5 +40,6 @@ def add_to_redirect(uri: str, application: Any) -> str:
     added = parameters(application)
     if not added:
         return uri
-    # Append, so that the redirect URI's own query stays exactly the same (RFC 6749, section 3.1.2).
+    # Append the parameter, so that the query that the client has registered in its redirect URI
+    # stays exactly the same (RFC 6749, section 3.1.2).
     return urlunsplit(parts._replace(query=f"{parts.query}&{urlencode(added)}"))

@@ -1,6 +1,6 @@
-"""DOT's pages on which owners change or delete their applications.
+"""DOT's pages on which people change or delete their OAuth applications.
 
-For the application of a peer, both pages refuse and say why.
+If an application belongs to a peer, both pages refuse the action, and show the reason.
 """
 
 from typing import Any
@@ -15,11 +15,12 @@ from ..links.incoming_access import peer_of
 
 
 class ApplicationDelete(DOTApplicationDelete):
-    """Refuses to delete the application of a peer: the peer's tokens could not be limited or
-    revoked without it."""
+    """Refuses to delete the application of a peer, because without the application this site could
+    not limit or revoke the tokens of the peer."""
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Delete the application; for that of a peer, show the refusal with status 409."""
+        """Delete the application. If it belongs to a peer, show a page with status 409 instead,
+        which says why it is not deleted."""
         try:
             response: HttpResponse = super().form_valid(form)
         except ProtectedError:
@@ -28,11 +29,12 @@ class ApplicationDelete(DOTApplicationDelete):
 
 
 class ApplicationUpdate(DOTApplicationUpdate):
-    """Refuses to change the application of a peer: only an administrator may change its client type
-    or redirect URI (RFC 6749, section 2)."""
+    """Refuses to change the application of a peer, because only an administrator may change the
+    client type or the redirect URI of a peer (RFC 6749, section 2)."""
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Save the application; for that of a peer, show the refusal with status 409."""
+        """Save the application. If it belongs to a peer, show a page with status 409 instead, which
+        says why it is not changed."""
         if peer_of(self.object) is not None:
             return _protected_page(self.request, self.object, was_to_change=True)
         response: HttpResponse = super().form_valid(form)

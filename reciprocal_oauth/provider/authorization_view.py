@@ -1,6 +1,7 @@
-"""DOT's authorization endpoint, extended to ask peers for the reverse direction.
+"""DOT's authorization endpoint, which also sends the parameter ``reciprocal`` to peers.
 
-RFC 6749, section 3.1; draft-ietf-oauth-reciprocal-04, section 2.1.
+RFC 6749, section 3.1; draft-ietf-oauth-reciprocal-04, section 2.1. With the parameter, this site
+asks the peer for access to the person's account at the peer.
 """
 
 from typing import Any
@@ -22,31 +23,36 @@ from .issuer import add_issuer
 
 
 class _QuestionRequired(Exception):
-    """DOT is about to grant access without showing the consent page."""
+    """Raised when DOT would grant access to a peer without showing the consent page."""
 
 
-# DOT and oauthlib hold the new code in local variables, which an error report would show. The view
-# itself sends people who are not signed in to the login page, or an error to the peer.
+# holding_secrets: DOT and oauthlib keep the new code in local variables, which an error report
+# would show. login_not_required: the view itself handles people who are not signed in. It sends
+# them to the login page, or sends an error to the peer.
 @method_decorator([holding_secrets, login_not_required], name="dispatch")
 class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
-    """DOT's authorization view with the page protection of this app (RFC 6749, section 10.13).
+    """DOT's authorization view, with the headers and the CSRF check of all pages of this app (RFC
+    6749, section 10.13).
 
-    If DOT adds the issuer to authorization responses, this view adds it to all of them, errors
-    included (RFC 9207, section 2). For a peer's application there are three more differences:
+    If DOT is set to add the issuer to authorization responses, this view adds it to all of them,
+    including error responses (RFC 9207, section 2). There are three more differences if the client
+    is the application of a peer:
 
-    - Authorization responses carry ``reciprocal`` (draft-ietf-oauth-reciprocal-04, section 2.1).
-    - The person always sees the consent page (RFC 6749, section 10.2). DOT can skip the page: with
-      ``approval_prompt=auto`` from the client, or with the site's ``REQUEST_APPROVAL_PROMPT`` or
+    - Authorization responses contain ``reciprocal`` (draft-ietf-oauth-reciprocal-04, section 2.1).
+    - The person always sees the consent page (RFC 6749, section 10.2). DOT would skip the page if
+      the client sends ``approval_prompt=auto``, or if the site sets ``REQUEST_APPROVAL_PROMPT`` or
       ``skip_authorization``. A peer could then get tokens without the person's knowledge.
-    - The rules of the site apply before the page is shown and after it is posted.
+    - The site's own rules (the setting ``MAY_AUTHORIZE``) are checked twice: when the page is
+      requested and when its form is posted.
     """
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Show the consent page, unless the rules of the site refuse."""
+        """Show the consent page. If the site's own rules refuse the access, show a page that says
+        so."""
         try:
             response = super().get(request, *args, **kwargs)
         except _QuestionRequired:
-            # DOT has stored the data of the page in oauth2_data.
+            # Show the consent page now. DOT has already stored its data in oauth2_data.
             response = self.render_to_response(self.get_context_data(**self.oauth2_data))
         asked = self.oauth2_data
         if "application" in asked and not self._site_allows(asked["application"], asked["scopes"]):
@@ -56,7 +62,8 @@ class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
         return response
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Carry out the person's answer, unless the rules of the site refuse."""
+        """Carry out what the person has chosen on the consent page. If the person allows the access
+        but the site's own rules refuse it, show a page that says so."""
         sent = form.cleaned_data
         if sent["allow"] and grant_policy.has_rules():
             client = get_application_model().objects.filter(client_id=sent["client_id"]).first()
@@ -70,8 +77,9 @@ class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
         return grant_policy.allows(self.request.user, client, scopes, self.request)
 
     def _not_allowed_page(self, client: Any, redirect_uri: str, state: str) -> HttpResponse:
-        """A page that tells the person why. Its link leads back to the peer with ``access_denied``
-        (RFC 6749, section 4.1.2.1)."""
+        """Return a page that tells the person that the site's own rules refuse the access. The link
+        on the page leads back to the peer, with the error ``access_denied`` (RFC 6749, section
+        4.1.2.1)."""
         back = ""
         if client.redirect_uri_allowed(redirect_uri):
             separator = "&" if "?" in redirect_uri else "?"
@@ -82,9 +90,10 @@ class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
     def create_authorization_response(
         self, request: HttpRequest, scopes: str, credentials: dict[str, Any], allow: bool
     ) -> tuple[str, Any, Any, int]:
-        """Add ``reciprocal`` to DOT's authorization response (RFC 6749, section 4.1.2).
+        """Return DOT's authorization response, with ``reciprocal`` added (RFC 6749, section 4.1.2).
 
-        :raises _QuestionRequired: DOT would grant access to a peer without a posted form.
+        :raises _QuestionRequired: DOT would grant access to a peer although the person has not
+            posted the form of the consent page.
         """
         client = get_application_model().objects.filter(client_id=credentials["client_id"]).first()
         if allow and request.method != "POST" and peer_of(client) is not None:
@@ -95,9 +104,10 @@ class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
         return scope_request.add_to_redirect(uri, client), headers, body, status
 
     def redirect(self, redirect_to: str, application: Any) -> HttpResponse:
-        """Redirect with the issuer in every authorization response (RFC 9207, section 2).
+        """Redirect to the client. If DOT is set to add the issuer, add it to every authorization
+        response (RFC 9207, section 2).
 
-        DOT alone adds the issuer only to responses with a code or a token.
+        DOT itself adds the issuer only to responses with a code or a token.
         """
         if oauth2_settings.COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS:
             issuer = oauth2_settings.oauth2_authorization_server_issuer(self.request)

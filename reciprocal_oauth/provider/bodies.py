@@ -1,9 +1,10 @@
 """Refuses uploaded files and long multipart bodies before Django stores them.
 
-Django reads a multipart body when the first field is read, and writes its files to disk, whatever
-their size. OAuth endpoints take no files, but ``application/x-www-form-urlencoded`` (RFC 6749,
-section 4.1.3; RFC 7009, section 2.1; RFC 7662, section 2.1). DOT also accepts multipart forms, so
-short ones without files are still accepted.
+When a view first reads ``request.POST``, Django reads a multipart body and can write its files to
+disk, whatever their size. OAuth requests contain no files, because they use
+``application/x-www-form-urlencoded`` (RFC 6749, section 4.1.3; RFC 7009, section 2.1; RFC 7662,
+section 2.1). DOT also accepts multipart forms, so short multipart forms without files are still
+accepted.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,7 @@ View = Callable[..., HttpResponseBase]
 
 
 class _NoFiles(FileUploadHandler):
-    """Refuses a file before its first byte is stored."""
+    """An upload handler that refuses every file before its first byte is stored."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         raise SuspiciousOperation("no file is taken here")
@@ -39,11 +40,11 @@ class _NoFiles(FileUploadHandler):
 def refuse_files(request: HttpRequest) -> None:
     """Refuse a body that Django would write to disk. Call it before ``request.POST`` is read.
 
-    :raises HandoverRefused: ``invalid_request`` (RFC 6749, section 5.2): the multipart body is too
-        long, has files, or cannot be read.
+    :raises HandoverRefused: ``invalid_request`` if a multipart body is too long, contains a file,
+        or cannot be read (RFC 6749, section 5.2).
     """
     if request.method != "POST" or request.content_type != "multipart/form-data":
-        return  # Django writes no other body to disk.
+        return  # Django writes only multipart bodies to disk.
     if hasattr(request, "_post"):
         return  # A middleware has already read the body.
     if _length(request) > protocol.MAX_BODY_LENGTH:
@@ -57,7 +58,8 @@ def refuse_files(request: HttpRequest) -> None:
 
 
 def refusing_files(view: View) -> View:
-    """Decorate a view that takes forms: call :func:`refuse_files`, respond with 400 in JSON."""
+    """Decorate a view that takes forms: check each request with :func:`refuse_files` first, and
+    respond to a refused request with status 400 and JSON."""
 
     @wraps(view)
     def checking(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

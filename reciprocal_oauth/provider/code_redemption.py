@@ -1,4 +1,4 @@
-"""What the validator requires of a request that redeems a reciprocal code.
+"""Additional checks of the validator when a client redeems a reciprocal code.
 
 draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 4.1.3.
 """
@@ -13,16 +13,18 @@ from ..party_a.redemption import Redemption
 
 
 def redemption_of(request: Request) -> Redemption | None:
-    """The redemption that ``validate_code`` has set on ``request``; ``None`` for other requests."""
+    """Return the :class:`Redemption` that ``validate_code`` has stored on ``request``, or ``None``
+    if the request does not redeem a reciprocal code."""
     redeeming = request.__dict__.get("_reciprocal_redemption")
     return redeeming if isinstance(redeeming, Redemption) else None
 
 
 def require_secret(client: Any, request: Request) -> None:
-    """Require a confidential client that sent a secret (RFC 6749, section 3.2.1).
+    """Check that the client is confidential and has sent a secret (RFC 6749, section 3.2.1).
 
-    Without PKCE, only the client's secret protects the code. DOT accepts public clients without a
-    secret, and confidential clients whose stored secret is the hash of an empty text.
+    A reciprocal code is redeemed without PKCE, so only the client's secret protects the code. DOT
+    accepts a public client without a secret, and a confidential client whose stored secret is the
+    hash of an empty text. This function refuses both.
 
     :raises Refused: the client is public, or sent no secret.
     """
@@ -33,29 +35,32 @@ def require_secret(client: Any, request: Request) -> None:
 
 
 def require_registered_redirect_uri(validator: Any, client_id: str, request: Request) -> None:
-    """Require that a ``redirect_uri``, if sent, is one of the client's (RFC 6749, section 3.1.2.2).
+    """Check that the ``redirect_uri`` in the request, if there is one, is registered for the client
+    (RFC 6749, section 3.1.2.2).
 
-    Client libraries send one with every code. A reciprocal code has no authorization request whose
-    redirect URI it could be compared with (RFC 6749, section 4.1.3).
+    Client libraries send a ``redirect_uri`` with every code. A reciprocal code has no authorization
+    request, so there is no other redirect URI that must be equal (RFC 6749, section 4.1.3).
 
-    :raises Refused: the client has no such redirect URI.
+    :raises Refused: the redirect URI is not registered for the client.
     """
     uri = request.redirect_uri
     try:
         if uri is None or validator.validate_redirect_uri(client_id, uri, request):
             return
     except ValueError:
-        pass  # Not a URL.
+        pass  # The value is not a URL.
     raise redemption.Refused("redirect_uri is not one of the client's")
 
 
 def deleted_code_error(request: Request) -> errors.InvalidGrantError:
-    """The error to raise when another request has redeemed the code (RFC 6749, section 5.2)."""
+    """Return the error to raise when another request has already redeemed the code (RFC 6749,
+    section 5.2). Record the failed redemption on the link."""
     record_failure(redemption_of(request), "the code was deleted meanwhile")
     return errors.InvalidGrantError(request=request)
 
 
 def record_failure(redeeming: Redemption | None, cause: str) -> None:
-    """Record on the link why a redemption failed. Call it after the failed transaction."""
+    """Record in the history of the link why a redemption failed. Call it after the failed
+    transaction has ended."""
     if redeeming is not None:
         redemption.record_failure(redeeming, cause)

@@ -1,8 +1,9 @@
-"""Adds our mixins to the validator and server classes that the site's ``OAUTH2_PROVIDER`` names.
+"""Adds the mixins of this app to the validator class and the server class of the site.
 
-DRF authentication, middleware and decorators take the validator class from DOT's settings object.
-So that they too refuse the tokens of a disabled peer, the settings object returns the class with
-our mixin. The site's own settings stay as they are.
+The site names both classes in ``OAUTH2_PROVIDER``. DRF authentication, middleware and decorators
+get the validator class from DOT's settings object. This module changes that object, so that it
+returns the class with our mixin, and all of them refuse the tokens of a disabled peer. The settings
+of the site do not change.
 """
 
 from functools import lru_cache, wraps
@@ -18,7 +19,8 @@ from .validator import ReciprocalValidatorMixin
 
 @lru_cache(maxsize=32)
 def composed_validator(base: type) -> type:
-    """A subclass of ``base`` with our validator mixin; ``base`` itself if it already has that."""
+    """Return a subclass of ``base`` with our validator mixin. If ``base`` already has the mixin,
+    return ``base`` itself."""
     if issubclass(base, ReciprocalValidatorMixin):
         return base
     return type(f"Reciprocal{base.__name__}", (ReciprocalValidatorMixin, base), {})
@@ -26,21 +28,24 @@ def composed_validator(base: type) -> type:
 
 @lru_cache(maxsize=32)
 def composed_server(base: type) -> type:
-    """A subclass of ``base`` with the reciprocal grant; ``base`` itself if it already has that."""
+    """Return a subclass of ``base`` with the reciprocal grant. If ``base`` already has the grant,
+    return ``base`` itself."""
     if issubclass(base, ReciprocalServerMixin):
         return base
     return type(f"Reciprocal{base.__name__}", (ReciprocalServerMixin, base), {})
 
 
 class _ComposingSettings:
-    """A mixin for the class of DOT's settings object: returns the composed validator class."""
+    """A mixin for the class of DOT's settings object. With it, the object returns the validator
+    class to which :func:`composed_validator` has added our mixin."""
 
     def __getattr__(self, name: str) -> Any:
         return _composed(name, super().__getattr__(name))  # type: ignore[misc]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # DOT caches each setting as an attribute. If the site's own class were cached even for a
-        # moment, another thread could build its token endpoint with it and keep that endpoint.
+        # DOT stores each setting as an attribute when it is first read. Store only the class with
+        # our mixin: otherwise another thread could read the site's class without it, and keep a
+        # token endpoint that it has built with that class.
         super().__setattr__(name, _composed(name, value))
 
 
@@ -49,12 +54,14 @@ def _composed(name: str, value: Any) -> Any:
 
 
 def install() -> None:
-    """Make DOT's settings object return the composed validator class. Called once, at start."""
+    """Make DOT's settings object return the validator class with our mixin. Call this once, when
+    Django starts."""
     settings_class = type(oauth2_settings)
     if issubclass(settings_class, _ComposingSettings):
         return
     _extend_stock_validator(OAuth2Validator)
-    # Drop the values that DOT has already cached.
+    # Delete the values that DOT has already stored, because the validator class among them is
+    # without our mixin.
     oauth2_settings.reload()
     oauth2_settings.__class__ = type(
         settings_class.__name__, (_ComposingSettings, settings_class), {}
@@ -62,8 +69,9 @@ def install() -> None:
 
 
 def _extend_stock_validator(stock: Any) -> None:
-    """Make DOT's own class refuse the tokens of disabled peers and inactive users too: DOT's
-    decorators, such as ``protected_resource``, use that class whatever the settings say."""
+    """Change DOT's own validator class, so that it also refuses the tokens of disabled peers and
+    inactive users. DOT's decorators, such as ``protected_resource``, always use DOT's own class and
+    ignore the settings."""
     validate = stock.validate_bearer_token
 
     @wraps(validate)

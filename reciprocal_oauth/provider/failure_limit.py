@@ -1,4 +1,4 @@
-"""The limit on wrong client secrets, per client and address.
+"""Limits how many wrong client secrets one network address can send for one client.
 
 Where clients authenticate with a password, "the authorization server MUST protect any endpoint
 utilizing it against brute force attacks" (RFC 6749, section 2.3.1).
@@ -29,12 +29,14 @@ _MINUTE = 60
 
 View = Callable[..., HttpResponseBase]
 
-#: The address of the current request, while :func:`counting_failures` is active.
+#: The network address that the current request comes from. It is set only inside
+#: :func:`counting_failures`.
 _address: ContextVar[str | None] = ContextVar("reciprocal_oauth_address", default=None)
 
 
 class TooManyFailures(HandoverRefused):
-    """Too many wrong secrets for a client from one address: 429, and no secret was hashed."""
+    """One address has sent too many wrong secrets for one client. The response has status 429, and
+    the secret in this request was not hashed."""
 
     def __init__(self, address: str) -> None:
         super().__init__(
@@ -47,7 +49,8 @@ class TooManyFailures(HandoverRefused):
 
 @contextmanager
 def counting_failures(request: HttpRequest) -> Iterator[None]:
-    """Count wrong secrets in this block against the address of ``request``."""
+    """Count the wrong client secrets in this block for the network address that ``request`` comes
+    from."""
     reset = _address.set(_address_of(request))
     try:
         yield
@@ -56,10 +59,8 @@ def counting_failures(request: HttpRequest) -> Iterator[None]:
 
 
 def limits_failures(view: View) -> View:
-    """Decorate a view that authenticates clients: count failures, respond with 429 above the limit.
-
-    429 is RFC 6585, section 4.
-    """
+    """Decorate a view that authenticates clients: count wrong client secrets, and respond with
+    status 429 if there are too many (RFC 6585, section 4)."""
 
     @wraps(view)
     def limiting(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -76,16 +77,17 @@ def limits_failures(view: View) -> View:
 def count_failure(stored: str) -> Callable[[], None]:
     """Count one wrong secret for the client whose stored secret is ``stored``.
 
-    :returns: a function that uncounts it, for a secret that turns out to be right.
-    :raises TooManyFailures: the limit is reached, within :func:`counting_failures` only.
+    :returns: a function that takes this count back. Call it if the secret turns out to be right.
+    :raises TooManyFailures: the limit is reached. This happens only inside
+        :func:`counting_failures`.
     """
     address = _address.get()
     limit = settings.CLIENT_AUTH_FAILURES_PER_MINUTE
     if address is None or not limit:
         return lambda: None
     throttle = Throttle("client-auth", limit, _MINUTE)
-    # The stored secret identifies the client. It may be plain text (HS256 needs that), so the
-    # cache gets a keyed hash of it.
+    # The stored secret identifies the client. It can be plain text, because HS256 needs that, so
+    # only a keyed hash of it is stored in the cache.
     key = salted_hmac(__name__, f"{address}\0{stored}", algorithm="sha256").hexdigest()
     if not throttle.count(key):
         raise TooManyFailures(address)
@@ -93,9 +95,9 @@ def count_failure(stored: str) -> Callable[[], None]:
 
 
 def _address_of(request: HttpRequest) -> str:
-    """The client's address.
+    """Return the network address of the client.
 
-    ``NUM_PROXIES`` of Django REST framework says how many proxies are trusted. Unless it is set,
+    ``NUM_PROXIES`` of Django REST framework says how many proxies are trusted. If it is not set,
     ``X-Forwarded-For`` is ignored, because any client can send that header.
     """
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")

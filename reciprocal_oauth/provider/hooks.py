@@ -1,6 +1,7 @@
 """Checks that the installed DOT and oauthlib still call the methods that this app overrides.
 
-If a release renames a method or stops calling it, our override is silently without effect.
+If a new release renames a method or no longer calls it, our override does nothing, and no error
+says so.
 """
 
 import inspect
@@ -28,12 +29,14 @@ _CALLED_BY_VIEWS: tuple[tuple[str, str], ...] = (
 
 
 def uncalled_hooks() -> list[str]:
-    """Names of the hooks that the installed DOT and oauthlib do not have, or do not call."""
+    """Return the names of the methods and views that this app overrides, but that the installed DOT
+    and oauthlib do not have or do not use."""
     return [*_uncalled_validator_methods(), *_uncalled_view_methods(), *_unmounted_views()]
 
 
 def log_uncalled_hooks() -> None:
-    """Log each missing hook, for processes that do not run the system checks."""
+    """Log each name that :func:`uncalled_hooks` returns. This is for processes that do not run
+    Django's system checks."""
     for name in uncalled_hooks():
         logger.critical(
             "The installed django-oauth-toolkit or oauthlib does not call %s, on which "
@@ -51,7 +54,8 @@ def _uncalled_validator_methods() -> Iterator[str]:
     for name, ours in vars(ReciprocalValidatorMixin).items():
         if not inspect.isfunction(ours) or name.startswith("__"):
             continue
-        # oauthlib calls the methods that its RequestValidator declares; DOT must call the others.
+        # oauthlib calls every method that its class RequestValidator declares. The other methods
+        # have effect only if DOT calls them.
         is_there = any(name in vars(each) for each in below)
         public = hasattr(RequestValidator, name)
         if not is_there or not (public or is_called(below, name)):
@@ -65,7 +69,7 @@ def _uncalled_view_methods() -> Iterator[str]:
 
 
 def _unmounted_views() -> Iterator[str]:
-    from . import routes  # Not at the top: the views of this module import this one.
+    from . import routes  # Not at the top: routes imports token_view, which imports this module.
 
     mounted = {getattr(each.callback, "view_class", None) for each in urls.urlpatterns}
     for view in routes.OUR_VIEWS:
@@ -74,7 +78,8 @@ def _unmounted_views() -> Iterator[str]:
 
 
 def is_called(classes: Iterable[type], name: str) -> bool:
-    """Whether any method of ``classes``, except the method ``name`` itself, mentions ``name``."""
+    """Return whether the code of any method of ``classes`` contains the name ``name``. The method
+    ``name`` itself is not searched."""
     return any(
         name in _names(code)
         for each in classes

@@ -1,4 +1,5 @@
-"""DOT's token introspection (RFC 7662, section 2), with the limits of a peer's token."""
+"""DOT's token introspection (RFC 7662, section 2), which also applies the limits of a peer's
+token."""
 
 import json
 
@@ -14,16 +15,17 @@ from ..redaction.error_reports import holding_secrets
 from . import token_use
 
 
-# DOT also serves GET. A cache could return the response to a caller without credentials, or after
-# the token was revoked (RFC 7662, section 4).
+# never_cache: DOT also accepts GET requests here. A cache could return the response to a caller
+# without credentials, or after the token was revoked (RFC 7662, section 4).
 @method_decorator([holding_secrets, never_cache], name="dispatch")
 class IntrospectTokenView(DOTIntrospectTokenView):
-    """Reports a peer's token as active only if our own resources would accept it (RFC 7662,
-    section 2.2). DOT checks only the expiry."""
+    """Reports a peer's token as active only if the resources of this site would accept the token
+    (RFC 7662, section 2.2). DOT checks only whether the token has expired."""
 
     @staticmethod
     def get_token_response(token_value: str | None = None) -> HttpResponse:
-        """DOT's response, with ``active`` and ``scope`` corrected for a peer's token."""
+        """Return DOT's response. If the token belongs to a peer, correct the members ``active`` and
+        ``scope``."""
         response: HttpResponse = DOTIntrospectTokenView.get_token_response(token_value)
         content = json.loads(response.content)
         if token_value is None or not content.get("active"):

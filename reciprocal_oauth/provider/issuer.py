@@ -1,17 +1,19 @@
-"""The issuer in authorization responses (RFC 9207, section 2)."""
+"""Adds the issuer identifier of this site to authorization responses (RFC 9207, section 2)."""
 
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-#: RFC 9207, section 2.
+#: The name of the parameter with the issuer identifier (RFC 9207, section 2).
 _ISS = "iss"
 
 
 def add_issuer(uri: str, issuer: str) -> str:
-    """Add ``iss`` to ``uri``, an authorization response or an error response (RFC 9207, section 2).
+    """Return ``uri``, an authorization response or an error response, with ``iss`` (RFC 9207,
+    section 2).
 
-    The result has exactly one ``iss``: in the fragment if the response has one (RFC 6749, section
-    4.2.2), else in the query. An ``iss`` of the redirect URI itself is removed. A ``uri`` that is
-    already right is returned unchanged.
+    The result contains exactly one ``iss``. It is in the fragment if ``uri`` has a fragment (RFC
+    6749, section 4.2.2), and otherwise in the query. An ``iss`` that the client has registered as a
+    part of its redirect URI is removed. A ``uri`` that already has the right ``iss`` is returned
+    unchanged.
     """
     parts = urlsplit(uri)
     place = "fragment" if parts.fragment else "query"

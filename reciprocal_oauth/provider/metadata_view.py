@@ -1,4 +1,4 @@
-"""DOT's two metadata documents of the authorization server, with the reciprocal grant added.
+"""DOT's two documents with metadata of the authorization server, with the reciprocal grant added.
 
 RFC 8414, section 3; OpenID Connect Discovery 1.0, section 4.
 """
@@ -16,10 +16,12 @@ from ..core import protocol
 
 
 class OAuthServerMetadataView(DOTOAuthServerMetadataView):
-    """DOT's document with our grant type in ``grant_types_supported`` (RFC 8414, section 2)."""
+    """DOT's metadata document of RFC 8414, with the reciprocal grant in ``grant_types_supported``
+    (RFC 8414, section 2)."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """The document; the grant is listed only while the site accepts hand-overs."""
+        """Return the document. It lists the reciprocal grant only while the site accepts reciprocal
+        codes (the setting ``ACCEPT_HANDOVERS``)."""
         response: HttpResponse = super().get(request, *args, **kwargs)
         if not settings.ACCEPT_HANDOVERS:
             return response
@@ -31,15 +33,18 @@ class OAuthServerMetadataView(DOTOAuthServerMetadataView):
 
 
 class ConnectDiscoveryInfoView(DOTConnectDiscoveryInfoView):
-    """DOT's document plus all members that only the other document has.
+    """DOT's OpenID Connect discovery document, with all members that only the RFC 8414 document
+    has.
 
-    Some clients read only this document. They would find no revocation endpoint and no reciprocal
-    grant, and would assume the implicit grant: the default of ``grant_types_supported`` where it is
-    left out (OpenID Connect Discovery 1.0, section 3).
+    Some clients read only this document. Without those members, they would find no revocation
+    endpoint and no reciprocal grant. They would also assume that this site has the implicit grant,
+    because ``grant_types_supported`` includes it by default (OpenID Connect Discovery 1.0, section
+    3).
     """
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """The merged document; on a conflict, the value of DOT's document is used."""
+        """Return the merged document. If both documents have a member, use the value of the OpenID
+        Connect discovery document."""
         response: HttpResponse = super().get(request, *args, **kwargs)
         other = OAuthServerMetadataView()
         other.setup(request)
@@ -48,7 +53,8 @@ class ConnectDiscoveryInfoView(DOTConnectDiscoveryInfoView):
 
 
 def _replace_document(response: HttpResponse, metadata: Mapping[str, Any]) -> HttpResponse:
-    """A response with the headers of ``response`` and the document ``metadata``."""
+    """Return a response with the headers of ``response``, and with ``metadata`` as its JSON
+    document."""
     extended = JsonResponse(metadata)
     for name, value in response.items():
         extended[name] = value

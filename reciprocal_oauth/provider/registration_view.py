@@ -1,4 +1,5 @@
-"""DOT's client configuration endpoint (RFC 7592, section 2), which leaves peers alone."""
+"""DOT's client configuration endpoint (RFC 7592, section 2), which does not change the registration
+of a peer."""
 
 from typing import Any
 
@@ -13,30 +14,34 @@ from ..links import incoming_access
 
 
 class RegistrationManagementView(DOTRegistrationManagementView):
-    """Refuses to update or delete the registration of a peer: only administrators may do that.
+    """Refuses to update or delete the registration of a peer, because only administrators may do
+    that.
 
     The registration can still be read (RFC 7592, section 2.1).
     """
 
     def put(self, request: HttpRequest, client_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Update a registration; 403 for a peer's (RFC 7592, section 2.2)."""
+        """Update a registration (RFC 7592, section 2.2). If the client belongs to a peer, respond
+        with status 403 instead."""
         return self._refused(request, client_id) or super().put(request, client_id, *args, **kwargs)
 
     def delete(
         self, request: HttpRequest, client_id: str, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Delete a registration; 403 for a peer's (RFC 7592, section 2.3)."""
+        """Delete a registration (RFC 7592, section 2.3). If the client belongs to a peer, respond
+        with status 403 instead."""
         try:
             refused = self._refused(request, client_id)
             return refused or super().delete(request, client_id, *args, **kwargs)
-        except ProtectedError:  # An administrator has just made the client a peer.
+        except ProtectedError:  # An administrator has just added a peer with this client.
             return _forbidden()
 
     def _refused(self, request: HttpRequest, client_id: str) -> HttpResponse | None:
         application = get_application_model().objects.filter(client_id=client_id).first()
         if application is None or incoming_access.peer_of(application) is None:
             return None
-        # Without a valid registration access token, the response is the same as for other clients.
+        # get() checks the registration access token. If it refuses the token, return that response,
+        # so that nobody without a valid token learns that the client belongs to a peer.
         allowed: HttpResponse = self.get(request, client_id)
         return allowed if allowed.status_code != 200 else _forbidden()
 

@@ -1,4 +1,4 @@
-"""DOT's URL patterns with the views of this app in place of those that they extend."""
+"""DOT's URL patterns, in which the views of this app replace the DOT views that they extend."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -19,7 +19,8 @@ from .token_view import TokenView
 
 View = Callable[..., Any]
 
-#: Each view of DOT that this app replaces, with its replacement.
+#: The views of DOT that this app replaces. Each key is a view of DOT, and its value is the view of
+#: this app.
 OUR_VIEWS: dict[type, type] = {
     views.ApplicationDelete: ApplicationDelete,
     views.ApplicationUpdate: ApplicationUpdate,
@@ -30,8 +31,9 @@ OUR_VIEWS: dict[type, type] = {
     views.OAuthServerMetadataView: OAuthServerMetadataView,
     views.TokenView: TokenView,
 }
-#: Names of the routes to which programs send POST requests. Many programs strip the last slash of
-#: an endpoint, and Django cannot redirect a POST to the URL with the slash.
+#: Names of the routes to which programs send POST requests. Each also works without its last slash:
+#: many programs strip the slash, and Django cannot redirect a POST request to the URL with the
+#: slash.
 _POSTED_TO = frozenset(
     {
         "dcr-register",
@@ -44,8 +46,8 @@ _POSTED_TO = frozenset(
     }
 )
 
-#: Names of the pages on which people manage clients or their access. The authorization page is not
-#: listed, because its view protects itself.
+#: Names of the pages on which people manage clients or their access. These pages get headers and
+#: CSRF protection. The authorization page is not in this list, because its view protects itself.
 _PAGES = frozenset(
     {
         "authorized-token-delete",
@@ -64,11 +66,11 @@ _PAGES = frozenset(
 
 
 def with_ours(patterns: Iterable[URLPattern]) -> list[URLPattern]:
-    """Copy ``patterns`` with our views in place of the views of DOT that they extend.
+    """Return copies of ``patterns`` in which our views replace the DOT views that they extend.
 
-    Order and names stay the same, and so do the site's own views.
+    The order and the names stay the same. Views of the site itself are not replaced.
 
-    :param patterns: a list of DOT's, or of the site's own.
+    :param patterns: URL patterns of DOT, or of the site itself.
     """
     return [ours for pattern in patterns for ours in _routes_for(pattern)]
 
@@ -78,14 +80,14 @@ def _routes_for(pattern: URLPattern) -> list[URLPattern]:
     routes = [URLPattern(pattern.pattern, view, pattern.default_args, pattern.name)]
     route = str(pattern.pattern)
     if pattern.name in _POSTED_TO and route.endswith("/"):
-        # Without a name, so that reverse() still returns DOT's route.
+        # This route gets no name, so that reverse() still returns DOT's route.
         routes.append(path(route.removesuffix("/"), view, pattern.default_args))
     return routes
 
 
 def _wrapped_view(pattern: URLPattern) -> View:
-    # Every view is wrapped, because almost every view of DOT handles a token, a code or a secret,
-    # and each release of DOT has more views at which clients authenticate.
+    # Wrap every view, not only some: almost every view of DOT handles a token, a code or a secret,
+    # and new releases of DOT add views at which clients authenticate.
     ours = OUR_VIEWS.get(getattr(pattern.callback, "view_class", type(None)))
     view = _as_view(ours, pattern.callback) if ours else holding_secrets(pattern.callback)
     view = limits_failures(refusing_files(view) if pattern.name in _POSTED_TO else view)
@@ -93,6 +95,7 @@ def _wrapped_view(pattern: URLPattern) -> View:
 
 
 def _as_view(ours: Any, callback: Any) -> View:
-    """``ours`` as a view function, with the arguments of ``as_view()`` that ``callback`` has."""
+    """Return ``ours`` as a view function. Its arguments of ``as_view()`` are those that
+    ``callback`` was created with."""
     view: View = ours.as_view(**callback.view_initkwargs)
     return view

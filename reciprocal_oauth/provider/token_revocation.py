@@ -1,4 +1,4 @@
-"""What a link records when its peer revokes or loses a token (RFC 7009)."""
+"""Updates a link when its peer revokes a token (RFC 7009), or loses its access at this site."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,10 +19,10 @@ from ..models import Link
 
 @tried_again
 def revoke_token(token: str, application: Any, revoke_in_dot: Callable[[], None]) -> None:
-    """Revoke ``token`` on request of its client (RFC 7009, section 2.1).
+    """Revoke ``token``, because its client asks for it (RFC 7009, section 2.1).
 
-    When a peer has revoked its last token of a link, the link ends, and our tokens at the peer are
-    deleted as well.
+    If the client belongs to a peer that has no other valid token for the link, end the link. The
+    tokens with which this site acts at the peer are then deleted too.
 
     :param revoke_in_dot: DOT's own method, which revokes the token.
     """
@@ -31,7 +31,7 @@ def revoke_token(token: str, application: Any, revoke_in_dot: Callable[[], None]
         revoke_in_dot()
         return
     with atomic():
-        # The link before its tokens: the lock order everywhere.
+        # Lock the link before its tokens. All code uses this order, to prevent deadlocks.
         Link.objects.select_for_update().filter(pk=link.pk).first()
         is_refresh_token = _is_accepted_refresh_token(token, application)
         revoke_in_dot()
@@ -44,10 +44,12 @@ def revoke_token(token: str, application: Any, revoke_in_dot: Callable[[], None]
 
 
 def record_refused_refresh(refresh_token: str, application: Any) -> None:
-    """After a refused refresh, record on the link that the peer has lost its access.
+    """Record on the link that the peer has lost its access, because DOT has refused
+    ``refresh_token``.
 
-    Applies if no other token of the link is valid: the refresh token has expired, or its family was
-    revoked.
+    The link changes only if the peer has no other valid token for it. DOT refuses a refresh token
+    that has expired, for example, or that was revoked together with its token family (all tokens
+    that come from one grant; DOT's ``token_family``).
     """
     peer = peer_of(application)
     if peer is None:
@@ -57,10 +59,10 @@ def record_refused_refresh(refresh_token: str, application: Any) -> None:
 
 
 def _is_accepted_refresh_token(token: str, application: Any) -> bool:
-    """Whether ``token`` is a refresh token that DOT accepts.
+    """Return whether ``token`` is a refresh token that DOT accepts.
 
-    DOT accepts a renewed token for a grace period. The peer may have lost the response with the new
-    token, so it can only revoke the old one.
+    After a refresh, DOT accepts the old refresh token for a grace period. The response with the new
+    token may never have reached the peer. In that case the peer can only revoke the old token.
     """
     grace = timedelta(seconds=oauth2_settings.REFRESH_TOKEN_GRACE_PERIOD_SECONDS)
     own = rows_of(get_refresh_token_model()).filter(
@@ -71,7 +73,8 @@ def _is_accepted_refresh_token(token: str, application: Any) -> bool:
 
 
 def _link_of_token(token: str, application: Any) -> Link | None:
-    """The active link of ``token``, an access or refresh token of the client ``application``."""
+    """Return the active link that ``token`` belongs to, or ``None`` if there is none. The token is
+    an access token or a refresh token of the client ``application``."""
     peer = peer_of(application)
     if peer is None:
         return None
@@ -81,14 +84,16 @@ def _link_of_token(token: str, application: Any) -> Link | None:
     if access_token is not None:
         links = active.filter(user_id=access_token.user_id).order_by("-created_at")
         link = incoming_access.find_link(access_token, list(links))
-        # find_link() may fall back to a link of another family; revoking must not end that link.
+        # If no link stores the family of the token, find_link() returns another link of the user.
+        # The revocation of this token must not end that link.
         families = set(incoming_access.token_families(access_token)) or {None}
         return link if link is not None and link.incoming_family in families else None
     return active.filter(incoming_family__in=_families_of_refresh_token(token, application)).first()
 
 
 def _families_of_refresh_token(refresh_token: str, application: Any) -> list[UUID]:
-    # Not a subquery: without statistics, PostgreSQL would join all rows.
+    # Return a list, not a subquery: if PostgreSQL has no statistics on the tables yet, it would
+    # join all rows for a subquery.
     known = rows_of(get_refresh_token_model()).filter(
         token_checksum=hash_of(refresh_token), application_id=application.pk
     )

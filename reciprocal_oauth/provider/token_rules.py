@@ -2,8 +2,8 @@
 
 - The scope of a peer's token stays within three limits: what the person granted, what the peer may
   hold, and the scopes of the site (RFC 6749, section 3.3).
-- The token is refused when its user, peer or link is no longer active.
-- When a person has started at the peer, the first token opens a link.
+- The token is refused if the user, the peer or the link is not active.
+- If the person has started at the peer, the first token creates a link.
 """
 
 import logging
@@ -29,14 +29,15 @@ logger = logging.getLogger("reciprocal_oauth.provider")
 
 
 def may_ask_for(application: Any, asked: Iterable[str]) -> bool:
-    """Whether a client may request these scopes: a peer only up to its limit (RFC 6749, section
-    3.3)."""
+    """Return whether the client may request these scopes. A peer may request only scopes in
+    ``Peer.allowed_scope`` (RFC 6749, section 3.3). Other clients are not limited here."""
     peer = peer_of(application)
     return peer is None or set(asked) <= set(scopes.split(peer.allowed_scope))
 
 
 def default_scopes(application: Any, default: list[str]) -> list[str]:
-    """The default scopes of a client, limited to what a peer may hold (RFC 6749, section 3.3)."""
+    """Return the default scopes of the client. If it belongs to a peer, leave out the scopes that
+    the peer may not hold (RFC 6749, section 3.3)."""
     peer = peer_of(application)
     if peer is None:
         return default
@@ -44,8 +45,13 @@ def default_scopes(application: Any, default: list[str]) -> list[str]:
 
 
 def may_hold_tokens(application: Any, user: Any) -> bool:
-    """Whether this client may hold tokens of this user: a peer only while the peer is enabled and
-    the user is active."""
+    """Return whether ``application`` (an OAuth client) may hold tokens for ``user``.
+
+    If it is the application of a peer, the peer must be enabled, and the user must be active. Every
+    other application may hold tokens.
+
+    :param user: the user; ``None`` if there is no user to check.
+    """
     peer = peer_of(application)
     if peer is None:
         return True
@@ -53,9 +59,11 @@ def may_hold_tokens(application: Any, user: Any) -> bool:
 
 
 def site_allows(request: Request, asked: Iterable[str]) -> bool:
-    """Whether the rules of the site let the user of ``request`` grant these scopes to its client.
+    """Return whether the site's own rules (the setting ``MAY_AUTHORIZE``) allow the user of
+    ``request`` to grant these scopes to the client.
 
-    The rules apply to peers only, and only to scopes that the peer may hold.
+    The rules apply only to clients that belong to peers. Scopes that the peer may not hold are left
+    out before the rules are asked.
     """
     if not grant_policy.has_rules():
         return True
@@ -68,20 +76,21 @@ def site_allows(request: Request, asked: Iterable[str]) -> bool:
 
 
 def require_posted_consent(request: Request) -> None:
-    """Require that a grant to a peer comes from a posted form, which only the consent page sends.
+    """Refuse to grant access to a peer if the request is not a POST request.
 
-    Also applies where a view of the site's own skips the page (RFC 6749, section 10.2).
+    The form of the consent page sends a POST request. So access in any other request would be
+    granted without the consent page, perhaps by a view of the site itself (RFC 6749, section 10.2).
 
-    :raises ConsentRequired: the request of a peer is not a POST (OpenID Connect Core 1.0, section
-        3.1.2.6).
+    :raises ConsentRequired: the client belongs to a peer, and the request is not a POST request
+        (OpenID Connect Core 1.0, section 3.1.2.6).
     """
     if request.http_method != "POST" and peer_of(request.client) is not None:
         raise errors.ConsentRequired(request=request)
 
 
-# save_tokens() and token_revocation.revoke_token() take a callback, and are not context managers:
-# Django finds the sensitive variables of an error report through the frames of the callers, and the
-# frame of a generator has no caller.
+# save_tokens() and token_revocation.revoke_token() take a callback instead of being context
+# managers, so that error reports hide the secrets: Django looks for the decorator
+# sensitive_variables in the calling frames, and the frame of a generator has no calling frame.
 
 
 def save_tokens(
@@ -90,17 +99,19 @@ def save_tokens(
     redeeming: Redemption | None,
     save_in_dot: Callable[[], Any],
 ) -> Any:
-    """Save the tokens of a response under our rules, inside DOT's transaction.
+    """Save the tokens of a response under the rules of this module, inside DOT's transaction.
 
-    First locks the link and limits the scope (RFC 6749, section 3.3), then calls ``save_in_dot``,
-    then binds the family of the tokens to the link.
+    First lock the link and limit the scope (RFC 6749, section 3.3). Then call ``save_in_dot``. Then
+    store the token family of the new tokens (DOT's ``token_family``) on the link, if the link is
+    new or the request redeems a reciprocal code.
 
-    :param redeeming: set if the request redeems a reciprocal code.
+    :param redeeming: the redemption, if the request redeems a reciprocal code; otherwise ``None``.
     :param save_in_dot: DOT's own method, which saves the tokens.
     :returns: the result of ``save_in_dot``.
     :raises InvalidGrantError: the tokens are refused (RFC 6749, section 5.2), and DOT's transaction
-        rolls back: no scope is left; the peer, the user or the link is not active; the rules of the
-        site refuse; or another request has redeemed the code or revoked the refresh token.
+        is rolled back. The reason is one of these: no scope is left; the peer, the user or the link
+        is not active; the site's own rules refuse; another request has redeemed the code or revoked
+        the refresh token.
     :raises ConsentRequired: the person did not see the consent page.
     """
     peer = peer_of(request.client)
@@ -128,11 +139,13 @@ def save_tokens(
 
 
 def _refuse_former_peer(request: Request) -> None:
-    """Refuse a refresh by a client that was a peer's, for tokens that a link still limits.
+    """Refuse a refresh if the client belonged to a peer earlier, and a link still limits its
+    tokens.
 
-    The peer has another application now, so no link would limit the new tokens.
+    The peer has another application now. This module limits only tokens of the present application,
+    so nothing would limit the new tokens.
 
-    :raises InvalidGrantError: an active link names the family of the refresh token.
+    :raises InvalidGrantError: an active link stores the token family of the refresh token.
     """
     refreshed = request.refresh_token_instance
     family = None if refreshed is None else refreshed.token_family
@@ -143,10 +156,11 @@ def _refuse_former_peer(request: Request) -> None:
 def _lock_link(
     peer: Peer, request: Request, redeeming: Redemption | None, refreshed: Any
 ) -> Link | None:
-    """Lock the link to which the new tokens will belong; ``None``: a new link has to be opened.
+    """Return the link to which the new tokens will belong, with its row locked; ``None`` if the
+    tokens have no link yet.
 
-    :raises InvalidGrantError: the code was redeemed, or the refresh token was revoked, meanwhile;
-        or the person allows nothing any more.
+    :raises InvalidGrantError: another request has redeemed the code or revoked the refresh token;
+        or the person no longer allows any access.
     """
     if redeeming is not None:
         try:
@@ -161,22 +175,26 @@ def _lock_link(
     active = links.select_for_update().filter(status=Link.Status.ACTIVE)
     link = active.filter(incoming_family=refreshed.token_family).first()
     if link is None:
-        # The tokens of another account at the peer, whose link a later login took over. Until a
-        # hand-over opens a link for them, they belong to the link that find_link() returns.
+        # No link stores the family of these tokens. They can belong to another account at the peer,
+        # if a later login has taken over the link. Use the newest link that allows a scope, as
+        # find_link() does, until the peer sends a reciprocal code for these tokens.
         link = active.exclude(incoming_scope="").order_by("-created_at").first()
     if not _is_unrevoked(refreshed):
         raise _refusal(request, "the refresh token was revoked meanwhile")
     if link is None and links.exists():
         raise _refusal(request, "the person allows nothing any more")
-    # Without any link, the tokens are from before the client became a peer, and open one now.
+    # If there is no link at all, the client got its tokens before it became the client of a peer.
+    # The caller then creates a link for the tokens.
     return link
 
 
 def _is_unrevoked(refreshed: Any) -> bool:
-    """Whether a refresh token that DOT has accepted is still not revoked (RFC 6749, section 6).
+    """Lock a refresh token that DOT has just accepted, and return whether it can still be used (RFC
+    6749, section 6).
 
-    Another request may have renewed the token meanwhile: that counts as not revoked, because DOT
-    returns the same new tokens to both requests.
+    Another request may have changed the token after DOT has accepted it. If that request has
+    revoked the token, return ``False``. If that request has used the token for a refresh, return
+    ``True``, because DOT gives both requests the same new tokens.
     """
     rows = rows_of(get_refresh_token_model()).select_for_update().filter(pk=refreshed.pk)
     now = rows.values_list("revoked", "access_token_id").first()
@@ -193,7 +211,8 @@ def _limit_scope(token: Any, request: Request, limit: str, user: Any) -> None:
     """
     asked = token.get("scope", "")
     kept = scopes.cut(asked, limit)
-    # A token without a user and without a scope is valid (client credentials).
+    # A token that has no user and for which no scope was requested is valid without a scope (client
+    # credentials).
     if not kept and (asked or user is not None):
         raise _refusal(request, "nothing is left that the token may carry")
     token["scope"] = kept
@@ -202,9 +221,11 @@ def _limit_scope(token: Any, request: Request, limit: str, user: Any) -> None:
 
 @tried_again
 def end_access_refused_by_site(request: Request) -> None:
-    """If the rules of the site have refused a refresh, revoke the incoming access of the link.
+    """If the site's own rules have refused a refresh, revoke all tokens that the peer holds for the
+    link.
 
-    The link then names this reason. Call it after the failed transaction has ended.
+    The link records that the site refuses the access. Call this function after the failed
+    transaction has ended.
     """
     refreshed = request.__dict__.get("refresh_token_instance")
     if not request.__dict__.get("_refused_by_site") or refreshed is None:
@@ -216,7 +237,8 @@ def end_access_refused_by_site(request: Request) -> None:
         if link is None:
             get_refresh_token_model().revoke_family(family)
             return
-        # Before the tokens are revoked: the link must not record another reason for their loss.
+        # Do this before the tokens are revoked. Otherwise the link would record another reason for
+        # their loss.
         lifecycle.break_lost_incoming(link, Link.Reason.SITE_REFUSES)
         incoming_access.revoke_incoming(link)
         link.incoming_family = None
@@ -224,9 +246,10 @@ def end_access_refused_by_site(request: Request) -> None:
 
 
 def _refusal(request: Request, cause: str) -> errors.InvalidGrantError:
-    """Log the refusal, and return the ``invalid_grant`` to raise (RFC 6749, section 5.2).
+    """Log that tokens were refused, and return the error ``invalid_grant`` for the caller to raise
+    (RFC 6749, section 5.2).
 
-    :param cause: for administrators; the client does not see it.
+    :param cause: the reason, for administrators; the client does not see it.
     """
     request._cause_of_refusal = cause
     logger.warning(
@@ -236,12 +259,14 @@ def _refusal(request: Request, cause: str) -> errors.InvalidGrantError:
 
 
 def cause_of_refusal(request: Request) -> str:
-    """Why the tokens of ``request`` were refused, for administrators."""
+    """Return the reason why the tokens of ``request`` were refused, as a text for
+    administrators."""
     return request.__dict__.get("_cause_of_refusal", "django-oauth-toolkit refused it")
 
 
 def _saved_family(token: Any) -> UUID | None:
-    """The family of the tokens that DOT has just saved; ``None`` without a refresh token."""
+    """Return the token family (DOT's ``token_family``) of the tokens that DOT has just saved, or
+    ``None`` if there is no refresh token."""
     refresh_token = token.get("refresh_token")
     if not refresh_token:
         return None

@@ -1,4 +1,4 @@
-"""Whether a peer's access token may be used now, and with which scope."""
+"""Decides whether a peer's access token may be used now, and with which scope."""
 
 import logging
 from datetime import datetime, timedelta
@@ -20,21 +20,22 @@ from . import token_rules
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
-#: The last use of a link is written at most once in this time.
+#: The time of the last use of a link is written at most once in this period.
 USE_RECORDED_EVERY = timedelta(hours=1)
 
 
 def token_is_usable(validator: Any, scopes: Any, request: Request) -> bool:
-    """Whether peer, user and link still allow the access token, which DOT has found valid.
+    """Return whether the peer, the user and the link allow the access token, which DOT has found
+    valid.
 
-    If not, sets ``request.oauth2_error`` to ``invalid_token`` or ``insufficient_scope`` (RFC 6750,
-    section 3.1).
+    If they do not, set ``request.oauth2_error`` to ``invalid_token`` or ``insufficient_scope`` (RFC
+    6750, section 3.1).
     """
     access_token = request.__dict__.get("access_token")
     if not isinstance(access_token, get_access_token_model()):
-        return True  # The site's own validator accepts tokens that have no row.
+        return True  # The site's own validator accepts tokens that have no database row.
     if request.__dict__.get("_usable_token") is access_token:
-        return True  # Both DOT's class and the composed class call this for one request.
+        return True  # Already checked: DOT's class and our mixin both call this function.
     if incoming_access.is_registration_token(access_token) or (
         not narrow_to_current_limits(access_token)
     ):
@@ -49,10 +50,10 @@ def token_is_usable(validator: Any, scopes: Any, request: Request) -> bool:
 
 
 def narrow_to_current_limits(access_token: Any) -> bool:
-    """Limit the scope of ``access_token``, in memory only, to what its peer may do now.
+    """Limit the scope of ``access_token`` to what its peer may do at this time, in memory only.
 
-    So a scope that the user, an administrator or the site has removed does not work with the next
-    call of the peer.
+    If the user, an administrator or the site has removed a scope, the next call of the peer can no
+    longer use that scope.
 
     :returns: whether the token may be used at all.
     """
@@ -65,7 +66,7 @@ def narrow_to_current_limits(access_token: Any) -> bool:
     limit, link = peer.limit, None
     if user is not None:
         links = Link.objects.filter(peer=peer, user=user)
-        # Active links only: there may be many ended ones, and each call would read them.
+        # Read only the active links: there may be many ended links, and each call would read them.
         active = list(links.filter(status=Link.Status.ACTIVE).order_by("-created_at"))
         link = incoming_access.find_link(access_token, active)
         if link is not None:
@@ -73,9 +74,10 @@ def narrow_to_current_limits(access_token: Any) -> bool:
             limit = link.incoming_limit
         elif active or links.exists():
             return False
-        # Without any link, the token is from before the client became a peer.
+        # If there is no link at all, the client got the token before it became the client of a
+        # peer.
     kept = scopes.cut(access_token.scope, limit)
-    # A token without a user and without a scope is valid (client credentials).
+    # A token that has neither a user nor a scope is valid (client credentials).
     if not kept and (access_token.scope or user is not None):
         return False
     if link is not None:
@@ -87,8 +89,9 @@ def narrow_to_current_limits(access_token: Any) -> bool:
 def _record_use(link: Link) -> None:
     """Record that the peer has used the link, after the caller's transaction has committed.
 
-    With ``ATOMIC_REQUESTS`` that transaction can last long. A write within it would lock the link,
-    and deliveries for the link would have to wait.
+    With ``ATOMIC_REQUESTS``, the caller's transaction lasts as long as the request. A write inside
+    that transaction would keep the link locked, and workers that deliver codes for the link would
+    have to wait.
     """
     before, now = link.last_used_at, timezone.now()
     if before is None or before <= now - USE_RECORDED_EVERY:
@@ -96,7 +99,8 @@ def _record_use(link: Link) -> None:
 
 
 def _write_last_used(pk: UUID, before: datetime | None, now: datetime) -> None:
-    """Write the time. If the link is locked or the write fails, the next call tries again."""
+    """Write the time of the last use. Skip this if the link is locked or the write fails, because
+    the next call of the peer tries again."""
     can_skip = connections[database()].features.has_select_for_update_skip_locked
     try:
         with atomic():

@@ -1,4 +1,4 @@
-"""DOT's token endpoint (RFC 6749, section 3.2), extended to accept hand-overs.
+"""DOT's token endpoint (RFC 6749, section 3.2), which also accepts reciprocal codes from peers.
 
 draft-ietf-oauth-reciprocal-04, section 2.2.2.
 """
@@ -27,42 +27,48 @@ from .composition import composed_server
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
-#: Seconds after which a peer may try again when our database does not respond.
+#: If our database does not respond, a peer may send its request again after this many seconds.
 RETRY_AFTER_SECONDS = 30
 
 
 # DOT and oauthlib hold codes, tokens and secrets in local variables, which an error report would
 # show.
 @method_decorator(holding_secrets, name="dispatch")
-# With ATOMIC_REQUESTS a commit could fail after the view has returned 200. Outside of it, the view
-# can respond to a failed commit with 503.
+# With ATOMIC_REQUESTS, Django commits after the view has returned its response. If that commit
+# failed, the response could already be 200. Without it, the view itself notices a failed commit,
+# and responds with 503.
 @method_decorator(outside_transactions, name="dispatch")
 class TokenView(DOTTokenView):
     """DOT's token view with the reciprocal grant.
 
-    Every response is JSON (RFC 6749, sections 5.1 and 5.2). oauthlib and DOT respond to some
-    malformed requests with HTML or with status 500, so this view refuses those first.
+    Every response is JSON (RFC 6749, sections 5.1 and 5.2). oauthlib and DOT would respond to some
+    malformed requests with HTML or with status 500, so this view refuses such requests first.
     """
 
     dialect: Dialect = IETFDialect()
 
     @classmethod
     def get_server_class(cls) -> type:
-        """The site's oauthlib server class with the reciprocal grant (RFC 6749, section 4.5)."""
+        """Return the site's oauthlib server class, with the reciprocal grant added (RFC 6749,
+        section 4.5)."""
         return composed_server(super().get_server_class())
 
     @classmethod
     def get_oauthlib_core(cls) -> Any:
-        """The OAuthLibCore of this class; on the first call, logs hooks that DOT does not call."""
-        # DOT caches it in a class attribute and finds that with hasattr(). Without this, the view
-        # would use the core of DOT's own token view, once that has handled a request.
+        """Return this class's ``OAuthLibCore``, the object of DOT that passes requests to oauthlib.
+        The first call also logs each method that this app overrides and the installed DOT does not
+        call."""
+        # DOT stores the object in a class attribute, and uses hasattr() to find it, which also
+        # finds the attribute of DOT's own token view. After a request to that view, this view would
+        # use the same object, which lacks the reciprocal grant. So set the attribute of this class.
         if "_oauthlib_core" not in vars(cls):
             hooks.log_uncalled_hooks()
             cls._oauthlib_core = cls.get_oauthlib_backend_class()(cls.get_server())
         return super().get_oauthlib_core()
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Respond to a token request, or to a hand-over."""
+        """Respond to a token request, or to a hand-over (a request with which a peer sends a
+        reciprocal code)."""
         try:
             bodies.refuse_files(request)
             _check_readable(request)
@@ -74,11 +80,11 @@ class TokenView(DOTTokenView):
             logger.info("A token request was refused: %s", refused)
             return self.dialect.error(refused)
         except ObjectDoesNotExist as error:
-            # Another request has just replayed the code or deleted its user: DOT reads a row again
-            # that it has just saved or read, and the row is deleted.
+            # DOT has tried to read a row that it had read or saved before, but the row no longer
+            # exists. Another request has sent the same code again, or has deleted the user.
             return self._refuse_deleted(error)
         except (DatabaseError, InterfaceError) as error:
-            # The row is not committed, so the client has to send the request again.
+            # Nothing was committed, so the client has to send the request again.
             log_exception(logger, "A token request could not be answered")
             return self.dialect.error(
                 HandoverRefused(
@@ -95,38 +101,42 @@ class TokenView(DOTTokenView):
         return self.dialect.error(refused)
 
     def create_token_response(self, request: HttpRequest) -> tuple[Any, Any, Any, int]:
-        """DOT's token response, always as JSON that is not cached (RFC 6749, section 5.1)."""
+        """Return DOT's token response. It is always JSON, and must not be cached (RFC 6749, section
+        5.1)."""
         url, headers, body, status = super().create_token_response(request)
-        # When oauthlib raises, DOT sets no content type, and Django would send HTML.
+        # If oauthlib raises an error, DOT sets no content type, and Django would send HTML.
         return url, {**HEADERS, **headers}, body, status
 
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Refuse any method but POST, in JSON (RFC 6749, section 3.2; RFC 9110, section 15.5.6)."""
+        """Refuse every method except POST, with a response in JSON (RFC 6749, section 3.2; RFC
+        9110, section 15.5.6)."""
         refused = HandoverRefused(protocol.INVALID_REQUEST, f"method {request.method}", status=405)
         response = self.dialect.error(refused)
         response["Allow"] = ", ".join(self._allowed_methods())
         return response
 
     def _take_handover(self, request: HttpRequest) -> HttpResponse:
-        """Check the parameters of a hand-over, then let :mod:`..party_b.grant_type` decide.
+        """Check the parameters of a hand-over. :mod:`..party_b.grant_type` then decides whether to
+        accept the reciprocal code.
 
         :raises HandoverRefused: the site accepts no hand-overs, or a parameter is missing or wrong.
         """
         if not settings.ACCEPT_HANDOVERS:
             raise HandoverRefused(protocol.UNSUPPORTED_GRANT_TYPE, "hand-overs are off")
         self.dialect.parse(request)
-        # Tells the grant type that the parameters are checked. No HTTP header can set this name.
+        # This mark tells the grant type that the parameters were checked. A client cannot set the
+        # mark, because no HTTP header gets this name in request.META.
         request.META[PARSED] = True
         return self.authorization_flow_token_response(request)
 
 
 def _check_readable(request: HttpRequest) -> None:
-    """Refuse requests that DOT and oauthlib cannot read.
+    """Refuse a request that DOT or oauthlib cannot read.
 
-    :raises HandoverRefused: ``invalid_request``, or ``invalid_client`` if the credentials cannot be
-        read (RFC 6749, section 5.2).
+    :raises HandoverRefused: ``invalid_client`` if the credentials cannot be read;
+        ``invalid_request`` if another part of the request cannot be read (RFC 6749, section 5.2).
     """
     try:
         parameters = [*request.POST.lists(), *request.GET.lists()]

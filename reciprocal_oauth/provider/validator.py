@@ -1,11 +1,13 @@
-"""A mixin for the site's validator class: each method adds a rule to the method of DOT.
+"""A mixin for the site's validator class. Each method adds a rule to the DOT method of the same
+name.
 
-Facts about DOT and oauthlib on which this module is built:
+The mixin relies on these facts about DOT and oauthlib:
 
-- ``request.NAME`` of oauthlib falls back to the request parameter ``NAME``. So a client could set
-  any attribute that is not set. We read our own attributes from ``request.__dict__``.
-- ``validate_code`` runs only at the token endpoint, after client authentication. So only this
-  method marks a request as the redemption of a reciprocal code.
+- If oauthlib's request object has no attribute ``NAME``, then ``request.NAME`` returns the request
+  parameter ``NAME``, so the client can choose the value. To prevent that, we read our own
+  attributes from ``request.__dict__``.
+- ``validate_code`` runs only at the token endpoint, after the client has authenticated. So only
+  this method marks a request as the redemption of a reciprocal code.
 - ``_save_bearer_token`` runs inside DOT's own transaction, for every grant type.
 """
 
@@ -32,7 +34,7 @@ from .code_redemption import (
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
-#: RFC 8628, section 3.4.
+#: The grant type of devices without a browser (RFC 8628, section 3.4).
 _DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 
 if TYPE_CHECKING:
@@ -42,41 +44,46 @@ else:
 
 
 class ReciprocalValidatorMixin(_Validator):
-    """Applies the rules for peers. :mod:`.composition` adds it to the ``OAUTH2_VALIDATOR_CLASS`` of
-    the site."""
+    """Applies the rules for peers. :mod:`.composition` adds this mixin to the site's
+    ``OAUTH2_VALIDATOR_CLASS``."""
 
-    # Party B receives a reciprocal code
+    # This site as party B, which receives a reciprocal code from the peer
 
     def validate_grant_type(
         self, client_id: str, grant_type: str, client: Any, request: Request, *args: Any, **kw: Any
     ) -> bool:
-        """Allow the reciprocal grant, unless the site's own validator refuses it.
+        """Return whether the client may use the grant type. If not, the error is
+        ``unauthorized_client`` (RFC 6749, section 5.2).
 
-        :returns: whether the client may use the grant type (RFC 6749, section 5.2:
-            ``unauthorized_client``).
+        Every client may use the reciprocal grant, unless the site's own validator refuses it. The
+        grant itself checks that the client belongs to a peer.
         """
         try:
             return super().validate_grant_type(client_id, grant_type, client, request, *args, **kw)
         except (AssertionError, KeyError):
-            # DOT asserts that the grant type is in its own table, which has neither ours nor all
-            # types of oauthlib. A site's own validator has already decided without an exception.
+            # DOT raises an error for a grant type that is not in its own table, such as the
+            # reciprocal grant and some grant types of oauthlib. There is no error if the site's own
+            # validator has already decided.
             return grant_type == protocol.GRANT_TYPE
 
     def _extract_basic_auth(self, request: Request) -> str | None:
-        # The name of a scheme is case-insensitive (RFC 9110, section 11.1). DOT compares "Basic".
+        # The name of an authentication scheme is case-insensitive (RFC 9110, section 11.1), but DOT
+        # accepts only the spelling "Basic".
         scheme, _space, credentials = request.headers.get("HTTP_AUTHORIZATION", "").partition(" ")
         return credentials if credentials and scheme.lower() == "basic" else None
 
     def _authenticate_basic_auth(self, request: Request) -> bool:
-        # DOT reads the charset of the credentials from this attribute. Unless it is set, a request
-        # parameter could name an unknown charset, and the response would be a 500.
+        # DOT reads the charset of the credentials from request.encoding. If this attribute were not
+        # set, oauthlib would return the request parameter "encoding" instead. A client could then
+        # name an unknown charset, and the response would have status 500.
         request.encoding = None
         return super()._authenticate_basic_auth(request)
 
     def _authenticate_request_body(self, request: Request) -> bool:
         # "The client MUST NOT use more than one authentication method in each request" (RFC 6749,
-        # section 2.3). After wrong Basic credentials, DOT tries the body: that costs a second hash,
-        # or authenticates another client. A device needs no credentials (RFC 8628, section 3.4).
+        # section 2.3). After wrong Basic credentials, DOT also tries the body. That would cost a
+        # second slow hash, or would authenticate another client. Devices are an exception, because
+        # they need no credentials (RFC 8628, section 3.4).
         is_second = request.headers.get("Authorization") and request.grant_type != _DEVICE_CODE
         if is_second and (request.grant_type == protocol.GRANT_TYPE or not request.client_secret):
             return False
@@ -85,16 +92,18 @@ class ReciprocalValidatorMixin(_Validator):
     def _check_secret(self, provided_secret: str, stored_secret: str) -> bool:
         return verified_secrets.matches(provided_secret, stored_secret, super()._check_secret)
 
-    # Party A: the peer redeems a reciprocal code
+    # This site as party A, whose peer redeems a reciprocal code
 
     def validate_code(
         self, client_id: str, code: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        """Whether the client may redeem ``code`` (RFC 6749, section 4.1.3).
+        """Return whether the client may redeem ``code`` (RFC 6749, section 4.1.3).
 
-        Our rules decide first on a reciprocal code, then DOT decides on every code.
+        For a reciprocal code, the rules of this app are checked first. Then DOT checks the code, as
+        it does with every code.
 
-        :raises CustomOAuth2Error: ``invalid_target`` (RFC 8707, section 2): a resource was named.
+        :raises CustomOAuth2Error: ``invalid_target`` if the client names a resource with a
+            reciprocal code (RFC 8707, section 2).
         """
         entry, redeeming = redemption.find_code(code, client), None
         if entry is not None:
@@ -104,7 +113,7 @@ class ReciprocalValidatorMixin(_Validator):
                 redeeming = redemption.check_redeemable(entry, sent=sent)
                 require_registered_redirect_uri(self, client_id, request)
                 if "resource" in sent:
-                    # The person consented to access here only (RFC 8707, section 2.2).
+                    # The person has consented only to access at this site (RFC 8707, section 2.2).
                     raise redemption.Refused("a resource was named", "invalid_target")
             except redemption.Refused as refused:
                 who = incoming_access.describe_client(client)
@@ -123,14 +132,15 @@ class ReciprocalValidatorMixin(_Validator):
     def invalidate_authorization_code(
         self, client_id: str, code: str, request: Request, *args: Any, **kwargs: Any
     ) -> None:
-        """Delete the code, once: codes are single-use (RFC 6749, section 4.1.2)."""
+        """Delete the code, because codes are single-use (RFC 6749, section 4.1.2). Do nothing if
+        this request has already deleted it."""
         if not request.__dict__.get("_code_is_spent"):
             super().invalidate_authorization_code(client_id, code, request, *args, **kwargs)
             request._code_is_spent = True
 
     def is_pkce_required(self, client_id: str, request: Request) -> bool:
-        """Require no PKCE for a reciprocal code: there was no authorization request that could
-        carry a challenge (RFC 7636, section 4.3)."""
+        """Return whether PKCE is required. It is not required for a reciprocal code, because there
+        was no authorization request that could contain a challenge (RFC 7636, section 4.3)."""
         if redemption_of(request):
             return False
         return super().is_pkce_required(client_id, request)
@@ -138,13 +148,16 @@ class ReciprocalValidatorMixin(_Validator):
     def get_default_redirect_uri(
         self, client_id: str, request: Request, *args: Any, **kwargs: Any
     ) -> str:
-        """For a reciprocal code, the value that stands in its Grant instead of a redirect URI."""
+        """Return the redirect URI of a request that names none. For a reciprocal code, return the
+        special value that this app has stored as the redirect URI in DOT's Grant, the row of the
+        code."""
         if redeeming := redemption_of(request):
             return redeeming.redirect_uri
         return super().get_default_redirect_uri(client_id, request, *args, **kwargs)
 
-    # The next three methods of DOT read the Grant again. If another request has redeemed the code
-    # meanwhile, the Grant is deleted, and DOT would raise DoesNotExist.
+    # In the next three methods, DOT reads the Grant (its row of the code) again. Another request
+    # may have redeemed the code since the Grant was read first. The Grant is then deleted, and DOT
+    # raises DoesNotExist.
 
     def confirm_redirect_uri(
         self,
@@ -156,12 +169,14 @@ class ReciprocalValidatorMixin(_Validator):
         *args: Any,
         **kwargs: Any,
     ) -> bool:
-        """Compare the redirect URI with the one that was authorized (RFC 6749, section 4.1.3).
+        """Return whether the redirect URI is the one of the authorization request (RFC 6749,
+        section 4.1.3).
 
-        :raises InvalidGrantError: another request has redeemed the code meanwhile.
+        :raises InvalidGrantError: another request has already redeemed the code.
         """
         if redeeming := redemption_of(request):
-            # There is none to compare with. validate_code() has checked the one that was sent.
+            # A reciprocal code has no authorization request, so there is nothing to compare with.
+            # validate_code() has already checked the redirect URI in this request.
             redirect_uri = redeeming.redirect_uri
         try:
             return super().confirm_redirect_uri(
@@ -171,9 +186,9 @@ class ReciprocalValidatorMixin(_Validator):
             raise deleted_code_error(request) from None
 
     def get_code_challenge(self, code: str, request: Request) -> str | None:
-        """The PKCE challenge of the code (RFC 7636, section 4.6).
+        """Return the PKCE challenge of the code (RFC 7636, section 4.6).
 
-        :raises InvalidGrantError: another request has redeemed the code meanwhile.
+        :raises InvalidGrantError: another request has already redeemed the code.
         """
         try:
             return super().get_code_challenge(code, request)
@@ -181,16 +196,17 @@ class ReciprocalValidatorMixin(_Validator):
             raise deleted_code_error(request) from None
 
     def get_code_challenge_method(self, code: str, request: Request) -> str | None:
-        """The PKCE challenge method of the code (RFC 7636, section 4.6).
+        """Return the PKCE challenge method of the code (RFC 7636, section 4.6).
 
-        :raises InvalidGrantError: another request has redeemed the code meanwhile.
+        :raises InvalidGrantError: another request has already redeemed the code.
         """
         try:
             return super().get_code_challenge_method(code, request)
         except get_grant_model().DoesNotExist:
             raise deleted_code_error(request) from None
 
-    # Authorization: no consent page for a disabled peer, or for more than the peer may hold
+    # The authorization endpoint: a disabled peer, or a peer that requests too much, is refused
+    # before the consent page is shown
 
     def validate_response_type(
         self,
@@ -201,7 +217,8 @@ class ReciprocalValidatorMixin(_Validator):
         *args: Any,
         **kw: Any,
     ) -> bool:
-        """Refuse a disabled peer (RFC 6749, section 4.1.2.1: ``unauthorized_client``)."""
+        """Return whether the client may use the response type. A disabled peer may use none, and
+        gets the error ``unauthorized_client`` (RFC 6749, section 4.1.2.1)."""
         if not token_rules.may_hold_tokens(client, None):
             return False
         return super().validate_response_type(
@@ -217,23 +234,27 @@ class ReciprocalValidatorMixin(_Validator):
         *args: Any,
         **kwargs: Any,
     ) -> bool:
-        """Refuse a peer that requests more than it may hold (RFC 6749, section 4.1.2.1:
-        ``invalid_scope``)."""
+        """Return whether the client may request these scopes. A peer that requests a scope that it
+        may not hold gets the error ``invalid_scope`` (RFC 6749, section 4.1.2.1)."""
         if not token_rules.may_ask_for(client, scopes):
             return False
         return super().validate_scopes(client_id, scopes, client, request, *args, **kwargs)
 
     def validate_silent_login(self, request: Request) -> bool:
-        """Whether a person is signed in, for a peer's ``prompt=none`` (OpenID Connect Core 1.0,
-        section 3.1.2.1). DOT implements neither this method nor the next one: a 500."""
+        """Return whether a person is signed in. oauthlib asks this if a request contains
+        ``prompt=none`` (OpenID Connect Core 1.0, section 3.1.2.1).
+
+        DOT does not implement this method or :meth:`validate_silent_authorization`, so without them
+        the response to a peer would have status 500.
+        """
         if incoming_access.peer_of(request.client) is None:
             return super().validate_silent_login(request)
-        return True  # DOT's view has checked it.
+        return True  # DOT's view has already checked that a person is signed in.
 
     def validate_silent_authorization(self, request: Request) -> bool:
-        """Refuse a peer's ``prompt=none``: the person must always see the consent page.
+        """Refuse ``prompt=none`` from a peer, because the person must always see the consent page.
 
-        The peer gets ``consent_required`` (OpenID Connect Core 1.0, section 3.1.2.6).
+        The peer gets the error ``consent_required`` (OpenID Connect Core 1.0, section 3.1.2.6).
         """
         if incoming_access.peer_of(request.client) is None:
             return super().validate_silent_authorization(request)
@@ -242,10 +263,12 @@ class ReciprocalValidatorMixin(_Validator):
     def save_authorization_code(
         self, client_id: str, code: Any, request: Request, *args: Any, **kwargs: Any
     ) -> None:
-        """Save an authorization code (RFC 6749, section 4.1.2), unless our rules refuse.
+        """Save an authorization code (RFC 6749, section 4.1.2), unless the rules for peers refuse
+        it.
 
         :raises ConsentRequired: the person did not see the consent page.
-        :raises AccessDeniedError: the rules of the site refuse (RFC 6749, section 4.1.2.1).
+        :raises AccessDeniedError: the site's own rules refuse the access (RFC 6749, section
+            4.1.2.1).
         """
         token_rules.require_posted_consent(request)
         if not token_rules.site_allows(request, request.scopes):
@@ -255,18 +278,21 @@ class ReciprocalValidatorMixin(_Validator):
     def get_default_scopes(
         self, client_id: str, request: Request, *args: Any, **kwargs: Any
     ) -> list[str]:
-        """The scopes for a request that names none (RFC 6749, section 3.3)."""
+        """Return the scopes for a request that names none. A peer gets only scopes that it may hold
+        (RFC 6749, section 3.3)."""
         default = super().get_default_scopes(client_id, request, *args, **kwargs)
         return token_rules.default_scopes(request.client, default)
 
     # Tokens
 
     def save_bearer_token(self, token: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
-        """Save the tokens of a response (RFC 6749, section 5.1), in one transaction for a peer.
+        """Save the tokens of a response (RFC 6749, section 5.1). For a peer, do this in one
+        transaction.
 
-        Adds ``reciprocal`` to the response (draft-ietf-oauth-reciprocal-04, section 2.1).
+        Add ``reciprocal`` to the response to a peer (draft-ietf-oauth-reciprocal-04, section 2.1),
+        except after a refresh or after a reciprocal code.
 
-        :raises InvalidGrantError: our rules refuse; nothing is saved.
+        :raises InvalidGrantError: the rules for peers refuse the tokens; nothing is saved.
         """
         if incoming_access.peer_of(request.client) is None:
             return super().save_bearer_token(token, request, *args, **kwargs)
@@ -276,7 +302,7 @@ class ReciprocalValidatorMixin(_Validator):
         @tried_again
         def save_all() -> Any:
             for now, then in zip((token, request.__dict__), before, strict=True):
-                # Undo the changes of an earlier try, whose transaction was rolled back.
+                # Undo the changes of an earlier attempt, whose transaction was rolled back.
                 now.clear()
                 now.update(then)
             # DOT's own transaction is nested in this one, and is rolled back with it.
@@ -288,20 +314,24 @@ class ReciprocalValidatorMixin(_Validator):
         try:
             saved = save_all()
         except errors.InvalidGrantError:
-            # The transaction was rolled back; these two write in transactions of their own.
+            # The transaction was rolled back. The next two functions write in transactions of their
+            # own.
             record_failure(redemption_of(request), token_rules.cause_of_refusal(request))
             token_rules.end_access_refused_by_site(request)
             raise
-        # The response is made from this dict. The draft names the responses of four grants (RFC
-        # 6749, sections 4.1.4, 4.2.2, 4.3.3 and 4.4.3): not those of a refresh. A peer that redeems
-        # a reciprocal code has already been asked.
+        # DOT makes the response from the dict token. The draft allows the parameter in the
+        # responses of four grants (RFC 6749, sections 4.1.4, 4.2.2, 4.3.3 and 4.4.3), but not in
+        # the response to a refresh. A peer that redeems a reciprocal code does not need it, because
+        # this site already has access at that peer.
         if request.grant_type != "refresh_token" and not redemption_of(request):
             token.update(scope_request.parameters(request.client))
         return saved
 
     def _save_bearer_token(self, token: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
-        """Save the tokens under our rules, and delete a peer's code in the same transaction."""
-        # Set these two, so that no request parameter of that name is read instead.
+        """Save the tokens under the rules of :mod:`.token_rules`. If a peer has redeemed a code,
+        delete the code in the same transaction."""
+        # Set both attributes if they are missing. Otherwise oauthlib would return the request
+        # parameters with these names.
         for name in ("user", "refresh_token_instance"):
             request.__dict__.setdefault(name, None)
         save = super()._save_bearer_token
@@ -310,8 +340,9 @@ class ReciprocalValidatorMixin(_Validator):
             saved = save(token, request, *args, **kwargs)
             code = request.__dict__.get("_valid_code")
             if code and incoming_access.peer_of(request.client):
-                # DOT deletes the code after this transaction. Two redemptions at the same moment
-                # would both create tokens and links (RFC 6749, section 4.1.2: once only).
+                # DOT deletes the code only after this transaction. Delete it now: otherwise two
+                # requests with the same code at the same moment could both get tokens, but a code
+                # can be used only once (RFC 6749, section 4.1.2).
                 self.invalidate_authorization_code(request.client_id, code, request)
             return saved
 
@@ -322,23 +353,25 @@ class ReciprocalValidatorMixin(_Validator):
     def validate_refresh_token(
         self, refresh_token: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        """Whether the client may use the refresh token (RFC 6749, section 6); a peer needs to be
-        enabled, and its user active."""
+        """Return whether the client may use the refresh token (RFC 6749, section 6). For a peer's
+        token, the peer must also be enabled, and the user must be active."""
         if not super().validate_refresh_token(refresh_token, client, request, *args, **kwargs):
             token_revocation.record_refused_refresh(refresh_token, client)
             return False
         return token_rules.may_hold_tokens(client, request.user)
 
     def validate_bearer_token(self, token: str, scopes: Any, request: Request) -> bool:
-        """Whether a resource accepts the access token (RFC 6750, section 3.1)."""
+        """Return whether the resources of this site accept the access token (RFC 6750, section
+        3.1)."""
         valid = super().validate_bearer_token(token, scopes, request)
         return valid and token_use.token_is_usable(self, scopes, request)
 
     def validate_jwt_bearer_token(self, token: str, scopes: Any, request: Request) -> bool:
-        """Refuse a peer's ID token as an access token: it would stay valid when its link has ended.
+        """Return whether the resources of this site accept an ID token as an access token.
 
-        DOT accepts ID tokens at resources, although they tell the client about an authentication
-        (OpenID Connect Core 1.0, section 2).
+        DOT accepts ID tokens in this way, although they only tell the client about an
+        authentication (OpenID Connect Core 1.0, section 2). The ID tokens of a peer are refused,
+        because they would stay valid after the link has ended.
         """
         if not super().validate_jwt_bearer_token(token, scopes, request):
             return False
@@ -347,7 +380,7 @@ class ReciprocalValidatorMixin(_Validator):
     def revoke_token(
         self, token: str, token_type_hint: str, request: Request, *a: Any, **k: Any
     ) -> None:
-        """Revoke a token on request of its client (RFC 7009, section 2.1)."""
+        """Revoke a token, because its client asks for it (RFC 7009, section 2.1)."""
         revoke = super().revoke_token
         token_revocation.revoke_token(
             token, request.client, lambda: revoke(token, token_type_hint, request, *a, **k)
@@ -355,12 +388,13 @@ class ReciprocalValidatorMixin(_Validator):
 
 
 def _require_our_rules(request: Request) -> None:
-    """Require that :mod:`.token_rules` has saved the tokens, and completed a redemption.
+    """Check that :mod:`.token_rules` has saved the tokens, and has completed the redemption if
+    there is one.
 
-    A release of DOT may save tokens without calling ``_save_bearer_token``. Peers then get no
-    tokens, rather than tokens without limits.
+    A future release of DOT could save tokens without a call of ``_save_bearer_token``. In that
+    case, peers get no tokens, because nothing would limit the tokens.
 
-    :raises InvalidGrantError: the tokens were saved in another way.
+    :raises InvalidGrantError: the tokens were saved without :mod:`.token_rules`.
     """
     redeeming = redemption_of(request)
     is_complete = redeeming is None or redeeming.is_complete

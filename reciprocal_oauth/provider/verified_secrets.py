@@ -1,7 +1,8 @@
-"""Client secrets that were verified before, so that the slow hash runs once per secret.
+"""Remembers client secrets that were right, so that the slow hash runs only once for each secret.
 
 Password hashers are slow on purpose: with Django's default, six wrong secrets per second keep four
-cores busy. So wrong secrets are limited before they are hashed, and right ones are remembered.
+processor cores busy. So :mod:`.failure_limit` limits wrong secrets before they are hashed, and this
+module remembers right secrets.
 """
 
 import hmac
@@ -13,23 +14,25 @@ from collections.abc import Callable
 from ..conf import settings
 from .failure_limit import count_failure
 
-#: Number of locks. Two different secrets rarely share one.
+#: The number of locks. It is large enough that two different secrets rarely have the same lock.
 _LOCKS = 64
 
 
 def matches(provided: str, stored: str, hash_and_compare: Callable[[str, str], bool]) -> bool:
-    """Whether ``provided`` is the secret from which ``stored`` was made.
+    """Return whether ``provided`` is the secret from which ``stored`` was made.
 
-    :param hash_and_compare: the slow comparison, called at most once.
-    :raises TooManyFailures: too many wrong secrets, see :mod:`.failure_limit`.
+    :param hash_and_compare: the slow comparison, which is called at most once.
+    :raises TooManyFailures: there were too many wrong secrets (see :mod:`.failure_limit`).
     """
     if _verified.has(provided, stored):
         return True
-    # One at a time: after a restart, many requests with one secret are hashed once.
+    # Verify a secret in one thread at a time: if many requests with the same secret arrive after a
+    # restart, the secret is hashed only once.
     with _verified.lock_of(provided, stored):
         if _verified.has(provided, stored):
             return True
-        # Count before hashing: otherwise many processes would hash while the count is still low.
+        # Count this secret as wrong before it is hashed. Hashing is slow, so otherwise many
+        # processes would start to hash wrong secrets before the first of them is counted.
         uncount = count_failure(stored)
         if not hash_and_compare(provided, stored):
             return False
@@ -39,10 +42,11 @@ def matches(provided: str, stored: str, hash_and_compare: Callable[[str, str], b
 
 
 class _VerifiedSecrets:
-    """The most recently used secrets that were right, at most ``VERIFIED_SECRETS_KEPT``.
+    """The right secrets that were used most recently, at most ``VERIFIED_SECRETS_KEPT``.
 
-    Stores no secret, but an HMAC of the secret and its stored form, with a key that never leaves
-    this process. When the stored form changes, the secret has to be verified again.
+    The secrets themselves are not kept. For each secret, the object keeps an HMAC of the secret and
+    of its stored form in the database. The key of the HMAC never leaves this process. If the stored
+    form changes, the secret has to be verified again.
     """
 
     def __init__(self) -> None:
@@ -52,11 +56,11 @@ class _VerifiedSecrets:
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
     def lock_of(self, provided: str, stored: str) -> threading.Lock:
-        """The lock to hold while this pair is verified."""
+        """Return the lock to hold while this pair (a secret and the stored form) is verified."""
         return self._locks[self._digest(provided, stored)[0] % _LOCKS]
 
     def has(self, provided: str, stored: str) -> bool:
-        """Whether this pair was verified before."""
+        """Return whether this pair (a secret and the stored form) was verified before."""
         digest = self._digest(provided, stored)
         with self._lock:
             if digest not in self._known or not settings.VERIFIED_SECRETS_KEPT:
@@ -65,7 +69,8 @@ class _VerifiedSecrets:
             return True
 
     def add(self, provided: str, stored: str) -> None:
-        """Remember this pair; forget those that were not used for the longest time."""
+        """Remember this pair (a secret and the stored form). If there are too many pairs, forget
+        the pairs that were not used for the longest time."""
         digest = self._digest(provided, stored)
         with self._lock:
             self._known[digest] = None
@@ -73,17 +78,17 @@ class _VerifiedSecrets:
                 self._known.popitem(last=False)
 
     def forget(self) -> None:
-        """Forget all pairs."""
+        """Forget all pairs of a secret and its stored form."""
         with self._lock:
             self._known.clear()
 
     def _digest(self, provided: str, stored: str) -> bytes:
-        # NUL separates the parts, so two different pairs never give the same message: no stored
-        # hash contains NUL.
+        # NUL separates the two parts. No stored hash contains NUL, so two different pairs never
+        # give the same message.
         message = f"{stored}\0{provided}".encode("utf-8", "surrogatepass")
         return hmac.digest(self._key, message, "sha256")
 
 
 _verified = _VerifiedSecrets()
-#: Forgets all verified secrets, as a restart does. For tests and benchmarks.
+#: Forgets all verified secrets, as a restart of the process does. For tests and benchmarks.
 forget = _verified.forget
