@@ -1,19 +1,23 @@
-"""Party A: the site at which the user starts, and which sends the reciprocal code.
+"""This site as party A: the user starts here, and this site sends the reciprocal code to the peer,
+which is party B.
 
-The steps of draft-ietf-oauth-reciprocal-04, section 2, figure 1, in order:
+The modules follow the steps of draft-ietf-oauth-reciprocal-04, section 2, figure 1:
 
 - (A) ``authorization``: the authorization request (RFC 6749, section 4.1.1)
 - (B) ``callback``: the authorization response (RFC 6749, section 4.1.2; RFC 9207, section 2)
-- ``visit_cookies``: bind a visit to a browser (RFC 6749, section 10.12)
-- ``return_urls``: the front end to which the user returns after a visit that the API started
+- ``visit_cookies``: bind an authorization request to a browser (RFC 6749, section 10.12)
+- ``return_urls``: the URL to which the user returns after an authorization request that was started
+  through the JSON API
 - (C), (D) ``exchange``: redeem the code for tokens (RFC 6749, sections 4.1.3 and 4.1.4)
 - ``scope_hint``: the scope that party B asks for (draft, section 2.1)
-- ``consent``: the user allows or denies access (draft, section 2.2.1)
-- ``snapshot``: a user's answer counts only for what the page has shown
+- ``consent``: the user allows or denies access for party B (draft, section 2.2.1)
+- ``snapshot``: refuse a decision of the user if the page has shown outdated information
 - (E) ``codes`` and ``send``: create a code and send it to party B (draft, section 2.2.2)
-- ``resending``: send a failed hand-over again, or cancel one
+- ``resending``: send a failed hand-over again, or cancel a hand-over
 - ``scope_changes``: the user changes the scope later (draft, section 3)
-- (F), (G) ``redemption``: party B redeems the code here (RFC 6749, sections 4.1.3 and 4.1.4)
+- (F), (G) ``redemption``: party B redeems the code at this site (RFC 6749, sections 4.1.3 and
+  4.1.4)
 
-A *visit* is one round trip of the user to the peer: an ``AuthorizationRequest``.
+A *visit* is the trip of the user to the peer and back; its row is an ``AuthorizationRequest``. A
+*hand-over* is the sending of one reciprocal code to the peer.
 """

@@ -1,5 +1,5 @@
-"""Step (A): the authorization request (RFC 6749, section 4.1.1), with PKCE (RFC 7636, section
-4.3)."""
+"""Step (A): send the browser of the user to the peer with an authorization request (RFC 6749,
+section 4.1.1), with PKCE (RFC 7636, section 4.3)."""
 
 import secrets
 from dataclasses import dataclass
@@ -24,17 +24,20 @@ from ..models import AuthorizationRequest, Peer
 from ..secret import Secret
 from . import visit_cookies
 
-#: How many visits of one user to one peer are kept. A new visit deletes the oldest ones.
+#: How many visits (authorization requests) of one user to one peer are stored. When a new visit
+#: starts, older visits beyond this number are deleted.
 MAX_VISITS = 20
-#: For how long after its response a visit is not deleted, because its code may be in use.
+#: For this long after the authorization response has arrived, the visit (the row of the
+#: authorization request) is not deleted, because this site may still be exchanging the code.
 _IN_USE_AFTER_RESPONSE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class StartedVisit:
-    """A new visit: the authorization request to which the browser is to be redirected.
+    """A new visit (the trip of the user to the peer and back), before the browser is redirected.
 
-    :ivar url: the URL of the authorization request. It contains ``state``, so ``repr()`` hides it.
+    :ivar url: the URL of the authorization request, to which the caller redirects the browser. The
+        URL contains ``state``, so ``repr()`` hides it.
     """
 
     url: Secret
@@ -43,22 +46,24 @@ class StartedVisit:
     _browser_key: Secret
 
     def bind_to_browser(self, response: HttpResponseBase) -> None:
-        """Bind the visit to the browser that receives ``response`` (RFC 6749, section 10.12).
-        Without the cookie, the callback refuses the authorization response."""
+        """Set a cookie in ``response`` that binds the visit to this browser (RFC 6749, section
+        10.12). Without the cookie, this site refuses the authorization response of the peer."""
         visit_cookies.set_cookie(self._request, response, self._state_hash, self._browser_key)
 
 
 @sensitive_variables()
 def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> StartedVisit:
-    """Start a visit to the peer for the user of ``request``.
+    """Start a visit: create the authorization request that sends the user of ``request`` to the
+    peer.
 
-    ``state`` has 256 random bits (RFC 6749, sections 10.10 and 10.12). The row stores its hash, its
-    user, and whether it was used; a cookie binds it to this browser. Each peer has its own redirect
-    URI, which is a defense against mix-up attacks (RFC 9700, section 4.4.2.2). ``nonce`` is sent
-    with the scope ``openid`` (OpenID Connect Core 1.0, section 3.1.2.1).
+    - ``state`` has 256 random bits (RFC 6749, sections 10.10 and 10.12). The database stores its
+      hash and its user, and whether it was used. A cookie binds it to this browser.
+    - Each peer has its own redirect URI, which is a defense against mix-up attacks (RFC 9700,
+      section 4.4.2.2).
+    - ``nonce`` is sent if the scope contains ``openid`` (OpenID Connect Core 1.0, section 3.1.2.1).
 
-    :param return_to: URL to which the user returns afterwards, allowed by
-        :func:`.return_urls.is_allowed`. Empty: the pages of this app.
+    :param return_to: the URL to which the user returns at the end. It must be allowed by
+        :func:`.return_urls.is_allowed`. If it is empty, the user returns to a page of this app.
     """
     state = secrets.token_urlsafe(32)
     browser_key = visit_cookies.new_browser_key()
@@ -83,7 +88,7 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> StartedVi
         "client_id": peer.client_id,
         "redirect_uri": redirect_uri,
         "state": state,
-        # RFC 7636, sections 4.2 and 4.3.
+        # The PKCE code challenge: RFC 7636, sections 4.2 and 4.3.
         "code_challenge": WebApplicationClient("").create_code_challenge(verifier, "S256"),
         "code_challenge_method": "S256",
     }
@@ -96,7 +101,9 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> StartedVi
 
 
 def _delete_oldest_visits(user: Any, peer: Peer) -> None:
-    """Delete the oldest visits of ``user`` to ``peer``, so that there is room for a new one."""
+    """Delete the oldest visits (authorization requests) of ``user`` to ``peer``, so that at most
+    :data:`MAX_VISITS` exist after the new visit is stored. Visits whose response has just arrived
+    are not counted and not deleted."""
     rows = AuthorizationRequest.objects.filter(user=user, peer=peer)
     in_use = Q(answered_at__gt=timezone.now() - _IN_USE_AFTER_RESPONSE)
     oldest = rows.exclude(in_use).order_by("-created_at").values_list("pk", flat=True)
@@ -106,8 +113,8 @@ def _delete_oldest_visits(user: Any, peer: Peer) -> None:
 
 @sensitive_variables()
 def _with_query(url: str, parameters: dict[str, str]) -> str:
-    """Add ``parameters`` to the query of ``url``. The query of ``url`` itself is kept (RFC 6749,
-    section 3.1), except for parameters of the authorization request."""
+    """Add ``parameters`` to the query of ``url``. Keep the parameters that ``url`` already has (RFC
+    6749, section 3.1), except those that only this app may set in an authorization request."""
     parts = urlsplit(url)
     kept = [
         (name, value)

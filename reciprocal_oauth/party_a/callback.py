@@ -1,8 +1,10 @@
-"""Step (B): the authorization response (RFC 6749, section 4.1.2; RFC 9207, section 2).
+"""Step (B): check the authorization response of the peer (RFC 6749, section 4.1.2; RFC 9207,
+section 2).
 
-No request is sent to a peer before the response is known to belong to this user, this browser, this
-peer and this visit. Otherwise an attacker could inject the code of an account of their own, and
-link the data of the user to that account (RFC 6749, section 10.12).
+The response must belong to an authorization request of this user, in this browser, to this peer.
+This site sends no request to the peer before this check has succeeded. Otherwise an attacker could
+make the browser of the user send a code for the attacker's account at the peer, and this site would
+link the user to that account (RFC 6749, section 10.12).
 """
 
 from dataclasses import dataclass
@@ -23,8 +25,9 @@ from . import visit_cookies
 
 Problem = AuthorizationRequest.Problem
 
-#: Error codes for "the user did not allow access" or "the user left": RFC 6749, section 4.1.2.1;
-#: OpenID Connect Core 1.0, section 3.1.2.6; and those of two large vendors.
+#: Error codes of a peer that mean that the user did not allow access, or left the page of the peer.
+#: They come from RFC 6749, section 4.1.2.1, from OpenID Connect Core 1.0, section 3.1.2.6, and from
+#: two large vendors.
 _DENIALS = {
     "access_denied",
     "account_selection_required",
@@ -35,7 +38,8 @@ _DENIALS = {
     "user_cancelled_login",
     "user_denied",
 }
-#: Error codes that only a change of configuration can fix (RFC 6749, sections 4.1.2.1 and 5.2).
+#: Error codes of a peer that mean that the configuration of this site or of the peer is wrong, so
+#: that trying again does not help (RFC 6749, sections 4.1.2.1 and 5.2).
 _SETUP_ERRORS = {
     "invalid_client",
     "invalid_request",
@@ -49,8 +53,10 @@ _SETUP_ERRORS = {
 class AuthorizationResponse:
     """A successful authorization response (RFC 6749, section 4.1.2).
 
-    :ivar reciprocal: the raw ``reciprocal`` parameter (draft-ietf-oauth-reciprocal-04, section
-        2.1), if the response has exactly one.
+    :ivar code: the authorization code.
+    :ivar reciprocal: the unchecked value of the parameter ``reciprocal``
+        (draft-ietf-oauth-reciprocal-04, section 2.1), or ``None`` if the response does not contain
+        the parameter exactly once.
     """
 
     code: Secret
@@ -58,20 +64,21 @@ class AuthorizationResponse:
 
 
 class StateRefused(Exception):
-    """The response belongs to no visit that was started in this browser. ``str()`` is the reason,
-    for the log."""
+    """The authorization response must not be used, because this user has sent no matching
+    authorization request from this browser, or the request is too old. ``str()`` returns the
+    reason, for the log."""
 
 
 @sensitive_variables()
 def claim_visit(
     query: QueryDict, *, peer: Peer, request: HttpRequest
 ) -> tuple[AuthorizationRequest, bool]:
-    """Find the visit of an authorization response by its ``state`` (RFC 6749, sections 4.1.2 and
-    10.12), and mark it as answered.
+    """Find the visit (the row of the authorization request) that an authorization response belongs
+    to, by the parameter ``state`` (RFC 6749, sections 4.1.2 and 10.12). Mark the visit as answered.
 
     :param query: the parameters of the response.
-    :param request: the request of the browser, with its cookies and its user.
-    :returns: the visit, and whether this is its first response.
+    :param request: the HTTP request with which the browser brings the response.
+    :returns: the visit, and whether this is the first response for the visit.
     :raises StateRefused: the response belongs to no visit of this user to this peer in this
         browser, or the visit has expired.
     """
@@ -79,9 +86,10 @@ def claim_visit(
     if len(states) != 1 or not states[0]:
         raise StateRefused("no state, or more than one")
     state_hash = hash_of(states[0])
-    # One UPDATE makes the state single-use: two tabs that load the callback at the same time must
-    # not both redeem the code. A response in the wrong browser uses the state up as well: otherwise
-    # an attacker who sent a victim to the peer could use the victim's code in another browser.
+    # Use one UPDATE, so that ``state`` can be used only once: if two tabs load the callback at the
+    # same time, only one of them may redeem the code. Do the UPDATE before the other checks, so
+    # that a response in a wrong browser also uses up ``state``. Otherwise an attacker could start a
+    # visit, send the link to a victim, and later use the code of the victim in another browser.
     visits = AuthorizationRequest.objects.filter(state_hash=state_hash)
     now = timezone.now()
     first = tried_again(visits.filter(answered_at__isnull=True).update)(answered_at=now)
@@ -100,8 +108,9 @@ def claim_visit(
 
 @sensitive_variables()
 def read_response(query: QueryDict, visit: AuthorizationRequest) -> AuthorizationResponse:
-    """Read the authorization response that belongs to ``visit``.
+    """Read the parameters of a successful authorization response.
 
+    :param visit: the visit (the row of the authorization request) that the response belongs to.
     :raises AuthorizationFailed: the response is an error (RFC 6749, section 4.1.2.1), it has no
         usable code, or it comes from another issuer (RFC 9207, section 2.4).
     """
@@ -124,10 +133,11 @@ def read_response(query: QueryDict, visit: AuthorizationRequest) -> Authorizatio
 
 
 def _check_issuer(issuers: list[str], peer: Peer) -> None:
-    """Compare ``iss`` with the issuer of the peer (RFC 9207, section 2.4). If the metadata of the
-    peer says that it sends ``iss``, a response without ``iss`` is refused too.
+    """Compare the values of the parameter ``iss`` with the issuer of the peer (RFC 9207, section
+    2.4). A response without ``iss`` is allowed only if the metadata of the peer does not promise
+    that the peer sends ``iss``.
 
-    :raises AuthorizationFailed: the response does not come from this peer.
+    :raises AuthorizationFailed: ``iss`` names another issuer, or it is missing but required.
     """
     if issuers == [peer.issuer] or not (peer.sends_iss or (issuers and peer.issuer)):
         return

@@ -1,9 +1,13 @@
 """Step (E), first half: create the reciprocal code (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 
-The code is stored as a DOT ``Grant``. The ``Grant`` is created directly, because oauthlib would
-replace an empty scope by the default scopes. A :class:`~reciprocal_oauth.models.ReciprocalCode`
-keeps the hash of the code as long as a token from it can be valid, so that a replay is detected
-after DOT has deleted the ``Grant`` (RFC 6749, section 4.1.2).
+Each code is stored in two rows:
+
+- A ``Grant`` of django-oauth-toolkit (DOT) contains the code. This app creates the row directly,
+  because oauthlib would replace an empty scope by the default scopes.
+- A :class:`~reciprocal_oauth.models.ReciprocalCode` contains the hash of the code. DOT deletes the
+  ``Grant`` when the code is redeemed. The hash is kept as long as a token that was issued for the
+  code can be valid, so this app can detect that the code is sent a second time (RFC 6749, section
+  4.1.2).
 """
 
 import secrets
@@ -20,26 +24,29 @@ from ..links import grant_policy, incoming_access, lifecycle
 from ..models import Link, Peer, ReciprocalCode
 from ..secret import Secret
 
-#: Random bytes of a code. RFC 6749, section 10.10, recommends 160 bits or more.
+#: The number of random bytes in a code. RFC 6749, section 10.10, recommends 160 bits or more.
 CODE_BYTES = 32
 
 
 class LinkChanged(Exception):
-    """The link has changed since the hand-over was queued, so no code may be sent."""
+    """No code may be sent, because the link has changed after the hand-over was added to the
+    outbox."""
 
 
 @tried_again
 def mint(link: Link, generation: int) -> Secret:
-    """Create a code for ``link`` and revoke all older unredeemed codes of the link.
+    """Create a code for ``link``, and revoke all older codes of the link that are not redeemed. Do
+    both in one transaction, in which the link is locked.
 
     The code represents the access that the user granted (draft-ietf-oauth-reciprocal-04, section
     2.2.2). It is valid for ``CODE_LIFETIME_SECONDS``; RFC 6749, section 4.1.2, recommends at most
-    ten minutes. All of this is one transaction, in which the link is locked.
+    ten minutes.
 
-    :param generation: the generation of the link for which the hand-over was queued.
-    :raises LinkChanged: the link has ended, has a newer generation, is no longer to be handed over,
-        or has an empty scope; or the peer is disabled.
-    :raises ForbiddenBySite: the site no longer allows the scope.
+    :param generation: the number of the user's decision for which the code is created, as stored in
+        the outbox row. ``Link.generation`` counts these decisions.
+    :raises LinkChanged: the user has decided again, the link has ended, no code is needed any more,
+        the scope is empty, or the peer is disabled.
+    :raises ForbiddenBySite: the rules of this site do not allow the scope.
     """
     wanted = scopes.without_openid(link.incoming_limit)
     if wanted and not grant_policy.allows_link(link, wanted):
@@ -47,13 +54,14 @@ def mint(link: Link, generation: int) -> Secret:
     with atomic():
         locked = lifecycle.lock_link(link.pk)
         locked.peer = Peer.objects.get(pk=locked.peer_id)
-        # The link may have the scope openid from a login of the user here. No ID token can be
-        # issued for a reciprocal code.
+        # Remove ``openid``, because no ID token can be issued for a reciprocal code. The link can
+        # have this scope if the user has signed in at the peer with the account at this site.
         scope = scopes.without_openid(locked.incoming_limit)
         changed = (
             not locked.is_active
             or locked.generation != generation
-            # Redeemed, or cancelled by an administrator, since the worker read the link.
+            # After the worker had read the link, the peer redeemed a code, or an administrator
+            # cancelled the hand-over.
             or locked.incoming_state != Link.Incoming.GRANTED
         )
         if changed or not locked.peer.enabled or not scope:

@@ -1,4 +1,5 @@
-"""The user allows or denies access for the peer (draft-ietf-oauth-reciprocal-04, section 2.2.1)."""
+"""The consent: the user allows or denies that the peer accesses the user's data at this site
+(draft-ietf-oauth-reciprocal-04, section 2.2.1)."""
 
 from collections.abc import Sequence
 
@@ -18,24 +19,28 @@ State = OutboxItem.State
 
 
 class CannotGrant(Exception):
-    """The access cannot be granted: it was not asked for, is above the limit of the peer, or the
-    link is in another state."""
+    """The user cannot grant this access, for one of these reasons: the peer has not asked for the
+    scope, the scope is not in the limit of the peer, the state of the link does not allow it, or
+    the page that the user saw is outdated."""
 
 
 class GrantForbidden(CannotGrant, grant_policy.ForbiddenBySite):
-    """The site does not allow this user to give the peer access."""
+    """The rules of this site do not allow this user to give the peer access."""
 
 
 def choices(link: Link) -> list[tuple[str, str]]:
-    """Return the scopes that the user is asked for, with their descriptions: the scopes that the
-    peer has asked for (draft-ietf-oauth-reciprocal-04, section 2.1), within its limit."""
+    """Return the scopes that the consent page asks the user to allow, as pairs of name and
+    description. These are the scopes that the peer has asked for (draft-ietf-oauth-reciprocal-04,
+    section 2.1) and that the limit of the peer contains."""
     described = scopes.described()
     allowed = scopes.cut(link.offered_scope, link.peer.reciprocal_limit)
     return [(token, scopes.in_words(token, described)) for token in scopes.split(allowed)]
 
 
 def can_answer(link: Link) -> bool:
-    """Whether the user can be asked: the peer asks for a scope, and a code can be sent to it."""
+    """Return whether the user can answer the consent question of ``link`` now: the peer has asked
+    for a scope, its access does not work, no code is being delivered, and this site can send it a
+    code."""
     return (
         link.is_active
         and link.peer.enabled
@@ -48,15 +53,19 @@ def can_answer(link: Link) -> bool:
 
 
 def snapshot_of(link: Link) -> str:
-    """Return a text that identifies what the consent page shows now. :func:`allow` compares it, to
-    refuse an answer to an outdated page."""
+    """Return a hash of what the consent page shows now. The form of the page contains the hash, and
+    :func:`allow` refuses the answer of the user if the hash has changed."""
     return snapshots.make_snapshot(
         link, link.incoming_state, [token for token, _words in choices(link)]
     )
 
 
 def site_allows(link: Link, request: HttpRequest | None = None) -> bool:
-    """Whether the site allows the user to grant any scope that the peer asks for."""
+    """Return whether the rules of this site allow the user to grant the peer all scopes that the
+    consent page offers.
+
+    :param request: the HTTP request of the user, which the rules of this site can use.
+    """
     asked = scopes.cut(link.offered_scope, link.peer.reciprocal_limit)
     return grant_policy.allows_link(link, asked, request)
 
@@ -69,17 +78,17 @@ def allow(
     snapshot: str | None = None,
     request: HttpRequest | None = None,
 ) -> None:
-    """Grant the peer the ``chosen`` scopes (draft-ietf-oauth-reciprocal-04, section 2.2.1). The
-    decision and the hand-over are saved in one transaction.
+    """Grant the peer the ``chosen`` scopes (draft-ietf-oauth-reciprocal-04, section 2.2.1). In the
+    same transaction, add the hand-over (the sending of a code to the peer) to the outbox.
 
-    Without a chosen scope, this is :func:`deny`.
+    If ``chosen`` is empty, deny the access (:func:`deny`).
 
-    :param snapshot: the :func:`snapshot_of` the page on which the user decided; ``None``: do not
-        compare.
-    :param request: the request of the user, for the rules of the site.
-    :raises CannotGrant: the link has changed, the scopes were not asked for, or the page has shown
-        something else. The database is not changed.
-    :raises GrantForbidden: the site does not allow it.
+    :param snapshot: the value of :func:`snapshot_of` for the page on which the user decided, or
+        ``None`` if the values are not to be compared.
+    :param request: the HTTP request of the user, which the rules of this site can use.
+    :raises CannotGrant: the state of the link does not allow it, the peer has not asked for a
+        chosen scope, or the page that the user saw is outdated. The database is not changed.
+    :raises GrantForbidden: the rules of this site do not allow it.
     """
     if not chosen:
         deny(link)
@@ -103,8 +112,8 @@ def allow(
 
 @tried_again
 def deny(link: Link) -> None:
-    """Deny the peer access: revoke its tokens and codes for ``link``, and cancel deliveries. Then
-    only the outgoing direction of the link works."""
+    """Deny the peer access to the user's data: revoke its tokens and codes for ``link``, and cancel
+    the unfinished hand-overs. This site can still use its own access at the peer."""
     with atomic():
         locked = lifecycle.lock_link(link.pk)
         if not locked.is_active:
@@ -122,10 +131,12 @@ def deny(link: Link) -> None:
 
 
 def save_decision(link: Link, scope: str) -> None:
-    """Save that the user grants ``scope``, as a new generation that is not yet handed over. The
-    caller holds the lock of ``link``."""
+    """Save that the user grants ``scope``. Add one to ``link.generation``, which counts the
+    decisions of the user. The caller has locked ``link``, and then adds the hand-over to the
+    outbox."""
     if link.has_lost_incoming_access:
-        # The peer lost its tokens before this decision: the new code stays valid.
+        # Forget the token family of the tokens that the peer has lost. The user has made this
+        # decision after the loss, so the loss must not stop the new code.
         link.incoming_family = None
     link.incoming_scope = scope
     link.incoming_state = Link.Incoming.GRANTED
@@ -136,9 +147,9 @@ def save_decision(link: Link, scope: str) -> None:
 
 
 def queue_handover(link: Link) -> OutboxItem:
-    """Add a hand-over of the current generation of ``link`` to the outbox. If a
-    hand-over of the link is already pending, it is reset and used, so that only the last decision
-    is delivered."""
+    """Add a hand-over to the outbox: a worker sends the peer a code for the last decision of the
+    user. If the outbox has an unfinished hand-over of ``link``, reset and use that row, so that
+    only the last decision is delivered."""
     now = timezone.now()
     item, _ = OutboxItem.objects.update_or_create(
         live_key=OutboxItem.live_key_of(link.pk),

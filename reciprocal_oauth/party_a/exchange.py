@@ -1,4 +1,5 @@
-"""Steps (C) and (D): redeem the authorization code (RFC 6749, sections 4.1.3 and 4.1.4)."""
+"""Steps (C) and (D): redeem the authorization code at the peer and store the tokens (RFC 6749,
+sections 4.1.3 and 4.1.4)."""
 
 import logging
 import time
@@ -38,13 +39,16 @@ def exchange(visit: AuthorizationRequest, response: AuthorizationResponse) -> Li
     """Redeem the code at the token endpoint of the peer (RFC 6749, section 4.1.3) and store the
     tokens in the link of the user.
 
-    :raises AuthorizationFailed: the peer could not be reached, refused, or sent an invalid
-        response; our client secret cannot be decrypted; or the user is no longer active. No token
-        is stored then, and the user can start again.
+    :param visit: the row of the authorization request that the peer has answered.
+    :param response: the authorization response of the peer, with the code.
+    :raises AuthorizationFailed: the peer cannot be reached, refuses the request or sends an invalid
+        response; the client secret cannot be decrypted; or the user is no longer active. In these
+        cases no token is stored, and the user can start again.
     """
     sent_at = timezone.now()
     answer, account = _request_tokens(visit, response)
-    # The user waits, but for no longer than for the peer.
+    # If the database fails, try to save the tokens again. The user waits for this page, so stop
+    # after HTTP_TOTAL_TIMEOUT_SECONDS, the longest time of a request to the peer.
     until = time.monotonic() + settings.HTTP_TOTAL_TIMEOUT_SECONDS
     return saved_at_last(
         "The tokens of a new connection",
@@ -61,7 +65,7 @@ def _save(
     sent_at: datetime,
 ) -> Link:
     if not _is_user_active(visit):
-        # Nobody will use the tokens, so they are revoked at the peer.
+        # Revoke the new tokens at the peer, because nobody will use them.
         outgoing_access.revoke_unused(Link(user_id=visit.user_id, peer=visit.peer), answer)
         raise AuthorizationFailed(Problem.NONE, "the user was deactivated or deleted meanwhile")
     offered = offered_scope(visit.peer, answer, response.reciprocal)
@@ -83,7 +87,8 @@ def _save(
 
 
 def _why_not_asked(visit: AuthorizationRequest, offered: str) -> str:
-    """Return the reason why the user is not asked to grant ``offered``; empty: ask the user."""
+    """Return the reason not to ask the user whether the peer gets the scope ``offered``. Return an
+    empty string if the user is to be asked."""
     if not offered:
         return Link.Reason.NOTHING_LEFT
     if not visit.peer.supports_reverse:
@@ -92,8 +97,8 @@ def _why_not_asked(visit: AuthorizationRequest, offered: str) -> str:
 
 
 def _is_user_active(visit: AuthorizationRequest) -> bool:
-    """Whether the user of ``visit`` still exists and is active. That may have changed while the
-    peer handled the request."""
+    """Return whether the user of ``visit`` exists and is active now. Read the database again,
+    because the user may have been deleted or deactivated during the request to the peer."""
     now = AuthorizationRequest.objects.select_related("user").filter(pk=visit.pk).first()
     return now is not None and bool(now.user.is_active)
 
@@ -101,10 +106,12 @@ def _is_user_active(visit: AuthorizationRequest) -> bool:
 def _request_tokens(
     visit: AuthorizationRequest, response: AuthorizationResponse
 ) -> tuple[TokenResponse, Account | None]:
-    """Send the token request (RFC 6749, section 4.1.3; RFC 7636, section 4.5) and read the account
-    from the ID token.
+    """Send the token request (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
 
-    :raises AuthorizationFailed: see :func:`exchange`.
+    :returns: the token response, and the account at the peer that its ID token names (``None`` if
+        there is no ID token that can be used).
+    :raises AuthorizationFailed: the configuration of the peer is wrong or was changed, the peer
+        cannot be reached, or its response is an error or invalid.
     """
     if not is_bound(visit.bound_to, visit.peer, visit.peer.token_endpoint):
         raise AuthorizationFailed(
@@ -122,7 +129,8 @@ def _request_tokens(
         )
         return answer, _account(visit, answer)
     except DecryptionError as error:
-        # Show the user a message, not a server error. Only an administrator can restore the key.
+        # Show the user a message instead of a server error, although only an administrator can
+        # restore the missing encryption key.
         raise AuthorizationFailed(Problem.SETUP, str(error)) from error
     except (PeerUnreachable, AddressRefused) as error:
         raise AuthorizationFailed(Problem.PEER_UNREACHABLE, str(error)) from error
@@ -134,29 +142,34 @@ def _request_tokens(
 
 
 def _account(visit: AuthorizationRequest, answer: TokenResponse) -> Account | None:
-    """Read the account from the ID token (OpenID Connect Core 1.0, section 3.1.3.7); ``None``: the
-    peer does not say whose account it is.
+    """Read the account at the peer from the ID token (OpenID Connect Core 1.0, section 3.1.3.7).
 
-    :raises AuthorizationFailed: an ID token was requested, but the peer has no issuer here.
+    :returns: the account, or ``None`` if the response has no ID token, or has an ID token that this
+        site did not request and cannot check.
+    :raises AuthorizationFailed: this site requested an ID token and got one, but the settings of
+        the peer at this site contain no issuer.
     :raises BadResponse: the ID token is not valid.
     """
     if answer.id_token is None:
         return None
     if not visit.peer.issuer:
         if visit.nonce:
-            # The claim iss cannot be compared. The form of a peer requires an issuer for openid.
+            # Without a configured issuer, the claim ``iss`` of the ID token cannot be checked. This
+            # is a rare error of configuration: the form for a peer requires an issuer if the scope
+            # contains ``openid``.
             raise AuthorizationFailed(Problem.SETUP, "an ID token, but the peer has no issuer")
-        return None  # The ID token was not requested.
+        return None  # This site did not request the ID token, so ignore it.
     return id_token.read(
         visit.peer, answer.id_token.reveal(), nonce=visit.nonce, now=timezone.now()
     )
 
 
 def _fetch_account_name(link: Link, peer: Peer, access_token: Secret) -> None:
-    """Fetch the display name of the account from the UserInfo endpoint (OpenID Connect Core 1.0,
-    section 5.3). The link is already stored and works without a name.
+    """Fetch the display name of the account from the UserInfo endpoint of the peer (OpenID Connect
+    Core 1.0, section 5.3), and store it in the link. If this fails, only log the error, because the
+    link works without a name.
 
-    :param peer: with the field values that the token request was sent with.
+    :param peer: the peer with the field values that were used for the token request.
     """
     try:
         name = userinfo.name_of(peer, link.subject, access_token)
@@ -169,8 +182,12 @@ def _fetch_account_name(link: Link, peer: Peer, access_token: Secret) -> None:
 
 
 def _open_link(visit: AuthorizationRequest, account: Account | None, answer: TokenResponse) -> Link:
-    """Return the link of the account, new or reset, and locked. If the peer does not say whose
-    account it is, the user has one link to the peer, which a new connection resets."""
+    """Find or create the link of the user with this account at the peer, lock it, and prepare it
+    for the new tokens.
+
+    If the peer has not told which account it is (``account`` is ``None``), there is only one such
+    link for the user and the peer, so a new connection replaces the tokens of that link.
+    """
     key = key_of_subject(account.subject) if account else KEY_UNKNOWN
     link, created = Link.objects.select_for_update().get_or_create(
         user=visit.user, peer=visit.peer, account_key=key
@@ -179,8 +196,9 @@ def _open_link(visit: AuthorizationRequest, account: Account | None, answer: Tok
         link.subject, link.account_name = account.subject, account.name or link.account_name
     was_active = not created and link.is_active
     if not created:
-        # Many servers issue only one refresh token for an account and a client, the first time. RFC
-        # 6749, section 5.1: a refresh token in the response is OPTIONAL.
+        # Keep the stored refresh token if the response contains no new one. Many servers send a
+        # refresh token only when an account is connected for the first time, because a refresh
+        # token in the response is OPTIONAL (RFC 6749, section 5.1).
         keeps_refresh_token = account is not None and outgoing_access.may_keep_refresh_token(
             link, answer
         )
@@ -191,8 +209,12 @@ def _open_link(visit: AuthorizationRequest, account: Account | None, answer: Tok
 
 
 def _replace_login_link(link: Link, answer: TokenResponse) -> None:
-    """End the only other link of the user to the peer, if a login at this site opened it. It is
-    probably with the same account, and the user would see the connection twice."""
+    """End the other active link of the user with the peer, if there is exactly one and its account
+    at the peer is unknown.
+
+    Such a link was created when the user started at the peer and logged in at this site. It is
+    probably a link with the same account, so without this step the user would see two connections.
+    """
     others = Link.objects.select_for_update().filter(
         user_id=link.user_id, peer_id=link.peer_id, status=Link.Status.ACTIVE, subject=""
     )
@@ -207,8 +229,17 @@ def _replace_login_link(link: Link, answer: TokenResponse) -> None:
 
 
 def _reset_link(link: Link, answer: TokenResponse, *, keeps_refresh_token: bool) -> None:
-    """Prepare ``link`` for a new connection with the same account: revoke the tokens of both
-    directions, except a refresh token that the peer has not replaced, and cancel deliveries."""
+    """Prepare an existing link for a new connection with the same account at the peer.
+
+    - Revoke the tokens that the peer holds at this site, and cancel the unfinished deliveries.
+    - Revoke the old token of this site at the peer, except in three cases: the old refresh token is
+      kept, ``answer`` contains the old token again, or this site does not revoke replaced tokens at
+      this peer (:func:`.outgoing_access.revokes_replaced`).
+
+    :param answer: the token response for the new connection.
+    :param keeps_refresh_token: whether the link keeps its refresh token, because ``answer``
+        contains no new refresh token.
+    """
     if not keeps_refresh_token:
         if link.is_active and not outgoing_access.holds_token_from(link, answer):
             outgoing_access.revoke_outgoing(link, replaced=True)

@@ -1,11 +1,16 @@
-"""Steps (F) and (G): party B redeems a reciprocal code at our token endpoint
+"""Steps (F) and (G): party B redeems a reciprocal code at the token endpoint of this site
 (draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, sections 4.1.3 and 4.1.4).
 
-There was no authorization request for a reciprocal code. So it is redeemed without a PKCE verifier
-(RFC 7636, section 4.5). Client libraries often send a ``redirect_uri``; it only has to be one of
-the client (RFC 6749, section 4.1.3). These exceptions hold only for codes from :mod:`.codes`: a
-token request is marked with a :class:`Redemption`, which is created after the client was
-authenticated, and which no request parameter can create.
+A reciprocal code has no authorization request. Therefore two rules for ordinary codes are
+different:
+
+- The token request has no PKCE verifier (RFC 7636, section 4.5).
+- The token request needs no ``redirect_uri`` (RFC 6749, section 4.1.3). Some client libraries send
+  it all the same; then it must be one of the redirect URIs of the client.
+
+The different rules apply only to codes that :mod:`.codes` has created. This app marks such a token
+request with a :class:`Redemption` object after the client was authenticated. No parameter of a
+request can set this mark.
 """
 
 import logging
@@ -31,18 +36,22 @@ from .consent import queue_handover
 logger = logging.getLogger("reciprocal_oauth.party_a")
 State = ReciprocalCode.State
 
-#: Within this time, a second refusal for the same cause adds no event to the history of the link.
+#: If a code of a link is refused again for the same cause within this time, no second event is
+#: added to the history of the link.
 _SAME_REFUSAL = timedelta(hours=1)
 
-#: How long the next code waits after more than ``MAX_REISSUES`` codes of a decision were replayed.
+#: How long this site waits before it sends the next code, if more than ``MAX_REISSUES`` codes for
+#: the same decision of the user were replayed (sent again after they were redeemed).
 REISSUE_PAUSE = timedelta(hours=1)
 
 
 @dataclass
 class Redemption:
-    """Marks a token request that redeems a reciprocal code.
+    """The mark of a token request that redeems a reciprocal code.
 
-    :ivar is_complete: whether :func:`complete` was called, in the transaction that is still open.
+    :ivar entry: the stored hash and state of the code.
+    :ivar is_complete: whether :func:`complete` has recorded the redemption in the current
+        transaction.
     """
 
     entry: ReciprocalCode
@@ -50,13 +59,14 @@ class Redemption:
 
     @property
     def redirect_uri(self) -> str:
-        """The redirect URI that is stored in the DOT Grant of the code."""
+        """The redirect URI in the ``Grant`` row that django-oauth-toolkit (DOT) has for the
+        code."""
         return self.entry.redirect_uri
 
 
 class Refused(Exception):
-    """The code cannot be redeemed. ``error`` is the code for the client (RFC 6749, section 5.2);
-    ``str()`` is for administrators."""
+    """The reciprocal code cannot be redeemed. ``error`` is the error code in the response to the
+    client (RFC 6749, section 5.2). ``str()`` returns the cause, for administrators."""
 
     def __init__(self, cause: str, error: str = INVALID_GRANT) -> None:
         super().__init__(cause)
@@ -64,8 +74,11 @@ class Refused(Exception):
 
 
 def find_code(code: str, application: Any) -> ReciprocalCode | None:
-    """Find the reciprocal code that was created for ``application`` (RFC 6749, section 4.1.3: a
-    code must have been issued to the client); ``None``: it is no reciprocal code."""
+    """Find the stored entry of a reciprocal code. The code must have been issued to the client
+    ``application`` (RFC 6749, section 4.1.3).
+
+    :returns: the entry, or ``None`` if ``code`` is not a reciprocal code for this client.
+    """
     return (
         ReciprocalCode.objects.select_related("link__peer", "link__user")
         .filter(code_hash=hash_of(code), application_pk=str(application.pk))
@@ -74,11 +87,11 @@ def find_code(code: str, application: Any) -> ReciprocalCode | None:
 
 
 def check_redeemable(entry: ReciprocalCode, *, sent: set[str]) -> Redemption:
-    """Check that the code may be redeemed now.
+    """Check that a reciprocal code may be redeemed now. If it was redeemed before, revoke the
+    tokens that were issued for it (RFC 6749, section 4.1.2).
 
-    :param sent: names of the parameters in the request.
-    :raises Refused: it may not be redeemed. After a replay, the tokens of the first redemption are
-        already revoked (RFC 6749, section 4.1.2).
+    :param sent: the names of the parameters in the token request.
+    :raises Refused: the code may not be redeemed.
     """
     if entry.state == State.REDEEMED:
         _handle_replay(entry)
@@ -86,8 +99,9 @@ def check_redeemable(entry: ReciprocalCode, *, sent: set[str]) -> Redemption:
     if entry.state != State.LIVE:
         raise Refused("the code was replaced by a newer one")
     if "code_verifier" in sent:
-        # RFC 9700, sections 4.5 and 4.8.2: somebody has injected the reciprocal code into an
-        # ordinary authorization response, for which the client has a code_verifier.
+        # The client has a code_verifier only for an ordinary authorization request. So an attacker
+        # has put the reciprocal code into the response to such a request (RFC 9700, sections 4.5
+        # and 4.8.2).
         raise Refused("a code_verifier came with a reciprocal code")
     link = entry.link
     if not link.is_active or not link.peer.enabled or not link.user.is_active:
@@ -102,13 +116,16 @@ def check_redeemable(entry: ReciprocalCode, *, sent: set[str]) -> Redemption:
 
 
 def record_refusal(entry: ReciprocalCode, cause: str) -> None:
-    """Add an event to the history of the link: why its code was not redeemed. At most one event per
-    hour for each cause. Call it outside the transaction that failed.
+    """Add an event to the history of the link that says why its code was refused. Add at most one
+    event per hour for the same cause.
 
-    :param cause: the text of :class:`Refused`, for administrators.
+    Call this function outside of the transaction that failed, because a rollback would remove the
+    event.
+
+    :param cause: the text of the :class:`Refused` exception, for administrators.
     """
     if entry.state == State.REDEEMED:
-        return  # A replay has its own event.
+        return  # The code was sent again; _handle_replay() has already added an event for this.
     failed = LinkEvent.Outcome.FAILED
     since = timezone.now() - _SAME_REFUSAL
     recent = LinkEvent.objects.filter(link_id=entry.link_id, at__gt=since)
@@ -122,10 +139,12 @@ def record_refusal(entry: ReciprocalCode, cause: str) -> None:
 
 
 def mark_redeemed(redemption: Redemption) -> Link:
-    """Mark the code as redeemed, and return its link, locked. A code is used only once (RFC 6749,
-    section 4.1.2): one conditional UPDATE, so that only one of several requests saves tokens.
+    """Mark the code as redeemed, lock its link, and return the link.
 
-    Call it in the transaction that saves the tokens.
+    A code can be used only once (RFC 6749, section 4.1.2). So the code is marked with one
+    conditional UPDATE, which succeeds for only one of several requests with the same code.
+
+    Call this function in the transaction that saves the tokens.
 
     :raises Refused: another request has redeemed the code, or the link has changed or was deleted.
     """
@@ -143,13 +162,16 @@ def mark_redeemed(redemption: Redemption) -> Link:
 
 
 def record_failure(redemption: Redemption, cause: str) -> None:
-    """Record that a redemption failed after :func:`check_redeemable` allowed it.
+    """Record that a redemption failed although :func:`check_redeemable` had allowed it.
 
-    If another request has redeemed the code meanwhile, this is a replay: a client that did not wait
-    for the first response and sent its request again has no tokens. Call it outside the transaction
-    that failed.
+    If another request with the same code was successful in the meantime, treat this request as a
+    replay: revoke the tokens and send a new code. Perhaps the client has not received the tokens,
+    because it stopped waiting for the first response and sent the request again.
 
-    :param cause: why it failed, if it is no replay; for administrators.
+    Call this function outside of the transaction that failed, because a rollback would remove what
+    it records.
+
+    :param cause: the reason of the failure, for administrators. It is not used for a replay.
     """
     entry = ReciprocalCode.objects.select_related("link").filter(pk=redemption.entry.pk).first()
     if entry is None:
@@ -161,11 +183,13 @@ def record_failure(redemption: Redemption, cause: str) -> None:
 
 
 def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
-    """Record that the hand-over is done and revoke the tokens of the previous generation.
+    """Record that the peer has redeemed the code, and revoke the older tokens of the peer for
+    ``link``.
 
-    Call it in the same transaction as :func:`mark_redeemed`, which has locked ``link``.
+    Call this function in the same transaction as :func:`mark_redeemed`, which has locked ``link``.
 
-    :param family: the token family of the tokens that were saved.
+    :param family: the token family of the new tokens (``token_family`` of django-oauth-toolkit: all
+        tokens that come from one grant), or ``None`` if there is no refresh token.
     """
     now = timezone.now()
     entry = redemption.entry
@@ -177,7 +201,8 @@ def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
     link.incoming_reason = ""
     link.confirmed_generation = entry.generation
     link.save()
-    # The code is redeemed, so the hand-over is done, whatever result the worker got.
+    # Set the hand-over to "done" because the peer has redeemed the code. This is right even if the
+    # worker that sent the code got an error or no response from the peer.
     failed = Q(state=OutboxItem.State.FAILED, generation=entry.generation)
     handovers = link.outbox.filter(kind=OutboxItem.Kind.HANDOVER)
     handovers.filter(Q(state__in=OutboxItem.LIVE_STATES) | failed).update(
@@ -191,8 +216,9 @@ def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
 
 @tried_again
 def _handle_replay(entry: ReciprocalCode) -> None:
-    """Revoke the tokens that were issued for the code (RFC 6749, section 4.1.2). The consent is
-    still valid, so send a new code, unless a newer decision has its own code."""
+    """Handle a replay: a redeemed code was sent again. Revoke the tokens that were issued for the
+    code (RFC 6749, section 4.1.2). Then send the peer a new code, because the consent of the user
+    is still valid. Do not send it if the user has made a newer decision, which has its own code."""
     with atomic():
         link = lifecycle.lock_link(entry.link_id)
         code = ReciprocalCode.objects.filter(pk=entry.pk)
@@ -201,14 +227,15 @@ def _handle_replay(entry: ReciprocalCode) -> None:
             code.update(replays=F("replays") + 1)
         incoming_access.revoke_family(link, entry.token_family)
         logger.warning("A redeemed reciprocal code of link %s was sent again", link.pk)
-        if is_first:  # Further replays add no events.
+        if is_first:  # Add one event for the first replay of a code, and none for later replays.
             record_event(
                 link, Step.F, party=Party.A, outcome=LinkEvent.Outcome.FAILED, detail=REPLAY
             )
         if not link.is_active or link.incoming_family != entry.token_family:
             return
-        # A revoked family would look as if the access had been revoked at this site, which stops
-        # the code of a newer decision (lost_access.record_if_lost).
+        # Remove the revoked token family from the link. Otherwise lost_access.record_if_lost()
+        # would conclude that somebody has revoked the access of the peer, and would stop the new
+        # code.
         link.incoming_family = None
         link.linked_at = None
         if entry.generation != link.generation:

@@ -1,5 +1,5 @@
-"""An administrator or the user of the link sends a failed delivery again. An administrator can also
-cancel a delivery."""
+"""Sends a failed delivery (a row of the outbox) to the peer again, because an administrator or the
+user of the link has asked for it. An administrator can also cancel a delivery."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -18,10 +18,11 @@ from .consent import queue_handover
 from .scope_changes import delay_after_last_code
 
 State = QueueItem.State
-#: States in which a row can be sent again.
+#: The states in which a row of the outbox can be sent again.
 RESENDABLE_STATES = (State.FAILED, State.CANCELLED)
-#: Reasons after which a user can send a failed hand-over again. Not included: hand-overs that an
-#: administrator has cancelled, and reasons that would make it fail again.
+#: A user can send a hand-over again if it has failed for one of these reasons. The list does not
+#: contain the reason of hand-overs that an administrator has cancelled, and it does not contain
+#: reasons for which the hand-over would fail again.
 _RETRYABLE_REASONS = (
     Reason.UNREACHABLE,
     Reason.UNCONFIRMED,
@@ -36,12 +37,14 @@ _RETRYABLE_REASONS = (
 
 
 class NotPossible(Exception):
-    """The row cannot be sent again or cancelled. ``str()`` is the reason, for the administrator."""
+    """The row of the outbox cannot be sent again, or cannot be cancelled. ``str()`` returns the
+    reason, for people."""
 
 
 def can_try_again(link: Link) -> bool:
-    """Whether the user can send a failed hand-over again: it may succeed now, and the link and the
-    peer are in a state to send."""
+    """Return whether the user can send the failed hand-over of ``link`` again. All must be true:
+    the hand-over failed for a reason that can pass, the link still grants a scope, the outgoing
+    access works, and the peer accepts hand-overs and is not paused."""
     return (
         link.is_active
         and link.peer.enabled
@@ -57,11 +60,12 @@ def can_try_again(link: Link) -> bool:
 
 @tried_again
 def try_again(link: Link) -> None:
-    """Send a failed hand-over of ``link`` again. The decision of the user stays the same.
+    """Send the failed hand-over of ``link`` again, because the user has asked for it. The scope
+    that the user has granted does not change.
 
-    Does nothing if the hand-over is already pending, so that a double click sends one code. Two
-    codes are at least ``scope_changes.PAUSE_SECONDS`` apart, so that nobody can make this site call
-    a peer in a loop.
+    Do nothing if the hand-over is already in the outbox, so that a double click sends only one
+    code. The next code is sent at least ``scope_changes.PAUSE_SECONDS`` after the last code, so
+    that a user cannot make this site send requests to the peer without a pause.
 
     :raises NotPossible: :func:`can_try_again` is false, or the user is not active.
     """
@@ -80,7 +84,7 @@ def try_again(link: Link) -> None:
         row = failed.order_by("-pk").first()
         if row is not None:
             resend(row)
-        else:  # The row was cancelled while the peer was disabled, or was pruned.
+        else:  # There is no failed row: it was cancelled, or ``reciprocal_prune`` has deleted it.
             _set_granted(locked)
             row = queue_handover(locked)
         delay_after_last_code(locked, row)
@@ -90,10 +94,12 @@ def try_again(link: Link) -> None:
 
 @tried_again
 def resend(item: OutboxItem) -> None:
-    """Make a failed or cancelled row pending again, with all its attempts, and set the state of its
-    link accordingly. Call :func:`wake_workers` afterwards.
+    """Set a failed or cancelled row of the outbox to "pending", so that a worker sends it again.
+    The row gets the full number of attempts again, and its link gets the state "granted" if the row
+    is a hand-over. The caller then calls :func:`wake_workers`.
 
-    :raises NotPossible: the row is in another state, or the link has changed.
+    :raises NotPossible: the row is not failed or cancelled, its token is deleted, or the state of
+        the link does not allow the hand-over.
     """
     with atomic():
         link, row = _lock_with_link(item)
@@ -111,13 +117,15 @@ def resend(item: OutboxItem) -> None:
 
 
 def wake_workers() -> None:
-    """Wake the dispatcher after the transaction is committed."""
+    """Make a worker look for due rows of the outbox when the current transaction is committed."""
     on_commit(dispatchers.wake)
 
 
 def _lock_with_link(item: OutboxItem) -> tuple[Link | None, OutboxItem]:
-    """Lock the link before the row (the lock order everywhere), and return both.
+    """Lock the link of a row of the outbox, and then the row. All code of this app locks in this
+    order, so that there is no deadlock.
 
+    :returns: the link (``None`` if it was deleted) and the row, both as they are in the database.
     :raises NotPossible: the row was deleted.
     """
     links = Link.objects.select_for_update()
@@ -129,13 +137,16 @@ def _lock_with_link(item: OutboxItem) -> tuple[Link | None, OutboxItem]:
 
 
 def _prepare_handover(link: Link | None, row: OutboxItem) -> None:
-    """Set the state of the link and the row for a hand-over that is sent again.
+    """Prepare a hand-over that is to be sent again: set the link to "granted", and reserve the one
+    unfinished hand-over of the link for this row. The caller saves the row.
 
-    :raises NotPossible: the link has ended or changed, or its outgoing access does not work.
+    :raises NotPossible: the link has ended or changed, its outgoing access does not work, or the
+        peer or the user is disabled.
     """
     if link is None or not link.is_active:
         raise NotPossible(_("The link has ended."))
-    # If the reason differs, something else has broken the direction since, such as a revocation.
+    # The incoming access must be broken because this hand-over failed. If the reason is another
+    # one, the peer lost its access later for another cause, for example because it was revoked.
     is_why = link.incoming_state == Link.Incoming.BROKEN and link.incoming_reason == row.reason
     if row.generation != link.generation or not is_why:
         raise NotPossible(_("The person has made a newer decision, or the code has been redeemed."))
@@ -159,17 +170,18 @@ def _set_granted(link: Link) -> None:
 
 @tried_again
 def cancel(item: OutboxItem) -> None:
-    """Cancel a row that is pending, claimed or accepted. A code that was already sent is revoked.
+    """Cancel a row of the outbox that is pending, claimed or accepted. If the peer already has a
+    code from this row, revoke the code.
 
-    :raises NotPossible: the row has ended.
+    :raises NotPossible: the row is already done, failed or cancelled, or it was deleted.
     """
     with atomic():
         link, row = _lock_with_link(item)
         if row.state not in QueueItem.LIVE_STATES:
             raise NotPossible(_("It has ended already."))
         ended = OutboxItem.final_values(State.CANCELLED, timezone.now(), reason=Reason.STOPPED)
-        # Keep the token of a revocation, so that it can be sent again, but only while the link
-        # exists.
+        # If the row is the revocation of a token, keep the token while the link exists, so that an
+        # administrator can send the revocation again. Without a link, delete the token.
         if link is None:
             ended["token"] = Secret("")
         OutboxItem.objects.filter(pk=row.pk).update(**ended, live_key=None)
@@ -179,9 +191,10 @@ def cancel(item: OutboxItem) -> None:
 
 
 def resume(peer: Peer) -> Counter[str]:
-    """Resume the delivery to a peer, and send the rows again that failed for reasons of a pause.
+    """Resume the delivery to a paused peer, and send the outbox rows again that failed for one of
+    the reasons in :data:`.pausing.REASONS`.
 
-    :returns: the number of rows that are sent again, by kind.
+    :returns: the number of rows that are sent again, for each kind (hand-over or revocation).
     """
     pausing.resume(peer)
     count: Counter[str] = Counter()
@@ -189,13 +202,14 @@ def resume(peer: Peer) -> Counter[str]:
         try:
             resend(item)
         except NotPossible:
-            continue  # The row is no longer needed.
+            continue  # The delivery is no longer needed, for example because the link has ended.
         count[item.kind] += 1
     wake_workers()
     return count
 
 
 def paused_peers_of(items: Iterable[OutboxItem]) -> dict[Any, Peer]:
-    """Return the paused peers of ``items`` by their key."""
+    """Return those peers of the outbox rows ``items`` to which the delivery is paused, by primary
+    key."""
     of_items = Peer.objects.filter(pk__in={item.peer_id for item in items})
     return of_items.filter(paused_at__isnull=False).in_bulk()

@@ -1,7 +1,9 @@
-"""The front end to which the user returns after a visit that the API started.
+"""The URL to which the user returns after a visit (the trip of the user to the peer and back) that
+a front end has started through the JSON API of this site.
 
-``API_RETURN_TO`` is checked when the visit starts and again when it ends. So this site is no open
-redirector (RFC 9700, section 4.11.1), even for a front end that was tricked or for an old visit.
+The URL must be in the setting ``API_RETURN_TO``. This is checked when the visit starts and again
+when it ends. So nobody can use this site to redirect users to another URL (an open redirector, RFC
+9700, section 4.11.1), even if the setting was changed during the visit.
 """
 
 import re
@@ -10,19 +12,20 @@ from urllib.parse import urlencode, urlsplit
 from ..conf import settings
 from ..models import AuthorizationRequest
 
-#: Longest return URL, in characters.
+#: The largest length of a return URL, in characters.
 MAX_LENGTH = 300
 
-#: The characters that RFC 3986, section 2, allows in a URL, without the one that starts a fragment.
-#: Browsers interpret other characters: a backslash as a slash, a line break as nothing.
+#: The characters that RFC 3986, section 2, allows in a URL, except ``#``, which starts a fragment.
+#: Other characters are not allowed, because browsers change them: for example, they read a
+#: backslash as a slash and remove a line break.
 URL_CHARACTERS = r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]+"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def is_valid_entry(text: str) -> bool:
-    """Whether ``text`` is a valid entry of ``API_RETURN_TO``: an origin such as
-    ``https://app.example``, as browsers write it, or a whole URL. The scheme is https, or http for
-    a loopback address."""
+    """Return whether ``text`` is a valid entry of the setting ``API_RETURN_TO``. An entry is a
+    whole URL, or an origin in the form that browsers use, such as ``https://app.example``. Its
+    scheme is https; http is allowed for a loopback address (this computer)."""
     try:
         parts = urlsplit(text)
         well_formed = re.fullmatch(URL_CHARACTERS, text) and parts.hostname and parts.port != 0
@@ -35,8 +38,8 @@ def is_valid_entry(text: str) -> bool:
 
 
 def is_allowed(url: str) -> bool:
-    """Whether ``API_RETURN_TO`` contains ``url`` or its origin. Strings are compared, because two
-    parsers may read the same URL differently."""
+    """Return whether the setting ``API_RETURN_TO`` contains ``url`` or the origin of ``url``.
+    Compare them as strings, because this app and a browser can parse the same URL differently."""
     if len(url) > MAX_LENGTH or not re.fullmatch(URL_CHARACTERS, url):
         return False
     entries = [entry for entry in settings.API_RETURN_TO if is_valid_entry(entry)]
@@ -47,10 +50,11 @@ def is_allowed(url: str) -> bool:
 
 
 def return_url(visit: AuthorizationRequest) -> str:
-    """Return the URL to which the user returns after ``visit``; empty: the pages of this app.
+    """Return the URL to which the user returns after ``visit`` (the trip of the user to the peer
+    and back). If it is empty, the user returns to a page of this app.
 
-    Query parameters tell the result: ``peer``, and ``link`` or ``problem`` (a value of
-    ``AuthorizationRequest.Problem``).
+    The query of the URL contains the result: ``peer`` is the slug of the peer, and ``link`` is the
+    ID of the link. If there is no link, ``problem`` is a value of ``AuthorizationRequest.Problem``.
     """
     url = visit.return_to
     if not url or not is_allowed(url):

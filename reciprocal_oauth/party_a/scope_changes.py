@@ -1,7 +1,9 @@
-"""The user changes the scope of the incoming access (draft-ietf-oauth-reciprocal-04, section 3).
+"""The user changes the scope that the peer has at this site (draft-ietf-oauth-reciprocal-04,
+section 3).
 
-Removed scopes are removed from the existing tokens at once. Added scopes are granted with a new
-code. In both cases the peer is sent a code for the whole new scope, as after a consent.
+If the user removes a scope, this site removes it from the existing tokens of the peer immediately.
+If the user adds a scope, the peer gets it when it redeems a new code. In both cases, this site
+sends the peer a new code for the whole new scope, as after the first consent.
 """
 
 from collections.abc import Sequence
@@ -19,39 +21,43 @@ from ..models.events import record_event
 from . import snapshot as snapshots
 from .consent import queue_handover, save_decision
 
-#: Shortest time, in seconds, between two codes for one link: a peer accepts ten codes a minute.
+#: The shortest time, in seconds, between two codes for the same link. It is six seconds because a
+#: peer with this app accepts at most ten codes a minute.
 PAUSE_SECONDS = 6
 
 _CHANGEABLE = (Link.Incoming.GRANTED, Link.Incoming.ACTIVE, Link.Incoming.BROKEN)
 
 
 class CannotChange(Exception):
-    """The scope cannot be changed: the link has ended or gives the peer no access, the scopes are
-    above its limit, or the link has changed since the page was shown."""
+    """The scope cannot be changed, for one of these reasons: the link has ended, the peer has no
+    access, a chosen scope is not in the limit of the peer, or the page that the user saw is
+    outdated."""
 
 
 class ChangeForbidden(CannotChange, grant_policy.ForbiddenBySite):
-    """The site does not allow this user to give the peer more access."""
+    """The rules of this site do not allow this user to give the peer more access."""
 
 
 def choices(link: Link) -> list[tuple[str, str]]:
-    """Return the scopes that the user can choose, with their descriptions: all scopes within the
-    limit of the peer, or only the current ones if no code can be sent to it."""
+    """Return the scopes that the user can choose for the peer, as pairs of name and description.
+    These are all scopes in the limit of the peer. If this site cannot send a code to the peer, the
+    user can only remove scopes, so these are the scopes that the peer has now."""
     described = scopes.described()
     return [(token, scopes.in_words(token, described)) for token in scopes.split(_limit(link))]
 
 
 def chosen_now(link: Link) -> set[str]:
-    """Return which of the :func:`choices` the peer has now. Its scope can contain more: ``openid``,
-    or scopes that the site no longer offers."""
+    """Return those scopes from :func:`choices` that the peer has now. The peer can also have scopes
+    that the user cannot choose, such as scopes that this site no longer offers."""
     return {token for token, _described in choices(link)} & set(scopes.split(link.incoming_scope))
 
 
 def can_change(link: Link) -> bool:
-    """Whether the scope of ``link`` can be changed.
+    """Return whether the scope of ``link`` can be changed.
 
-    Not if the peer has lost its access: a new code would give it access again, although the user
-    may only want to remove a scope. To allow access again, the user answers :mod:`.consent`.
+    It cannot be changed after the peer has lost its access: a change would send a new code, and the
+    peer would have access again, although the user may only have removed a scope. In this case, the
+    user can allow the access again on the consent page (:mod:`.consent`).
     """
     has_some = link.peer.supports_reverse or link.incoming_family is not None
     is_changeable = (
@@ -61,13 +67,14 @@ def can_change(link: Link) -> bool:
 
 
 def is_changeable(link: Link) -> bool:
-    """Whether the scope can be changed and there are scopes to choose from."""
+    """Return whether the scope of ``link`` can be changed and the user has scopes to choose
+    from."""
     return can_change(link) and bool(choices(link))
 
 
 def snapshot_of(link: Link) -> str:
-    """Return a text that identifies what the page for changing the scope shows now. :func:`change`
-    compares it, to refuse a change from an outdated page."""
+    """Return a hash of what the page for changing the scope shows now. The form of the page
+    contains the hash, and :func:`change` refuses the change if the hash is different by then."""
     offered = [token for token, _words in choices(link)]
     return snapshots.make_snapshot(link, offered, sorted(scopes.split(link.incoming_scope)))
 
@@ -80,16 +87,17 @@ def change(
     snapshot: str | None = None,
     request: HttpRequest | None = None,
 ) -> None:
-    """Set the scope of the incoming access to ``chosen``, and send the peer a new code
-    (draft-ietf-oauth-reciprocal-04, section 3). Without a chosen scope, end the link.
+    """Set the scope that the peer has at this site to ``chosen``, and send the peer a new code if
+    possible (draft-ietf-oauth-reciprocal-04, section 3). If ``chosen`` is empty, end the link.
 
-    Scope, tokens, codes, generation and outbox row are changed in one transaction.
+    All changes in the database are made in one transaction.
 
-    :param snapshot: the :func:`snapshot_of` the page on which the user decided; ``None``: do not
-        compare.
-    :param request: the request of the user, for the rules of the site.
-    :raises CannotChange: see there. The database is not changed.
-    :raises ChangeForbidden: scopes are added, and the site does not allow it.
+    :param snapshot: the value of :func:`snapshot_of` for the page on which the user decided, or
+        ``None`` if the values are not to be compared.
+    :param request: the HTTP request of the user, which the rules of this site can use.
+    :raises CannotChange: the scope cannot be changed, for a reason that the class lists. The
+        database is not changed.
+    :raises ChangeForbidden: ``chosen`` has a new scope, and the rules of this site do not allow it.
     """
     if not chosen:
         lifecycle.end_link(link, Link.Reason.REVOKED_HERE, revoke_outgoing=True)
@@ -102,7 +110,8 @@ def change(
         granted, deliverable = scopes.join(chosen), _can_deliver(locked)
         if not can_change(locked) or scopes.cut(granted, _limit(locked)) != granted:
             raise CannotChange(f"Link {link.pk} cannot be given this scope.")
-        # Otherwise an old page could grant a scope again that was removed since.
+        # Refuse a change from an outdated page. Such a page could grant a scope again that the user
+        # has removed in another window.
         if snapshot is not None and not snapshots.is_same(snapshot, snapshot_of(locked)):
             raise CannotChange(f"Link {link.pk} has changed since the page was shown.")
         current = set(scopes.split(locked.incoming_scope))
@@ -129,14 +138,16 @@ def _limit(link: Link) -> str:
 
 
 def _can_deliver(link: Link) -> bool:
-    """Whether a code can be sent: that takes an access token of the peer, which identifies the user
-    there (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
+    """Return whether this site can send a code to the peer. The request needs an access token that
+    the peer has issued, because this token tells the peer for which of its users the code is
+    (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
     is_reachable = link.peer.enabled and link.peer.supports_reverse
     return is_reachable and link.outgoing_state == Link.Outgoing.ACTIVE
 
 
 def delay_after_last_code(link: Link, item: OutboxItem) -> None:
-    """Delay ``item`` until :data:`PAUSE_SECONDS` after the last code of ``link``."""
+    """Delay the hand-over ``item``, so that its code is sent at least :data:`PAUSE_SECONDS` after
+    the last code of ``link`` was created."""
     last = link.codes.order_by("-created_at").values_list("created_at", flat=True).first()
     if last is not None:
         due = last + timedelta(seconds=PAUSE_SECONDS)

@@ -1,4 +1,5 @@
-"""The scope that party B asks for (draft-ietf-oauth-reciprocal-04, section 2.1)."""
+"""The scope that party B (the peer) asks for in the parameter ``reciprocal``
+(draft-ietf-oauth-reciprocal-04, section 2.1)."""
 
 import logging
 
@@ -12,13 +13,16 @@ logger = logging.getLogger("reciprocal_oauth.party_a")
 
 
 def offered_scope(peer: Peer, answer: TokenResponse, redirect_value: str | None) -> str:
-    """Return the scope that the user is asked to grant to ``peer``; empty: do not ask.
+    """Return the scope that the user is asked to grant to ``peer``. If it is empty, the user is not
+    asked.
 
-    ``reciprocal`` in the token response comes first, then the one in the authorization response. If
-    neither is a valid scope, it is the scope that was preconfigured for the peer
-    (draft-ietf-oauth-reciprocal-04, section 2.1). The result is cut to the limit of the peer.
+    Use the first of these values that is a valid scope (draft-ietf-oauth-reciprocal-04, section
+    2.1): ``reciprocal`` in the token response, ``reciprocal`` in the authorization response, the
+    scope that the administrator has configured for the peer. Remove the scopes that are not in the
+    limit of the peer.
 
-    :param redirect_value: ``reciprocal`` of the authorization response.
+    :param answer: the token response.
+    :param redirect_value: the value of ``reciprocal`` in the authorization response.
     """
     requested = _requested(peer, answer, redirect_value)
     offered = scopes.cut(requested, peer.reciprocal_limit)
@@ -36,7 +40,8 @@ def _requested(peer: Peer, answer: TokenResponse, redirect_value: str | None) ->
     if redirect_value is not None and settings.READ_RECIPROCAL_FROM_REDIRECT:
         candidates.append(redirect_value)
     for candidate in candidates:
-        # RFC 6749, sections 3.1 and 3.2: an empty parameter is treated as omitted.
+        # Ignore an empty parameter: it is treated as if it were omitted (RFC 6749, sections 3.1 and
+        # 3.2).
         if parsed := scopes.parse(candidate):
             return scopes.join(parsed)
         logger.info(

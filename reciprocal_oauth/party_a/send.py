@@ -1,5 +1,9 @@
-"""Step (E), second half: send the code to the peer (draft-ietf-oauth-reciprocal-04, section 2.2.2).
-Also revokes tokens at the peer that this site no longer uses (RFC 7009, section 2)."""
+"""Step (E), second half: send the reciprocal code to the peer (draft-ietf-oauth-reciprocal-04,
+section 2.2.2).
+
+The outbox also contains revocations. So this module also revokes, at the peer, the tokens that this
+site no longer uses (RFC 7009, section 2).
+"""
 
 import logging
 from dataclasses import replace
@@ -45,7 +49,7 @@ Reason = Link.Reason
 
 
 def attempt(item: OutboxItem) -> Result:
-    """Make one attempt at an outbox row."""
+    """Make one attempt to deliver a row of the outbox: send a code, or revoke a token."""
     try:
         if item.kind == OutboxItem.Kind.REVOCATION:
             return _revoke(item)
@@ -53,19 +57,23 @@ def attempt(item: OutboxItem) -> Result:
     except DecryptionError as error:
         return Retry(str(error), Reason.UNREADABLE)
     except (Link.DoesNotExist, Peer.DoesNotExist):
-        return Cancelled()  # The link or the peer was deleted since the row was claimed.
+        return Cancelled()  # The link or the peer was deleted after the row was claimed.
 
 
 def final_values(state: OutboxItem.State) -> dict[str, Any]:
-    """Return the column values to set when an outbox row ends in ``state``. The token is deleted,
-    except from a failed row: an administrator may send the revocation again."""
+    """Return the column values to set when a row of the outbox ends in ``state``. They delete the
+    token that was to be revoked. Only a failed row keeps it, so that an administrator can send the
+    revocation again."""
     values: dict[str, Any] = {"live_key": None}
     return values if state == OutboxItem.State.FAILED else {**values, "token": Secret("")}
 
 
 def on_failed(item: OutboxItem, reason: str, error: str) -> None:
-    """Break the incoming direction of the link when a hand-over has failed. The token of a failed
-    revocation is kept only while its link exists."""
+    """Update the database after the delivery of a row of the outbox has failed.
+
+    If a hand-over has failed, mark the incoming access of the link (the access of the peer at this
+    site) as broken. If the link was deleted, also delete the token that was to be revoked.
+    """
     if item.link is None:
         OutboxItem.objects.filter(pk=item.pk).update(token=Secret(""))
         return
@@ -78,8 +86,9 @@ def on_failed(item: OutboxItem, reason: str, error: str) -> None:
 
 
 def _hand_over(item: OutboxItem) -> Result:
-    """Send a code for the decision of the user; refresh a refused access token and send once more
-    (draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 6)."""
+    """Send the peer a code for the user's last decision (draft-ietf-oauth-reciprocal-04, section
+    2.2.2). If the peer refuses the access token in the request, refresh the token and send a second
+    code (RFC 6749, section 6)."""
     links = Link.objects.select_related("user", "peer")
     link = links.filter(pk=item.link_id).first() if item.link_id else None
     if link is None:
@@ -89,7 +98,8 @@ def _hand_over(item: OutboxItem) -> Result:
     if lost_access.record_if_lost(link):
         return Cancelled()
     if item.accepted_at is not None:
-        # The peer accepted a code, which has expired without being redeemed.
+        # In an earlier attempt the peer accepted a code, but the code has expired and the peer has
+        # not redeemed it. Send a new code, up to MAX_RESENDS times.
         if item.resends >= settings.MAX_RESENDS:
             return Failed("accepted, but never redeemed", Reason.UNCONFIRMED)
         item.resends += 1
@@ -101,7 +111,9 @@ def _hand_over(item: OutboxItem) -> Result:
         token = fresh_access_token(link)
         result = _send(item, link, dialect, token)
         if isinstance(result, StaleToken) and link.refresh_token:
-            queue.renew(item)  # Refreshing and sending again may take as long as the first part.
+            # Extend the lease of the row, because the refresh and the second request can take as
+            # long as the first request.
+            queue.renew(item)
             token = fresh_access_token(link, not_this=token)
             result = _send(item, link, dialect, token)
     except LinkChanged:
@@ -118,7 +130,7 @@ def _hand_over(item: OutboxItem) -> Result:
     except RefreshPostponed as error:
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
     except PeerRefused as error:
-        # The refresh was refused, but not because of the refresh token.
+        # The peer refused to refresh the access token, but the refresh token itself is still valid.
         if reason := pausing.pause_reason(error):
             return Failed(str(error), reason, pauses=link.peer)
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
@@ -130,7 +142,9 @@ def _hand_over(item: OutboxItem) -> Result:
 
 
 def _is_wanted(link: Link, item: OutboxItem) -> bool:
-    """Whether the decision for which ``item`` was queued is still to be handed over."""
+    """Return whether a code still has to be sent for the user's decision that ``item`` belongs to.
+    This is true if the user has not decided again, the decision is not yet carried out, and the
+    link, the peer and the user are active."""
     return (
         link.is_active
         and link.peer.enabled
@@ -141,8 +155,8 @@ def _is_wanted(link: Link, item: OutboxItem) -> bool:
 
 
 def _not_wanted(link: Link, item: OutboxItem) -> Result:
-    """Cancel the hand-over. Without a newer decision, the incoming direction of the link is broken:
-    its state must not stay "granted"."""
+    """Cancel the hand-over. If the user has made no newer decision, also set the incoming access of
+    the link from "granted" to "broken", because no other code will be sent."""
     link.refresh_from_db()
     if link.generation == item.generation:
         if not link.peer.enabled:
@@ -156,13 +170,16 @@ def _not_wanted(link: Link, item: OutboxItem) -> Result:
 
 
 def _send(item: OutboxItem, link: Link, dialect: Dialect, token: Secret) -> HandoverResult:
-    """Create a code and send it at once, so that it does not expire in a queue.
+    """Create a code and send it to the peer immediately, so that the code does not expire while it
+    waits in a queue.
 
-    :raises LinkChanged, ForbiddenBySite: see :func:`.codes.mint`.
-    :raises PeerError: the peer could not be reached, or its response is not valid.
+    :raises LinkChanged: the link has changed, so no code may be sent.
+    :raises ForbiddenBySite: the rules of this site do not allow the scope.
+    :raises PeerError: the peer cannot be reached, or its response is not valid.
     """
     code = mint(link, item.generation)
-    # The event gets the time of sending: the peer may redeem the code before it responds.
+    # The event in the history gets the time before the request. The peer can redeem the code before
+    # it responds to the request, and the redemption must come later in the history.
     sent_at = timezone.now()
     outcome, detail = LinkEvent.Outcome.FAILED, ""
     try:
@@ -189,15 +206,19 @@ def _record(link: Link, outcome: LinkEvent.Outcome, detail: str, sent_at: dateti
 
 
 def _conclude(link: Link, token: Secret, result: HandoverResult) -> Result:
-    """Turn the result of a hand-over into the result of the attempt."""
+    """Turn the result of a hand-over, which the dialect of the peer returns, into the result of the
+    attempt, which the worker stores."""
     match result:
         case Accepted():
-            if not link.peer.supports_reverse:  # An administrator has sent the hand-over again.
+            # Record that the peer accepts codes. It did not support them earlier, but an
+            # administrator has sent the hand-over again, and the peer has accepted the code.
+            if not link.peer.supports_reverse:
                 link.peer.record_reverse_support(is_supported=True)
             return Accepted(settings.CODE_LIFETIME_SECONDS + settings.REDEMPTION_WATCH_SECONDS)
         case StaleToken(error=error):
-            # A newer token goes out with the next attempt. A current one is not marked as refused:
-            # the peer may have refused the code or its own user instead.
+            # If the link has a newer access token by now, try again with the newer token. If the
+            # refused token is the newest, let the hand-over fail, but keep the token: the peer may
+            # have refused the code or its own user, and not the token.
             is_current = outgoing_access.is_current_token(link, token)
             return (Failed if is_current else Retry)(error, Reason.HANDOVER_REFUSED)
         case Failed(reason=reason) if reason in pausing.REASONS:
@@ -206,16 +227,18 @@ def _conclude(link: Link, token: Secret, result: HandoverResult) -> Result:
 
 
 def _revoke(item: OutboxItem) -> Result:
-    """Send a revocation request (RFC 7009, section 2.1), unless the token is in use."""
+    """Send a request to the peer that revokes the token in ``item`` (RFC 7009, section 2.1). Do not
+    send it if an active link uses the token."""
     peer = item.peer
     if not peer.revocation_endpoint or not item.token:
         return Cancelled()
     if outgoing_access.is_token_in_use(item):
-        return Cancelled()  # To revoke it would end the connection that was made since.
+        return Cancelled()  # The user has connected again with this token, so do not revoke it.
     if not is_bound(item.bound_to, peer, peer.revocation_endpoint):
         return Failed("the peer issued the token at another address", Reason.RECONFIGURED)
     try:
-        # A refusal does not pause the peer: it says nothing about the token endpoint.
+        # Do not pause the delivery to the peer if the revocation endpoint refuses the request: the
+        # token endpoint may still accept requests.
         return dialect_of(peer).revoke(peer, item.token)
     except PeerError as error:
         return Retry(str(error), Reason.UNREACHABLE)

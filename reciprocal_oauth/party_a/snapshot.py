@@ -1,8 +1,9 @@
-"""Snapshots: an answer of the user counts only for what the page has shown.
+"""Snapshots: hashes of what a page shows, so that this app can refuse a decision that the user made
+on an outdated page.
 
-A page may stay open while its link changes: the user connects another account at the peer, or
-decides something in another window. So the form contains a keyed hash of what the page shows, and
-the answer is refused if the link has another snapshot by then.
+A page can stay open while the link changes, for example because the user decides something in
+another window. So the form on the page contains a keyed hash of what the page shows. When the user
+sends the form, this app computes the hash again and refuses the decision if the hash is different.
 """
 
 import json
@@ -16,12 +17,17 @@ _SALT = "reciprocal_oauth.party_a.snapshot"
 
 
 def make_snapshot(link: Link, *shown: str | Sequence[str]) -> str:
-    """Return the keyed hash of what a page shows of ``link``: the outgoing access (it stands for
-    the account at the peer), the last decision, and ``shown``."""
+    """Return a keyed hash of what a page shows about ``link``. The hash covers the ID of the link,
+    the connection to the account at the peer, the number of the user's last decision, and
+    ``shown``.
+
+    :param shown: other values that the page shows, such as scopes.
+    """
     facts = [str(link.pk), str(link.outgoing_grant), link.generation, *shown]
     return salted_hmac(_SALT, json.dumps(facts), algorithm="sha256").hexdigest()
 
 
 def is_same(sent: str, now: str) -> bool:
-    """Whether the snapshot that was sent with an answer equals the current one."""
+    """Return whether the snapshot ``sent`` in the form of the user equals the snapshot ``now``,
+    which was computed for the current state of the link."""
     return constant_time_compare(sent, now)

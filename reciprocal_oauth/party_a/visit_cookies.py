@@ -1,9 +1,10 @@
-"""Binds each visit to the browser in which it was started, with one cookie for each visit.
+"""Binds each visit (the trip of the user to the peer and back) to the browser in which it started.
+Each visit has its own cookie.
 
-``state`` prevents forged authorization responses only if it is bound to the browser (RFC 6749,
-section 10.12). The session is not suitable: requests that run at the same time overwrite each
-other's changes of the session, and its key changes when the user signs in again. Cookies are set
-independently of each other.
+The parameter ``state`` prevents forged authorization responses only if it is bound to the browser
+(RFC 6749, section 10.12). The Django session is not suitable for this: if two requests change the
+session at the same time, one change is lost, and the session key changes when the user signs in
+again. Separate cookies do not have these problems.
 """
 
 import re
@@ -23,17 +24,19 @@ from ..models import AuthorizationRequest
 from ..secret import Secret
 
 PREFIX = "reciprocal_visit_"
-#: Names of cookies that are deleted. Another host of the domain may have set a cookie with the same
-#: prefix and an invalid name: Django reads such a cookie, but fails when it deletes it.
+#: Only cookies with such a name are deleted. Another host of the same domain may have set a cookie
+#: whose name has the prefix but contains invalid characters. Django can read such a cookie, but it
+#: raises an error when it deletes the cookie.
 _NAME = re.compile(rf"{PREFIX}[0-9A-Za-z]+")
-#: How many visits one browser can have at the same time. Each cookie adds 85 bytes to each request
-#: for AUTHORIZATION_REQUEST_LIFETIME_SECONDS.
+#: How many visits (each with its own cookie) one browser can have at the same time. There is a
+#: limit because the browser sends the cookies with each request, with about 85 bytes for each
+#: cookie.
 MAX_VISITS = 10
 
 
 def new_browser_key() -> Secret:
-    """Create the value of a cookie: the time, by which the visits are ordered, and 192 random
-    bits."""
+    """Create the value of the cookie for a new visit. The value consists of the current time, which
+    tells later which visit is the oldest, and 192 random bits."""
     return Secret(f"{int(timezone.now().timestamp()):010}.{secrets.token_urlsafe(24)}")
 
 
@@ -41,11 +44,11 @@ def new_browser_key() -> Secret:
 def set_cookie(
     request: HttpRequest, response: HttpResponseBase, state_hash: str, key: Secret
 ) -> None:
-    """Set the cookie of a visit in ``response``, and delete the cookies of the oldest visits beyond
-    :data:`MAX_VISITS`.
+    """Set the cookie of a visit in ``response``. If the browser then has more than
+    :data:`MAX_VISITS` such cookies, delete the cookies of the oldest visits.
 
-    :param state_hash: the hash of the ``state`` of the visit.
-    :param key: from :func:`new_browser_key`.
+    :param state_hash: the hash of the parameter ``state`` of the visit.
+    :param key: the value of the cookie, from :func:`new_browser_key`.
     """
     older = {name: key for name, key in request.COOKIES.items() if _NAME.fullmatch(name)}
     for name in sorted(older, key=older.__getitem__)[: -(MAX_VISITS - 1)]:
@@ -61,7 +64,8 @@ def set_cookie(
 
 
 def is_same_browser(request: HttpRequest, visit: AuthorizationRequest) -> bool:
-    """Whether ``request`` comes from the browser in which ``visit`` was started."""
+    """Return whether ``request`` comes from the browser in which ``visit`` was started. Compare the
+    cookie of the visit with the hash that was stored at the start."""
     key = request.COOKIES.get(_cookie_name(visit.state_hash), "")
     return constant_time_compare(hash_of(key), visit.browser_hash)
 
@@ -71,9 +75,12 @@ def _cookie_name(state_hash: str) -> str:
 
 
 def _cookie_scope() -> dict[str, Any]:
-    """Return path, domain and ``SameSite`` of the cookies. Path and domain are those of the session
-    cookie, which the callback needs too. ``SameSite=Strict`` is not used: the browser would not
-    send the cookie when the peer redirects it here."""
+    """Return the attributes path, domain and ``SameSite`` of the cookies.
+
+    Path and domain are the same as for the session cookie, because the browser must send both
+    cookies with the authorization response. ``SameSite`` is not ``Strict``: the browser would not
+    send the cookie when the peer redirects it to this site.
+    """
     across_sites = django_settings.SESSION_COOKIE_SAMESITE == "None"
     return {
         "path": django_settings.SESSION_COOKIE_PATH,
