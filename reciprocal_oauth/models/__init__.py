@@ -1,4 +1,5 @@
-"""The models: peers, links, the two delivery queues, the ledger of codes and the history."""
+"""All models of this app: the peers, the links between accounts, the two delivery queues (outbox
+and inbox), the reciprocal codes that this site issued, and the history of each link."""
 
 from .events import LinkEvent, Party, Step
 from .inbox import InboxItem

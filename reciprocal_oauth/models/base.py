@@ -1,4 +1,5 @@
-"""The base of all models: they are read from the database that they are written to."""
+"""The base classes of all models of this app. A model is read from the same database to which
+Django writes it, and never from a replica."""
 
 from typing import Any, TypeVar
 
@@ -8,10 +9,11 @@ M = TypeVar("M", bound=models.Model, covariant=True)
 
 
 class BaseQuerySet(models.QuerySet[M]):
-    """Reads from the database that the model is written to, unless ``using()`` names another.
+    """A queryset that reads from the database to which Django writes the model. ``using()`` can
+    select another database.
 
-    A replica may lag behind. A link that is not in the replica yet would look deleted, and its
-    code would be discarded.
+    It does not read from a replica, because a replica can lag behind. A new link that is missing in
+    the replica would look deleted, and this app would discard the code of the link.
     """
 
     _db: str | None
@@ -19,8 +21,9 @@ class BaseQuerySet(models.QuerySet[M]):
 
     @property
     def db(self) -> str:
-        """The alias of the database that is read."""
-        # Not set with using(): a subquery must run in the database of the outer query.
+        """Return the alias of the database that this queryset reads."""
+        # get_queryset() does not fix this alias with using(), because Django would then refuse the
+        # queryset as a subquery of a query on another database.
         return self._db or router.db_for_write(self.model, **self._hints)
 
 
@@ -30,16 +33,17 @@ class BaseManager(models.Manager[M]):
     _hints: dict[str, Any]
 
     def get_queryset(self) -> BaseQuerySet[M]:
-        """All rows, read from the database that the model is written to."""
+        """Return a queryset of all rows. It reads from the database to which Django writes."""
         return BaseQuerySet(self.model, using=self._db, hints=self._hints)
 
 
 class BaseModel(models.Model):
-    """The base class of the models of this app."""
+    """The base class of the models of this app. Its rows are read from the same database to which
+    Django writes them."""
 
     objects = BaseManager()
 
     class Meta:
         abstract = True
-        # Django uses this manager for related objects and in refresh_from_db.
+        # Django uses this manager to load related objects, and in refresh_from_db().
         base_manager_name = "objects"

@@ -1,9 +1,10 @@
-"""Binds each stored secret to the client ID and the addresses that it may be sent to.
+"""Binds each stored secret to one client ID of this site and to the origins of one peer.
 
-A client secret, a token or a code belongs to one client ID of this site and to the origins of one
-peer. Both are stored beside the secret, in ``bound_to``, and compared each time before the secret
-is sent. So a change of the peer, by a form or by ``QuerySet.update()``, cannot send a secret to
-another site.
+The secret is a client secret, a token or a code. The column ``bound_to`` in the same row stores
+the client ID and the origins (scheme, host and port) that the secret belongs to. This app compares
+them with the present client ID and URL each time that it sends the secret. So the secret is never
+sent to another site, even if somebody changes the URLs of the peer with a form or with
+``QuerySet.update()``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ from ..core.peer_urls import origin_of
 if TYPE_CHECKING:
     from .peers import Peer
 
-#: The fields that hold a URL at the peer, with an example of each.
+#: The fields of a peer that contain a URL for the protocol. The values are example URLs.
 ENDPOINTS: Mapping[str, str] = {
     "issuer": "https://peer.example/o",
     "authorization_endpoint": "https://peer.example/o/authorize/",
@@ -26,43 +27,48 @@ ENDPOINTS: Mapping[str, str] = {
     "userinfo_endpoint": "https://peer.example/o/userinfo/",
     "reciprocal_endpoint": "https://peer.example/o/token/",
 }
-#: The fields of a peer that hold one of its addresses.
+#: All fields of a peer that contain a URL at the peer.
 ADDRESS_FIELDS = (*ENDPOINTS, "homepage")
 
 
 def binding_of(peer: Any) -> str:
-    """The binding of a secret that belongs to ``peer`` as it is now: the client ID of this site,
-    then the origins of the peer, one on each line."""
+    """Return the binding of a secret for the present values of ``peer``. The first line is the
+    client ID of this site. Each further line is one origin (scheme, host and port) of the peer."""
     found = {origin_of(getattr(peer, field, "")) for field in ADDRESS_FIELDS} - {""}
     return "\n".join([peer.client_id, *sorted(found)])
 
 
 def is_bound(bound_to: str, peer: "Peer", *urls: str) -> bool:
-    """Whether a secret with the binding ``bound_to`` may be sent to all of ``urls``, with the
-    client ID that ``peer`` has now. A text that is not a URL is ignored: it is never called."""
+    """Return whether a secret may be sent to all of ``urls``, with the client ID that ``peer`` has
+    now. A text in ``urls`` that is not a URL is ignored, because this site never calls it.
+
+    :param bound_to: the binding of the secret, as :func:`binding_of` returns it.
+    """
     client_id, *origins = bound_to.split("\n")
     return client_id == peer.client_id and all(origin_of(url) in ("", *origins) for url in urls)
 
 
 def bound_origins(bound_to: str) -> list[str]:
-    """The origins in a binding."""
+    """Return the origins (scheme, host and port) that the binding ``bound_to`` contains."""
     return bound_to.split("\n")[1:]
 
 
 def is_bound_for_tokens(bound_to: str, peer: "Peer") -> bool:
-    """Whether tokens with this binding may be used at ``peer`` as it is now. They are sent to its
-    token endpoint, and to the endpoint where this site hands over codes."""
+    """Return whether tokens with the binding ``bound_to`` may be used with the present values of
+    ``peer``. This site sends tokens to the token endpoint of the peer, and to the endpoint to which
+    it hands over reciprocal codes."""
     return is_bound(bound_to, peer, peer.token_endpoint, peer.handover_endpoint)
 
 
 class BindingField(models.TextField):
-    """Stores the binding of the secret in the same row. A new row gets the binding of its peer."""
+    """A model field for the binding of the secret in the same row: the client ID and the origins
+    that the secret belongs to. A new row without a binding gets the binding of its peer."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"blank": True, "default": "", "editable": False, **kwargs})
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str:
-        """Return the binding, which a new row without one gets from its peer."""
+        """Return the binding to save. If a new row has no binding, copy the binding of its peer."""
         if add and not getattr(model_instance, self.attname):
             peer: Any = getattr(model_instance, "peer", model_instance)
             setattr(model_instance, self.attname, peer.binding)
@@ -72,10 +78,12 @@ class BindingField(models.TextField):
 
 @dataclass(frozen=True)
 class PeerChange:
-    """A change of an address, of the client ID or of the application of a peer.
+    """One changed value of a peer: a URL, the client ID of this site, or the DOT application.
 
-    :ivar field: the name of the field that changes.
-    :ivar label: the label of the field, for people.
+    :ivar field: the name of the changed field.
+    :ivar label: the label of the field, to show to a person.
+    :ivar before: the stored value.
+    :ivar after: the new value.
     """
 
     field: str
@@ -85,7 +93,8 @@ class PeerChange:
 
     @property
     def needs_secret(self) -> bool:
-        """Whether the stored client secret does not belong to the new value."""
+        """Return whether the client secret must be entered again for the new value. A new DOT
+        application does not need this, because the secret does not belong to it."""
         return self.field != "application"
 
     def __str__(self) -> str:
@@ -93,9 +102,11 @@ class PeerChange:
 
 
 def changes_between(stored: "Peer", peer: "Peer") -> list[PeerChange]:
-    """The changes that ``peer`` makes to ``stored``: addresses at origins that the stored secret
-    is not bound to, another client ID, another application. A new path at the same origin is no
-    change."""
+    """Return the values of ``peer`` that differ from ``stored`` and that matter for secrets.
+
+    These are a URL whose origin the stored client secret is not bound to, another client ID, and
+    another application. A new path at the same origin is not included.
+    """
 
     def change(field: str, before: object, after: object) -> PeerChange:
         label = str(peer._meta.get_field(field).verbose_name)  # type: ignore[union-attr]
@@ -120,5 +131,5 @@ def _client_id(peer: "Peer") -> str:
 
 
 def describe_changes(changes: Iterable[PeerChange]) -> str:
-    """The changes in one line of text."""
+    """Return a description of all ``changes`` in one line of text."""
     return "; ".join(map(str, changes))

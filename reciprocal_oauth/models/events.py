@@ -1,4 +1,5 @@
-"""The history of a link: what happened, when, at which step of the protocol."""
+"""The history of a link. Each event stores what happened, when it happened, and to which step of
+the protocol it belongs."""
 
 from django.db import models
 from django.utils import timezone
@@ -9,45 +10,49 @@ from .links import Link
 
 
 class Party(models.TextChoices):
-    """The role of this site in the flow that the event belongs to."""
+    """The role of this site in the protocol, at the step that the event records
+    (draft-ietf-oauth-reciprocal-04, section 2)."""
 
     A = "A", _("party A")
     B = "B", _("party B")
 
 
 class Step(models.TextChoices):
-    """The steps of the protocol (draft-ietf-oauth-reciprocal-04, section 2, figure 1)."""
+    """The steps of the protocol (draft-ietf-oauth-reciprocal-04, section 2, figure 1). ``NONE`` is
+    for an event that is not such a step, for example the end of a link."""
 
     NONE = "", _("outside the flow")
     A = "A", _("authorization request")
     B = "B", _("authorization granted")
     C = "C", _("code sent")
     D = "D", _("access token received")
-    #: draft-ietf-oauth-reciprocal-04, section 2.2.1.
+    #: The user of party A consents to the reverse direction: party B may then act at party A
+    #: (draft-ietf-oauth-reciprocal-04, section 2.2.1).
     CONSENT = "consent", _("consent to the reverse direction")
     E = "E", _("reciprocal code handed over")
     F = "F", _("reciprocal code redeemed")
     G = "G", _("access token for the reverse direction")
 
 
-#: The detail of an event: the person did not give the consent.
+#: The value of ``LinkEvent.detail`` if the user answered the consent question with "no".
 NOT_ALLOWED = "not allowed"
-#: The detail of an event: the peer redeemed a code that had been redeemed before.
+#: The value of ``LinkEvent.detail`` if the peer tried to redeem a code for the second time.
 REPLAY = "replay"
 
 
-#: Events of one link that are kept at most. A new event deletes the oldest one, so that a peer or
-#: a person that repeats a step all day cannot fill the disk.
+#: The largest number of events that are kept for one link. A new event deletes the oldest event, so
+#: that a peer or a person who repeats a step all day cannot fill the disk.
 MAX_EVENTS_PER_LINK = 500
-#: Events of one link that pages show. While the link is active, they are kept whatever their age.
+#: The number of newest events of a link that pages show. While the link is active, these events are
+#: kept, however old they are.
 SHOWN_EVENTS_PER_LINK = 100
 
 
 class LinkEvent(BaseModel):
-    """One event in the history of a link. It never contains a code, a token or a secret."""
+    """One event in the history of a link. An event never contains a code, a token or a secret."""
 
     class Outcome(models.TextChoices):
-        """Whether the step succeeded."""
+        """Tells whether the step succeeded or failed."""
 
         OK = "ok", _("done")
         FAILED = "failed", _("failed")
@@ -73,7 +78,7 @@ class LinkEvent(BaseModel):
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the person refused the consent. This is not an error."""
+        """Return whether the event records that the user refused consent, which is not an error."""
         return self.step == Step.CONSENT and self.detail == NOT_ALLOWED
 
 
@@ -96,14 +101,15 @@ def record_event(
         generation=link.generation,
         **({"at": at} if at is not None else {}),
     )
-    # A hand-over must be fast. Its later steps add events too, and delete the old ones then.
+    # Do not delete old events when a code was handed over (step E), because the hand-over must be
+    # fast. The events of later steps delete the old events.
     if step != Step.E or outcome != LinkEvent.Outcome.OK:
         _delete_oldest(link)
     return event
 
 
 def newest_events(link: Link, count: int = SHOWN_EVENTS_PER_LINK) -> list[LinkEvent]:
-    """The newest ``count`` events of ``link``, the oldest of them first."""
+    """Return the newest ``count`` events of ``link``, sorted from the oldest to the newest."""
     return list(reversed(link.events.order_by("-at", "-id")[:count]))
 
 

@@ -1,4 +1,4 @@
-"""The model field that stores a secret encrypted."""
+"""A model field that encrypts a secret before it is stored in the database."""
 
 import uuid
 from collections.abc import Sequence
@@ -17,7 +17,8 @@ else:
 
 
 class _SecretOfRow(DeferredAttribute):
-    """The attribute of a model object that holds a secret, bound to its column and its owner."""
+    """The attribute of a model object for an :class:`EncryptedField`. It binds each secret to its
+    column and to the owner of the secret, so that the secret cannot be decrypted elsewhere."""
 
     field: "EncryptedField"
 
@@ -32,7 +33,8 @@ class _SecretOfRow(DeferredAttribute):
     def __set__(self, instance: models.Model, value: Any) -> None:
         if isinstance(value, str):
             value = self.field.to_python(value)
-        # Bind it now if possible: the ciphertext belongs to the owner that the row has now.
+        # Bind the secret now if the owner is known: a ciphertext was made for the present owner,
+        # and the owner of the row can change later.
         if isinstance(value, Secret) and value and (place := self.field.known_place(instance)):
             value = value.at(place)
         instance.__dict__[self.field.attname] = value
@@ -41,17 +43,19 @@ class _SecretOfRow(DeferredAttribute):
 class EncryptedField(_TextField):
     """Text that is stored encrypted and read as a :class:`~reciprocal_oauth.secret.Secret`.
 
-    An empty value is stored empty. Only ``reveal()`` decrypts, and saving writes an unchanged value
-    back as it was read, so a row can be saved without any key. Each encryption gives another text,
-    so only the lookups ``isnull`` and ``exact`` with ``""`` are useful.
+    An empty value is stored as an empty text. Only ``Secret.reveal()`` decrypts. Saving a row
+    writes an unchanged ciphertext back, so a row can be saved without any key. Each encryption of
+    the same text gives a different ciphertext. So the lookup ``exact`` is useful only with ``""``
+    and with a secret that was read from the same row; the other useful lookup is ``isnull``.
 
-    The ciphertext is bound to the column and to the values of ``owner``: it cannot be decrypted in
-    another row or column. So ``QuerySet.update()`` accepts a secret only after it was assigned to
-    the row, and nobody can decrypt the secrets that ``values()`` returns.
+    The ciphertext is bound to the column and to the values of the ``owner`` fields. It cannot be
+    decrypted in another row or column. So ``QuerySet.update()`` accepts a new secret only after the
+    secret was assigned to an object of that row, and the secrets that ``QuerySet.values()`` returns
+    cannot be decrypted.
 
-    :param owner: names of the fields that say whose secret it is. They are declared before this
-        field and have their values before the row is first saved. They are not part of migrations:
-        a data migration cannot read secrets.
+    :param owner: the names of the fields that identify the owner of the secret. Declare these
+        fields above this field, and set their values before the row is first saved. Migrations do
+        not contain ``owner``, so a data migration cannot decrypt secrets.
     """
 
     description = "Encrypted text"
@@ -62,8 +66,8 @@ class EncryptedField(_TextField):
         super().__init__(*args, **kwargs)
 
     def known_place(self, row: models.Model) -> Place | None:
-        """The column and the owner that the ciphertext of ``row`` is bound to. ``None`` if only a
-        query could find the owner."""
+        """Return the column and the owner to which the ciphertext of ``row`` is bound, or ``None``
+        if a value of the owner fields is not loaded yet."""
         values = row.__dict__
         try:
             owner = [_canonical(field, values[field.attname]) for field in self._owner_fields]
@@ -72,7 +76,7 @@ class EncryptedField(_TextField):
         return (self._label, *owner)
 
     def place_in(self, row: models.Model) -> Place:
-        """Like :meth:`known_place`, with a query if one is needed."""
+        """Return the same as :meth:`known_place`, but load missing values with a query."""
         for field in self._owner_fields:
             getattr(row, field.attname)
         return self.known_place(row) or ()
@@ -86,45 +90,48 @@ class EncryptedField(_TextField):
         return [self.model._meta.get_field(name) for name in self.owner]
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        """Return the secret, bound to the column and the owner of the row."""
+        """Return the secret to save, bound to the column and to the present owner of the row."""
         secret = super().pre_save(model_instance, add)
         if isinstance(secret, Secret):
-            # The owner may have changed since the secret was read.
+            # Bind the secret again, because the owner can have changed after the secret was read.
             secret = secret.at(self.place_in(model_instance))
             model_instance.__dict__[self.attname] = secret
         return secret
 
     def get_default(self) -> Secret | None:
-        """Return the default as a :class:`Secret`."""
+        """Return the default value as a :class:`Secret`."""
         return self.to_python(super().get_default())
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Secret | None:
-        """Return the ciphertext of the database as a :class:`Secret`, not decrypted yet."""
+        """Return the ciphertext from the database as a :class:`Secret`, without decrypting it."""
         return _stored(value)
 
     def to_python(self, value: Any) -> Secret | None:
-        """Return the value as a :class:`Secret`; a ciphertext from a fixture is decrypted later."""
+        """Return ``value`` as a :class:`Secret`. ``value`` can be a ciphertext from a fixture; this
+        method does not decrypt it."""
         if value is None or isinstance(value, Secret):
             return value
         text = str(value)
-        # Fixtures contain the ciphertext, see value_to_string().
+        # Fixtures contain the ciphertext (see value_to_string()).
         return _stored(text) if text.startswith((PREFIX, UNBOUND_PREFIX)) else Secret(text)
 
     def get_prep_value(self, value: Any) -> str | None:
-        """Return the ciphertext to store; an empty secret is stored as an empty text."""
+        """Return the ciphertext to store, or an empty text if the secret is empty."""
         secret = self.to_python(value)
         if secret is None:
             return None
         return secret.encrypted() if secret else ""
 
     def value_to_string(self, obj: models.Model) -> str:
-        """Return the ciphertext, for fixtures: they never contain the plain secret."""
+        """Return the ciphertext for a fixture, so that a fixture never contains a plain secret."""
         return self.get_prep_value(self.value_from_object(obj)) or ""
 
 
 def _canonical(field: Any, value: Any) -> Any:
-    """``value`` in the type that the database returns: a new row may have its key as text."""
-    # This runs for every row that is read, nearly always with one of these two types.
+    """Convert ``value`` to the type that the database returns. A new object can have its key as a
+    text, which would give another place than the key from the database."""
+    # This function runs for every row that is read. Nearly all values have one of these two types,
+    # and the check of the type is faster than to_python().
     return value if isinstance(value, (uuid.UUID, int)) else field.to_python(value)
 
 

@@ -1,4 +1,5 @@
-"""The inbox: codes that peers handed over to this site, as party B."""
+"""The inbox: the reciprocal codes that peers sent to this site, and that this site has to redeem.
+In the terms of the draft, this site is party B here."""
 
 from django.db import models
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -12,13 +13,14 @@ from .queue import QueueItem
 
 
 class InboxItem(QueueItem):
-    """A code that a peer handed over, and that this site redeems at the token endpoint of the
-    peer (draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 4.1.3)."""
+    """A reciprocal code that a peer sent to this site. This site redeems the code at the token
+    endpoint of the peer (draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section
+    4.1.3)."""
 
     peer = models.ForeignKey(Peer, on_delete=models.CASCADE, related_name="inbox")
     link = models.ForeignKey(Link, on_delete=models.CASCADE, related_name="inbox")
     code_hash = models.CharField(max_length=64, editable=False)
-    #: Empty once the row is finished.
+    #: The reciprocal code. It is replaced with an empty text when the row is finished.
     code = EncryptedField(owner=("peer", "link", "code_hash", "bound_to"), blank=True, default="")
 
     class Meta(QueueItem.Meta):
@@ -34,7 +36,8 @@ class InboxItem(QueueItem):
 
 
 def with_newest_code(links: QuerySet[Link]) -> QuerySet[Link]:
-    """Annotate ``links`` with the result of :func:`newest_code`, without another query."""
+    """Annotate each of ``links`` with the state and the reason of the newest code that the peer
+    sent, so that :func:`newest_code` needs no query."""
     newest = InboxItem.objects.filter(link=OuterRef("pk")).order_by("-pk")
     return links.annotate(
         newest_code_state=Subquery(newest.values("state")[:1]),
@@ -43,8 +46,11 @@ def with_newest_code(links: QuerySet[Link]) -> QuerySet[Link]:
 
 
 def newest_code(link: Link) -> tuple[str, str]:
-    """State and reason of the newest code that the peer handed over for ``link``; two empty texts
-    if there is none. One query, unless ``link`` comes from :func:`with_newest_code`."""
+    """Return the state and the reason of the newest reciprocal code that the peer sent for
+    ``link``. Return two empty texts if the peer has sent no code.
+
+    This function runs one query, unless ``link`` was read with :func:`with_newest_code`.
+    """
     if "newest_code_state" in vars(link):
         return vars(link)["newest_code_state"] or "", vars(link)["newest_code_reason"] or ""
     return link.inbox.order_by("-pk").values_list("state", "reason").first() or ("", "")

@@ -1,6 +1,7 @@
-"""The ledger: the hash and the state of every reciprocal code that this site issued as party A.
+"""The ledger: a table with the hash and the state of every reciprocal code that this site issued.
+In the terms of the draft, this site is party A here.
 
-A code is kept for as long as a token that it was redeemed for can be used.
+The row of a redeemed code is kept while the peer can use a token that it got for the code.
 """
 
 import uuid
@@ -13,20 +14,22 @@ from django.utils.translation import gettext_lazy as _
 from .base import BaseModel
 from .links import Link
 
-#: The redirect URI of a DOT Grant begins with this only if it is the Grant of a reciprocal code.
+#: The prefix of the redirect URI of a DOT ``Grant`` (a stored authorization code) that contains a
+#: reciprocal code. No other ``Grant`` has a redirect URI with this prefix.
 CODE_URI = "urn:uuid:"
 
 
 class ReciprocalCode(BaseModel):
-    """A reciprocal code, identified by the SHA-256 hash of its exact bytes. It can be redeemed once
-    (RFC 6749, section 4.1.2). Only the DOT Grant contains the code itself.
+    """A reciprocal code, identified by the SHA-256 hash of its exact bytes. The peer can redeem it
+    once (RFC 6749, section 4.1.2). Only the DOT ``Grant`` of the code contains the code itself.
 
-    The hash makes the lookup exact: MariaDB ignores case, accents and trailing spaces when it
-    compares text, so that the lookup of DOT would accept a similar text as the code.
+    The hash makes the lookup exact. DOT looks up the code itself, and MariaDB ignores case, accents
+    and trailing spaces when it compares text. So DOT alone would accept a text that is only similar
+    to the code.
     """
 
     class State(models.TextChoices):
-        """What happened to the code."""
+        """Tells whether a code was redeemed or revoked."""
 
         LIVE = "live", _("not redeemed yet")
         REDEEMED = "redeemed", _("redeemed")
@@ -36,16 +39,17 @@ class ReciprocalCode(BaseModel):
     code_hash = models.CharField(max_length=64, unique=True, editable=False)
     link = models.ForeignKey(Link, on_delete=models.CASCADE, related_name="codes")
     generation = models.PositiveIntegerField(_("generation"))
-    #: Primary key of the peer's DOT application, as text: the type of the key depends on the model
-    #: that the site uses.
+    #: The primary key of the peer's DOT application. It is stored as text, because a site can use
+    #: its own application model, with another type of key.
     application_pk = models.CharField(max_length=64, editable=False)
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.LIVE)
-    #: The ``token_family`` of the DOT tokens that the code was redeemed for.
+    #: The ``token_family`` of the DOT tokens that the peer got for the code. It is null until the
+    #: code is redeemed, and if DOT issued no refresh token.
     token_family = models.UUIDField(null=True, blank=True, editable=False)
     expires_at = models.DateTimeField(_("expires"))
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     redeemed_at = models.DateTimeField(_("redeemed"), null=True, blank=True)
-    #: Attempts to redeem it again (RFC 6749, sections 4.1.2 and 10.5).
+    #: How often the peer tried to redeem the code again (RFC 6749, sections 4.1.2 and 10.5).
     replays = models.PositiveIntegerField(_("replays"), default=0)
 
     class Meta:
@@ -58,6 +62,7 @@ class ReciprocalCode(BaseModel):
 
     @property
     def redirect_uri(self) -> str:
-        """The redirect URI in the DOT Grant. No client can register this value, so the code cannot
-        be redeemed as an ordinary authorization code (RFC 6749, section 4.1.3)."""
+        """Return the redirect URI of the DOT ``Grant`` of this code. No client can register this
+        URI, so the code cannot be redeemed as an ordinary authorization code (RFC 6749, section
+        4.1.3)."""
         return f"{CODE_URI}{self.id}"

@@ -1,4 +1,4 @@
-"""The models of a link and of the authorization request that creates it."""
+"""The models of a link and of the authorization request with which a user creates a link."""
 
 import hashlib
 import uuid
@@ -20,13 +20,15 @@ from .reasons import LOST_INCOMING, Reason
 class Link(BaseModel):
     """The link between a user of this site and an account at a peer.
 
-    *Outgoing access* lets this site act at the peer: the stored tokens. *Incoming access* lets the
-    peer act at this site: a scope, a generation that counts the decisions of the user, and the
-    family of the DOT tokens that the peer holds.
+    *Outgoing access* lets this site act at the peer. For it, the link stores the tokens of this
+    site. *Incoming access* lets the peer act at this site. For it, the link stores the scope that
+    the user allowed, the number of decisions that the user has made (``generation``), and the
+    ``token_family`` of the DOT tokens that the peer holds. All tokens that come from one grant have
+    the same ``token_family``.
     """
 
     class Status(models.TextChoices):
-        """Whether the link is in use."""
+        """Tells whether the link is in use or has ended."""
 
         ACTIVE = "active", _("active")
         ENDED = "ended", _("ended")
@@ -66,8 +68,8 @@ class Link(BaseModel):
         _("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE
     )
 
-    #: Distinguishes the links of one user with one peer: see :func:`key_of_subject`,
-    #: :func:`key_of_family` and ``KEY_UNKNOWN``.
+    #: Distinguishes the links of one user with one peer. The value comes from
+    #: :func:`key_of_subject` or :func:`key_of_family`, or is ``KEY_UNKNOWN``.
     account_key = models.CharField(_("account key"), max_length=80, editable=False)
     subject = models.CharField(_("account ID at the peer"), max_length=255, blank=True)
     account_name = models.CharField(_("account name at the peer"), max_length=255, blank=True)
@@ -78,7 +80,8 @@ class Link(BaseModel):
     outgoing_reason = models.CharField(
         _("why outgoing access does not work"), max_length=30, choices=Reason.choices, blank=True
     )
-    #: The client ID and the addresses that both tokens belong to. They are sent nowhere else.
+    #: The client ID of this site and the addresses of the peer that both tokens belong to. The
+    #: tokens are sent nowhere else.
     bound_to = BindingField()
     access_token = EncryptedField(
         _("access token"), owner=("id", "user", "peer", "bound_to"), blank=True, default=""
@@ -86,18 +89,19 @@ class Link(BaseModel):
     refresh_token = EncryptedField(
         _("refresh token"), owner=("id", "user", "peer", "bound_to"), blank=True, default=""
     )
-    #: RFC 6749, section 3.3.
+    #: The scope that this site has at the peer (RFC 6749, section 3.3).
     outgoing_scope = models.TextField(_("scope of the outgoing access"), blank=True)
     access_token_expires_at = models.DateTimeField(_("access token expires"), null=True, blank=True)
-    #: Identifies the grant that the tokens belong to. Each exchanged code gives a new value; a
-    #: refresh keeps it.
+    #: Identifies the grant at the peer from which the tokens come. The value is new each time that
+    #: this site exchanges a code for tokens. A token refresh does not change the value.
     outgoing_grant = models.UUIDField(null=True, blank=True, editable=False)
-    #: Until this time, one worker refreshes the token, and the others wait.
+    #: One worker has the right to refresh the tokens until this time. Other workers wait.
     refresh_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     refresh_lease_owner = models.CharField(max_length=64, blank=True, editable=False)
-    #: How often the peer has refused to refresh the token, one time after the other; and when this
-    #: site may ask again: after a refusal, or after the time in ``Retry-After``.
+    #: How many times in a row the peer has refused to refresh the tokens.
     refresh_refusals = models.PositiveSmallIntegerField(default=0, editable=False)
+    #: This site does not ask the peer to refresh the tokens before this time. It is set after a
+    #: refusal, and when the peer sends the HTTP header ``Retry-After``.
     refresh_not_before = models.DateTimeField(null=True, blank=True, editable=False)
 
     incoming_state = models.CharField(
@@ -106,11 +110,13 @@ class Link(BaseModel):
     incoming_reason = models.CharField(
         _("why incoming access does not work"), max_length=30, choices=Reason.choices, blank=True
     )
-    #: The scope that the user is asked to allow: what the peer asked for, without scopes that it
-    #: may not have (draft-ietf-oauth-reciprocal-04, section 2.1).
+    #: The scope that the consent question asks the user to allow. It is the scope that the peer
+    #: asked for, without the scopes that the peer may not have at this site
+    #: (draft-ietf-oauth-reciprocal-04, section 2.1).
     offered_scope = models.TextField(_("scope that the peer asked for"), blank=True)
     incoming_scope = models.TextField(_("scope of the incoming access"), blank=True)
-    #: Counts the decisions of the user about the incoming access. Each one gives a new code
+    #: Counts how often the user has decided which scope the peer may have at this site. For each
+    #: decision, this site sends a new reciprocal code to the peer
     #: (draft-ietf-oauth-reciprocal-04, section 3).
     generation = models.PositiveIntegerField(
         _("decisions"),
@@ -127,13 +133,14 @@ class Link(BaseModel):
             "number of decisions while a code is being delivered."
         ),
     )
-    #: The ``token_family`` of the DOT tokens that the peer holds.
+    #: The ``token_family`` of the DOT tokens that the peer holds at this site. All tokens that come
+    #: from one grant have the same ``token_family``.
     incoming_family = models.UUIDField(null=True, blank=True, editable=False, db_index=True)
 
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
     linked_at = models.DateTimeField(_("linked both ways"), null=True, blank=True)
-    #: When the peer last used a token of this link. Updated at most once an hour.
+    #: When the peer last used a token of this link. This time is updated at most once an hour.
     last_used_at = models.DateTimeField(
         _("last used by the peer"), null=True, blank=True, editable=False
     )
@@ -155,12 +162,12 @@ class Link(BaseModel):
 
     @property
     def is_active(self) -> bool:
-        """Whether the link has not ended."""
+        """Return whether the link is still in use: ``False`` after it has ended."""
         return self.status == self.Status.ACTIVE
 
     @property
     def is_two_way(self) -> bool:
-        """Whether both directions work."""
+        """Return whether the link is in use and both directions work."""
         return (
             self.is_active
             and self.outgoing_state == self.Outgoing.ACTIVE
@@ -169,69 +176,80 @@ class Link(BaseModel):
 
     @property
     def has_outgoing_tokens(self) -> bool:
-        """Whether a token of the outgoing access is stored, expired or not."""
+        """Return whether the link stores a token of this site at the peer. An expired token counts
+        too."""
         return bool(self.refresh_token or self.access_token)
 
     @property
     def can_revoke_outgoing(self) -> bool:
-        """Whether this site can revoke the outgoing access at the peer (RFC 7009, section 2)."""
+        """Return whether this site can revoke its tokens at the peer (RFC 7009, section 2)."""
         url = self.peer.revocation_endpoint
         return self.has_outgoing_tokens and bool(url) and is_bound(self.bound_to, self.peer, url)
 
     @property
     def has_lost_incoming_access(self) -> bool:
-        """Whether the incoming access was revoked here, or has expired."""
+        """Return whether the peer lost its access to this site because the access was revoked at
+        this site, or because it expired."""
         return self.incoming_state == self.Incoming.BROKEN and self.incoming_reason in LOST_INCOMING
 
     @property
     def keeps_earlier_incoming(self) -> bool:
-        """Whether the peer still has the tokens of an earlier decision, because the code for the
-        newest decision is pending or has failed."""
+        """Return whether the peer still has the tokens for an earlier decision of the user. This is
+        the case if the peer has not yet redeemed the code for the newest decision, or if the
+        delivery of this code has failed."""
         waits = self.incoming_state in (self.Incoming.GRANTED, self.Incoming.BROKEN)
         return waits and self.incoming_family is not None and not self.has_lost_incoming_access
 
     @property
     def incoming_limit(self) -> str:
-        """The largest scope that tokens of the peer may have for this user at this time: scopes
-        that the user allowed, and that are in :attr:`Peer.limit`."""
+        """Return the largest scope that the tokens of the peer may have for this user now. It
+        contains the scopes that the user allowed and that :attr:`Peer.limit` contains too."""
         return scopes.cut(self.incoming_scope, self.peer.limit)
 
 
-#: The account key of a link begins with this if the peer has told the ID of the account.
+#: The prefix of ``Link.account_key`` if the peer has told this site the ID of the account.
 SUBJECT_PREFIX = "sub:"
 
 
 def key_of_subject(subject: str) -> str:
-    """The account key for an account with this ID at the peer. It contains a hash, because subjects
-    are case sensitive (OpenID Connect Core 1.0, section 2) and MariaDB ignores case."""
+    """Return the value of ``Link.account_key`` for an account whose ID at the peer is ``subject``.
+
+    The key contains a hash of the ID. The ID itself would not work, because it is case sensitive
+    (OpenID Connect Core 1.0, section 2) and MariaDB ignores case when it compares text.
+    """
     return SUBJECT_PREFIX + hashlib.sha256(subject.encode()).hexdigest()
 
 
-#: The account key of a link begins with this if the person started at the peer.
+#: The prefix of ``Link.account_key`` if the user started to connect at the peer, and not at this
+#: site.
 FAMILY_PREFIX = "family:"
 
 
 def key_of_family(family: uuid.UUID | None) -> str:
-    """The account key of a link that started at the peer: the family of the DOT tokens that the
-    peer got at this site."""
+    """Return the value of ``Link.account_key`` for a user who started to connect at the peer.
+
+    :param family: the ``token_family`` of the DOT tokens that the peer got at this site. If it is
+        ``None``, the key contains a random value.
+    """
     return f"{FAMILY_PREFIX}{family or uuid.uuid4()}"
 
 
-#: The account key of a link that started at this site, if the peer does not tell the ID of the
-#: account. So each user has one such link with a peer, and connecting again replaces its tokens.
+#: The value of ``Link.account_key`` if the user started to connect at this site, and the peer does
+#: not tell the ID of the account. Each user has at most one such link with a peer. If the user
+#: connects again, the new tokens replace the tokens of this link.
 KEY_UNKNOWN = "unknown"
 
 
 class AuthorizationRequest(BaseModel):
-    """An authorization request that this site sent a person to the peer with (RFC 6749, sections
-    4.1.1 and 10.12).
+    """An authorization request: this site redirected a user to the peer to allow access (RFC 6749,
+    sections 4.1.1 and 10.12).
 
-    The row makes sure that ``state`` is used once, by this user, and in the browser that has the
-    cookie of this request.
+    The row makes sure that the parameter ``state`` is used only once, only by the same user, and
+    only in the browser that has the cookie of this request.
     """
 
     class Problem(models.TextChoices):
-        """Why the request did not create a link."""
+        """The reason why the request did not create a link."""
 
         NONE = "", _("no problem")
         DENIED = "denied", _("access was not allowed at the other site")
@@ -250,15 +268,16 @@ class AuthorizationRequest(BaseModel):
     peer = models.ForeignKey(Peer, on_delete=models.CASCADE, related_name="+")
     state_hash = models.CharField(max_length=64, unique=True, editable=False)
     browser_hash = models.CharField(max_length=64, editable=False, default="")
-    #: The client ID and the addresses that the code belongs to. It is sent nowhere else.
+    #: The client ID of this site and the addresses of the peer that the authorization code belongs
+    #: to. The code is sent nowhere else.
     bound_to = BindingField()
-    #: RFC 7636, section 4.1.
+    #: The code verifier of PKCE (RFC 7636, section 4.1).
     code_verifier = EncryptedField(owner=("peer", "state_hash", "bound_to"), blank=True, default="")
-    #: OpenID Connect Core 1.0, section 3.1.2.1.
+    #: The value that the ID token must repeat (OpenID Connect Core 1.0, section 3.1.2.1).
     nonce = models.CharField(max_length=64, blank=True)
-    #: The token request must repeat it (RFC 6749, section 4.1.3).
+    #: The redirect URI in this request. The token request must repeat it (RFC 6749, section 4.1.3).
     redirect_uri = models.CharField(max_length=500)
-    #: The language of the person, for sites whose addresses contain the language.
+    #: The language of the user. It is needed at sites whose URLs contain the language.
     language = models.CharField(max_length=35, blank=True, default="")
     return_to = models.CharField(max_length=300, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)

@@ -1,4 +1,5 @@
-"""The outbox: hand-overs and revocations that this site has to deliver to peers."""
+"""The outbox: what this site has to deliver to peers. This is either a hand-over (one reciprocal
+code for the peer) or the revocation of a token at the peer."""
 
 import uuid
 
@@ -12,32 +13,37 @@ from .queue import QueueItem
 
 
 class OutboxItem(QueueItem):
-    """A hand-over (draft-ietf-oauth-reciprocal-04, section 2.2.2) or a revocation (RFC 7009,
-    section 2.1) that has to be delivered. A hand-over names the link and the generation, and never
-    contains the code.
+    """A delivery to a peer. It is either a hand-over, which sends one reciprocal code
+    (draft-ietf-oauth-reciprocal-04, section 2.2.2), or the revocation of a token (RFC 7009, section
+    2.1).
 
-    A hand-over is done when the peer has *redeemed* the code, not when it has responded with 200.
+    The row of a hand-over stores the link and the number of the user's decision (``generation``),
+    but never the code. The hand-over is done when the peer has *redeemed* the code. A response with
+    status 200 is not enough.
     """
 
     class Kind(models.TextChoices):
-        """What is delivered."""
+        """The kind of a delivery."""
 
         HANDOVER = "handover", _("hand-over")
         REVOCATION = "revocation", _("revocation of a token at the peer")
 
     kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices, default=Kind.HANDOVER)
     peer = models.ForeignKey(Peer, on_delete=models.CASCADE, related_name="outbox")
-    #: Set to null when the link is deleted: the token must be revoked at the peer all the same.
+    #: Null if the link was deleted. The row is then kept, because the token must still be revoked
+    #: at the peer.
     link = models.ForeignKey(
         Link, null=True, blank=True, on_delete=models.SET_NULL, related_name="outbox"
     )
     generation = models.PositiveIntegerField(_("generation"), default=0)
-    #: The ID of the link while the hand-over is not finished, or else null. So a link has at most
-    #: one unfinished hand-over on every database: MariaDB has no partial unique index.
+    #: The ID of the link while the hand-over is not finished; otherwise null. The column is unique,
+    #: so that a link has at most one unfinished hand-over. A partial unique index would do the
+    #: same, but MariaDB does not have one.
     live_key = models.CharField(max_length=36, null=True, unique=True, editable=False)  # noqa: DJ001
-    #: Codes that the peer accepted and did not redeem before they expired.
+    #: How many codes were replaced with a new code, because the peer accepted the code but did not
+    #: redeem it before it expired.
     resends = models.PositiveSmallIntegerField(_("sent again"), default=0)
-    #: The token to revoke; empty for a hand-over.
+    #: The token to revoke. It is empty for a hand-over.
     token = EncryptedField(owner=("peer", "bound_to"), blank=True, default="")
     accepted_at = models.DateTimeField(_("accepted"), null=True, blank=True)
 
@@ -51,7 +57,7 @@ class OutboxItem(QueueItem):
 
     @property
     def failure_reason(self) -> str:
-        """The reason to store when the last attempt has failed."""
+        """Return the reason to store if the last allowed attempt has failed."""
         return Link.Reason.UNCONFIRMED if self.accepted_at else Link.Reason.UNREACHABLE
 
     @staticmethod

@@ -1,4 +1,5 @@
-"""Validation of a peer's configuration. Each check returns the reasons against a value."""
+"""Validation of a peer's configuration. Each ``check_…`` function returns a list of error messages
+for one value. The list is empty if the value is valid."""
 
 import re
 from typing import TYPE_CHECKING, Any
@@ -16,37 +17,39 @@ from .binding import ENDPOINTS, changes_between, describe_changes
 if TYPE_CHECKING:
     from .peers import Peer
 
-#: RFC 6749, appendix A.1: client-id = *VSCHAR
+#: A valid client ID: ``client-id = *VSCHAR`` (RFC 6749, appendix A.1).
 _CLIENT_ID = re.compile(r"[\x20-\x7e]*")
-#: RFC 6749, section 8.2: name-char.
+#: A valid name of a parameter. It consists of ``name-char`` (RFC 6749, section 8.2).
 _PARAMETER = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 def check_endpoint(url: str, example: str) -> list[str]:
-    """Reasons why this site must not call ``url``, or send a person there (RFC 6749, section 3)."""
+    """Return the reasons why this site must not call ``url`` or redirect a user to it (RFC 6749,
+    section 3)."""
     if not url:
-        return []  # The field itself says whether it may be blank.
+        return []  # The model field checks whether an empty value is allowed.
     problem = url_problem(url, allow_loopback=settings.HTTP_ALLOW_LOOPBACK, example=example)
     problem = problem or address_problem(url, networks.is_allowed)
     return [problem] if problem else []
 
 
 def check_client_id(value: str) -> list[str]:
-    """Reasons why ``value`` is not a client ID (RFC 6749, appendix A.1)."""
+    """Return the reasons why ``value`` is not a valid client ID (RFC 6749, appendix A.1)."""
     if _CLIENT_ID.fullmatch(value):
         return []
     return [_("A client ID consists of printable ASCII characters (RFC 6749, appendix A.1).")]
 
 
 def parameters_in(text: str) -> dict[str, str]:
-    """The parameters in ``text``, which has one ``NAME=VALUE`` on each line."""
+    """Return the parameters in ``text`` by name. Each line of ``text`` has the form
+    ``NAME=VALUE``."""
     lines = (line.partition("=") for line in text.splitlines() if line.strip())
     return {name.strip(): value.strip() for name, _equals, value in lines}
 
 
 def check_parameters(text: str) -> list[str]:
-    """Reasons why ``text`` is not a list of extra parameters for authorization requests (RFC 6749,
-    section 8.2)."""
+    """Return the reasons why ``text`` is not a valid list of extra parameters for authorization
+    requests (RFC 6749, section 8.2)."""
     problems = []
     malformed = _("Write one parameter on each line, as NAME=VALUE, such as access_type=offline.")
     lines = [line for line in text.splitlines() if line.strip()]
@@ -64,14 +67,14 @@ def check_parameters(text: str) -> list[str]:
 
 
 def check_scope(value: str) -> list[str]:
-    """Reasons why ``value`` is not a scope (RFC 6749, section 3.3)."""
+    """Return the reasons why ``value`` is not a valid scope (RFC 6749, section 3.3)."""
     if value and scopes.parse(value) is None:
         return [_("Enter scope names separated by single spaces.")]
     return []
 
 
 def check_scope_here(value: str) -> list[str]:
-    """Reasons why ``value`` has scopes that this site does not define."""
+    """Return an error message if ``value`` contains scopes that this site does not define."""
     known = scopes.described()
     unknown = [token for token in scopes.split(value) if token not in known]
     if not unknown:
@@ -83,8 +86,9 @@ def check_scope_here(value: str) -> list[str]:
 
 
 def check_application(application: Any) -> list[str]:
-    """Reasons why a DOT application cannot be the registration of a peer at this site (RFC 6749,
-    section 2.1): a peer must authenticate (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
+    """Return the reasons why a DOT application cannot be the registration of a peer at this site
+    (RFC 6749, section 2.1). For example, it needs a client secret, because a peer must authenticate
+    (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
     problems = []
     if application.client_type != application.CLIENT_CONFIDENTIAL:
         problems.append(_("The application must be confidential: the peer must authenticate."))
@@ -98,14 +102,15 @@ def check_application(application: Any) -> list[str]:
 
 
 def has_blank_secret(application: Any) -> bool:
-    """Whether the client secret is empty: stored as plain text, or as the hash of an empty text.
-    DOT would accept both."""
+    """Return whether the client secret of a DOT application is empty. The stored value is then an
+    empty text or the hash of an empty text, and DOT would accept an empty secret in both cases."""
     stored = application.client_secret
     return not stored or ("$" in stored and check_password("", stored))
 
 
 def check_dialect(name: str) -> list[str]:
-    """Reasons why ``name`` does not name a dialect."""
+    """Return an error message if there is no dialect with this name. A dialect is a class that
+    knows how to hand over reciprocal codes to a kind of peer."""
     try:
         plugins.dialect_class(name)
     except ImproperlyConfigured as error:
@@ -116,10 +121,10 @@ def check_dialect(name: str) -> list[str]:
 def problems_of(
     peer: "Peer", stored: "Peer | None", *, is_secret_entered: bool
 ) -> dict[str, list[str]]:
-    """Reasons against the configuration of ``peer``, by field.
+    """Return the error messages about the configuration of ``peer``, by field name.
 
-    :param stored: the same peer as it is stored; ``None`` for a new one.
-    :param is_secret_entered: whether ``peer`` has a client secret that is not stored yet.
+    :param stored: the same peer as the database has it; ``None`` for a new peer.
+    :param is_secret_entered: whether somebody has entered a new client secret for ``peer``.
     """
     found: dict[str, list[str]] = {
         field: check_endpoint(getattr(peer, field), example) for field, example in ENDPOINTS.items()
@@ -153,10 +158,14 @@ def problems_of(
 def problems_of_changes(
     stored: "Peer", peer: "Peer", *, is_secret_entered: bool
 ) -> dict[str, list[str]]:
-    """Reasons against saving ``peer`` in the place of ``stored``, by field.
+    """Return the reasons why the changed ``peer`` must not be saved, by field name.
 
-    The stored secret must not be sent to another address. And while links are active, the
-    application stays: without the peer, nothing would limit or revoke the tokens that it holds.
+    The stored client secret must not be sent to another address. While the peer has active links,
+    its application must stay the same: the tokens belong to that application, and this app no
+    longer limits or revokes them if the application belongs to no peer.
+
+    :param stored: the same peer as the database has it.
+    :param is_secret_entered: whether somebody has entered a new client secret for ``peer``.
     """
     problems = {}
     changes = [change for change in changes_between(stored, peer) if change.needs_secret]
@@ -178,8 +187,9 @@ def problems_of_changes(
 
 
 def _check_no_issuer(peer: "Peer") -> list[str]:
-    """Reasons why the issuer cannot be blank: this site compares it with a value that the peer
-    sends (RFC 9207, section 2.4; OpenID Connect Core 1.0, section 3.1.3.7)."""
+    """Return the reasons why the issuer of ``peer`` cannot be blank. This site needs the issuer if
+    the peer sends its own issuer, because the two must be equal (RFC 9207, section 2.4; OpenID
+    Connect Core 1.0, section 3.1.3.7)."""
     if peer.sends_iss:
         return [_("Enter the issuer of the peer: its authorization responses must name it.")]
     if OPENID in scopes.split(peer.scope):
@@ -190,7 +200,8 @@ def _check_no_issuer(peer: "Peer") -> list[str]:
 
 
 def _check_preconfigured_scope(peer: "Peer") -> list[str]:
-    """Reasons why the agreed scope is not made of scopes that the peer may hold here."""
+    """Return the reasons why ``peer.preconfigured_scope`` contains scopes that the peer may not
+    have at this site."""
     problems = check_scope_here(peer.preconfigured_scope)
     beyond = set(scopes.split(peer.preconfigured_scope)) - set(scopes.split(peer.allowed_scope))
     if beyond:

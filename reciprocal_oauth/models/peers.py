@@ -1,4 +1,4 @@
-"""The model of a peer: another site, as an administrator configured it."""
+"""The model of a peer (another site to which users can connect their accounts)."""
 
 import logging
 from collections.abc import Sequence
@@ -30,25 +30,27 @@ from .reasons import Reason
 
 logger = logging.getLogger("reciprocal_oauth")
 
-#: The fields that the binding of the client secret depends on. Saving one of them checks it.
+#: When one of these fields is saved, :meth:`Peer.save` checks whether the stored client secret may
+#: be used with the new values, and updates ``bound_to``.
 _BINDING_FIELDS = frozenset(
     {*ADDRESS_FIELDS, "client_id", "client_secret", "application", "application_id"}
 )
 
 
 class PeerManager(BaseManager["Peer"]):
-    """The manager of peers. Fixtures name a peer by its short name."""
+    """The manager of peers. In a fixture, a peer is identified by its short name (``slug``)."""
 
     def get_by_natural_key(self, slug: str) -> "Peer":
-        """Return the peer with this short name.
+        """Return the peer with the short name ``slug``.
 
-        :raises Peer.DoesNotExist: there is none.
+        :raises Peer.DoesNotExist: no peer has this short name.
         """
         return self.get(slug=slug)
 
 
 class Peer(BaseModel):
-    """Another site: its endpoints, the registration of this site there, and its own here."""
+    """Another site. A peer stores the endpoints of that site, the registration of this site at that
+    site (client ID and secret), and its registration at this site (a DOT application)."""
 
     class AuthMethod(models.TextChoices):
         """How this site authenticates at the token endpoint of the peer (RFC 6749, section
@@ -103,7 +105,7 @@ class Peer(BaseModel):
             "authorization response that names no issuer (RFC 9207)."
         ),
     )
-    #: RFC 6749, section 3.1.
+    #: The URL at which a user allows access (RFC 6749, section 3.1).
     authorization_endpoint = models.CharField(
         _("authorization endpoint"), max_length=500, help_text=_("Where people allow access.")
     )
@@ -116,7 +118,7 @@ class Peer(BaseModel):
             "such as access_type=offline."
         ),
     )
-    #: RFC 6749, section 3.2.
+    #: The URL at which this site gets tokens (RFC 6749, section 3.2).
     token_endpoint = models.CharField(
         _("token endpoint"),
         max_length=500,
@@ -147,13 +149,14 @@ class Peer(BaseModel):
         help_text=_("Where this site hands over its codes. Blank: the token endpoint."),
     )
 
-    #: RFC 6749, section 2.2.
+    #: The client ID that the peer gave to this site (RFC 6749, section 2.2).
     client_id = models.CharField(
         _("client ID of this site at the peer"),
         max_length=255,
         help_text=_("The client ID that the peer gave to this site."),
     )
-    #: The client ID and the addresses that the client secret belongs to. It is sent nowhere else.
+    #: The client ID of this site and the addresses of the peer that the client secret belongs to.
+    #: The secret is sent nowhere else.
     bound_to = BindingField()
     client_secret = EncryptedField(
         _("client secret of this site at the peer"),
@@ -183,7 +186,7 @@ class Peer(BaseModel):
         ),
     )
 
-    #: RFC 6749, section 3.3.
+    #: The scope that this site asks for in an authorization request (RFC 6749, section 3.3).
     scope = models.CharField(
         _("scope to ask for"),
         max_length=1000,
@@ -192,7 +195,7 @@ class Peer(BaseModel):
             "The scope that this site asks the peer for when a person starts at this site."
         ),
     )
-    #: draft-ietf-oauth-reciprocal-04, section 2.1.
+    #: The scope in the ``reciprocal`` parameter (draft-ietf-oauth-reciprocal-04, section 2.1).
     reciprocal_scope = models.CharField(
         _("reciprocal scope to ask for"),
         max_length=1000,
@@ -208,7 +211,8 @@ class Peer(BaseModel):
         blank=True,
         help_text=_("Scopes of this site. The tokens of the peer never have any other scope."),
     )
-    #: The value that both parties agree on (draft-ietf-oauth-reciprocal-04, section 2.1).
+    #: The scope that both sites agreed on. It is used if the peer sends no ``reciprocal`` parameter
+    #: (draft-ietf-oauth-reciprocal-04, section 2.1).
     preconfigured_scope = models.CharField(
         _("agreed scope"),
         max_length=1000,
@@ -228,12 +232,14 @@ class Peer(BaseModel):
             "leave this off unless you know that this peer does not do that."
         ),
     )
-    #: When the peer answered ``unsupported_grant_type`` to a reciprocal code (RFC 6749, section
-    #: 5.2). Until the peer accepts a code, people are not asked about the reverse direction.
+    #: When the peer responded with ``unsupported_grant_type`` to a reciprocal code (RFC 6749,
+    #: section 5.2). While this is set, users do not get the consent question for the reverse
+    #: direction. It is null again when the peer supports reciprocal codes.
     reverse_refused_at = models.DateTimeField(
         _("does not support the reverse direction"), null=True, blank=True, editable=False
     )
-    #: While set, all deliveries to this peer wait, and so do the codes that it handed over.
+    #: While this is set, this site delivers nothing to the peer, and does not redeem codes that the
+    #: peer sent. All these deliveries wait.
     paused_at = models.DateTimeField(_("paused"), null=True, blank=True, editable=False)
     paused_reason = models.CharField(
         _("why it is paused"), max_length=30, choices=Reason.choices, blank=True, editable=False
@@ -244,9 +250,11 @@ class Peer(BaseModel):
 
     objects: ClassVar[PeerManager] = PeerManager()
 
-    #: The secret as it was read or saved last. A different value means: somebody entered a new one.
+    #: The client secret as it was last read or saved. If ``client_secret`` has another value,
+    #: somebody has entered a new secret.
     _kept_secret: Secret | None = None
-    #: During :meth:`save`: the changes of the addresses, the client ID or the application.
+    #: The changes of addresses, client ID or application that :meth:`save` is saving now. It is
+    #: empty at other times.
     changes_being_saved: Sequence[PeerChange] = ()
 
     class Meta:
@@ -263,22 +271,24 @@ class Peer(BaseModel):
 
     @classmethod
     def from_db(cls, *args: Any, **kwargs: Any) -> "Peer":
-        """Return the peer, and remember its stored client secret: a new one is noticed later."""
+        """Create the peer from a database row. Remember its client secret, so that :meth:`save` can
+        notice a new client secret."""
         peer = super().from_db(*args, **kwargs)
         peer._keep_secret()
         return peer
 
     def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
-        """Reload the peer, and remember the reloaded client secret as the stored one."""
+        """Read the peer from the database again. Remember its client secret, so that :meth:`save`
+        can notice a new client secret."""
         super().refresh_from_db(*args, **kwargs)
         self._keep_secret()
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save the peer, and bind a new client secret to its addresses and client ID.
+        """Save the peer. Bind a new client secret to the present addresses and client ID.
 
-        :raises ValidationError: the stored client secret would be sent to an address or a client
-            ID that it does not belong to; or the application was exchanged although active links
-            have tokens of the former one.
+        :raises ValidationError: the stored client secret does not belong to a new address or a new
+            client ID; or the peer has another application, but active links have tokens of the
+            former application.
         """
         fields = kwargs.get("update_fields")
         with atomic():
@@ -291,7 +301,10 @@ class Peer(BaseModel):
         self.changes_being_saved = ()
 
     def _bind(self, fields: set[str] | None) -> None:
-        """:raises ValidationError: see :meth:`save`."""
+        """Compare the peer with its stored row, and set ``bound_to`` for the client secret.
+
+        :raises ValidationError: see :meth:`save`.
+        """
         is_entered = self._has_new_secret and (fields is None or "client_secret" in fields)
         stored = Peer.objects.select_for_update().filter(pk=self.pk).first()
         if stored is None:
@@ -300,14 +313,15 @@ class Peer(BaseModel):
         if problems:
             raise ValidationError(problems)
         if not is_entered and "client_secret" in vars(self):
-            # Somebody may have entered another secret since this object was read.
+            # Keep the secret of the database: somebody may have entered another secret there after
+            # this object was read.
             self.client_secret = stored.client_secret
         self.changes_being_saved = changes_between(stored, self)
         is_new = is_entered or any(move.needs_secret for move in self.changes_being_saved)
         self.bound_to = binding_of(self) if is_new else stored.bound_to
 
     def _keep_secret(self) -> None:
-        # vars(), because an access to a deferred field would cost a query.
+        # Read the value with vars(), because normal access to a deferred field runs a query.
         self._kept_secret = vars(self).get("client_secret")
 
     @property
@@ -317,39 +331,43 @@ class Peer(BaseModel):
 
     @property
     def binding(self) -> str:
-        """The client ID and the addresses that the client secret belongs to. The secret of a new
-        peer belongs to the values of this object."""
+        """Return the client ID of this site and the addresses of the peer that the client secret
+        belongs to. For a new peer, these are the present values of this object."""
         return binding_of(self) if self._state.adding else self.bound_to
 
     def may_send_secret_to(self, url: str) -> bool:
-        """Whether the client secret of this site belongs to the address in ``url``."""
+        """Return whether the client secret of this site may be sent to ``url``."""
         return is_bound(self.binding, self, url)
 
     @property
     def handover_endpoint(self) -> str:
-        """Where this site hands over its codes: the reciprocal endpoint, or else the token
-        endpoint (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
+        """Return the URL to which this site sends reciprocal codes. It is the reciprocal endpoint
+        of the peer if it is set; otherwise it is the token endpoint
+        (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
         return self.reciprocal_endpoint or self.token_endpoint
 
     @property
     def extra_parameters(self) -> dict[str, str]:
-        """The extra parameters of authorization requests, by name (RFC 6749, section 3.1)."""
+        """Return the extra parameters of authorization requests, by name (RFC 6749, section 3.1).
+        Parameters that this site sets itself are left out."""
         found = peer_validation.parameters_in(self.authorization_parameters)
         return {k: v for k, v in found.items() if k not in OWN_AUTHORIZATION_PARAMETERS}
 
     @property
     def reciprocal_limit(self) -> str:
-        """The largest scope that a reciprocal grant can give this peer at this time."""
+        """Return the largest scope that this peer can get with a reciprocal code now. It never
+        contains ``openid``."""
         return scopes.without_openid(self.limit)
 
     @property
     def supports_reverse(self) -> bool:
-        """Whether the peer accepts reciprocal codes, as far as this site knows."""
+        """Return whether the peer accepts reciprocal codes, as far as this site knows. The value is
+        ``True`` until the peer says that it does not support them."""
         return self.reverse_refused_at is None
 
     def record_reverse_support(self, *, is_supported: bool) -> None:
-        """Store whether the peer supports the reciprocal grant. Links with a peer that does not
-        support it work in one direction."""
+        """Store whether the peer accepts reciprocal codes. If it does not, links with this peer
+        work only in one direction."""
         wrong = Peer.objects.filter(pk=self.pk, reverse_refused_at__isnull=not is_supported)
         if not wrong.update(reverse_refused_at=None if is_supported else timezone.now()):
             return
@@ -365,9 +383,9 @@ class Peer(BaseModel):
 
     @property
     def limit(self) -> str:
-        """The largest scope that a token of this peer may have at this time: scopes that the
-        administrator allows, the site defines, and the scopes backend of the site gives to the
-        application."""
+        """Return the largest scope that a token of this peer may have now. A scope is included if
+        all of this is true: the administrator allows it for the peer, this site defines it, and the
+        scopes backend of DOT offers it to the application of the peer."""
         return scopes.cut(
             self.allowed_scope, scopes.described(), scopes.available(self.application)
         )
@@ -375,7 +393,7 @@ class Peer(BaseModel):
     def clean(self) -> None:
         """Refuse a configuration that cannot work.
 
-        :raises ValidationError: with the reasons, by field.
+        :raises ValidationError: the configuration has errors. The exception has them by field name.
         """
         stored = None if self._state.adding else Peer.objects.filter(pk=self.pk).first()
         if problems := peer_validation.problems_of(

@@ -1,4 +1,5 @@
-"""The base of the outbox and the inbox: rows that a worker claims and delivers."""
+"""The base class of the rows of the outbox and the inbox. Each row is a delivery. A worker claims
+the row (no other worker then takes it) and carries out the delivery."""
 
 from datetime import datetime
 from typing import Any
@@ -14,9 +15,9 @@ from .reasons import Reason
 
 
 class QueueItem(BaseModel):
-    """A delivery in one of the two queues. It is kept across crashes and restarts."""
+    """A delivery in the outbox or the inbox. The row is kept when a process crashes or restarts."""
 
-    #: Whether the process stopped during the attempt before this one. Not stored.
+    #: Whether a process stopped during the previous attempt. This attribute is not stored.
     was_interrupted = False
 
     class State(models.TextChoices):
@@ -29,9 +30,10 @@ class QueueItem(BaseModel):
         FAILED = "failed", _("failed")
         CANCELLED = "cancelled", _("no longer needed")
 
-    #: States in which a worker claims the row when ``next_attempt_at`` is reached.
+    #: The states of a row that waits. A worker claims such a row (takes it for delivery) when the
+    #: time ``next_attempt_at`` is reached.
     WAITING_STATES = (State.PENDING, State.ACCEPTED)
-    #: States in which the row is not finished.
+    #: The states of a row that is not finished.
     LIVE_STATES = (State.PENDING, State.CLAIMED, State.ACCEPTED)
 
     state = models.CharField(
@@ -43,7 +45,8 @@ class QueueItem(BaseModel):
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
     reason = models.CharField(_("why it failed"), max_length=30, choices=Reason.choices, blank=True)
-    #: The client ID and the addresses that the token or code in this row belongs to.
+    #: The client ID of this site and the addresses of the peer that the token or code in this row
+    #: belongs to.
     bound_to = BindingField()
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
@@ -52,20 +55,25 @@ class QueueItem(BaseModel):
     class Meta:
         abstract = True
         indexes = (
-            # For rows that are due. Finished rows have no next attempt, so the index skips them.
+            # This index finds the rows that are due. A search in it does not read finished rows,
+            # because their ``next_attempt_at`` is null.
             models.Index(fields=["next_attempt_at"], name="reciprocal_%(class)s_due"),
-            # For claimed rows, of one peer or of all, and for the filters of the admin.
+            # This index finds the claimed rows of one peer or of all peers. The filters in the
+            # Django admin use it too.
             models.Index(fields=["state", "peer"], name="reciprocal_%(class)s_state"),
         )
 
     @property
     def failure_reason(self) -> str:
-        """The reason to store when the last attempt has failed."""
+        """Return the reason to store if the last allowed attempt has failed."""
         return Reason.UNREACHABLE
 
     @classmethod
     def final_values(cls, state: "QueueItem.State", now: datetime, **values: Any) -> dict[str, Any]:
-        """The column values of a row that is finished in ``state``."""
+        """Return the column values to store when a row is finished with the state ``state``.
+
+        :param values: further column values to include.
+        """
         return {
             "state": state,
             "finished_at": now,
@@ -78,11 +86,11 @@ class QueueItem(BaseModel):
 
 
 class ClaimGate(models.Model):
-    """A row that a worker locks while it claims deliveries of a peer, so that all workers together
-    do not exceed the limit for that peer.
+    """A row for each peer. A worker locks this row while it claims deliveries of the peer (takes
+    them for itself), so that all workers together stay within the limit for that peer.
 
-    It is not the row of the peer: on MariaDB, every new row that refers to a peer locks the row of
-    the peer.
+    Workers do not lock the row of the peer itself. On MariaDB, every new row that refers to a peer
+    also locks the row of the peer, so it would have to wait for the workers.
     """
 
     peer = models.OneToOneField(Peer, on_delete=models.CASCADE, primary_key=True, related_name="+")

@@ -1,11 +1,12 @@
-"""The reasons why a link or a delivery does not work: the stored values and their labels."""
+"""The reasons why a link or a delivery does not work, with the stored values and the labels."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 
 class Reason(models.TextChoices):
-    """Why a direction does not work, why a link has ended, or why a delivery has failed."""
+    """The reason why a direction of a link does not work, why a link has ended, or why a delivery
+    has failed."""
 
     NONE = "", _("no reason")
     EXPIRED = "expired", _("the access has expired and cannot be renewed")
@@ -37,5 +38,6 @@ class Reason(models.TextChoices):
     SITE_REFUSES = "site_refuses", _("the rules of this site do not allow it")
 
 
-#: Why a peer has lost its incoming access although nothing failed: it was revoked, or it expired.
+#: The reasons if a peer lost its access to this site without an error: the access was revoked at
+#: this site, or it expired.
 LOST_INCOMING = (Reason.REVOKED_HERE, Reason.EXPIRED)

@@ -1,4 +1,5 @@
-"""The results of one attempt to deliver: what a step returns, and what the worker records."""
+"""The results of one attempt to carry out a delivery (a row of the outbox or the inbox). The
+function that makes the attempt returns a result, and the worker stores the result in the row."""
 
 from dataclasses import dataclass
 
@@ -7,20 +8,22 @@ from .peers import Peer
 
 @dataclass(frozen=True)
 class Done:
-    """The row is done."""
+    """The delivery succeeded. The worker marks the row as done."""
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """The row is done, and the step has already stored that in its own transaction."""
+    """The delivery succeeded. The function that made the attempt has already marked the row as done
+    in its own transaction."""
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """The peer accepted the code. The row is done once the peer redeems the code.
+    """The peer accepted the reciprocal code. The row is done when the peer has redeemed the code.
 
-    :ivar watch_seconds: how long to wait before the next check; a dialect leaves it out.
-    :ivar detail: for the history, such as ``HTTP 200``; no secrets.
+    :ivar watch_seconds: the seconds until the worker checks whether the peer has redeemed the code.
+        A dialect does not set this value.
+    :ivar detail: a text for the history, such as ``HTTP 200``. It must not contain secrets.
     """
 
     watch_seconds: float = 0.0
@@ -29,12 +32,13 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Retry:
-    """The attempt failed; a later one may succeed.
+    """The attempt failed, but a later attempt can succeed.
 
-    :ivar error: for the log and the administrator; no secrets.
-    :ivar reason: the ``Reason`` to store if no attempt is left.
-    :ivar after: seconds to wait, as the peer asked.
-    :ivar pauses: the peer, as it was called, if it would refuse every other row too.
+    :ivar error: a text for the log and the administrator. It must not contain secrets.
+    :ivar reason: the ``Reason`` to store if no further attempt is allowed.
+    :ivar after: the seconds that the peer asked this site to wait; ``None`` if it did not ask.
+    :ivar pauses: the peer whose deliveries must be paused, because it would refuse all of them;
+        otherwise ``None``. The object has the values that the peer had during the attempt.
     """
 
     error: str
@@ -45,11 +49,12 @@ class Retry:
 
 @dataclass(frozen=True)
 class Failed:
-    """The attempt failed, and so would every later one.
+    """The attempt failed, and every later attempt would fail too.
 
-    :ivar error: for the log and the administrator; no secrets.
+    :ivar error: a text for the log and the administrator. It must not contain secrets.
     :ivar reason: the ``Reason`` to store.
-    :ivar pauses: the peer, as it was called, if it would refuse every other row too.
+    :ivar pauses: the peer whose deliveries must be paused, because it would refuse all of them;
+        otherwise ``None``. The object has the values that the peer had during the attempt.
     """
 
     error: str
@@ -59,9 +64,10 @@ class Failed:
 
 @dataclass(frozen=True)
 class StaleToken:
-    """The peer refused the hand-over, perhaps because the access token in it is stale.
+    """The peer refused the reciprocal code, perhaps because the access token that this site sent
+    with it is no longer valid.
 
-    :ivar error: for the log and the administrator; no secrets.
+    :ivar error: a text for the log and the administrator. It must not contain secrets.
     """
 
     error: str
@@ -69,12 +75,12 @@ class StaleToken:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """The row is no longer needed."""
+    """The delivery is no longer needed. The worker cancels the row."""
 
 
 Result = Done | Recorded | Accepted | Retry | Failed | Cancelled
 
-#: The result of handing over one code, which a dialect returns.
+#: The result that a dialect returns when it has tried to hand over one reciprocal code.
 HandoverResult = Accepted | Retry | Failed | StaleToken
-#: The result of revoking one token, which a dialect returns.
+#: The result that a dialect returns when it has tried to revoke one token.
 RevocationResult = Done | Retry | Failed
