@@ -92,6 +92,7 @@ class Settings:
 
     # Delivery. A delivery is the processing of one queue row: this site hands over a code to a
     # peer, redeems a code that a peer handed over, or revokes a token at a peer.
+
     DISPATCHER: str = setting(lambda: "none" if _is_test_run() else "thread")
     """What starts deliveries: ``thread``, ``celery``, ``tasks``, ``eager``, ``none``, or the dotted
     path of a dispatcher class. The default is ``thread``, but ``none`` while tests are running."""
@@ -101,9 +102,9 @@ class Settings:
     and to the command ``reciprocal_deliver --loop``."""
 
     DISPATCHER_SWEEP_SECONDS: float = setting(5.0)
-    """With the ``thread`` dispatcher: the pause, in seconds, after which it looks again for
-    deliveries that are due. With the ``celery`` and ``tasks`` dispatchers: a task starts with one
-    delivery, and then works for this many seconds on others that are due."""
+    """The ``thread`` dispatcher waits this many seconds before it looks again for deliveries that
+    are due. A task of the ``celery`` and ``tasks`` dispatchers processes the delivery for which it
+    was started, and then processes other due deliveries for this many seconds."""
 
     DELIVERIES_PER_PEER: int = setting(4)
     """How many deliveries to one peer may run at the same time, counted over all workers. Set it to
@@ -113,21 +114,23 @@ class Settings:
     RETRY_SCHEDULE_SECONDS: Sequence[float] = setting(
         (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
     )
-    """The pauses, in seconds, before the attempts to send to a peer. The number of entries is the
-    number of attempts. The same pauses apply if the peer refuses to refresh an access token."""
+    """The pauses, in seconds, before the attempts to hand over a code or to revoke a token at a
+    peer. The number of entries is the number of attempts. The same pauses apply to the attempts to
+    refresh an access token if the peer refuses this."""
 
     MAX_RESENDS: int = setting(3, minimum=0)
     """How many times this site sends a new code because the peer accepted the previous code but did
     not redeem it."""
 
     REDEMPTION_WATCH_SECONDS: float = setting(60.0, minimum=0)
-    """How long, in seconds, this site waits after a code has expired before it assumes that the
-    peer, which accepted the code, has not redeemed it."""
+    """How long, in seconds, this site waits after the expiry of a code that the peer accepted. If
+    the peer has not redeemed the code by the end of this time, the code counts as never
+    redeemed."""
 
     MAX_REISSUES: int = setting(3, minimum=0)
-    """How many times this site sends a new code immediately when the peer redeems a code twice. A
-    new code is needed, because the second redemption revokes the tokens of the first. After this
-    number, each further new code is sent an hour later."""
+    """How many times this site sends a new code immediately after the peer has redeemed a code
+    twice. A new code is needed, because the second redemption revokes the tokens that the first one
+    issued. Each further new code is sent only after one hour."""
 
     REDEMPTION_SCHEDULE_SECONDS: Sequence[float] = setting(
         (0, 2, 5, 30, 60, 300, 1800, 7200, 36000, 86400)
@@ -143,7 +146,7 @@ class Settings:
     timeouts: it waits until another worker has refreshed the token, refreshes the token itself, and
     sends the request. With a shorter time, a second worker may process the same row."""
 
-    # Protocol
+    # Settings of the protocol
 
     BASE_URL: str = setting("")
     """The URL of this site, such as ``https://site.example``. The redirect URIs and endpoints that
@@ -156,17 +159,17 @@ class Settings:
 
     ACCEPT_HANDOVERS: bool = setting(True)
     """Whether the token endpoint of this site accepts codes that peers hand over. It must be
-    ``True`` if this site is to act as party B."""
+    ``True`` if this site acts as party B, the party that receives such codes."""
 
     HANDOVERS_PER_MINUTE: int = setting(10, minimum=0)
-    """How many codes a peer may hand over for one user in a minute. There is a limit, because this
-    site must send a request to the peer for each code. Further codes are refused with the status
-    429. If it is 0, there is no limit."""
+    """How many codes a peer may hand over for one user in a minute. Further codes are refused with
+    the status 429. The limit exists because this site must send a request to the peer for each
+    code. If the setting is 0, there is no limit."""
 
     MAY_AUTHORIZE: str = setting("")
-    """Dotted path of a function that decides which user may give access to which peer:
-    ``may_authorize(user, application, scopes, request=None)``. If it is empty, every user may give
-    access to every peer."""
+    """The dotted path of a function that decides whether a user may give a peer access:
+    ``may_authorize(user, application, scopes, request=None)``, where ``application`` is the DOT
+    application of the peer. If the setting is empty, every user may give access to every peer."""
 
     READ_RECIPROCAL_FROM_REDIRECT: bool = setting(True)
     """Whether this site, as party A, accepts a ``reciprocal`` parameter in the redirect from the
@@ -180,7 +183,7 @@ class Settings:
     """How many seconds a user may take at the peer. If the user comes back later, this site refuses
     the response of the peer."""
 
-    # Client authentication
+    # Settings for the authentication of clients at this site
 
     CLIENT_AUTH_FAILURES_PER_MINUTE: int = setting(10, minimum=0)
     """How many wrong client secrets this site checks in a minute, for one client and one IP
@@ -192,14 +195,14 @@ class Settings:
     the same clients without slow password hashing. Only a keyed hash is kept in memory. If the
     setting is 0, no secret is remembered."""
 
-    # Stored secrets
+    # The setting for the encryption of stored secrets
 
     ENCRYPTION_KEYS: Sequence[str] = setting(())
     """Fernet keys for stored codes, tokens and client secrets. New values are encrypted with the
     first key; stored values are decrypted with the key that fits. If the list is empty, keys are
     derived from ``SECRET_KEY`` and ``SECRET_KEY_FALLBACKS``, and a deployment check warns."""
 
-    # Retention
+    # Settings for how long rows are kept
 
     RETENTION_FINISHED_DAYS: float = setting(30)
     """How long, in days, the command ``reciprocal_prune`` keeps queue rows that are done or
@@ -213,14 +216,14 @@ class Settings:
     the history entries of active links. The newest 100 entries of an active link are always
     kept."""
 
-    # Pages
+    # The setting for the pages of this app
 
     PEER_SCOPES: Mapping[str, Mapping[str, str]] = setting({})
     """Descriptions of the peers' scopes, shown on the pages of this app:
     ``{"short name of the peer": {"scope": "description"}}``. A description can be a lazily
     translated text. If a scope has no description, its name is shown."""
 
-    # Calling peers
+    # Settings for requests to peers
 
     HTTP_CONNECT_TIMEOUT_SECONDS: float = setting(5.0)
     """The time limit, in seconds, for the DNS lookup of a peer's host. The same limit applies again
@@ -243,7 +246,8 @@ class Settings:
     http. This is useful for development only, so the default is Django's ``DEBUG``."""
 
     HTTP_ALLOWED_NETWORKS: Sequence[str] = setting(())
-    """Private networks, such as ``10.20.0.0/16``, or single IP addresses that peers may have."""
+    """The private networks, such as ``10.20.0.0/16``, and single IP addresses in which peers are
+    allowed."""
 
     HTTP_CA_BUNDLE: str = setting("")
     """A file or directory with the certificate authorities that sign the peers' certificates. A
@@ -251,7 +255,7 @@ class Settings:
     ``certifi``), so it must contain the authorities of all peers. If it is empty, the public
     authorities are used."""
 
-    # API
+    # Settings of the REST API
 
     API_READ_SCOPE: str = setting("reciprocal:read")
     """The scope that an access token needs to read the links of its user through the API. If it is

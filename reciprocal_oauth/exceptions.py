@@ -202,8 +202,8 @@ class NotLinked(ReciprocalError):
 
 
 class LeaseLost(ReciprocalError):
-    """The lease of this worker on a queue row has expired, and another worker has taken over the
-    row. This worker must stop and save nothing."""
+    """The lease of this worker (the time for which a queue row is reserved for it) has expired, and
+    another worker has taken over the row. This worker must stop and save nothing."""
 
 
 class DecryptionError(ImproperlyConfigured):

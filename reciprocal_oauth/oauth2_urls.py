@@ -5,8 +5,8 @@ Names and namespace (``oauth2_provider``) of the routes are the same as in DOT::
     path("o/", include("reciprocal_oauth.oauth2_urls"))
 
 This line adds all routes of ``oauth2_provider.urls``. A site that needs only some of the routes
-includes one or more of the lists below instead. A site with its own list of DOT views passes this
-list to :func:`with_ours`.
+includes one or more of the lists below instead. A site that has its own list of routes to DOT views
+passes this list to :func:`with_ours`.
 """
 
 from oauth2_provider import urls as dot_urls

@@ -61,7 +61,8 @@ class Secret:
             raise TypeError("Secret takes a plain text or a ciphertext.")
         self._plain = plain
         self._ciphertext = ciphertext
-        #: If at() has made this secret from a secret in another place, the ciphertext of that one.
+        #: The ciphertext of the secret in another place from which at() has made this object.
+        #: Otherwise, it is None.
         self._origin: str | None = None
         self.place = place
 

@@ -33,8 +33,8 @@ direction_broken = Signal()
 #: A link ended. Arguments: ``link``, ``reason`` (a value of ``Link.Reason``).
 link_ended = Signal()
 
-#: Deliveries to a peer stop until an administrator resumes it. Arguments: ``peer``, ``reason`` (a
-#: value of ``Link.Reason``).
+#: Deliveries to a peer were paused. They stop until an administrator ends the pause. Arguments:
+#: ``peer``, ``reason`` (a value of ``Link.Reason``).
 peer_paused = Signal()
 
 #: A delivery failed and is not tried again automatically. A delivery is the processing of a queue

@@ -28,7 +28,7 @@ from .redaction import log_filter, sentry
 
 def connect() -> None:
     """Connect all parts of the app. ``ReciprocalOAuthConfig.ready()`` calls this function once."""
-    from . import checks  # noqa: F401  Registers the system checks.
+    from . import checks  # noqa: F401  The import registers the system checks.
     from .checks import api as api_checks  # noqa: F401
 
     log_filter.install()

@@ -29,7 +29,8 @@ _CHECKED_APART = frozenset({"ENCRYPTION_KEYS"})
 
 @register("reciprocal_oauth")
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
-    """Check the keys of ``RECIPROCAL_OAUTH`` and their values."""
+    """Check that all keys of ``RECIPROCAL_OAUTH`` are settings of this app, and that their values
+    are valid."""
     given = getattr(django_settings, "RECIPROCAL_OAUTH", {})
     if not isinstance(given, Mapping):
         return [

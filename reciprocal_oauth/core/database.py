@@ -47,7 +47,8 @@ _SQLITE_BUSY = 5
 _SQLITE_SOON_SECONDS = 1.0
 #: How many times a function is repeated after the first attempt.
 _REPEATS = 3
-#: The pause before the first repetition, in seconds. Each further pause is twice as long.
+#: The pause, in seconds, before a failed function is called again for the first time. Each further
+#: pause is twice as long as the previous one.
 _FIRST_PAUSE_SECONDS = 0.02
 #: The longest pause, in seconds, between attempts to save data that a peer sends only once.
 _LONGEST_PAUSE_SECONDS = 1.0
@@ -167,7 +168,8 @@ def tried_again(function: Callable[P, T]) -> Callable[P, T]:
     called again. If the caller has an open transaction, the function is not called again, because
     the database has rolled back the whole transaction, including earlier work of the caller.
 
-    The decorated function raises the ``DatabaseError`` if trying again cannot help or did not help.
+    :raises DatabaseError: the decorated function raises its database error if trying again cannot
+        help or did not help.
     """
 
     @wraps(function)

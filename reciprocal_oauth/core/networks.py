@@ -19,8 +19,9 @@ _ISATAP = (0x00005EFE, 0x02005EFE)
 
 
 def is_allowed(text: str) -> bool:
-    """Return whether a peer may have this IP address. It must be a public address, or the settings
-    must allow it.
+    """Return whether a peer may have this IP address: either the address is public, or the settings
+    allow it.
+
     :raises ImproperlyConfigured: ``HTTP_ALLOWED_NETWORKS`` has an invalid entry.
     """
     address: IPAddress = ipaddress.ip_address(text.split("%", 1)[0])

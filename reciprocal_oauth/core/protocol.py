@@ -45,7 +45,7 @@ OWN_AUTHORIZATION_PARAMETERS: Final = frozenset(
     }
 )
 
-# Error codes (RFC 6749, section 5.2).
+# The error codes of a token endpoint (RFC 6749, section 5.2).
 INVALID_REQUEST: Final = "invalid_request"
 INVALID_CLIENT: Final = "invalid_client"
 INVALID_GRANT: Final = "invalid_grant"

@@ -26,7 +26,7 @@ class RetryPolicy:
 
     @property
     def limit(self) -> int:
-        """The number of attempts."""
+        """Return how many attempts the schedule allows."""
         return len(self.schedule)
 
     def pause_after(self, attempts: int, retry_after: float | None = None) -> float | None:

@@ -12,7 +12,7 @@ from ..compat import get_scopes_backend
 from ..conf import settings
 from .protocol import OPENID
 
-#: scope-token = 1*( %x21 / %x23-5B / %x5D-7E ) (RFC 6749, section 3.3)
+#: Matches a scope token: ``scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`` (RFC 6749, section 3.3).
 _TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 #: The longest value of the parameters ``scope`` and ``reciprocal`` that is accepted, in characters.

@@ -1,1 +1,1 @@
-"""Removes secrets from error reports and log records."""
+"""Removes codes, tokens and client secrets from error reports and log records."""

@@ -17,10 +17,10 @@ from django.urls import Resolver404, get_script_prefix, resolve
 
 #: The packages whose variables, views and commands may contain secrets.
 _LIBRARIES = frozenset({"reciprocal_oauth", "oauth2_provider", "oauthlib"})
-#: The parts of a request that may contain secrets, apart from its headers.
+#: The parts of the request in an event that are removed, because they can contain secrets.
 _PARTS = ("data", "query_string", "cookies")
 _HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
-#: The fields that remain in an event if scrubbing it fails.
+#: The fields that an event keeps if the removal of its secrets fails. They contain no secrets.
 _HARMLESS = frozenset(
     {"event_id", "timestamp", "level", "logger", "platform", "sdk", "transaction"}
 )
@@ -80,7 +80,7 @@ class Scrubber:
 
 
 def scrub(event: dict[str, Any]) -> None:
-    """Remove everything from ``event`` that may be a code, a token or a secret."""
+    """Remove everything from ``event`` that can contain a code, a token or a client secret."""
     request = event.get("request") or {}
     is_ours = bool(request) and _serves_secrets(request.get("url"))
     if is_ours:
