@@ -1,1 +1,1 @@
-"""Measurements, run by hand: nothing is asserted."""
+"""Benchmarks. A developer starts them by hand; they print measured times and check no limits."""

@@ -1,13 +1,14 @@
-"""How long the pages of the admin take with many links.
+"""Measures how long the pages of the admin take if the database contains many links.
 
 ::
 
     python -m benchmarks.admin_lists [--links 200000] [--keep]
     TEST_DATABASE_URL=postgres://postgres@127.0.0.1:5432/test python -m benchmarks.admin_lists
 
-Fills the tables with links, each of another user, with their history, hand-overs and codes. Then it
-opens each list in this process, with its filters, searches and last page, and the overview. With
-``--keep`` the database is kept and used again the next time.
+The benchmark first fills the tables: each link belongs to another user, and has events, hand-overs
+and reciprocal codes. Then it requests the admin pages in this process, with Django's test client:
+each list without filters, with filters and with searches, a page far down in each list, the
+overview, and the page of a link. With ``--keep``, the database is kept and used again next time.
 """
 
 import argparse
@@ -86,8 +87,10 @@ def main() -> None:
 
 def fill(count: int) -> None:
     call_command("flush", interactive=False, verbosity=0)
-    chance = random.Random(1)  # noqa: S311  The same rows each time.
-    Link._meta.get_field("created_at").auto_now_add = False  # They began in the past.
+    # The fixed seed gives the same rows in each run.
+    chance = random.Random(1)  # noqa: S311
+    # Let make_link() set ``created_at`` to times in the past.
+    Link._meta.get_field("created_at").auto_now_add = False
     users = get_user_model().objects
     add(users, (users.model(username=f"user-{n}", password="!") for n in range(count)))
     peers = [make_peer(number) for number in range(PEERS)]

@@ -1,4 +1,5 @@
-"""The settings of the tests, with Django's own password hashers and a database in a file."""
+"""The settings of the benchmarks: the settings of the tests, but with Django's default password
+hasher, and with SQLite in a file instead of in memory."""
 
 import os
 import tempfile

@@ -1,14 +1,15 @@
-"""How long nine healthy peers wait if a tenth peer hangs.
+"""Measures how long deliveries to nine healthy peers wait if a tenth peer does not respond.
 
 ::
 
     python -m benchmarks.sick_peer [--rows 1000]
     TEST_DATABASE_URL=postgres://postgres@127.0.0.1:5432/test python -m benchmarks.sick_peer
 
-One process delivers with its threads and the default settings to ten peers, which respond over real
-HTTP on this machine. The rows become due one after the other, a tenth of them for each peer. It is
-measured how long the rows of the nine healthy peers wait until they are done: first with ten
-healthy peers, then with a tenth peer at which every request hangs until it times out.
+One process with several threads and the default settings delivers to ten peers, which run on this
+machine and use real HTTP. The deliveries become due one after the other, the same number for each
+peer. The benchmark runs twice: first all ten peers respond, and then every request to the tenth
+peer hangs until it times out. Each time, it measures the waiting times of the deliveries to the
+first nine peers, from the time at which a delivery is due until it is done.
 """
 
 import argparse
@@ -38,7 +39,7 @@ from reciprocal_oauth.secret import Secret
 from tests.fakes import FakePeer, Received, Reply
 
 PEERS = 10
-#: So many rows come due in a second: well below what the threads can carry.
+#: The number of deliveries that become due in one second. The threads can deliver many more.
 ROWS_PER_SECOND = 20
 PATH = "/revoke/"
 
@@ -72,10 +73,11 @@ def main() -> None:
 def measure(
     fake_peers: Sequence[FakePeer], rows: int, at_the_end: Callable[[], None] | None = None
 ) -> tuple[list[float], int]:
-    """Seconds that the rows of all peers but the last have waited, from due to done, and how many
-    rows of the last were worked on at once, at most.
+    """Deliver ``rows`` rows and measure the waiting times.
 
-    :param at_the_end: called before the threads are waited for.
+    :param at_the_end: a function to call before this function waits for the threads to stop.
+    :returns: the waiting times of the rows of all peers except the last one, in seconds; and the
+        largest number of threads that were working on rows of the last peer at the same time.
     """
     Peer.objects.all().delete()
     peers = [make_peer(number, fake) for number, fake in enumerate(fake_peers)]
@@ -87,7 +89,7 @@ def measure(
             peer=peers[number % PEERS],
             token=Secret("token"),
             next_attempt_at=at,
-            # A row that is done has no next attempt any more.
+            # Store the due time here too, because ``next_attempt_at`` is empty when a row is done.
             created_at=at,
         )
         for number, at in enumerate(due)

@@ -1,16 +1,16 @@
-"""How many hand-overs two sites can handle when nothing fails.
+"""Measures how many hand-overs per second two sites can handle if nothing fails. A hand-over sends
+one reciprocal code from party A to party B.
 
 ::
 
     python -m benchmarks.throughput [--links 1000] [--workers 4] [--database URL]
 
-Two whole sites, each with a database of its own and a web server of ``--workers`` processes, over
-real HTTP on this machine, which the sites and the client share:
+The benchmark runs two complete sites on this machine. They use real HTTP. Each site has its own
+database, and a web server with ``--workers`` processes. Three things are measured:
 
-- party B accepts hand-overs from four clients at once, and does not redeem them yet;
-- party A works on the same number of outbox rows, with ``--workers`` processes of
-  ``reciprocal_deliver``;
-- party B's workers redeem them at party A, until all links are two-way.
+- Party B accepts hand-overs from four clients at the same time. It does not redeem the codes.
+- Party A sends one code for each link, with ``--workers`` processes of ``reciprocal_deliver``.
+- Party B redeems these codes at party A, with as many processes, until all links are two-way.
 """
 
 import argparse
@@ -36,7 +36,8 @@ from tests.faults.sites import make_sites, web_server
 
 CLIENTS = 4
 LIMIT_SECONDS = 600
-#: The default schedules. There is only one peer, so its limits are raised.
+#: Each site has only one peer, so the limits for one peer and one user are raised or switched off.
+#: Loopback addresses are allowed. All other settings have their defaults.
 SETTINGS = '{"HTTP_ALLOW_LOOPBACK": true, "DELIVERIES_PER_PEER": 64, "HANDOVERS_PER_MINUTE": 0}'
 
 
@@ -63,7 +64,8 @@ def measure(links: int, workers: int, database: str, data: Path) -> None:
         site.env["EXAMPLE_RECIPROCAL_OAUTH"] = SETTINGS
         site.env["EXAMPLE_LOG_LEVEL"] = "WARNING"
         site.reached_at = site.url
-    # Nobody's token has run out: a refresh is not what is measured.
+    # Use only people whose tokens have not expired, because the benchmark must not measure the
+    # time for refreshing tokens.
     crowd = [each for each in people(1, 2 * links) if not each.has_run_out][:links]
     with created(databases), contextlib.ExitStack() as stack:
         from tests.faults.population import populate
@@ -79,7 +81,8 @@ def measure(links: int, workers: int, database: str, data: Path) -> None:
 
 
 def _take(party_b: Site, crowd: Sequence[Person]) -> None:
-    """Party B takes one code for each person."""
+    """Send one made-up code for each person to party B, and measure how fast party B accepts
+    them."""
     from reciprocal_oauth.core.protocol import GRANT_TYPE
     from reciprocal_oauth.models import InboxItem
 
@@ -102,7 +105,8 @@ def _take(party_b: Site, crowd: Sequence[Person]) -> None:
         return time.perf_counter() - begun
 
     with ThreadPoolExecutor(CLIENTS) as clients:
-        list(clients.map(hand_over, crowd[:50]))  # The processes load what they need.
+        # The first requests are slow because the server loads modules, so do not measure them.
+        list(clients.map(hand_over, crowd[:50]))
         begun = time.perf_counter()
         took = sorted(clients.map(hand_over, crowd))
         seconds = time.perf_counter() - begun
@@ -111,12 +115,13 @@ def _take(party_b: Site, crowd: Sequence[Person]) -> None:
         f"B takes  {len(crowd) / seconds:6.0f} hand-overs/s   "
         f"median {median * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms, {CLIENTS} clients"
     )
-    # These codes are made up.
+    # Nobody can redeem these made-up codes, so delete them.
     InboxItem.objects.using(OTHER).all().delete()
 
 
 def _drain(party_a: Site, party_b: Site, crowd: Sequence[Person], workers: int) -> None:
-    """Party A sends what all of them allow, then party B redeems it."""
+    """Give the consent of each person at party A. Then measure how fast party A sends the codes,
+    and after that, how fast party B redeems them."""
     from reciprocal_oauth.models import InboxItem, Link, OutboxItem
     from reciprocal_oauth.party_a import consent
 
@@ -134,7 +139,8 @@ def _drain(party_a: Site, party_b: Site, crowd: Sequence[Person], workers: int) 
         ),
     ):
         with _running([deliver] * workers, who):
-            _until(lambda rows=rows: rows.count() < len(crowd))  # They have loaded.
+            # Start to measure when the first row is done: then the processes have loaded.
+            _until(lambda rows=rows: rows.count() < len(crowd))
             left, begun = rows.count(), time.perf_counter()
             _until(lambda rows=rows: not rows.exists())
             rate = left / (time.perf_counter() - begun)

@@ -1,14 +1,16 @@
-"""What a hand-over costs party B, compared with an ordinary code exchange at DOT.
+"""Compares the time that party B needs to accept a reciprocal code with the time that DOT needs for
+an ordinary exchange of an authorization code.
 
 ::
 
     python -m benchmarks.token_endpoint [--seconds 5]
     TEST_DATABASE_URL=postgres://postgres@127.0.0.1:5432/test python -m benchmarks.token_endpoint
 
-Both endpoints get their requests in this process, one after the other, through all of Django, with
-the same settings: first with Django's default hasher for client secrets, then with secrets that are
-not hashed. The ordinary exchange uses the view and the validator of DOT. Every hand-over has a new
-code for one of many users. The dispatcher is off, so no code is redeemed.
+Requests of both kinds are made one after the other in this process, with Django's test client and
+the same settings. The benchmark runs twice: first the client secrets are stored with Django's
+default hasher, then they are not hashed. The ordinary exchange uses the view and the validator of
+DOT. Each reciprocal code is new, and belongs to one of many users. The dispatcher is off, so no
+code is redeemed.
 """
 
 import argparse
@@ -53,7 +55,8 @@ from reciprocal_oauth.secret import Secret
 from tests.conftest import PEER_SECRET, basic, post_form
 
 USERS = 400
-#: So many codes for one user are taken in a minute.
+#: The number of reciprocal codes that are sent for each user. The token endpoint accepts at most
+#: this number in one minute.
 CODES_PER_USER = 10
 TURN_SECONDS = 0.5
 VERIFIER = "v" * 64
@@ -62,7 +65,7 @@ PATHS = {"reciprocal": "/o/token/", "dot": "/stock/token/"}
 
 
 class StockTokenView(DOTTokenView):
-    """As if the app were not installed."""
+    """The token endpoint of DOT, as it works without this app."""
 
     validator_class = OAuth2Validator
 
@@ -109,7 +112,7 @@ def make_users() -> list[Any]:
 
 
 def make_links(peer: Peer, users: list[Any]) -> list[str]:
-    """A link for each user, with live tokens of the peer: the raw access tokens."""
+    """Create a link for each user, with valid tokens of the peer. Return the access tokens."""
     access, refresh = get_access_token_model(), get_refresh_token_model()
     raw = []
     for user in users:
@@ -140,7 +143,8 @@ def make_links(peer: Peer, users: list[Any]) -> list[str]:
 
 
 def hand_overs(client_id: str, tokens: list[str]) -> Iterator[Request]:
-    """One user after the other, so that none is over the limit for one."""
+    """Yield requests that each send one reciprocal code. Each request is for another user than the
+    one before, so that no user reaches the limit of codes for one user."""
     for number in range(CODES_PER_USER):
         for token in tokens:
             parameters = {
@@ -153,7 +157,8 @@ def hand_overs(client_id: str, tokens: list[str]) -> Iterator[Request]:
 
 
 def exchanges(application: Any, users: list[Any]) -> Iterator[Request]:
-    """DOT's own code exchange, with PKCE; the codes are made beforehand."""
+    """Yield requests that each exchange one authorization code at DOT, with PKCE. The time for the
+    creation of the code is not measured."""
     challenge = WebApplicationClient("").create_code_challenge(VERIFIER, "S256")
     for number in count():
         code = f"code-{number}-{secrets.token_urlsafe(16)}"
@@ -182,12 +187,14 @@ def _post(what: str, parameters: dict[str, str], client_id: str) -> Request:
 
 
 class Measured:
-    """One kind of request: how long each took, and the statements of one of them."""
+    """The measurement of one kind of request: the time of each request, and the number of SQL
+    statements of one request."""
 
     def __init__(self, requests: Iterator[Request]) -> None:
         self.requests = requests
         self.times: list[float] = []
-        _answered(next(requests))  # Warms up, and does not count.
+        # The first request is slower than later ones, so do not measure it.
+        _answered(next(requests))
         with CaptureQueriesContext(connection) as queries:
             _answered(next(requests))
         self.statements = len(queries)
@@ -206,7 +213,7 @@ class Measured:
 
     @property
     def p95(self) -> float:
-        """In seconds."""
+        """Return the 95th percentile of the times, in seconds."""
         return statistics.quantiles(self.times, n=20)[-1]
 
 
@@ -230,7 +237,8 @@ def run(seconds: float) -> None:
         ours = Measured(hand_overs("peer", make_links(peer, users)))
         theirs = Measured(exchanges(plain, users))
         for _turn in range(max(round(seconds / TURN_SECONDS), 2)):
-            # In turns, so that what else the machine does slows down both.
+            # Measure both kinds in turn for a short time. If another program slows down the
+            # machine, this affects both kinds.
             ours.go_on(TURN_SECONDS)
             theirs.go_on(TURN_SECONDS)
         name = "hashed" if hashed else "not hashed"

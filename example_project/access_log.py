@@ -1,4 +1,4 @@
-"""The access log of the development server."""
+"""A filter for the access log of Django's development server."""
 
 import logging
 import re
@@ -7,8 +7,9 @@ _QUERY = re.compile(r"\?\S*")
 
 
 class WithoutQuery(logging.Filter):
-    """Removes the query string from request lines: the one of a callback contains a code and a
-    state. Configure the access log of your production server in the same way."""
+    """Removes the query string from the request lines in the log, because the query string of a
+    callback contains an authorization code and a state. Configure the access log of your production
+    server in the same way."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):

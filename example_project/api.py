@@ -1,4 +1,4 @@
-"""The protected resource that both sites have."""
+"""A view that needs an access token. Both sites have it."""
 
 from oauth2_provider.contrib.rest_framework import TokenHasScope
 from rest_framework.request import Request
@@ -7,7 +7,8 @@ from rest_framework.views import APIView
 
 
 class WhoAmIView(APIView):
-    """Returns the user and the client of an access token. Any valid token is allowed."""
+    """Returns the user, the scope and the client of the access token in the request. Every valid
+    token is accepted, whatever its scope."""
 
     permission_classes = [TokenHasScope]
     required_scopes: list[str] = []

@@ -1,4 +1,4 @@
-"""The pages of the API, where drf-spectacular is installed."""
+"""The pages with the documentation of the API. They exist only if drf-spectacular is installed."""
 
 from typing import Any
 
@@ -7,15 +7,18 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 
 class SchemaView(SpectacularAPIView):
-    """The OpenAPI schema, for everybody."""
+    """The OpenAPI schema. Everybody can read it without signing in."""
 
     authentication_classes = []
     permission_classes = []
 
 
 class ApiDocsView(SpectacularSwaggerSplitView):
-    """Swagger UI. Its style sheet contains pictures, and it sets the width of a field by an
-    attribute. Only this page allows both."""
+    """The page with Swagger UI.
+
+    Swagger UI needs two things that the content security policy of the other pages forbids:
+    pictures in ``data:`` URLs, and ``style`` attributes. Only the policy of this page allows them.
+    """
 
     authentication_classes = []
     permission_classes = []

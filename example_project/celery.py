@@ -1,5 +1,6 @@
-"""The Celery app. With ``RECIPROCAL_DISPATCHER=celery``, deliveries are sent to the broker at
-``CELERY_BROKER_URL``, and ``celery -A example_project worker --beat`` does them."""
+"""The Celery app. With ``RECIPROCAL_DISPATCHER=celery``, the site sends a task for each delivery to
+the broker at ``CELERY_BROKER_URL``. Start a worker that runs these tasks with
+``celery -A example_project worker --beat``."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The context of every template."""
+"""The context processor of the example project: it adds variables to the context of templates."""
 
 from typing import Any
 
@@ -10,8 +10,11 @@ from reciprocal_oauth.models import Peer
 
 
 def role(request: HttpRequest) -> dict[str, Any]:
-    """``role``: which of the two sites this is; ``other``: the other site, if it is a peer,
-    enabled or not; ``demo_users``: whether to mention the users of the demo."""
+    """Return three variables for templates.
+
+    ``role`` describes this site. ``other`` is the row of the other site in the table of peers, or
+    ``None`` if it has no row. ``demo_users`` says whether the pages mention the users of the demo.
+    """
     return {
         "role": settings.ROLE,
         "other": SimpleLazyObject(

@@ -1,4 +1,4 @@
-"""Uses the two sites like a user with a browser. For the demo and for tests.
+"""Uses the two sites as a user with a browser does. The demo and the tests need this.
 
 ::
 
@@ -25,12 +25,12 @@ TIMEOUT_SECONDS = 20
 
 
 class PageError(Exception):
-    """The page is not the expected one. ``str()`` describes it."""
+    """The site showed another page than expected. ``str()`` describes this page."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """A line in the history of a link."""
+    """One line in the history on the page of a link."""
 
     step: str
     party: str
@@ -40,7 +40,7 @@ class Event:
 
 
 class Form:
-    """A form with the values that the page gives it."""
+    """An HTML form of a page, with the values that the page has put into its fields."""
 
     def __init__(self, page: "Page", element: Element) -> None:
         self.page = page
@@ -49,7 +49,8 @@ class Form:
         self.method = element.get("method", "get").lower()
 
     def fields(self) -> Iterator[tuple[str, str]]:
-        """Names and values that a browser would send if nothing was changed, without buttons."""
+        """Yield the names and values that a browser would send if the user changed nothing. Buttons
+        are not included."""
         for control in self.element.all():
             name = control.get("name")
             if not name or control.has("disabled"):
@@ -70,9 +71,10 @@ class Form:
                 yield name, control.get("value", "on" if kind == "checkbox" else "")
 
     def button(self, value: str) -> tuple[str, str] | None:
-        """Name and value of the button with this value, name or text.
+        """Return the name and the value of a button, or ``None`` if the button has no name.
 
-        :raises PageError: there is none.
+        :param value: the value, the name or the text of the button.
+        :raises PageError: the form has no such button.
         """
         for button in self.element.all("button"):
             if value in (button.get("value"), button.get("name"), button.text):
@@ -81,9 +83,10 @@ class Form:
 
 
 class Page:
-    """What a browser shows after following redirects.
+    """The page that a browser shows after it has followed all redirects.
 
-    :ivar visited: the addresses on the way here, the first one requested first.
+    :ivar visited: the URLs that the browser has requested, in this order. The last one is the URL
+        of the page.
     """
 
     def __init__(self, response: requests.Response) -> None:
@@ -110,22 +113,26 @@ class Page:
         return body.text if body else self.response.text
 
     def text_of(self, element_id: str) -> str:
-        """The text of the element with this id; empty if there is none."""
+        """Return the text of the element with this id, or an empty text if there is no such
+        element."""
         element = self.document.first(id=element_id)
         return element.text if element else ""
 
     def alerts(self) -> list[str]:
-        """What the page says with ``role=alert``."""
+        """Return the texts of the elements with ``role=alert``."""
         return [element.text for element in self.document.all(role="alert")]
 
     def query(self, number: int = -1) -> dict[str, str]:
-        """The query of one of the visited addresses."""
+        """Return the parameters in the query of one of the :attr:`visited` URLs.
+
+        :param number: the index of the URL.
+        """
         return dict(parse_qsl(urlsplit(self.visited[number]).query))
 
     def form(self, *, action: str = "", button: str = "") -> Form:
-        """The form whose action ends with ``action`` and that has the ``button``.
+        """Return the first form whose action ends with ``action``, and that contains ``button``.
 
-        :raises PageError: there is none.
+        :raises PageError: the page has no such form.
         """
         for element in self.document.all("form"):
             form = Form(self, element)
@@ -141,7 +148,7 @@ class Page:
         raise PageError(f"{self} has no form {wanted}. It says: {self.text[:300]}")
 
     def events(self) -> list[Event]:
-        """The history on the page of a link."""
+        """Return the events in the history on the page of a link."""
         found = []
         for row in self.document.all("tr"):
             moment, cells = row.first("time"), list(row.all("td"))
@@ -160,7 +167,8 @@ class Page:
 
 
 class Browser:
-    """One browser: its cookies, which on 127.0.0.1 go to every port, as in real ones."""
+    """A browser with its cookies. As in a real browser, a cookie of 127.0.0.1 is sent to all ports
+    of this address."""
 
     def __init__(self) -> None:
         self.session = requests.Session()
@@ -180,10 +188,11 @@ class Browser:
     ) -> Page:
         """Send ``form``.
 
-        :param values: fields to fill in.
-        :param button: value, name or text of the button to press.
-        :param untick: values of the boxes to untick.
-        :param more: names and values that the form does not have, to see what the site does.
+        :param values: the values of fields that the user fills in.
+        :param button: the value, the name or the text of the button that the user presses.
+        :param untick: the values of the checkboxes that the user unticks.
+        :param more: additional names and values that the form does not contain. With them, tests
+            see how the site reacts.
         """
         given, dropped = dict(values or {}), set(untick)
         ticks = {each.get("value") for each in form.element.all("input", type="checkbox")}
@@ -197,7 +206,8 @@ class Browser:
         fields += [*given.items(), *more]
         if button and (pressed := form.button(button)):
             fields.append(pressed)
-        # Browsers name the page a form is on; Django's CSRF protection looks at it with https.
+        # As a browser does, send the URL of the page that contains the form. Django's CSRF
+        # protection checks this header for HTTPS requests.
         headers = {"Referer": form.page.url}
         if form.method == "post":
             return self._request("POST", form.action, data=fields, headers=headers)
@@ -210,30 +220,33 @@ class Browser:
 
 @dataclass
 class Person:
-    """Somebody with a browser and an account at each site."""
+    """A person who has a browser and an account at each site."""
 
     name: str = "alice"
     password: str = ""
     browser: Browser = field(default_factory=Browser)
 
     def sign_in(self, site: Site) -> Page:
-        """:raises PageError: the site did not let the person in."""
+        """Sign in at ``site``.
+
+        :raises PageError: the site refused the user name or the password.
+        """
         page = self.browser.open(f"{site.url}/accounts/login/")
         return self._sign_in_on(page)
 
     def sign_out(self, site: Site) -> Page:
-        """Leave ``site`` to whoever has the browser next.
+        """Sign out at ``site``.
 
-        :raises PageError: nobody is signed in.
+        :raises PageError: nobody is signed in at ``site`` in this browser.
         """
         page = self.browser.open(f"{site.url}/")
         return self.browser.submit(page.form(button="Sign out"))
 
     def connect(self, site: Site) -> Page:
-        """Press “Connect” at ``site``. Gives the authorization page of the other site, where the
-        person signs in if need be.
+        """Press “Connect” at ``site``, and sign in at the other site if necessary. Return the
+        authorization page of the other site.
 
-        :raises PageError: it is not shown.
+        :raises PageError: the other site does not show its authorization page.
         """
         page = self.browser.open(f"{site.url}/connections/")
         form = page.form(action=f"/connections/{site.role.other.slug}/connect/")
@@ -245,19 +258,24 @@ class Person:
         return page
 
     def authorize(self, page: Page, *, allow: bool = True) -> Page:
-        """Answer the authorization page. Gives where that leads: the consent page of the site that
-        the person came from, its link page, or its list."""
+        """Allow or refuse the request on the authorization page. Return the page that follows. It
+        belongs to the site where the person pressed “Connect”: the consent page, the page of the
+        link, or the list of connections."""
         return self.browser.submit(page.form(button="allow"), button="allow" if allow else "Cancel")
 
     def answer(self, page: Page, *, allow: bool = True, untick: Iterable[str] = ()) -> Page:
-        """Answer the consent page. Gives the page of the link."""
+        """Allow or refuse the reverse direction on the consent page. Return the page that follows,
+        which is the page of the link.
+
+        :param untick: the scopes that the person does not allow.
+        """
         form = page.form(action="/consent/")
         return self.browser.submit(form, button="allow" if allow else "deny", untick=untick)
 
     def wait_until_two_way(self, link_url: str, *, seconds: float = 10) -> Page:
-        """Reload the page of a link until both directions work.
+        """Reload the page of a link until it says that both directions work.
 
-        :raises PageError: they do not in time.
+        :raises PageError: the page does not say this within ``seconds``.
         """
         give_up = time.monotonic() + seconds
         while True:
@@ -269,9 +287,9 @@ class Person:
             time.sleep(0.1)
 
     def link_page(self, site: Site) -> Page:
-        """The page of the person's link at ``site``.
+        """Open the page of the person's link at ``site``, and return it.
 
-        :raises PageError: there is none, or more than one.
+        :raises PageError: the person has no link or several links at ``site``.
         """
         page = self.browser.open(f"{site.url}/connections/")
         links = [card.get("data-link") for card in page.document.all("li") if card.has("data-link")]
@@ -280,17 +298,18 @@ class Person:
         return self.browser.open(f"{site.url}/connections/links/{links[0]}/")
 
     def disconnect(self, site: Site) -> Page:
-        """End the person's link at ``site``. Gives the list of connections.
+        """End the person's link at ``site``. Return the page with the list of connections.
 
-        :raises PageError: there is not exactly one link.
+        :raises PageError: the person has no link or several links at ``site``.
         """
         page = self.browser.open(f"{self.link_page(site).url}disconnect/")
         return self.browser.submit(page.form(button="Disconnect"))
 
     def press(self, site: Site, action: str) -> Page:
-        """Press the button on the site's home page that leads to ``action``.
+        """Send the form on the home page of ``site`` whose URL ends with ``action``. Return the
+        page that follows.
 
-        :raises PageError: there is no such button, or the site answered with an error.
+        :raises PageError: there is no such form, or the next page shows an error.
         """
         page = self.browser.open(f"{site.url}/")
         page = self.browser.submit(page.form(action=action))

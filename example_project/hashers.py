@@ -4,10 +4,11 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
 
 class FewRoundsHasher(PBKDF2PasswordHasher):
-    """For client secrets that a program made of 256 random bits.
+    """Hashes client secrets that a program has generated from 256 random bits.
 
-    Nobody can guess such a secret, so more rounds protect nothing. They only cost half a second for
-    each request at a token endpoint. Passwords that users choose keep Django's default.
+    Nobody can guess such a secret, so a slow hash with many rounds gives no protection. It would
+    only make each request to a token endpoint take half a second longer. The passwords of users are
+    still hashed with Django's default hasher.
     """
 
     algorithm = "pbkdf2_sha256_few_rounds"

@@ -1,4 +1,4 @@
-"""A small document tree of a page: its forms, links and texts."""
+"""Parses an HTML page into a tree of elements, which can be searched for forms, links and texts."""
 
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -11,7 +11,7 @@ _VOID = {
 
 
 class Element:
-    """An element with its attributes and what is in it."""
+    """An HTML element with its attributes, its child elements and its texts."""
 
     def __init__(self, tag: str, attributes: dict[str, str]) -> None:
         self.tag = tag
@@ -26,12 +26,12 @@ class Element:
 
     @property
     def text(self) -> str:
-        """The text of the element. Each run of white space is one space."""
+        """Return the text in the element. Each sequence of white space becomes one space."""
         return " ".join("".join(self._texts()).split())
 
     def all(self, tag: str = "", **attributes: str) -> Iterator["Element"]:
-        """Yield the elements inside this one with this tag and these attributes, in document order.
-        An underscore in a name stands for a hyphen."""
+        """Yield the elements inside this element that have this tag and these attributes, in the
+        order of the document. Write an underscore for a hyphen in the name of an attribute."""
         wanted = {name.strip("_").replace("_", "-"): value for name, value in attributes.items()}
         for child in self.children:
             if isinstance(child, str):
@@ -75,7 +75,7 @@ class _Builder(HTMLParser):
 
 
 def parse(html: str) -> Element:
-    """Return the document in ``html``."""
+    """Parse the text ``html`` and return the root of the tree of elements."""
     builder = _Builder()
     builder.feed(html)
     builder.close()

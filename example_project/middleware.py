@@ -7,13 +7,14 @@ from django.http import HttpRequest, HttpResponse
 
 
 class ContentSecurityPolicy:
-    """Allows no inline content and no content of other sites, on every page.
+    """Sends a content security policy with every page. The policy forbids inline scripts, inline
+    styles, and all content from other sites.
 
-    ``form-action`` is left out on purpose, and ``default-src`` does not cover it: Chromium applies
-    it also to the redirect after a form, and that redirect sends users to the other site.
+    The policy does not contain ``form-action``. Chromium would apply it also to the redirect after
+    a form was sent, and some forms of this site redirect users to the other site.
 
-    Django has such a middleware since 6.0. This one also works with 5.2, and extends the policy of
-    a page that has its own.
+    Django has a similar middleware since version 6.0. This class also works with Django 5.2. If a
+    view has set a policy of its own, this class adds it to the general policy.
     """
 
     policy = "default-src 'self'; base-uri 'none'; object-src 'none'"
@@ -24,7 +25,7 @@ class ContentSecurityPolicy:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         if settings.DEBUG and response.status_code in (404, 500):
-            return response  # Django's own debug pages have their style inline.
+            return response  # The debug pages of Django contain inline styles.
         present = response.get("Content-Security-Policy", "")
         report = f"report-uri {settings.CSP_REPORT_URI}" if settings.CSP_REPORT_URI else ""
         lines = [line for line in (self.policy, present, report) if line]

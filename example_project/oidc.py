@@ -1,4 +1,4 @@
-"""The validator class of this site. Many sites with OpenID Connect have one."""
+"""The DOT validator class of this site. Many sites that use OpenID Connect have their own class."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ from oauth2_provider.oauth2_validators import OAuth2Validator
 
 
 class Validator(OAuth2Validator):
-    """Adds the user name to ID tokens, so that users recognise their account at the other site."""
+    """Adds the user name to ID tokens. The other site shows this name, so users can see which of
+    their accounts at this site they have connected."""
 
     oidc_claim_scope = {
         **OAuth2Validator.oidc_claim_scope,

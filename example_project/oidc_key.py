@@ -1,4 +1,4 @@
-"""The RSA key that signs ID tokens."""
+"""The private RSA key with which this site signs ID tokens."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 
 def oidc_key(path: Path) -> str:
-    """Return the key in ``path``, as PEM. The first call creates it, readable by its owner."""
+    """Return the key in the file ``path``, in PEM format. If the file does not exist, create it.
+    Only the owner of the file can read it."""
     if not path.exists():
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         pem = key.private_bytes(
@@ -16,7 +17,8 @@ def oidc_key(path: Path) -> str:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        # Several processes may start at the same time, and must not read half a key.
+        # Write the key to another file first, and then give this file its name. Several processes
+        # can start at the same time, and none of them must read a file with only a part of a key.
         draft = path.with_suffix(f".{os.getpid()}")
         draft.touch(mode=0o600)
         draft.write_bytes(pem)

@@ -10,7 +10,8 @@ import reciprocal_oauth
 from reciprocal_oauth.exceptions import NotLinked, ReciprocalError
 from reciprocal_oauth.models import Peer
 
-#: Why a call failed, and what to do.
+#: Texts for users that say why a call failed and what they can do. The keys are the reasons of
+#: :class:`CallFailed`.
 _REASONS = {
     "switched off": _("%(site)s has switched %(other)s off for now."),
     "not let in": _(
@@ -27,9 +28,11 @@ _REASONS = {
 
 
 class CallFailed(Exception):
-    """A call of the other site failed. ``str()`` tells the user why, and what to do.
+    """A call of the other site failed. ``str()`` is a text for the user: why the call failed, and
+    what the user can do.
 
-    :ivar reason: for :func:`in_words`, which may be called later, in another language.
+    :ivar reason: a short code for the reason. It can be stored: :func:`in_words` makes a text from
+        it later, in the language that is current at that time.
     """
 
     def __init__(self, reason: str) -> None:
@@ -41,8 +44,8 @@ class CallFailed(Exception):
 
 
 def in_words(reason: str) -> str:
-    """Return the text for a ``reason`` of :class:`CallFailed`, in the current language. Any other
-    text is returned unchanged."""
+    """Return the text for a ``reason`` of :class:`CallFailed`, in the current language. If
+    ``reason`` is not one of these reasons, return it unchanged."""
     name, _colon, status = reason.partition(":")
     if name not in _REASONS:
         return reason
@@ -54,7 +57,8 @@ def call(user: Any, method: str, path: str, body: dict[str, str] | None = None) 
     """Call ``path`` at the other site on behalf of ``user``.
 
     :returns: the JSON object in the response.
-    :raises CallFailed: there is no access, the site cannot be reached, or it refuses the call.
+    :raises CallFailed: the user has no link that can be used, or the other site cannot be reached,
+        or it responds with an error.
     """
     try:
         session = reciprocal_oauth.get_session_for(user, settings.ROLE.other.slug)

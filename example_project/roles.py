@@ -1,4 +1,5 @@
-"""The two sites: their names, their scopes, and the scopes that they ask for."""
+"""Descriptions of the two sites: their names, the scopes that they define, and the scopes that each
+site requests from the other site."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,18 +10,21 @@ from django.utils.translation import gettext_lazy as _
 
 @dataclass(frozen=True)
 class Role:
-    """One of the two sites.
+    """The description of one of the two sites.
 
-    :ivar slug: value of ``EXAMPLE_SITE``; also the other site's short name for this peer.
-    :ivar what: a description, for commands.
-    :ivar about: a description for the foot of its pages, translated when it is shown.
-    :ivar port: the port on which the demo starts it.
-    :ivar scopes: the scopes of the site, with texts that are translated when they are shown.
-    :ivar scope: the scope that it requests when a user starts here.
-    :ivar reciprocal_scope: the scope that it requests in return when a user starts at the other
-        site.
-    :ivar preconfigured_scope: the scope that users here are asked for if the other site requests
-        none.
+    :ivar slug: the value of ``EXAMPLE_SITE`` for this site. It is also the short name of this site
+        in the other site's table of peers.
+    :ivar what: a description for the output of commands.
+    :ivar about: a description for the bottom of the pages, translated when it is shown.
+    :ivar port: the port on which the demo starts this site.
+    :ivar scopes: the scopes that this site defines, with texts that are translated when they are
+        shown.
+    :ivar scope: the scope that this site requests at the other site when a user starts to connect
+        at this site.
+    :ivar reciprocal_scope: the scope that this site requests at the other site for the reverse
+        direction, when a user starts to connect at the other site.
+    :ivar preconfigured_scope: the scope that this site asks its users to allow if the other site
+        requests none for the reverse direction.
     """
 
     slug: str

@@ -1,4 +1,4 @@
-"""Settings of the example project. Everything that differs between sites is in the environment.
+"""Settings of the example project. Environment variables contain what differs between the sites.
 
 =============================  ===================================================================
 ``EXAMPLE_SITE``               ``assistant`` (default) or ``music``
@@ -6,21 +6,21 @@
 ``DJANGO_DEBUG``               ``1`` for development; off by default
 ``DJANGO_SECRET_KEY``          required unless ``DJANGO_DEBUG`` is on
 ``DJANGO_ALLOWED_HOSTS``       comma-separated; default: this machine
-``RECIPROCAL_DISPATCHER``      who starts deliveries; default ``thread``
-``CELERY_BROKER_URL``          broker of the ``celery`` dispatcher; then also run
+``RECIPROCAL_DISPATCHER``      the dispatcher that starts deliveries; default ``thread``
+``CELERY_BROKER_URL``          broker of the ``celery`` dispatcher, for which you must also run
                                ``celery -A example_project worker --beat``
 ``EXAMPLE_LOG_LEVEL``          default ``INFO``
 ``EXAMPLE_ISSUER``             issuer identifier of this site; default: from the request's host
 ``EXAMPLE_DATA``               directory for files that the site makes; default: working directory
-``EXAMPLE_RECIPROCAL_OAUTH``   JSON object: more keys for ``RECIPROCAL_OAUTH``
+``EXAMPLE_RECIPROCAL_OAUTH``   a JSON object with more keys for ``RECIPROCAL_OAUTH``
 ``EXAMPLE_OIDC``               ``1``: OpenID Connect, with the RSA key (PEM) in
                                ``EXAMPLE_OIDC_RSA_PRIVATE_KEY``, or one made in ``EXAMPLE_DATA``
 ``EXAMPLE_USER_MODEL``         ``uuid``: users with UUID keys
 ``EXAMPLE_HASHED_TOKENS``      ``1``: DOT stores tokens as hashes
 ``EXAMPLE_LOGIN_REQUIRED``     ``1``: Django's ``LoginRequiredMiddleware``
 ``EXAMPLE_SESSION_SAMESITE``   ``Lax`` (default) or ``Strict``: ``SESSION_COOKIE_SAMESITE``
-``EXAMPLE_REPORT_URI``         where browsers report what the content security policy keeps out
-``EXAMPLE_FAST_PASSWORDS``     ``1``: passwords are hashed in no time, for users like alice/alice
+``EXAMPLE_REPORT_URI``         URL for the browsers' reports about the content security policy
+``EXAMPLE_FAST_PASSWORDS``     ``1``: passwords get a fast, weak hash; only for the demo's users
 =============================  ===================================================================
 """
 
@@ -59,7 +59,7 @@ if not SECRET_KEY:
         raise ImproperlyConfigured(
             "Set DJANGO_SECRET_KEY; or DJANGO_DEBUG=1 for development on your own machine."
         )
-    # Known to everybody who reads this line. The stored tokens are encrypted with it.
+    # This key is public, and the stored tokens are encrypted with it. Use it only for development.
     SECRET_KEY = f"insecure-development-key-of-the-example-{SITE}"
 ALLOWED_HOSTS = os.environ.get("DJANGO_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").split(",")
 ROOT_URLCONF = "example_project.urls"
@@ -124,10 +124,11 @@ LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"
 
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
-    "example_project.hashers.FewRoundsHasher",  # For client secrets, see below.
+    "example_project.hashers.FewRoundsHasher",  # For client secrets; see CLIENT_SECRET_HASHER.
 ]
 
-# Browsers send cookies to every port of a host, and both sites may run on 127.0.0.1.
+# The names of the cookies contain the name of the site. If both sites run on 127.0.0.1, a browser
+# sends the cookies of one site also to the other site, because it ignores the port.
 SESSION_COOKIE_NAME = f"{SITE}_sessionid"
 CSRF_COOKIE_NAME = f"{SITE}_csrftoken"
 SESSION_COOKIE_SAMESITE = os.environ.get("EXAMPLE_SESSION_SAMESITE") or "Lax"
@@ -140,8 +141,8 @@ DATABASES: dict[str, Any] = {
 }
 if "sqlite" in DATABASES["default"]["ENGINE"]:
     DATABASES["default"]["OPTIONS"] = {
-        # With Django's default, transactions that read first and write later fail at once when
-        # another one writes, instead of waiting.
+        # With the default mode of SQLite, a transaction that first reads and then writes fails
+        # immediately if another transaction writes at the same time. In this mode it waits.
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
@@ -154,9 +155,10 @@ LOGGING = {
     "filters": {"without_query": {"()": "example_project.access_log.WithoutQuery"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
-        # Django's own handler is gone with this entry, and nothing is handed on from here.
+        # This entry replaces the handler that Django sets for this logger. The logger does not pass
+        # its records to the root logger, so it needs a handler of its own.
         "django.server": {"handlers": ["stderr"], "filters": ["without_query"]},
-        # At DEBUG, SQL is logged with its values, which are tokens as often as not.
+        # At the level DEBUG, Django logs SQL with all values, and many of them are tokens.
         "django.db.backends": {"level": "INFO"},
     },
     "root": {"handlers": ["stderr"], "level": os.environ.get("EXAMPLE_LOG_LEVEL", "INFO")},
@@ -170,7 +172,7 @@ OAUTH2_PROVIDER: dict[str, Any] = {
         "reciprocal:read": _("See your connections with other sites"),
         "reciprocal:write": _("Change and end your connections with other sites"),
     },
-    # What an app gets that asks for nothing in particular.
+    # A client gets these scopes if it requests none.
     "DEFAULT_SCOPES": list(ROLE.scopes),
     "CLIENT_SECRET_HASHER": "pbkdf2_sha256_few_rounds",
     "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
@@ -178,7 +180,8 @@ OAUTH2_PROVIDER: dict[str, Any] = {
     "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
     "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
     "REFRESH_TOKEN_REUSE_PROTECTION": True,
-    # A client that lost the answer to a refresh may ask again, instead of losing its access.
+    # If a client did not receive the response to a refresh request, it can send the same refresh
+    # token again within this time. Otherwise it would lose its access.
     "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 120,
 }
 if issuer := os.environ.get("EXAMPLE_ISSUER"):
@@ -191,7 +194,8 @@ RECIPROCAL_OAUTH: dict[str, Any] = {
 }
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "")
-# Both sites may use one broker, and the ids in a message are those of one site's database.
+# Each site has its own queue. Both sites can use the same broker, but the ids in a message are
+# valid only in the database of the site that sent the message.
 CELERY_TASK_DEFAULT_QUEUE = f"example-{SITE}"
 CELERY_BEAT_SCHEDULE = {
     "reciprocal_oauth": {
@@ -206,13 +210,14 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": [
         "oauth2_provider.contrib.rest_framework.TokenHasScope",
-        "rest_framework.permissions.IsAuthenticated",  # A token need not stand for a person.
+        # A token without a user must not be accepted.
+        "rest_framework.permissions.IsAuthenticated",
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
 }
 
-# The schema of the API and its pages, which are drf-spectacular's: the extra [demo] brings it.
+# The pages with the documentation of the API need drf-spectacular, which the extra [demo] installs.
 HAS_API_DOCS = bool(importlib.util.find_spec("drf_spectacular_sidecar"))
 if HAS_API_DOCS:
     INSTALLED_APPS += ["drf_spectacular", "drf_spectacular_sidecar"]
@@ -243,7 +248,8 @@ if os.environ.get("EXAMPLE_USER_MODEL") == "uuid":
     AUTH_USER_MODEL = "uuid_users.User"
 
 if _is_on("EXAMPLE_HASHED_TOKENS"):
-    # DOT cannot give an answer again when it has kept only the hash of it.
+    # In a grace period, DOT sends the same tokens again to a client that repeats a refresh request.
+    # It cannot do this if it stores only hashes of tokens.
     OAUTH2_PROVIDER |= {
         "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
         "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 0,

@@ -1,4 +1,5 @@
-"""Sites as processes of their own: prepare, start, ask, stop. For the demo and for tests.
+"""Runs the two example sites in processes of their own. The demo and the tests use this module to
+prepare and start the sites, to run commands in them, and to stop them.
 
 ::
 
@@ -6,7 +7,7 @@
     with running(assistant, music, prepare=True):
         print(assistant.url, assistant.manage_json("reciprocal_links", "--json"))
 
-Needs no Django settings in the process that imports it.
+The process that imports this module needs no Django settings.
 """
 
 import contextlib
@@ -36,18 +37,19 @@ COMMAND_SECONDS = 120
 
 
 class SiteError(Exception):
-    """A site could not be prepared, started or asked. ``str()`` says what it wrote."""
+    """A site could not be started, or a command in it failed. ``str()`` contains the output."""
 
 
 class Site:
-    """One of the two sites: its process, its database, its log.
+    """One of the two sites, with its process, its database and its log.
 
-    :ivar other: the site that it is to be linked with.
-    :ivar reached_at: where the other site's server calls it: its own URL, or that of something
-        which stands before it. May be changed until the other site is prepared.
-    :ivar client_id: its id at the other site.
-    :ivar client_secret: its secret there.
-    :ivar env: its environment variables, see ``settings``. May be changed until it is started.
+    :ivar other: the other one of the two sites.
+    :ivar reached_at: the base URL at which the server of the other site calls this site. Tests can
+        replace it by the URL of a proxy, but only before the other site is prepared.
+    :ivar client_id: the client ID of this site at the other site.
+    :ivar client_secret: the client secret of this site at the other site.
+    :ivar env: the environment variables of the process; see the module ``settings``. Changes after
+        the start of the process have no effect on it.
     """
 
     other: "Site"
@@ -90,9 +92,9 @@ class Site:
     # Commands
 
     def manage(self, *arguments: str, stdin: str = "") -> str:
-        """Run a ``manage.py`` command in the site and give what it printed.
+        """Run a ``manage.py`` command with the settings of the site, and return its output.
 
-        :raises SiteError: it failed.
+        :raises SiteError: the command failed or took too long.
         """
         try:
             result = subprocess.run(
@@ -111,9 +113,9 @@ class Site:
         return result.stdout
 
     def manage_json(self, *arguments: str) -> Any:
-        """Run a command that prints JSON, and give what that says.
+        """Run a ``manage.py`` command that prints JSON, and return the parsed value.
 
-        :raises SiteError: it failed, or printed something else.
+        :raises SiteError: the command failed, or its output is not JSON.
         """
         printed = self.manage(*arguments)
         try:
@@ -122,8 +124,8 @@ class Site:
             raise SiteError(f"{self}: {arguments[0]} printed no JSON:\n{printed}") from error
 
     def prepare(self) -> None:
-        """Make the tables and the users of the demo, as far as they are missing, and set the other
-        site up as peer, with the command that an administrator uses.
+        """Create the tables and the users of the demo if they do not exist. Then add or update the
+        other site as a peer, with the same command that an administrator uses.
 
         :raises SiteError: one of the commands failed.
         """
@@ -156,10 +158,12 @@ class Site:
             "--application-client-secret": other.client_secret,
             "--redirect-uri": f"{other.url}/connections/{role.slug}/callback/",
         }
-        # With a space between them, a secret that begins with a hyphen would be taken for a flag.
-        # On a database that is kept, the other site may have moved to another port. A revocation
-        # at django-oauth-toolkit ends the tokens of one connection, and no newer ones.
+        # --accept-changes is needed for a database from an earlier run, because the other site may
+        # now use another port. --revoke-replaced is safe: when a token is revoked at
+        # django-oauth-toolkit, the tokens of newer connections keep working.
         switches = ("--accept-changes", "--sends-iss", "--revoke-replaced")
+        # The flag and its value are one argument: as an argument of its own, a secret that begins
+        # with a hyphen would look like a flag.
         return [*switches, *(f"{flag}={value}" for flag, value in flags.items())]
 
     # The process
@@ -169,10 +173,12 @@ class Site:
         return self._process is not None and self._process.poll() is None
 
     def start(self, *, prepare: bool = False) -> None:
-        """Start the server; it answers a little later.
+        """Start the process of the server. The server accepts requests a little later; see
+        :meth:`wait_until_ready`.
 
-        :param prepare: let its process :meth:`prepare` the site first, which is faster than two.
-        :raises SiteError: the port is taken, or it runs already.
+        :param prepare: whether the same process first does what :meth:`prepare` does. This is
+            faster than two processes.
+        :raises SiteError: another process uses the port, or the site is running already.
         """
         if self.is_running:
             raise SiteError(f"{self} is running already.")
@@ -189,14 +195,15 @@ class Site:
                 stdin=stdin,
                 stdout=log,
                 stderr=log,
-                # Ctrl-C is for whoever started us; we pass it on in our own time.
+                # Ctrl-C in the terminal must not stop the server directly. Only this process
+                # receives it, and then calls stop().
                 start_new_session=True,
             )
 
     def wait_until_ready(self) -> None:
-        """Wait until the server answers.
+        """Wait until the server responds to a request.
 
-        :raises SiteError: it ended, or did not answer in time.
+        :raises SiteError: the server has ended, or did not respond in time.
         """
         with requests.Session() as session:
             session.trust_env = False
@@ -211,7 +218,8 @@ class Site:
         raise SiteError(f"{self} does not answer.\n{self.log_tail()}")
 
     def stop(self) -> None:
-        """Stop the server, whatever state it is in."""
+        """Stop the server. If it does not end within ``STOP_SECONDS``, kill it. Do nothing if it
+        was not started."""
         if self._process is None:
             return
         self._process.terminate()
@@ -222,18 +230,18 @@ class Site:
         self._process = None
 
     def kill(self) -> None:
-        """End the server as a power cut would."""
+        """Kill the server, so that it ends immediately, as in a power failure."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
         self._process = None
 
     def read_log(self) -> str:
-        """Everything that the site has written."""
+        """Return the whole log of the site."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def log_tail(self, lines: int = 20) -> str:
-        """The end of the log."""
+        """Return the last lines of the log of the site."""
         return "\n".join(self.read_log().splitlines()[-lines:])
 
 
@@ -244,11 +252,12 @@ def two_sites(
     hosts: tuple[str, str] = (HOST, HOST),
     env: Mapping[str, str] | None = None,
 ) -> tuple[Site, Site]:
-    """The assistant and the music service, with their files in ``data``; nothing is run yet.
+    """Return the assistant and the music service, without starting them.
 
-    :param hosts: what browsers call them: names or addresses of this machine. Two different ones
-        are two sites to a browser, and share no cookie.
-    :param env: environment variables for both, see ``settings``.
+    :param data: the directory for the files of both sites.
+    :param hosts: the host names or addresses in the URLs of the two sites. All must belong to this
+        machine. If they differ, a browser does not send the cookies of one site to the other site.
+    :param env: environment variables for both sites; see the module ``settings``.
     """
     data.mkdir(parents=True, exist_ok=True)
     assistant = Site(ASSISTANT, data, port=ports[0], host=hosts[0], env=env)
@@ -258,7 +267,7 @@ def two_sites(
 
 
 def prepare_all(*sites: Site) -> None:
-    """Prepare the sites side by side.
+    """Call :meth:`Site.prepare` for all sites, at the same time in several threads.
 
     :raises SiteError: a command failed.
     """
@@ -268,9 +277,11 @@ def prepare_all(*sites: Site) -> None:
 
 @contextlib.contextmanager
 def running(*sites: Site, prepare: bool = False) -> Iterator[None]:
-    """Start the sites, wait until all answer, and stop them in the end.
+    """Start the sites and wait until all of them respond to requests. At the end of the ``with``
+    block, stop them.
 
-    :raises SiteError: one of them does not start.
+    :param prepare: whether the sites are prepared first; see :meth:`Site.prepare`.
+    :raises SiteError: a site does not start.
     """
     try:
         for site in sites:
@@ -284,7 +295,7 @@ def running(*sites: Site, prepare: bool = False) -> Iterator[None]:
 
 
 def port_is_free(port: int) -> bool:
-    """Whether a server could listen on ``port`` of this machine's loopback address."""
+    """Return whether no server uses ``port`` of the loopback address of this machine."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -295,7 +306,7 @@ def port_is_free(port: int) -> bool:
 
 
 def free_ports(count: int = 2) -> list[int]:
-    """Ports that nobody listens on now."""
+    """Return ports of the loopback address that no server uses now."""
     with contextlib.ExitStack() as probes:
         found = []
         for _ in range(count):

@@ -1,4 +1,5 @@
-"""The routes that both sites have. Others are in ``assistant.urls`` and ``music.urls``."""
+"""The routes that both sites have. The routes of only one site are in ``assistant.urls`` or in
+``music.urls``."""
 
 from django.conf import settings
 from django.contrib import admin
@@ -20,7 +21,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("o/", include("reciprocal_oauth.oauth2_urls")),
     path("connections/", include("reciprocal_oauth.urls")),
-    # RFC 8414: clients look for the metadata at the root of the host.
+    # Clients look for the metadata at the root of the host (RFC 8414, section 3).
     *metadata_urlpatterns,
 ]
 if settings.HAS_API_DOCS:

@@ -1,4 +1,4 @@
-"""Pages that both sites have."""
+"""The views that both sites have."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ SESSION_KEY = "last_check"
 
 @method_decorator(login_not_required, name="dispatch")
 class SiteHomeView(TemplateView):
-    """Shows what the site is, the user's links with the other site, and whether one of them can be
-    used to call it."""
+    """The home page. It describes the site and shows the user's links with the other site. If one
+    of these links can be used to call the other site, the page has a button for this."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
@@ -39,7 +39,8 @@ class SiteHomeView(TemplateView):
 
 
 class CheckView(LoginRequiredMixin, View):
-    """Asks the other site which user and client it sees."""
+    """Calls the other site with the user's access token, and shows which user and which client the
+    other site finds in this token."""
 
     http_method_names = ["post", "options"]
 

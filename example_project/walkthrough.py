@@ -1,4 +1,4 @@
-"""The whole flow over real HTTP, printed step by step, for ``demo --auto``."""
+"""Goes through the whole protocol over real HTTP, and prints each step. ``demo --auto`` uses it."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,8 @@ from .sites import Site, SiteError
 
 Write = Callable[[str], object]
 
-#: The steps of figure 1 of the draft, and the party whose history contains the step.
+#: Pairs of a step in figure 1 of the draft and a party. The history of the link at the site of this
+#: party must contain the step. Some steps are in the histories of both parties.
 STEPS = (
     *(("A", "A"), ("B", "A"), ("C", "A"), ("D", "B"), ("D", "A"), ("consent", "A")),
     *(("E", "A"), ("E", "B"), ("F", "B"), ("F", "A"), ("G", "A"), ("G", "B")),
@@ -19,11 +20,13 @@ STEPS = (
 
 
 class WalkthroughFailed(Exception):
-    """A step failed. ``str()`` says which one, what the page says, and the end of the logs."""
+    """A step failed. ``str()`` says which step failed and why, and contains the last lines of the
+    logs of both sites."""
 
 
 class Walkthrough:
-    """Alice connects the assistant with the music service, and uses both."""
+    """The demo user Alice connects the assistant with the music service. After that, each site
+    calls the other site for her."""
 
     def __init__(self, assistant: Site, music: Site, write: Write) -> None:
         self.assistant = assistant
@@ -34,7 +37,7 @@ class Walkthrough:
         self._at = assistant
 
     def run(self) -> None:
-        """Go through the whole flow.
+        """Connect the two sites, print each step, and then use the tokens of both directions.
 
         :raises WalkthroughFailed: a step failed.
         """
@@ -93,7 +96,7 @@ class Walkthrough:
         )
 
     def _prove(self) -> None:
-        """Use both tokens: each site calls the API of the other site."""
+        """Use the tokens of both directions: each site calls the API of the other site."""
         self._begin(self.music, "playing a track through the assistant")
         page = self.alice.press(self.assistant, "/play/")
         answer, heard = page.text_of("answer"), page.text_of("heard")

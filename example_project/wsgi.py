@@ -1,4 +1,4 @@
-"""For WSGI servers: ``gunicorn example_project.wsgi``."""
+"""The application for WSGI servers, for example ``gunicorn example_project.wsgi``."""
 
 import os
 
