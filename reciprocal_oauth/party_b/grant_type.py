@@ -76,9 +76,9 @@ class ReciprocalGrant(GrantTypeBase):
             (RFC 6749, section 5.2).
         """
         if not request.headers.get(PARSED):
-            # Without the mark, the token view did not recognise this request as a hand-over, so
-            # nobody has checked its parameters. This happens if the site's own OAUTH2_BACKEND_CLASS
-            # reads another format, such as JSON.
+            # The token view has not checked the parameters, because it did not recognise this
+            # request as a hand-over (a reciprocal code that a peer sends). This happens if the
+            # site's own OAUTH2_BACKEND_CLASS reads another format, such as JSON.
             raise HandoverRefused(protocol.INVALID_REQUEST, "the shape was not checked")
         self.check_client(request)
         self.check_grant_type(request)

@@ -55,9 +55,9 @@ def link_of_token(peer: Peer, access_token: Any) -> Link:
 def open_link(peer: Peer, user_id: Any, scope: str, family: UUID | None) -> Link:
     """Create a link for new tokens of the peer, or add their scope to an existing link of the user.
 
-    A link stays unchanged if its outgoing access is set up and the peer has valid tokens for it:
-    the new tokens may belong to another account at the peer. Call this function in the transaction
-    that saves the tokens.
+    An existing link stays unchanged if it no longer waits for a reciprocal code and the peer has
+    valid tokens for it, because the new tokens could belong to another account at the peer. Call
+    this function in the transaction that saves the tokens.
 
     :param family: DOT's ``token_family`` of the new tokens; ``None`` if they have none.
     """
@@ -117,6 +117,6 @@ def _lock_active_links(peer: Peer, user_id: Any) -> QuerySet[Link]:
 
 
 def _opened_by_tokens(links: QuerySet[Link]) -> QuerySet[Link]:
-    """Return those of ``links`` that this module has created, the newest first. Their account key
-    contains a token family."""
+    """Return the links in ``links`` that this module has created, the newest first. The account key
+    of such a link contains a token family."""
     return links.filter(account_key__startswith=FAMILY_PREFIX).order_by("-created_at")

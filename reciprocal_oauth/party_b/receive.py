@@ -138,11 +138,12 @@ def _find_access_token(access_token: Secret) -> Any:
 
 
 def _columns(relation: str, model: Any, *names: str) -> list[str]:
-    """Return names of columns for ``QuerySet.only()``, such as ``user__id`` and ``user__is_active``
-    for the relation ``user``.
+    """Return names of columns for ``QuerySet.only()``: the primary key of ``model``, and the fields
+    ``names``.
 
-    The result contains the primary key of ``model``, and those of ``names`` that are fields of
-    ``model``: a site may use a model of its own that does not have all of them.
+    For example, the relation ``user`` gives ``user__id`` and ``user__is_active``. A name that is
+    not a field of ``model`` is left out, because a site can use a model of its own without that
+    field.
     """
     known = {field.name for field in model._meta.concrete_fields}
     return [f"{relation}__{name}" for name in (model._meta.pk.name, *names) if name in known]

@@ -34,7 +34,7 @@ def attempt(item: InboxItem) -> Result:
     try:
         result = _redeem(item)
         if isinstance(result, Recorded) and item.link.linked_at is None:
-            # Before these tokens came, the link did not work in both directions. Now it may replace
+            # Before these tokens came, the link did not work in both directions. Now it can replace
             # an older link of the same user with the same peer.
             superseded.check_older_links(item.link)
         return result
@@ -55,7 +55,7 @@ def _redeem(item: InboxItem) -> Result:
     if not is_bound(item.bound_to, peer, peer.token_endpoint):
         return Failed("the code was given at another address", Reason.RECONFIGURED)
     sent_at = timezone.now()
-    # The lease has just begun: the time in which only this worker may work on the row.
+    # The lease is the time in which only this worker may work on the row. It has just begun.
     lease_ends = time.monotonic() + settings.LEASE_SECONDS
     try:
         tokens = dialect_of(peer).redeem(peer, item.code)
@@ -79,9 +79,9 @@ def _redeem(item: InboxItem) -> Result:
 
 
 def _retry_newest_only(item: InboxItem, result: Result) -> Result:
-    """Return ``result``; but if it is a retry and the link has a newer code, return ``Cancelled``.
-    Otherwise, while the peer is down, it would get one request for each older code at every
-    retry."""
+    """Return ``Cancelled`` if ``result`` is a retry and the link has a newer code; otherwise return
+    ``result``. So while the peer is down, it gets requests only for the newest code of each
+    link."""
     if isinstance(result, Retry):
         newer = item.link.inbox.filter(state__in=InboxItem.LIVE_STATES, pk__gt=item.pk)
         if newer.exists():

@@ -30,8 +30,9 @@ def add_to_redirect(uri: str, application: Any) -> str:
     """Return ``uri``, a redirect to a client, with the parameter ``reciprocal`` in its query.
 
     draft-ietf-oauth-reciprocal-04, section 2.1; RFC 6749, section 4.1.2. A ``uri`` without a code,
-    such as an error response, is returned unchanged. So is the response of the implicit grant: it
-    is a token response (RFC 6749, section 4.2.2), which already contains the :func:`parameters`.
+    such as an error response, is returned unchanged. The response of the implicit grant is also
+    returned unchanged, because it is a token response (RFC 6749, section 4.2.2), which already
+    contains the :func:`parameters`.
     """
     parts = urlsplit(uri)
     names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}

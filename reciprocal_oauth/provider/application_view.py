@@ -19,8 +19,8 @@ class ApplicationDelete(DOTApplicationDelete):
     not limit or revoke the tokens of the peer."""
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Delete the application. If it belongs to a peer, show a page with status 409 instead,
-        which says why it is not deleted."""
+        """Delete the application. If it belongs to a peer, do not delete it, but show a page with
+        status 409 that says why."""
         try:
             response: HttpResponse = super().form_valid(form)
         except ProtectedError:
@@ -33,8 +33,8 @@ class ApplicationUpdate(DOTApplicationUpdate):
     client type or the redirect URI of a peer (RFC 6749, section 2)."""
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Save the application. If it belongs to a peer, show a page with status 409 instead, which
-        says why it is not changed."""
+        """Save the application. If it belongs to a peer, do not save it, but show a page with
+        status 409 that says why."""
         if peer_of(self.object) is not None:
             return _protected_page(self.request, self.object, was_to_change=True)
         response: HttpResponse = super().form_valid(form)

@@ -23,7 +23,8 @@ from .issuer import add_issuer
 
 
 class _QuestionRequired(Exception):
-    """Raised when DOT would grant access to a peer without showing the consent page."""
+    """This exception is raised when DOT would grant access to a peer without showing the consent
+    page."""
 
 
 # holding_secrets: DOT and oauthlib keep the new code in local variables, which an error report
@@ -31,8 +32,8 @@ class _QuestionRequired(Exception):
 # them to the login page, or sends an error to the peer.
 @method_decorator([holding_secrets, login_not_required], name="dispatch")
 class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
-    """DOT's authorization view, with the headers and the CSRF check of all pages of this app (RFC
-    6749, section 10.13).
+    """DOT's authorization view, with the security headers and the CSRF check that all pages of this
+    app have (RFC 6749, section 10.13).
 
     If DOT is set to add the issuer to authorization responses, this view adds it to all of them,
     including error responses (RFC 9207, section 2). There are three more differences if the client
@@ -52,7 +53,8 @@ class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
         try:
             response = super().get(request, *args, **kwargs)
         except _QuestionRequired:
-            # Show the consent page now. DOT has already stored its data in oauth2_data.
+            # Show the consent page now. DOT has already stored the data for the page in
+            # oauth2_data.
             response = self.render_to_response(self.get_context_data(**self.oauth2_data))
         asked = self.oauth2_data
         if "application" in asked and not self._site_allows(asked["application"], asked["scopes"]):

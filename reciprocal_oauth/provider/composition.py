@@ -2,8 +2,8 @@
 
 The site names both classes in ``OAUTH2_PROVIDER``. DRF authentication, middleware and decorators
 get the validator class from DOT's settings object. This module changes that object, so that it
-returns the class with our mixin, and all of them refuse the tokens of a disabled peer. The settings
-of the site do not change.
+returns the class with our mixin. So all three refuse the tokens of a disabled peer. The settings of
+the site do not change.
 """
 
 from functools import lru_cache, wraps

@@ -49,8 +49,8 @@ class TooManyFailures(HandoverRefused):
 
 @contextmanager
 def counting_failures(request: HttpRequest) -> Iterator[None]:
-    """Count the wrong client secrets in this block for the network address that ``request`` comes
-    from."""
+    """While the ``with`` block runs, count wrong client secrets for the network address that
+    ``request`` comes from."""
     reset = _address.set(_address_of(request))
     try:
         yield

@@ -18,7 +18,8 @@ from .validator import ReciprocalValidatorMixin
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
-#: Methods that our views override and that DOT's views must call.
+#: Methods of DOT's views that our views override. The overrides have effect only if DOT calls the
+#: methods.
 _CALLED_BY_VIEWS: tuple[tuple[str, str], ...] = (
     ("AuthorizationView", "create_authorization_response"),
     ("IntrospectTokenView", "get_token_response"),
@@ -29,8 +30,8 @@ _CALLED_BY_VIEWS: tuple[tuple[str, str], ...] = (
 
 
 def uncalled_hooks() -> list[str]:
-    """Return the names of the methods and views that this app overrides, but that the installed DOT
-    and oauthlib do not have or do not use."""
+    """Return the names of methods and views that this app overrides without effect, because the
+    installed DOT and oauthlib do not have them or do not use them."""
     return [*_uncalled_validator_methods(), *_uncalled_view_methods(), *_unmounted_views()]
 
 

@@ -33,13 +33,13 @@ class OAuthServerMetadataView(DOTOAuthServerMetadataView):
 
 
 class ConnectDiscoveryInfoView(DOTConnectDiscoveryInfoView):
-    """DOT's OpenID Connect discovery document, with all members that only the RFC 8414 document
-    has.
+    """DOT's OpenID Connect discovery document. This view adds the members that it lacks from the
+    metadata document of RFC 8414.
 
-    Some clients read only this document. Without those members, they would find no revocation
-    endpoint and no reciprocal grant. They would also assume that this site has the implicit grant,
-    because ``grant_types_supported`` includes it by default (OpenID Connect Discovery 1.0, section
-    3).
+    Some clients read only the discovery document. Without the added members, they would find no
+    revocation endpoint and no reciprocal grant. They would also assume that this site has the
+    implicit grant, because ``grant_types_supported`` includes it by default (OpenID Connect
+    Discovery 1.0, section 3).
     """
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

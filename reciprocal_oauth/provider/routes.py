@@ -46,8 +46,9 @@ _POSTED_TO = frozenset(
     }
 )
 
-#: Names of the pages on which people manage clients or their access. These pages get headers and
-#: CSRF protection. The authorization page is not in this list, because its view protects itself.
+#: Names of the pages on which people manage clients or their access. These pages get security
+#: headers and CSRF protection. The authorization page is not in this list, because its view
+#: protects itself.
 _PAGES = frozenset(
     {
         "authorized-token-delete",
@@ -80,7 +81,7 @@ def _routes_for(pattern: URLPattern) -> list[URLPattern]:
     routes = [URLPattern(pattern.pattern, view, pattern.default_args, pattern.name)]
     route = str(pattern.pattern)
     if pattern.name in _POSTED_TO and route.endswith("/"):
-        # This route gets no name, so that reverse() still returns DOT's route.
+        # This route gets no name, so that reverse() still returns DOT's route with the slash.
         routes.append(path(route.removesuffix("/"), view, pattern.default_args))
     return routes
 
@@ -95,7 +96,7 @@ def _wrapped_view(pattern: URLPattern) -> View:
 
 
 def _as_view(ours: Any, callback: Any) -> View:
-    """Return ``ours`` as a view function. Its arguments of ``as_view()`` are those that
-    ``callback`` was created with."""
+    """Return a view function of the class ``ours``. Call ``as_view()`` with the same arguments with
+    which ``callback`` was created."""
     view: View = ours.as_view(**callback.view_initkwargs)
     return view

@@ -37,14 +37,15 @@ def revoke_token(token: str, application: Any, revoke_in_dot: Callable[[], None]
         revoke_in_dot()
         if is_refresh_token:
             # "If the particular token is a refresh token [...] the authorization server SHOULD also
-            # invalidate all access tokens based on the same authorization grant" (section 2.1).
+            # invalidate all access tokens based on the same authorization grant" (RFC 7009, section
+            # 2.1).
             incoming_access.revoke_family(link, link.incoming_family)
         if not incoming_access.has_live_tokens(link):
             lifecycle.end_link(link, Link.Reason.REVOKED_BY_PEER, revoke_outgoing=False)
 
 
 def record_refused_refresh(refresh_token: str, application: Any) -> None:
-    """Record on the link that the peer has lost its access, because DOT has refused
+    """Record on the link that the peer has lost its access at this site, after DOT has refused
     ``refresh_token``.
 
     The link changes only if the peer has no other valid token for it. DOT refuses a refresh token
@@ -84,8 +85,8 @@ def _link_of_token(token: str, application: Any) -> Link | None:
     if access_token is not None:
         links = active.filter(user_id=access_token.user_id).order_by("-created_at")
         link = incoming_access.find_link(access_token, list(links))
-        # If no link stores the family of the token, find_link() returns another link of the user.
-        # The revocation of this token must not end that link.
+        # If no link stores the token family of the token, find_link() returns another link of the
+        # user. The revocation of this token must not end that link.
         families = set(incoming_access.token_families(access_token)) or {None}
         return link if link is not None and link.incoming_family in families else None
     return active.filter(incoming_family__in=_families_of_refresh_token(token, application)).first()

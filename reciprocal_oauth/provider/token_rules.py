@@ -88,9 +88,10 @@ def require_posted_consent(request: Request) -> None:
         raise errors.ConsentRequired(request=request)
 
 
-# save_tokens() and token_revocation.revoke_token() take a callback instead of being context
-# managers, so that error reports hide the secrets: Django looks for the decorator
-# sensitive_variables in the calling frames, and the frame of a generator has no calling frame.
+# save_tokens() and token_revocation.revoke_token() take a callback and are not context managers,
+# because error reports must hide their secrets. Django searches the calling frames for the
+# decorator sensitive_variables. A context manager would run in the frame of a generator, which has
+# no calling frame.
 
 
 def save_tokens(
@@ -175,9 +176,9 @@ def _lock_link(
     active = links.select_for_update().filter(status=Link.Status.ACTIVE)
     link = active.filter(incoming_family=refreshed.token_family).first()
     if link is None:
-        # No link stores the family of these tokens. They can belong to another account at the peer,
-        # if a later login has taken over the link. Use the newest link that allows a scope, as
-        # find_link() does, until the peer sends a reciprocal code for these tokens.
+        # No link stores the token family of these tokens. They can belong to another account at the
+        # peer, if a later login has taken over the link. Use the newest link that allows a scope,
+        # as find_link() does, until the peer sends a reciprocal code for these tokens.
         link = active.exclude(incoming_scope="").order_by("-created_at").first()
     if not _is_unrevoked(refreshed):
         raise _refusal(request, "the refresh token was revoked meanwhile")

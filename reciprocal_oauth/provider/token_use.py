@@ -50,7 +50,8 @@ def token_is_usable(validator: Any, scopes: Any, request: Request) -> bool:
 
 
 def narrow_to_current_limits(access_token: Any) -> bool:
-    """Limit the scope of ``access_token`` to what its peer may do at this time, in memory only.
+    """Limit the scope of ``access_token`` to what its peer may do at this time. Only the object in
+    memory changes.
 
     If the user, an administrator or the site has removed a scope, the next call of the peer can no
     longer use that scope.

@@ -55,9 +55,12 @@ class TokenView(DOTTokenView):
 
     @classmethod
     def get_oauthlib_core(cls) -> Any:
-        """Return this class's ``OAuthLibCore``, the object of DOT that passes requests to oauthlib.
-        The first call also logs each method that this app overrides and the installed DOT does not
-        call."""
+        """Return the ``OAuthLibCore`` object of this view class, with which DOT passes requests to
+        oauthlib.
+
+        The first call also logs methods of DOT that this app overrides, but that the installed DOT
+        does not call.
+        """
         # DOT stores the object in a class attribute, and uses hasattr() to find it, which also
         # finds the attribute of DOT's own token view. After a request to that view, this view would
         # use the same object, which lacks the reciprocal grant. So set the attribute of this class.
