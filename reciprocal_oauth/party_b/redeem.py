@@ -80,8 +80,7 @@ def _redeem(item: InboxItem) -> Result:
 
 def _retry_newest_only(item: InboxItem, result: Result) -> Result:
     """Return ``Cancelled`` if ``result`` is a retry and the link has a newer code; otherwise return
-    ``result``. So while the peer is down, it gets requests only for the newest code of each
-    link."""
+    ``result``. So a peer that is down gets requests only for the newest code of each link."""
     if isinstance(result, Retry):
         newer = item.link.inbox.filter(state__in=InboxItem.LIVE_STATES, pk__gt=item.pk)
         if newer.exists():

@@ -53,8 +53,7 @@ class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
         try:
             response = super().get(request, *args, **kwargs)
         except _QuestionRequired:
-            # Show the consent page now. DOT has already stored the data for the page in
-            # oauth2_data.
+            # Show the consent page now. DOT has already stored its context in oauth2_data.
             response = self.render_to_response(self.get_context_data(**self.oauth2_data))
         asked = self.oauth2_data
         if "application" in asked and not self._site_allows(asked["application"], asked["scopes"]):

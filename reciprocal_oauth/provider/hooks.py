@@ -30,8 +30,8 @@ _CALLED_BY_VIEWS: tuple[tuple[str, str], ...] = (
 
 
 def uncalled_hooks() -> list[str]:
-    """Return the names of methods and views that this app overrides without effect, because the
-    installed DOT and oauthlib do not have them or do not use them."""
+    """Return the names of methods and views of DOT that this app overrides, but that the installed
+    DOT and oauthlib do not use. Such an override has no effect."""
     return [*_uncalled_validator_methods(), *_uncalled_view_methods(), *_unmounted_views()]
 
 

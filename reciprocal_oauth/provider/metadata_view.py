@@ -33,8 +33,8 @@ class OAuthServerMetadataView(DOTOAuthServerMetadataView):
 
 
 class ConnectDiscoveryInfoView(DOTConnectDiscoveryInfoView):
-    """DOT's OpenID Connect discovery document. This view adds the members that it lacks from the
-    metadata document of RFC 8414.
+    """DOT's OpenID Connect discovery document, to which this view adds all members that only the
+    metadata document of RFC 8414 has.
 
     Some clients read only the discovery document. Without the added members, they would find no
     revocation endpoint and no reciprocal grant. They would also assume that this site has the

@@ -47,7 +47,7 @@ class ReciprocalValidatorMixin(_Validator):
     """Applies the rules for peers. :mod:`.composition` adds this mixin to the site's
     ``OAUTH2_VALIDATOR_CLASS``."""
 
-    # This site as party B, which receives a reciprocal code from the peer
+    # Methods for party B: this site receives a reciprocal code from the peer
 
     def validate_grant_type(
         self, client_id: str, grant_type: str, client: Any, request: Request, *args: Any, **kw: Any
@@ -74,8 +74,8 @@ class ReciprocalValidatorMixin(_Validator):
 
     def _authenticate_basic_auth(self, request: Request) -> bool:
         # DOT reads the charset of the credentials from request.encoding. If this attribute were not
-        # set, oauthlib would return the request parameter "encoding" instead. A client could then
-        # name an unknown charset, and the response would have status 500.
+        # set, oauthlib would return the request parameter "encoding" instead. A client could send
+        # an unknown charset there, and the response would have status 500.
         request.encoding = None
         return super()._authenticate_basic_auth(request)
 
@@ -92,7 +92,7 @@ class ReciprocalValidatorMixin(_Validator):
     def _check_secret(self, provided_secret: str, stored_secret: str) -> bool:
         return verified_secrets.matches(provided_secret, stored_secret, super()._check_secret)
 
-    # This site as party A, whose peer redeems a reciprocal code
+    # Methods for party A: the peer redeems a reciprocal code at this site
 
     def validate_code(
         self, client_id: str, code: str, client: Any, request: Request, *args: Any, **kwargs: Any
@@ -149,8 +149,8 @@ class ReciprocalValidatorMixin(_Validator):
         self, client_id: str, request: Request, *args: Any, **kwargs: Any
     ) -> str:
         """Return the redirect URI of a request that names none. For a reciprocal code, return the
-        special value that this app has stored as the redirect URI in DOT's Grant, the row of the
-        code."""
+        special value that this app has stored as the redirect URI in DOT's row of the code (the
+        Grant)."""
         if redeeming := redemption_of(request):
             return redeeming.redirect_uri
         return super().get_default_redirect_uri(client_id, request, *args, **kwargs)
@@ -169,7 +169,7 @@ class ReciprocalValidatorMixin(_Validator):
         *args: Any,
         **kwargs: Any,
     ) -> bool:
-        """Return whether the redirect URI is the one of the authorization request (RFC 6749,
+        """Return whether the redirect URI is the same as in the authorization request (RFC 6749,
         section 4.1.3).
 
         :raises InvalidGrantError: another request has already redeemed the code.
@@ -205,8 +205,8 @@ class ReciprocalValidatorMixin(_Validator):
         except get_grant_model().DoesNotExist:
             raise deleted_code_error(request) from None
 
-    # The authorization endpoint: a disabled peer, or a peer that requests too much, is refused
-    # before the consent page is shown
+    # Methods for the authorization endpoint: they refuse a disabled peer, and a peer that requests
+    # too much, before the consent page is shown
 
     def validate_response_type(
         self,
@@ -283,7 +283,7 @@ class ReciprocalValidatorMixin(_Validator):
         default = super().get_default_scopes(client_id, request, *args, **kwargs)
         return token_rules.default_scopes(request.client, default)
 
-    # Tokens
+    # Methods that save, check and revoke tokens
 
     def save_bearer_token(self, token: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
         """Save the tokens of a response (RFC 6749, section 5.1). For a peer, do this in one
