@@ -44,8 +44,8 @@ class Secret:
     An object is made from either the plain text or the stored ciphertext. A ciphertext is decrypted
     only when ``reveal()`` is called, so a page can list rows that have secrets without any key.
 
-    :ivar place: the column and the row to which the ciphertext belongs (see the module), or
-        ``None`` until the secret is assigned to a model field, which sets it.
+    :ivar place: the column and the row to which the ciphertext belongs. A model field sets it when
+        the secret is assigned to a row. Until then, it is ``None``.
     """
 
     __slots__ = ("_ciphertext", "_origin", "_plain", "place")
@@ -103,10 +103,11 @@ class Secret:
         return bool((mine & theirs) - {None})
 
     def at(self, place: Place) -> "Secret":
-        """Return a secret with the same plain text that belongs to ``place``.
+        """Return a secret that has the same plain text and belongs to ``place``, another column or
+        row.
 
-        Moving a secret to another place needs its plain text. If it cannot be decrypted, this
-        object is returned unchanged, and remains unreadable.
+        If the secret must be decrypted for this, but no key decrypts it, return this object
+        unchanged.
         """
         if not self or self.place == place:
             return self
@@ -153,14 +154,18 @@ class Secret:
 
 @sensitive_variables()
 def encrypt(plain: str, place: Place) -> str:
-    """Return the ciphertext of ``plain`` for ``place``, encrypted with the first key."""
+    """Encrypt ``plain`` with the first key, and return the ciphertext.
+
+    :param place: the column and the row to which the ciphertext will belong.
+    """
     return PREFIX + _fernet().encrypt(_digest_of(place) + plain.encode()).decode("ascii")
 
 
 @sensitive_variables()
 def decrypt(ciphertext: str, place: Place | None) -> str:
-    """Return the plain text of ``ciphertext``, which any configured key may decrypt.
+    """Decrypt ``ciphertext`` with the configured key that fits, and return the plain text.
 
+    :param place: the column and the row in which the ciphertext is stored.
     :raises DecryptionError: ``ciphertext`` has an unknown format, no key decrypts it, or it belongs
         to another column or row than ``place``.
     """

@@ -27,7 +27,7 @@ class Id(enum.StrEnum):
     BASE_URL = "reciprocal_oauth.E020"  #: ``BASE_URL`` is not the URL of a site.
     NO_ENDPOINT = "reciprocal_oauth.W001"  #: The URLconf has no token view.
     DERIVED_KEYS = "reciprocal_oauth.W002"  #: (--deploy only) ``ENCRYPTION_KEYS`` is empty.
-    LOOPBACK = "reciprocal_oauth.W003"  #: (--deploy only) Peers may be on this machine.
+    LOOPBACK = "reciprocal_oauth.W003"  #: (--deploy only) Peers on this machine may be called.
     SHORT_LEASE = "reciprocal_oauth.W004"  #: ``LEASE_SECONDS`` is too short for a slow delivery.
     NO_PAGES = "reciprocal_oauth.W005"  #: The URLconf does not include the pages.
     SQLITE_DEFERRED = "reciprocal_oauth.W006"  #: SQLite fails with "locked" instead of waiting.

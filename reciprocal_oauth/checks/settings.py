@@ -253,8 +253,8 @@ def _counts_nothing() -> bool:
 def check_sweep(**kwargs: Any) -> list[CheckMessage]:
     """Check that Celery beat sends the task ``reciprocal_oauth.sweep`` regularly.
 
-    The task is needed with the dispatcher ``celery``, because no other message starts a delivery
-    again that failed, or a delivery whose message was lost.
+    This concerns only sites with the dispatcher ``celery``. Without the task, a failed delivery is
+    not tried again, and a delivery whose message to Celery was lost does not begin.
     """
     if settings.DISPATCHER != "celery" or not importlib.util.find_spec("celery"):
         return []

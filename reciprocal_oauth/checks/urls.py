@@ -106,14 +106,14 @@ def check_opened(**kwargs: Any) -> list[CheckMessage]:
 
     included, parts = (
         {id(pattern) for pattern in patterns}
-        # A site includes the metadata routes separately, at its root, so they are not examined.
+        # Ignore the metadata routes: a site includes them at its root, in addition to the rest.
         for patterns in (oauth2_urls.urlpatterns, oauth2_urls.metadata_urlpatterns)
     )
     routes = [route for route in _routes() if id(route.pattern) not in parts]
     own = [route for route in routes if id(route.pattern) not in included]
     chosen = {base for route in own for base in _of_dot(route.view)}
-    # Views that are not subclassed by the site show that the site lists DOT views. A site that only
-    # replaces single views of the include uses its own subclasses.
+    # The site lists DOT views by itself if it uses at least one of them without a subclass. A site
+    # that only replaces single views of the include uses its own subclasses for them.
     has_list = any(_of_dot(route.view) and _is_stock(route.view) for route in own)
     opened = [
         route.shown

@@ -1,5 +1,5 @@
-"""Transactions on the database that contains the tables of this app and of django-oauth-toolkit
-(DOT), repetition of work after temporary database errors, and release of connections."""
+"""Functions for the database that contains the tables of this app and of django-oauth-toolkit
+(DOT): they open transactions, repeat work after temporary errors, and close connections."""
 
 import logging
 import random
@@ -130,8 +130,8 @@ def outside_transactions(view: Any) -> Any:
 def log_exception(log: logging.Logger, message: str, *args: Any) -> None:
     """Log the exception that is being handled, with its traceback.
 
-    If the database is down, log one line without a traceback, because error reporters send each
-    record that has a traceback, with the variables of all frames, and there would be many records.
+    If the database is down, log only one line without a traceback: an outage causes many such
+    records, and error reporters would send each traceback with the variables of all frames.
     """
     error = sys.exception()
     if isinstance(error, OperationalError | InterfaceError):
@@ -145,8 +145,8 @@ def log_exception(log: logging.Logger, message: str, *args: Any) -> None:
 
 
 def wants_another_try(error: BaseException) -> bool:
-    """Return whether ``error`` is a temporary database error, after which the same transaction can
-    succeed if it is tried again. The database has rolled back the failed transaction."""
+    """Return whether ``error`` is a temporary database error. If so, the database has rolled back
+    the transaction, and the same transaction can succeed if it is tried again."""
     if not isinstance(error, DatabaseError):
         return False
     cause = error.__cause__
@@ -259,7 +259,7 @@ def _rest(seconds: float) -> None:
     time.sleep(seconds * random.uniform(0.5, 1))  # noqa: S311
 
 
-# Release of database connections during requests to peers
+# Closing database connections before requests to peers
 
 
 def request_begins() -> None:

@@ -70,8 +70,8 @@ def cut(value: str, *limits: str | Iterable[str]) -> str:
 
 
 def without_openid(value: str) -> str:
-    """Return the scope ``value`` without the token ``openid``, because the scope of a reciprocal
-    code never includes it (see :data:`~reciprocal_oauth.core.protocol.OPENID`)."""
+    """Return the scope ``value`` without the token ``openid``. The scope of a reciprocal code must
+    not contain ``openid`` (see :data:`~reciprocal_oauth.core.protocol.OPENID`)."""
     return join(token for token in split(value) if token != OPENID)
 
 

@@ -38,8 +38,8 @@ def base_url(request: HttpRequest | None = None) -> str:
 
 
 def configured_base_url() -> str:
-    """Return the URL of this site if the settings define it; otherwise ``""``. See
-    :func:`base_url`."""
+    """Return the URL of this site from ``BASE_URL`` or the issuer, without a slash at the end.
+    Return ``""`` if neither is set."""
     if settings.BASE_URL:
         return settings.BASE_URL.rstrip("/")
     issuer = urlsplit(oauth2_settings.OIDC_ISS_ENDPOINT or "")
