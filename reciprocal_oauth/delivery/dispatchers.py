@@ -72,14 +72,14 @@ class EagerDispatcher(Dispatcher):
 class ThreadDispatcher(Dispatcher):
     """A dispatcher that delivers due rows in a few threads of the web process.
 
-    The threads start at the first web request, or when the first row is saved. So the threads run
-    in each process that serves requests, and a server can fork its processes before that. They do
-    not run in a management command that saves no row.
+    The threads do not start together with Django, but at the first web request or when the first
+    row is saved. So they run in each process that serves requests, even if the web server creates
+    these processes with a fork. They do not run in a management command that saves no row.
     """
 
     def __init__(self) -> None:
         self._reset()
-        if hasattr(os, "register_at_fork"):  # Windows has no fork.
+        if hasattr(os, "register_at_fork"):  # Windows does not have this function.
             os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
@@ -112,8 +112,8 @@ class ThreadDispatcher(Dispatcher):
 
     def _running(self) -> Engine | None:
         engine = self._engine
-        # Also return an engine that is stopping. A delivery that is still running may call wake(),
-        # and a second engine would claim the rows that the stopping engine releases.
+        # Also return an engine that is stopping: a delivery that still runs may call wake(). If
+        # that call started a second engine, it would claim the rows that the first engine releases.
         if engine is not None and (engine.is_alive() or engine.is_stopping):
             return engine
         return None
@@ -171,7 +171,7 @@ def _renew_lock() -> None:
     _creation_lock = threading.Lock()
 
 
-if hasattr(os, "register_at_fork"):  # Windows has no fork.
+if hasattr(os, "register_at_fork"):  # Windows does not have this function.
     os.register_at_fork(after_in_child=_renew_lock)
 
 

@@ -155,17 +155,17 @@ class Engine:
             self._start_worker()
 
     def _expired_for(self) -> float | None:
-        """Return how old, in seconds, the expiry of a lease must be, so that the engine claims the
-        interrupted row now. Return ``None`` to claim no interrupted row.
+        """Return how many seconds ago the lease of an interrupted row must have expired, so that
+        the engine may claim the row now. Return ``None`` if it may claim no interrupted row.
 
-        A row is interrupted if its worker stopped during the attempt; the row may crash its
-        process.
+        An interrupted row is a row whose last attempt did not end. Perhaps the row makes its
+        process crash.
 
-        - If an interrupted row is being delivered: ``None``, because one interrupted row could
-          crash the process during the delivery of the other.
-        - If other rows are being delivered: ``LEASE_SECONDS``, so that idle processes claim the row
-          first.
-        - If no row is being delivered: 0.
+        - If the engine is delivering no row, return 0.
+        - If it is delivering other rows, return ``LEASE_SECONDS``. So a process that is delivering
+          no row can claim the interrupted row first.
+        - If it is delivering an interrupted row, return ``None``. If that row crashes the process,
+          no other interrupted row loses an attempt.
         """
         if self._has_suspect():
             return None

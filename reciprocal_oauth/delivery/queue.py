@@ -59,8 +59,8 @@ class ClaimPass:
 
     :ivar owner: a random value that is stored in each claimed row. :func:`~.worker.claim` sets a
         new value for each call.
-    :ivar expired_for: the number of seconds since the lease expired that an interrupted row must
-        have at least, or ``None`` to claim no interrupted row.
+    :ivar expired_for: how many seconds must have passed after the lease of an interrupted row has
+        expired, before the row can be claimed. If it is ``None``, claim no interrupted row.
     :ivar paused: the primary keys of the peers that were paused when the search began.
     :ivar at_limit: the primary keys of the peers whose due rows were skipped, because
         ``DELIVERIES_PER_PEER`` rows of the peer are already claimed.
@@ -125,7 +125,7 @@ def undo_claims(claim_pass: ClaimPass) -> None:
 
 def due(model: type[QueueItem], limit: int, **conditions: Any) -> list[Any]:
     """Return the primary keys of up to ``limit`` due rows of ``model``. Return at most
-    ``DELIVERIES_PER_PEER`` rows of each peer, and for each peer the row that is due longest first.
+    ``DELIVERIES_PER_PEER`` rows of each peer. The rows that became due first are preferred.
 
     :param conditions: the column values that the rows must have.
     """
@@ -205,9 +205,9 @@ def _claim_of(
     try:
         return _claim_with_locks(model, peer, pks, order, limit, values)
     except _GateMissing:
-        # Insert the gate outside the transaction that locks it. Otherwise MariaDB could have a
-        # deadlock: two workers that insert the same gate both get a shared lock on it, and then
-        # each worker waits for the other to get the exclusive lock.
+        # Insert the ClaimGate row of the peer outside of the transaction that locks it. Otherwise
+        # MariaDB could have a deadlock: if two workers insert this row, both get a shared lock on
+        # it, and then each worker waits for the other to get an exclusive lock.
         ClaimGate.objects.bulk_create([ClaimGate(peer_id=peer)], ignore_conflicts=True)
         if not ClaimGate.objects.using(database()).filter(pk=peer).exists():
             # Another process has just deleted the peer. MariaDB does not report this as an error,
@@ -227,7 +227,7 @@ def _claim_with_locks(
 ) -> Sequence[Item]:
     """Lock the :class:`ClaimGate` row of ``peer``, and claim up to ``limit`` of the rows ``pks``.
 
-    :raises _GateMissing: the peer has no gate yet, because no row of it was claimed before.
+    :raises _GateMissing: the peer has no ``ClaimGate`` row yet, because no row was claimed before.
     :raises _PeerAtLimit: ``DELIVERIES_PER_PEER`` rows of the peer are already claimed.
     """
     with atomic():
@@ -237,8 +237,8 @@ def _claim_with_locks(
         # entries of the index on next_attempt_at first. A worker that releases a row locks in
         # another order, so the two workers could have a deadlock.
         due = _rows(model).filter(_is_due(), pk__in=pks).order_by(*order)
-        # Count the claimed rows after the gate is locked, because another worker may have claimed
-        # rows until then.
+        # Count the claimed rows only after the ClaimGate row is locked. Before that, another worker
+        # can still claim rows of this peer, and the count must include these rows.
         due = due.annotate(claimed=_count_claimed(peer))
         found = due.select_for_update(skip_locked=_can_skip_locked())[:limit]
         items = [

@@ -169,7 +169,8 @@ def work(item: QueueItem) -> None:
         )
 
 
-@sensitive_variables()  # Otherwise an error report would show the tokens and codes in variables.
+# Hide the values of variables in error reports, because they contain tokens and codes.
+@sensitive_variables()
 def _attempt(item: QueueItem, handler: QueueHandler) -> Result:
     if item.attempts > handler.policy().limit:
         # The worker stopped during the last allowed attempt, for example in a crash. Let the row
@@ -255,9 +256,9 @@ def _fail(item: Any, handler: QueueHandler, error: str, reason: str) -> None:
         Link.objects.select_for_update().filter(pk=item.link_id).first()
         values = {"last_error": error[:_ERROR_LENGTH], "reason": reason}
         _finish(item, handler, QueueItem.State.FAILED, **values)
-        # Read the row into another object and do not change ``item``. After a conflict in
-        # the database, ``tried_again`` repeats this function, and the repetition needs the lease
-        # owner that ``item`` contains.
+        # Read the row into another object and do not change ``item``. After a conflict in the
+        # database, ``tried_again`` repeats this function, and the repetition needs the lease owner
+        # that ``item`` contains.
         failed: Any = type(item)._default_manager.get(pk=item.pk)
         handler.on_failed(failed, reason, error)
         signals.send_after_commit(signals.delivery_failed, type(item), item=failed)

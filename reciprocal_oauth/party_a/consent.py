@@ -20,8 +20,8 @@ State = OutboxItem.State
 
 class CannotGrant(Exception):
     """The user cannot grant this access, for one of these reasons: the peer has not asked for the
-    scope, the scope is not in the limit of the peer, the state of the link does not allow it, or
-    the page that the user saw is outdated."""
+    scope, this site does not let the peer have the scope, the state of the link does not allow it,
+    or the page that the user saw is outdated."""
 
 
 class GrantForbidden(CannotGrant, grant_policy.ForbiddenBySite):
@@ -31,7 +31,7 @@ class GrantForbidden(CannotGrant, grant_policy.ForbiddenBySite):
 def choices(link: Link) -> list[tuple[str, str]]:
     """Return the scopes that the consent page asks the user to allow, as pairs of name and
     description. These are the scopes that the peer has asked for (draft-ietf-oauth-reciprocal-04,
-    section 2.1) and that the limit of the peer contains."""
+    section 2.1), without scopes that this site does not let the peer have."""
     described = scopes.described()
     allowed = scopes.cut(link.offered_scope, link.peer.reciprocal_limit)
     return [(token, scopes.in_words(token, described)) for token in scopes.split(allowed)]

@@ -87,8 +87,8 @@ def _save(
 
 
 def _why_not_asked(visit: AuthorizationRequest, offered: str) -> str:
-    """Return the reason not to ask the user whether the peer gets the scope ``offered``. Return an
-    empty string if the user is to be asked."""
+    """Return the reason why the user is not asked to grant the peer the scope ``offered``. Return
+    an empty string if the user is asked."""
     if not offered:
         return Link.Reason.NOTHING_LEFT
     if not visit.peer.supports_reverse:
@@ -154,8 +154,8 @@ def _account(visit: AuthorizationRequest, answer: TokenResponse) -> Account | No
         return None
     if not visit.peer.issuer:
         if visit.nonce:
-            # Without a configured issuer, the claim ``iss`` of the ID token cannot be checked. This
-            # is a rare error of configuration: the form for a peer requires an issuer if the scope
+            # Without an issuer in the settings of the peer, the claim ``iss`` of the ID token
+            # cannot be checked. This is rare: the form for a peer requires an issuer if the scope
             # contains ``openid``.
             raise AuthorizationFailed(Problem.SETUP, "an ID token, but the peer has no issuer")
         return None  # This site did not request the ID token, so ignore it.

@@ -59,8 +59,8 @@ class Redemption:
 
     @property
     def redirect_uri(self) -> str:
-        """The redirect URI in the ``Grant`` row that django-oauth-toolkit (DOT) has for the
-        code."""
+        """Return the redirect URI of the code, as stored in the ``Grant`` row of
+        django-oauth-toolkit (DOT)."""
         return self.entry.redirect_uri
 
 
@@ -99,9 +99,9 @@ def check_redeemable(entry: ReciprocalCode, *, sent: set[str]) -> Redemption:
     if entry.state != State.LIVE:
         raise Refused("the code was replaced by a newer one")
     if "code_verifier" in sent:
-        # The client has a code_verifier only for an ordinary authorization request. So an attacker
-        # has put the reciprocal code into the response to such a request (RFC 9700, sections 4.5
-        # and 4.8.2).
+        # A client creates a code_verifier only for an ordinary authorization request. So somebody
+        # has probably put the reciprocal code into the response to such a request, which is an
+        # attack (RFC 9700, sections 4.5 and 4.8.2).
         raise Refused("a code_verifier came with a reciprocal code")
     link = entry.link
     if not link.is_active or not link.peer.enabled or not link.user.is_active:
@@ -218,7 +218,8 @@ def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
 def _handle_replay(entry: ReciprocalCode) -> None:
     """Handle a replay: a redeemed code was sent again. Revoke the tokens that were issued for the
     code (RFC 6749, section 4.1.2). Then send the peer a new code, because the consent of the user
-    is still valid. Do not send it if the user has made a newer decision, which has its own code."""
+    is still valid. If the user has made a newer decision, send no new code here, because that
+    decision has its own code."""
     with atomic():
         link = lifecycle.lock_link(entry.link_id)
         code = ReciprocalCode.objects.filter(pk=entry.pk)

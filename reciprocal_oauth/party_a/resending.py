@@ -20,9 +20,9 @@ from .scope_changes import delay_after_last_code
 State = QueueItem.State
 #: The states in which a row of the outbox can be sent again.
 RESENDABLE_STATES = (State.FAILED, State.CANCELLED)
-#: A user can send a hand-over again if it has failed for one of these reasons. The list does not
-#: contain the reason of hand-overs that an administrator has cancelled, and it does not contain
-#: reasons for which the hand-over would fail again.
+#: The reasons of failed hand-overs that a user can send again. Two kinds of reasons are missing
+#: here: the reason of hand-overs that an administrator has cancelled, and reasons for which the
+#: hand-over would fail again.
 _RETRYABLE_REASONS = (
     Reason.UNREACHABLE,
     Reason.UNCONFIRMED,
@@ -42,9 +42,13 @@ class NotPossible(Exception):
 
 
 def can_try_again(link: Link) -> bool:
-    """Return whether the user can send the failed hand-over of ``link`` again. All must be true:
-    the hand-over failed for a reason that can pass, the link still grants a scope, the outgoing
-    access works, and the peer accepts hand-overs and is not paused."""
+    """Return whether the user can send the failed hand-over of ``link`` (the sending of a code to
+    the peer) again. All must be true:
+
+    - The link is active and its outgoing access (the access of this site at the peer) works.
+    - The hand-over failed for a reason that can pass, and the user has granted a scope.
+    - The peer is enabled, accepts hand-overs, and is not paused.
+    """
     return (
         link.is_active
         and link.peer.enabled
@@ -137,8 +141,8 @@ def _lock_with_link(item: OutboxItem) -> tuple[Link | None, OutboxItem]:
 
 
 def _prepare_handover(link: Link | None, row: OutboxItem) -> None:
-    """Prepare a hand-over that is to be sent again: set the link to "granted", and reserve the one
-    unfinished hand-over of the link for this row. The caller saves the row.
+    """Prepare a hand-over that is to be sent again: set the link to "granted", and set ``live_key``
+    of the row, because a link can have only one unfinished hand-over. The caller saves the row.
 
     :raises NotPossible: the link has ended or changed, its outgoing access does not work, or the
         peer or the user is disabled.

@@ -21,8 +21,8 @@ from ..models.events import record_event
 from . import snapshot as snapshots
 from .consent import queue_handover, save_decision
 
-#: The shortest time, in seconds, between two codes for the same link. It is six seconds because a
-#: peer with this app accepts at most ten codes a minute.
+#: The shortest time, in seconds, between two codes for the same link. It is six seconds, because a
+#: peer that uses this app accepts at most ten codes a minute for one user by default.
 PAUSE_SECONDS = 6
 
 _CHANGEABLE = (Link.Incoming.GRANTED, Link.Incoming.ACTIVE, Link.Incoming.BROKEN)
@@ -30,7 +30,7 @@ _CHANGEABLE = (Link.Incoming.GRANTED, Link.Incoming.ACTIVE, Link.Incoming.BROKEN
 
 class CannotChange(Exception):
     """The scope cannot be changed, for one of these reasons: the link has ended, the peer has no
-    access, a chosen scope is not in the limit of the peer, or the page that the user saw is
+    access, this site does not let the peer have a chosen scope, or the page that the user saw is
     outdated."""
 
 
@@ -40,8 +40,8 @@ class ChangeForbidden(CannotChange, grant_policy.ForbiddenBySite):
 
 def choices(link: Link) -> list[tuple[str, str]]:
     """Return the scopes that the user can choose for the peer, as pairs of name and description.
-    These are all scopes in the limit of the peer. If this site cannot send a code to the peer, the
-    user can only remove scopes, so these are the scopes that the peer has now."""
+    These are all scopes that this site lets the peer have. If this site cannot send a code to the
+    peer, the user can only remove scopes, so these are the scopes that the peer has now."""
     described = scopes.described()
     return [(token, scopes.in_words(token, described)) for token in scopes.split(_limit(link))]
 

@@ -18,8 +18,8 @@ def offered_scope(peer: Peer, answer: TokenResponse, redirect_value: str | None)
 
     Use the first of these values that is a valid scope (draft-ietf-oauth-reciprocal-04, section
     2.1): ``reciprocal`` in the token response, ``reciprocal`` in the authorization response, the
-    scope that the administrator has configured for the peer. Remove the scopes that are not in the
-    limit of the peer.
+    scope that the administrator has configured for the peer. Remove the scopes that this site does
+    not let the peer have.
 
     :param answer: the token response.
     :param redirect_value: the value of ``reciprocal`` in the authorization response.

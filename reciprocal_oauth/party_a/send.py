@@ -71,8 +71,9 @@ def final_values(state: OutboxItem.State) -> dict[str, Any]:
 def on_failed(item: OutboxItem, reason: str, error: str) -> None:
     """Update the database after the delivery of a row of the outbox has failed.
 
-    If a hand-over has failed, mark the incoming access of the link (the access of the peer at this
-    site) as broken. If the link was deleted, also delete the token that was to be revoked.
+    If a hand-over has failed and the user has made no newer decision, mark the incoming access of
+    the link (the access of the peer at this site) as broken. If the link was deleted, delete the
+    token in the row, which was to be revoked.
     """
     if item.link is None:
         OutboxItem.objects.filter(pk=item.pk).update(token=Secret(""))
@@ -130,7 +131,8 @@ def _hand_over(item: OutboxItem) -> Result:
     except RefreshPostponed as error:
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
     except PeerRefused as error:
-        # The peer refused to refresh the access token, but the refresh token itself is still valid.
+        # The peer refused to refresh the access token for another reason than a wrong refresh
+        # token. So the link keeps its tokens, and the row is tried again or the peer is paused.
         if reason := pausing.pause_reason(error):
             return Failed(str(error), reason, pauses=link.peer)
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
@@ -143,8 +145,8 @@ def _hand_over(item: OutboxItem) -> Result:
 
 def _is_wanted(link: Link, item: OutboxItem) -> bool:
     """Return whether a code still has to be sent for the user's decision that ``item`` belongs to.
-    This is true if the user has not decided again, the decision is not yet carried out, and the
-    link, the peer and the user are active."""
+    All must be true: the user has not decided again, the code for the decision was not redeemed or
+    cancelled, and the link, the peer and the user are active."""
     return (
         link.is_active
         and link.peer.enabled
