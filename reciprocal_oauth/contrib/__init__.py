@@ -1,1 +1,4 @@
-"""Modules that need another package or a later Django; only sites that choose them import them."""
+"""Optional dispatchers. Each needs another package or a newer version of Django than this app.
+
+A module of this package is imported only if the site chooses it with the setting ``DISPATCHER``.
+"""

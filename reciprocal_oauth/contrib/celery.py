@@ -1,8 +1,11 @@
-"""The dispatcher ``celery``: workers of Celery deliver.
+"""The dispatcher ``celery``: Celery workers deliver codes and revocations to peers.
 
-It has two tasks. ``reciprocal_oauth.deliver`` is sent after commit, for each row that is due.
-``reciprocal_oauth.sweep`` must be sent regularly by Celery beat. The broker delays no message: the
-row itself says when the next attempt is due.
+The module defines two Celery tasks. The web process sends a message for the task
+``reciprocal_oauth.deliver`` after commit, one for each row that is due. Celery beat must regularly
+send a message for the task ``reciprocal_oauth.sweep``, which looks for all rows that are due.
+
+No message is sent with a delay (Celery's ``countdown`` or ``eta``), because each row in the
+database stores when its next attempt is due.
 """
 
 import time
@@ -22,8 +25,9 @@ from ..delivery.message_dispatcher import MessageDispatcher
 from ..delivery.message_dispatcher import deliver as deliver_row
 
 _CONNECT_SECONDS = 2.0
-#: Options for all kinds of brokers; each uses those that it knows. Without them, a broker that is
-#: down would block the request of a user, with some brokers for ever.
+#: Options for the connection to the broker. Each kind of broker uses the options that it knows.
+#: Without these options, a broker that is down would block the request of a user; with some kinds
+#: of broker, it would block the request for ever.
 _SHORT_TIMEOUTS: Mapping[str, Any] = {
     "max_retries": 1,  # 0 means without limit.
     "interval_start": 0,
@@ -34,28 +38,32 @@ _SHORT_TIMEOUTS: Mapping[str, Any] = {
     "socket_connect_timeout": _CONNECT_SECONDS,
     "socket_timeout": _CONNECT_SECONDS,
 }
-#: The shortest lifetime of a message of a sweep, in seconds. A message that expires is no loss: a
-#: later sweep sends the same one. A shorter lifetime would be a risk: a worker whose clock is fast
-#: would drop all messages.
+#: The shortest lifetime of a sweep's messages, in seconds. A message may expire, because a later
+#: sweep sends it again. But the lifetime must not be too short: a worker whose clock is fast would
+#: regard every message as expired and drop it.
 _EXPIRES_SECONDS = 60.0
 
 
 class CeleryDispatcher(MessageDispatcher):
     """Sends messages to the broker of the site's Celery app.
 
-    If sending fails or is slow, it sends nothing for ``DISPATCHER_SWEEP_SECONDS``. So a broker that
-    does not respond cannot slow down every request. A sweep delivers the rows later.
+    If sending fails or is slow, the dispatcher sends nothing for ``DISPATCHER_SWEEP_SECONDS``. So a
+    broker that does not respond cannot slow down every request. The next sweep (a search for all
+    rows that are due) finds the rows for which no message was sent.
     """
 
     def __init__(self) -> None:
         self._paused_until = 0.0
 
     def send(self, rows: Sequence[tuple[str, Any]]) -> None:
-        """Send a message for each row."""
+        """Send a message that makes a worker deliver a row, for each of ``rows``.
+
+        :param rows: pairs of queue name and primary key.
+        """
         self._publish(deliver, rows)
 
     def send_sweep(self) -> None:
-        """Send a message for a sweep."""
+        """Send a message that makes a worker run :func:`sweep`."""
         self._publish(sweep, [()], expires=_expires())
 
     def _publish(self, task: Any, messages: Sequence[Sequence[Any]], **options: Any) -> None:
@@ -65,7 +73,8 @@ class CeleryDispatcher(MessageDispatcher):
         succeeded = False
         try:
             _publish(task, messages, **options)
-            # RabbitMQ that is short of memory accepts a message, but does not close the connection.
+            # A slow success counts as a failure. If RabbitMQ is short of memory, it accepts the
+            # message, but then blocks while the connection is closed.
             succeeded = time.monotonic() - started_at < _CONNECT_SECONDS
         finally:
             if not succeeded:
@@ -73,7 +82,8 @@ class CeleryDispatcher(MessageDispatcher):
 
 
 _NO_RESULT: Mapping[str, Any] = {
-    # The row holds the result. So no result backend is needed, and a backend may be down.
+    # Celery need not store the result of a task, because the row in the database contains it. So
+    # the tasks work without a result backend, and also while the result backend is down.
     "ignore_result": True,
     "store_errors_even_if_ignored": False,
 }
@@ -81,26 +91,25 @@ _NO_RESULT: Mapping[str, Any] = {
 
 @shared_task(name="reciprocal_oauth.deliver", **_NO_RESULT)
 def deliver(queue: str, pk: Any) -> None:
-    """Deliver one row, then other rows that are due, for a limited time.
+    """Work on one row, and then on other due rows for ``DISPATCHER_SWEEP_SECONDS``.
 
-    :param queue: ``inbox`` or ``outbox``.
+    :param queue: the queue of the row: ``inbox`` (codes that this site redeems at the peer) or
+        ``outbox`` (codes and revocations that this site sends to the peer).
     """
     deliver_row(queue, pk)
 
 
 @shared_task(name="reciprocal_oauth.sweep", **_NO_RESULT)
 def sweep() -> None:
-    """Send messages for rows that are due: the first ones of each peer, not a whole backlog.
-
-    Workers that get a message continue with the other rows.
-    """
+    """Send a message for rows that are due. If a peer has many due rows, send messages only for the
+    first of them: a worker that has delivered one row continues with the remaining rows."""
     if rows := worker.due():
         _publish(deliver, rows, expires=_expires())
 
 
 def _publish(task: Any, messages: Sequence[Sequence[Any]], **options: Any) -> None:
-    # A new connection: those of Celery's pool may be inherited from a parent process or closed, and
-    # have the site's own, longer timeouts.
+    # Open a new connection to the broker. A connection from Celery's pool can be closed, can belong
+    # to the parent process, and has the longer timeouts from the settings of the site.
     connection = current_app.connection_for_write(
         connect_timeout=_CONNECT_SECONDS, transport_options=dict(_SHORT_TIMEOUTS)
     )

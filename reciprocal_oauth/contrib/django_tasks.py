@@ -1,7 +1,8 @@
-"""The dispatcher ``tasks``: workers of Django's tasks deliver (``django.tasks``, since Django 6.0).
+"""The dispatcher ``tasks``: workers of ``django.tasks`` deliver codes and revocations to peers.
 
-Tasks are sent to the backend ``default``. Django cannot start a task at a later time, so a site
-also runs ``reciprocal_deliver``, which makes the retries.
+It needs Django 6.0 or later. It sends its tasks to the task backend ``default``. It sends no task
+for a later time, so the site must also run the command ``reciprocal_deliver``, which makes the
+later attempts for rows whose first attempt failed.
 """
 
 from collections.abc import Sequence
@@ -18,30 +19,35 @@ from ..delivery.message_dispatcher import deliver as deliver_row
 
 
 class TasksDispatcher(MessageDispatcher):
-    """Enqueues tasks at the site's backend."""
+    """Enqueues tasks at the site's task backend ``default``."""
 
     def send(self, rows: Sequence[tuple[str, Any]]) -> None:
-        """Enqueue a task for each row."""
+        """Enqueue a task that delivers a row, for each of ``rows``.
+
+        :param rows: pairs of queue name and primary key.
+        """
         for queue, pk in rows:
             deliver.enqueue(queue, pk)
 
     def send_sweep(self) -> None:
-        """Enqueue a sweep."""
+        """Enqueue a task that runs :func:`sweep`."""
         sweep.enqueue()
 
 
 @task
 def deliver(queue: str, pk: Any) -> None:
-    """Deliver one row, then other rows that are due, for a limited time.
+    """Work on one row, and then on other due rows for ``DISPATCHER_SWEEP_SECONDS``.
 
-    :param queue: ``inbox`` or ``outbox``.
+    :param queue: the queue of the row: ``inbox`` (codes that this site redeems at the peer) or
+        ``outbox`` (codes and revocations that this site sends to the peer).
     """
     deliver_row(queue, pk)
 
 
 @task
 def sweep() -> None:
-    """Enqueue tasks for rows that are due, up to the limit of each peer."""
+    """Enqueue a task for rows that are due. If a peer has many due rows, enqueue tasks only for the
+    first of them: a worker that has delivered one row continues with the remaining rows."""
     for queue, pk in worker.due():
         deliver.enqueue(queue, pk)
 

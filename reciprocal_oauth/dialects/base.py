@@ -1,7 +1,8 @@
-"""The interface of a dialect: what each hook may assume, must return and may raise.
+"""The interface of a dialect: the methods that each dialect must implement.
 
-A dialect translates between objects and HTTP. It never touches the database: ``party_a`` and
-``party_b`` decide who may do what, and what is stored.
+A dialect defines the form of the HTTP requests and responses for a kind of peer. It converts
+between Python objects and HTTP and never uses the database. The packages ``party_a`` and
+``party_b`` decide who is allowed to do what, and what is stored.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +20,8 @@ from ..secret import Secret
 
 @dataclass(frozen=True)
 class Handover:
-    """A hand-over that party B received, independent of its form on the wire."""
+    """A hand-over that this site received: a request in which a peer sends a reciprocal code. The
+    object is the same for all dialects, although their requests differ."""
 
     client_id: str
     code: Secret
@@ -27,56 +29,65 @@ class Handover:
 
 
 class Dialect(ABC):
-    """How to hand over, redeem, refresh and revoke, and how to respond to a hand-over."""
+    """Base class of all dialects. It has methods to send codes and tokens to a peer, to read a code
+    that a peer sends, and to respond to that peer."""
 
-    #: Whether tokens are revoked at the peer when a newer connection replaces them. ``None``: the
-    #: field ``Peer.revoke_replaced`` decides. False if a revocation ends the whole account link
-    #: at the vendor, and with it the new token.
+    #: Whether this site revokes an old token at the peer when a new connection of the same user
+    #: replaces it. ``None`` means that the field ``Peer.revoke_replaced`` decides. Set it to False
+    #: if such a revocation also ends the new connection at this kind of peer.
     revokes_replaced_tokens: bool | None = None
 
-    # Receiving, as party B
+    # Methods for a code that the peer sends to this site (this site is party B).
 
     @abstractmethod
     def recognise(self, request: HttpRequest) -> bool:
-        """Return whether a request is a hand-over in this dialect. Never raises."""
+        """Return whether ``request`` is a hand-over (it sends this site a reciprocal code) in this
+        dialect. The method must not raise any exception."""
 
     @abstractmethod
     def parse(self, request: HttpRequest) -> Handover:
-        """Return the hand-over in a recognised request. Checks its form only: the client is not
-        authenticated yet.
+        """Return the hand-over in a request for which :meth:`recognise` returned True. Check only
+        the form of the request; DOT authenticates the client later.
 
-        :raises HandoverRefused: the form is wrong.
+        :raises HandoverRefused: the form of the request is wrong.
         """
 
     @abstractmethod
     def success(self) -> tuple[int, Mapping[str, str], str]:
-        """Return status, headers and body of the response to an accepted hand-over."""
+        """Return status, headers and body of the response to a hand-over that was accepted."""
 
     @abstractmethod
     def error(self, refused: HandoverRefused) -> HttpResponse:
-        """Return the response to a refused hand-over. It contains only what the peer may know."""
+        """Return the response to a hand-over that was refused. It must not contain the reason in
+        ``str(refused)``, which is for the log of this site only."""
 
-    # Calling the peer
+    # Methods that send a request to the peer.
 
     @abstractmethod
     def send(self, peer: Peer, code: Secret, access_token: Secret) -> HandoverResult:
-        """Hand ``code`` over, as party A (draft-ietf-oauth-reciprocal-04, section 2.2.2).
+        """Send the reciprocal code ``code`` of this site to the peer; this site is party A
+        (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 
+        :param access_token: the access token of this site at the peer. It tells the peer which
+            account the code belongs to.
         :raises PeerUnreachable, AddressRefused, BadResponse: there is no usable response.
         """
 
     @abstractmethod
     def redeem(self, peer: Peer, code: Secret) -> TokenResponse:
-        """Redeem ``code`` for tokens, as party B (RFC 6749, section 4.1.3).
+        """Redeem ``code``, a reciprocal code that the peer sent, for tokens at the peer; this site
+        is party B (RFC 6749, section 4.1.3).
 
-        :raises PeerError: there are no tokens, see :func:`client.token_endpoint.request_token`.
+        :raises PeerError: the peer returned no usable tokens; see
+            :func:`client.token_endpoint.request_token`.
         """
 
     @abstractmethod
     def refresh(self, peer: Peer, refresh_token: Secret) -> TokenResponse:
-        """Request a new access token with ``refresh_token`` (RFC 6749, section 6).
+        """Request a new access token from the peer with ``refresh_token`` (RFC 6749, section 6).
 
-        :raises PeerError: there are no tokens, see :func:`client.token_endpoint.request_token`.
+        :raises PeerError: the peer returned no usable tokens; see
+            :func:`client.token_endpoint.request_token`.
         """
 
     @abstractmethod

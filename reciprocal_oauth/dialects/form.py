@@ -1,8 +1,9 @@
-"""A hand-over as a form POST (draft, "Reciprocal Authorization Code"; RFC 6749, section 3.2).
+"""Reads a hand-over, a request in which a peer sends a reciprocal code as form fields.
 
-The form of a request is checked before any hashing and any query. DOT does not check it: DOT takes
-the last of repeated parameters, reads parameters from the query string, and passes control
-characters to the database.
+This module follows draft-ietf-oauth-reciprocal-04, section 2.2.2, and RFC 6749, section 3.2. It
+checks the form of the request before this site computes a hash or makes a database query. DOT does
+not make these checks: if a parameter is repeated, DOT uses the last value. It also reads parameters
+from the query string, and passes control characters to the database.
 """
 
 import base64
@@ -29,10 +30,11 @@ _LIMITS = {
 }
 FORM_TYPE = "application/x-www-form-urlencoded"
 
-#: The exceptions of a body that is too long, malformed or in another encoding.
+#: The exceptions that reading a request can raise if its body is too long, malformed or in an
+#: unknown encoding.
 UNREADABLE = (
     BadRequest,
-    LookupError,  # An unknown charset.
+    LookupError,  # The charset is unknown.
     MultiPartParserError,
     OSError,
     RawPostDataException,
@@ -42,12 +44,14 @@ UNREADABLE = (
 
 
 def names_grant(request: HttpRequest, grant_type: str) -> bool:
-    """Return whether the request is for ``grant_type``, in the body or the query string. Never
-    raises.
+    """Return whether the request is meant for the grant ``grant_type``. Raise no exception.
 
-    A body of another content type has no parameters, so its bytes are searched. A request without
-    ``grant_type`` is a hand-over if it has both ``code`` and ``access_token``: no other grant has
-    both.
+    At least one of these must be true:
+
+    - The body or the query string has a parameter ``grant_type`` with this value.
+    - The parameter ``grant_type`` is missing or empty, and the body has both parameters ``code``
+      and ``access_token``. No other grant uses both.
+    - The body has no form fields (it is JSON, for example), and its bytes contain this value.
     """
     try:
         named = request.POST.getlist("grant_type") + request.GET.getlist("grant_type")
@@ -61,18 +65,19 @@ def names_grant(request: HttpRequest, grant_type: str) -> bool:
 
 
 def parse_form(request: HttpRequest) -> Handover:
-    """Return the hand-over in a request that has each REQUIRED parameter exactly once
-    (draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 3.2).
+    """Check the form of a hand-over and return its values. Each REQUIRED parameter must occur
+    exactly once (draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 3.2).
 
-    :raises HandoverRefused: ``invalid_request``, or ``invalid_client`` if the client does not
-        authenticate (RFC 6749, section 5.2).
+    :raises HandoverRefused: the error is ``invalid_client`` if the request contains no usable
+        client credentials; otherwise ``invalid_request`` (RFC 6749, section 5.2).
     """
     if request.content_type != FORM_TYPE:
         raise _malformed("the body is not form-encoded")
     if (request.content_params or {}).get("charset", "utf-8").lower() != "utf-8":
         raise _malformed("the body is not UTF-8")
     if request.META.get("QUERY_STRING"):
-        # Access logs contain query strings, and oauthlib reads parameters from them.
+        # Refuse a query string: access logs would contain its secrets, and oauthlib would read
+        # parameters from it.
         raise _malformed("there are parameters in the query string")
     _check_body(request)
     credentials = _basic_credentials(request)
@@ -85,8 +90,8 @@ def parse_form(request: HttpRequest) -> Handover:
         if credentials.client_id != values["client_id"]:
             raise _malformed("client_id is not the authenticating client")
     else:
-        # An empty parameter counts as omitted (RFC 6749, section 3.1). DOT would accept it for a
-        # client whose stored secret is the hash of an empty text.
+        # An empty client secret counts as missing (RFC 6749, section 3.1). DOT would accept an
+        # empty secret for a client whose stored secret is the hash of an empty text.
         if not request.POST.get("client_secret"):
             raise _unauthenticated("the client does not authenticate")
         _single(request, "client_secret", protocol.MAX_CLIENT_SECRET_LENGTH)
@@ -98,12 +103,13 @@ def parse_form(request: HttpRequest) -> Handover:
 
 
 def refusal_response(refused: HandoverRefused, headers: Mapping[str, str]) -> HttpResponse:
-    """Return a refusal with the error code only: a description could reveal the reason
-    (RFC 6749, section 5.2)."""
+    """Return the error response to a refused hand-over (RFC 6749, section 5.2). It contains only
+    the error code, because a description could reveal the reason."""
     body = json.dumps({"error": refused.error})
     response = HttpResponse(body, status=refused.status, headers=dict(headers))
     if refused.status == 401:
-        # The scheme that the client used (RFC 6749, section 5.2). DOT would send Bearer.
+        # Name the authentication scheme that the client used, as RFC 6749, section 5.2, requires.
+        # DOT would name the scheme Bearer.
         response["WWW-Authenticate"] = 'Basic realm="token"'
     if refused.retry_after is not None:
         response["Retry-After"] = str(refused.retry_after)
@@ -116,7 +122,11 @@ class _Credentials:
 
 
 def _basic_credentials(request: HttpRequest) -> _Credentials | None:
-    """Return the client that the ``Authorization`` header names (RFC 6749, section 2.3.1)."""
+    """Return the client ID from the Basic credentials in the ``Authorization`` header (RFC 6749,
+    section 2.3.1); ``None`` if the request does not have this header.
+
+    :raises HandoverRefused: ``invalid_client``, if the credentials are malformed.
+    """
     header = request.META.get("HTTP_AUTHORIZATION")
     if header is None:
         return None
@@ -140,8 +150,12 @@ def _basic_credentials(request: HttpRequest) -> _Credentials | None:
 
 
 def has_odd_credentials(request: HttpRequest) -> bool:
-    """Return whether the Basic credentials must not be looked up: they are not ASCII, or contain
-    NUL, also form-encoded, which PostgreSQL refuses in any text."""
+    """Return whether the ``Authorization`` header must be refused before any database query.
+
+    At least one of these must be true: the header contains characters that are not ASCII, or the
+    Basic credentials contain a NUL character (also as ``%00``). PostgreSQL raises an error for text
+    that contains NUL.
+    """
     header = request.META.get("HTTP_AUTHORIZATION", "")
     scheme, _, value = header.partition(" ")
     try:
@@ -149,7 +163,7 @@ def has_odd_credentials(request: HttpRequest) -> bool:
             scheme.lower() == "basic" and b"\x00" in unquote_to_bytes(base64.b64decode(value))
         )
     except (ValueError, binascii.Error):
-        return False  # DOT refuses these correctly.
+        return False  # DOT itself refuses credentials that cannot be decoded.
 
 
 def _check_body(request: HttpRequest) -> None:
@@ -177,7 +191,8 @@ def _single(request: HttpRequest, name: str, limit: int | None = None) -> str:
 
 
 def _is_odd(value: str) -> bool:
-    """Return whether a character is not VSCHAR, printable ASCII (RFC 6749, appendix A)."""
+    """Return whether ``value`` contains a character other than VSCHAR, which means printable ASCII
+    (RFC 6749, appendix A)."""
     return not all(0x20 <= ord(character) <= 0x7E for character in value)
 
 

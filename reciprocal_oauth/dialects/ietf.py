@@ -1,4 +1,6 @@
-"""The draft as it is written: draft-ietf-oauth-reciprocal-04.
+"""The dialect ``ietf``, which follows draft-ietf-oauth-reciprocal-04 exactly.
+
+The example is a hand-over: a request in which one site sends the other site a reciprocal code.
 
 ::
 
@@ -9,7 +11,7 @@
     grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Areciprocal
       &code=...&client_id=...&access_token=...
 
-Not implemented here: client authentication other than by secret.
+Not implemented here: client authentication without a client secret.
 """
 
 from collections.abc import Mapping
@@ -35,38 +37,42 @@ from ..secret import Secret
 from .base import Dialect, Handover
 from .form import names_grant, parse_form, refusal_response
 
-#: Caches must not store responses of the token endpoint (RFC 6749, section 5.1).
+#: The headers of a response. Caches must not store a response of the token endpoint (RFC 6749,
+#: section 5.1).
 HEADERS: Mapping[str, str] = {
     "Content-Type": "application/json",
     "Cache-Control": "no-store",
     "Pragma": "no-cache",
 }
 
-#: Error codes of a response that may refuse the access token (RFC 6749, section 5.2; RFC 6750,
-#: section 3.1), or none.
+#: The error codes that a peer can send because the access token in a hand-over is no longer valid
+#: (RFC 6749, section 5.2; RFC 6750, section 3.1). The empty text means: no error code.
 _ABOUT_THE_TOKEN = ("", protocol.INVALID_GRANT, protocol.INVALID_TOKEN)
 
 
 class IETFDialect(Dialect):
-    """Form-encoded, at the token endpoint, with the grant type's URN."""
+    """The dialect of the draft: codes are sent to the token endpoint as form fields, with the grant
+    type ``urn:ietf:params:oauth:grant-type:reciprocal``."""
 
     def recognise(self, request: HttpRequest) -> bool:
-        """Return whether the request names the grant type of the draft
-        (draft-ietf-oauth-reciprocal-04, section 2.2.2). Never raises."""
+        """Return whether the request uses the grant type of the draft
+        (draft-ietf-oauth-reciprocal-04, section 2.2.2). Raise no exception."""
         return names_grant(request, protocol.GRANT_TYPE)
 
     def parse(self, request: HttpRequest) -> Handover:
-        """Return the hand-over in the form parameters (draft-ietf-oauth-reciprocal-04, section
-        2.2.2).
+        """Return the hand-over that the form fields of the request contain
+        (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 
-        :raises HandoverRefused: the form is wrong, or the client does not authenticate.
+        :raises HandoverRefused: the form of the request is wrong, or the request contains no client
+            credentials.
         """
         return parse_form(request)
 
     def success(self) -> tuple[int, Mapping[str, str], str]:
-        """Return status 200 with an empty JSON object and the headers against caching (RFC 6749,
-        section 5.1)."""
-        # The draft defines the status 200 and no body. DOT parses the body of a 200 as JSON.
+        """Return status 200, headers that forbid caching (RFC 6749, section 5.1), and an empty JSON
+        object as the body."""
+        # The draft requires status 200 and defines no body. Return a JSON body, because DOT parses
+        # the body of a response with status 200 as JSON.
         return 200, HEADERS, "{}"
 
     def error(self, refused: HandoverRefused) -> HttpResponse:
@@ -74,8 +80,8 @@ class IETFDialect(Dialect):
         return refusal_response(refused, HEADERS)
 
     def send(self, peer: Peer, code: Secret, access_token: Secret) -> HandoverResult:
-        """Post the code and the access token to the hand-over endpoint of the peer
-        (draft-ietf-oauth-reciprocal-04, section 2.2.2).
+        """Send the code and the access token to the endpoint at which the peer accepts reciprocal
+        codes (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 
         :raises PeerUnreachable, AddressRefused, BadResponse: there is no usable response.
         """
@@ -92,30 +98,34 @@ class IETFDialect(Dialect):
         return handover_result(response)
 
     def redeem(self, peer: Peer, code: Secret) -> TokenResponse:
-        """Request tokens with the code (RFC 6749, section 4.1.3).
+        """Redeem a reciprocal code for tokens at the peer (RFC 6749, section 4.1.3).
 
-        :raises PeerError: there are no tokens, see :func:`client.token_endpoint.request_token`.
+        :raises PeerError: the peer returned no usable tokens; see
+            :func:`client.token_endpoint.request_token`.
         """
-        # RFC 6749, section 4.1.3. Without redirect_uri: there was no authorization request.
+        # The request has no redirect_uri, because a reciprocal code comes without an authorization
+        # request (RFC 6749, section 4.1.3).
         return token_endpoint.request_token(
             peer, {"grant_type": "authorization_code", "code": code.reveal()}
         )
 
     def refresh(self, peer: Peer, refresh_token: Secret) -> TokenResponse:
-        """Request a new access token (RFC 6749, section 6).
+        """Request a new access token from the peer (RFC 6749, section 6).
 
-        :raises PeerError: there are no tokens, see :func:`client.token_endpoint.request_token`.
+        :raises PeerError: the peer returned no usable tokens; see
+            :func:`client.token_endpoint.request_token`.
         """
         return token_endpoint.request_token(
             peer, {"grant_type": "refresh_token", "refresh_token": refresh_token.reveal()}
         )
 
     def revoke(self, peer: Peer, token: Secret) -> RevocationResult:
-        """Post the token to the revocation endpoint of the peer (RFC 7009, section 2.1).
+        """Send the token to the revocation endpoint of the peer (RFC 7009, section 2.1).
 
         :raises PeerUnreachable, AddressRefused, BadResponse: there is no usable response.
         """
-        # RFC 7009, section 2.1. 400 with unsupported_token_type (section 2.2.1) is final too.
+        # Status 400 with the error code "unsupported_token_type" (RFC 7009, section 2.2.1) is not
+        # repeated, because a later attempt would fail too.
         response = token_endpoint.post(peer, peer.revocation_endpoint, {"token": token.reveal()})
         match handover_result(response):
             case Accepted():
@@ -127,10 +137,10 @@ class IETFDialect(Dialect):
 
 
 def handover_result(response: PeerResponse) -> HandoverResult:
-    """Return what a response to a hand-over means.
+    """Return the result of a hand-over, as the peer's response shows it.
 
-    The draft defines the statuses 200 and 400 only, and no body for 400. RFC 6749, section 5.2,
-    defines error codes for 400 and 401. All other statuses come from HTTP servers and proxies.
+    The draft defines only the statuses 200 and 400, and no response body. RFC 6749, section 5.2,
+    defines error codes for status 400 and 401. Other statuses come from web servers and proxies.
     """
     refusal = token_endpoint.refusal(response)
     status, error, text = response.status, refusal.error, str(refusal)

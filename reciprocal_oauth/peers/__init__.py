@@ -1,1 +1,10 @@
-"""Setting up a peer: its application here, the sheet, discovery, the check, a change of address."""
+"""The modules with which an administrator sets up a peer.
+
+- ``application``: the application of the peer, which is its registration as a client of this site.
+- ``application_secret``: replaces the client secret of this application.
+- ``connection_check``: checks with requests to the peer whether the peer is set up correctly.
+- ``discovery``: fills the fields of a peer from the peer's metadata.
+- ``reconfiguration``: revokes tokens and breaks links after a change of the peer.
+- ``save_warnings``: warns of values that can be saved, but that may not work.
+- ``sheet``: lists the values that the administrator of the peer must enter at their site.
+"""

@@ -1,6 +1,6 @@
-"""The application of a peer: the registration of the other site as a client of this site.
+"""Finds or creates the application of a peer: the peer's registration as a client of this site.
 
-The admin and the ``reciprocal_peer`` command use it.
+The Django admin and the ``reciprocal_peer`` command use this module.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,10 @@ from ..models import Link, Peer
 
 
 def application_is_fixed(peer: Peer) -> bool:
-    """Whether the peer must keep its application.
+    """Return whether the peer must keep its application, because the peer has active links.
 
-    It must while it has active links: their tokens belong to the application, and without the peer,
-    nothing would limit or revoke these tokens.
+    The tokens that the peer holds for these links belong to the application. This app limits and
+    revokes the tokens only while the application belongs to the peer.
     """
     return peer.pk is not None and peer.links.filter(status=Link.Status.ACTIVE).exists()
 
@@ -29,14 +29,16 @@ def application_for(
     redirect_uris: Sequence[str] | None = None,
     fields: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Return the application of ``peer`` with these values; it is not checked and not saved yet.
+    """Return an application for ``peer`` with the given values. It is not validated or saved yet.
 
-    It is the application with ``client_id``, or that of the peer, or a new one: confidential
-    (RFC 6749, section 2.1), with the authorization code grant and the peer's name. ``None`` leaves
-    a value unchanged. DOT generates ID and secret of a new application if none is given. The secret
-    can be read until the application is saved.
+    If ``client_id`` is given, use the application with this client ID. Otherwise, use the
+    application that the peer already has. If there is no such application, create a confidential
+    client (RFC 6749, section 2.1) with the authorization code grant and the name of the peer.
 
-    :param fields: values for fields of the site's own application model, by name.
+    A value of ``None`` is not set. DOT generates the client ID and the secret of a new application
+    if they are not given. The secret of a new application can be read until it is saved.
+
+    :param fields: values for other fields of the application model, by the names of the fields.
     """
     model = get_application_model()
     application = None
@@ -63,14 +65,17 @@ def application_for(
 
 
 def _is_field(model: Any, name: str) -> bool:
-    """Whether the application model has this field. A model that the site defines may lack it."""
+    """Return whether the application model has the field ``name``. A site can define its own
+    application model, which need not have all fields of DOT's model."""
     return any(field.name == name for field in model._meta.concrete_fields)
 
 
 def _algorithm(model: Any) -> str:
-    """Return how ID tokens for a peer are signed: with the site's key, if there is one.
+    """Return the algorithm with which this site signs ID tokens for a peer: RS256 if this site has
+    an RSA key for OpenID Connect; otherwise no algorithm.
 
-    HS256 would need the peer's secret in clear (OpenID Connect Core 1.0, section 10.1).
+    HS256 is not used, because it needs the client secret of the peer in clear (OpenID Connect
+    Core 1.0, section 10.1), and by default DOT stores only a hash of the secret.
     """
     can_sign = oauth2_settings.OIDC_ENABLED and oauth2_settings.OIDC_RSA_PRIVATE_KEY
     algorithm: str = model.RS256_ALGORITHM if can_sign else model.NO_ALGORITHM

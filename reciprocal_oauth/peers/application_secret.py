@@ -1,4 +1,7 @@
-"""The client secret of a peer's application at this site: replaced by an administrator."""
+"""Replaces the client secret of a peer's application: the secret that the peer uses at this site.
+
+An administrator starts this on the page of the peer in the Django admin.
+"""
 
 from typing import Any
 
@@ -13,7 +16,8 @@ from ..secret import Secret
 
 
 def fingerprint(peer: Peer) -> str:
-    """Return a text that changes with the client secret, and tells nothing about it."""
+    """Return a keyed hash of the peer's client secret. It shows whether the secret was replaced,
+    but does not reveal the secret."""
     return _fingerprint(peer.application)
 
 
@@ -25,11 +29,12 @@ def _fingerprint(application: Any) -> str:
 @tried_again
 @sensitive_variables()
 def replace(peer: Peer, seen: str) -> Secret | None:
-    """Give the peer a new client secret here. The old secret stops working at once.
+    """Replace the client secret that the peer uses at this site. The old secret becomes invalid
+    immediately.
 
-    :param seen: the :func:`fingerprint` of the secret that the administrator wants to replace.
-    :returns: the new secret, which DOT stores as a hash by default; ``None``: nothing was changed,
-        because the secret has been replaced since.
+    :param seen: the :func:`fingerprint` of the secret when the administrator opened the page.
+    :returns: the new secret in clear; DOT stores only a hash of it by default. ``None`` if somebody
+        else replaced the secret after the administrator opened the page; nothing is changed then.
     """
     with atomic():
         applications = get_application_model()._default_manager.select_for_update()

@@ -1,11 +1,12 @@
-"""Checks with requests to the peer whether the peer is set up correctly.
+"""Checks with requests to the peer whether the peer is set up correctly at this site.
 
-The requests carry our real credentials, and a code and an access token that the peer never issued.
-The peer must refuse those. The error code shows what is wrong (RFC 6749, section 5.2): a token
-endpoint authenticates the client before it validates the code (RFC 6749, section 4.1.3).
+Each request contains our real client credentials and invented values: a code, or a code and an
+access token, that the peer never issued. The peer must refuse the request. The error code in its
+response shows what is wrong (RFC 6749, section 5.2), because a token endpoint first authenticates
+the client and then checks the code (RFC 6749, section 4.1.3).
 
-Not checked here: hand-overs to a peer with another dialect than ``ietf``, because a made-up
-hand-over may not show whether that peer accepts real ones.
+Not checked here: whether a peer accepts hand-overs (requests that send it a reciprocal code) if its
+dialect is not ``ietf``. In another dialect, a refusal of invented values may prove nothing.
 """
 
 import secrets
@@ -31,7 +32,7 @@ from ..core.protocol import (
 from ..exceptions import DecryptionError, PeerError, PeerRefused, TLSFailed
 from ..models import Peer
 
-#: The dialect of the draft (draft-ietf-oauth-reciprocal-04, section 2.2.2).
+#: The name of the dialect that follows draft-ietf-oauth-reciprocal-04, section 2.2.2, exactly.
 _DRAFT = "ietf"
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _IN_METADATA = (
@@ -43,7 +44,8 @@ _IN_METADATA = (
 
 
 class Check(models.TextChoices):
-    """What is checked, in this order. The values are for programs and do not change."""
+    """The checks, in the order in which they are made. The values do not change between versions,
+    so that programs can rely on them."""
 
     NAME = "name", _("The host name resolves")
     TLS = "tls", _("The connection is encrypted")
@@ -54,7 +56,8 @@ class Check(models.TextChoices):
 
 
 class State(models.TextChoices):
-    """The result of a check. Unknown: the peer was not asked, or its response does not show it."""
+    """The result of a check. It is ``UNKNOWN`` if no request was sent to the peer, or if the peer's
+    response does not show the result."""
 
     PASSED = "passed", _("passed")
     FAILED = "failed", _("failed")
@@ -67,28 +70,30 @@ Result = tuple[State, str]
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check, with the reason for people."""
+    """The result of one check, with a reason that a person can read."""
 
     check: Check
     state: State
     reason: str
 
     def as_dict(self) -> dict[str, str]:
-        """Return the finding for ``--json``; programs rely on ``check`` and ``state``."""
+        """Return the finding as a dictionary for the JSON output of ``reciprocal_peer --json``.
+        Programs rely on the values of ``check`` and ``state``."""
         return {"check": self.check.value, "state": self.state.value, "reason": self.reason}
 
 
 def has_failed(findings: Sequence[Finding]) -> bool:
-    """Whether one of the checks has failed."""
+    """Return whether at least one of the checks has failed."""
     return any(finding.state == State.FAILED for finding in findings)
 
 
 @sensitive_variables()
 def run(peer: Peer) -> list[Finding]:
-    """Check the peer and return one finding for each :class:`Check`, in their order.
+    """Check the peer. Return one finding for each member of :class:`Check`, in the same order.
 
-    Each request may take ``HTTP_TOTAL_TIMEOUT_SECONDS``. It changes nothing at the peer. Here it
-    stores only whether the peer supports the reverse direction.
+    Each request takes at most ``HTTP_TOTAL_TIMEOUT_SECONDS``. The check changes nothing at the
+    peer. At this site, it stores only whether the peer supports the reverse direction, in which
+    this site gives the peer access.
     """
     results: dict[Check, Result] = dict.fromkeys(
         Check, (State.UNKNOWN, gettext("Not checked, because another check failed."))
@@ -99,7 +104,10 @@ def run(peer: Peer) -> list[Finding]:
 
 @sensitive_variables()
 def _run_checks(peer: Peer, results: MutableMapping[Check, Result]) -> None:
-    """Put a result into ``results`` for each check that can be made."""
+    """Make the checks one after the other and store their results in ``results``.
+
+    If a check fails, the checks that need its success are left out and keep their old result.
+    """
     try:
         parts = urlsplit(peer.token_endpoint)
         port = parts.port or _DEFAULT_PORTS[parts.scheme]
@@ -125,7 +133,11 @@ def _run_checks(peer: Peer, results: MutableMapping[Check, Result]) -> None:
 
 @sensitive_variables()
 def _ask(peer: Peer, url: str, parameters: Mapping[str, str]) -> PeerError | None:
-    """Send a code that the peer never issued; return the error, or ``None`` if it was accepted."""
+    """Send the peer a token request with an invented code.
+
+    :param parameters: the other parameters of the request.
+    :returns: the error; ``None`` if the peer accepted the invented code.
+    """
     made_up = {"code": secrets.token_urlsafe(), "code_verifier": secrets.token_urlsafe(48)}
     try:
         response = token_endpoint.post(peer, url, {**made_up, **parameters})
@@ -135,7 +147,11 @@ def _ask(peer: Peer, url: str, parameters: Mapping[str, str]) -> PeerError | Non
 
 
 def _tls(peer: Peer, asked: PeerError | None) -> Result:
-    """RFC 6749, section 3.2: the token endpoint must use TLS."""
+    """Return whether the connection to the token endpoint uses TLS, as RFC 6749, section 3.2,
+    requires.
+
+    :param asked: the error of the request to the token endpoint; ``None`` if it succeeded.
+    """
     if isinstance(asked, TLSFailed):
         return State.FAILED, str(asked)
     if asked is not None and not isinstance(asked, PeerRefused):
@@ -146,7 +162,8 @@ def _tls(peer: Peer, asked: PeerError | None) -> Result:
 
 
 def _metadata(peer: Peer) -> tuple[bool, Result]:
-    """Return whether the metadata lists the reciprocal grant, and the result of the check."""
+    """Return whether the peer's metadata lists the reciprocal grant, and the result of the check
+    that compares the metadata with the peer's fields at this site."""
     if not peer.issuer:
         reason = gettext("The peer has no issuer here, so its metadata cannot be read.")
         return False, (State.UNKNOWN, reason)
@@ -158,8 +175,10 @@ def _metadata(peer: Peer) -> tuple[bool, Result]:
 
 
 def _compare(peer: Peer, metadata: Metadata) -> Result:
-    """Compare endpoints (RFC 8414, section 2) and the ``iss`` parameter (RFC 9207, section 2.4)."""
-    # An endpoint that is empty here is not used, so it is no error if the metadata names one.
+    """Compare the peer's fields at this site with its metadata: the endpoints (RFC 8414, section 2)
+    and whether the peer sends the ``iss`` parameter (RFC 9207, section 2.4)."""
+    # Skip an endpoint whose field is empty at this site. This site does not use such an endpoint,
+    # so it is no error if the metadata names a URL for it.
     differing = [
         str(peer._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
         for name in _IN_METADATA
@@ -189,8 +208,9 @@ def _endpoint(asked: PeerError | None) -> Result:
         )
     if not isinstance(asked, PeerRefused):
         return State.FAILED, str(asked)
-    # RFC 6749, section 5.2: status 400 or 401, and an error code. Without an error code, it can be
-    # any page. With 401, 403 or 429, it can be a gateway in front of a token endpoint.
+    # A token endpoint refuses with status 400 or 401 and an error code (RFC 6749, section 5.2).
+    # A response without an error code can come from any page. But with status 401, 403 or 429, it
+    # can come from a gateway in front of a token endpoint, so the result is "unknown".
     if asked.error and asked.status in (400, 401, 403, 429):
         return State.PASSED, gettext("It responds like a token endpoint: %s.") % asked
     if asked.status in (401, 403, 429):
@@ -199,8 +219,11 @@ def _endpoint(asked: PeerError | None) -> Result:
 
 
 def _credentials(refused: PeerRefused) -> Result:
-    """RFC 6749, section 5.2: ``invalid_client`` is about credentials, ``invalid_grant`` is not."""
-    # First, whatever the status is: some servers refuse an unknown code with 401.
+    """Return whether the peer accepts our client credentials, as its error code shows (RFC 6749,
+    section 5.2). ``invalid_client`` refuses the credentials; ``invalid_grant`` refuses only the
+    code."""
+    # Look at the error code before the status, because some servers refuse an unknown code with
+    # status 401.
     if refused.error == INVALID_GRANT:
         return State.PASSED, gettext("It refused only the made-up code.")
     if refused.status == 401 or refused.error == INVALID_CLIENT:
@@ -214,9 +237,10 @@ def _credentials(refused: PeerRefused) -> Result:
 
 
 def _grant(peer: Peer, *, announced: bool) -> Result:
-    """Send a made-up hand-over (draft-ietf-oauth-reciprocal-04, section 2.2.2).
+    """Check whether the peer accepts hand-overs: send a reciprocal code and an access token that
+    are both invented (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 
-    :param announced: the metadata lists the reciprocal grant.
+    :param announced: whether the peer's metadata lists the reciprocal grant.
     """
     if peer.dialect != _DRAFT:
         return State.UNKNOWN, gettext("This cannot be checked for the dialect of this peer.")

@@ -1,6 +1,6 @@
-"""Turns the metadata of a peer (RFC 8414) into values for the fields of a ``Peer``.
+"""Turns the metadata of a peer (RFC 8414) into values for the fields of the model ``Peer``.
 
-The admin and the ``reciprocal_peer`` command use it.
+The Django admin and the ``reciprocal_peer`` command use this module.
 """
 
 from collections.abc import Mapping
@@ -17,13 +17,14 @@ from ..models.binding import ENDPOINTS
 
 
 def find(address: str) -> Metadata:
-    """Fetch the metadata of the peer at ``address``.
+    """Fetch the metadata of the peer whose address a person entered.
 
-    ``address`` is its issuer identifier, or what people enter for it: without ``https://``, with or
-    without a slash at the end, only the host, or the URL of the metadata. The metadata is used only
-    if it is found at the URL of the issuer that it names (RFC 8414, section 3.3).
+    The metadata is used only if it is published at the URL of the issuer that it names (RFC 8414,
+    section 3.3).
 
-    :raises PeerError: no metadata can be fetched; see
+    :param address: the issuer identifier of the peer. These forms are accepted too: without
+        ``https://``, with or without a slash at the end, the host alone, the URL of the metadata.
+    :raises PeerError: no usable metadata can be fetched; see
         :func:`~reciprocal_oauth.client.discovery.discover`.
     """
     address = issuer_of(address.strip())
@@ -40,7 +41,11 @@ def find(address: str) -> Metadata:
 
 
 def _may_mean(address: str, issuer: str) -> bool:
-    """Whether a person who enters ``address`` may mean ``issuer``: the same host and tenant."""
+    """Return whether a person who entered ``address`` can mean ``issuer``.
+
+    That is so if both are equal except for a slash at the end, or if ``address`` is only a host and
+    ``issuer`` adds a path to it.
+    """
     root = address.rstrip("/")
     return issuer.rstrip("/") == root or (_is_host(address) and issuer.startswith(f"{root}/"))
 
@@ -50,7 +55,8 @@ def _is_host(address: str) -> bool:
 
 
 def _likely_issuer(host: str) -> str:
-    """Most sites with DOT serve their metadata only below the path of DOT's URLs."""
+    """Return a hint that names the most likely issuer at ``host``. Most sites with DOT publish
+    their metadata only below the path at which they include DOT's URLs, often ``/o``."""
     return (
         "An issuer may have a path. With django-oauth-toolkit it is often "
         f"{host.rstrip('/')}/o. Try this, or ask the other site."
@@ -58,7 +64,8 @@ def _likely_issuer(host: str) -> str:
 
 
 def values_of(metadata: Metadata) -> dict[str, Any]:
-    """Return values from ``metadata`` for the fields of a ``Peer``, by the names of the fields."""
+    """Return the values that ``metadata`` gives for fields of ``Peer``, by the names of the
+    fields."""
     values: dict[str, Any] = {
         "issuer": metadata.issuer,
         "sends_iss": metadata.sends_iss,
@@ -76,7 +83,8 @@ def values_of(metadata: Metadata) -> dict[str, Any]:
 def new_values(peer: Peer, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``values`` without the endpoints that ``peer`` already has.
 
-    An endpoint of ``peer`` may have a query that an administrator has added; it is kept.
+    An endpoint counts as the same if ``peer`` only adds a query to its URL. So a query that an
+    administrator added is kept.
     """
     return {
         name: value
@@ -86,7 +94,8 @@ def new_values(peer: Peer, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def warnings_about(metadata: Metadata) -> dict[str, str]:
-    """Return what may not work with this peer, by the names of the fields of a ``Peer``."""
+    """Return a warning for each sign in ``metadata`` that the peer may not work with this site. The
+    key of each warning is the name of the ``Peer`` field to which the warning belongs."""
     warnings = {}
     if not metadata.takes_handovers:
         warnings["reciprocal_endpoint"] = _(

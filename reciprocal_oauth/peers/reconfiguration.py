@@ -1,7 +1,7 @@
-"""What follows when a peer gets another address, client ID or application.
+"""Revokes tokens and breaks links when a peer gets another address, client ID or application.
 
-``Peer.save`` has already refused changes that would send a secret to another place than the one for
-which it was entered.
+``Peer.save`` runs first. It refuses a change after which this site would send the client secret to
+another address than the one for which an administrator entered it.
 """
 
 import logging
@@ -19,16 +19,18 @@ logger = logging.getLogger("reciprocal_oauth.peers")
 
 
 def count_links_to_reconnect(peer: Peer) -> int:
-    """Count the links whose users must connect again after ``peer`` is saved as it is now.
+    """Count the links that will break when ``peer`` is saved with its current values.
 
-    The tokens of these links are bound to another address or to another client ID.
+    The stored tokens of these links belong to another address or another client ID. So the users of
+    these links must connect again.
     """
     counts = _active_links(peer).values_list("bound_to").annotate(count=Count("pk")).order_by()
     return sum(count for bound_to, count in counts if not is_bound_for_tokens(bound_to, peer))
 
 
 def peer_saved(sender: type, instance: Peer, raw: bool, **arguments: Any) -> None:
-    """Receiver of ``post_save``: log the changes, and revoke or break what they make invalid."""
+    """Handle a saved peer (receiver of ``post_save``): log the changes of its address, client ID
+    and application. Revoke the tokens and break the links that these changes make invalid."""
     changes = instance.changes_being_saved
     if raw or not changes:
         return
@@ -41,8 +43,8 @@ def peer_saved(sender: type, instance: Peer, raw: bool, **arguments: Any) -> Non
     for change in changes:
         if change.field == "application":
             _revoke_tokens_of(change.before)
-    # After the commit, and each link in its own transaction. A link that is not reached here breaks
-    # when it is used next.
+    # Break the links after the commit, each link in its own transaction. If the process stops
+    # early, each remaining link breaks when it is used the next time.
     on_commit(lambda: _break_links(instance))
 
 
@@ -62,7 +64,11 @@ def _active_links(peer: Peer) -> Any:
 
 
 def _revoke_tokens_of(client_id: str) -> None:
-    """Revoke the tokens of the former application: without the peer, nothing would limit them."""
+    """Revoke all tokens of the application that the peer had until now. This app limits tokens only
+    while their application belongs to a peer, so these tokens would keep all their rights.
+
+    :param client_id: the client ID of the former application.
+    """
     application = get_application_model()._default_manager.filter(client_id=client_id).first()
     if application is not None:
         incoming_access.revoke_all_of_client(application)

@@ -1,4 +1,4 @@
-"""Warnings about a peer that can be saved, but that may not work."""
+"""Warns of values of a peer that are valid, but with which connections may not work."""
 
 from urllib.parse import quote
 
@@ -9,7 +9,8 @@ from ..models import Peer
 
 
 def scope_warning(peer: Peer) -> str:
-    """Return a warning if no scope is set; ``""`` otherwise."""
+    """Return a warning if both are empty: the scope that this site requests at the peer, and the
+    scope that the peer can get at this site. Otherwise, return ``""``."""
     if peer.scope or peer.allowed_scope:
         return ""
     return _(
@@ -20,10 +21,10 @@ def scope_warning(peer: Peer) -> str:
 
 @sensitive_variables()
 def secret_warning(peer: Peer) -> str:
-    """Return a warning if some servers may misread our client secret; else ``""``.
+    """Return a warning if some servers could misread our client secret; otherwise ``""``.
 
-    HTTP Basic sends the secret form-encoded (RFC 6749, section 2.3.1), and some servers do not
-    decode it.
+    With HTTP Basic, the client secret is sent form-encoded (RFC 6749, section 2.3.1). Some servers
+    do not decode it, so they refuse a secret with characters that the encoding changes.
     """
     secret = peer.client_secret.reveal()
     if peer.token_endpoint_auth_method == Peer.AuthMethod.POST or quote(secret, safe="") == secret:

@@ -1,4 +1,5 @@
-"""The sheet: what an administrator gives to the other site, so that it can register this site."""
+"""The sheet of a peer: a list of this site's values that the administrator of the peer must enter
+at their site. With these values, the peer registers this site."""
 
 from dataclasses import dataclass
 
@@ -10,17 +11,19 @@ from ..models import Peer
 
 @dataclass(frozen=True)
 class Sheet:
-    """Values that the other site needs. None of them is a secret.
+    """The values of this site that the administrator of the peer must enter at their site.
 
-    A value is ``""`` if this site does not serve it, because the route is not included.
+    No value is a secret. A URL is ``""`` if the URLconf of this site does not include its route.
 
-    :ivar client_id: the other site's client ID here.
-    :ivar redirect_uri: our callback, to be registered there (RFC 6749, section 3.1.2.2).
-    :ivar metadata: the URL at which programs can read most of this (RFC 8414, section 3).
-    :ivar reciprocal_endpoint: where the other site hands its codes over
-        (draft-ietf-oauth-reciprocal-04, section 2.2.2).
-    :ivar scope_here: the most that the other site may hold here.
-    :ivar scope_there: all that this site asks the other site for.
+    :ivar client_id: the client ID of the peer at this site.
+    :ivar redirect_uri: the callback URL of this site, which the peer must register (RFC 6749,
+        section 3.1.2.2).
+    :ivar metadata: the URL of this site's metadata, from which programs can read most of these
+        values (RFC 8414, section 3).
+    :ivar reciprocal_endpoint: the URL to which the peer sends its reciprocal codes
+        (draft-ietf-oauth-reciprocal-04, section 2.2.2); ``""`` if this site accepts none.
+    :ivar scope_here: the largest scope that the peer can get at this site.
+    :ivar scope_there: the whole scope that this site requests at the peer.
     """
 
     client_id: str
@@ -36,9 +39,11 @@ class Sheet:
 
 
 def sheet_for(peer: Peer, base: str = "") -> Sheet:
-    """Return the sheet for ``peer``.
+    """Return the sheet for ``peer``: the values that the administrator of ``peer`` must enter at
+    their site.
 
-    :param base: a :func:`site_address.base_url`; if it is empty, the sheet has paths, not URLs.
+    :param base: the URL of this site, from :func:`site_address.base_url`. If it is empty, the sheet
+        contains paths instead of URLs.
     """
 
     def url(route: str, *args: str) -> str:
@@ -50,8 +55,8 @@ def sheet_for(peer: Peer, base: str = "") -> Sheet:
     return Sheet(
         client_id=peer.application.client_id if peer.application_id is not None else "",
         redirect_uri=url("reciprocal_oauth:callback", peer.slug),
-        # DOT derives the issuer in its metadata and in its authorization responses (RFC 9207,
-        # section 2) in the same way.
+        # Compute the issuer in the same way as DOT. DOT names this issuer in its metadata and in
+        # its authorization responses (RFC 9207, section 2).
         issuer=oauth2_settings.OIDC_ISS_ENDPOINT or metadata.partition("/.well-known/")[0],
         metadata=metadata,
         authorization_endpoint=url("oauth2_provider:authorize"),

@@ -1,6 +1,7 @@
-"""Helpers for the tests of projects that use this app, and of dialects. Only for tests.
+"""Helpers for the tests of a project that uses this app, and for the tests of a dialect.
 
-They work with ``unittest`` and with pytest, and need neither the network nor other packages.
+Use the helpers in tests only. They work with ``unittest`` and with pytest. They need no connection
+to other machines and no other packages.
 """
 
 from .dialects import DialectContract

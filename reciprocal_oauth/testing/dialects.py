@@ -1,4 +1,4 @@
-"""What every dialect must do, as tests that the author of a dialect inherits.
+"""Tests that every dialect must pass. The author of a dialect inherits them in a test class.
 
 ::
 
@@ -26,13 +26,15 @@ from .fake_server import FakeResponse
 if TYPE_CHECKING:
     _Base = TestCase
 else:
-    # A mixin: as a ``TestCase`` of its own, it would run in each module that imports it.
+    # At run time, ``DialectContract`` is only a mixin. If it were a ``TestCase`` itself, its tests
+    # would also run, without a dialect, in each test module that imports it.
     _Base = object
 
 CODE, ACCESS_TOKEN = Secret("canary-code"), Secret("canary-access-token")
-_NOWHERE = "http://127.0.0.1:9/"  # The port "discard", where no server listens.
+_NOWHERE = "http://127.0.0.1:9/"  # No server listens on port 9.
 
-#: Requests that no dialect may fail at: body, content type, query string.
+#: Malformed requests, which a dialect must ignore or refuse without any other exception. Each tuple
+#: contains body, content type and query string.
 ODD_REQUESTS: tuple[tuple[bytes, str, str], ...] = (
     (b"", "", ""),
     (b"\x00\xff\xfe", "application/x-www-form-urlencoded", ""),
@@ -50,41 +52,45 @@ ODD_REQUESTS: tuple[tuple[bytes, str, str], ...] = (
 
 
 class DialectContract(_Base):
-    """Tests for a subclass of ``Dialect``. Use it as a mixin of ``django.test.TestCase``."""
+    """Tests for a subclass of ``Dialect``. Use this class as a mixin of ``django.test.TestCase``.
+
+    A "hand-over" is a request in which one site sends the other site a reciprocal code.
+    """
 
     #: The name of the dialect, as in ``Peer.dialect``.
     dialect_name: ClassVar[str]
-    #: The paths at which the fake peer takes hand-overs and issues tokens.
+    #: The path at which the fake peer accepts hand-overs, and the path at which it issues tokens.
     handover_path: ClassVar[str] = TOKEN_PATH
     token_path: ClassVar[str] = TOKEN_PATH
-    #: The response with which the peer accepts a hand-over.
+    #: The response with which the fake peer accepts a hand-over.
     accepted: ClassVar[FakeResponse] = FakeResponse()
 
     def handover_request(self, code: str, access_token: str, client_id: str) -> HttpRequest:
-        """Return a correct hand-over in this dialect.
+        """Return a correct request, in this dialect, in which the peer sends ``code`` to this site.
 
         :raises NotImplementedError: the subclass does not implement it.
         """
         raise NotImplementedError(f"{type(self).__qualname__} must implement handover_request()")
 
     def peer_values(self) -> Mapping[str, Any]:
-        """Return fields of the peer that this dialect needs, such as an endpoint."""
+        """Return values for the fields of ``Peer`` that this dialect needs, such as an endpoint."""
         return {}
 
     def check_refusal(self, response: HttpResponse) -> None:
-        """Check the form of a refusal. Override it if the peer expects a status below 400."""
+        """Check the form of the response to a refused hand-over. Override this method if peers with
+        this dialect expect errors with a status below 400."""
         self.assertGreaterEqual(response.status_code, 400)
         self.assertIn("no-store", response["Cache-Control"])
 
     def setUp(self) -> None:
-        """Start the fake peer and save it as a peer that speaks the dialect."""
+        """Start a fake peer, and save a ``Peer`` for it that uses the dialect."""
         super().setUp()
         self.fake_peer = self.enterContext(FakePeer())
         values = {"dialect": self.dialect_name, **self.peer_values()}
         self.peer = create_peer(self.fake_peer, **values)
         self.dialect: Dialect = dialect_of(self.peer)
 
-    # Receiving
+    # Tests for hand-overs that the peer sends to this site.
 
     def test_a_hand_over_is_recognised_and_read(self) -> None:
         """``parse`` returns the code and the access token, and ``repr`` hides both."""
@@ -98,14 +104,16 @@ class DialectContract(_Base):
         self.assertNotIn("the-token", repr(handover))
 
     def test_an_ordinary_token_request_is_not_recognised(self) -> None:
-        """Requests of other grant types are left to django-oauth-toolkit."""
+        """``recognise`` returns False for other grant types, so that django-oauth-toolkit handles
+        these requests."""
         for grant_type in ("authorization_code", "refresh_token", "password", ""):
             with self.subTest(grant_type):
                 form = {"grant_type": grant_type, "code": "x"}
                 self.assertFalse(self.dialect.recognise(RequestFactory().post("/o/token/", form)))
 
     def test_an_odd_request_raises_nothing_but_a_refusal(self) -> None:
-        """``recognise`` never raises; ``parse`` raises ``HandoverRefused`` only."""
+        """For a malformed request, ``recognise`` raises no exception, and ``parse`` raises only
+        ``HandoverRefused``."""
         for body, content_type, query in ODD_REQUESTS:
             with self.subTest(body=body[:40], content_type=content_type):
                 self.check_odd_request(body, content_type, query)
@@ -113,7 +121,8 @@ class DialectContract(_Base):
     def check_odd_request(
         self, body: bytes, content_type: str, query: str = "", authorization: str = ""
     ) -> None:
-        """Check that the dialect survives a request. For fuzzing, call it with random bytes."""
+        """Check that a malformed request is not recognised, or that ``parse`` refuses it. For
+        fuzzing, call this method with random bytes."""
         request = RequestFactory().generic(
             "POST",
             "/o/token/",
@@ -128,7 +137,8 @@ class DialectContract(_Base):
             self.assertIn(caught.exception.status, (400, 401))
 
     def test_success_is_a_2xx_that_no_cache_stores(self) -> None:
-        """RFC 6749, section 5.1."""
+        """The response to an accepted hand-over has a 2xx status and forbids caching (RFC 6749,
+        section 5.1)."""
         status, headers, body = self.dialect.success()
 
         self.assertIn(status, range(200, 300))
@@ -136,7 +146,8 @@ class DialectContract(_Base):
         self.assertIsInstance(body, str)
 
     def test_a_refusal_does_not_tell_its_reason(self) -> None:
-        """The text of ``HandoverRefused`` is for the log of this site only."""
+        """The response does not contain the text of ``HandoverRefused``, which is for the log of
+        this site only."""
         for status in (400, 401, 429, 503):
             with self.subTest(status):
                 refused = HandoverRefused("invalid_grant", "because of CANARY", status=status)
@@ -144,17 +155,17 @@ class DialectContract(_Base):
                 self.check_refusal(response)
                 self.assertNotIn(b"CANARY", response.content)
 
-    # Calling the peer
+    # Tests for requests that this site sends to the peer.
 
     def test_an_accepted_hand_over(self) -> None:
-        """``send`` makes one request and returns ``Accepted``."""
+        """``send`` makes one request and returns ``Accepted`` if the peer accepts the code."""
         self.fake_peer.responses[self.handover_path] = self.accepted
 
         self.assertIsInstance(self.dialect.send(self.peer, CODE, ACCESS_TOKEN), Accepted)
         self.assertEqual(len(self.fake_peer.to(self.handover_path)), 1)
 
     def test_a_result_contains_no_secret(self) -> None:
-        """An error of the peer may repeat the code. The result must not."""
+        """The result of ``send`` does not contain the code, even if the peer's error repeats it."""
         echo = b'{"error": "invalid_request", "error_description": "canary-code"}'
         self.fake_peer.responses[self.handover_path] = FakeResponse(400, echo)
 
@@ -185,7 +196,8 @@ class DialectContract(_Base):
         self.assertIn(tokens["refresh_token"], self.fake_peer.to(REVOCATION_PATH)[0].body)
 
     def test_an_error_of_the_peer_is_raised(self) -> None:
-        """``PeerRefused`` carries the status and the error code (RFC 6749, section 5.2)."""
+        """``redeem`` and ``refresh`` raise ``PeerRefused`` with the status and the error code of
+        the peer's response (RFC 6749, section 5.2)."""
         self.fake_peer.responses[self.token_path] = FakeResponse.json(400, error="invalid_grant")
 
         for call in (self.dialect.redeem, self.dialect.refresh):
@@ -197,7 +209,8 @@ class DialectContract(_Base):
                 self.assertNotIn("canary", str(caught.exception))
 
     def test_a_bad_response_is_raised(self) -> None:
-        """``BadResponse`` does not repeat what the peer sent."""
+        """``redeem`` raises ``BadResponse`` if the response is not a token response. The text of
+        the error does not repeat the response."""
         self.fake_peer.responses[self.token_path] = FakeResponse(200, b"<html>canary-code")
 
         with self.assertRaises(BadResponse) as caught:
@@ -205,7 +218,8 @@ class DialectContract(_Base):
         self.assertNotIn("canary", str(caught.exception))
 
     def test_a_peer_that_does_not_listen_is_unreachable(self) -> None:
-        """``send``, ``redeem`` and ``refresh`` raise ``PeerUnreachable``, without secrets."""
+        """``send``, ``redeem`` and ``refresh`` raise ``PeerUnreachable`` if no server listens at
+        the peer's address. The text of the error contains no secret."""
         nowhere = {"token_endpoint": _NOWHERE, "reciprocal_endpoint": _NOWHERE}
         values = {**self.peer_values(), **nowhere, "dialect": self.dialect_name}
         peer = create_peer(self.fake_peer, "nowhere", **values)
@@ -214,7 +228,7 @@ class DialectContract(_Base):
         self.check_unreachable(lambda: self.dialect.refresh(peer, CODE))
 
     def check_unreachable(self, call: Callable[[], object]) -> None:
-        """Check that ``call`` raises ``PeerUnreachable`` and that its text has no secret."""
+        """Check that ``call`` raises ``PeerUnreachable`` with a text that contains no secret."""
         with self.assertRaises(PeerUnreachable) as caught:
             call()
         self.assertNotIn("canary", str(caught.exception))

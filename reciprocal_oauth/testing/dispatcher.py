@@ -1,4 +1,5 @@
-"""A dispatcher that records what it was woken for and delivers on demand."""
+"""A dispatcher for tests. It records calls of ``wake()`` and delivers only when a test calls
+``run()``."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,27 +16,28 @@ _PATH = f"{__name__}.RecordingDispatcher"
 
 
 class RecordingDispatcher(Dispatcher):
-    """Starts no worker by itself.
+    """Records each call of :meth:`wake` and starts no worker. A test calls :meth:`run` to deliver.
 
-    :ivar woken: the link of each call of :meth:`wake`, ``None`` for any link, in order.
+    :ivar woken: the argument of each call of :meth:`wake`, in order: a link, or ``None`` if rows of
+        any link may be due.
     """
 
     def __init__(self) -> None:
         self.woken: list[Link | None] = []
 
     def wake(self, link: Link | None = None) -> None:
-        """Record ``link``."""
+        """Append ``link`` to ``woken``."""
         self.woken.append(link)
 
     def due(self, link: Link | None = None) -> list[tuple[str, Any]]:
-        """Return the rows that are due: the name of the queue, and the primary key.
+        """Return the rows that are due, as pairs of queue name and primary key.
 
-        :param link: only rows of this link.
+        :param link: the link whose rows are returned; ``None`` for the rows of all links.
         """
         return worker.due(link)
 
     def run(self) -> int:
-        """Work on due rows, in this thread, until none is due.
+        """Work on due rows in this thread until no row is due.
 
         :returns: the number of attempts.
         """
@@ -44,10 +46,10 @@ class RecordingDispatcher(Dispatcher):
 
 @contextmanager
 def recording_dispatcher() -> Iterator[RecordingDispatcher]:
-    """Use a :class:`RecordingDispatcher` in place of the configured dispatcher.
+    """Use a :class:`RecordingDispatcher` instead of the configured dispatcher in a ``with`` block.
 
-    A dispatcher is woken after commit, which never comes in a ``TestCase``: use Django's
-    ``captureOnCommitCallbacks(execute=True)`` there.
+    The app wakes the dispatcher after commit. A ``TestCase`` never commits its transaction, so use
+    Django's ``captureOnCommitCallbacks(execute=True)`` in a ``TestCase``.
     """
     ours = {**getattr(settings, "RECIPROCAL_OAUTH", {}), "DISPATCHER": _PATH}
     with override_settings(RECIPROCAL_OAUTH=ours):

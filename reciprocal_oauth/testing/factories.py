@@ -1,4 +1,5 @@
-"""Rows for tests: a peer, and a user who is linked with it in both directions."""
+"""Creates rows for tests: a peer, and a user whose accounts at this site and at the peer are linked
+in both directions."""
 
 import secrets
 import uuid
@@ -26,10 +27,10 @@ from .fake_peer import AUTHORIZATION_PATH, REVOCATION_PATH, TOKEN_PATH, FakePeer
 
 @dataclass(frozen=True)
 class LinkedUser:
-    """A user who is linked with a peer in both directions.
+    """A user whose accounts at this site and at a peer are linked in both directions.
 
-    :ivar access_token: the access token that the peer holds here, in clear.
-    :ivar refresh_token: the refresh token that the peer holds here, in clear.
+    :ivar access_token: the access token with which the peer calls this site, in clear.
+    :ivar refresh_token: the refresh token that belongs to ``access_token``, in clear.
     """
 
     user: Any
@@ -40,10 +41,12 @@ class LinkedUser:
 
 
 def create_peer(fake_peer: FakePeer, slug: str = "music", **values: Any) -> Peer:
-    """Save a peer that ``fake_peer`` plays, and its application here.
+    """Save a ``Peer`` with the addresses and credentials of ``fake_peer``. Also save the
+    application with which ``fake_peer`` is a client of this site.
 
-    :param values: fields of the peer. By default, the peer may hold every scope of this site.
-    :raises ValidationError: the values do not fit.
+    :param values: values for fields of the peer, which replace the default values. By default, the
+        peer can get every scope of this site.
+    :raises ValidationError: the values are not valid for a ``Peer``.
     """
     fake_peer.own_client_id = f"{slug}-here"
     fake_peer.own_client_secret = secrets.token_urlsafe()
@@ -81,9 +84,11 @@ def linked_user(
 ) -> LinkedUser:
     """Link a user with the peer that ``fake_peer`` plays, with valid tokens in both directions.
 
-    :param user: default: a new user called ``alice``.
-    :param peer: default: the one whose application ``fake_peer`` uses, or a new one.
-    :param scope: what the peer may do here; default: all that the peer may hold.
+    :param user: the user; by default, a new user with the name ``alice``.
+    :param peer: the peer; by default, the peer whose application ``fake_peer`` uses, or a new peer
+        if there is no such peer.
+    :param scope: the scope that the peer gets at this site; by default, the largest scope that the
+        peer can get.
     """
     if user is None:
         user = get_user_model()._default_manager.create_user(
@@ -117,7 +122,11 @@ def linked_user(
 
 
 def _issue_here(peer: Peer, user: Any, scope: str) -> tuple[str, str, uuid.UUID]:
-    """Save the tokens that the peer holds here, as an authorization code grant does."""
+    """Save the tokens with which the peer calls this site, as after an authorization code grant.
+
+    :returns: the access token, the refresh token and their token family (DOT's ``token_family``,
+        which all tokens from one grant share).
+    """
     access, refresh, family = secrets.token_urlsafe(), secrets.token_urlsafe(), uuid.uuid4()
     row = get_access_token_model().objects.create(
         user=user,

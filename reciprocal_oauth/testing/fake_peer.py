@@ -1,7 +1,8 @@
-"""A peer that speaks draft-ietf-oauth-reciprocal-04, for tests.
+"""A fake peer for tests, which implements draft-ietf-oauth-reciprocal-04.
 
-Its server part issues tokens, takes hand-overs and protects resources, over HTTP on the loopback
-interface. Its client part calls the token endpoint of this site with Django's test client.
+As a server, the fake peer issues tokens, accepts hand-overs (requests in which this site sends a
+reciprocal code) and protects resources. It uses HTTP on the loopback interface. As a client, it
+calls the token endpoint of this site with Django's test client.
 """
 
 import base64
@@ -22,23 +23,24 @@ TOKEN_PATH, REVOCATION_PATH, AUTHORIZATION_PATH = "/token/", "/revoke/", "/autho
 
 @dataclass(frozen=True)
 class ReceivedHandover:
-    """A hand-over that this site sent to the fake peer."""
+    """A hand-over (a request with a reciprocal code) that this site sent to the fake peer."""
 
     code: str
     access_token: str
 
 
 class FakePeer(FakeServer):
-    """Plays the other site.
+    """Plays the peer: the other site, with which this site links accounts.
 
-    :param scope: the scope of the tokens that it issues.
-    :param reciprocal: the scope that it asks for in token responses to a code (draft, section
-        "Reciprocal Scope Request"); ``None``: the member is left out.
-    :ivar client_id: the id of this site at the fake peer; ``client_secret`` is its secret.
-    :ivar own_client_id: the id of the fake peer at this site, set by :func:`.create_peer`;
-        ``own_client_secret`` is its secret.
-    :ivar handovers: what this site handed over, in order.
-    :ivar revoked: the tokens that this site revoked.
+    :param scope: the scope of the tokens that the fake peer issues.
+    :param reciprocal: the scope that the fake peer requests at this site, with the member
+        ``reciprocal`` of its token responses (draft-ietf-oauth-reciprocal-04, section 2.1);
+        ``None`` if its responses do not contain this member.
+    :ivar client_id: the client ID of this site at the fake peer. ``client_secret`` belongs to it.
+    :ivar own_client_id: the client ID of the fake peer at this site. ``own_client_secret`` belongs
+        to it. :func:`.create_peer` sets both.
+    :ivar handovers: the hand-overs that this site sent to the fake peer, in order.
+    :ivar revoked: the tokens that this site revoked at the fake peer, in order.
     """
 
     def __init__(self, scope: str = "play", reciprocal: str | None = None) -> None:
@@ -53,7 +55,7 @@ class FakePeer(FakeServer):
         self._refresh_tokens: set[str] = set()
         self.responses = {TOKEN_PATH: self._token, REVOCATION_PATH: self._revoke}
 
-    # As authorization server and resource server
+    # The fake peer as a server
 
     def new_code(self) -> str:
         """Return a code that this site can redeem once."""
@@ -62,7 +64,7 @@ class FakePeer(FakeServer):
         return code
 
     def issue_tokens(self) -> dict[str, Any]:
-        """Return the members of a new token response (RFC 6749, section 5.1)."""
+        """Issue new tokens. Return the members of the token response (RFC 6749, section 5.1)."""
         access, refresh = f"at-{secrets.token_urlsafe()}", f"rt-{secrets.token_urlsafe()}"
         self._access_tokens.add(access)
         self._refresh_tokens.add(refresh)
@@ -75,17 +77,18 @@ class FakePeer(FakeServer):
         }
 
     def expire_access_tokens(self) -> None:
-        """Refuse all access tokens that were issued until now. Refresh tokens stay valid."""
+        """Make all access tokens of the fake peer invalid. Its refresh tokens stay valid."""
         self._access_tokens.clear()
 
     def revoke_all(self) -> None:
-        """Refuse all tokens that were issued until now, as if the user had ended the link."""
+        """Make all tokens of the fake peer invalid, as if the user had ended the connection at the
+        peer."""
         self._access_tokens.clear()
         self._refresh_tokens.clear()
 
     def protected(self, responder: Responder) -> Callable[[ReceivedRequest], FakeResponse]:
-        """Return ``responder`` as a protected resource: status 401 without a valid access token
-        (RFC 6750, section 3)."""
+        """Return a function for ``responses`` that protects ``responder``. If a request has no
+        valid access token, the function returns status 401 (RFC 6750, section 3)."""
 
         def respond(request: ReceivedRequest) -> FakeResponse:
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -96,11 +99,11 @@ class FakePeer(FakeServer):
         return respond
 
     def authorize(self, url: str) -> str:
-        """Play a user who allows access at the fake peer.
+        """Play a user who gives this site access to their account at the fake peer.
 
-        :param url: the authorization request, to which this site redirected the user.
-        :returns: the URL at this site that the user returns to (RFC 6749, section 4.1.2; RFC 9207,
-            section 2).
+        :param url: the URL of the authorization request, to which this site redirected the user.
+        :returns: the URL at this site to which the fake peer redirects the user (RFC 6749, section
+            4.1.2; RFC 9207, section 2).
         """
         query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
         response = {"code": self.new_code(), "state": query["state"], "iss": self.issuer}
@@ -111,14 +114,15 @@ class FakePeer(FakeServer):
         """The issuer identifier of the fake peer."""
         return f"{self.url}/o"
 
-    # As client of this site
+    # The fake peer as a client of this site
 
     def hand_over(self, access_token: str, code: str | None = None) -> Any:
-        """Hand a code over to this site as party A (draft, section "Reciprocal Authorization
-        Code").
+        """Send a reciprocal code to this site; the fake peer is party A
+        (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 
-        :param access_token: an access token of this site, which says whose code it is.
-        :param code: default: a new code.
+        :param access_token: an access token of this site. It tells this site for which user the
+            code is.
+        :param code: the code; by default, a new code.
         :returns: the response of this site.
         """
         return self.request_token(
@@ -129,14 +133,16 @@ class FakePeer(FakeServer):
         )
 
     def redeem(self, code: str) -> Any:
-        """Redeem a code of this site as party B (RFC 6749, section 4.1.3).
+        """Redeem, at this site, a code that this site sent; the fake peer is party B (RFC 6749,
+        section 4.1.3).
 
         :returns: the response of this site.
         """
         return self.request_token(grant_type="authorization_code", code=code)
 
     def request_token(self, **parameters: str) -> Any:
-        """Send ``parameters`` to the token endpoint of this site, with Basic credentials."""
+        """Send ``parameters`` to the token endpoint of this site, with the fake peer's client
+        credentials (HTTP Basic). Return the response of this site."""
         pair = f"{self.own_client_id}:{self.own_client_secret}".encode()
         return Client().post(
             reverse("oauth2_provider:token"),
@@ -146,7 +152,7 @@ class FakePeer(FakeServer):
             secure=True,
         )
 
-    # Endpoints
+    # The endpoints of the fake peer
 
     def _token(self, request: ReceivedRequest) -> FakeResponse:
         form = request.form
@@ -178,7 +184,8 @@ class FakePeer(FakeServer):
         return FakeResponse(200, b"")
 
     def _is_authenticated(self, request: ReceivedRequest) -> bool:
-        """RFC 6749, section 2.3.1: Basic credentials, or the same in the body."""
+        """Return whether the request contains the client credentials of this site, as HTTP Basic or
+        as form fields (RFC 6749, section 2.3.1)."""
         scheme, _, value = request.headers.get("Authorization", "").partition(" ")
         if scheme == "Basic":
             client_id, _, secret = base64.b64decode(value).decode().partition(":")

@@ -1,4 +1,4 @@
-"""A small HTTP server on the loopback interface, which responds as a test tells it to."""
+"""A small HTTP server for tests, on the loopback interface. The test defines its responses."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ from django.test import override_settings
 
 @dataclass
 class ReceivedRequest:
-    """A request as the server received it."""
+    """A request that the fake server received."""
 
     method: str
     path: str
@@ -27,7 +27,7 @@ class ReceivedRequest:
     def form(self) -> dict[str, str]:
         """The form fields of the body.
 
-        :raises ValueError: the body is not a form, or repeats a field.
+        :raises ValueError: the body is not form-encoded, or a field is repeated.
         """
         pairs = parse_qsl(self.body, keep_blank_values=True, strict_parsing=True)
         fields = dict(pairs)
@@ -38,7 +38,7 @@ class ReceivedRequest:
 
 @dataclass
 class FakeResponse:
-    """A response. The server sends the bytes as they are."""
+    """A response of the fake server, which sends ``body`` without any change."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -50,15 +50,19 @@ class FakeResponse:
         return cls(status, json.dumps(members).encode())
 
 
-#: A response, or a function that makes one for a request.
+#: A response, or a function that returns the response to a given request.
 Responder = FakeResponse | Callable[[ReceivedRequest], FakeResponse]
 
 
 class FakeServer:
-    """Starts when it is created. As a context manager, it also allows the app to call it.
+    """An HTTP server that starts when the object is created.
 
-    :ivar responses: path to response. Of a list, each request takes one; the last one stays.
-    :ivar requests: what the server received, in order.
+    In a ``with`` block, the app can call the server, because the setting ``HTTP_ALLOW_LOOPBACK`` is
+    on. The server stops at the end of the block.
+
+    :ivar responses: the response for each path. If there is a list of responses, each request
+        removes and gets the first response, but the last response of the list is never removed.
+    :ivar requests: the requests that the server received, in order.
     """
 
     def __init__(self) -> None:
@@ -93,7 +97,8 @@ class FakeServer:
         self._server.server_close()
 
     def respond(self, request: ReceivedRequest) -> FakeResponse:
-        """Record ``request`` and return the response to it; status 404 if there is none."""
+        """Record ``request`` and return the response for its path. If the test defined no response
+        for this path, return a response with status 404."""
         self.requests.append(request)
         responder = self.responses.get(request.path, FakeResponse(404, b"not here"))
         if isinstance(responder, list):
@@ -103,7 +108,8 @@ class FakeServer:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A client that timed out has closed the connection. That is no error of the test.
+        # Ignore a connection that the client has closed, for example after a timeout. This is not
+        # an error of the test.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
