@@ -94,8 +94,8 @@ def _check_peer(application: Any) -> Peer:
             protocol.UNAUTHORIZED_CLIENT, "the client is no peer, or the peer is disabled"
         )
     if peer.paused_at is not None:
-        # Do not store the code: it would expire during the pause, because codes are valid for ten
-        # minutes at most (RFC 6749, section 4.1.2).
+        # Do not store the code: it would expire during the pause, because a code should be valid
+        # for ten minutes at most (RFC 6749, section 4.1.2).
         raise HandoverRefused(
             protocol.TEMPORARILY_UNAVAILABLE,
             "the peer is paused",

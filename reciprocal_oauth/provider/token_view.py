@@ -87,7 +87,8 @@ class TokenView(DOTTokenView):
             # exists. Another request has sent the same code again, or has deleted the user.
             return self._refuse_deleted(error)
         except (DatabaseError, InterfaceError) as error:
-            # Nothing was committed, so the client has to send the request again.
+            # The new tokens, or the code from the peer, were not committed. The client has to send
+            # the request again.
             log_exception(logger, "A token request could not be answered")
             return self.dialect.error(
                 HandoverRefused(
