@@ -1,1 +1,2 @@
-"""The link of a person: its state, the incoming access and the outgoing access."""
+"""The link between a user's accounts at this site and at a peer: its state, the access of the peer
+to this site (incoming access), and the access of this site to the peer (outgoing access)."""

@@ -1,8 +1,8 @@
-"""The site's own rules on who may give access to which peer.
+"""The rules of the site about which user may give access to which peer.
 
-Many sites apply such rules in their authorize view, but a reciprocal grant does not pass through
-that view. So this app calls a function of the site each time a peer would get access.
-``RECIPROCAL_OAUTH["MAY_AUTHORIZE"]`` names it::
+Many sites apply such rules in their authorize view. But a reciprocal grant gives a peer access
+without that view. So this app calls a function of the site each time that a peer would get access.
+The setting ``RECIPROCAL_OAUTH["MAY_AUTHORIZE"]`` names this function::
 
     def may_authorize(user, application, scopes, request=None) -> bool: ...
 """
@@ -23,17 +23,18 @@ class ForbiddenBySite(Exception):
 
 
 def has_rules() -> bool:
-    """Whether the site has rules of its own."""
+    """Return whether the site has set ``MAY_AUTHORIZE``, and so has rules of its own."""
     return bool(settings.MAY_AUTHORIZE)
 
 
 def allows(
     user: Any, application: Any, scopes: str | Iterable[str], request: HttpRequest | None = None
 ) -> bool:
-    """Whether the site allows ``user`` to give these scopes to ``application``, which belongs to a
+    """Return whether the site allows ``user`` to give these scopes to the DOT application of a
     peer. A site without rules of its own allows everything.
 
-    :param request: the request of the person, if the person decides at this moment.
+    :param request: the HTTP request in which the user gives the access; ``None`` if there is no
+        such request.
     """
     if not has_rules():
         return True
@@ -48,7 +49,8 @@ def allows_link(
     scopes: str | Iterable[str],
     request: HttpRequest | None = None,
 ) -> bool:
-    """Whether the site allows the user of ``link`` to give these scopes to its peer."""
+    """Return whether the site allows the user of ``link`` to give these scopes to the peer of
+    ``link``. A site without rules of its own allows everything."""
     if not has_rules():
-        return True  # Without the queries for the user and the application.
+        return True  # Return early, to save the queries for the user and the application.
     return allows(link.user, link.peer.application, scopes, request)

@@ -1,7 +1,9 @@
-"""The incoming access of a link: finds, narrows and revokes the tokens that DOT issued to the peer.
+"""The incoming access of a link: the tokens that DOT issued to the peer at this site. This module
+finds the tokens, removes scopes from them, and revokes them.
 
-DOT gives all tokens of one grant the same ``token_family``. A link stores the family of the tokens
-that the peer uses. The models of DOT can be swapped, so they are looked up when they are needed.
+DOT gives all tokens that come from one grant the same ``token_family``. A link stores the
+``token_family`` of the tokens that the peer uses. A site can replace the models of DOT with its own
+models, so the functions of this module look the models up when they run.
 """
 
 import threading
@@ -28,31 +30,35 @@ from ..models.ledger import CODE_URI
 
 
 def peer_of(application: Any) -> Peer | None:
-    """The peer, enabled or not, that ``application`` belongs to; ``None`` if there is none.
+    """Return the peer to which a DOT application belongs, or ``None`` if it belongs to no peer. A
+    disabled peer is returned too.
 
-    Django caches the result on the application object. DOT creates one such object for each
-    request, so there is one query for each request.
+    Django caches the peer on the application object. DOT loads one such object for each request, so
+    this function runs one query for each request.
     """
     return getattr(application, "reciprocal_peer", None)
 
 
 def describe_client(application: Any) -> str:
-    """The peer and the client ID of an authenticated client, for the log."""
+    """Return a text for the log with the peer and the client ID of an authenticated client."""
     peer = peer_of(application)
     return f"peer {peer.slug if peer else '(none)'}, client {application.client_id}"
 
 
 def is_registration_token(access_token: Any) -> bool:
-    """Whether a DOT access token is a registration access token (RFC 7592, section 3). The client
-    uses it for its own registration, although DOT stores the user who registered the client."""
+    """Return whether a DOT access token is a registration access token (RFC 7592, section 3). A
+    client uses such a token only to manage its own registration. It gives no access to the account
+    of a user, although DOT stores a user with it (the user who registered the client)."""
     return bool(access_token.scope == oauth2_settings.DCR_REGISTRATION_SCOPE)
 
 
 def token_families(access_token: Any) -> QuerySet[Any, uuid.UUID | None]:
-    """The family of a DOT access token, as a subquery; empty for a token of the implicit grant.
+    """Return a subquery for the ``token_family`` of a DOT access token. All tokens that come from
+    one grant have the same ``token_family``. The subquery is empty for a token of the implicit
+    grant.
 
-    The refresh token of the access token has the family. If it has none, the refresh token that the
-    access token was made from has it.
+    DOT stores the ``token_family`` only on refresh tokens. So this function looks at the refresh
+    token that was issued with the access token, and at the refresh token that was exchanged for it.
     """
     refresh_tokens = rows_of(get_refresh_token_model())
     bound = Q(access_token=access_token.pk)
@@ -63,11 +69,11 @@ def token_families(access_token: Any) -> QuerySet[Any, uuid.UUID | None]:
 
 
 def find_link(access_token: Any, links: Sequence[Link]) -> Link | None:
-    """Find the link that a DOT access token belongs to.
+    """Return the link to which a DOT access token belongs, or ``None``.
 
-    A token whose family is stored on no link belongs to the newest link that allows a scope.
+    If no link stores the ``token_family`` of the token, return the newest link that allows a scope.
 
-    :param links: the active links of the user with the peer, the newest first.
+    :param links: the active links of the user with the peer, sorted from the newest to the oldest.
     """
     families = set(token_families(access_token)) if links else set()
     for link in links:
@@ -77,7 +83,7 @@ def find_link(access_token: Any, links: Sequence[Link]) -> Link | None:
 
 
 class _OwnRevocation(threading.local):
-    """How many of the functions below that revoke tokens are running in this thread."""
+    """Counts, for each thread, the functions of this module that are revoking tokens now."""
 
     depth = 0
 
@@ -86,8 +92,8 @@ _own_revocation = _OwnRevocation()
 
 
 def is_own_revocation() -> bool:
-    """Whether this app itself is revoking tokens in this thread. The function that revokes them
-    also updates the link."""
+    """Return whether a function of this app is revoking tokens now, in this thread. Receivers of
+    signals ignore these tokens, because that function also updates the link."""
     return _own_revocation.depth > 0
 
 
@@ -104,10 +110,11 @@ def _marked_as_own(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def narrow_tokens(link: Link) -> None:
-    """Remove the scopes that ``link`` no longer allows from its access tokens
-    (draft-ietf-oauth-reciprocal-04, section 3). If no scope is left, revoke them.
+    """Remove the scopes that ``link`` no longer allows from the access tokens of the peer
+    (draft-ietf-oauth-reciprocal-04, section 3). If ``link`` allows no scope, revoke all tokens.
 
-    This affects the next call with such a token. Call it in the transaction that changes the link.
+    The change takes effect at the next request with such a token. Call this function in the
+    transaction that changes the link.
     """
     limit = link.incoming_limit
     if not limit:
@@ -121,7 +128,7 @@ def narrow_tokens(link: Link) -> None:
 
 @_marked_as_own
 def revoke_incoming(link: Link) -> None:
-    """Revoke every token and every unredeemed code that the peer holds for ``link``."""
+    """Revoke all tokens and all unredeemed codes that the peer holds for ``link``."""
     revoke_codes(link)
     for family in _families(link):
         get_refresh_token_model().revoke_family(family)
@@ -130,11 +137,13 @@ def revoke_incoming(link: Link) -> None:
 
 
 def delete_unredeemed_logins(link: Link) -> None:
-    """Delete authorization codes and device codes that the user allowed and the peer has not
-    redeemed yet (RFC 6749, section 4.1; RFC 8628). Redeemed later, they would create a link or
-    widen it, although the user has decided otherwise since."""
+    """Delete the authorization codes and device codes that the user has approved and that the peer
+    has not redeemed yet (RFC 6749, section 4.1; RFC 8628). Otherwise the peer could redeem such a
+    code later, and create a link or add scopes to it, although the user's newer decision does not
+    allow that."""
     application = link.peer.application
-    # Reciprocal codes are kept: those that are not revoked yet belong to other links.
+    # Do not delete reciprocal codes here: the caller has already revoked the reciprocal codes of
+    # this link, so the remaining reciprocal codes belong to other links.
     rows_of(get_grant_model()).filter(user_id=link.user_id, application_id=application.pk).exclude(
         redirect_uri__startswith=CODE_URI
     ).delete()
@@ -145,8 +154,11 @@ def delete_unredeemed_logins(link: Link) -> None:
 
 @_marked_as_own
 def revoke_family(link: Link, family: uuid.UUID | None) -> None:
-    """Revoke the tokens of ``family`` (RFC 7009, section 2.1). ``None`` means that no refresh token
-    was issued: delete the access tokens of the user at the peer that belong to no other link."""
+    """Revoke all tokens with the ``token_family`` ``family`` (RFC 7009, section 2.1).
+
+    If ``family`` is ``None``, the peer has no refresh token. In this case, delete the access tokens
+    of the peer for the user of ``link``, except the tokens that belong to another link.
+    """
     if family is None:
         _access_tokens(link).delete()
     else:
@@ -155,7 +167,7 @@ def revoke_family(link: Link, family: uuid.UUID | None) -> None:
 
 @_marked_as_own
 def revoke_all_of_client(application: Any) -> None:
-    """Revoke every token and unredeemed code of a client."""
+    """Revoke all tokens and all unredeemed codes of a client (a DOT application)."""
     ReciprocalCode.objects.filter(
         application_pk=str(application.pk), state=ReciprocalCode.State.LIVE
     ).update(state=ReciprocalCode.State.REVOKED)
@@ -173,7 +185,8 @@ def revoke_access_tokens(keys: Iterable[Any]) -> None:
 
 
 def revoke_codes(link: Link) -> None:
-    """Revoke the unredeemed reciprocal codes of ``link``: in the ledger, and the Grants of DOT."""
+    """Revoke the unredeemed reciprocal codes of ``link``. Mark each ``ReciprocalCode`` as revoked,
+    and delete the DOT ``Grant`` that contains the code."""
     live = list(link.codes.filter(state=ReciprocalCode.State.LIVE))
     if not live:
         return
@@ -187,7 +200,8 @@ def revoke_codes(link: Link) -> None:
 
 
 def count_users(application: Any) -> int:
-    """The number of users for whom a client holds tokens that work, or that it can renew."""
+    """Return the number of users for whom a client (a DOT application) holds tokens that work, or
+    tokens that it can renew."""
     live = rows_of(get_access_token_model()).filter(expires__gt=timezone.now())
     own = [
         rows.filter(application=application, user__isnull=False).order_by().values("user_id")
@@ -197,7 +211,7 @@ def count_users(application: Any) -> int:
 
 
 def has_live_tokens(link: Link) -> bool:
-    """Whether the peer holds tokens for ``link`` that work, or that it can renew."""
+    """Return whether the peer holds tokens for ``link`` that work, or tokens that it can renew."""
     renewable = _renewable()
     if link.incoming_family is not None:
         return renewable.filter(token_family=link.incoming_family).exists()
@@ -206,16 +220,17 @@ def has_live_tokens(link: Link) -> bool:
 
 
 def has_any_tokens(link: Link) -> bool:
-    """Whether the peer holds working tokens that count for ``link``: tokens of ``link``, and tokens
-    whose family is not that of another active link (see :func:`find_link`)."""
+    """Return whether the peer holds tokens for the user of ``link`` that work or that it can renew,
+    except tokens of another active link. In contrast to :func:`has_live_tokens`, this function also
+    counts tokens whose ``token_family`` no link stores (see :func:`find_link`)."""
     strays = _renewable().filter(user_id=link.user_id, application_id=link.peer.application_id)
     foreign = _other_links(link).values("incoming_family")
     return has_live_tokens(link) or strays.exclude(token_family__in=foreign).exists()
 
 
 def without_live_tokens(links: QuerySet[Link]) -> QuerySet[Link]:
-    """Those of ``links`` for which :func:`has_live_tokens` is false, in one query. Check each of
-    them again with its row locked."""
+    """Return the links among ``links`` for which :func:`has_live_tokens` is false, with one query.
+    The caller must lock the row of each returned link and check the link again."""
     own = _renewable().filter(token_family=OuterRef("incoming_family"))
     bound = rows_of(get_refresh_token_model()).filter(access_token=OuterRef("pk"))
     alone = (
@@ -235,12 +250,12 @@ def without_live_tokens(links: QuerySet[Link]) -> QuerySet[Link]:
 
 
 def scope_in_force(link: Link) -> str:
-    """The scope that the peer can use for ``link`` at this moment: scopes that the user allows and
-    that the tokens of the peer have. A newly allowed scope is in force once the peer has redeemed
-    the code for it (draft-ietf-oauth-reciprocal-04, section 3).
+    """Return the scope that the peer can use for ``link`` now: the scopes that the user allows and
+    that the tokens of the peer contain too. If the user allows a new scope, the peer can use it
+    after it has redeemed the code for this decision (draft-ietf-oauth-reciprocal-04, section 3).
 
-    One query while a decision is pending or has failed, unless ``link`` comes from
-    :func:`with_carried_scope`.
+    If the peer has not redeemed this code, this function runs one query, unless ``link`` was read
+    with :func:`with_carried_scope`.
     """
     if not link.is_active or not link.peer.enabled:
         return ""
@@ -256,18 +271,20 @@ def scope_in_force(link: Link) -> str:
 
 
 def with_carried_scope(links: QuerySet[Link]) -> QuerySet[Link]:
-    """Annotate ``links`` so that :func:`scope_in_force` needs no other query."""
+    """Annotate each of ``links`` with the scope of the peer's tokens, so that
+    :func:`scope_in_force` needs no query."""
     return links.annotate(carried_scope=Subquery(_carried_scope(OuterRef("incoming_family"))[:1]))
 
 
 def _carried_scope(family: Any) -> QuerySet[Any, str]:
-    """The scope of the newest access token of ``family`` that the peer can use or renew."""
+    """Return a queryset with the scopes of the access tokens that have the ``token_family``
+    ``family`` and that the peer can use or renew. The scope of the newest token is first."""
     newest = _renewable().filter(token_family=family).order_by("-pk")
     return newest.values_list("access_token__scope", flat=True)
 
 
 def has_expired(link: Link) -> bool:
-    """Whether the refresh token of ``link`` has expired, and was not revoked."""
+    """Return whether the peer's refresh token for ``link`` has expired and was never revoked."""
     unrevoked = rows_of(get_refresh_token_model()).filter(
         token_family=link.incoming_family, revoked__isnull=True
     )
@@ -275,10 +292,10 @@ def has_expired(link: Link) -> bool:
 
 
 def expired_beyond_renewal(access_tokens: Any) -> set[Any]:
-    """The keys of access tokens that expired so long ago that DOT refuses to renew them
-    (``REFRESH_TOKEN_EXPIRE_SECONDS``).
+    """Return the primary keys of the access tokens that expired so long ago that DOT refuses to
+    renew them (setting ``REFRESH_TOKEN_EXPIRE_SECONDS`` of DOT).
 
-    :param access_tokens: primary keys, or a subquery.
+    :param access_tokens: the primary keys of the access tokens to check, or a subquery for them.
     """
     life = refresh_token_expire_timedelta()
     if life is None:
@@ -290,8 +307,9 @@ def expired_beyond_renewal(access_tokens: Any) -> set[Any]:
 
 
 def _renewable() -> QuerySet[Any]:
-    """Refresh tokens that DOT accepts (RFC 6749, section 6): their access token exists, and has not
-    been expired for longer than ``REFRESH_TOKEN_EXPIRE_SECONDS``."""
+    """Return the refresh tokens that DOT accepts (RFC 6749, section 6). All must be true: the token
+    is not revoked, its access token exists, and its access token expired less than
+    ``REFRESH_TOKEN_EXPIRE_SECONDS`` ago or has not expired yet."""
     tokens = rows_of(get_refresh_token_model()).filter(
         revoked__isnull=True, access_token__isnull=False
     )
@@ -302,7 +320,8 @@ def _renewable() -> QuerySet[Any]:
 
 
 def _access_tokens(link: Link) -> QuerySet[Any]:
-    """Access tokens of the user and the peer that belong to no other link."""
+    """Return the access tokens of the peer for the user of ``link``, except tokens that belong to
+    another link."""
     foreign = rows_of(get_refresh_token_model()).filter(
         token_family__in=_other_links(link).values("incoming_family"), access_token__isnull=False
     )
@@ -315,7 +334,8 @@ def _access_tokens(link: Link) -> QuerySet[Any]:
 
 
 def _families(link: Link) -> set[uuid.UUID]:
-    """Families of the tokens of the user and the peer that belong to no other link."""
+    """Return each ``token_family`` of the peer's tokens for the user of ``link``, except a
+    ``token_family`` that another link stores."""
     foreign = _other_links(link).values("incoming_family")
     found = rows_of(get_refresh_token_model()).filter(
         user_id=link.user_id,
@@ -327,8 +347,8 @@ def _families(link: Link) -> set[uuid.UUID]:
 
 
 def _other_links(link: Link) -> QuerySet[Link]:
-    """The other active links of the same user with the same peer for which ``incoming_family`` is
-    set."""
+    """Return the active links of the same user with the same peer, without ``link`` itself and
+    without links that store no ``incoming_family``."""
     return Link.objects.filter(
         user_id=link.user_id,
         peer_id=link.peer_id,

@@ -1,7 +1,9 @@
-"""Changes the state of a link: a direction breaks, both directions work, the link ends.
+"""Changes the state of a link when a direction stops working, when both directions work, and when
+the link ends.
 
-Each change is one conditional UPDATE, so that two workers that find the same problem announce it
-once. Callers need no lock. The object that they pass is updated from the database.
+A function changes the row only if it is still in the expected state. So if two workers find the
+same problem, only one of them changes the link and sends the signal. The caller needs to lock the
+row only if the docstring says so. The function updates the link object of the caller.
 """
 
 from typing import Any
@@ -19,15 +21,16 @@ from . import incoming_access
 
 Reason = Link.Reason
 
-#: The direction in which this site calls the peer, and the one in which the peer calls this site.
+#: The two directions of a link. Outgoing: this site calls the peer. Incoming: the peer calls this
+#: site.
 OUTGOING, INCOMING = "outgoing", "incoming"
 
 
 def lock_link(pk: Any) -> Link:
     """Read the link and lock its row until the transaction ends.
 
-    There is no join, because it would lock the row of the peer too: MariaDB has no
-    ``FOR UPDATE OF``.
+    The query has no join with the peer. A join would also lock the row of the peer, because MariaDB
+    has no ``FOR UPDATE OF``.
 
     :raises Link.DoesNotExist: the link was deleted.
     """
@@ -35,11 +38,11 @@ def lock_link(pk: Any) -> Link:
 
 
 def break_outgoing(link: Link, reason: str, detail: str = "", *, still: Q) -> bool:
-    """Break the outgoing direction, and delete the stored tokens.
+    """Mark the outgoing direction of ``link`` as broken, and delete the stored tokens.
 
-    :param still: a condition on the stored row, such as the tokens that do not work. The person
-        may have connected again meanwhile, and newer tokens must stay.
-    :returns: whether the direction was active, and the condition was true.
+    :param still: a condition that the stored row must meet, for example that it has the tokens that
+        do not work. Otherwise newer tokens would be deleted if the user has just connected again.
+    :returns: whether the row was changed: the direction was active and ``still`` was true.
     """
     return _break_direction(
         link,
@@ -56,12 +59,13 @@ def break_outgoing(link: Link, reason: str, detail: str = "", *, still: Q) -> bo
 
 
 def break_reconfigured(link: Link) -> bool:
-    """Break the outgoing direction because the addresses of the peer, or the client ID of this
-    site, have changed: the stored tokens belong to the former ones. The token is revoked if the
-    revocation endpoint still has a former address. The person has to connect again.
+    """Mark the outgoing direction of ``link`` as broken, because the addresses of the peer or the
+    client ID of this site have changed. The stored tokens belong to the former addresses or client
+    ID, so the user has to connect again. If the stored token may still be sent to the revocation
+    endpoint, revoke the token at the peer.
 
-    :param link: a link that was just read from the database, with its peer.
-    :returns: whether the direction was active.
+    :param link: a link that was just read from the database, together with its peer.
+    :returns: whether the outgoing direction was active.
     """
     token, bound_to = link.refresh_token or link.access_token, link.bound_to
     with atomic():
@@ -73,7 +77,8 @@ def break_reconfigured(link: Link) -> bool:
 
 
 def break_incoming(link: Link, reason: str, detail: str = "") -> None:
-    """Break the incoming direction: the code for the decision of the user was not redeemed."""
+    """Mark the incoming direction of ``link`` as broken, because the peer did not redeem the code
+    for the newest decision of the user."""
     _break_direction(
         link,
         INCOMING,
@@ -86,14 +91,16 @@ def break_incoming(link: Link, reason: str, detail: str = "") -> None:
 
 
 def fail_handover(link: Link, reason: str) -> None:
-    """Revoke the codes of ``link``, and break the incoming direction. ``link`` is locked."""
+    """Revoke the reciprocal codes of ``link``, and mark its incoming direction as broken. The
+    caller has locked the row of ``link``."""
     incoming_access.revoke_codes(link)
     break_incoming(link, reason)
 
 
 def break_lost_incoming(link: Link, reason: str) -> None:
-    """Break the incoming direction because the peer has lost its tokens at this site. The codes
-    are revoked as well: they would give the peer new tokens. ``link`` is locked."""
+    """Mark the incoming direction of ``link`` as broken, because the peer has lost its tokens at
+    this site. Also revoke the reciprocal codes of ``link``, because the peer could get new tokens
+    with them. The caller has locked the row of ``link``."""
     incoming_access.revoke_codes(link)
     cancel_handover(link)
     _break_direction(
@@ -138,9 +145,13 @@ def _break_direction(
 
 
 def announce_two_way(link: Link) -> None:
-    """Send the signal ``linked_both_ways`` if both directions work and it was not sent since one of
-    them was broken. Call it in the transaction that completes the second direction, with ``link``
-    up to date."""
+    """Send the signal ``linked_both_ways`` if both directions of ``link`` work and ``linked_at`` is
+    empty. Then set ``linked_at``, so that the signal is sent only once. (``linked_at`` is emptied
+    when, for example, the peer loses its access, so that the signal can be sent again.)
+
+    Call this function in the transaction in which the second direction begins to work. ``link``
+    must have the values of the stored row.
+    """
     if not link.is_two_way:
         return
     changed = Link.objects.filter(pk=link.pk, linked_at__isnull=True).update(
@@ -153,11 +164,11 @@ def announce_two_way(link: Link) -> None:
 
 @tried_again
 def end_link(link: Link, reason: str, *, revoke_outgoing: bool) -> bool:
-    """End ``link``: revoke the tokens of the peer, delete the tokens of this site, cancel all
-    deliveries.
+    """End ``link``. Revoke the tokens of the peer at this site, delete the stored tokens of this
+    site, and cancel the hand-overs of reciprocal codes in both directions.
 
-    :param revoke_outgoing: also revoke the token of this site at the peer, through the outbox
-        (RFC 7009, section 2).
+    :param revoke_outgoing: whether to also revoke the token of this site at the peer. The outbox
+        delivers this revocation (RFC 7009, section 2).
     :returns: whether the link was active.
     :raises Link.DoesNotExist: the link was deleted.
     """
@@ -187,24 +198,27 @@ def end_link(link: Link, reason: str, *, revoke_outgoing: bool) -> bool:
 
 
 def revoke_before_deletion(link: Link, *, revoke_outgoing: bool) -> bool:
-    """Revoke all access of a link whose row is about to be deleted. The tokens of the peer are
-    revoked, because nothing would limit them without the link; those of this site are revoked at
-    the peer.
+    """Revoke all access of a link whose row is about to be deleted. Revoke the tokens of the peer
+    at this site, because nothing limits them after the link was deleted.
 
-    :returns: whether a revocation was added to the outbox.
+    :param revoke_outgoing: whether to also revoke the token of this site at the peer.
+    :returns: whether a revocation at the peer was added to the outbox.
     """
-    # Delete tokens whose revocation has failed: nobody will try again.
+    # Delete the tokens whose revocation has failed, because nobody will try to revoke them again.
     link.outbox.exclude(state__in=OutboxItem.LIVE_STATES).update(token=Secret(""))
-    # Lock the link before its tokens, as everywhere.
+    # Lock the link before its tokens. All code locks in this order, to avoid deadlocks.
     if not Link.objects.select_for_update().filter(pk=link.pk, status=Link.Status.ACTIVE).exists():
         return False
     incoming_access.revoke_incoming(link)
-    # The row must not refer to the link: Django has already collected the rows that it deletes.
+    # The new row in the outbox must not refer to the link. Django has already collected the rows
+    # that refer to the link, and would not find this new row.
     return revoke_outgoing and queue_revocation(link, keep_link=False)
 
 
 def cancel_deliveries(link: Link) -> None:
-    """Cancel the unfinished hand-overs of ``link``, in both queues."""
+    """Cancel the unfinished hand-overs of ``link``: the reciprocal code that this site sends to the
+    peer (in the outbox), and the reciprocal codes that the peer sent to this site (in the
+    inbox)."""
     cancel_handover(link)
     now = timezone.now()
     link.inbox.filter(state__in=InboxItem.LIVE_STATES).update(
@@ -213,7 +227,8 @@ def cancel_deliveries(link: Link) -> None:
 
 
 def cancel_handover(link: Link) -> None:
-    """Cancel the unfinished hand-over to the peer of ``link``."""
+    """Cancel the unfinished hand-over of ``link`` in the outbox (the delivery of a reciprocal code
+    to the peer)."""
     cancelled = OutboxItem.final_values(OutboxItem.State.CANCELLED, timezone.now())
     link.outbox.filter(kind=OutboxItem.Kind.HANDOVER, state__in=OutboxItem.LIVE_STATES).update(
         **cancelled, live_key=None
@@ -227,13 +242,16 @@ def queue_revocation(
     bound_to: str | None = None,
     keep_link: bool = True,
 ) -> bool:
-    """Add the revocation of an outgoing token to the outbox (RFC 7009, section 2.1).
+    """Add a row to the outbox that revokes a token of this site at the peer (RFC 7009, section
+    2.1). Do nothing if there is no token, or no revocation endpoint to which it may be sent.
 
-    :param token: default: the refresh token of ``link``, or else its access token. When the
-        refresh token is revoked, the peer also revokes the access tokens of the grant.
-    :param bound_to: the binding of ``token``; default: that of the tokens of ``link``.
-    :param keep_link: whether the row refers to ``link``.
-    :returns: whether there is a token, and a revocation endpoint that it may be sent to.
+    :param token: the token to revoke; if ``None``, the refresh token of ``link`` or, if it has no
+        refresh token, its access token. If a refresh token is revoked, the peer also revokes the
+        access tokens that come from the same grant.
+    :param bound_to: the client ID and the addresses that ``token`` belongs to; if ``None``, the
+        value that ``link`` stores for its tokens.
+    :param keep_link: whether the new row refers to ``link``.
+    :returns: whether a row was added.
     """
     token = token or link.refresh_token or link.access_token
     bound_to = link.bound_to if bound_to is None else bound_to

@@ -1,14 +1,14 @@
 """Records on a link that the peer has lost its tokens at this site.
 
-DOT revokes or deletes tokens in many ways: its page of authorized tokens, the actions of its admin,
-a logout, its reuse protection, ``cleartokens``; and any code may delete a row. After the commit,
-this module checks the links of the owner. If no token of the peer works any more, the incoming
-direction is broken, and a code that is being delivered is stopped: the revocation is a later
-decision than the consent. If the tokens have only expired, nobody has decided anything, and the
-delivery of a code continues.
+DOT revokes or deletes tokens in many places: its page of authorized tokens, its admin actions, the
+logout, its reuse protection and its command ``cleartokens``. Other code can delete tokens too.
+After the commit, this module checks the links of the user and the application that had the tokens.
+If the peer has no working token, this module marks the incoming direction as broken. It also stops
+a reciprocal code that is being delivered, because the revocation is newer than the consent of the
+user. But if the tokens have only expired, nobody has decided anything, so the delivery continues.
 
-Tokens that this app itself revokes, to replace a grant or to end a link, are ignored
-(:func:`.incoming_access.is_own_revocation`).
+This app itself also revokes tokens, to replace a grant or to end a link. This module ignores these
+tokens (:func:`.incoming_access.is_own_revocation`).
 """
 
 import logging
@@ -28,7 +28,7 @@ from . import incoming_access, lifecycle
 
 logger = logging.getLogger("reciprocal_oauth")
 
-#: Links that one query checks: SQLite allows 999 parameters.
+#: The number of links that one query checks. SQLite allows at most 999 parameters in a query.
 BATCH_ROWS = 400
 
 
@@ -36,15 +36,16 @@ class _LostTokens:
     """The DOT tokens that were deleted or revoked in one transaction."""
 
     def __init__(self) -> None:
-        #: The owners of the tokens: user and application.
+        #: The owners of all tokens. Each owner is a pair of a user ID and an application ID.
         self.owners: set[tuple[Any, Any]] = set()
-        #: The owners of access tokens that were deleted before they had expired.
+        #: The owners of the access tokens that were deleted before they expired.
         self.owners_of_unexpired: set[tuple[Any, Any]] = set()
-        #: Refresh tokens that were deleted without being revoked: their access tokens, by family.
+        #: For refresh tokens that were deleted without being revoked: the primary keys of their
+        #: access tokens, by ``token_family``.
         self.access_tokens: dict[Any, set[Any]] = defaultdict(set)
 
     def add(self, token: Any) -> None:
-        """Add an access token or a refresh token."""
+        """Add a lost DOT token, which is an access token or a refresh token."""
         owner = (token.user_id, token.application_id)
         self.owners.add(owner)
         if isinstance(token, get_refresh_token_model()):
@@ -55,14 +56,16 @@ class _LostTokens:
 
     @cached_property
     def expired_families(self) -> set[Any]:
-        """Families of the refresh tokens that were deleted because they had expired. Their access
-        tokens are still there: ``cleartokens`` deletes them a moment later."""
+        """Return each ``token_family`` whose refresh token was deleted because it had expired. Its
+        access tokens still exist now, because DOT's command ``cleartokens`` deletes refresh tokens
+        first and access tokens after that."""
         expired = incoming_access.expired_beyond_renewal(set().union(*self.access_tokens.values()))
         return {family for family, keys in self.access_tokens.items() if keys & expired}
 
 
 class _InTransaction(threading.local):
-    """The tokens that were lost in the current transaction of this thread."""
+    """The DOT tokens that were deleted or revoked in the current transaction. Each thread has its
+    own list."""
 
     def __init__(self) -> None:
         self.lost = _LostTokens()
@@ -76,13 +79,13 @@ _in_transaction = _InTransaction()
 
 
 def note_lost_token(token: Any) -> None:
-    """Check the links of the owner of ``token`` after the commit: this DOT token is being deleted
-    or revoked."""
+    """Remember a DOT token that is being deleted or revoked, and check the links of its owner after
+    the commit."""
     if token.user_id is None or incoming_access.is_own_revocation():
         return
     _in_transaction.lost.add(token)
-    # For each token, although the first call checks all: a rollback to a savepoint drops the calls
-    # that were registered since.
+    # Register the function for each token, although one call checks all tokens: when a savepoint is
+    # rolled back, Django drops the functions that were registered after the savepoint.
     on_commit(_record_after_commit)
 
 
@@ -99,16 +102,16 @@ def _record_after_commit() -> None:
             )
             record_lost_access(links, lost)
     except Exception:
-        # The database fails, or a setting of DOT is malformed. The tokens are revoked already, and
-        # the next reciprocal_prune checks the links again.
+        # Possible causes are a database error and a malformed setting of DOT. Do not raise, because
+        # the tokens are already revoked and the next reciprocal_prune checks the links again.
         log_exception(logger, "Could not check the links whose tokens were revoked")
 
 
 def record_lost_access(links: QuerySet[Link], lost: _LostTokens | None = None) -> int:
-    """Break the incoming direction of those of ``links`` whose peer has no working token, and stop
-    their hand-overs.
+    """Find the links among ``links`` whose peer has no working token. Mark their incoming direction
+    as broken, and stop the delivery of their reciprocal codes.
 
-    :returns: the number of links whose incoming direction was broken.
+    :returns: the number of links whose incoming direction was marked as broken.
     """
     lost = lost or _LostTokens()
     candidates = with_unrecorded_loss(links, by_access_token=bool(lost.owners_of_unexpired))
@@ -116,11 +119,15 @@ def record_lost_access(links: QuerySet[Link], lost: _LostTokens | None = None) -
 
 
 def with_unrecorded_loss(links: QuerySet[Link], *, by_access_token: bool = False) -> QuerySet[Link]:
-    """Those of ``links`` whose own tokens are lost while the link does not say so: the incoming
-    direction is active, or a decision is pending or has failed that changes an earlier access.
+    """Return the links among ``links`` whose peer has lost its tokens although the link still says
+    that the peer has access. A link says so in two cases:
 
-    :param by_access_token: also include links with such a decision that never had a refresh token.
-        Only the deletion of their access token shows that they had access.
+    - Its incoming direction is active.
+    - The peer had access, and a newer decision of the user is being delivered or has failed.
+
+    :param by_access_token: whether to include links of the second case whose peer never had a
+        refresh token. Use ``True`` if an access token was deleted, which proves that the peer had
+        access.
     """
     changing = Q(incoming_state=Link.Incoming.GRANTED) | Q(
         ~Q(incoming_reason__in=LOST_INCOMING), incoming_state=Link.Incoming.BROKEN
@@ -133,17 +140,18 @@ def with_unrecorded_loss(links: QuerySet[Link], *, by_access_token: bool = False
 
 
 def record_if_lost(link: Link) -> bool:
-    """Check ``link`` before the peer gets new tokens for it. Somebody may have revoked the earlier
-    tokens without a signal, such as with ``QuerySet.update()``.
+    """Check whether the peer has lost its tokens for ``link``, and record it. Call this function
+    before the peer gets new tokens, because the earlier tokens can have been revoked without a
+    signal, for example with ``QuerySet.update()``.
 
-    :returns: whether the access was lost. The row of the link then says so.
+    :returns: whether the incoming direction of ``link`` was marked as broken.
     """
     had_access = link.incoming_family is not None
     return had_access and record_lost_access(Link.objects.filter(pk=link.pk)) > 0
 
 
 def _keys_in_batches(links: QuerySet[Link]) -> Iterator[Any]:
-    """The primary keys of ``links``, read with one query for each batch."""
+    """Yield the primary keys of ``links``. One query reads one batch of keys."""
     in_order = links.order_by("pk")
     batch = list(in_order.values_list("pk", flat=True)[:BATCH_ROWS])
     while batch:
@@ -153,9 +161,9 @@ def _keys_in_batches(links: QuerySet[Link]) -> Iterator[Any]:
 
 @tried_again
 def _record_if_still_lost(pk: Any, lost: _LostTokens) -> bool:
-    """Check one link again, with its row locked.
+    """Lock the row of one link, check the link again, and record the loss of its tokens.
 
-    :returns: whether the incoming direction was broken.
+    :returns: whether the incoming direction was marked as broken.
     """
     with atomic():
         try:
@@ -172,11 +180,12 @@ def _record_if_still_lost(pk: Any, lost: _LostTokens) -> bool:
         if has_ended:
             lifecycle.break_lost_incoming(link, reason)
         else:
-            # Nobody has revoked anything, so the newer decision still has to be carried out.
+            # The tokens expired and nobody revoked them, so the code for the newer decision of the
+            # user must still be delivered.
             Link.objects.filter(pk=pk).update(incoming_family=None, linked_at=None)
         if family is not None:
-            # The refresh token was lost, and its access token was issued under the same grant
-            # (RFC 7009, section 2.1).
+            # The refresh token was lost. Also revoke the access tokens that come from the same
+            # grant (RFC 7009, section 2.1).
             incoming_access.revoke_family(link, family)
             incoming_access.revoke_access_tokens(lost.access_tokens.get(family, ()))
     return has_ended

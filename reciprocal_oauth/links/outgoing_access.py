@@ -1,12 +1,14 @@
-"""The outgoing access of a link: its tokens are stored, returned to callers, and refreshed by one
-worker at a time (RFC 6749, section 6).
+"""The outgoing access of a link: the tokens of this site at the peer. This module stores the
+tokens, returns them to callers, and refreshes them (RFC 6749, section 6).
 
-A lease protects the refresh: one conditional UPDATE with the clock of the database. A row lock
-would not work, because SQLite has none, and because no lock may be held during an HTTP request. A
+Only one worker at a time refreshes the tokens of a link. The worker takes a lease: one conditional
+UPDATE stores until when it has the right to refresh, by the clock of the database. A row lock would
+not work, because SQLite has no row locks, and because no lock may be held during an HTTP request. A
 worker that does not get the lease waits, and reads the link again.
 
-The link counts the refusals. After each refusal this site waits longer before it asks again, and
-after some refusals it stops. It also obeys ``Retry-After`` (RFC 9110, section 10.2.3).
+The link counts how often the peer refuses to refresh the tokens. After each refusal, this site
+waits longer before it asks again. After several refusals, it stops asking. It also obeys the HTTP
+header ``Retry-After`` (RFC 9110, section 10.2.3).
 """
 
 import logging
@@ -40,9 +42,10 @@ from . import lifecycle
 
 logger = logging.getLogger("reciprocal_oauth")
 
-#: The first and the longest pause, in seconds, of a worker that waits for the refresh of another.
+#: While another worker refreshes the tokens, a worker pauses and reads the link again. These are
+#: its first pause and its longest pause, in seconds.
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.05, 0.4
-#: The columns that a refresh changes.
+#: The columns of a link that a refresh of its tokens changes.
 _REFRESHED_FIELDS = (
     "access_token",
     "refresh_token",
@@ -56,22 +59,26 @@ _REFRESHED_FIELDS = (
 def set_tokens(
     link: Link, response: TokenResponse, *, asked_scope: str, called: Peer | None = None
 ) -> None:
-    """Set the outgoing access of ``link`` from a token response. The caller saves the link.
+    """Copy the tokens of a token response to ``link``, with their scope and their expiry. The
+    caller saves the link.
 
-    :param asked_scope: the scope that was asked for. It is the granted scope if the response
-        contains none (RFC 6749, section 5.1).
-    :param called: the peer as it was when it gave the new access. ``None`` after a refresh, which
-        does not change the binding of the tokens.
+    :param asked_scope: the scope that this site asked for. It is the granted scope if the response
+        contains no scope (RFC 6749, section 5.1).
+    :param called: the peer, with the values that it had when it issued the tokens; ``None`` after a
+        refresh, because refreshed tokens belong to the same addresses and client ID as before.
     """
     if called is not None:
         if not is_bound_for_tokens(link.bound_to, called):
-            link.refresh_token = Secret("")  # It belongs to a former address or client ID.
+            # The old refresh token belongs to a former address of the peer or a former client ID.
+            link.refresh_token = Secret("")
         link.bound_to = called.binding
     link.access_token = response.access_token
     if response.refresh_token is not None:
         link.refresh_token = response.refresh_token
     link.outgoing_scope = asked_scope if response.scope is None else response.scope
-    # A token that cannot be renewed is used until it really expires.
+    # ``expires_at`` is a little earlier than ``ends_at``, the time when the token really expires.
+    # A token that can be renewed is renewed at ``expires_at``. A token that cannot be renewed is
+    # used until ``ends_at``.
     can_be_renewed = bool(link.refresh_token) or response.ends_at is None
     link.access_token_expires_at = response.expires_at if can_be_renewed else response.ends_at
     link.outgoing_state = Link.Outgoing.ACTIVE
@@ -80,11 +87,14 @@ def set_tokens(
 
 
 def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
-    """An access token that the peer should accept now; refreshed if the stored one has expired.
+    """Return an access token that the peer should accept now. If the stored access token has
+    expired, refresh it first.
 
-    :param not_this: a token that the peer has just refused although it had not expired.
-    :raises NotLinked: there is no working outgoing access. The link has the reason.
-    :raises PeerError: the token has expired, and the refresh failed this time. Try again later.
+    :param not_this: an access token that must not be returned, because the peer has just refused it
+        although it had not expired.
+    :raises NotLinked: the link has no working outgoing access. The link stores the reason.
+    :raises PeerError: the access token has expired and could not be refreshed now. A later attempt
+        can succeed.
     :raises RefreshPostponed: this site must wait before it asks the peer again.
     :raises DecryptionError: no key decrypts the stored tokens.
     :raises TransactionManagementError: the caller has a transaction open.
@@ -102,7 +112,7 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
                 continue
             raise NotLinked(f"The access of link {link.pk} has expired and cannot be renewed.")
         _require_refresh_allowed(link)
-        # From this time on, another worker may refresh the token.
+        # The lease of this worker ends at this time. Another worker can then refresh the token.
         lease_ends = time.monotonic() + settings.LEASE_SECONDS
         if owner := _take_lease(link):
             if (token := _refresh(link, owner, not_this, lease_ends)) is not None:
@@ -118,8 +128,8 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
 
 
 def is_current_token(link: Link, token: Secret) -> bool:
-    """Whether ``token`` is still the stored access token of ``link``: a refresh or a new connection
-    may have replaced it.
+    """Return whether ``token`` is still the stored access token of ``link``. It is not if a refresh
+    or a new connection has replaced it.
 
     :raises DecryptionError: no key decrypts the stored token.
     """
@@ -128,10 +138,10 @@ def is_current_token(link: Link, token: Secret) -> bool:
 
 
 def _reload(link: Link) -> None:
-    """Read the link, its peer and its user again.
+    """Read the link, its peer and its user from the database again.
 
-    :raises NotLinked: the link was deleted, has ended, or has no working outgoing access; or its
-        user was deactivated.
+    :raises NotLinked: the link was deleted, has ended or has no working outgoing access, its peer
+        is disabled, or its user was deactivated.
     """
     try:
         link.refresh_from_db(from_queryset=Link.objects.select_related("peer", "user"))
@@ -154,7 +164,10 @@ def _is_usable(link: Link, not_this: Secret | None) -> bool:
 
 
 def _require_refresh_allowed(link: Link) -> None:
-    """:raises RefreshPostponed: this site must wait before it asks the peer again."""
+    """Check that this site may ask the peer to refresh the tokens now.
+
+    :raises RefreshPostponed: this site must wait before it asks the peer again.
+    """
     now = timezone.now()
     if link.refresh_not_before is not None and link.refresh_not_before > now:
         raise RefreshPostponed(
@@ -166,8 +179,9 @@ def _require_refresh_allowed(link: Link) -> None:
 
 @tried_again
 def _take_lease(link: Link) -> str | None:
-    """Take the lease, and return the name of its owner. ``None``: another worker has it, or this
-    site must wait before it asks the peer again."""
+    """Take the lease (the right to refresh the tokens of ``link``), and return a random name for
+    its owner. Return ``None`` if another worker has the lease, or if this site must wait before it
+    asks the peer again."""
     free = Q(refresh_lease_until__isnull=True) | Q(refresh_lease_until__lt=Now())
     may_be_asked = Q(refresh_not_before__isnull=True) | Q(refresh_not_before__lte=timezone.now())
     until = Now() + timedelta(seconds=settings.LEASE_SECONDS)
@@ -179,25 +193,29 @@ def _take_lease(link: Link) -> str | None:
 
 
 def _release_lease(link: Link, owner: str) -> None:
-    # After a long delay, another worker may have the lease.
+    # Select the row only if the lease still belongs to this worker. After a long delay, another
+    # worker can have taken the lease.
     mine = Link.objects.filter(pk=link.pk, refresh_lease_owner=owner)
     try:
         tried_again(mine.update)(refresh_lease_until=None, refresh_lease_owner="")
     except (DatabaseError, InterfaceError):
-        # The caller needs the result of the refresh, not this error. The lease expires by itself.
+        # Do not raise this error: the caller needs the result of the refresh, and the lease expires
+        # without a release too.
         logger.warning("The refresh lease of link %s could not be released", link.pk)
 
 
 def _refresh(link: Link, owner: str, not_this: Secret | None, lease_ends: float) -> Secret | None:
-    """Refresh the access while this worker holds the lease. ``None``: the link has changed
-    meanwhile, and must be read again.
+    """Refresh the tokens while this worker holds the lease, and return the new access token. Return
+    ``None`` if other code has changed the link during the refresh; the caller then reads the link
+    again.
 
-    :param lease_ends: the end of the lease, by ``time.monotonic()``.
-    :raises NotLinked: the peer has refused for good, or the access no longer works.
-    :raises PeerError: the refresh failed this time.
+    :param lease_ends: the end of the lease, as a value of ``time.monotonic()``.
+    :raises NotLinked: the peer will never refresh these tokens, or the link has no working access.
+    :raises PeerError: the refresh failed, but a later attempt can succeed.
     """
     try:
-        # Another worker may have refreshed the token before this one took the lease.
+        # Read the link again, because another worker can have refreshed the token just before this
+        # worker took the lease.
         _reload(link)
         if _is_usable(link, not_this):
             return link.access_token
@@ -208,7 +226,8 @@ def _refresh(link: Link, owner: str, not_this: Secret | None, lease_ends: float)
             link, used, dialect_of(link.peer).refresh(link.peer, used), lease_ends
         )
     except PeerRefused as error:
-        # Another worker may have stored a newer token meanwhile.
+        # Change the link only if it still has the refused token, because another worker can have
+        # stored a newer token during the request.
         still = Q(refresh_token=used, refresh_lease_owner=owner)
         pause = _pause_after(link, error)
         if pause is not None:
@@ -222,11 +241,13 @@ def _refresh(link: Link, owner: str, not_this: Secret | None, lease_ends: float)
 
 
 def _pause_after(link: Link, refused: PeerRefused) -> float | None:
-    """Seconds to wait before the peer is asked again. ``None``: it has refused for good.
+    """Return how many seconds this site must wait before it asks the peer to refresh again. Return
+    ``None`` if the refusal is final.
 
-    ``invalid_grant`` is final whatever the HTTP status (RFC 6749, section 5.2): more requests with
-    the same token could look like an attack. Other errors may be corrected at either site, so this
-    site asks a few times more. A failure that may pass never ends the access.
+    ``invalid_grant`` is final with every HTTP status (RFC 6749, section 5.2), because more requests
+    with the same token could look like an attack. A temporary failure (``refused.may_pass``) is
+    never final. After other errors, this site asks a few more times, because an administrator of
+    one of the two sites can correct the error.
     """
     if refused.error == INVALID_GRANT:
         return None
@@ -237,10 +258,10 @@ def _pause_after(link: Link, refused: PeerRefused) -> float | None:
 
 
 def _postpone(link: Link, refused: PeerRefused, pause: float, *, still: Q) -> None:
-    """Store the refusal, and when this site may ask again.
+    """Count the refusal of the peer, and store when this site may ask the peer again.
 
-    :param pause: seconds to wait.
-    :param still: a condition on the stored row.
+    :param pause: the seconds to wait.
+    :param still: a condition that the stored row must meet; otherwise nothing is stored.
     """
     values: dict[str, int | datetime] = {}
     if not refused.may_pass:
@@ -253,8 +274,8 @@ def _postpone(link: Link, refused: PeerRefused, pause: float, *, still: Q) -> No
 
 @tried_again
 def allow_refresh(peer: Peer) -> None:
-    """Forget the refusals of ``peer``, so that this site may ask it again at once: an administrator
-    has corrected the cause."""
+    """Forget how often ``peer`` has refused to refresh tokens, so that this site may ask the peer
+    again immediately. Call this function when an administrator has corrected the cause."""
     Link.objects.filter(peer=peer, refresh_not_before__isnull=False).update(
         refresh_refusals=0, refresh_not_before=None
     )
@@ -263,9 +284,11 @@ def allow_refresh(peer: Peer) -> None:
 def _store_refreshed(
     link: Link, used: Secret, response: TokenResponse, lease_ends: float
 ) -> Secret | None:
-    """Store the refreshed tokens, unless the link has changed meanwhile. The refresh token ``used``
-    may no longer work (RFC 6749, section 6), so saving is repeated if the database fails: the new
-    one must not be lost.
+    """Store the refreshed tokens, unless other code has changed the link during the refresh.
+
+    If the database fails, repeat the saving until ``lease_ends``. The new refresh token must not be
+    lost, because the peer perhaps no longer accepts the refresh token ``used`` (RFC 6749, section
+    6).
     """
     expired = link.access_token
     set_tokens(link, response, asked_scope=link.outgoing_scope)
@@ -284,7 +307,8 @@ def _save_refreshed(
         return response.access_token
     now = Link.objects.filter(pk=link.pk).first()
     if now is not None and _has_tokens(now, expired, used):
-        # The tokens are the same: the key rotation has encrypted them again.
+        # The stored tokens are still the same. Only their ciphertext has changed, because the key
+        # rotation has encrypted them again.
         reencrypted = _unchanged_row(link, now.refresh_token)
         if reencrypted.update(**values, updated_at=timezone.now()):
             return response.access_token
@@ -301,19 +325,19 @@ def _has_tokens(link: Link, access_token: Secret, refresh_token: Secret) -> bool
 
 @tried_again
 def revoke_unused(link: Link, response: TokenResponse, *, used: Secret | None = None) -> None:
-    """Revoke the tokens in ``response`` at the peer, because nobody will use them: meanwhile
-    ``link`` was deleted, has ended or got newer tokens, or its user was deactivated (RFC 7009,
-    section 1).
+    """Revoke the tokens in ``response`` at the peer, because nobody will use them (RFC 7009,
+    section 1). Call this function if ``link`` was deleted, ended or got newer tokens during the
+    request, or if its user was deactivated.
 
-    :param used: the refresh token with which the tokens were requested. It stays valid if
-        ``response`` contains no new one.
+    :param used: the refresh token with which the tokens were requested. If ``response`` contains no
+        new refresh token, ``used`` is still valid and is revoked.
     """
     with atomic():
         now = Link.objects.select_for_update().filter(pk=link.pk).first()
         if now is not None and holds_token_from(now, response, used):
             return
         if not Peer.objects.filter(pk=link.peer_id).exists():
-            return  # The address of the peer was deleted with it.
+            return  # The peer was deleted, so its revocation endpoint is no longer known.
         is_replaced = now is not None and now.is_active and now.has_outgoing_tokens
         if _may_revoke(link, replaced=is_replaced):
             token = response.refresh_token or used or response.access_token
@@ -323,9 +347,10 @@ def revoke_unused(link: Link, response: TokenResponse, *, used: Secret | None = 
 
 
 def revoke_outgoing(link: Link, *, replaced: bool) -> None:
-    """Revoke the tokens in the object ``link`` at the peer, through the outbox.
+    """Add a revocation of the tokens of ``link`` at the peer to the outbox.
 
-    :param replaced: the person has newer tokens. Some peers would revoke them too.
+    :param replaced: whether the user has newer tokens. In this case, the tokens are revoked only if
+        :func:`revokes_replaced` is true, because some peers would revoke the newer tokens too.
     """
     if _may_revoke(link, replaced=replaced):
         lifecycle.queue_revocation(link)
@@ -336,26 +361,35 @@ def _may_revoke(link: Link, *, replaced: bool) -> bool:
 
 
 def revokes_replaced(peer: Peer) -> bool:
-    """Whether this site revokes a token at ``peer`` when a newer connection replaces it: the
-    dialect decides, or else the setting of the peer."""
+    """Return whether this site revokes an old token at ``peer`` after a user has connected again.
+    The dialect of the peer decides; if it does not decide, the field ``Peer.revoke_replaced``
+    does."""
     forced = dialect_of(peer).revokes_replaced_tokens
     return peer.revoke_replaced if forced is None else forced
 
 
 def holds_token_from(link: Link, response: TokenResponse, *others: Secret | None) -> bool:
-    """Whether the token of ``link`` is one of those in ``response``, or of ``others``: some peers
-    return the same token again, and revoking it would end the present connection."""
+    """Return whether ``link`` stores one of the tokens in ``response`` or in ``others``. Some peers
+    return the same token again. Such a token must not be revoked, because that would end the
+    present connection."""
     held = link.refresh_token or link.access_token
     try:
         return bool(held) and held in (response.refresh_token, response.access_token, *others)
     except DecryptionError:
-        return False  # Connecting again must work when no key decrypts the stored tokens.
+        # Do not raise: a user must be able to connect again if no key decrypts the stored tokens.
+        return False
 
 
 def may_keep_refresh_token(link: Link, response: TokenResponse) -> bool:
-    """Whether ``link`` keeps its refresh token when it gets the access token in ``response``: the
-    response contains no refresh token (RFC 6749, section 6), and the link is active. The caller
-    makes sure that both are of the same account."""
+    """Return whether ``link`` keeps its stored refresh token when it gets the access token in
+    ``response``. All must be true:
+
+    - The link is active.
+    - The response contains no refresh token (RFC 6749, section 6).
+    - The link has a refresh token, and a key decrypts it.
+
+    The caller makes sure that ``link`` and ``response`` belong to the same account at the peer.
+    """
     if not link.is_active or response.refresh_token is not None:
         return False
     try:
@@ -365,19 +399,20 @@ def may_keep_refresh_token(link: Link, response: TokenResponse) -> bool:
 
 
 def is_token_in_use(item: OutboxItem) -> bool:
-    """Whether the token that ``item`` is to revoke belongs to an active link of the same person.
+    """Return whether an active link of the same user uses the token that ``item`` has to revoke.
 
-    This happens when the person connects again and the peer returns the same token.
+    This happens if the user connects again and the peer returns the same token.
 
     :raises DecryptionError: no key decrypts the token.
     """
     item.token.reveal()
     if item.link is None:
-        return False  # The link was deleted.
+        return False  # The link was deleted, so the user is not known.
     own = Link.objects.filter(
         peer=item.peer_id, user=item.link.user_id, status=Link.Status.ACTIVE
     ).only("user", "peer", "bound_to", "access_token", "refresh_token")
-    # Each encryption gives another text, so the query cannot compare the tokens.
+    # Compare the tokens here and not in the query: each encryption of the same token gives a
+    # different ciphertext.
     return any(
         _is_same(stored, item.token)
         for link in own
@@ -393,7 +428,8 @@ def _is_same(stored: Secret, token: Secret) -> bool:
 
 
 def _unchanged_row(link: Link, used: Secret) -> QuerySet[Link]:
-    """The row of ``link``, if its access still works and its refresh token is still ``used``."""
+    """Return a queryset with the row of ``link``. The queryset is empty if the outgoing access no
+    longer works, or if the stored refresh token is not ``used``."""
     return Link.objects.filter(
         pk=link.pk,
         status=Link.Status.ACTIVE,

@@ -1,5 +1,5 @@
-"""Receivers of signals: a token of django-oauth-toolkit was deleted or revoked, a direction of a
-link is broken, or both directions work."""
+"""Receivers of signals. A signal is sent when a token of django-oauth-toolkit (DOT) is deleted or
+revoked, when a direction of a link stops working, and when both directions of a link work."""
 
 import logging
 from collections.abc import Callable
@@ -14,8 +14,8 @@ logger = logging.getLogger("reciprocal_oauth")
 
 
 def log_failures(receiver: Callable[..., None]) -> Callable[..., None]:
-    """Decorate ``receiver`` so that an exception is logged and not raised: the operation of DOT or
-    of the site that sent the signal must not fail."""
+    """Decorate ``receiver`` so that its exceptions are logged and not raised. The code of DOT or of
+    the site that sent the signal must not fail because of this app."""
 
     @wraps(receiver)
     def run(*args: Any, **arguments: Any) -> None:
@@ -31,26 +31,27 @@ def log_failures(receiver: Callable[..., None]) -> Callable[..., None]:
 
 @log_failures
 def on_direction_broken(sender: type, link: Link, direction: str, **arguments: Any) -> None:
-    """End a link whose outgoing direction is broken if a newer link has replaced it."""
+    """End ``link`` if its outgoing direction has stopped working and a newer link of the same user
+    has replaced it."""
     if direction == lifecycle.OUTGOING:
         superseded.end_link_if_superseded(link)
 
 
 @log_failures
 def on_linked_both_ways(sender: type, link: Link, **arguments: Any) -> None:
-    """End the older links that this link has replaced."""
+    """End the older links of the same user that ``link`` has replaced."""
     superseded.end_superseded_links(link)
 
 
 @log_failures
 def on_token_deleted(sender: type, instance: Any, **arguments: Any) -> None:
-    """Check the links of the owner of a DOT token that is being deleted."""
+    """Check the links of the owner of a DOT token after the token was deleted."""
     lost_access.note_lost_token(instance)
 
 
 @log_failures
 def on_refresh_token_saved(sender: type, instance: Any, raw: bool, **arguments: Any) -> None:
-    """Check the links of the owner of a refresh token that is being revoked: DOT keeps its row and
-    stores the time."""
+    """Check the links of the owner of a DOT refresh token after the token was revoked. DOT does not
+    delete a revoked refresh token. It saves the row with the time in ``revoked``."""
     if instance.revoked is not None and not raw:
         lost_access.note_lost_token(instance)

@@ -1,12 +1,14 @@
-"""Ends a link that no longer works, if the person has made a newer one with the same account.
+"""Ends a link that no longer works if the user has made a newer link with the same account.
 
-When a database is restored from a backup, at this site or at the peer, the tokens that were renewed
-since then are lost. The stored tokens are refused, and the person connects again. If the person
-starts at the other site this time, or the account is not known, this makes a second link. The first
-one would stay, with an error that nobody can correct.
+This is needed after a database was restored from a backup, at this site or at the peer. The tokens
+that were renewed after the backup are lost. The peer refuses the stored tokens, and the user
+connects again. This makes a second link if the user starts at the other site than the first time,
+or if this site does not know the account at the peer. Without this module, the first link would
+stay, with an error that nobody can correct.
 
-But two accounts of one person at a peer are also two links. So a link is ended only if the peer has
-refused the outgoing access, and has not used the incoming access since the newer link was made.
+But a user with two accounts at a peer also has two links, and both must stay. So a link is ended
+only if both are true: the peer has refused the outgoing access of the link, and the peer has not
+used the incoming access of the link after the newer link was made.
 """
 
 from datetime import timedelta
@@ -20,23 +22,23 @@ from ..models import Link
 from ..models.links import SUBJECT_PREFIX
 from . import lifecycle, outgoing_access
 
-#: A peer that has used the incoming access within this time still has it.
+#: If the peer has used the incoming access of a link within this time, the link is not ended.
 IDLE_AFTER = timedelta(hours=12)
 
-#: Reasons for which the outgoing access has ended: the peer no longer accepts it, or it cannot be
-#: renewed.
+#: The reasons after which the outgoing access of a link cannot work again: the peer no longer
+#: accepts the tokens, or the tokens cannot be renewed.
 _ENDED = (Link.Reason.REFRESH_REFUSED, Link.Reason.TOKEN_REFUSED, Link.Reason.EXPIRED)
 
-#: Older links that are checked after a new link was made.
+#: The largest number of older links that are checked after a new link was made.
 _CHECKED_LINKS = 2
 
 
 def check_older_links(link: Link) -> None:
-    """Check whether the peer still accepts the outgoing access of links that are older than
-    ``link``, a new one. If the peer refuses one, its outgoing direction is broken, and
-    :func:`end_link_if_superseded` ends it.
+    """Check whether the peer still accepts the tokens of older links of the same user. ``link`` is
+    a new link. If the peer refuses the tokens of an older link, the outgoing direction of that link
+    is marked as broken, and :func:`end_link_if_superseded` ends that link.
 
-    This calls the peer: call it from a worker, outside of transactions.
+    This function sends requests to the peer. Call it from a worker, outside of transactions.
 
     :raises TransactionManagementError: the caller has a transaction open.
     """
@@ -50,17 +52,18 @@ def check_older_links(link: Link) -> None:
         except (NotLinked, DecryptionError):
             continue
         except ReciprocalError:
-            return  # The peer cannot be asked now. The next call of the peer finds out.
+            return  # The peer gives no result now. A later request with the token will show it.
 
 
 def end_superseded_links(link: Link) -> None:
-    """End the links that ``link``, which works in both directions now, has replaced."""
+    """End the older links that ``link`` has replaced. Call this function when ``link`` has begun to
+    work in both directions."""
     for older in _other_links(link).filter(outgoing_state=Link.Outgoing.BROKEN):
         end_link_if_superseded(older)
 
 
 def end_link_if_superseded(link: Link) -> None:
-    """End ``link``, whose outgoing access has ended, if a newer link has replaced it."""
+    """End ``link`` if its outgoing access cannot work again and a newer link has replaced it."""
     if any(_is_superseded(link, by=newer) for newer in _other_links(link)):
         _end_if_still_superseded(link)
 
@@ -74,7 +77,7 @@ def _end_if_still_superseded(link: Link) -> None:
 
 
 def _other_links(link: Link) -> QuerySet[Link]:
-    """The other active links of the same user with the same peer."""
+    """Return the active links of the same user with the same peer, without ``link`` itself."""
     others = Link.objects.select_related("peer").filter(
         user_id=link.user_id, peer_id=link.peer_id, status=Link.Status.ACTIVE
     )
@@ -88,11 +91,15 @@ def _is_superseded(link: Link, *, by: Link) -> bool:
 
 
 def _may_replace(newer: Link, older: Link) -> bool:
-    """Whether ``newer`` may be a link with the same account as ``older``: the peer has not used
-    ``older`` since ``newer`` was made, nor within ``IDLE_AFTER``, and it is not known that the
-    accounts differ."""
+    """Return whether ``newer`` can be a link with the same account as ``older``. All must be true:
+
+    - At least one of the two accounts is unknown, so the accounts can be the same.
+    - The peer last used ``older`` before ``newer`` was made.
+    - The peer last used ``older`` more than ``IDLE_AFTER`` ago.
+    """
     last_used = older.last_used_at or older.linked_at or older.created_at
     made = newer.linked_at or newer.created_at
-    # Two links whose accounts are known never have the same one.
+    # If the accounts of both links are known, they are different accounts, because a user has only
+    # one link for each known account at a peer.
     accounts_differ = all(link.account_key.startswith(SUBJECT_PREFIX) for link in (newer, older))
     return not accounts_differ and last_used < made and last_used < timezone.now() - IDLE_AFTER

@@ -1,1 +1,2 @@
-"""Work that runs once a day or by hand: pruning and key rotation."""
+"""Maintenance that runs once a day or when an administrator starts it: pruning (which deletes old
+rows) and key rotation (which encrypts stored secrets with a new key)."""

@@ -1,9 +1,9 @@
-"""Encrypts stored secrets again with the first key, so that the older keys can be removed. Secrets
-in an older format are written in the current one.
+"""Encrypts stored secrets again with the first key, so that the older keys can be removed from the
+settings. A secret in an older format is also written in the current format.
 
-The site can stay in use, and the rotation can be stopped at any time: each value is one conditional
-UPDATE, and values that are under the first key already are skipped. So the next run continues where
-this one has stopped.
+The site can stay in use during the rotation, because each secret is changed with one conditional
+UPDATE. The rotation can be stopped at any time. The next run skips the secrets that are already
+encrypted with the first key, so it continues with the remaining secrets.
 """
 
 import enum
@@ -19,16 +19,19 @@ from ..exceptions import DecryptionError
 from ..models.fields import EncryptedField
 from ..secret import Secret, is_current, reencrypted
 
-#: Rows that one query reads.
+#: The number of rows that one query reads.
 BATCH_ROWS = 500
 
 
 class Outcome(enum.StrEnum):
-    """The result for one stored value."""
+    """The result of the rotation for one stored secret."""
 
-    ROTATED = "rotated"  #: It was encrypted again; in a dry run, it would be.
-    CURRENT = "current"  #: It is under the first key, in the current format.
-    UNREADABLE = "unreadable"  #: No key decrypts it, or it belongs to another row. Not changed.
+    #: The secret was encrypted again. In a dry run, it was not changed, but it needs this.
+    ROTATED = "rotated"
+    #: The secret is already encrypted with the first key, in the current format.
+    CURRENT = "current"
+    #: No key decrypts the secret, or the secret belongs to another row. It was not changed.
+    UNREADABLE = "unreadable"
 
 
 def encrypted_columns() -> Iterator[tuple[type[Model], str]]:
@@ -40,9 +43,13 @@ def encrypted_columns() -> Iterator[tuple[type[Model], str]]:
 
 
 def rotate(model: type[Model], name: str, *, dry_run: bool = False) -> Counter[Outcome]:
-    """Encrypt the secrets in one column again where needed, and count the results.
+    """Encrypt the secrets in one column again if they need it. Return how often each result
+    occurred.
 
-    Each row has a transaction of its own, so that others never wait long for a row.
+    Each row is changed in its own transaction, so that other processes never wait long for a row.
+
+    :param name: the name of the field.
+    :param dry_run: whether to count only, and to change nothing.
     """
     rows = model._base_manager.only("pk", *_field(model, name).owner, name)
     counts: Counter[Outcome] = Counter()
@@ -68,10 +75,11 @@ def _stored(rows: QuerySet[Any], name: str) -> Iterator[Any]:
 
 
 def _rotate(rows: QuerySet[Any], row: Any, name: str, dry_run: bool) -> Outcome | None:
-    """Encrypt one value again. ``None``: it was deleted meanwhile.
+    """Encrypt the secret in one row again, and return the result. Return ``None`` if another
+    process has just deleted the secret.
 
-    A value that another process has written meanwhile is not overwritten. It is checked again,
-    because that process may not have the new key yet.
+    If another process has just written a new secret, do not overwrite it, but check the new secret
+    too: that process perhaps still uses the older key.
     """
     while row is not None and getattr(row, name):
         secret: Secret = getattr(row, name)

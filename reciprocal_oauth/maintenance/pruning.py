@@ -1,7 +1,8 @@
 """Finds rows that are no longer needed, and deletes them in batches.
 
-A row is deleted when it is finished and older than its setting (``RETENTION_*_DAYS``), or when its
-link has very many newer ones. The newest events of an active link are kept, whatever their age.
+A finished row is deleted when it is older than a setting allows (``RETENTION_*_DAYS``), or when its
+link has very many newer finished rows of the same kind. The newest events of an active link are
+kept, however old they are.
 """
 
 from collections.abc import Sequence
@@ -25,30 +26,35 @@ from ..models import (
 )
 from ..models.events import SHOWN_EVENTS_PER_LINK
 
-#: Rows that one transaction deletes. It takes milliseconds, and SQLite allows 999 parameters.
+#: The number of rows that one transaction deletes. Such a transaction takes only milliseconds, and
+#: the query has fewer than 999 parameters, which is the limit of SQLite.
 BATCH_ROWS = 500
-#: Finished rows of one kind that are kept for one link at most.
+#: The largest number of finished rows of one kind that are kept for one link.
 MAX_FINISHED_PER_LINK = 500
-#: Links with too many rows that one run checks, those with the most rows first. The next run checks
-#: others.
+#: The largest number of links whose surplus rows one run deletes. It begins with the links that
+#: have the most rows. The next run continues with the other links.
 MAX_FULL_LINKS = 100
 _FINISHED = Q(state__in=(QueueItem.State.DONE, QueueItem.State.CANCELLED))
-#: Failed inbox rows count as finished too: they no longer contain their code, so nobody can try
-#: again, and a peer may hand over ``HANDOVERS_PER_MINUTE`` codes that it then refuses to redeem.
+#: In the inbox, failed rows count as finished too. They no longer contain their code, so nobody can
+#: try them again. And there can be very many of them, because a peer can send up to
+#: ``HANDOVERS_PER_MINUTE`` codes in a minute and then refuse to redeem them.
 _FINISHED_IN_INBOX = _FINISHED | Q(state=QueueItem.State.FAILED)
-#: Codes that cannot be redeemed, and never were. A replay of them has no tokens to revoke.
+#: Codes that were revoked before the peer redeemed them. If the peer sends such a code now, there
+#: are no tokens to revoke.
 _REVOKED = Q(state=ReciprocalCode.State.REVOKED)
-#: Added to the lifetime of an authorization request: its response may still be processed, and the
-#: person may reload the page.
+#: An authorization request is kept for this time after its lifetime has ended. In this time, this
+#: site can finish processing the response, and the user can reload the page.
 REQUEST_MARGIN = timedelta(days=1)
-#: A longer retention is shortened to this: Python has no dates before the year 1.
+#: The longest retention time, in days. A longer setting is shortened to this number, because Python
+#: has no dates before the year 1.
 MAX_DAYS = 36500.0
 
 
 def prunable() -> dict[str, QuerySet[Any]]:
-    """The rows that are no longer needed, by kind, in the order in which they must be deleted.
+    """Return querysets of the rows that are no longer needed, by kind of row.
 
-    Links are last: the rows that refer to a link are deleted first.
+    Delete them in the order of the returned dictionary. The links come last, because the rows that
+    refer to a link must be deleted before the link.
     """
     now = timezone.now()
     finished, code, event = _finished_item(now), _spent_code(now), _old_event(now)
@@ -73,11 +79,12 @@ def prunable() -> dict[str, QuerySet[Any]]:
 
 
 def delete(rows: QuerySet[Any]) -> int:
-    """Delete ``rows`` in batches, each in a transaction of its own.
+    """Delete ``rows`` in batches. Each batch has its own transaction.
 
-    A row that has changed meanwhile, and is no longer in ``rows``, is kept.
+    A row is kept if another process changes it before its batch is deleted, so that the row no
+    longer belongs to ``rows``.
 
-    :returns: how many rows were deleted, without the rows that were deleted by cascade.
+    :returns: the number of deleted rows, without the rows that were deleted by cascade.
     """
     deleted = 0
     last: Any = None
@@ -89,7 +96,8 @@ def delete(rows: QuerySet[Any]) -> int:
 
 def _next_batch(rows: QuerySet[Any], last: Any) -> Sequence[Any]:
     if last is not None:
-        # Start after the last deleted row: PostgreSQL would read the deleted ones again each time.
+        # Start after the last deleted row. Otherwise, PostgreSQL would read the deleted rows again
+        # for each batch.
         rows = rows.filter(pk__gt=last)
     return list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH_ROWS])
 
@@ -98,9 +106,9 @@ def _next_batch(rows: QuerySet[Any], last: Any) -> Sequence[Any]:
 def _delete_batch(batch: QuerySet[Any]) -> int:
     with atomic():
         if batch.model is Link:
-            # Django reads links before it deletes them, because it sends signals. The lock makes
-            # sure that no link becomes active in between. Rows of other models are deleted by one
-            # conditional statement.
+            # Django reads the links, sends signals and deletes the links after that. Lock the links
+            # first, so that no link becomes active between the reading and the deletion. The rows
+            # of other models need no lock, because one conditional statement deletes them.
             list(batch.select_for_update().values_list("pk"))
         _, counts = batch.delete()
     return counts.get(batch.model._meta.label, 0)
@@ -111,33 +119,36 @@ def _before(now: datetime, days: float) -> datetime:
 
 
 def _finished_item(now: datetime) -> Q:
-    """Finished rows of a queue. Failed ones are kept longer: an administrator may send them
-    again."""
+    """Return the condition for old finished rows of the outbox or the inbox. Failed rows are kept
+    for another time (``RETENTION_FAILED_DAYS``), because an administrator can send them again."""
     return Q(_FINISHED, finished_at__lt=_before(now, settings.RETENTION_FINISHED_DAYS)) | Q(
         state=QueueItem.State.FAILED, finished_at__lt=_before(now, settings.RETENTION_FAILED_DAYS)
     )
 
 
 def _spent_code(now: datetime) -> Q:
-    """Codes that expired long ago and for which the peer holds no working token.
+    """Return the condition for reciprocal codes that expired long ago and for which the peer holds
+    no working token.
 
-    While such a token works, a replay of the code must be noticed, because it revokes the token
-    (RFC 6749, section 4.1.2).
+    A code is kept while the peer has a token that it got for the code. If the peer sends the code
+    again, this site must notice it and revoke the token (RFC 6749, section 4.1.2).
     """
     before = _before(now, settings.RETENTION_FINISHED_DAYS)
     of_family = Q(token_family=OuterRef("token_family"))
     refresh_token = get_refresh_token_model()._base_manager.filter(
         of_family,
-        # DOT may still accept a token that was revoked a moment ago
-        # (REFRESH_TOKEN_GRACE_PERIOD_SECONDS).
+        # Also find a token that was revoked a short time ago, because DOT accepts it until
+        # REFRESH_TOKEN_GRACE_PERIOD_SECONDS have passed.
         Q(revoked__isnull=True) | Q(revoked__gt=before) | Q(access_token__expires__gt=now),
     )
     access_tokens = get_access_token_model()._base_manager.filter(expires__gt=now)
-    # After the refresh token was rotated, the new access token refers to the old refresh token
-    # (``source_refresh_token``), and that one has the family of the code.
+    # When DOT has replaced the refresh token with a new one, the new access token refers to the old
+    # refresh token (``source_refresh_token``). The old refresh token has the ``token_family`` that
+    # the code stores.
     rotated = access_tokens.filter(source_refresh_token__token_family=OuterRef("token_family"))
-    # An access token that was issued without a refresh token has no family. So any access token of
-    # the same user and application may be the one that the code was redeemed for.
+    # If DOT issued an access token without a refresh token, the code stores no ``token_family``, so
+    # this query cannot tell which access token the peer got for the code. It finds all access
+    # tokens of the same user and application.
     alone = access_tokens.filter(
         user_id=OuterRef("link__user_id"), application_id=OuterRef("link__peer__application_id")
     )
@@ -155,25 +166,33 @@ def _old_event(now: datetime) -> Q:
 
 
 def _old_of_active_link(now: datetime) -> Q:
-    """Old events of active links, without those that a page shows."""
+    """Return the condition for old events of active links, except the events that pages show."""
     before = _before(now, settings.RETENTION_HISTORY_DAYS)
     events = LinkEvent.objects.filter(link__status=Link.Status.ACTIVE)
     return Q(at__lt=before) & _beyond(events, keep=SHOWN_EVENTS_PER_LINK, time="at", before=before)
 
 
 def _of_full_link(model: type[Model], finished: Q) -> Q:
-    """The oldest ``finished`` rows of links that have more than ``MAX_FINISHED_PER_LINK``."""
+    """Return the condition for surplus finished rows: a link keeps its newest
+    ``MAX_FINISHED_PER_LINK`` finished rows of ``model``, and all older finished rows are surplus.
+
+    :param finished: the condition for finished rows.
+    """
     rows = model._base_manager.filter(finished)
     keep = MAX_FINISHED_PER_LINK
     return finished & _beyond(rows, keep=keep, time="created_at", before=timezone.now())
 
 
 def _beyond(rows: QuerySet[Any], *, keep: int, time: str, before: datetime) -> Q:
-    """The oldest of ``rows`` of each link that has more than ``keep`` of them and at least one that
-    is older than ``before``.
+    """Return the condition for the surplus rows of each link. A link keeps its newest ``keep`` rows
+    among ``rows``, and all older rows are surplus. Links without a row that is older than
+    ``before`` are skipped.
 
-    One query finds the links, and one for each link finds the time limit. A subquery in the
-    condition would run for every row, and read all rows of the link each time.
+    One query finds the links. For each link, another query finds the time of the oldest row to
+    keep. A subquery in the condition would be slower: it would run for every row, and read all rows
+    of the link each time.
+
+    :param time: the name of the field by which the rows are sorted.
     """
     found = rows.order_by().values("link").annotate(count=Count("pk"), oldest=Min(time))
     full = found.filter(count__gt=keep, oldest__lt=before).order_by("-count")
@@ -186,5 +205,6 @@ def _beyond(rows: QuerySet[Any], *, keep: int, time: str, before: datetime) -> Q
 
 
 def _link_has(model: type[Model], condition: Q) -> Exists:
-    """Whether the link of the outer query has a row of ``model`` with this condition."""
+    """Return an expression that tells whether the link of the outer query has a row of ``model``
+    that meets ``condition``."""
     return Exists(model._base_manager.filter(condition, link=OuterRef("pk")))
