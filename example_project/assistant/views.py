@@ -15,8 +15,8 @@ from ..other_site import CallFailed, call
 from ..views import SiteHomeView
 from .models import NowPlaying
 
-#: What a user can ask for: the value for the music service, the name of the choice, and the
-#: sentence that a user says.
+#: The moods that a user can choose. A key is the value that is sent to the music service. The first
+#: text is the label of the choice, and the second text is what the user says to the assistant.
 MOODS = {
     "calm": (_("something calm"), _("“Play something calm.”")),
     "lively": (_("something lively"), _("“Play something lively.”")),

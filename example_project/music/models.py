@@ -17,7 +17,7 @@ class Play(models.Model):
     #: The site that asked for the track; empty if the user played it here.
     asked_by = models.CharField(max_length=200)
     at = models.DateTimeField(default=timezone.now)
-    #: Why the report to the assistant failed, see ``CallFailed.reason``.
+    #: The reason why the report to the assistant failed; see ``CallFailed.reason``.
     report = models.CharField(max_length=300, blank=True)
     was_reported = models.BooleanField(default=False)
 
@@ -29,7 +29,8 @@ class Play(models.Model):
 
     @property
     def report_in_words(self) -> str:
-        """The result of the report to the assistant, in the current language."""
+        """Return a text in the current language that says whether the report to the assistant
+        succeeded, or why it failed."""
         if not self.was_reported:
             return in_words(self.report)
         track = {"title": self.title, "artist": self.artist}

@@ -20,9 +20,9 @@ TRACKS = {
 
 
 def play(user: Any, mood: str, *, asked_by: str) -> Play:
-    """Play the next track of a mood for ``user``. An unknown mood means any mood.
+    """Play the next track of a mood for ``user``. If the mood is unknown, choose from all tracks.
 
-    :param asked_by: the site that asks for it; empty if the user does.
+    :param asked_by: the site that asks for the track; empty if the user plays it at this site.
     """
     tracks = TRACKS.get(mood) or [track for tracks in TRACKS.values() for track in tracks]
     title, artist = tracks[Play.objects.filter(user=user).count() % len(tracks)]
@@ -32,7 +32,8 @@ def play(user: Any, mood: str, *, asked_by: str) -> Play:
 
 
 def _tell_assistant(user: Any, played: Play) -> None:
-    """Report the track to the assistant. The track is played even if this fails."""
+    """Report the track to the assistant. If this fails, store the reason; the track is still
+    played."""
     track = {"title": played.title, "artist": played.artist}
     try:
         call(user, "POST", "api/now-playing/", track)

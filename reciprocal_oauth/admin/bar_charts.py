@@ -45,7 +45,7 @@ class Part:
 class Bar:
     """The bar of one label. It has one rectangle for each series whose value is not zero.
 
-    :ivar text: the label and its values in words, also for people who cannot see the chart.
+    :ivar text: the label and its values in words, such as “1 May: 5 redeemed, 1 failed”.
     :ivar text_x: the horizontal position of this text in a row chart; ``text_y`` is the vertical
         position.
     """
@@ -73,6 +73,7 @@ class Tick:
 class Chart:
     """The data that a template needs to draw one chart.
 
+    :ivar bars: the bars, one for each label.
     :ivar names: the names of the series.
     :ivar start: the horizontal position at which text begins: 0 percent, or 100 percent if the
         chart runs from right to left.

@@ -41,7 +41,8 @@ class ConfirmationMixin(admin.ModelAdmin):
         return None
 
     def is_confirmed(self, request: HttpRequest) -> bool:
-        """Return whether the user has sent the form of the confirmation page."""
+        """Return whether the user has confirmed the action, by sending the form of the confirmation
+        page."""
         return "sure" in request.POST
 
     def ask_for_confirmation(

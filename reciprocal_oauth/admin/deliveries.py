@@ -44,7 +44,7 @@ class QueueItemAdmin(ReadOnlyAdmin):
     @admin.display(description=_("user"), ordering=f"link__user__{USERNAME_FIELD}")
     def user(self, item: Any) -> str:
         """Return the name of the user of the link, or a dash if the link was deleted."""
-        # The revocation of a token stays in the outbox when its link is deleted.
+        # When a link is deleted, the revocations of its tokens stay in the outbox without a link.
         return str(item.link.user) if item.link else "–"
 
     @admin.display(description=_("state"), ordering="state")
@@ -98,8 +98,8 @@ class OutboxItemAdmin(ConfirmationMixin, QueueItemAdmin):
 
     @admin.action(description=_("Send again"), permissions=["delivery"])
     def resend(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> HttpResponse | None:
-        """Send the selected deliveries again that have failed or were cancelled, after the user has
-        confirmed the action."""
+        """Ask for confirmation. After it, send those of the selected deliveries again that have
+        failed or were cancelled."""
         title = gettext("Send again")
         if (selected := self.selected_rows(request, queryset)) is None:
             return None
@@ -120,8 +120,8 @@ class OutboxItemAdmin(ConfirmationMixin, QueueItemAdmin):
 
     @admin.action(description=_("Cancel delivery"), permissions=["delivery"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> HttpResponse | None:
-        """Cancel the selected deliveries that are not finished yet, after the user has confirmed
-        the action."""
+        """Ask for confirmation. After it, cancel those of the selected deliveries that are not
+        finished yet."""
         title = gettext("Cancel delivery")
         if (selected := self.selected_rows(request, queryset)) is None:
             return None
@@ -140,9 +140,9 @@ class OutboxItemAdmin(ConfirmationMixin, QueueItemAdmin):
         selected: Sequence[OutboxItem],
         states: Collection[str],
     ) -> HttpResponse | None:
-        """Return the confirmation page of ``action``. It lists the selected rows whose state is in
-        ``states``. Return ``None`` if there are no such rows, or if the user has already confirmed
-        the action."""
+        """Return the confirmation page of ``action``. The page lists the selected rows whose state
+        is in ``states``. Return ``None`` if no selected row has such a state, or if the user has
+        already confirmed the action."""
         rows = [item for item in selected if item.state in states]
         if not rows or self.is_confirmed(request):
             return None

@@ -20,8 +20,8 @@ from .read_only import LinkRelatedAdmin, ReadOnlyAdmin, ReadOnlyInline, stored_o
 class EventMixin:
     """Shows the time and the detail of an event in the history of a link.
 
-    The time includes the seconds, because the steps of a flow are often only seconds apart. The
-    date formats of Django show only hours and minutes.
+    The time includes the seconds, because the steps of the protocol are often only seconds apart.
+    The date formats of Django show only hours and minutes.
     """
 
     @admin.display(description=_("time"), ordering="at")
@@ -111,8 +111,8 @@ class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
     change_form_template = "reciprocal_oauth/admin/link_change_form.html"
 
     class Media:
-        """Adds two style sheets to the admin pages of links. The second one is for the diagram with
-        the steps of the newest flow."""
+        """Adds two style sheets to the admin pages of links. The second one is for the diagram of
+        the protocol steps."""
 
         css: ClassVar = {"all": ["reciprocal_oauth/admin.css", "reciprocal_oauth/diagram.css"]}
 
@@ -140,7 +140,7 @@ class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
 
     @admin.action(description=_("Disconnect"), permissions=["disconnect"])
     def disconnect(self, request: HttpRequest, queryset: QuerySet[Link]) -> HttpResponse | None:
-        """End the selected links that are active, after the user has confirmed the action."""
+        """Ask for confirmation. After it, end those of the selected links that are active."""
         links = self.selected_rows(request, queryset.filter(status=Link.Status.ACTIVE))
         if links is None:
             return None
@@ -199,7 +199,8 @@ class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("newest flow"))
     def steps(self, link: Link) -> str:
-        """Return the sequence diagram of the newest flow as HTML, or a dash if there is none."""
+        """Return a sequence diagram, as HTML, of the protocol steps in the newest flow (the last
+        time that the person connected or changed the scope). Return a dash if there are none."""
         drawn = flow_diagram.of_link(link)
         return (
             render_to_string("reciprocal_oauth/_diagram.html", {"diagram": drawn}) if drawn else "–"

@@ -67,7 +67,8 @@ class AddressInput(forms.TextInput):
 
 
 class PeerForm(ReconfigurationForm):
-    """The form to change a peer that is already stored."""
+    """The form to change a peer that is already stored. It is also the base class of the form to
+    add a peer."""
 
     class Meta:
         model = Peer
@@ -121,8 +122,8 @@ class PeerForm(ReconfigurationForm):
     def _offer_dialects(self) -> None:
         """Offer a choice of the dialects that are in the settings.
 
-        If the stored dialect is no longer in the settings, show it too, so that the form does not
-        change it silently. ``Peer.clean`` rejects it when the form is saved.
+        If the settings no longer contain the stored dialect, the form shows this dialect too, so
+        that it is not replaced by another one unnoticed. ``Peer.clean`` rejects it.
         """
         field = self.fields["dialect"]
         names = sorted({*plugins.dialects(), self.instance.dialect})

@@ -1,5 +1,6 @@
 """The admin page with the values that the administrator of the other site needs to register this
-site there. The page can also make a new client secret for the other site, and shows it once."""
+site there. An administrator of this site can also make a new client secret for the other site on
+this page. The page shows this secret only once."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -41,8 +42,8 @@ _LABELS = {
 
 
 class PeerSheetMixin(admin.ModelAdmin):
-    """Adds the page that lists the values which the administrator of the other site must enter
-    there."""
+    """Adds the page that lists the values which the administrator of the other site must enter at
+    the other site."""
 
     def get_urls(self) -> list[Any]:
         """Return the URLs of the admin class, and the URL of the page with these values."""

@@ -49,7 +49,7 @@ class PeerAdmin(
     NoSecretLookupsMixin,
     admin.ModelAdmin,
 ):
-    """The admin of peers. Each mixin adds a page or a button, described in the mixin's module."""
+    """The admin of peers. Most of the mixins add a page or a button: see their modules."""
 
     form = PeerForm
     list_display = ("name", "slug", "enabled", "delivery", "dialect", "issuer", "link_count")
@@ -134,8 +134,9 @@ class PeerAdmin(
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Return the form field for a foreign key.
 
-        A user without the permission to change applications cannot choose an application that has
-        no peer yet: all its tokens would then be limited to the scopes that the peer may have.
+        If the field is ``application`` and the user may not change applications, do not offer
+        applications that have no peer yet. Such a choice would change the application, because
+        all its tokens would be limited to the scopes that the peer may have.
         """
         field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if db_field.name == "application" and field and not self.may_change_applications(request):

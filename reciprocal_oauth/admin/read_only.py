@@ -1,5 +1,5 @@
-"""Base classes for the admin of models whose rows are written by the protocol. In the admin, nobody
-can add, edit or delete these rows.
+"""Base classes for the admin of models whose rows are written only by the code of the protocol. In
+the admin, nobody can add, edit or delete these rows.
 
 A table can have hundreds of thousands of rows. For this reason, the classes avoid joins, sorting
 and searches over the whole table where this is possible.

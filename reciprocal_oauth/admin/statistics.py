@@ -117,8 +117,8 @@ class Overview:
 
 
 def overview_of_site() -> Overview:
-    """Compute the numbers of the overview page. This takes eleven queries, however many rows there
-    are."""
+    """Compute the numbers of the overview page. The number of queries is always eleven. It does not
+    grow with the number of rows."""
     dates, bounds = _days()
     handovers = OutboxItem.objects.filter(kind=OutboxItem.Kind.HANDOVER)
     ended = handovers.filter(

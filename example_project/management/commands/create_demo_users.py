@@ -1,4 +1,4 @@
-"""Creates the users of the demo, with well-known passwords."""
+"""The command ``create_demo_users``. It creates the demo's users, whose passwords are public."""
 
 from typing import Any
 

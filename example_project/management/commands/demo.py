@@ -1,4 +1,5 @@
-"""Starts both sites on this machine, for a person with a browser or for the walkthrough."""
+"""The command ``demo``. It starts both sites on this machine. A person can then use them with a
+browser; with ``--auto``, a program does this and prints each step."""
 
 import contextlib
 import shlex
@@ -18,7 +19,7 @@ from ...walkthrough import Walkthrough, WalkthroughFailed
 
 
 class Stopped(Exception):
-    """The demo is to stop."""
+    """A signal has asked the demo to stop."""
 
 
 class Command(BaseCommand):
@@ -26,7 +27,8 @@ class Command(BaseCommand):
         f"Starts the assistant and the music service on 127.0.0.1 (ports {ASSISTANT.port} and "
         f"{MUSIC.port}), until Ctrl-C."
     )
-    # The database that the environment names is not used.
+    # Make no system checks. This process does not use the database in the environment, because each
+    # site runs in its own process with its own database.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:

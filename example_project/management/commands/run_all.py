@@ -1,4 +1,5 @@
-"""Runs several commands in one process: to start Django takes longer than most of them."""
+"""The command ``run_all``. It runs several commands in one process. This is faster than one process
+for each command, because the start of Django takes longer than most of the commands."""
 
 import json
 import os
@@ -26,7 +27,8 @@ class Command(BaseCommand):
 
 
 def _end_after(parent: int) -> None:
-    """Stop this process when its parent ends: nothing else stops it after the parent was killed."""
+    """Wait until the parent process ends, and then stop this process. If the parent is killed, it
+    cannot stop this process itself."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)

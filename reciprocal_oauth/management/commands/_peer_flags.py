@@ -14,7 +14,7 @@ from oauth2_provider.models import get_application_model
 
 from reciprocal_oauth.models import Peer
 
-#: The fields of a peer, each with the flag that sets it.
+#: Maps each field of a peer to the flag that sets the field.
 PEER_FLAGS: Mapping[str, str] = {
     "name": "--name",
     "homepage": "--homepage",
@@ -41,8 +41,8 @@ PEER_FLAGS: Mapping[str, str] = {
 SWITCHES = ("--sends-iss", "--revoke-replaced")
 #: Flags that can be given several times in one command. Each value becomes one line of the field.
 LINES = ("--authorization-parameter",)
-#: The fields of the peer's application (its DOT client at this site), each with the flag that sets
-#: it.
+#: Maps each field of the peer's application (its DOT client at this site) to the flag that sets the
+#: field.
 APPLICATION_FLAGS: Mapping[str, str] = {
     "client_id": "--application-client-id",
     "client_secret": "--application-client-secret",
@@ -177,7 +177,7 @@ def _own_fields() -> dict[str, Any]:
 
 
 def application_flags() -> dict[str, str]:
-    """Return the fields of an application that a flag can set, each with its flag."""
+    """Return a dictionary from each field of an application to the flag that sets the field."""
     own = {name: f"--application-field {name}" for name in _own_fields()}
     return {**own, **APPLICATION_FLAGS}
 

@@ -17,7 +17,7 @@ from reciprocal_oauth.peers.application import application_for, application_is_f
 from ._output import printable
 from ._peer_flags import APPLICATION_FLAGS, PEER_FLAGS, application_flags
 
-#: The flags of the command, each with the errors in its value.
+#: Maps a flag of the command to the errors in its value.
 Problems = dict[str, list[str]]
 
 

@@ -22,7 +22,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Command(BaseCommand):
-    """Works on the deliveries that are due, once or again and again in a loop."""
+    """Works on the deliveries that are due, either once or in a loop."""
 
     help = (
         "Delivers what is due: hands over codes, redeems codes, and revokes tokens at peers. Can "

@@ -114,7 +114,8 @@ class Command(BaseCommand):
         self._for_each(chosen, resending.cancel, "cancelled", options)
 
     def _for_each(self, items: Any, act: Any, done: str, options: dict[str, Any]) -> None:
-        """Call ``act`` with each item, and print for how many items it succeeded.
+        """Call ``act`` with each item. Print for how many items it succeeded, and why it refused
+        the others.
 
         :param done: the word for the success, such as ``cancelled``.
         :raises CommandError: ``act`` refused an item that the user chose by its number.
@@ -152,7 +153,7 @@ def _items(model: type[Item], slug: str | None) -> QuerySet[Item]:
 
 
 def _numbered(items: QuerySet[OutboxItem], numbers: Any) -> Any:
-    """Return the items with these numbers, in the same order and each item once.
+    """Return the items with these numbers, in the order of ``numbers`` and without duplicates.
 
     :raises CommandError: a number does not exist.
     """

@@ -29,7 +29,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Encrypt the secrets of each column with the first key, and print the counts.
 
-        :raises CommandError: no key can decrypt some of the secrets.
+        :raises CommandError: there are secrets that no key can decrypt.
         """
         dry_run = options["dry_run"]
         columns = {
