@@ -34,7 +34,7 @@ RELEVANT_FIELDS = frozenset(
 def pause_reason(error: PeerRefused) -> Reason | None:
     """Return the reason to pause the peer if the response means that its token endpoint refuses
     every request of this site; otherwise return ``None``."""
-    if error.refuses_credentials:  # invalid_client: RFC 6749, section 5.2.
+    if error.refuses_credentials:  # The error code ``invalid_client`` (RFC 6749, section 5.2).
         return Reason.CREDENTIALS_REFUSED
     return Reason.GONE if error.status == 410 else None
 
@@ -77,8 +77,8 @@ def _has_same_values(stored: Peer, called: Peer) -> bool:
     try:
         return _relevant_values(stored) == _relevant_values(called)
     except DecryptionError:
-        # The client secret was changed after the request, because this process could decrypt the
-        # secret for the request but has no key for the stored secret.
+        # The values are different: this process could decrypt the client secret for the request,
+        # but it has no key for the stored secret, so the secret was changed after the request.
         return False
 
 

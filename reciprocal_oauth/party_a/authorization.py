@@ -56,8 +56,9 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> StartedVi
     """Start a visit: create the authorization request that sends the user of ``request`` to the
     peer.
 
-    - ``state`` has 256 random bits (RFC 6749, sections 10.10 and 10.12). The database stores its
-      hash and its user, and whether it was used. A cookie binds it to this browser.
+    - ``state`` has 256 random bits (RFC 6749, sections 10.10 and 10.12). The database stores the
+      hash of ``state``, the user, and whether ``state`` was used. A cookie binds ``state`` to this
+      browser.
     - Each peer has its own redirect URI, which is a defense against mix-up attacks (RFC 9700,
       section 4.4.2.2).
     - ``nonce`` is sent if the scope contains ``openid`` (OpenID Connect Core 1.0, section 3.1.2.1).

@@ -1,16 +1,16 @@
 """Steps (F) and (G): party B redeems a reciprocal code at the token endpoint of this site
 (draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, sections 4.1.3 and 4.1.4).
 
-A reciprocal code has no authorization request. Therefore two rules for ordinary codes are
-different:
+A reciprocal code does not come from an authorization request. So its token request differs from an
+ordinary token request:
 
-- The token request has no PKCE verifier (RFC 7636, section 4.5).
-- The token request needs no ``redirect_uri`` (RFC 6749, section 4.1.3). Some client libraries send
-  it all the same; then it must be one of the redirect URIs of the client.
+- It contains no PKCE verifier (RFC 7636, section 4.5).
+- It needs no ``redirect_uri`` (RFC 6749, section 4.1.3). If a client library sends a
+  ``redirect_uri`` all the same, the value must be one of the redirect URIs of the client.
 
-The different rules apply only to codes that :mod:`.codes` has created. This app marks such a token
-request with a :class:`Redemption` object after the client was authenticated. No parameter of a
-request can set this mark.
+This applies only to codes that :mod:`.codes` has created. This app marks the token request for such
+a code with a :class:`Redemption` object after the client was authenticated. A client cannot set
+this mark with a parameter of its request.
 """
 
 import logging
@@ -36,8 +36,8 @@ from .consent import queue_handover
 logger = logging.getLogger("reciprocal_oauth.party_a")
 State = ReciprocalCode.State
 
-#: If a code of a link is refused again for the same cause within this time, no second event is
-#: added to the history of the link.
+#: If codes of the same link are refused for the same cause again and again, only one event is added
+#: to the history of the link in this time.
 _SAME_REFUSAL = timedelta(hours=1)
 
 #: How long this site waits before it sends the next code, if more than ``MAX_REISSUES`` codes for
@@ -47,7 +47,7 @@ REISSUE_PAUSE = timedelta(hours=1)
 
 @dataclass
 class Redemption:
-    """The mark of a token request that redeems a reciprocal code.
+    """A mark on a token request: the request redeems a reciprocal code.
 
     :ivar entry: the stored hash and state of the code.
     :ivar is_complete: whether :func:`complete` has recorded the redemption in the current

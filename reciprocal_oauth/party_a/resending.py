@@ -32,7 +32,7 @@ _RETRYABLE_REASONS = (
     Reason.GONE,
     Reason.PEER_DISABLED,
     Reason.USER_INACTIVE,
-    Reason.NO_REVERSE,  # can_try_again() also checks supports_reverse.
+    Reason.NO_REVERSE,  # can_try_again() also checks that the peer accepts codes now.
 )
 
 
