@@ -71,7 +71,8 @@ def token_families(access_token: Any) -> QuerySet[Any, uuid.UUID | None]:
 def find_link(access_token: Any, links: Sequence[Link]) -> Link | None:
     """Return the link to which a DOT access token belongs, or ``None``.
 
-    If no link stores the ``token_family`` of the token, return the newest link that allows a scope.
+    If no link stores the ``token_family`` of the token, return the newest link whose user allows
+    the peer at least one scope.
 
     :param links: the active links of the user with the peer, sorted from the newest to the oldest.
     """

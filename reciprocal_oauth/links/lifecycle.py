@@ -211,7 +211,7 @@ def revoke_before_deletion(link: Link, *, revoke_outgoing: bool) -> bool:
         return False
     incoming_access.revoke_incoming(link)
     # The new row in the outbox must not refer to the link. Django has already collected the rows
-    # that refer to the link, and would not find this new row.
+    # that refer to the link, so the new row would still refer to it after the link was deleted.
     return revoke_outgoing and queue_revocation(link, keep_link=False)
 
 

@@ -52,7 +52,9 @@ def check_older_links(link: Link) -> None:
         except (NotLinked, DecryptionError):
             continue
         except ReciprocalError:
-            return  # The peer gives no result now. A later request with the token will show it.
+            # The peer cannot be reached now. A later request to the peer will show whether it
+            # accepts the tokens.
+            return
 
 
 def end_superseded_links(link: Link) -> None:

@@ -26,7 +26,7 @@ BATCH_ROWS = 500
 class Outcome(enum.StrEnum):
     """The result of the rotation for one stored secret."""
 
-    #: The secret was encrypted again. In a dry run, it was not changed, but it needs this.
+    #: The secret was encrypted again. In a dry run, it would be encrypted again.
     ROTATED = "rotated"
     #: The secret is already encrypted with the first key, in the current format.
     CURRENT = "current"

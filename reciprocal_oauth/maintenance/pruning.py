@@ -37,7 +37,7 @@ MAX_FULL_LINKS = 100
 _FINISHED = Q(state__in=(QueueItem.State.DONE, QueueItem.State.CANCELLED))
 #: In the inbox, failed rows count as finished too. They no longer contain their code, so nobody can
 #: try them again. And there can be very many of them, because a peer can send up to
-#: ``HANDOVERS_PER_MINUTE`` codes in a minute and then refuse to redeem them.
+#: ``HANDOVERS_PER_MINUTE`` codes in a minute, and refuse when this site redeems them.
 _FINISHED_IN_INBOX = _FINISHED | Q(state=QueueItem.State.FAILED)
 #: Codes that were revoked before the peer redeemed them. If the peer sends such a code now, there
 #: are no tokens to revoke.

@@ -22,7 +22,7 @@ class BaseQuerySet(models.QuerySet[M]):
     @property
     def db(self) -> str:
         """Return the alias of the database that this queryset reads."""
-        # get_queryset() does not fix this alias with using(), because Django would then refuse the
+        # Choose the alias here. If get_queryset() chose it with using(), Django would refuse this
         # queryset as a subquery of a query on another database.
         return self._db or router.db_for_write(self.model, **self._hints)
 

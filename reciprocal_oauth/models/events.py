@@ -10,8 +10,8 @@ from .links import Link
 
 
 class Party(models.TextChoices):
-    """The role of this site in the protocol, at the step that the event records
-    (draft-ietf-oauth-reciprocal-04, section 2)."""
+    """The role of this site at the step that an event records. The protocol has two roles, party A
+    and party B (draft-ietf-oauth-reciprocal-04, section 2)."""
 
     A = "A", _("party A")
     B = "B", _("party B")

@@ -1,5 +1,5 @@
 """The inbox: the reciprocal codes that peers sent to this site, and that this site has to redeem.
-In the terms of the draft, this site is party B here."""
+The draft calls the site that receives a reciprocal code party B."""
 
 from django.db import models
 from django.db.models import OuterRef, QuerySet, Subquery

@@ -1,5 +1,5 @@
 """The ledger: a table with the hash and the state of every reciprocal code that this site issued.
-In the terms of the draft, this site is party A here.
+The draft calls the site that issues a reciprocal code party A.
 
 The row of a redeemed code is kept while the peer can use a token that it got for the code.
 """

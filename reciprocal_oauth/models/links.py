@@ -34,7 +34,7 @@ class Link(BaseModel):
         ENDED = "ended", _("ended")
 
     class Outgoing(models.TextChoices):
-        """The state of the outgoing access."""
+        """The state of the outgoing access (the access of this site to the peer)."""
 
         WAITING = "waiting", _("waiting for approval at the other site")
         ACTIVE = "active", _("working")
@@ -42,7 +42,7 @@ class Link(BaseModel):
         ENDED = "ended", _("ended")
 
     class Incoming(models.TextChoices):
-        """The state of the incoming access."""
+        """The state of the incoming access (the access of the peer to this site)."""
 
         NONE = "none", _("not asked")
         OFFERED = "offered", _("waiting for your answer")

@@ -233,8 +233,8 @@ class Peer(BaseModel):
         ),
     )
     #: When the peer responded with ``unsupported_grant_type`` to a reciprocal code (RFC 6749,
-    #: section 5.2). While this is set, users do not get the consent question for the reverse
-    #: direction. It is null again when the peer supports reciprocal codes.
+    #: section 5.2). While this is set, this site does not ask users to consent to the reverse
+    #: direction. It becomes null when this site finds that the peer supports reciprocal codes.
     reverse_refused_at = models.DateTimeField(
         _("does not support the reverse direction"), null=True, blank=True, editable=False
     )

@@ -55,7 +55,7 @@ class QueueItem(BaseModel):
     class Meta:
         abstract = True
         indexes = (
-            # This index finds the rows that are due. A search in it does not read finished rows,
+            # This index finds the rows that are due. The search does not read finished rows,
             # because their ``next_attempt_at`` is null.
             models.Index(fields=["next_attempt_at"], name="reciprocal_%(class)s_due"),
             # This index finds the claimed rows of one peer or of all peers. The filters in the
