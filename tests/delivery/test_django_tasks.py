@@ -154,7 +154,7 @@ def test_a_task_that_cannot_be_enqueued_breaks_no_request(
     assert hand_over(access_token=token_of_a.raw).status_code == 200
 
     assert InboxItem.objects.get().state == State.PENDING
-    assert "waits for the next sweep" in caplog.text
+    assert "wait for the next sweep" in caplog.text
 
 
 def test_the_check_says_what_it_needs_on_an_older_django(monkeypatch: pytest.MonkeyPatch) -> None:
