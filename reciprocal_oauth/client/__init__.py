@@ -6,7 +6,7 @@
 - ``connection``: opens connections to checked addresses and closes them at a deadline.
 - ``capped``: limits the length of a response body, in bytes.
 - ``failures``: says in a sentence why a request failed.
-- ``token_endpoint``: requests to the peer's token endpoint (RFC 6749, sections 4.1.3, 5 and 6).
+- ``token_endpoint``: sends requests to the peer's token endpoint (RFC 6749, sections 4.1.3, 5, 6).
 - ``id_token``: checks an ID token (OpenID Connect Core 1.0, section 3.1.3.7).
 - ``userinfo``: reads the name of an account at the peer (OpenID Connect Core 1.0, section 5.3).
 - ``discovery``: reads the peer's metadata (RFC 8414; OpenID Connect Discovery 1.0).

@@ -26,8 +26,8 @@ _running: dict[str, Lookup] = {}
 def resolve(host: str, port: int) -> Sequence[str]:
     """Look up the addresses of ``host`` and check all of them.
 
-    :raises AddressRefused: at least one address is forbidden for this site. One is enough, because
-        a host name with both a public and a private address is regarded as an attack.
+    :raises AddressRefused: this site must not call one of the addresses. One such address is
+        enough, because a host name with a public and a private address is regarded as an attack.
     :raises PeerUnreachable: the name does not resolve, or the look-up takes longer than
         ``HTTP_CONNECT_TIMEOUT_SECONDS``.
     """
@@ -53,7 +53,7 @@ def _lookup(host: str, port: int) -> Lookup:
     minutes. All callers that need the same name share one look-up. So such a name occupies only
     one thread, and look-ups of other names can still start.
 
-    :raises PeerUnreachable: the highest number of look-ups already runs.
+    :raises PeerUnreachable: ``MAX_LOOKUPS`` look-ups of other names already run.
     """
     with _lock:
         if lookup := _running.get(host):
@@ -67,7 +67,7 @@ def _lookup(host: str, port: int) -> Lookup:
         threading.Thread(
             target=_run, args=(host, port, lookup), name=f"resolve-{host}", daemon=True
         ).start()
-    except RuntimeError:  # The process has too many threads.
+    except RuntimeError:  # No thread can be started, because the process has too many threads.
         _remove(host)
         raise
     return lookup

@@ -34,7 +34,7 @@ class CappedBody:
             yield self._count(chunk)
 
     def read(self, amt: int | None = None, *args: Any, **options: Any) -> bytes:
-        """Read ``amt`` bytes, or the whole body.
+        """Read at most ``amt`` bytes. If ``amt`` is ``None`` or negative, read the whole body.
 
         :raises ResponseTooLong: the body exceeds the limit. The connection is closed.
         """

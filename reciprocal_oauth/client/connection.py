@@ -17,8 +17,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 try:
-    # This import succeeds only if urllib3-future is installed. That package replaces urllib3 under
-    # the same name; niquests, for example, installs it.
+    # This import succeeds only if the package urllib3-future is installed (by niquests, for
+    # example). It replaces the package urllib3 under the same name.
     from urllib3 import HttpVersion  # type: ignore[attr-defined]
 except ImportError:
     HttpVersion = None
@@ -38,7 +38,7 @@ class _Deadline:
 
     A read timeout starts again with each byte, so a peer that sends one byte per second would block
     a worker for ever. The deadline shuts down a duplicate of the socket, because the original
-    socket object loses its connection when TLS starts: the TLS layer takes the connection over.
+    socket object is no longer usable when TLS starts: the TLS layer takes the connection over.
 
     :param started_at: when this site began to look up the host name for the first request, as a
         value of ``time.monotonic()``.

@@ -1,6 +1,7 @@
 """Reads a peer's metadata: the endpoints of the peer and the features that the peer supports.
 
-RFC 8414; OpenID Connect Discovery 1.0, section 4.
+This module follows RFC 8414 and OpenID Connect Discovery 1.0, section 4. This is a request for the
+metadata of the issuer ``https://peer.example/o``:
 
 ::
 
@@ -42,14 +43,14 @@ _MAX_ENTRIES = 200
 class Metadata:
     """A peer's metadata (RFC 8414, section 2).
 
-    :ivar revocation_endpoint: ``""`` if the peer has none (RFC 7009).
+    :ivar revocation_endpoint: the URL; ``""`` if the metadata names none (RFC 7009).
     :ivar grant_types: the values of ``grant_types_supported``.
     :ivar auth_methods: the values of ``token_endpoint_auth_methods_supported``.
     :ivar scopes: the values of ``scopes_supported``. The peer may support more scopes.
     :ivar sends_iss: whether the peer names its issuer in authorization responses (RFC 9207,
         section 3).
-    :ivar userinfo_endpoint: ``""`` if the peer has no usable one (OpenID Connect Discovery 1.0,
-        section 3).
+    :ivar userinfo_endpoint: the URL; ``""`` if the metadata names no usable URL (OpenID Connect
+        Discovery 1.0, section 3).
     """
 
     issuer: str
@@ -64,8 +65,8 @@ class Metadata:
 
     @property
     def takes_handovers(self) -> bool:
-        """Whether the metadata lists the reciprocal grant. If it does, this site can send the peer
-        a reciprocal code (a hand-over)."""
+        """Return whether the metadata lists the reciprocal grant. If it does, the peer accepts
+        hand-overs (requests in which this site sends a reciprocal code)."""
         return GRANT_TYPE in self.grant_types
 
 

@@ -48,8 +48,8 @@ from .connection import PinnedHTTPPool, PinnedHTTPSPool
 USER_AGENT = f"reciprocal_oauth/{__version__}"
 _CHUNK_BYTES = 8 * 1024
 #: The content codings (compression methods) that this site accepts (RFC 9110, section 12.5.3).
-#: urllib3 can decode these without any other package. A response in another coding is refused: if
-#: no package for this coding is installed, urllib3 would return the body without decompression.
+#: A response in another coding is refused, because urllib3 needs an additional package to decode
+#: it. Without such a package, urllib3 would return the body still compressed.
 _CONTENT_CODINGS = ("gzip", "deflate")
 _TOO_LATE = "The response was not complete in time."
 
@@ -72,7 +72,7 @@ class PeerResponse:
 
     @property
     def is_success(self) -> bool:
-        """Whether the status is 2xx (RFC 9110, section 15.3)."""
+        """Return whether the status is 2xx, which means success (RFC 9110, section 15.3)."""
         return 200 <= self.status < 300
 
     @property
@@ -130,8 +130,10 @@ def call(
 
 
 class HardenedSession(requests.Session):
-    """A ``requests.Session`` that has all limits of this module, and that ignores cookies and the
-    proxies and netrc file of the environment.
+    """A ``requests.Session`` that has all limits of this module.
+
+    The session ignores cookies. It also ignores the proxies and the netrc file that the environment
+    defines.
 
     :param max_bytes: the highest number of bytes that can be read from a response body, counted
         after decompression; ``None`` if the caller itself limits how much it reads.
@@ -145,7 +147,8 @@ class HardenedSession(requests.Session):
         # Ignore all cookies, as RFC 6265, section 5.2, allows. The access token says for which user
         # this site calls the peer. A cookie could belong to another user.
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        # Use the adapter for plain http too. It refuses each http URL that is not allowed.
+        # Use this adapter for plain http too, because the adapter refuses each URL that this site
+        # must not call.
         for scheme in ("https://", "http://"):
             self.mount(scheme, HardenedAdapter(max_bytes))
 
@@ -221,10 +224,10 @@ class HardenedAdapter(HTTPAdapter):
         return response
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Prepare the check of the certificate as requests does, but read the file or folder of
-        certificate authorities only once.
+        """Prepare the check of the peer's certificate. Read the certificate authorities only once.
 
-        If it were read for every connection, that would take longer than the rest of a request.
+        requests would read them for every connection, which takes longer than the rest of a
+        request.
         """
         super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
         authorities = conn.ca_certs or conn.ca_cert_dir
@@ -257,9 +260,9 @@ def _make_tls_context(authorities: str, changed: int) -> ssl.SSLContext:
 
 
 def _refuse_bad_url(url: str) -> None:
-    """Check ``url`` without DNS.
+    """Check that this site may call ``url``. Do not look up its host name.
 
-    :raises AddressRefused: this site must not call the URL.
+    :raises AddressRefused: this site must not call ``url``.
     """
     problem = url_problem(url, allow_loopback=settings.HTTP_ALLOW_LOOPBACK)
     if problem:

@@ -1,9 +1,9 @@
-"""Checks an ID token of the peer and reads which account at the peer it names.
+"""Checks an ID token from the peer and reads which account at the peer the token names.
 
-The ID token comes directly from the token endpoint, over TLS. So it is enough to check the TLS
-certificate of the server: the signature of the token need not be checked (OpenID Connect Core 1.0,
-section 3.1.3.7, item 6). Without TLS, this site calls only servers on the same machine. But a token
-without any signature is refused. :func:`read` makes the other checks of that section.
+The signature of the token is not checked. The token comes directly from the token endpoint over
+TLS, so the check of the server's certificate is enough (OpenID Connect Core 1.0, section 3.1.3.7,
+item 6). Without TLS, this site calls only servers on the same machine. A token that has no
+signature is refused. :func:`read` makes the other checks of section 3.1.3.7.
 """
 
 import base64
@@ -52,7 +52,7 @@ def read(peer: Peer, id_token: str, *, nonce: str, now: datetime) -> Account:
     """
     claims = _claims(id_token)
     _check_parties(claims, peer)
-    if nonce and claims.get("nonce") != nonce:  # Item 11.
+    if nonce and claims.get("nonce") != nonce:  # Item 11 of section 3.1.3.7.
         raise BadResponse("The ID token belongs to another request.")
     _check_times(claims, now.timestamp())
     # OpenID Connect Core 1.0, section 2, allows at most 255 ASCII characters in "sub". This site

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
 from typing import Any
 
-#: How many seconds to wait for one address until the next address is tried too. RFC 8305,
+#: If an address has not responded after this many seconds, the next address is tried too. RFC 8305,
 #: section 5, recommends this value.
 ATTEMPT_DELAY_SECONDS = 0.25
 
@@ -26,7 +26,7 @@ def connect(
 
     :param limit: the time limit for all addresses together, in seconds. The returned socket gets
         the same value as its timeout.
-    :param options: socket options: the arguments for each call of ``setsockopt()``.
+    :param options: socket options. Each option is a tuple of arguments for ``setsockopt()``.
     :raises TimeoutError: no address responded within ``limit``.
     :raises OSError: no address accepted a connection. The error is that of the last failed attempt.
     """
@@ -49,9 +49,10 @@ def _first_connected(
     end: float,
     options: Iterable[tuple[Any, ...]],
 ) -> socket.socket:
-    """Return the socket that is connected first.
+    """Try the addresses and return the first socket that is connected.
 
-    This socket stays registered in ``attempts``, and so do the sockets that still connect.
+    When the function returns, ``attempts`` contains this socket and the sockets that are not
+    connected yet.
 
     :raises TimeoutError: no address responded until ``end``, a value of ``time.monotonic()``.
     :raises OSError: no address accepted a connection.

@@ -1,6 +1,7 @@
 """Reads the name of a user's account from the UserInfo endpoint of the peer.
 
-OpenID Connect Core 1.0, sections 5.3.1 (request), 5.3.2 (response) and 5.3.3 (error).
+This module follows OpenID Connect Core 1.0, sections 5.3.1 (request), 5.3.2 (response) and 5.3.3
+(error). This is a request:
 
 ::
 

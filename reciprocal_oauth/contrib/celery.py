@@ -1,8 +1,9 @@
 """The dispatcher ``celery``: Celery workers deliver codes and revocations to peers.
 
-The module defines two Celery tasks. The web process sends a message for the task
-``reciprocal_oauth.deliver`` after commit, one for each row that is due. Celery beat must regularly
-send a message for the task ``reciprocal_oauth.sweep``, which looks for all rows that are due.
+Each row of the inbox and outbox tables is one delivery. The module defines two Celery tasks. After
+a commit, the web process sends a message for the task ``reciprocal_oauth.deliver`` for each row
+that is due. Celery beat must regularly send a message for the task ``reciprocal_oauth.sweep``,
+which looks for all rows that are due.
 
 No message is sent with a delay (Celery's ``countdown`` or ``eta``), because each row in the
 database stores when its next attempt is due.
@@ -29,7 +30,7 @@ _CONNECT_SECONDS = 2.0
 #: Without these options, a broker that is down would block the request of a user; with some kinds
 #: of broker, it would block the request for ever.
 _SHORT_TIMEOUTS: Mapping[str, Any] = {
-    "max_retries": 1,  # 0 means without limit.
+    "max_retries": 1,  # The value 0 would mean: no limit.
     "interval_start": 0,
     "interval_step": 0,
     "interval_max": 0,

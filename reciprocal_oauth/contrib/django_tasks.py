@@ -1,8 +1,9 @@
 """The dispatcher ``tasks``: workers of ``django.tasks`` deliver codes and revocations to peers.
 
-It needs Django 6.0 or later. It sends its tasks to the task backend ``default``. It sends no task
-for a later time, so the site must also run the command ``reciprocal_deliver``, which makes the
-later attempts for rows whose first attempt failed.
+The dispatcher needs Django 6.0 or later and uses the task backend ``default``. Each row of the
+inbox and outbox tables is one delivery. If the first attempt to deliver a row fails, no task is
+enqueued for a later attempt. So the site must also run the command ``reciprocal_deliver``, which
+makes the later attempts.
 """
 
 from collections.abc import Sequence

@@ -47,7 +47,7 @@ class Dialect(ABC):
     @abstractmethod
     def parse(self, request: HttpRequest) -> Handover:
         """Return the hand-over in a request for which :meth:`recognise` returned True. Check only
-        the form of the request; DOT authenticates the client later.
+        the form of the request: the client is authenticated later.
 
         :raises HandoverRefused: the form of the request is wrong.
         """

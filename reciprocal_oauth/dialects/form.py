@@ -51,7 +51,8 @@ def names_grant(request: HttpRequest, grant_type: str) -> bool:
     - The body or the query string has a parameter ``grant_type`` with this value.
     - The parameter ``grant_type`` is missing or empty, and the body has both parameters ``code``
       and ``access_token``. No other grant uses both.
-    - The body has no form fields (it is JSON, for example), and its bytes contain this value.
+    - The body has no form fields (because it is JSON, for example), and this value occurs anywhere
+      in the body.
     """
     try:
         named = request.POST.getlist("grant_type") + request.GET.getlist("grant_type")

@@ -11,7 +11,7 @@ The example is a hand-over: a request in which one site sends the other site a r
     grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Areciprocal
       &code=...&client_id=...&access_token=...
 
-Not implemented here: client authentication without a client secret.
+Not implemented here: other client authentication than with a client secret.
 """
 
 from collections.abc import Mapping
@@ -76,7 +76,8 @@ class IETFDialect(Dialect):
         return 200, HEADERS, "{}"
 
     def error(self, refused: HandoverRefused) -> HttpResponse:
-        """Return the JSON error response of the token endpoint (RFC 6749, section 5.2)."""
+        """Return the response to a hand-over that was refused: a JSON object with the error code
+        (RFC 6749, section 5.2)."""
         return refusal_response(refused, HEADERS)
 
     def send(self, peer: Peer, code: Secret, access_token: Secret) -> HandoverResult:
@@ -124,8 +125,8 @@ class IETFDialect(Dialect):
 
         :raises PeerUnreachable, AddressRefused, BadResponse: there is no usable response.
         """
-        # Status 400 with the error code "unsupported_token_type" (RFC 7009, section 2.2.1) is not
-        # repeated, because a later attempt would fail too.
+        # Do not repeat the revocation after status 400 with "unsupported_token_type" (RFC 7009,
+        # section 2.2.1), because a later attempt would fail too.
         response = token_endpoint.post(peer, peer.revocation_endpoint, {"token": token.reveal()})
         match handover_result(response):
             case Accepted():

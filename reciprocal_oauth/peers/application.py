@@ -35,8 +35,8 @@ def application_for(
     application that the peer already has. If there is no such application, create a confidential
     client (RFC 6749, section 2.1) with the authorization code grant and the name of the peer.
 
-    A value of ``None`` is not set. DOT generates the client ID and the secret of a new application
-    if they are not given. The secret of a new application can be read until it is saved.
+    A parameter that is ``None`` changes nothing. DOT generates the client ID and the secret of a
+    new application if they are not given. This secret can be read until the application is saved.
 
     :param fields: values for other fields of the application model, by the names of the fields.
     """

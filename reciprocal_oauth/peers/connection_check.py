@@ -64,7 +64,7 @@ class State(models.TextChoices):
     UNKNOWN = "unknown", _("not known")
 
 
-#: The state of one check, and the reason for it.
+#: The state of one check, and the reason for this state.
 Result = tuple[State, str]
 
 
@@ -209,8 +209,9 @@ def _endpoint(asked: PeerError | None) -> Result:
     if not isinstance(asked, PeerRefused):
         return State.FAILED, str(asked)
     # A token endpoint refuses with status 400 or 401 and an error code (RFC 6749, section 5.2).
-    # A response without an error code can come from any page. But with status 401, 403 or 429, it
-    # can come from a gateway in front of a token endpoint, so the result is "unknown".
+    # A response without an error code can come from any web page, so the check fails. But if its
+    # status is 401, 403 or 429, it can come from a gateway in front of a token endpoint, so the
+    # result is "unknown".
     if asked.error and asked.status in (400, 401, 403, 429):
         return State.PASSED, gettext("It responds like a token endpoint: %s.") % asked
     if asked.status in (401, 403, 429):

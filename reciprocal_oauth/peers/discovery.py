@@ -23,7 +23,7 @@ def find(address: str) -> Metadata:
     section 3.3).
 
     :param address: the issuer identifier of the peer. These forms are accepted too: without
-        ``https://``, with or without a slash at the end, the host alone, the URL of the metadata.
+        ``https://``, with or without a slash at the end, the host alone, or the metadata URL.
     :raises PeerError: no usable metadata can be fetched; see
         :func:`~reciprocal_oauth.client.discovery.discover`.
     """
@@ -94,8 +94,11 @@ def new_values(peer: Peer, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def warnings_about(metadata: Metadata) -> dict[str, str]:
-    """Return a warning for each sign in ``metadata`` that the peer may not work with this site. The
-    key of each warning is the name of the ``Peer`` field to which the warning belongs."""
+    """Return a warning if ``metadata`` does not list the reciprocal grant. Return another warning
+    if it lists no client authentication method that this site supports.
+
+    :returns: the warnings, each by the name of the ``Peer`` field to which it belongs.
+    """
     warnings = {}
     if not metadata.takes_handovers:
         warnings["reciprocal_endpoint"] = _(

@@ -1,4 +1,4 @@
-"""Warns of values of a peer that are valid, but with which connections may not work."""
+"""Returns warnings about the values of a peer that can be saved, but that may not work."""
 
 from urllib.parse import quote
 

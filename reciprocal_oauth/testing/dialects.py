@@ -33,8 +33,8 @@ else:
 CODE, ACCESS_TOKEN = Secret("canary-code"), Secret("canary-access-token")
 _NOWHERE = "http://127.0.0.1:9/"  # No server listens on port 9.
 
-#: Malformed requests, which a dialect must ignore or refuse without any other exception. Each tuple
-#: contains body, content type and query string.
+#: Malformed requests, each with body, content type and query string. A dialect passes the test if
+#: ``recognise`` returns False or ``parse`` raises ``HandoverRefused``.
 ODD_REQUESTS: tuple[tuple[bytes, str, str], ...] = (
     (b"", "", ""),
     (b"\x00\xff\xfe", "application/x-www-form-urlencoded", ""),

@@ -87,8 +87,9 @@ class FakePeer(FakeServer):
         self._refresh_tokens.clear()
 
     def protected(self, responder: Responder) -> Callable[[ReceivedRequest], FakeResponse]:
-        """Return a function for ``responses`` that protects ``responder``. If a request has no
-        valid access token, the function returns status 401 (RFC 6750, section 3)."""
+        """Return a function that responds like ``responder`` if the request has a valid access
+        token; otherwise with status 401 (RFC 6750, section 3). Put the function in ``responses``.
+        """
 
         def respond(request: ReceivedRequest) -> FakeResponse:
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")

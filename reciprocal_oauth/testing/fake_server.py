@@ -60,8 +60,8 @@ class FakeServer:
     In a ``with`` block, the app can call the server, because the setting ``HTTP_ALLOW_LOOPBACK`` is
     on. The server stops at the end of the block.
 
-    :ivar responses: the response for each path. If there is a list of responses, each request
-        removes and gets the first response, but the last response of the list is never removed.
+    :ivar responses: the response for each path, or a list of responses. With a list, each request
+        gets the next response of the list. After the last response, every request gets that one.
     :ivar requests: the requests that the server received, in order.
     """
 
