@@ -51,8 +51,8 @@ class NoDispatcher(Dispatcher):
 
 
 class EagerDispatcher(Dispatcher):
-    """A dispatcher for tests. It delivers due rows immediately, in the thread of the caller. In
-    production, the user would have to wait for the response of the peer."""
+    """A dispatcher for tests. It delivers due rows immediately, in the thread of the caller. Do not
+    use it in production, because the user would have to wait until the peer responds."""
 
     def __init__(self) -> None:
         self._running = threading.local()
@@ -83,8 +83,9 @@ class ThreadDispatcher(Dispatcher):
             os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
-        """Start without an engine and with a new lock. A child process calls this after a fork: the
-        threads of the engine are not copied, and the old lock may be locked forever."""
+        """Forget the engine, if there is one, and create a new lock. A child process calls this
+        after a fork, because a fork does not copy the threads of the engine, and the old lock would
+        stay locked forever if a thread of the parent process held it."""
         self._lock = threading.Lock()
         self._engine: Engine | None = None
 
@@ -112,8 +113,9 @@ class ThreadDispatcher(Dispatcher):
 
     def _running(self) -> Engine | None:
         engine = self._engine
-        # Also return an engine that is stopping: a delivery that still runs may call wake(). If
-        # that call started a second engine, it would claim the rows that the first engine releases.
+        # Also return an engine that is stopping. A delivery that still runs can call wake(), and
+        # this call must not start a second engine: the second engine would claim the rows that the
+        # first engine releases for other processes.
         if engine is not None and (engine.is_alive() or engine.is_stopping):
             return engine
         return None
@@ -130,7 +132,7 @@ class ThreadDispatcher(Dispatcher):
 def get_dispatcher() -> Dispatcher:
     """Return the dispatcher that the setting ``DISPATCHER`` names.
 
-    :raises ImproperlyConfigured: no dispatcher has the name in the setting.
+    :raises ImproperlyConfigured: the setting names no usable dispatcher.
     """
     return _instance(settings.DISPATCHER)
 
@@ -165,8 +167,9 @@ _creation_lock = threading.Lock()
 
 
 def _renew_lock() -> None:
-    """Replace the lock. A child process calls this after a fork, because a thread of the parent
-    process may have held the old lock, and nothing in the child process would release it."""
+    """Replace the lock for creating the dispatcher. A child process calls this after a fork,
+    because a thread of the parent process may have held the old lock, and nothing in the child
+    process would release it."""
     global _creation_lock
     _creation_lock = threading.Lock()
 
@@ -186,7 +189,7 @@ def _cached_instance(name: str) -> Dispatcher:
     return dispatcher
 
 
-#: The seconds between two checks of :func:`deliver_forever` that its engine still runs.
+#: How often, in seconds, :func:`deliver_forever` checks whether its engine still runs.
 _ENGINE_CHECK_SECONDS = 10.0
 
 
@@ -198,7 +201,7 @@ def deliver_forever(seconds: float, stop: threading.Event) -> None:
     release their rows, so that other workers can claim them.
 
     :param seconds: the seconds between two searches for due rows.
-    :raises ImproperlyConfigured: no dispatcher has the name in the setting ``DISPATCHER``.
+    :raises ImproperlyConfigured: the setting ``DISPATCHER`` names no usable dispatcher.
     """
     configured = get_dispatcher()
     threads = configured if isinstance(configured, ThreadDispatcher) else ThreadDispatcher()

@@ -20,7 +20,7 @@ from .queue import ClaimPass
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
 #: How many seconds an engine that stops waits for running attempts. After that time, the engine
-#: releases their rows, so that the process can end although a peer does not respond.
+#: releases their rows, so that the process can end even if a peer does not respond.
 STOP_SECONDS = 10.0
 #: The longest pause, in seconds, before the next search for due rows, if the last search skipped a
 #: peer because ``DELIVERIES_PER_PEER`` rows of that peer are claimed.
@@ -32,8 +32,8 @@ _SHORTEST_PAUSE_SECONDS = 0.05
 #: interrupted row may only be slow.
 _ALONE_SECONDS = 5.0
 #: How many seconds an idle thread keeps its database connection if the database has no connection
-#: pool. Opening a connection takes about as long as the work on one row, so do not close it at
-#: once.
+#: pool. The thread does not close the connection immediately after a row, because opening a new
+#: connection takes about as long as the work on one row.
 _IDLE_SECONDS = 0.1
 
 
@@ -126,10 +126,10 @@ class Engine:
             self._wake_event.wait(seconds - idle)
 
     def _claim_and_start(self) -> ClaimPass | None:
-        """Claim due rows and start their delivery while a thread is free.
+        """Claim due rows and start their delivery, until no row is due or no thread is free.
 
-        :returns: what the search has found out about the peers, or ``None`` if there was no search.
-            There is no search if all threads are busy, or if the engine is delivering an
+        :returns: the search, which lists the peers whose rows it skipped, or ``None`` if there was
+            no search. There is no search if all threads are busy, or if the engine is delivering an
             interrupted row (its last attempt did not end) and must start no other row.
         """
         if self._is_alone() or len(self._items) >= self._slots:
@@ -155,17 +155,18 @@ class Engine:
             self._start_worker()
 
     def _expired_for(self) -> float | None:
-        """Return how many seconds ago the lease of an interrupted row must have expired, so that
-        the engine may claim the row now. Return ``None`` if it may claim no interrupted row.
+        """Return which interrupted rows the engine may claim now: rows whose lease expired at least
+        the returned number of seconds ago. ``None`` means that it may claim no interrupted row.
 
         An interrupted row is a row whose last attempt did not end. Perhaps the row makes its
         process crash.
 
-        - If the engine is delivering no row, return 0.
-        - If it is delivering other rows, return ``LEASE_SECONDS``. So a process that is delivering
-          no row can claim the interrupted row first.
-        - If it is delivering an interrupted row, return ``None``. If that row crashes the process,
-          no other interrupted row loses an attempt.
+        - If the engine is delivering no row, return 0, because a crash would interrupt no other
+          row.
+        - If the engine is delivering only ordinary rows, return ``LEASE_SECONDS``. The interrupted
+          row waits for that time, so that a process without other rows can claim it first.
+        - If the engine is delivering an interrupted row, return ``None``. If that row crashes the
+          process, no second interrupted row loses an attempt.
         """
         if self._has_suspect():
             return None
@@ -233,10 +234,11 @@ class Engine:
     def _pause(self, claim_pass: ClaimPass | None) -> float:
         """Return how many seconds to wait before the next search for due rows.
 
-        This is the time until the next row is due, but not longer than the sweep interval (the time
-        between two regular searches). If all threads are busy, it is the sweep interval; the first
-        thread that finishes ends the pause early. If the engine is delivering an interrupted row
-        (its last attempt did not end), it is the time before which no other row may be started.
+        - If the engine must start no other row, because it is delivering an interrupted row (its
+          last attempt did not end), wait until it may start other rows again.
+        - If all threads are busy, wait for the sweep interval (the time between two regular
+          searches). The first thread that finishes its row ends the pause early.
+        - Otherwise, wait until the next row is due, but not longer than the sweep interval.
         """
         if self._is_alone():
             return max(self._alone_until - time.monotonic(), _SHORTEST_PAUSE_SECONDS)

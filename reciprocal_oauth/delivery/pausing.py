@@ -77,8 +77,8 @@ def _has_same_values(stored: Peer, called: Peer) -> bool:
     try:
         return _relevant_values(stored) == _relevant_values(called)
     except DecryptionError:
-        # The values are different: this process could decrypt the client secret for the request,
-        # but it has no key for the stored secret, so the secret was changed after the request.
+        # This process cannot decrypt the client secret that is stored now. It could decrypt the
+        # client secret for the request, so the secret was changed after the request was sent.
         return False
 
 

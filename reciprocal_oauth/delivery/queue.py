@@ -1,7 +1,8 @@
 """Claims rows of the outbox and the inbox with a lease, and stores the results of attempts.
 
-A lease is a claim that expires. Two workers never hold a valid lease of the same row, and all
-workers together never hold more than ``DELIVERIES_PER_PEER`` rows of one peer:
+A lease is a claim that expires. Two workers never have a valid lease of the same row, and all
+workers together never have valid leases of more than ``DELIVERIES_PER_PEER`` rows of one peer. How
+this is ensured:
 
 - If the database has row locks, a worker locks the :class:`ClaimGate` row of the peer, and then
   selects rows with ``SKIP LOCKED``.
@@ -9,7 +10,8 @@ workers together never hold more than ``DELIVERIES_PER_PEER`` rows of one peer:
   row.
 
 The clock of the database decides when a lease expires, so a worker with a wrong clock cannot claim
-the row of another worker. While a worker delivers a row, it keeps no transaction and no lock open.
+the row of another worker too early. While a worker delivers a row, it keeps no transaction open and
+no database row locked.
 
 If the lease of a claimed row has expired, the row was interrupted: its worker has crashed or was
 killed. Perhaps the row itself makes the worker crash, so interrupted rows are claimed separately,
@@ -57,8 +59,9 @@ def paused_peers() -> Set[Any]:
 class ClaimPass:
     """One search of a worker for due rows. The search goes through the inbox and the outbox.
 
-    :ivar owner: a random value that is stored in each claimed row. :func:`~.worker.claim` sets a
-        new value for each call.
+    :ivar owner: a random value that is stored in each claimed row, so that a worker can check later
+        whether the row is still claimed by this search. :func:`~.worker.claim` sets a new value for
+        each call.
     :ivar expired_for: how many seconds must have passed after the lease of an interrupted row has
         expired, before the row can be claimed. If it is ``None``, claim no interrupted row.
     :ivar paused: the primary keys of the peers that were paused when the search began.
@@ -82,8 +85,8 @@ def claim_interrupted(
     model: type[Item], limit: int, claim_pass: ClaimPass | None = None
 ) -> Sequence[Item]:
     """Claim up to ``limit`` interrupted rows of ``model`` (rows whose lease has expired). Claim the
-    rows with few attempts first: the row that crashes its process has many attempts, and the other
-    rows were probably only in the same process."""
+    rows with few attempts first. A row that crashes its process again and again has many attempts.
+    A row with few attempts was probably only interrupted by the crash of such a row."""
     claim_pass = claim_pass or ClaimPass()
     if claim_pass.expired_for is None:
         return []
@@ -97,7 +100,7 @@ def claim_interrupted(
 def claim_one(model: type[Item], pk: Any) -> Item | None:
     """Claim the row with the primary key ``pk`` and return it.
 
-    :returns: the row, or ``None`` if the row is not due, another worker holds it, its peer is
+    :returns: the row, or ``None`` if the row is not due, another worker has claimed it, its peer is
         paused, or ``DELIVERIES_PER_PEER`` rows of its peer are already claimed.
     """
     return next(iter(_claim(model, 1, _is_due() & Q(pk=pk), _ORDER, ClaimPass())), None)
@@ -255,7 +258,7 @@ def _claim_with_locks(
 
 
 class _GateMissing(Exception):
-    """The peer has no :class:`ClaimGate` yet."""
+    """The peer has no :class:`ClaimGate` row yet, so a worker cannot lock this row."""
 
 
 class _PeerAtLimit(Exception):
@@ -322,7 +325,7 @@ def finish(item: QueueItem, state: State, **values: Any) -> None:
 
     :param state: the final state.
     :param values: values of other columns to set.
-    :raises LeaseLost: this worker no longer holds the row.
+    :raises LeaseLost: another process has claimed, changed or deleted the row.
     """
     now = timezone.now()
     _update_claimed(item, **type(item).final_values(state, now, **values))
@@ -331,7 +334,7 @@ def finish(item: QueueItem, state: State, **values: Any) -> None:
 def renew(item: QueueItem) -> None:
     """Extend the lease of a claimed row, so that the lease ends ``LEASE_SECONDS`` from now.
 
-    :raises LeaseLost: this worker no longer holds the row.
+    :raises LeaseLost: another process has claimed, changed or deleted the row.
     """
     _update_claimed(item, lease_until=Now() + timedelta(seconds=settings.LEASE_SECONDS))
 
@@ -341,7 +344,7 @@ def release(item: QueueItem, state: State, next_attempt_at: datetime, **values: 
 
     :param state: the new state of the row, one of ``QueueItem.WAITING_STATES``.
     :param values: values of other columns to set.
-    :raises LeaseLost: this worker no longer holds the row.
+    :raises LeaseLost: another process has claimed, changed or deleted the row.
     """
     _update_claimed(
         item,
@@ -369,8 +372,8 @@ def _is_due() -> Q:
 
 
 def _is_waiting() -> Q:
-    # Write "not in one of the other states" instead of "in one of the waiting states". With a list
-    # of the waiting states, SQLite would read all waiting rows, including rows that are not due.
+    # Exclude all other states instead of asking for the waiting states. With a list of the waiting
+    # states, SQLite would read all waiting rows, including rows that are not due.
     others = [state for state in State if state not in QueueItem.WAITING_STATES]
     return Q(next_attempt_at__lte=timezone.now()) & ~Q(state__in=others)
 
@@ -384,7 +387,7 @@ def _has_expired_lease(seconds: float) -> Q:
 def _update_claimed(item: QueueItem, **values: Any) -> None:
     """Set columns of a row that this worker has claimed.
 
-    :raises LeaseLost: this worker no longer holds the row.
+    :raises LeaseLost: another process has claimed, changed or deleted the row.
     """
     rows = _rows(type(item)).filter(pk=item.pk, state=State.CLAIMED, lease_owner=item.lease_owner)
     if not rows.update(**values):

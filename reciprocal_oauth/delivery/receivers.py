@@ -1,5 +1,5 @@
-"""Receivers of signals for the delivery: a row was added to a queue, a web request starts or ends,
-or a link is deleted."""
+"""Receivers of signals that concern the delivery. The signals say that a row was added to a queue,
+that a web request starts or ends, or that a link is about to be deleted."""
 
 from typing import Any
 
@@ -16,14 +16,14 @@ def start_delivery(sender: type, **arguments: Any) -> None:
 
 
 def request_starts(sender: type, **arguments: Any) -> None:
-    """Note that this thread serves a web request, and tell the dispatcher that this process serves
-    web requests."""
+    """Record that the current thread is handling a web request. Also tell the dispatcher that a web
+    request has started in this process, so that it can start its worker threads."""
     request_begins()
     dispatchers.request_started()
 
 
 def request_is_over(sender: type, **arguments: Any) -> None:
-    """Note that this thread no longer serves a web request."""
+    """Record that the current thread has finished handling a web request."""
     request_ends()
 
 
@@ -31,10 +31,12 @@ def link_deleted(sender: type, instance: Link, origin: Any = None, **arguments: 
     """Revoke the tokens of a link before the link is deleted from the database.
 
     If the peer is deleted at the same time, revoke only the tokens of the peer at this site. The
-    tokens of this site at the peer cannot be revoked, because the address for it is deleted too.
+    tokens of this site at the peer cannot be revoked, because the URL of the revocation endpoint is
+    deleted together with the peer.
     """
     peer_is_deleted = getattr(origin, "model", type(origin)) is Peer
-    # Do not catch errors: an error stops the deletion. If the link were deleted without revoking
-    # the tokens, the peer could go on using them, and no link would limit their scope.
+    # Do not catch errors, so that an error stops the deletion. If the link were deleted although
+    # its tokens were not revoked, the peer could still use them, and no link would limit their
+    # scope.
     if lifecycle.revoke_before_deletion(instance, revoke_outgoing=not peer_is_deleted):
         on_commit(dispatchers.wake)

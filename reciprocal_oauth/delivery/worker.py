@@ -118,8 +118,8 @@ def due(link: Link | None = None) -> list[tuple[str, Any]]:
 
 
 def work_on(queue_name: str, pk: Any) -> None:
-    """Make one attempt to deliver one row. Do nothing if the row is not due, another worker holds
-    it, its peer is paused, or ``DELIVERIES_PER_PEER`` rows of its peer are already claimed.
+    """Make one attempt to deliver one row. Do nothing if the row is not due, another worker has
+    claimed it, its peer is paused, or ``DELIVERIES_PER_PEER`` rows of its peer are already claimed.
 
     :param queue_name: ``inbox`` or ``outbox``.
     :param pk: the primary key of the row.
@@ -139,9 +139,9 @@ def work_for(seconds: float) -> None:
 def next_due_at(claim_pass: ClaimPass | None = None) -> datetime | None:
     """Return the time at which the next row of any queue becomes due, or ``None`` if no row waits.
 
-    :param claim_pass: a search for due rows. Rows of the peers that this search skipped (paused
-        peers and peers at their limit) are not considered. If it is ``None``, only rows of paused
-        peers are not considered.
+    :param claim_pass: a search for due rows, or ``None``. Ignore the rows of the peers that the
+        search skipped: paused peers, and peers of which ``DELIVERIES_PER_PEER`` rows are claimed.
+        If it is ``None``, ignore only the rows of the peers that are paused now.
     """
     skipped = claim_pass.paused | claim_pass.at_limit if claim_pass else queue.paused_peers()
     times = (queue.next_due_at(model, skipped=skipped) for model in models())
@@ -174,8 +174,8 @@ def work(item: QueueItem) -> None:
 def _attempt(item: QueueItem, handler: QueueHandler) -> Result:
     if item.attempts > handler.policy().limit:
         # The worker stopped during the last allowed attempt, for example in a crash. Let the row
-        # fail now. Otherwise a row that crashes its process would do so for ever, and the peer
-        # would get more requests than the retry policy allows.
+        # fail now. With another attempt, a row that crashes its process would do so again and
+        # again, and the peer would get more requests than the retry policy allows.
         item.attempts -= 1
         return Failed("no attempt is left", item.failure_reason)
     try:
@@ -191,7 +191,7 @@ def _attempt(item: QueueItem, handler: QueueHandler) -> Result:
 def _apply(item: Any, handler: QueueHandler, result: Result) -> None:
     """Store the result of an attempt in the row, and pause the peer if the result demands it.
 
-    :raises LeaseLost: this worker no longer holds the row.
+    :raises LeaseLost: another process has claimed, changed or deleted the row.
     """
     logger.info(
         "Attempt %s at %s: %s",
@@ -227,11 +227,11 @@ def _apply(item: Any, handler: QueueHandler, result: Result) -> None:
 
 
 def _pause(item: QueueItem, peer: Peer, reason: str) -> bool:
-    """Pause the delivery to ``peer`` if this worker still holds the row ``item``.
+    """Pause the delivery to ``peer``, but only if ``item`` is still claimed by this worker.
 
     :returns: whether the peer is paused now.
-    :raises LeaseLost: this worker no longer holds the row. The peer is not paused, because another
-        worker may have received a newer and different response.
+    :raises LeaseLost: another process has claimed, changed or deleted the row. Then the peer is not
+        paused, because another worker may have received a newer and different response.
     """
     queue.renew(item)
     return pausing.pause(peer, reason)
@@ -257,8 +257,8 @@ def _fail(item: Any, handler: QueueHandler, error: str, reason: str) -> None:
         values = {"last_error": error[:_ERROR_LENGTH], "reason": reason}
         _finish(item, handler, QueueItem.State.FAILED, **values)
         # Read the row into another object and do not change ``item``. After a conflict in the
-        # database, ``tried_again`` repeats this function, and the repetition needs the lease owner
-        # that ``item`` contains.
+        # database, ``tried_again`` calls this function again, and the second call needs
+        # ``item.lease_owner``, which proves that this worker has claimed the row.
         failed: Any = type(item)._default_manager.get(pk=item.pk)
         handler.on_failed(failed, reason, error)
         signals.send_after_commit(signals.delivery_failed, type(item), item=failed)

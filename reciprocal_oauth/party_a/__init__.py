@@ -5,13 +5,14 @@ The modules follow the steps of draft-ietf-oauth-reciprocal-04, section 2, figur
 
 - (A) ``authorization``: the authorization request (RFC 6749, section 4.1.1)
 - (B) ``callback``: the authorization response (RFC 6749, section 4.1.2; RFC 9207, section 2)
-- ``visit_cookies``: bind an authorization request to a browser (RFC 6749, section 10.12)
+- ``visit_cookies``: cookies by which this site accepts the authorization response only in the
+  browser that has sent the authorization request (RFC 6749, section 10.12)
 - ``return_urls``: the URL to which the user returns after an authorization request that was started
   through the JSON API
 - (C), (D) ``exchange``: redeem the code for tokens (RFC 6749, sections 4.1.3 and 4.1.4)
 - ``scope_hint``: the scope that party B asks for (draft, section 2.1)
 - ``consent``: the user allows or denies access for party B (draft, section 2.2.1)
-- ``snapshot``: refuse a decision of the user if the page has shown outdated information
+- ``snapshot``: refuse a decision of the user if the page on which the user decided is outdated
 - (E) ``codes`` and ``send``: create a code and send it to party B (draft, section 2.2.2)
 - ``resending``: send a failed hand-over again, or cancel a hand-over
 - ``scope_changes``: the user changes the scope later (draft, section 3)

@@ -1,5 +1,8 @@
-"""Step (A): send the browser of the user to the peer with an authorization request (RFC 6749,
-section 4.1.1), with PKCE (RFC 7636, section 4.3)."""
+"""Sends the browser of the user to the peer with an authorization request (RFC 6749, section
+4.1.1). The request uses PKCE (RFC 7636, section 4.3).
+
+This is step (A) of figure 1 in draft-ietf-oauth-reciprocal-04, section 2.
+"""
 
 import secrets
 from dataclasses import dataclass
@@ -46,8 +49,9 @@ class StartedVisit:
     _browser_key: Secret
 
     def bind_to_browser(self, response: HttpResponseBase) -> None:
-        """Set a cookie in ``response`` that binds the visit to this browser (RFC 6749, section
-        10.12). Without the cookie, this site refuses the authorization response of the peer."""
+        """Set a cookie in ``response`` that shows later that the visit was started in this browser
+        (RFC 6749, section 10.12). This site refuses the authorization response of the peer if the
+        browser does not send the cookie with it."""
         visit_cookies.set_cookie(self._request, response, self._state_hash, self._browser_key)
 
 
@@ -57,8 +61,8 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> StartedVi
     peer.
 
     - ``state`` has 256 random bits (RFC 6749, sections 10.10 and 10.12). The database stores the
-      hash of ``state``, the user, and whether ``state`` was used. A cookie binds ``state`` to this
-      browser.
+      hash of ``state``, the user, and whether ``state`` was used. A cookie ensures that ``state``
+      is accepted only from this browser.
     - Each peer has its own redirect URI, which is a defense against mix-up attacks (RFC 9700,
       section 4.4.2.2).
     - ``nonce`` is sent if the scope contains ``openid`` (OpenID Connect Core 1.0, section 3.1.2.1).

@@ -1,5 +1,6 @@
-"""Step (B): check the authorization response of the peer (RFC 6749, section 4.1.2; RFC 9207,
-section 2).
+"""Checks the authorization response, with which the peer sends the browser of the user back to
+this site (RFC 6749, section 4.1.2; RFC 9207, section 2). This is step (B) of figure 1 in
+draft-ietf-oauth-reciprocal-04, section 2.
 
 The response must belong to an authorization request of this user, in this browser, to this peer.
 This site sends no request to the peer before this check has succeeded. Otherwise an attacker could
@@ -77,7 +78,7 @@ def claim_visit(
     to, by the parameter ``state`` (RFC 6749, sections 4.1.2 and 10.12). Mark the visit as answered.
 
     :param query: the parameters of the response.
-    :param request: the HTTP request with which the browser brings the response.
+    :param request: the HTTP request in which the browser sends the response to this site.
     :returns: the visit, and whether this is the first response for the visit.
     :raises StateRefused: the response belongs to no visit of this user to this peer in this
         browser, or the visit has expired.
@@ -88,8 +89,10 @@ def claim_visit(
     state_hash = hash_of(states[0])
     # Use one UPDATE, so that ``state`` can be used only once: if two tabs load the callback at the
     # same time, only one of them may redeem the code. Do the UPDATE before the other checks, so
-    # that a response in a wrong browser also uses up ``state``. Otherwise an attacker could start a
-    # visit, send the link to a victim, and later use the code of the victim in another browser.
+    # that ``state`` is used up even if the response arrives in a wrong browser. Otherwise an
+    # attacker could start a visit and make a victim open the authorization URL. This site would
+    # refuse the response in the browser of the victim, but if the attacker got hold of the code,
+    # the attacker could load the same response in the browser that started the visit.
     visits = AuthorizationRequest.objects.filter(state_hash=state_hash)
     now = timezone.now()
     first = tried_again(visits.filter(answered_at__isnull=True).update)(answered_at=now)

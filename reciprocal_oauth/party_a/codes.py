@@ -1,4 +1,6 @@
-"""Step (E), first half: create the reciprocal code (draft-ietf-oauth-reciprocal-04, section 2.2.2).
+"""Creates the reciprocal code that this site sends to the peer (draft-ietf-oauth-reciprocal-04,
+section 2.2.2). This is the first half of step (E) of figure 1 in section 2 of the draft; the second
+half is in :mod:`.send`.
 
 Each code is stored in two rows:
 
@@ -29,8 +31,8 @@ CODE_BYTES = 32
 
 
 class LinkChanged(Exception):
-    """No code may be sent, because the link has changed after the hand-over was added to the
-    outbox."""
+    """No code may be sent to the peer, because the link has changed after the hand-over (the
+    sending of one code to the peer) was added to the outbox."""
 
 
 @tried_again
@@ -44,8 +46,8 @@ def mint(link: Link, generation: int) -> Secret:
 
     :param generation: the number of the user's decision for which the code is created, as stored in
         the outbox row. ``Link.generation`` counts these decisions.
-    :raises LinkChanged: the user has decided again, the link has ended, no code is needed any more,
-        the scope is empty, or the peer is disabled.
+    :raises LinkChanged: the user has decided again, the link has ended, the peer has already
+        redeemed a code, the hand-over was cancelled, the scope is empty, or the peer is disabled.
     :raises ForbiddenBySite: the rules of this site do not allow the scope.
     """
     wanted = scopes.without_openid(link.incoming_limit)
@@ -60,8 +62,8 @@ def mint(link: Link, generation: int) -> Secret:
         changed = (
             not locked.is_active
             or locked.generation != generation
-            # After the worker had read the link, the peer redeemed a code, or an administrator
-            # cancelled the hand-over.
+            # This state means that after the worker had read the link, the peer redeemed a code or
+            # an administrator cancelled the hand-over.
             or locked.incoming_state != Link.Incoming.GRANTED
         )
         if changed or not locked.peer.enabled or not scope:

@@ -132,11 +132,12 @@ def deny(link: Link) -> None:
 
 def save_decision(link: Link, scope: str) -> None:
     """Save that the user grants ``scope``. Add one to ``link.generation``, which counts the
-    decisions of the user. The caller has locked ``link``, and then adds the hand-over to the
-    outbox."""
+    decisions of the user. The caller must have locked ``link``, and must call
+    :func:`queue_handover` afterwards, so that the peer gets a code for the decision."""
     if link.has_lost_incoming_access:
-        # Forget the token family of the tokens that the peer has lost. The user has made this
-        # decision after the loss, so the loss must not stop the new code.
+        # The peer has lost its tokens, for example because they were revoked. Delete their token
+        # family from the link. Otherwise this app would find the loss again when the peer redeems
+        # the new code, and would refuse the code.
         link.incoming_family = None
     link.incoming_scope = scope
     link.incoming_state = Link.Incoming.GRANTED

@@ -1,5 +1,8 @@
-"""Steps (C) and (D): redeem the authorization code at the peer and store the tokens (RFC 6749,
-sections 4.1.3 and 4.1.4)."""
+"""Redeems the authorization code at the peer and stores the tokens from the response (RFC 6749,
+sections 4.1.3 and 4.1.4).
+
+These are the steps (C) and (D) of figure 1 in draft-ietf-oauth-reciprocal-04, section 2.
+"""
 
 import logging
 import time
@@ -185,8 +188,8 @@ def _open_link(visit: AuthorizationRequest, account: Account | None, answer: Tok
     """Find or create the link of the user with this account at the peer, lock it, and prepare it
     for the new tokens.
 
-    If the peer has not told which account it is (``account`` is ``None``), there is only one such
-    link for the user and the peer, so a new connection replaces the tokens of that link.
+    If ``account`` is ``None``, the peer has not told which account it is. All such connections of
+    the user with the peer share one link, so the new connection replaces the tokens of this link.
     """
     key = key_of_subject(account.subject) if account else KEY_UNKNOWN
     link, created = Link.objects.select_for_update().get_or_create(
@@ -196,9 +199,9 @@ def _open_link(visit: AuthorizationRequest, account: Account | None, answer: Tok
         link.subject, link.account_name = account.subject, account.name or link.account_name
     was_active = not created and link.is_active
     if not created:
-        # Keep the stored refresh token if the response contains no new one. Many servers send a
-        # refresh token only when an account is connected for the first time, because a refresh
-        # token in the response is OPTIONAL (RFC 6749, section 5.1).
+        # Keep the stored refresh token if the response contains no new one. A refresh token in the
+        # response is OPTIONAL (RFC 6749, section 5.1), and many servers send it only when an
+        # account is connected for the first time.
         keeps_refresh_token = account is not None and outgoing_access.may_keep_refresh_token(
             link, answer
         )
@@ -209,11 +212,12 @@ def _open_link(visit: AuthorizationRequest, account: Account | None, answer: Tok
 
 
 def _replace_login_link(link: Link, answer: TokenResponse) -> None:
-    """End the other active link of the user with the peer, if there is exactly one and its account
-    at the peer is unknown.
+    """Find the active links of the user with the peer, other than ``link``, whose account at the
+    peer is unknown. If there is exactly one such link, end it.
 
-    Such a link was created when the user started at the peer and logged in at this site. It is
-    probably a link with the same account, so without this step the user would see two connections.
+    Such a link was created when the user started at the peer and logged in at this site. It
+    probably belongs to the same account as ``link``, so the user would see the same connection
+    twice if it were not ended.
     """
     others = Link.objects.select_for_update().filter(
         user_id=link.user_id, peer_id=link.peer_id, status=Link.Status.ACTIVE, subject=""

@@ -1,5 +1,6 @@
-"""Steps (F) and (G): party B redeems a reciprocal code at the token endpoint of this site
-(draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, sections 4.1.3 and 4.1.4).
+"""The peer redeems a reciprocal code at the token endpoint of this site
+(draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, sections 4.1.3 and 4.1.4). These are the
+steps (F) and (G) of figure 1 in section 2 of the draft, in which the peer is party B.
 
 A reciprocal code does not come from an authorization request. So its token request differs from an
 ordinary token request:
@@ -36,8 +37,8 @@ from .consent import queue_handover
 logger = logging.getLogger("reciprocal_oauth.party_a")
 State = ReciprocalCode.State
 
-#: If codes of the same link are refused for the same cause again and again, only one event is added
-#: to the history of the link in this time.
+#: When a code is refused, an event is added to the history of its link. No event is added if the
+#: history contains an event for the same cause that is younger than this time.
 _SAME_REFUSAL = timedelta(hours=1)
 
 #: How long this site waits before it sends the next code, if more than ``MAX_REISSUES`` codes for
@@ -119,8 +120,8 @@ def record_refusal(entry: ReciprocalCode, cause: str) -> None:
     """Add an event to the history of the link that says why its code was refused. Add at most one
     event per hour for the same cause.
 
-    Call this function outside of the transaction that failed, because a rollback would remove the
-    event.
+    Call this function outside of the transaction that failed. Otherwise the rollback of that
+    transaction would also remove the event.
 
     :param cause: the text of the :class:`Refused` exception, for administrators.
     """
@@ -144,7 +145,8 @@ def mark_redeemed(redemption: Redemption) -> Link:
     A code can be used only once (RFC 6749, section 4.1.2). So the code is marked with one
     conditional UPDATE, which succeeds for only one of several requests with the same code.
 
-    Call this function in the transaction that saves the tokens.
+    Call this function in the same transaction that saves the tokens, so that the code is not marked
+    as redeemed if the tokens cannot be saved.
 
     :raises Refused: another request has redeemed the code, or the link has changed or was deleted.
     """
@@ -168,8 +170,8 @@ def record_failure(redemption: Redemption, cause: str) -> None:
     replay: revoke the tokens and send a new code. Perhaps the client has not received the tokens,
     because it stopped waiting for the first response and sent the request again.
 
-    Call this function outside of the transaction that failed, because a rollback would remove what
-    it records.
+    Call this function outside of the transaction that failed. Otherwise the rollback of that
+    transaction would also remove what this function records.
 
     :param cause: the reason of the failure, for administrators. It is not used for a replay.
     """

@@ -20,9 +20,9 @@ from .scope_changes import delay_after_last_code
 State = QueueItem.State
 #: The states in which a row of the outbox can be sent again.
 RESENDABLE_STATES = (State.FAILED, State.CANCELLED)
-#: The reasons of failed hand-overs that a user can send again. Two kinds of reasons are missing
-#: here: the reason of hand-overs that an administrator has cancelled, and reasons for which the
-#: hand-over would fail again.
+#: A user can send a hand-over (the sending of a code to the peer) again if it failed for one of
+#: these reasons. Two kinds of reasons are left out: an administrator has cancelled the hand-over,
+#: or the hand-over would fail again for the same reason.
 _RETRYABLE_REASONS = (
     Reason.UNREACHABLE,
     Reason.UNCONFIRMED,
@@ -141,16 +141,20 @@ def _lock_with_link(item: OutboxItem) -> tuple[Link | None, OutboxItem]:
 
 
 def _prepare_handover(link: Link | None, row: OutboxItem) -> None:
-    """Prepare a hand-over that is to be sent again: set the link to "granted", and set ``live_key``
-    of the row, because a link can have only one unfinished hand-over. The caller saves the row.
+    """Prepare a hand-over (the sending of a code to the peer) that is to be sent again:
+
+    - Set the incoming state of the link to "granted".
+    - Set ``live_key`` of the row. This column is unique, so the database ensures that a link has at
+      most one unfinished hand-over. The caller saves the row.
 
     :raises NotPossible: the link has ended or changed, its outgoing access does not work, or the
         peer or the user is disabled.
     """
     if link is None or not link.is_active:
         raise NotPossible(_("The link has ended."))
-    # The incoming access must be broken because this hand-over failed. If the reason is another
-    # one, the peer lost its access later for another cause, for example because it was revoked.
+    # Check that the incoming access (the access of the peer at this site) is broken because this
+    # hand-over failed. If the link and the row have different reasons, the peer lost its access
+    # later for another cause, for example because somebody revoked its tokens.
     is_why = link.incoming_state == Link.Incoming.BROKEN and link.incoming_reason == row.reason
     if row.generation != link.generation or not is_why:
         raise NotPossible(_("The person has made a newer decision, or the code has been redeemed."))

@@ -55,9 +55,9 @@ def chosen_now(link: Link) -> set[str]:
 def can_change(link: Link) -> bool:
     """Return whether the scope of ``link`` can be changed.
 
-    It cannot be changed after the peer has lost its access: a change would send a new code, and the
-    peer would have access again, although the user may only have removed a scope. In this case, the
-    user can allow the access again on the consent page (:mod:`.consent`).
+    It cannot be changed after the peer has lost its access. Each change sends the peer a new code,
+    so the peer would get access again even if the user only wanted to remove a scope. To give the
+    peer access again, the user can use the consent page (:mod:`.consent`).
     """
     has_some = link.peer.supports_reverse or link.incoming_family is not None
     is_changeable = (

@@ -1,8 +1,9 @@
-"""Step (E), second half: send the reciprocal code to the peer (draft-ietf-oauth-reciprocal-04,
-section 2.2.2).
+"""Delivers the rows of the outbox. There are two kinds of rows:
 
-The outbox also contains revocations. So this module also revokes, at the peer, the tokens that this
-site no longer uses (RFC 7009, section 2).
+- A hand-over: send a reciprocal code to the peer (draft-ietf-oauth-reciprocal-04, section 2.2.2).
+  This is the second half of step (E) of figure 1 in section 2 of the draft; the first half is in
+  :mod:`.codes`.
+- A revocation: revoke, at the peer, a token that this site no longer uses (RFC 7009, section 2).
 """
 
 import logging
@@ -212,15 +213,15 @@ def _conclude(link: Link, token: Secret, result: HandoverResult) -> Result:
     attempt, which the worker stores."""
     match result:
         case Accepted():
-            # Record that the peer accepts codes. It did not support them earlier, but an
-            # administrator has sent the hand-over again, and the peer has accepted the code.
+            # Correct the record if it says that the peer does not support reciprocal codes. In this
+            # case, an administrator has sent the hand-over again, and the peer has accepted it.
             if not link.peer.supports_reverse:
                 link.peer.record_reverse_support(is_supported=True)
             return Accepted(settings.CODE_LIFETIME_SECONDS + settings.REDEMPTION_WATCH_SECONDS)
         case StaleToken(error=error):
             # If the link has a newer access token by now, try again with the newer token. If the
-            # refused token is the newest, let the hand-over fail, but keep the token: the peer may
-            # have refused the code or its own user, and not the token.
+            # refused token is the newest, let the hand-over fail, but keep the token, because the
+            # problem may be the code or the user at the peer, and not the token.
             is_current = outgoing_access.is_current_token(link, token)
             return (Failed if is_current else Retry)(error, Reason.HANDOVER_REFUSED)
         case Failed(reason=reason) if reason in pausing.REASONS:

@@ -1,10 +1,10 @@
-"""Binds each visit (the trip of the user to the peer and back) to the browser in which it started.
-Each visit has its own cookie.
+"""Cookies that show in which browser a visit (the trip of the user to the peer and back) was
+started. Each visit has its own cookie.
 
-The parameter ``state`` prevents forged authorization responses only if it is bound to the browser
-(RFC 6749, section 10.12). The Django session is not suitable for this: if two requests change the
-session at the same time, one change is lost, and the session key changes when the user signs in
-again. Separate cookies do not have these problems.
+To prevent forged authorization responses, this site must accept the parameter ``state`` only from
+the browser in which the visit was started (RFC 6749, section 10.12). The Django session is not
+suitable for this, for two reasons: if two requests change the session at the same time, one change
+is lost; and the session key changes when the user signs in again.
 """
 
 import re
@@ -24,9 +24,9 @@ from ..models import AuthorizationRequest
 from ..secret import Secret
 
 PREFIX = "reciprocal_visit_"
-#: Only cookies with such a name are deleted. Another host of the same domain may have set a cookie
-#: whose name has the prefix but contains invalid characters. Django can read such a cookie, but it
-#: raises an error when it deletes the cookie.
+#: The pattern of the names of the cookies that this module deletes. Another host of the same domain
+#: may have set a cookie whose name begins with ``PREFIX`` but contains invalid characters. Django
+#: can read such a cookie, but raises an error if it has to delete the cookie.
 _NAME = re.compile(rf"{PREFIX}[0-9A-Za-z]+")
 #: How many visits (each with its own cookie) one browser can have at the same time. There is a
 #: limit because the browser sends the cookies with each request, with about 85 bytes for each
@@ -65,7 +65,7 @@ def set_cookie(
 
 def is_same_browser(request: HttpRequest, visit: AuthorizationRequest) -> bool:
     """Return whether ``request`` comes from the browser in which ``visit`` was started. Compare the
-    cookie of the visit with the hash that was stored at the start."""
+    hash of the cookie with the hash that was stored when the visit was started."""
     key = request.COOKIES.get(_cookie_name(visit.state_hash), "")
     return constant_time_compare(hash_of(key), visit.browser_hash)
 
@@ -78,8 +78,8 @@ def _cookie_scope() -> dict[str, Any]:
     """Return the attributes path, domain and ``SameSite`` of the cookies.
 
     Path and domain are the same as for the session cookie, because the browser must send both
-    cookies with the authorization response. ``SameSite`` is not ``Strict``: the browser would not
-    send the cookie when the peer redirects it to this site.
+    cookies with the authorization response. ``SameSite`` must not be ``Strict``, because the
+    browser would not send a strict cookie when the peer redirects the browser to this site.
     """
     across_sites = django_settings.SESSION_COOKIE_SAMESITE == "None"
     return {
