@@ -47,7 +47,7 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 
 def _lookup(host: str, port: int) -> Lookup:
-    """Start a look-up of ``host`` in a thread. If a look-up of ``host`` already runs, return that.
+    """Start a look-up of ``host`` in a thread. If one already runs, return the running one.
 
     ``getaddrinfo`` has no time limit, and a name server that does not respond can block it for
     minutes. All callers that need the same name share one look-up. So such a name occupies only
@@ -74,8 +74,8 @@ def _lookup(host: str, port: int) -> Lookup:
 
 
 def _run(host: str, port: int, lookup: Lookup) -> None:
-    # Remove the look-up first and set its result afterwards. A caller that comes after the result
-    # must start a new look-up and must not get this old result.
+    # Remove the look-up from the running look-ups first, and set its result afterwards. In the
+    # other order, a later caller could still find the finished look-up and get its old result.
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except BaseException as error:

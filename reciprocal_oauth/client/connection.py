@@ -36,10 +36,13 @@ _MAX_HEAD_BYTES = 64 * 1024
 class _Deadline:
     """Shuts a connection down if a request and its response together take too long.
 
-    A read timeout starts again with each byte, so a peer that sends one byte per second would block
-    a worker for ever. The deadline shuts down a duplicate of the socket, because the original
-    socket object is no longer usable when TLS starts: the TLS layer takes the connection over.
+    A timer ends the connection, because a read timeout is not enough: it starts again with each
+    byte, so a peer that sends one byte per second would block a worker for ever.
 
+    The timer uses a duplicate of the socket, which belongs to the same connection. The original
+    socket object becomes unusable when TLS starts, because the TLS layer takes its connection over.
+
+    :param connected: the socket of the connection, before TLS starts.
     :param started_at: when this site began to look up the host name for the first request, as a
         value of ``time.monotonic()``.
     """
@@ -50,17 +53,22 @@ class _Deadline:
         self._start(settings.HTTP_TOTAL_TIMEOUT_SECONDS - (time.monotonic() - started_at))
 
     def before_request(self) -> None:
-        """Restart the time limit, unless this is the first request on the connection."""
+        """Restart the time limit if an earlier request has used this connection.
+
+        For the first request, the limit already runs, because it includes the time to connect.
+        """
         if not self._is_first_request:
             self._timer.cancel()
             self._start(settings.HTTP_TOTAL_TIMEOUT_SECONDS)
 
     def after_request(self) -> None:
-        """Remember that the first request on the connection was sent."""
+        """Remember that a request was sent, so that :meth:`before_request` restarts the time limit
+        for the next request on this connection."""
         self._is_first_request = False
 
     def close(self) -> None:
-        """Stop the timer and close the duplicate of the socket."""
+        """Cancel the timer that would shut the connection down at the deadline. Also close the
+        duplicate of the socket, which only this timer uses. The connection itself stays open."""
         self._timer.cancel()
         self._duplicate.close()
 
@@ -80,8 +88,8 @@ class _Response(HTTPResponse):
     http.client limits only the length of each line and the number of lines. With long lines and
     many lines, a peer could make the parser use 50 MB.
 
-    Header lines that cannot be parsed are dropped. urllib3 would write them to the log, and a peer
-    could put our own request, with its secrets, into such a line.
+    Header lines that cannot be parsed are deleted. Otherwise, urllib3 would write them to the log,
+    and a peer could put our own request, with its secrets, into such a line.
     """
 
     def begin(self) -> None:
@@ -101,9 +109,8 @@ class _Response(HTTPResponse):
 
 
 class _Head:
-    """Wraps the file that contains the response, and counts the bytes of status line and headers.
-
-    http.client reads these lines with :meth:`readline`.
+    """Wraps the file object from which http.client reads the status line and the headers of a
+    response. It counts their bytes and raises an error if there are too many.
     """
 
     def __init__(self, file: Any) -> None:
@@ -111,9 +118,10 @@ class _Head:
         self._left = _MAX_HEAD_BYTES
 
     def readline(self, limit: int) -> bytes:
-        """Read one line.
+        """Read one line, which is the status line or a line of the headers.
 
-        :raises LineTooLong: the lines that were read so far exceed the limit.
+        :raises LineTooLong: all lines that were read so far have together more than
+            ``_MAX_HEAD_BYTES`` bytes.
         """
         line: bytes = self._file.readline(limit)
         self._left -= len(line)
@@ -122,7 +130,7 @@ class _Head:
         return line
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file object. http.client calls this after an error."""
         self._file.close()
 
 
@@ -225,12 +233,13 @@ class _PinnedHTTPSConnection(_Pinned, HTTPSConnection):
 
 
 class PinnedHTTPPool(HTTPConnectionPool):
-    """A pool of connections without TLS, which go to this machine only."""
+    """A connection pool for plain HTTP. Its connections go only to servers on this machine."""
 
     ConnectionCls = _PinnedHTTPConnection
 
 
 class PinnedHTTPSPool(HTTPSConnectionPool):
-    """A pool of connections with TLS (RFC 9110, section 4.2.2)."""
+    """A connection pool for https (RFC 9110, section 4.2.2). Its connections go only to checked IP
+    addresses."""
 
     ConnectionCls = _PinnedHTTPSConnection

@@ -43,14 +43,15 @@ _MAX_ENTRIES = 200
 class Metadata:
     """A peer's metadata (RFC 8414, section 2).
 
-    :ivar revocation_endpoint: the URL; ``""`` if the metadata names none (RFC 7009).
+    :ivar revocation_endpoint: the URL of the endpoint that revokes tokens (RFC 7009); ``""`` if the
+        metadata contains no such URL.
     :ivar grant_types: the values of ``grant_types_supported``.
     :ivar auth_methods: the values of ``token_endpoint_auth_methods_supported``.
     :ivar scopes: the values of ``scopes_supported``. The peer may support more scopes.
     :ivar sends_iss: whether the peer names its issuer in authorization responses (RFC 9207,
         section 3).
-    :ivar userinfo_endpoint: the URL; ``""`` if the metadata names no usable URL (OpenID Connect
-        Discovery 1.0, section 3).
+    :ivar userinfo_endpoint: the URL of the UserInfo endpoint (OpenID Connect Discovery 1.0, section
+        3); ``""`` if the metadata contains no usable URL for it.
     """
 
     issuer: str
@@ -73,7 +74,7 @@ class Metadata:
 def discover(issuer: str) -> Metadata:
     """Fetch the metadata of the peer whose issuer identifier is ``issuer``.
 
-    Try the URLs of :func:`metadata_urls` in their order, until one has a usable document. The
+    Try the URLs of :func:`metadata_urls` in their order, until a usable document is found. The
     member ``issuer`` of the document must be identical to the parameter ``issuer`` (RFC 8414,
     section 3.3; OpenID Connect Discovery 1.0, section 4.3).
 
@@ -120,9 +121,10 @@ def issuer_of(url: str) -> str:
 def metadata_urls(issuer: str) -> list[str]:
     """Return the URLs at which the metadata of ``issuer`` can be, in the order to try them.
 
-    RFC 8414, section 3.1, inserts the well-known part between host and path. OpenID Connect
-    Discovery 1.0, section 4, appends another well-known part to the path. Servers also use each
-    part at the other position (RFC 8414, section 5), so there can be four URLs.
+    RFC 8414, section 3.1, inserts ``/.well-known/oauth-authorization-server`` between the host and
+    the path of the issuer. OpenID Connect Discovery 1.0, section 4, appends
+    ``/.well-known/openid-configuration`` to the path. Some servers insert the second text or append
+    the first text (RFC 8414, section 5). So there are four URLs if the issuer has a path.
     """
     parts = urlsplit(issuer)
     path = parts.path.rstrip("/")
@@ -131,9 +133,10 @@ def metadata_urls(issuer: str) -> list[str]:
 
 
 def _with_userinfo(metadata: Metadata) -> Metadata:
-    """Return ``metadata`` with the UserInfo endpoint, which may need another request.
+    """Return ``metadata`` with the URL of the UserInfo endpoint, if this URL can be found.
 
-    Some servers name this endpoint only in the metadata document of OpenID Connect. Errors of this
+    Some servers name this endpoint only in their metadata document for OpenID Connect. So if the
+    URL is missing and the peer supports OpenID Connect, request that document too. Errors of this
     request are ignored, because the endpoint is optional.
     """
     if metadata.userinfo_endpoint or OPENID not in metadata.scopes:
@@ -193,7 +196,7 @@ def _document(body: bytes) -> Mapping[str, Any]:
 def _endpoints(document: Mapping[str, Any]) -> dict[str, str]:
     """Return the URLs of the endpoints in a metadata document, by name.
 
-    :raises NoMetadata: at least one endpoint is missing or unusable. The error names all of these.
+    :raises NoMetadata: at least one endpoint is missing or unusable. The error names each of them.
     """
     found, problems = {}, {}
     for name in _ENDPOINTS:

@@ -1,7 +1,7 @@
 """Says in a sentence why a request failed, so that an administrator can find the cause.
 
-A sentence contains no part of the request or of the peer's response. If an error has no sentence,
-the names of its exception classes are used instead.
+A sentence contains no part of the request or of the peer's response. If this module does not know
+the cause of an error, the sentence contains the names of the exception classes instead.
 """
 
 import errno
@@ -16,8 +16,8 @@ from requests.exceptions import SSLError, Timeout
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _OTHER_NAME = (62, 64)
 _ISSUER_UNKNOWN = (2, 18, 19, 20, 21, 24)
-#: OpenSSL's names for the error that the server does not use TLS. Versions of OpenSSL use different
-#: names.
+#: The names that OpenSSL gives to the error if the server does not use TLS. Each version of OpenSSL
+#: can use another name.
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
 _TOO_LATE = "it did not respond in time."
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
@@ -26,8 +26,8 @@ _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 def describe(error: Exception) -> str:
     """Return a sentence that says why the request that raised ``error`` failed."""
     if isinstance(error, Timeout):
-        # Do not describe the cause of a timeout: it can be a closed connection, because this site
-        # itself closes the connection at the deadline.
+        # Do not describe the cause of a timeout. This site itself closes the connection at the
+        # deadline, so the sentence would wrongly say that the peer closed the connection.
         return _TOO_LATE
     causes = list(_causes(error))
     for cause in reversed(causes):
@@ -43,7 +43,7 @@ def describe_lookup(error: Exception) -> str:
     number = getattr(error, "errno", None)
     if number == socket.EAI_AGAIN:
         return "no name server responds at the moment."
-    # Some systems do not have EAI_NODATA.
+    # On some systems, the module socket has no constant EAI_NODATA.
     if number in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
         return "the name does not exist, or it has no address."
     return f"the look-up failed ({type(error).__name__})."

@@ -120,8 +120,8 @@ def call(
     except (ReciprocalError, ImproperlyConfigured) as error:
         raise error.with_traceback(None) from None
     except Exception as error:
-        # This site closes the connection at the deadline. An error after the deadline comes from
-        # that, so the code below reports a timeout instead.
+        # Do not raise this error after the deadline: this site closed the connection at the
+        # deadline, and that caused the error. The code below raises a timeout error instead.
         if not _is_overdue(started_at):
             raise _peer_error(error, url) from None
     if _is_overdue(started_at):
@@ -144,8 +144,9 @@ class HardenedSession(requests.Session):
         self.trust_env = False
         self.headers["User-Agent"] = USER_AGENT
         self.headers["Accept-Encoding"] = ", ".join(_CONTENT_CODINGS)
-        # Ignore all cookies, as RFC 6265, section 5.2, allows. The access token says for which user
-        # this site calls the peer. A cookie could belong to another user.
+        # Ignore all cookies, as RFC 6265, section 5.2, allows. The access token of a request says
+        # for which user this site calls the peer. A cookie from an earlier request could belong to
+        # another user.
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         # Use this adapter for plain http too, because the adapter refuses each URL that this site
         # must not call.
@@ -190,7 +191,8 @@ class HardenedSession(requests.Session):
 
 
 class HardenedAdapter(HTTPAdapter):
-    """The transport of a session: checks the URL and the IP address, and stops at the deadline."""
+    """Sends the requests of a :class:`HardenedSession`. It refuses URLs that this site must not
+    call, connects only to checked IP addresses, and closes the connection at the deadline."""
 
     def __init__(self, max_bytes: int | None = None) -> None:
         self._max_bytes = max_bytes
@@ -248,7 +250,8 @@ def _make_tls_context(authorities: str, changed: int) -> ssl.SSLContext:
     section 4.3.4). The context is cached until the certificate authorities change.
 
     :param authorities: the path of the file or folder of certificate authorities.
-    :param changed: when this file or folder was last changed. Used only as a key of the cache.
+    :param changed: when this file or folder was last changed. It is only a part of the cache key:
+        after a change, the key is new, so the certificate authorities are read again.
     """
     context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
     context.check_hostname = True

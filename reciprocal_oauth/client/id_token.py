@@ -122,8 +122,9 @@ def _claims(id_token: str) -> dict[str, Any]:
     if len(parts) != _PARTS:
         raise BadResponse("The ID token is not a signed JWT.")
     algorithm = _decoded(parts[0]).get("alg")
-    # The algorithm "none" means: not signed. Only clients that registered this algorithm may get
-    # such tokens (OpenID Connect Core 1.0, section 2), and this site never registers it.
+    # The algorithm "none" means that the token is not signed. A peer may send such tokens only to a
+    # client that registered this algorithm (OpenID Connect Core 1.0, section 2). This site never
+    # registers it.
     if not isinstance(algorithm, str) or algorithm.lower() in ("", "none") or not parts[2]:
         raise BadResponse("The ID token is not signed.")
     return _decoded(parts[1])

@@ -51,10 +51,10 @@ def _first_connected(
 ) -> socket.socket:
     """Try the addresses and return the first socket that is connected.
 
-    When the function returns, ``attempts`` contains this socket and the sockets that are not
-    connected yet.
-
-    :raises TimeoutError: no address responded until ``end``, a value of ``time.monotonic()``.
+    :param attempts: an empty selector. This function adds the sockets that try to connect. At its
+        end, the selector contains the returned socket and the sockets of unfinished attempts.
+    :param end: when to give up, as a value of ``time.monotonic()``.
+    :raises TimeoutError: no address responded until ``end``.
     :raises OSError: no address accepted a connection.
     """
     last_error: OSError | None = None

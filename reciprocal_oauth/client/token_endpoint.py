@@ -38,8 +38,9 @@ EXPIRY_MARGIN_SECONDS = 30
 #: The longest lifetime of an access token, in seconds (ten years). If the peer names a longer
 #: lifetime, this value is used instead.
 _MAX_EXPIRES_IN = 10 * 365 * 24 * 3600
-#: The form of an error code; all registered codes have it (RFC 6749, section 11.4). Text in another
-#: form is not logged, because a peer could send our own code or token back as its error.
+#: The form of an error code. All registered error codes have this form (RFC 6749, section 11.4). If
+#: an error has another form, it is not logged, because a peer could send our own code or token back
+#: as its error.
 _ERROR_CODE = re.compile(r"[A-Za-z_]{1,60}")
 
 
@@ -128,7 +129,8 @@ def require_bound(peer: Peer, url: str) -> None:
 
 
 def refusal(response: http.PeerResponse) -> PeerRefused:
-    """Return the exception for an error response of the peer (RFC 6749, section 5.2)."""
+    """Return the exception that describes an error response of the peer: its status, its error code
+    (RFC 6749, section 5.2), and how long the peer asks this site to wait."""
     code = None if response.problem else members_of(response.body).get("error")
     is_foreign = code is None and bool(
         response.problem or response.body.strip() not in (b"", b"{}")
@@ -214,8 +216,8 @@ def _token(body: Mapping[str, Any], name: str, longest: int = MAX_TOKEN_LENGTH) 
 def _refresh_token(body: Mapping[str, Any], peer: Peer) -> Secret | None:
     """Return the refresh token (RFC 6749, section 6); ``None`` if there is no usable one.
 
-    :raises BadResponse: the refresh token is too long to be stored. If it were ignored, the access
-        would end without a warning when the access token expires.
+    :raises BadResponse: the refresh token is too long to be stored. If it were ignored, this site
+        would lose its access without a warning when the access token expires.
     """
     value = body.get("refresh_token")
     if isinstance(value, str) and len(value) > MAX_TOKEN_LENGTH:
@@ -229,8 +231,8 @@ def _refresh_token(body: Mapping[str, Any], peer: Peer) -> Secret | None:
 
 
 def _lifetime(expires_in: object) -> float | None:
-    """Return the lifetime of the access token in seconds; ``None`` if the response does not name a
-    usable one. ``expires_in`` is RECOMMENDED, not required (RFC 6749, section 5.1)."""
+    """Return the lifetime of the access token in seconds; ``None`` if ``expires_in`` is missing or
+    unusable. ``expires_in`` is RECOMMENDED, not required (RFC 6749, section 5.1)."""
     if isinstance(expires_in, str) and re.fullmatch("[0-9]{1,12}", expires_in):
         expires_in = int(expires_in)  # Some servers send the number as a string.
     if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):

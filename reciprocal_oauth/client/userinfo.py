@@ -28,7 +28,8 @@ from .token_endpoint import members_of, refusal, require_bound
 class _Bearer(AuthBase):
     """Adds the access token to the ``Authorization`` header of a request (RFC 6750, section 2.1).
 
-    The token stays a :class:`Secret` until then, so that no traceback or log shows it.
+    Until the header is written, the token stays a :class:`Secret`, so that no traceback or log
+    shows it.
     """
 
     token: Secret

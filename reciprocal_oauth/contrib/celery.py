@@ -1,9 +1,9 @@
 """The dispatcher ``celery``: Celery workers deliver codes and revocations to peers.
 
-Each row of the inbox and outbox tables is one delivery. The module defines two Celery tasks. After
-a commit, the web process sends a message for the task ``reciprocal_oauth.deliver`` for each row
-that is due. Celery beat must regularly send a message for the task ``reciprocal_oauth.sweep``,
-which looks for all rows that are due.
+Each row of the inbox and outbox tables is one delivery. A row is due when its next attempt can be
+made. The module defines two Celery tasks. After a commit, the web process sends a message for the
+task ``reciprocal_oauth.deliver`` for each row that is due. Celery beat must regularly send a
+message for the task ``reciprocal_oauth.sweep``, which looks for all rows that are due.
 
 No message is sent with a delay (Celery's ``countdown`` or ``eta``), because each row in the
 database stores when its next attempt is due.
@@ -39,9 +39,9 @@ _SHORT_TIMEOUTS: Mapping[str, Any] = {
     "socket_connect_timeout": _CONNECT_SECONDS,
     "socket_timeout": _CONNECT_SECONDS,
 }
-#: The shortest lifetime of a sweep's messages, in seconds. A message may expire, because a later
-#: sweep sends it again. But the lifetime must not be too short: a worker whose clock is fast would
-#: regard every message as expired and drop it.
+#: The shortest lifetime of the messages of a sweep (a search for all due rows), in seconds. Nothing
+#: is lost if a message expires, because a later sweep sends it again. But if the lifetime were very
+#: short, a worker whose clock is fast would drop every message as expired.
 _EXPIRES_SECONDS = 60.0
 
 
@@ -74,8 +74,9 @@ class CeleryDispatcher(MessageDispatcher):
         succeeded = False
         try:
             _publish(task, messages, **options)
-            # A slow success counts as a failure. If RabbitMQ is short of memory, it accepts the
-            # message, but then blocks while the connection is closed.
+            # Treat a success that took long as a failure, so that the next requests do not wait
+            # too. If RabbitMQ is short of memory, it accepts a message, but closing the connection
+            # takes long.
             succeeded = time.monotonic() - started_at < _CONNECT_SECONDS
         finally:
             if not succeeded:
@@ -92,7 +93,8 @@ _NO_RESULT: Mapping[str, Any] = {
 
 @shared_task(name="reciprocal_oauth.deliver", **_NO_RESULT)
 def deliver(queue: str, pk: Any) -> None:
-    """Work on one row, and then on other due rows for ``DISPATCHER_SWEEP_SECONDS``.
+    """Make one attempt to deliver one row. Then deliver other due rows for up to
+    ``DISPATCHER_SWEEP_SECONDS``.
 
     :param queue: the queue of the row: ``inbox`` (codes that this site redeems at the peer) or
         ``outbox`` (codes and revocations that this site sends to the peer).
@@ -102,8 +104,9 @@ def deliver(queue: str, pk: Any) -> None:
 
 @shared_task(name="reciprocal_oauth.sweep", **_NO_RESULT)
 def sweep() -> None:
-    """Send a message for rows that are due. If a peer has many due rows, send messages only for the
-    first of them: a worker that has delivered one row continues with the remaining rows."""
+    """Search for rows that are due, and send a message for each row that was found. If a peer has
+    many due rows, only the first of them are found. The remaining rows need no message, because a
+    worker that has delivered one row continues with other due rows."""
     if rows := worker.due():
         _publish(deliver, rows, expires=_expires())
 

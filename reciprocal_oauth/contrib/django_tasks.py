@@ -20,7 +20,8 @@ from ..delivery.message_dispatcher import deliver as deliver_row
 
 
 class TasksDispatcher(MessageDispatcher):
-    """Enqueues tasks at the site's task backend ``default``."""
+    """Enqueues tasks at the site's task backend ``default``. The tasks make worker processes
+    deliver rows of the inbox and outbox tables."""
 
     def send(self, rows: Sequence[tuple[str, Any]]) -> None:
         """Enqueue a task that delivers a row, for each of ``rows``.
@@ -37,7 +38,8 @@ class TasksDispatcher(MessageDispatcher):
 
 @task
 def deliver(queue: str, pk: Any) -> None:
-    """Work on one row, and then on other due rows for ``DISPATCHER_SWEEP_SECONDS``.
+    """Make one attempt to deliver one row. Then deliver other due rows for up to
+    ``DISPATCHER_SWEEP_SECONDS``.
 
     :param queue: the queue of the row: ``inbox`` (codes that this site redeems at the peer) or
         ``outbox`` (codes and revocations that this site sends to the peer).
@@ -47,8 +49,9 @@ def deliver(queue: str, pk: Any) -> None:
 
 @task
 def sweep() -> None:
-    """Enqueue a task for rows that are due. If a peer has many due rows, enqueue tasks only for the
-    first of them: a worker that has delivered one row continues with the remaining rows."""
+    """Search for rows that are due, and enqueue a task for each row that was found. If a peer has
+    many due rows, only the first of them are found. The remaining rows need no task, because a
+    worker that has delivered one row continues with other due rows."""
     for queue, pk in worker.due():
         deliver.enqueue(queue, pk)
 

@@ -20,8 +20,13 @@ from ..secret import Secret
 
 @dataclass(frozen=True)
 class Handover:
-    """A hand-over that this site received: a request in which a peer sends a reciprocal code. The
-    object is the same for all dialects, although their requests differ."""
+    """The values of a hand-over that this site received: a request in which a peer sends a
+    reciprocal code. Each dialect reads these values from its own form of request.
+
+    :ivar client_id: the client ID of the peer at this site.
+    :ivar code: the reciprocal code.
+    :ivar access_token: an access token of this site, which tells for which user the code is.
+    """
 
     client_id: str
     code: Secret
@@ -32,9 +37,9 @@ class Dialect(ABC):
     """Base class of all dialects. It has methods to send codes and tokens to a peer, to read a code
     that a peer sends, and to respond to that peer."""
 
-    #: Whether this site revokes an old token at the peer when a new connection of the same user
-    #: replaces it. ``None`` means that the field ``Peer.revoke_replaced`` decides. Set it to False
-    #: if such a revocation also ends the new connection at this kind of peer.
+    #: If it is True, this site revokes the user's old token at the peer when the user has connected
+    #: again and this site has a new token. If it is ``None``, the field ``Peer.revoke_replaced``
+    #: decides. Set it to False if this kind of peer would also revoke the new token.
     revokes_replaced_tokens: bool | None = None
 
     # Methods for a code that the peer sends to this site (this site is party B).

@@ -2,8 +2,8 @@
 
 This module follows draft-ietf-oauth-reciprocal-04, section 2.2.2, and RFC 6749, section 3.2. It
 checks the form of the request before this site computes a hash or makes a database query. DOT does
-not make these checks: if a parameter is repeated, DOT uses the last value. It also reads parameters
-from the query string, and passes control characters to the database.
+not make these checks: if a parameter is repeated, DOT uses the last value. DOT also reads
+parameters from the query string, and passes control characters to the database.
 """
 
 import base64

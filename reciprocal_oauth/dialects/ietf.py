@@ -46,7 +46,7 @@ HEADERS: Mapping[str, str] = {
 }
 
 #: The error codes that a peer can send because the access token in a hand-over is no longer valid
-#: (RFC 6749, section 5.2; RFC 6750, section 3.1). The empty text means: no error code.
+#: (RFC 6749, section 5.2; RFC 6750, section 3.1). ``""`` means that the peer sent no error code.
 _ABOUT_THE_TOKEN = ("", protocol.INVALID_GRANT, protocol.INVALID_TOKEN)
 
 
@@ -71,8 +71,8 @@ class IETFDialect(Dialect):
     def success(self) -> tuple[int, Mapping[str, str], str]:
         """Return status 200, headers that forbid caching (RFC 6749, section 5.1), and an empty JSON
         object as the body."""
-        # The draft requires status 200 and defines no body. Return a JSON body, because DOT parses
-        # the body of a response with status 200 as JSON.
+        # The draft requires status 200 and defines no body. Return a JSON body, because DOT's token
+        # view parses the body of each of its own responses with status 200 as JSON.
         return 200, HEADERS, "{}"
 
     def error(self, refused: HandoverRefused) -> HttpResponse:

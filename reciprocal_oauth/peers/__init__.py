@@ -4,7 +4,8 @@
 - ``application_secret``: replaces the client secret of this application.
 - ``connection_check``: checks with requests to the peer whether the peer is set up correctly.
 - ``discovery``: fills the fields of a peer from the peer's metadata.
-- ``reconfiguration``: revokes tokens and breaks links after a change of the peer.
+- ``reconfiguration``: revokes tokens and breaks links if the address, the client ID or the
+  application of the peer changes.
 - ``save_warnings``: warns of values that can be saved, but that may not work.
 - ``sheet``: lists the values that the administrator of the peer must enter at their site.
 """

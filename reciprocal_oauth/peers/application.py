@@ -36,7 +36,8 @@ def application_for(
     client (RFC 6749, section 2.1) with the authorization code grant and the name of the peer.
 
     A parameter that is ``None`` changes nothing. DOT generates the client ID and the secret of a
-    new application if they are not given. This secret can be read until the application is saved.
+    new application if they are not given. Read this secret before the application is saved, because
+    by default DOT replaces it with a hash when it saves the application.
 
     :param fields: values for other fields of the application model, by the names of the fields.
     """

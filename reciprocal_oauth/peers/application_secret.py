@@ -16,8 +16,8 @@ from ..secret import Secret
 
 
 def fingerprint(peer: Peer) -> str:
-    """Return a keyed hash of the peer's client secret. It shows whether the secret was replaced,
-    but does not reveal the secret."""
+    """Return a keyed hash of the secret that the peer uses at this site. If the secret is replaced,
+    the hash changes. The hash does not reveal the secret."""
     return _fingerprint(peer.application)
 
 

@@ -64,7 +64,7 @@ class State(models.TextChoices):
     UNKNOWN = "unknown", _("not known")
 
 
-#: The state of one check, and the reason for this state.
+#: The state of one check, and a text for the administrator that gives the reason for this state.
 Result = tuple[State, str]
 
 
@@ -106,7 +106,8 @@ def run(peer: Peer) -> list[Finding]:
 def _run_checks(peer: Peer, results: MutableMapping[Check, Result]) -> None:
     """Make the checks one after the other and store their results in ``results``.
 
-    If a check fails, the checks that need its success are left out and keep their old result.
+    If a check fails, do not make the checks that need its success. Their result in ``results``
+    stays ``UNKNOWN``, as :func:`run` has set it.
     """
     try:
         parts = urlsplit(peer.token_endpoint)
@@ -133,10 +134,11 @@ def _run_checks(peer: Peer, results: MutableMapping[Check, Result]) -> None:
 
 @sensitive_variables()
 def _ask(peer: Peer, url: str, parameters: Mapping[str, str]) -> PeerError | None:
-    """Send the peer a token request with an invented code.
+    """Send an invented code and our client credentials to ``url``, an endpoint of the peer.
 
-    :param parameters: the other parameters of the request.
-    :returns: the error; ``None`` if the peer accepted the invented code.
+    :param parameters: the other parameters of the request, such as the grant type.
+    :returns: the error, which says that the peer refused the request or that the request failed;
+        ``None`` if the peer accepted the invented code.
     """
     made_up = {"code": secrets.token_urlsafe(), "code_verifier": secrets.token_urlsafe(48)}
     try:
@@ -147,10 +149,10 @@ def _ask(peer: Peer, url: str, parameters: Mapping[str, str]) -> PeerError | Non
 
 
 def _tls(peer: Peer, asked: PeerError | None) -> Result:
-    """Return whether the connection to the token endpoint uses TLS, as RFC 6749, section 3.2,
-    requires.
+    """Return the result of the check that the connection to the token endpoint uses TLS, as RFC
+    6749, section 3.2, requires.
 
-    :param asked: the error of the request to the token endpoint; ``None`` if it succeeded.
+    :param asked: the error of the request to the token endpoint; ``None`` if the request succeeded.
     """
     if isinstance(asked, TLSFailed):
         return State.FAILED, str(asked)
@@ -220,9 +222,11 @@ def _endpoint(asked: PeerError | None) -> Result:
 
 
 def _credentials(refused: PeerRefused) -> Result:
-    """Return whether the peer accepts our client credentials, as its error code shows (RFC 6749,
-    section 5.2). ``invalid_client`` refuses the credentials; ``invalid_grant`` refuses only the
-    code."""
+    """Return the result of the check that the peer accepts our client credentials.
+
+    The error code of the peer shows this result (RFC 6749, section 5.2): ``invalid_client`` means
+    that the peer refused the credentials. ``invalid_grant`` means that it refused only the code.
+    """
     # Look at the error code before the status, because some servers refuse an unknown code with
     # status 401.
     if refused.error == INVALID_GRANT:

@@ -64,8 +64,8 @@ def _likely_issuer(host: str) -> str:
 
 
 def values_of(metadata: Metadata) -> dict[str, Any]:
-    """Return the values that ``metadata`` gives for fields of ``Peer``, by the names of the
-    fields."""
+    """Return the values from ``metadata`` that belong in fields of ``Peer``. The keys of the
+    dictionary are the names of these fields."""
     values: dict[str, Any] = {
         "issuer": metadata.issuer,
         "sends_iss": metadata.sends_iss,
@@ -81,10 +81,11 @@ def values_of(metadata: Metadata) -> dict[str, Any]:
 
 
 def new_values(peer: Peer, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``values`` without the endpoints that ``peer`` already has.
+    """Return ``values``, which come from the peer's metadata, without the endpoints that the fields
+    of ``peer`` already contain.
 
-    An endpoint counts as the same if ``peer`` only adds a query to its URL. So a query that an
-    administrator added is kept.
+    Two URLs are the same endpoint if the URL in the field has only additional query parameters. So
+    query parameters that an administrator added are not overwritten.
     """
     return {
         name: value

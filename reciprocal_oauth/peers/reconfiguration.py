@@ -1,7 +1,8 @@
 """Revokes tokens and breaks links when a peer gets another address, client ID or application.
 
-``Peer.save`` runs first. It refuses a change after which this site would send the client secret to
-another address than the one for which an administrator entered it.
+The user of a broken link must connect the accounts again. ``Peer.save`` checks a change before this
+module does anything: it refuses a new address or client ID if the administrator did not enter the
+client secret for it.
 """
 
 import logging
@@ -29,8 +30,9 @@ def count_links_to_reconnect(peer: Peer) -> int:
 
 
 def peer_saved(sender: type, instance: Peer, raw: bool, **arguments: Any) -> None:
-    """Handle a saved peer (receiver of ``post_save``): log the changes of its address, client ID
-    and application. Revoke the tokens and break the links that these changes make invalid."""
+    """Log each change of the peer's address, client ID or application. Revoke the tokens and break
+    the links that the change makes invalid. Django calls this function after a peer was saved (it
+    is a receiver of ``post_save``)."""
     changes = instance.changes_being_saved
     if raw or not changes:
         return

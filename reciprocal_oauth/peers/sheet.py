@@ -13,7 +13,7 @@ from ..models import Peer
 class Sheet:
     """The values of this site that the administrator of the peer must enter at their site.
 
-    No value is a secret. A URL is ``""`` if the URLconf of this site does not include its route.
+    No value is a secret. A URL is ``""`` if the URLconf of this site has no route for this URL.
 
     :ivar client_id: the client ID of the peer at this site.
     :ivar redirect_uri: the callback URL of this site, which the peer must register (RFC 6749,

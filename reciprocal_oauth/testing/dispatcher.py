@@ -1,5 +1,5 @@
-"""A dispatcher for tests. It records calls of ``wake()`` and delivers only when a test calls
-``run()``."""
+"""A dispatcher for tests. It starts no worker: it records when the app reports due rows with
+``wake()``, and it delivers these rows only when a test calls ``run()``."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,8 @@ _PATH = f"{__name__}.RecordingDispatcher"
 
 
 class RecordingDispatcher(Dispatcher):
-    """Records each call of :meth:`wake` and starts no worker. A test calls :meth:`run` to deliver.
+    """Records each call of :meth:`wake` and starts no worker. A test calls :meth:`run` to deliver
+    the rows of the inbox and outbox tables.
 
     :ivar woken: the argument of each call of :meth:`wake`, in order: a link, or ``None`` if rows of
         any link may be due.
@@ -26,20 +27,21 @@ class RecordingDispatcher(Dispatcher):
         self.woken: list[Link | None] = []
 
     def wake(self, link: Link | None = None) -> None:
-        """Append ``link`` to ``woken``."""
+        """Append ``link`` to ``woken``. The app calls this method when rows can be due."""
         self.woken.append(link)
 
     def due(self, link: Link | None = None) -> list[tuple[str, Any]]:
-        """Return the rows that are due, as pairs of queue name and primary key.
+        """Return the rows of the inbox and outbox tables that are due, as pairs of queue name
+        (``inbox`` or ``outbox``) and primary key.
 
         :param link: the link whose rows are returned; ``None`` for the rows of all links.
         """
         return worker.due(link)
 
     def run(self) -> int:
-        """Work on due rows in this thread until no row is due.
+        """Deliver due rows in this thread until no row is due.
 
-        :returns: the number of attempts.
+        :returns: the number of delivery attempts.
         """
         return worker.drain()
 
@@ -48,8 +50,8 @@ class RecordingDispatcher(Dispatcher):
 def recording_dispatcher() -> Iterator[RecordingDispatcher]:
     """Use a :class:`RecordingDispatcher` instead of the configured dispatcher in a ``with`` block.
 
-    The app wakes the dispatcher after commit. A ``TestCase`` never commits its transaction, so use
-    Django's ``captureOnCommitCallbacks(execute=True)`` in a ``TestCase``.
+    The app calls ``wake()`` only after a commit, and a ``TestCase`` never commits its transaction.
+    So in a ``TestCase``, also use Django's ``captureOnCommitCallbacks(execute=True)``.
     """
     ours = {**getattr(settings, "RECIPROCAL_OAUTH", {}), "DISPATCHER": _PATH}
     with override_settings(RECIPROCAL_OAUTH=ours):

@@ -55,7 +55,7 @@ class FakePeer(FakeServer):
         self._refresh_tokens: set[str] = set()
         self.responses = {TOKEN_PATH: self._token, REVOCATION_PATH: self._revoke}
 
-    # The fake peer as a server
+    # Methods for the fake peer as a server, which this site calls.
 
     def new_code(self) -> str:
         """Return a code that this site can redeem once."""
@@ -88,7 +88,8 @@ class FakePeer(FakeServer):
 
     def protected(self, responder: Responder) -> Callable[[ReceivedRequest], FakeResponse]:
         """Return a function that responds like ``responder`` if the request has a valid access
-        token; otherwise with status 401 (RFC 6750, section 3). Put the function in ``responses``.
+        token; otherwise with status 401 (RFC 6750, section 3). To protect a path of the fake
+        peer, put the function in ``responses`` for this path.
         """
 
         def respond(request: ReceivedRequest) -> FakeResponse:
@@ -115,7 +116,7 @@ class FakePeer(FakeServer):
         """The issuer identifier of the fake peer."""
         return f"{self.url}/o"
 
-    # The fake peer as a client of this site
+    # Methods for the fake peer as a client, which calls this site.
 
     def hand_over(self, access_token: str, code: str | None = None) -> Any:
         """Send a reciprocal code to this site; the fake peer is party A
@@ -153,7 +154,7 @@ class FakePeer(FakeServer):
             secure=True,
         )
 
-    # The endpoints of the fake peer
+    # The functions that respond to requests at the endpoints of the fake peer.
 
     def _token(self, request: ReceivedRequest) -> FakeResponse:
         form = request.form

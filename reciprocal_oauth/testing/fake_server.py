@@ -60,8 +60,9 @@ class FakeServer:
     In a ``with`` block, the app can call the server, because the setting ``HTTP_ALLOW_LOOPBACK`` is
     on. The server stops at the end of the block.
 
-    :ivar responses: the response for each path, or a list of responses. With a list, each request
-        gets the next response of the list. After the last response, every request gets that one.
+    :ivar responses: a dictionary with the response for each path. The value can also be a list of
+        responses: each request to the path gets the next response of the list. After the end of the
+        list, every request gets the last response again.
     :ivar requests: the requests that the server received, in order.
     """
 
@@ -108,8 +109,8 @@ class FakeServer:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # Ignore a connection that the client has closed, for example after a timeout. This is not
-        # an error of the test.
+        # Do not print an error if the client has closed the connection, for example after a
+        # timeout. A test can want that.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
