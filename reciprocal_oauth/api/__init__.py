@@ -1,5 +1,5 @@
-"""The JSON API, through which front ends and apps can do the same as users on the pages.
+"""The JSON API. Front ends and apps use it to do what users do on the pages of this package.
 
-The module ``views`` has one class for each route. ``openapi`` is imported only if drf-spectacular
-is installed.
+The module ``views`` has one class for each route. The module ``openapi`` is imported only if
+drf-spectacular is installed.
 """

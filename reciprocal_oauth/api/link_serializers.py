@@ -32,8 +32,8 @@ _REASONS = [(value, label) for value, label in Reason.choices if value]
 
 
 class Moment(serializers.DateTimeField):
-    """A time that is always written in ISO 8601. The setting ``DATETIME_FORMAT`` of Django REST
-    framework, which the site may have changed, does not affect it."""
+    """A field for a time. The response always contains the time in the ISO 8601 format, even if the
+    site has set another ``DATETIME_FORMAT`` for Django REST framework."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(format=ISO_8601, **kwargs)
@@ -69,7 +69,7 @@ class DirectionSerializer(serializers.Serializer):
 
 
 class PendingSerializer(DirectionSerializer):
-    """The last decision of the person, if the peer has no access from it yet."""
+    """The person's last decision, if this decision has not given the peer access yet."""
 
     state = serializers.ChoiceField(_PENDING)
 
@@ -225,8 +225,8 @@ class ShownLink:
 
     @property
     def incoming(self) -> Mapping[str, Any]:
-        """Return what the peer may do at this site now. If the peer has no access yet from the last
-        decision of the person, ``pending`` describes that decision."""
+        """Return what the peer may do at this site now. If the person's last decision has not given
+        the peer access yet, the value of ``pending`` describes this decision."""
         works = bool(self.link_status.in_force)
         state, reason = self.link.incoming_state, self.link.incoming_reason or None
         return {

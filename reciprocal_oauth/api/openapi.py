@@ -110,7 +110,8 @@ def _describe(view: str, **operations: Any) -> None:
         target_class = f"{_VIEWS}.{view}"
 
         def view_replacement(self) -> Any:
-            # Describe a subclass, because describing the view class itself would change it.
+            # Describe a subclass: extend_schema_view() changes the class that it gets, and the
+            # view class itself must stay as it is.
             stock: Any = self.target_class
             return extend_schema_view(**operations)(type(view, (stock,), {}))
 

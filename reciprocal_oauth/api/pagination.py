@@ -1,5 +1,8 @@
-"""Splits lists into pages by a cursor. With an offset instead, a new row would move other rows to
-another page while a client reads page after page."""
+"""Splits lists into pages by a cursor: a text that says at which row the next page begins.
+
+Page numbers are not used, because a new row would move later rows to the next page. A client that
+reads page after page would then get a row twice.
+"""
 
 from typing import Any
 

@@ -81,8 +81,8 @@ class Busy(APIException):
 
 
 def as_problem(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Return the response to ``error``. If the error is unexpected, return ``None``, so that Django
-    responds with status 500."""
+    """Return the response with the problem details of ``error``. If the error is unexpected, return
+    ``None``, so that Django responds with status 500."""
     if isinstance(error, Http404):
         # Replace Django's text, which contains the name of a model and is always in English.
         error = NotFound(_("There is no such thing, or it is not yours."))

@@ -52,8 +52,9 @@ class ConnectSerializer(serializers.Serializer):
 
 
 class Shown(Text):
-    """A field for the value of ``shown`` in the link or question that the person saw. The client
-    sends it back, so that an answer to outdated data can be refused."""
+    """A field for the value ``shown``, which identifies what the person saw. The API sends this
+    value with each link and each consent question, and the client sends it back with the answer of
+    the person. So this site can refuse an answer to outdated data."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(r"[0-9a-f]*", max_length=64, **kwargs)

@@ -26,7 +26,8 @@ class PersonThrottle(SimpleRateThrottle):
     """
 
     def __init__(self) -> None:
-        """Do nothing: :meth:`allow_request` finds the rate, because it depends on the request."""
+        """Do nothing. The base class would look up the rate here. In this class, the rate depends
+        on the request, so :meth:`allow_request` looks it up."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Count the request, and return whether it is within the limit."""
@@ -42,5 +43,6 @@ class PersonThrottle(SimpleRateThrottle):
         return Throttle(scope, limit, self.seconds).count(f"{request.user.pk}:{application}")
 
     def wait(self) -> float | None:
-        """Return the seconds after which the next request is allowed at the latest."""
+        """Return how many seconds a client has to wait at most until the next request is allowed.
+        This is the whole length of the period in which the requests are counted."""
         return self.seconds

@@ -1,5 +1,5 @@
-"""The views of the API. They call the same functions as the pages for users, and only with the
-links of the person who sends the request."""
+"""The views of the API. They call the same functions as the pages for users. A request can read and
+change only the links of the person for whom it is sent."""
 
 from collections.abc import Callable
 from typing import Any
@@ -74,7 +74,8 @@ class ApiView(GenericAPIView):
         """Check the request. If it uses a session, set the CSRF cookie in the response."""
         super().initial(request, *args, **kwargs)
         if request.auth is None:
-            # A front end in the browser must send the CSRF token with its next change.
+            # Calling get_token() sets the cookie with the CSRF token. A front end in the browser
+            # must send this token with its next change.
             get_token(request._request)
 
     def finalize_response(
@@ -133,7 +134,8 @@ class PeersView(ApiView, ListAPIView):
 
 
 class ConnectView(ApiView):
-    """Starts a connection to a peer: step (A) of draft-ietf-oauth-reciprocal-04, section 2.
+    """Starts a connection to a peer: step (A) of the figure in draft-ietf-oauth-reciprocal-04,
+    section 2.
 
     The client sends the browser to the URL in the response. The peer redirects the browser back to
     this site.
@@ -208,7 +210,8 @@ class LinksView(OwnLinksView, ListAPIView):
 
         :raises ValidationError: the query has an unknown status.
         """
-        # Convert to a dict, because REST framework treats an empty value in a QueryDict as missing.
+        # Convert the query to a dict. In a QueryDict, REST framework treats an empty value as
+        # missing, so “?status=” would return the active links instead of an error.
         wanted = FilterSerializer(data=self.request.query_params.dict())
         wanted.is_valid(raise_exception=True)
         return super().get_queryset().filter(status=wanted.validated_data["status"])

@@ -1,7 +1,7 @@
 """Redirects a person to the peer for authorization, and receives the response of the peer.
 
-These are the steps (A) to (D) of draft-ietf-oauth-reciprocal-04, section 2. They are the
-authorization code grant of RFC 6749, section 4.1.
+These are the steps (A) to (D) of the figure in draft-ietf-oauth-reciprocal-04, section 2. Together,
+they are the authorization code grant of RFC 6749, section 4.1.
 """
 
 import logging
@@ -40,9 +40,10 @@ class SeeOther(HttpResponseRedirect):
 
 @method_decorator(login_not_required, name="dispatch")
 class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
-    """Step (A): redirects the person to the peer (RFC 6749, section 4.1.1).
+    """Redirects the person to the peer (RFC 6749, section 4.1.1). This is step (A) of the figure in
+    draft-ietf-oauth-reciprocal-04, section 2.
 
-    Only POST does this. With GET, a link on another site could start a connection.
+    Only POST does this. If GET did it too, a link on another site could start a connection.
     """
 
     http_method_names = ["get", "head", "post", "options"]
@@ -79,12 +80,14 @@ class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
         return response
 
 
-# Exempt this view from ATOMIC_REQUESTS, because it sends requests to the peer, and because a later
-# error must not undo that ``state`` was used.
+# Exempt this view from ATOMIC_REQUESTS for two reasons. The view waits for responses of the peer,
+# and no transaction should be open during this time. And if the view fails later, the database must
+# still know that ``state`` was used.
 @method_decorator([login_not_required, outside_transactions], name="dispatch")
 class CallbackView(ProtectedPageMixin, View):
-    """Steps (B) to (D): receives the authorization response at the redirect URI (RFC 6749, section
-    4.1.2).
+    """Receives the authorization response at the redirect URI (RFC 6749, section 4.1.2), and gets
+    the tokens. These are the steps (B) to (D) of the figure in draft-ietf-oauth-reciprocal-04,
+    section 2.
 
     A person who is not signed in gets a page that says what to do. This view does not redirect them
     to the login page, because the address of that page would then contain the code.
@@ -115,8 +118,9 @@ class CallbackView(ProtectedPageMixin, View):
                 request, "reciprocal_oauth/callback_refused.html", {"peer": peer}, status=400
             )
         if same_site.lacks_strict_session(request, query):
-            # The browser will repeat this request with the same ``state``. So return here, before
-            # claim_visit() marks ``state`` as used.
+            # The returned page makes the browser repeat this request, with the same ``state``. Do
+            # not call claim_visit() now: it accepts each ``state`` only once, so the response
+            # would no longer count when the browser repeats the request.
             return same_site.ask_again(query)
         try:
             peer = Peer.objects.get(slug=slug, enabled=True)
@@ -136,7 +140,7 @@ class CallbackView(ProtectedPageMixin, View):
                 logger.log(level, "Connecting to peer %s failed: %s", peer.slug, failed)
                 visit.problem = failed.reason
                 # Do not use save(): if the visit and its user were deleted during the exchange,
-                # it would try to insert the visit again.
+                # save() would try to insert the visit again.
                 rows = AuthorizationRequest.objects.filter(pk=visit.pk)
                 tried_again(rows.update)(problem=failed.reason)
         return SeeOther(return_urls.return_url(visit) or _page_after(visit))
@@ -152,10 +156,11 @@ def _refuse(slug: str) -> HttpResponse:
 
 
 def _page_after(visit: AuthorizationRequest) -> str:
-    """Return the path of the page to show after ``visit``.
+    """Return the path of the page to show after ``visit`` (the person's trip to the peer and back).
 
-    It is the consent page if the person can decide what the peer may do at this site; otherwise the
-    page of the link; or, if there is no link, the list of connections, which shows the problem.
+    - If the visit led to no link: the list of connections. If the visit failed, the list says why.
+    - If the person can now decide what the peer may do at this site: the consent page.
+    - Otherwise: the page of the link.
     """
     with translation.override(visit.language or translation.get_language()):
         if visit.link:

@@ -1,6 +1,7 @@
 """The page on which the person decides what the peer may do at this site.
 
-This consent comes between the steps (D) and (E) (draft-ietf-oauth-reciprocal-04, section 2.2.1).
+This consent (draft-ietf-oauth-reciprocal-04, section 2.2.1) comes between the steps (D) and (E) of
+the figure in section 2 of the draft.
 """
 
 from typing import Any

@@ -13,7 +13,8 @@ from ..models import Link
 from ..presentation.link_status import LinkStatus
 from .links import OwnLinksMixin
 
-#: States in which the peer has access at this site, may still have it, or will get it soon.
+#: The values of ``Link.incoming_state`` with which the peer has access at this site, possibly still
+#: has access, or will soon get access.
 _HELD = (Link.Incoming.GRANTED, Link.Incoming.ACTIVE, Link.Incoming.BROKEN)
 
 

@@ -50,8 +50,9 @@ def protected(view: View) -> View:
     return inner
 
 
-# Exempt these views from ATOMIC_REQUESTS: each change has its own transaction, so that only this
-# transaction is repeated after a temporary error of the database.
+# Exempt these views from ATOMIC_REQUESTS: after a temporary error of the database, this app repeats
+# a transaction. This works only if each change has its own transaction. With ATOMIC_REQUESTS, the
+# whole request would be one transaction.
 @method_decorator([protected, outside_transactions], name="dispatch")
 class ProtectedPageMixin:
     """Base class for the views of pages: applies :func:`protected`.

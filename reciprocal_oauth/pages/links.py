@@ -124,8 +124,9 @@ class LinkListView(OwnLinksMixin, ListView):
         ).first()
 
     def _key_in_query(self, parameter: str) -> list[UUID]:
-        """Return a list with the primary key in the query parameter, or an empty list if the
-        parameter is missing or invalid."""
+        """Return the primary key that the query parameter contains, as a list for the lookup
+        ``pk__in``. If the parameter is missing or invalid, return an empty list, so that the lookup
+        finds no row."""
         try:
             return [UUID(self.request.GET.get(parameter, ""))]
         except ValueError:

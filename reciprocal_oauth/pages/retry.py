@@ -21,7 +21,8 @@ class RetryView(OwnLinksMixin, View):
 
     def get(self, request: HttpRequest, pk: object) -> HttpResponse:
         """Redirect to the page of the link without sending a code, because only POST sends one."""
-        # The login page redirects to this address with GET, if the session ended before the POST.
+        # GET happens if the session expired before the person pressed the button: the person is
+        # asked to log in, and the login page then redirects to this address.
         return redirect("reciprocal_oauth:link", pk)
 
     def post(self, request: HttpRequest, pk: object) -> HttpResponse:

@@ -15,10 +15,13 @@ AGAIN = "same-site"
 
 
 def lacks_strict_session(request: HttpRequest, query: QueryDict) -> bool:
-    """Return whether the session cookie is missing, perhaps because it is ``SameSite=Strict`` and
-    another site started ``request``.
+    """Return whether the browser must repeat ``request`` so that it sends the session cookie.
 
-    If so, do not use the session, because a new session cookie could replace the existing one.
+    All must be true: the session cookie of this site is ``SameSite=Strict``, ``request`` contains
+    no session cookie, and ``request`` is not the repeated request.
+
+    If the result is ``True``, do not use the session for ``request``. Django could create a new
+    session, and the new cookie would replace the session cookie that the browser already has.
     """
     return (
         django_settings.SESSION_COOKIE_SAMESITE == "Strict"
@@ -29,9 +32,10 @@ def lacks_strict_session(request: HttpRequest, query: QueryDict) -> bool:
 
 @sensitive_variables()
 def ask_again(query: QueryDict) -> HttpResponse:
-    """Return a page that makes the browser repeat the request, without a script.
+    """Return a page that makes the browser repeat the request. The page needs no JavaScript.
 
-    The template is rendered without the request, so that no context processor uses the session.
+    Render the template without the request. With the request, a context processor could use the
+    session, and Django could then set a new session cookie.
     """
     again = query.copy()
     again[AGAIN] = "1"

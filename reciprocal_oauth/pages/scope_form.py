@@ -25,7 +25,9 @@ class ScopesForm(forms.Form):
     scopes = forms.MultipleChoiceField(
         label=_("What it may do"), widget=forms.CheckboxSelectMultiple, required=False
     )
-    #: A text that identifies what the page shows: :mod:`~reciprocal_oauth.party_a.snapshot`.
+    #: The snapshot: a text that identifies what the page shows. The form sends it back, so that
+    #: this site can refuse an answer to an outdated page
+    #: (:mod:`~reciprocal_oauth.party_a.snapshot`).
     shown = forms.CharField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, choices: list[tuple[str, str]], **kwargs: Any) -> None:

@@ -54,8 +54,8 @@ class ScopesView(ChoosingView):
         return self.to_link()
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Add the scopes that the peer has now and loses with any change, because the person cannot
-        choose them again."""
+        """Add the scopes that the peer has now, but that the form does not offer. The page says
+        that the peer loses these scopes when the person saves a change."""
         asked_about = {token for token, _described in self.choices()}
         works = scopes.split(self.link.incoming_limit)
         lost = scopes.join(token for token in works if token not in asked_about)

@@ -35,7 +35,7 @@ class FlowStep:
     :ivar sender: the name of the party that performs the step.
     :ivar arrow: the direction of the arrow: ``forth`` from party A to party B, ``back`` from party
         B to party A, or ``dot`` (no arrow) for the consent.
-    :ivar state: one of the states above, such as ``done``.
+    :ivar state: the state of the step, such as ``DONE``, ``RUNNING`` or ``FAILED``.
     :ivar text: what the party does in the step.
     :ivar result: the state in words.
     :ivar at: the time at which the step happened; ``None`` if it has not happened yet, or if this
@@ -78,9 +78,10 @@ class Diagram:
 
 @dataclass
 class _Flow:
-    """The recorded events of one flow, by step.
+    """One flow (one run through the steps of the protocol), as recorded in the history of the link.
 
-    :ivar party: the role of this site in the flow.
+    :ivar party: the role of this site in the flow: party A or party B.
+    :ivar events: the newest event of each step that has been recorded.
     """
 
     party: str
@@ -89,9 +90,10 @@ class _Flow:
     def take(self, event: LinkEvent, link: Link) -> None:
         failed = event.outcome == LinkEvent.Outcome.FAILED
         if event.step == Step.F and failed and self.party == Party.A:
-            # In a replay, the peer redeems a code a second time. This site then revokes the access
-            # from that code and sends a new code, so the steps (E) to (G) begin again. If the
-            # access works by now, keep their events. Other failures of (F) change nothing.
+            # Ignore a failure of step (F), unless it is a replay: the peer tried to redeem a code
+            # a second time. After a replay, this site revokes the access from that code and sends a
+            # new code, so forget the events of the steps (E) to (G). But keep these events if the
+            # access of the peer works now.
             if event.detail == REPLAY and link.incoming_state != Link.Incoming.ACTIVE:
                 self._begin_reverse()
             return
@@ -161,7 +163,7 @@ def _newest_flow(link: Link, events: Iterable[LinkEvent]) -> _Flow | None:
     """Return the newest flow in ``events``, or ``None`` if no step is recorded.
 
     A flow begins with step (A), or with step (D) if this site is party B. A later decision of the
-    person, or a later code, does not begin a flow: it begins the steps (E) to (G) again.
+    person, or a later code, does not begin a new flow. It only begins the steps (E) to (G) again.
     """
     flow: _Flow | None = None
     for event in events:
@@ -176,7 +178,8 @@ def _newest_flow(link: Link, events: Iterable[LinkEvent]) -> _Flow | None:
 
 def _states(link: Link, flow: _Flow, code_failure: str) -> Iterator[tuple[Step, str, str, str]]:
     """Yield four values for each step: the step, its state, the ``Reason`` for the state, and the
-    recorded detail of the last attempt. The last two are empty if there is nothing to say."""
+    recorded detail of the last attempt. The reason and the detail are empty strings if there is
+    nothing to say."""
     good = [place for place, step in enumerate(_ORDER) if _is_ok(flow.events.get(step))]
     # If a step succeeded, show all earlier steps as done, even those without an event. For example,
     # party B records no event for (A), (B) and (C), but they must have happened before (D).

@@ -19,8 +19,9 @@ from .reasons import for_people
 def name_with_account(link: Link) -> str:
     """Return the name of the peer and, if it is known, the user's account at the peer.
 
-    Buttons need this text as their name, because a user can have two links with one peer and screen
-    readers list buttons without the text around them.
+    Buttons contain this text for screen readers. A screen reader can list all buttons of a page
+    without the text around them, and a user can have two links with the same peer. Without this
+    text, the user could not tell the buttons of the two links apart.
     """
     account = link.account_name or link.subject
     return f"{link.peer.name} ({account})" if account else link.peer.name

@@ -24,14 +24,14 @@ from .reasons import for_people
 #: for example because the person did not allow it, or it is switched off, on hold or ended.
 GOOD, WAITING, ASKING, BAD, OFF = "good", "waiting", "asking", "bad", "off"
 
-#: If the incoming access has one of these reasons, this site did not ask the person what the peer
+#: The reasons (``Link.incoming_reason``) for which this site did not ask the person what the peer
 #: may do at this site.
 _NOT_ASKED = (Link.Reason.NO_REVERSE, Link.Reason.SITE_REFUSES)
 
 
 @dataclass(frozen=True)
 class Permission:
-    """One scope in words: something that the site with the access may do.
+    """One scope in words: one thing that a site may do with its access.
 
     :ivar text: the description of the scope; its name if there is no description.
     :ivar is_name: whether ``text`` is the name of the scope.
@@ -47,12 +47,14 @@ class Direction:
     the peer at this site.
 
     :ivar may: the scopes that the access has or would have; empty if there are none.
-    :ivar tone: one of the tones above.
+    :ivar tone: the tone, which selects the colour and the symbol: ``GOOD``, ``WAITING``,
+        ``ASKING``, ``BAD`` or ``OFF``.
     :ivar state: the state in a few words.
     :ivar reason: why the access does not work; empty if there is nothing to say.
     :ivar advice: what the person can do to repair the access; empty if there is nothing to do.
-    :ivar pending: the status of the person's last decision, if the peer has not received it and
-        still has its earlier access; otherwise ``None``. Its ``may`` has only the added scopes.
+    :ivar pending: the status of the person's last decision, if this decision has not given the peer
+        new access yet and the peer still has its earlier access; otherwise ``None``. The attribute
+        ``may`` of ``pending`` has only the scopes that the decision adds.
     """
 
     may: Sequence[Permission]

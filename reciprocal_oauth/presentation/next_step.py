@@ -60,11 +60,12 @@ def works_one_way(link: Link) -> bool:
 
 
 def is_on_hold(link: Link) -> bool:
-    """Return whether ``link`` is incomplete while delivery to its peer is paused, so that an
-    administrator of this site has to act.
+    """Return whether ``link`` waits until an administrator of this site resumes delivery to the
+    peer.
 
-    A link is incomplete if its outgoing access does not work, or if the incoming access was allowed
-    but is not ready or is broken.
+    All must be true: the link is active, the peer is enabled, delivery to the peer is paused, and
+    the link is incomplete. A link is incomplete if the outgoing access does not work, or if the
+    incoming access is broken or is allowed but not ready.
     """
     is_complete = link.outgoing_state == Link.Outgoing.ACTIVE and link.incoming_state not in (
         Link.Incoming.GRANTED,
@@ -83,10 +84,11 @@ def is_being_redeemed(link: Link) -> bool:
 
 
 def knows_accounts(peer: Peer) -> bool:
-    """Return whether this site learns from ``peer`` which account there a person has connected.
+    """Return whether ``peer`` tells this site which account at the peer a person has connected. The
+    peer does so if this site requests the scope ``openid``.
 
-    If so, a person can connect several accounts at the peer. Otherwise, connecting again replaces
-    the tokens of the existing link.
+    If the result is ``True``, a person can connect several accounts at the peer. Otherwise,
+    connecting again replaces the tokens of the existing link.
     """
     return OPENID in split(peer.scope)
 
@@ -111,8 +113,11 @@ def _visit(link: Link) -> NextStep:
 def _connect_or_remove(link: Link) -> NextStep:
     """Return ``CONNECT`` if connecting again would repair ``link``; otherwise ``REMOVE``.
 
-    A new connection repairs ``link`` if the account at the peer is known for both of them, or for
-    neither of them. Otherwise it would create a second link.
+    Connecting again repairs ``link`` in two cases. In all other cases, it would create a second
+    link.
+
+    - ``link`` contains the ID of the account at the peer, and the peer will tell this ID again.
+    - ``link`` does not contain this ID, and the peer will not tell it.
     """
     is_found = link.account_key.startswith(SUBJECT_PREFIX) == knows_accounts(link.peer)
     return NextStep.CONNECT if is_found else NextStep.REMOVE

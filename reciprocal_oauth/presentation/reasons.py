@@ -1,4 +1,5 @@
-"""Explains to the owner of a link why the access does not work or why the link has ended."""
+"""Explains to the person to whom a link belongs why an access does not work, or why the link has
+ended."""
 
 from django.utils.translation import gettext, gettext_noop
 
@@ -7,7 +8,7 @@ from ..models import Reason
 
 def for_people(reason: str, name: str) -> str:
     """Return a sentence that explains ``reason`` without technical words. Return an empty string if
-    ``reason`` is empty, or has no sentence in this release.
+    ``reason`` is empty, or if this app has no sentence for it.
 
     :param reason: a value of ``Reason``.
     :param name: the name of the peer.

@@ -1,4 +1,5 @@
-"""Registers the filters for templates. They are functions of :mod:`..presentation`."""
+"""Registers the template filters of this app. The filters are functions from the package
+:mod:`..presentation`."""
 
 from django import template
 
