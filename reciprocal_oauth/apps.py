@@ -14,8 +14,9 @@ class ReciprocalOAuthConfig(AppConfig):
 
         :raises ImproperlyConfigured: ``oauth2_provider`` is not in ``INSTALLED_APPS``.
         """
-        # Check this here, because ready() is too late: Django usually calls the ready() of the
-        # admin first, and it imports the admin modules of this app, which need DOT.
+        # Do not wait with this check until ready() of this app. Django usually calls ready() of
+        # django.contrib.admin first, which imports the admin modules of this app. If DOT is not
+        # installed, this import fails with a less clear error.
         from .checks import require_toolkit
 
         require_toolkit()

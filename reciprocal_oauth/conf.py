@@ -22,8 +22,8 @@ class Setting:
     """One setting, which is a key of the dict ``RECIPROCAL_OAUTH``. The annotation of the attribute
     in :class:`Settings` is the type of the setting.
 
-    :ivar minimum: the smallest number that is allowed. If it is ``None``, a number must be greater
-        than 0.
+    :ivar minimum: the smallest allowed value, if the setting is a number. If ``minimum`` is
+        ``None``, the number must be greater than 0.
     """
 
     name: str
@@ -64,9 +64,12 @@ def setting(default: T, *, minimum: int | None = None) -> T:
 
 
 def setting(default: Any, *, minimum: int | None = None) -> Any:
-    """Declare a setting in the class :class:`Settings`. The declared return type is the type of the
-    setting's value, as with :func:`dataclasses.field`, so that type checkers accept the
-    annotation."""
+    """Declare a setting as an attribute of the class :class:`Settings`.
+
+    The call returns a :class:`Setting`, but tells type checkers that it returns a value of the
+    setting, such as ``int``. So they accept the annotation of the attribute.
+    :func:`dataclasses.field` does the same.
+    """
     return Setting(default, minimum)
 
 
@@ -74,8 +77,8 @@ def _is_test_run() -> bool:
     """Return whether tests are running. Dispatcher threads must not start in tests, because they
     would disturb the transactions of the tests.
 
-    Django's test runner and pytest-django call ``setup_test_environment()``, which creates
-    ``mail.outbox``.
+    If ``mail.outbox`` exists, tests are running: it is created by ``setup_test_environment()``,
+    which Django's test runner and pytest-django call.
     """
     return hasattr(mail, "outbox")
 
@@ -136,9 +139,10 @@ class Settings:
         (0, 2, 5, 30, 60, 300, 1800, 7200, 36000, 86400)
     )
     """The pauses, in seconds, before the attempts to redeem a code that a peer handed over. The
-    number of entries is the number of attempts. A code expires long before the late attempts. They
-    help if the peer marked the code as redeemed but its response was lost: the peer can then detect
-    that the code is redeemed again, and send a new code."""
+    number of entries is the number of attempts. A code expires long before the late attempts, so
+    these attempts normally fail. But they help if the peer marked the code as redeemed and its
+    response was lost: the peer detects that the code is redeemed again, and can send a new
+    code."""
 
     LEASE_SECONDS: float = setting(60.0)
     """How long, in seconds, a queue row is reserved for the worker that processes it. Set it to
@@ -173,8 +177,9 @@ class Settings:
 
     READ_RECIPROCAL_FROM_REDIRECT: bool = setting(True)
     """Whether this site, as party A, accepts a ``reciprocal`` parameter in the redirect from the
-    peer to this site (draft, section "Reciprocal Scope Request"). If the token response contains
-    the parameter too, the value in the token response is used."""
+    peer to this site. With this parameter, the peer says which scope the reciprocal code must have
+    (draft-ietf-oauth-reciprocal-04, section 2.1). If the token response contains the parameter too,
+    the value in the token response is used."""
 
     CODE_LIFETIME_SECONDS: int = setting(60)
     """How long, in seconds, a reciprocal code that this site creates is valid."""

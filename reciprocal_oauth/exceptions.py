@@ -11,7 +11,7 @@
     │   ├── PeerUnreachable        no complete response: DNS, connection, TLS or timeout
     │   │   └── TLSFailed          no encrypted connection, or an invalid certificate
     │   ├── PeerRefused            the peer responded with an error
-    │   ├── RefreshPostponed       a token must be refreshed, but not yet; nothing was sent
+    │   ├── RefreshPostponed       a refresh is needed, but this site must wait; nothing was sent
     │   └── BadResponse            the response of the peer does not follow the protocol
     │       └── NoMetadata         the peer publishes no usable metadata
     ├── NotLinked                  the user has no working link with the peer

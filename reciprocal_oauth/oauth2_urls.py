@@ -30,8 +30,8 @@ app_name = "oauth2_provider"
 
 _DEVICE = {"device-authorization", "device", "device-confirm", "device-grant-status"}
 
-#: The routes of the metadata (RFC 8414, section 3; RFC 9728, section 3). They must be included at
-#: the root of the site, without a prefix.
+#: The routes at which this site publishes its OAuth metadata (RFC 8414, section 3; RFC 9728,
+#: section 3). They must be included at the root of the site, without a prefix.
 metadata_urlpatterns = with_ours(dot_urls.metadata_urlpatterns)
 #: The endpoints for clients and resource servers: authorization and tokens (RFC 6749, section 3),
 #: revocation (RFC 7009, section 2) and introspection (RFC 7662, section 2).
@@ -48,7 +48,7 @@ oidc_urlpatterns = with_ours(dot_urls.oidc_urlpatterns)
 #: The endpoints of dynamic client registration (RFC 7591, section 3; RFC 7592, section 2).
 dcr_urlpatterns = with_ours(dot_urls.dcr_urlpatterns)
 
-#: All routes of DOT. The system check ``check_opened`` must see whether the site includes this
-#: module or single lists of it, so this list contains new route objects instead of the objects in
-#: the lists above.
+#: All routes of DOT. The route objects in this list are not the objects in the lists above. By this
+#: difference, the system check ``check_opened`` recognizes whether the site includes this whole
+#: module or only some of the lists above.
 urlpatterns = with_ours(dot_urls.urlpatterns)

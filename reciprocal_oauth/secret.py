@@ -42,7 +42,8 @@ class Secret:
     """A code, token or client secret, which is printed as ``***``.
 
     An object is made from either the plain text or the stored ciphertext. A ciphertext is decrypted
-    only when ``reveal()`` is called, so a page can list rows that have secrets without any key.
+    only when the plain text is needed. So a page can list rows with secrets even if no key decrypts
+    them.
 
     :ivar place: the column and the row to which the ciphertext belongs. A model field sets it when
         the secret is assigned to a row. Until then, it is ``None``.
@@ -61,8 +62,8 @@ class Secret:
             raise TypeError("Secret takes a plain text or a ciphertext.")
         self._plain = plain
         self._ciphertext = ciphertext
-        #: The ciphertext of the secret in another place from which at() has made this object.
-        #: Otherwise, it is None.
+        #: If at() has made this object from a stored secret, this is the ciphertext of the stored
+        #: secret; otherwise None.
         self._origin: str | None = None
         self.place = place
 
@@ -92,8 +93,9 @@ class Secret:
     def is_stored_as(self, other: "Secret | None") -> bool:
         """Return whether this secret and ``other`` come from the same ciphertext in the database.
 
-        This stays true after :meth:`at` has moved one of them to another place. Two secrets that
-        were encrypted separately are different, even if their plain texts are equal.
+        Return ``True`` also if :meth:`at` has made one of them from the other, for another column
+        or row. Return ``False`` for two secrets that were encrypted separately, even if their plain
+        texts are equal.
         """
         if self is other:
             return True
@@ -184,8 +186,9 @@ def decrypt(ciphertext: str, place: Place | None) -> str:
 
 @sensitive_variables()
 def is_current(ciphertext: str, place: Place) -> bool:
-    """Return whether ``ciphertext`` need not be encrypted again. All must be true: it has the
-    current format, it belongs to ``place``, and the first key decrypts it."""
+    """Return whether ``ciphertext`` is up to date. All must be true: it has the current format, it
+    belongs to the column and row in ``place``, and the first key decrypts it. Otherwise, it should
+    be encrypted again (:func:`reencrypted`)."""
     if not ciphertext.startswith(PREFIX):
         return False
     try:
@@ -200,7 +203,8 @@ def reencrypted(ciphertext: str, place: Place) -> str:
     """Decrypt ``ciphertext``, and return its plain text encrypted again for ``place``, with the
     first key and in the current format.
 
-    :raises DecryptionError: :func:`decrypt` raises it for ``ciphertext`` and ``place``.
+    :param place: the column and the row in which the ciphertext is stored.
+    :raises DecryptionError: ``ciphertext`` cannot be decrypted (see :func:`decrypt`).
     """
     return encrypt(decrypt(ciphertext, place), place)
 

@@ -16,7 +16,7 @@ logger = logging.getLogger("reciprocal_oauth")
 
 #: This site, as party A, will hand over a new code to the peer of a link. There are three possible
 #: causes: the user gave the peer access, the user changed the scope of this access, or the peer
-#: redeemed a code twice and needs another one. Arguments: ``link``.
+#: redeemed a code twice and needs a new code. Arguments: ``link``.
 access_granted = Signal()
 
 #: This site, as party B, accepted and stored a code from a peer. Arguments: ``link``.
@@ -43,8 +43,8 @@ delivery_failed = Signal()
 
 
 def send_after_commit(signal: Signal, sender: type, **arguments: Any) -> None:
-    """Send ``signal`` after the current transaction commits. If it is rolled back, the signal is
-    not sent. Without a transaction, the signal is sent immediately."""
+    """Send ``signal`` after the current transaction commits. If the transaction is rolled back, the
+    signal is not sent. Without a transaction, the signal is sent immediately."""
 
     def send() -> None:
         for receiver, outcome in signal.send_robust(sender, **arguments):

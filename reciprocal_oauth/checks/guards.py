@@ -13,8 +13,8 @@ Check = Callable[..., list[CheckMessage]]
 
 
 def is_sound(*names: str) -> bool:
-    """Return whether these settings can be read. Both must be true: ``RECIPROCAL_OAUTH`` is a dict,
-    and each of the settings has a value of the right type.
+    """Return whether the settings with these names can be read. Both must be true:
+    ``RECIPROCAL_OAUTH`` is a dict, and each of the settings has a value of the right type.
 
     If they cannot be read, another check reports the mistake:
     :func:`~reciprocal_oauth.checks.settings.check_settings`.
@@ -26,8 +26,8 @@ def is_sound(*names: str) -> bool:
 
 
 def needs_settings(*names: str) -> Callable[[Check], Check]:
-    """Return a decorator that skips a check if one of these settings cannot be read
-    (:func:`is_sound`)."""
+    """Return a decorator for system checks. A decorated check is skipped if one of the settings
+    with these names cannot be read (:func:`is_sound`)."""
     return lambda check: _only_if(lambda: is_sound(*names), check)
 
 

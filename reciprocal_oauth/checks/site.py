@@ -80,7 +80,8 @@ def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
 
 @register("reciprocal_oauth")
 def check_hooks(**kwargs: Any) -> list[CheckMessage]:
-    """Check that the installed DOT and oauthlib call the methods that this app overrides."""
+    """Check that the installed releases of DOT and oauthlib call the methods that this app
+    overrides. If they do not call such a method, the code of this app in it never runs."""
     from ..provider import hooks
 
     return [
@@ -97,7 +98,7 @@ def check_hooks(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.models)
 def check_isolation(**kwargs: Any) -> list[CheckMessage]:
-    """Check that ``DATABASES`` sets no isolation level other than READ COMMITTED.
+    """Warn if ``DATABASES`` sets an isolation level other than READ COMMITTED.
 
     The app needs this level: after a transaction has waited for a lock, it must see the changes
     that other transactions committed during the wait.

@@ -38,8 +38,11 @@ class _Route:
 
     @property
     def is_reached(self) -> bool:
-        """Return whether requests for ``path`` reach this route, because no earlier route in the
-        URLconf matches the same path. Return ``True`` if ``path`` is unknown."""
+        """Return whether a request for ``path`` is answered by the view of this route.
+
+        The result is ``False`` if an earlier route in the URLconf matches the same path and leads
+        to another view. If ``path`` is ``None``, this cannot be tested, and the result is ``True``.
+        """
         if self.path is None:
             return True
         try:
@@ -52,8 +55,12 @@ class _Route:
 @register(Tags.urls)
 @needs_urls
 def check_urls(**kwargs: Any) -> list[CheckMessage]:
-    """Check that the URLconf contains a token view that accepts reciprocal codes, and the pages of
-    this app. If it contains the pages, check also that the site has the middleware for them."""
+    """Check the URLconf of the site. All must be true:
+
+    - It contains a token view, and each token view that requests can reach accepts reciprocal
+      codes.
+    - It contains the pages of this app, and the site has the middleware that the pages need.
+    """
     from ..pages.connect import CallbackView
 
     routes = list(_routes())
@@ -96,24 +103,26 @@ def check_urls(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.urls)
 @needs_urls
 def check_opened(**kwargs: Any) -> list[CheckMessage]:
-    """Check that including ``reciprocal_oauth.oauth2_urls`` adds no DOT views that the site has
-    left out on purpose.
+    """Warn if including ``reciprocal_oauth.oauth2_urls`` adds views of DOT that the site does not
+    want.
 
-    If the URLconf of the site lists some DOT views one by one, the check assumes that the site has
-    left out the other DOT views on purpose.
+    The check concerns only a site whose own URLconf lists some views of DOT one by one. It assumes
+    that such a site does not want the views of DOT that are missing from its list.
     """
     from .. import oauth2_urls
 
     included, parts = (
         {id(pattern) for pattern in patterns}
-        # Ignore the metadata routes: a site includes them at its root, in addition to the rest.
+        # The metadata routes are not checked, because every site may include them at its root,
+        # even a site that lists the other views of DOT itself.
         for patterns in (oauth2_urls.urlpatterns, oauth2_urls.metadata_urlpatterns)
     )
     routes = [route for route in _routes() if id(route.pattern) not in parts]
     own = [route for route in routes if id(route.pattern) not in included]
     chosen = {base for route in own for base in _of_dot(route.view)}
-    # The site lists DOT views by itself if it uses at least one of them without a subclass. A site
-    # that only replaces single views of the include uses its own subclasses for them.
+    # The site has its own list of DOT views if one of its own routes leads to a view class of DOT
+    # or of this app. A subclass that the site has written does not count, because the site may use
+    # it only to replace one view of the include.
     has_list = any(_of_dot(route.view) and _is_stock(route.view) for route in own)
     opened = [
         route.shown
@@ -135,7 +144,8 @@ def check_opened(**kwargs: Any) -> list[CheckMessage]:
 
 
 def _of_dot(view: type) -> set[type | None]:
-    """Return the views in DOT's URLconf that are ``view`` itself or base classes of ``view``."""
+    """Return those view classes in DOT's URLconf from which ``view`` is derived. If ``view`` is
+    itself a view class in DOT's URLconf, the result contains it too."""
     from oauth2_provider import urls
 
     return {_class_of(pattern) for pattern in urls.urlpatterns}.intersection(view.__mro__)
@@ -146,8 +156,9 @@ def _is_stock(view: type) -> bool:
 
 
 def _issues_tokens(view: type) -> bool:
-    """Return whether ``view`` is a token endpoint. It is one if it is a subclass of DOT's token
-    view, or if it uses the mixin of DOT and calls its ``create_token_response()``."""
+    """Return whether the view class ``view`` is a token endpoint. At least one must be true: it is
+    derived from DOT's ``TokenView``, or it has the methods of DOT's ``OAuthLibMixin`` and calls
+    ``create_token_response()``."""
     from oauth2_provider.views import TokenView
 
     from ..provider.hooks import is_called
@@ -159,8 +170,9 @@ def _issues_tokens(view: type) -> bool:
 
 
 def _takes_handovers(view: Any) -> bool:
-    """Return whether the token view ``view`` accepts codes that peers hand over. It does if it is a
-    subclass of this app's token view, or if its server class supports the reciprocal grant."""
+    """Return whether the token view ``view`` accepts reciprocal codes from peers. At least one must
+    be true: it is derived from the token view of this app, or the oauthlib server class that it
+    uses is derived from ``ReciprocalServerMixin``."""
     from ..provider.server import ReciprocalServerMixin
     from ..provider.token_view import TokenView
 
@@ -181,8 +193,12 @@ def _below(patterns: Iterable[Any], shown: str, path: str | None) -> Iterator[_R
 
 
 def _sample(entry: Any, path: str | None) -> str | None:
-    """Return ``path`` followed by a text that matches the route ``entry``. Return ``None`` if
-    ``path`` is ``None`` or the route has parameters."""
+    """Return an example of a path that matches the route ``entry``, or ``None`` if the route or an
+    include around it has parameters.
+
+    :param path: an example of a path for the includes around the route. The result begins with it.
+        It is ``None`` if one of these includes has parameters.
+    """
     if path is None:
         return None
     text, parameters = normalize(entry.pattern.regex.pattern)[0]

@@ -41,11 +41,11 @@ _CONFLICT_STATES = frozenset({"40001", "40P01"})
 _CONFLICT_NUMBERS = frozenset({1213, 1020})
 #: The primary result code of SQLite that means "busy": another connection is writing.
 _SQLITE_BUSY = 5
-#: SQLite reports "busy" either immediately, if waiting cannot help, or after it has waited until
-#: its own timeout. If the error comes later than after this number of seconds, SQLite has waited,
-#: and the work is not repeated.
+#: If SQLite reports "busy" after more than this number of seconds, the work is not repeated,
+#: because SQLite has already waited for the lock until its own timeout. If it reports "busy"
+#: earlier, it has not waited, and the work is repeated.
 _SQLITE_SOON_SECONDS = 1.0
-#: How many times a function is repeated after the first attempt.
+#: How many times :func:`tried_again` calls a function again after the first attempt.
 _REPEATS = 3
 #: The pause, in seconds, before a failed function is called again for the first time. Each further
 #: pause is twice as long as the previous one.
@@ -57,13 +57,14 @@ _LONGEST_PAUSE_SECONDS = 1.0
 class _Thread(threading.local):
     """What the current thread is doing. Each thread has its own values."""
 
-    #: Whether the thread serves a web request.
+    #: Whether the thread is processing a web request now.
     serves = False
-    #: Whether the thread processes a queue row. Such a thread runs only code of this app, so its
-    #: database connections can be closed safely.
+    #: Whether the thread is processing a queue row now. If so, only code of this app uses the
+    #: database connections of the thread, so this app can close them safely.
     delivers = False
-    #: Whether the thread runs a function that is decorated with :func:`tried_again`. This function
-    #: is repeated as a whole, so decorated functions that it calls are not repeated separately.
+    #: Whether the thread is running a function that is decorated with :func:`tried_again`. The
+    #: function is repeated as a whole. If it calls other decorated functions, these are not
+    #: repeated separately.
     repeats = False
 
 
@@ -99,7 +100,7 @@ def on_commit(function: Callable[[], object]) -> None:
 
 def is_in_transaction() -> bool:
     """Return whether the caller has an open transaction. The transaction that Django's ``TestCase``
-    opens around each test is ignored, as ``atomic(durable=True)`` ignores it."""
+    opens around each test does not count. Django's ``atomic(durable=True)`` ignores it too."""
     blocks = connections[database()].atomic_blocks
     return bool(blocks) and not getattr(blocks[-1], "_from_testcase", False)
 
@@ -165,8 +166,11 @@ def tried_again(function: Callable[P, T]) -> Callable[P, T]:
     (:func:`wants_another_try`), at most three times.
 
     The function must undo its work if it fails, for example by a transaction, so that it can be
-    called again. If the caller has an open transaction, the function is not called again, because
-    the database has rolled back the whole transaction, including earlier work of the caller.
+    called again.
+
+    If the caller has an open transaction, the function is not called again. In this case the
+    database has also rolled back what the caller did earlier in the transaction, so the caller
+    would have to repeat this work too.
 
     :raises DatabaseError: the decorated function raises its database error if trying again cannot
         help or did not help.

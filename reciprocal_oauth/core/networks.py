@@ -12,9 +12,9 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 #: The network of all global unicast addresses of IPv6 (RFC 4291, section 2.4).
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-#: The values of bits 64 to 95 by which an IPv6 address is recognized as an ISATAP address. Packets
-#: to an ISATAP address are tunnelled to the IPv4 address in its last 32 bits (RFC 5214, section
-#: 6.1).
+#: An IPv6 address is an ISATAP address if its bits 64 to 95 have one of these values. A peer must
+#: not have such an address, because packets to it are tunnelled to the IPv4 address in its last 32
+#: bits (RFC 5214, section 6.1), and this IPv4 address may be private.
 _ISATAP = (0x00005EFE, 0x02005EFE)
 
 

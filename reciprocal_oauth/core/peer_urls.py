@@ -43,10 +43,11 @@ def url_problem(
 
 
 def address_problem(url: str, is_allowed: Callable[[str], bool]) -> str | None:
-    """Return an error message if the host in ``url`` is an IP address, or a name for this machine,
-    that may not be called; otherwise ``None``.
+    """Return an error message if this site may not call the host in ``url``; otherwise ``None``.
 
-    The IP addresses of other host names are checked later, when this site connects.
+    Only two kinds of hosts are checked: IP addresses, and names of this machine such as
+    ``localhost``. For other host names, the result is ``None``: their IP addresses are checked
+    later, when this site connects.
 
     :param url: a URL for which :func:`url_problem` returns ``None``.
     :param is_allowed: a function that returns whether an IP address may be called.

@@ -1,4 +1,5 @@
-"""Imports dialects, dispatchers and the function in ``MAY_AUTHORIZE`` by their names.
+"""Imports classes and functions that are configured by name: dialects (variants of the protocol
+that some peers use), dispatchers (which start deliveries), and the function in ``MAY_AUTHORIZE``.
 
 Only this module imports code by a name that is configured. It imports only paths that are written
 in this module or in the settings, and never a path that is found only in the database.
@@ -22,8 +23,9 @@ BUILT_IN_DISPATCHERS: Mapping[str, str] = {
     "celery": "reciprocal_oauth.contrib.celery.CeleryDispatcher",
     "tasks": "reciprocal_oauth.contrib.django_tasks.TasksDispatcher",
 }
-#: The paths of the base classes that dialects and dispatchers must have. They are imported by path
-#: when they are needed, because modules in ``core`` must not import the folders of these classes.
+#: The dotted paths of two base classes. Every dialect and every dispatcher must be derived from its
+#: base class. This module has no ``import`` statement for them, because modules in ``core`` must
+#: not depend on the folders that contain these classes.
 _BASES: Mapping[str, str] = {
     "dialect": "reciprocal_oauth.dialects.base.Dialect",
     "dispatcher": "reciprocal_oauth.delivery.dispatchers.Dispatcher",
@@ -42,9 +44,9 @@ def dialects() -> dict[str, str]:
 def dialect_class(name: str) -> type[Any]:
     """Return the class of the dialect with this name.
 
-    :param name: the value in the row of the peer: the name of a dialect, or the dotted path of a
-        dialect that also has a name. Other paths are refused, so that nobody can have other code
-        imported by changing the row.
+    :param name: the value in the row of the peer: the name of a dialect, or its dotted path. A path
+        that is not in :func:`dialects` is refused, so that nobody can make this site import other
+        code by changing the row.
     :raises ImproperlyConfigured: the name is unknown, or the class cannot be imported or used.
     """
     known = dialects()
@@ -100,8 +102,11 @@ def _class_at(path: str, kind: str, name: str, setting: str) -> type[Any]:
 
 
 def _problem_of(found: object, base: str) -> str:
-    """Return the reason if ``found`` is not a usable subclass of the class at the dotted path
-    ``base``; otherwise ``""``."""
+    """Return the second half of an error message if ``found`` cannot be used; otherwise ``""``.
+
+    :param found: the object that was imported.
+    :param base: the dotted path of the class from which it must be derived.
+    """
     if not isinstance(found, type):
         return "is not a class"
     if not issubclass(found, import_string(base)):

@@ -6,8 +6,8 @@ from typing import Final
 #: The value of ``grant_type`` (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:reciprocal"
 
-#: The name of the parameter that contains the scope for which party B asks
-#: (draft-ietf-oauth-reciprocal-04, section 2.1).
+#: The name of the parameter with which party B (the site that will receive the reciprocal code)
+#: says which scope it needs (draft-ietf-oauth-reciprocal-04, section 2.1).
 RECIPROCAL: Final = "reciprocal"
 
 #: The parameters of the token request in which party A hands over a code to party B. All are
@@ -53,9 +53,9 @@ UNAUTHORIZED_CLIENT: Final = "unauthorized_client"
 UNSUPPORTED_GRANT_TYPE: Final = "unsupported_grant_type"
 #: The error code for an access token that is expired, revoked or unknown (RFC 6750, section 3.1).
 INVALID_TOKEN: Final = "invalid_token"  # noqa: S105
-#: The error code of this site's token endpoint for overload, with status 429 or 503. RFC 6749,
-#: section 4.1.2.1, defines this code for the authorization endpoint only. For the token endpoint,
-#: it defines no error code that means overload.
+#: The error code that this site's token endpoint sends with status 429 or 503 if there are too many
+#: requests. RFC 6749, section 4.1.2.1, defines this code for the authorization endpoint. The token
+#: endpoint uses it too, because RFC 6749, section 5.2, defines no such code for token endpoints.
 TEMPORARILY_UNAVAILABLE: Final = "temporarily_unavailable"
 #: The error code for an internal error of the authorization endpoint (RFC 6749, section 4.1.2.1).
 #: Some token endpoints send it too.

@@ -76,7 +76,8 @@ def without_openid(value: str) -> str:
 
 
 def described() -> Mapping[str, str]:
-    """Return the description of each scope of this site. They come from DOT's scopes backend."""
+    """Return the description of each scope of this site, by the name of the scope. DOT's scopes
+    backend provides the descriptions."""
     return get_scopes_backend().get_all_scopes()
 
 

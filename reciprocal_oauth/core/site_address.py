@@ -70,7 +70,8 @@ def _mounted_at() -> str:
 def url_of(route: str, *args: str, base: str) -> str:
     """Return the URL of a route of this site, or ``""`` if the URLconf does not contain the route.
 
-    If the URLs of the site contain a language, the language is ``LANGUAGE_CODE``.
+    If the URLs of the site contain a language code (``i18n_patterns``), the code in the result is
+    always ``LANGUAGE_CODE``, so that the result does not depend on the language of the user.
 
     :param route: the name of the route.
     :param base: the URL of this site. If it is empty, only the path is returned.

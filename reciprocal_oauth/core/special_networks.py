@@ -6,9 +6,9 @@ The lists contain the registries as of 2025-10-09 (RFC 6890 explains the registr
 - https://www.iana.org/assignments/iana-ipv4-special-registry/
 - https://www.iana.org/assignments/iana-ipv6-special-registry/
 
-The registries call some entries globally reachable. These entries are included too, because they
-are not addresses of websites, but anycast services of the network, prefixes that contain an IPv4
-address, or identifiers that are not routed.
+The registries call some entries "globally reachable". The lists contain these entries too, because
+no website uses such addresses: they are anycast services of the network, prefixes that contain an
+IPv4 address, or identifiers that are not routed.
 """
 
 from ipaddress import IPv4Network, IPv6Network, ip_network

@@ -1,4 +1,5 @@
-"""Limits how often something may happen. The site's default cache stores the counters.
+"""Limits how often an action may happen in a period, such as a request with a wrong client secret.
+The site's default cache stores the counters.
 
 If the cache does not work, nothing is limited and a warning is logged, because a broken cache must
 not lock peers out. With Django's default cache, which is in memory, each process counts separately.

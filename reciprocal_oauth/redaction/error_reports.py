@@ -16,7 +16,8 @@ from django.views.decorators.debug import sensitive_variables
 View = Callable[..., HttpResponseBase]
 
 #: The keys of ``request.META`` that contain a copy of the URL, made by a server (gunicorn, uWSGI,
-#: mod_wsgi) or by a proxy. The copy may be encoded differently.
+#: mod_wsgi) or by a proxy. The copy may be encoded differently, so a search of all values for the
+#: query would not always find it.
 _RAW_ADDRESSES = frozenset(
     {
         "RAW_URI",
@@ -59,7 +60,8 @@ def _hide_query(request: HttpRequest) -> None:
 def holding_secrets(view: View) -> View:
     """Decorate a view so that error reports show no secrets in its request, response or variables.
 
-    The query is removed from the request only after the view has failed, so the view can read it.
+    While the view runs, the query stays in the request, so the view can read it. It is removed if
+    the view raises an exception or returns an error response.
     """
 
     @wraps(view)
@@ -75,7 +77,8 @@ def _guard(request: HttpRequest, call: Callable[[], HttpResponseBase]) -> HttpRe
     try:
         response = call()
     except Exception:
-        # Hide all form fields again, because DOT's token view has limited this to some fields.
+        # Mark all form fields as sensitive again, because a decorator of DOT's token view has
+        # replaced this mark with a list of only some fields.
         _hide_form(request)
         _hide_query(request)
         raise
@@ -92,8 +95,9 @@ def _guard_rendering(request: HttpRequest, response: Any) -> None:
     A template response needs this, because Django renders it after the view has returned."""
 
     def render() -> HttpResponseBase:
-        # Remove this function from the response, because caches pickle the rendered response, and a
-        # local function cannot be pickled. The method of the class becomes visible again.
+        # Delete the attribute ``render``, which holds this local function: caches pickle the
+        # rendered response, and a local function cannot be pickled. From now on,
+        # ``response.render`` is the method of the class again.
         del response.render
         return _guard(request, response.render)
 

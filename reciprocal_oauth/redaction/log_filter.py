@@ -7,7 +7,8 @@ the URL to which it redirects the browser, and this URL contains the code for th
 import logging
 import re
 
-# Import these modules before install() runs, because they create loggers that need the filter.
+# These modules create loggers when they are imported. Import them before install() runs, because
+# install() adds the filter only to loggers that exist.
 import oauthlib.oauth2
 import oauthlib.openid  # noqa: F401
 
@@ -19,8 +20,8 @@ _PARAMETERS = re.compile(r"(?<=\S)[?#]\S+")
 def install() -> None:
     """Add the filter to each logger of oauthlib and DOT. This is called when Django starts.
 
-    Adding it to the top logger of each library is not enough, because Python does not apply the
-    filters of a logger to records of its child loggers.
+    It is not enough to add the filter to the loggers ``oauthlib`` and ``oauth2_provider``, because
+    Python does not apply the filters of a logger to the records of its child loggers.
     """
     for name in logging.getLogger().manager.loggerDict:
         if name.partition(".")[0] in _LIBRARIES:

@@ -42,11 +42,12 @@ def install() -> None:
 
 
 def _put_scrubber_in_place(event: Any, hint: Any) -> Any:
-    """Make sentry-sdk use our scrubber for this event and all later ones, and return ``event``
-    unchanged.
+    """Make sentry-sdk use the class :class:`Scrubber` for this event and all later events. Return
+    ``event`` unchanged.
 
-    This function is an event processor of sentry-sdk. It does not scrub the event itself, because
-    later processors add the request to the event. sentry-sdk runs the scrubber after all of them.
+    This function is an event processor of sentry-sdk. It does not remove secrets from the event
+    itself, because event processors that run later add the request to the event. sentry-sdk calls
+    the scrubber after all event processors.
     """
     from sentry_sdk import get_client
 
@@ -116,17 +117,17 @@ def _is_of_library(module: Any) -> bool:
 
 def _is_of_command(frame: Mapping[str, Any]) -> bool:
     """Return whether ``frame`` belongs to a management command of this app, DOT or oauthlib. If so,
-    the variables of the frames that called it contain the arguments of the command."""
+    the frames of Django that called the command have its arguments in their variables too."""
     return _is_ours(frame) and ".management." in str(frame.get("module"))
 
 
 def _take_variables(frames: Frames, *, everywhere: bool) -> None:
     """Remove the variables from the first frame of this app, DOT or oauthlib, and from all frames
-    after it, which belong to functions that the code of this frame has called.
+    after it. Those frames belong to functions that were called from the first one.
 
-    If the traceback contains no such frame, remove the variables from all frames, because the code
-    may have been called by this app: if an exception has caused another one, its own traceback does
-    not contain the frames of the callers.
+    If the traceback contains no such frame, remove the variables from all frames. Code of this app
+    may still have called these functions: if one exception has caused another, the traceback of the
+    cause does not contain the frames of the callers.
 
     :param frames: the frames of one traceback, the outermost first.
     :param everywhere: ``True`` if the variables of all frames must be removed.
@@ -140,7 +141,8 @@ def _serves_secrets(url: str | None) -> bool:
     """Return whether ``url`` leads to a view of this app, DOT or oauthlib, or to a subclass of such
     a view.
 
-    Return ``True`` also if ``url`` is missing or matches no route, because a middleware may have
+    If the view cannot be found, return ``True``, so that secrets are removed in any case. There are
+    two reasons: ``url`` is missing, or it matches no route, for example because a middleware has
     changed the path or the URLconf of the request.
     """
     if not url:
