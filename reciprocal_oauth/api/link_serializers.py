@@ -157,7 +157,7 @@ class LinkSerializer(serializers.Serializer):
 
 
 class StepSerializer(serializers.Serializer):
-    """One step of the protocol. The letters are those of the figure in
+    """One step of the protocol. The letter of the step comes from the figure in
     draft-ietf-oauth-reciprocal-04, section 2."""
 
     step = serializers.ChoiceField([(value, label) for value, label in Step.choices if value])

@@ -65,8 +65,9 @@ class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
     def post(self, request: HttpRequest, slug: str) -> HttpResponse:
         """Redirect to the authorization endpoint of the peer (RFC 6749, section 4.1.1).
 
-        If the browser uses a host of this site to which the peer cannot return it, redirect to the
-        list of connections on the main host instead.
+        The peer sends the browser back to the main host of this site. If the browser now uses
+        another host and would have no session at the main host, redirect to the list of connections
+        at the main host instead. The person can log in and start the connection at the main host.
 
         :raises Http404: there is no enabled peer with this short name.
         """

@@ -26,7 +26,8 @@ def in_words(count: Mapping[str, int]) -> str:
 
 
 def why_it_waits(peer: Peer) -> str:
-    """Return a sentence that says why delivery to the paused ``peer`` has stopped."""
+    """Return a sentence that says why delivery to ``peer`` is paused: this site sends nothing to
+    the peer until delivery is resumed."""
     return _("Nothing is delivered to %(peer)s until it is resumed: %(reason)s.") % {
         "peer": peer,
         "reason": peer.get_paused_reason_display(),

@@ -17,8 +17,8 @@ from ..models.events import REPLAY, newest_events
 from ..models.reasons import Reason
 from .reasons import for_people
 
-#: The states of a step: done, in progress, on hold while the peer is paused, failed, refused by the
-#: person, and not yet begun.
+#: The states of a step: done, in progress, on hold while delivery to the peer is paused, failed,
+#: refused by the person, and not yet begun.
 DONE, RUNNING, HELD, FAILED = "done", "running", "held", "failed"
 REFUSED, AHEAD = "refused", "ahead"
 
@@ -64,7 +64,7 @@ class Diagram:
     :ivar is_change: whether the steps (E) to (G) deliver a newer decision of the person, while the
         peer still has the access of an earlier decision.
     :ivar is_under_way: whether a step is in progress that needs no action of the person at this
-        site. The page then updates itself.
+        site. In this case, the page updates itself.
     """
 
     party: str
