@@ -177,7 +177,7 @@ class Settings:
 
     READ_RECIPROCAL_FROM_REDIRECT: bool = setting(True)
     """Whether this site, as party A, accepts a ``reciprocal`` parameter in the redirect from the
-    peer to this site. With this parameter, the peer says which scope the reciprocal code must have
+    peer to this site. With this parameter, the peer asks for the scope of the reciprocal code
     (draft-ietf-oauth-reciprocal-04, section 2.1). If the token response contains the parameter too,
     the value in the token response is used."""
 

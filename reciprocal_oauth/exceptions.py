@@ -60,7 +60,8 @@ class HandoverRefused(ReciprocalError):
 
 
 class AuthorizationFailed(ReciprocalError):
-    """The user began to connect with a peer at this site, and this failed. The user can try again.
+    """The user started at this site to connect with a peer, but no link was made. The user can try
+    again.
 
     :param reason: a value of ``models.AuthorizationRequest.Problem``. The page that the user sees
         next explains this problem.

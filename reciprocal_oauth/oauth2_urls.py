@@ -1,6 +1,7 @@
 """The routes of django-oauth-toolkit (DOT), with some views of DOT replaced by views of this app.
 
-Names and namespace (``oauth2_provider``) of the routes are the same as in DOT::
+The routes have the same names and the same namespace (``oauth2_provider``) as in DOT. A site
+includes them with this line::
 
     path("o/", include("reciprocal_oauth.oauth2_urls"))
 

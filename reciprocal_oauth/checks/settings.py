@@ -22,8 +22,8 @@ from .guards import needs_settings
 from .ids import Id
 from .setting_types import expected_of
 
-#: Settings whose type ``check_settings`` does not check, because its message would show the value.
-#: They have their own checks, which do not show the value.
+#: Settings with secret values. ``check_settings`` does not check their type, because its error
+#: message would show the value. They have their own checks, whose messages do not show it.
 _CHECKED_APART = frozenset({"ENCRYPTION_KEYS"})
 
 

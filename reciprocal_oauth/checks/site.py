@@ -35,8 +35,8 @@ def check_databases(**kwargs: Any) -> list[CheckMessage]:
     """Check that this app and DOT write to the same database, because one transaction changes links
     (rows of this app) and tokens (rows of DOT).
 
-    The check asks only the database routers. It does not have the tag ``database``, because Django
-    6.1 skips checks with this tag unless ``check --database`` is used.
+    The check asks only the database routers and sends no query. So it does not have the tag
+    ``database``: Django 6.1 skips checks with this tag unless ``check --database`` is used.
     """
     from oauth2_provider.models import get_access_token_model, get_grant_model
 
@@ -133,8 +133,8 @@ def _isolation_of(options: str) -> str:
 
 @register(Tags.security)
 def check_introspection(**kwargs: Any) -> list[CheckMessage]:
-    """Check that this site, as a resource server, caches introspection responses for one minute at
-    most (RFC 7662, section 4).
+    """Check that this site caches introspection responses for one minute at most (RFC 7662, section
+    4). This concerns a site that asks another server whether an access token is valid.
 
     As long as a response is cached, the site accepts the token with its old scope, even if it was
     revoked or its scope was reduced.

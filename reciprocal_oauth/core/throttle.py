@@ -44,7 +44,7 @@ class Throttle:
 
         The cache key contains the time at which the period began, so each period has a new counter.
         Waiting for the counter to expire is not enough, because some of Django's caches postpone
-        the expiry at each increment.
+        the expiry at each increment. There, a counter that is used often would never expire.
         """
         window = f"reciprocal_oauth:{self.name}:{key}"
         now = int(time.time())
