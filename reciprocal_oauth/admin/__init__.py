@@ -1,12 +1,14 @@
-"""The admin pages of this app. Administrators set up peers there, and view the other rows.
+"""The admin pages of this app. Administrators use them to set up peers (the other sites with which
+users can link their accounts), and to view the rows of the other models.
 
-- ``peers`` is the admin of peers (the other sites). These modules belong to it:
+- ``peers`` is the admin of peers. These modules belong to it:
 
   - ``peer_form`` is the form of a peer
   - ``peer_reconfiguration`` asks for confirmation before a peer gets a new address
   - ``peer_discovery`` looks up the metadata of a peer
   - ``peer_connection_check`` tests the connection to a peer
-  - ``peer_sheet`` is the page with the values that the administrator of the peer needs
+  - ``peer_sheet`` is the page with the values that the administrator of the peer needs to
+    register this site there
 
 - ``links`` is the admin of links and their history
 - ``deliveries`` is the admin of the outbox, the inbox and the issued reciprocal codes
@@ -15,8 +17,8 @@
 - ``confirmation`` is for actions that ask for confirmation
 - ``read_only`` has base classes for models whose rows nobody may edit in the admin
 
-The model ``AuthorizationRequest`` is not in the admin, because its rows show what people are doing
-right now, and this is private.
+The model ``AuthorizationRequest`` is not in the admin: its rows show which users are connecting
+their accounts right now, and this is private.
 """
 
 from . import deliveries, links, peers

@@ -1,5 +1,9 @@
 """Compute the positions of the bars in bar charts. Templates draw the charts as SVG images.
 
+A label names one bar, for example a day. A series is one kind of number that is counted for every
+label, for example “failed hand-overs”; it has its own color. A column chart has vertical bars, and
+a row chart has horizontal bars.
+
 A chart is as wide as the page, so horizontal positions are percentages of this width. Vertical
 positions are in pixels, so that the text in a chart always has the same size.
 """
@@ -7,31 +11,35 @@ positions are in pixels, so that the text in a chart always has the same size.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: The sizes of a column chart in pixels: the height of the tallest column, the space above this
-#: column, and the space below it.
+#: The sizes of a column chart in pixels. ``_TALL`` is the distance from the line for zero to the
+#: upper line, ``_ABOVE`` is the space above the upper line, and ``_BELOW`` is the space below the
+#: line for zero.
 _TALL, _ABOVE, _BELOW = 140, 22, 24
-#: The sizes of a row chart in pixels: the height of a row, the height of the text at the top of the
-#: row, and the height of the bar below the text.
+#: The sizes of a row chart in pixels. ``_ROW`` is the height of a whole row, ``_TEXT`` is the
+#: height of the text at the top of the row, and ``_BAR`` is the height of the bar below this text.
 _ROW, _TEXT, _BAR = 44, 16, 14
-#: Each column fills this fraction of its space. The rest is the gap to the next column.
+#: The width of a column chart is divided equally among the columns. Each column fills this fraction
+#: of its share, and the rest is the gap to the next column.
 _FILLED = 0.7
 
-#: If the tallest column of a chart stands for more than 10, the upper line of the chart stands for
-#: one of these numbers, multiplied by a power of ten.
+#: The upper line of a column chart stands for a number that is easy to read. If the tallest column
+#: stands for more than 10, this number is one of these, multiplied by a power of ten.
 _ROUND = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100)
 
-#: One series of a chart: the name of the series, and one value for each label of the chart.
+#: One kind of number in a chart, such as “failed”: its name, and its value for each label of the
+#: chart. For example, the labels are days, and the values are the counts on these days.
 Series = tuple[str, Sequence[int]]
 
 
 @dataclass(frozen=True)
 class Part:
-    """One rectangle of a bar.
+    """One rectangle of a bar. It shows the value of one series.
 
     ``x`` and ``width`` are percentages of the width of the chart; ``y`` and ``height`` are pixels.
-    They are strings with a decimal point, because SVG does not accept a decimal comma.
+    They are strings with a decimal point in every language, because SVG does not accept a decimal
+    comma.
 
-    :ivar series: the index of the series that the rectangle belongs to.
+    :ivar series: the index of the series whose value the rectangle shows.
     """
 
     series: int
@@ -43,11 +51,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Bar:
-    """The bar of one label. It has one rectangle for each series whose value is not zero.
+    """The bar of one label, for example of one day.
 
     :ivar text: the label and its values in words, such as “1 May: 5 redeemed, 1 failed”.
-    :ivar text_x: the horizontal position of this text in a row chart; ``text_y`` is the vertical
-        position.
+    :ivar parts: the rectangles of the bar, one for each series whose value is not zero.
+    :ivar text_x: in a row chart, the horizontal position of ``text`` as a percentage of the width
+        of the chart; not used in a column chart.
+    :ivar text_y: in a row chart, the vertical position of ``text`` in pixels; not used in a column
+        chart.
     """
 
     text: str
@@ -60,8 +71,10 @@ class Bar:
 class Tick:
     """A label below the columns of a column chart.
 
+    :ivar text: the text of the label.
     :ivar x: the horizontal position, as a percentage of the width of the chart.
-    :ivar place: the part of the text that is at ``x``: ``start``, ``middle`` or ``end``.
+    :ivar place: how the text is aligned: ``start`` if the text begins at ``x``, ``middle`` if its
+        middle is at ``x``, or ``end`` if it ends at ``x``.
     """
 
     text: str
@@ -73,14 +86,20 @@ class Tick:
 class Chart:
     """The data that a template needs to draw one chart.
 
+    A chart is a column chart (vertical bars) or a row chart (horizontal bars). It has one bar for
+    each label, for example for each day. A bar consists of the values of one or more series; a
+    series is one kind of number, for example “failed”. A column chart has two horizontal lines: the
+    base line stands for zero, and the upper line stands for the number ``top``.
+
     :ivar bars: the bars, one for each label.
     :ivar names: the names of the series.
-    :ivar start: the horizontal position at which text begins: 0 percent, or 100 percent if the
-        chart runs from right to left.
+    :ivar height: the height of the whole chart in pixels.
+    :ivar start: the horizontal position at which a line of text begins: 0 (percent of the width) in
+        languages that are written from left to right, and 100 in other languages.
     :ivar ticks: the labels below the columns; empty in a row chart.
-    :ivar top: the value that the upper line of a column chart stands for.
-    :ivar top_y: the vertical position of the upper line.
-    :ivar base_y: the vertical position of the line at the bottom, which stands for zero.
+    :ivar top: the number that the upper line of a column chart stands for; 0 in a row chart.
+    :ivar top_y: the vertical position of the upper line in pixels.
+    :ivar base_y: the vertical position of the base line in pixels.
     """
 
     bars: list[Bar]
@@ -96,12 +115,13 @@ class Chart:
 def column_chart(
     labels: Sequence[str], series: Sequence[Series], *, mirrored: bool = False
 ) -> Chart | None:
-    """Return a chart with one column for each label, or ``None`` if all values are zero.
+    """Return a chart with one vertical bar (a column) for each label, or ``None`` if all values
+    are zero.
 
     In each column, the values of the series are stacked on top of each other. Only the first, the
-    middle and the last label are shown.
+    middle and the last label are shown below the columns.
 
-    :param mirrored: whether the chart runs from right to left.
+    :param mirrored: whether to draw the chart from right to left, as in Arabic.
     """
     highest = _highest(labels, series)
     if not highest:
@@ -132,11 +152,12 @@ def column_chart(
 def row_chart(
     labels: Sequence[str], series: Sequence[Series], *, mirrored: bool = False
 ) -> Chart | None:
-    """Return a chart with one row for each label, or ``None`` if all values are zero.
+    """Return a chart with one horizontal bar (in a row of its own) for each label, or ``None`` if
+    all values are zero.
 
     In each row, the values of the series are side by side.
 
-    :param mirrored: whether the chart runs from right to left.
+    :param mirrored: whether to draw the chart from right to left, as in Arabic.
     """
     highest = _highest(labels, series)
     if not highest:
@@ -162,7 +183,7 @@ def _highest(labels: Sequence[str], series: Sequence[Series]) -> int:
 
 
 def _round_up(value: int) -> int:
-    """Return a number that is easy to read, for example 150, and is not less than ``value``."""
+    """Round ``value`` up to a number that is easy to read, for example 143 to 150."""
     if value <= 10:
         return value
     step: int = 10 ** (len(str(value)) - 2)

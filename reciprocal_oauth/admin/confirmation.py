@@ -25,7 +25,7 @@ class ConfirmationMixin(admin.ModelAdmin):
     template extends ``reciprocal_oauth/admin/question.html``.
     """
 
-    #: The largest number of rows that can be selected for one action.
+    #: The largest number of rows that a user may select for one action.
     max_rows = 200
 
     def selected_rows(self, request: HttpRequest, queryset: QuerySet[_Row]) -> list[_Row] | None:
@@ -52,7 +52,7 @@ class ConfirmationMixin(admin.ModelAdmin):
 
         :param title: the title of the page.
         :param rows: the rows that the page lists, and that the action will change.
-        :param more: more values for the template.
+        :param more: additional values for the context of the template.
         """
         context = {
             **self.admin_site.each_context(request),

@@ -72,7 +72,8 @@ class OutboxItemAdmin(ConfirmationMixin, QueueItemAdmin):
     list_filter = ("state", "reason", "kind", "peer")
     actions = ("resend", "cancel")
     # The confirmation form has one hidden field for each selected row. By default, Django accepts
-    # at most 1000 fields in a form (DATA_UPLOAD_MAX_NUMBER_FIELDS).
+    # at most 1000 fields in a form (DATA_UPLOAD_MAX_NUMBER_FIELDS). With 900 rows, the form stays
+    # below this limit, although it also has a few other fields.
     max_rows = 900
     fields = (
         "kind",
@@ -98,8 +99,11 @@ class OutboxItemAdmin(ConfirmationMixin, QueueItemAdmin):
 
     @admin.action(description=_("Send again"), permissions=["delivery"])
     def resend(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> HttpResponse | None:
-        """Ask for confirmation. After it, send those of the selected deliveries again that have
-        failed or were cancelled."""
+        """Send the selected deliveries again. Before that, show a confirmation page.
+
+        Only deliveries that have failed or were cancelled can be sent again. For each other
+        delivery, show the reason why it is not sent.
+        """
         title = gettext("Send again")
         if (selected := self.selected_rows(request, queryset)) is None:
             return None
@@ -120,8 +124,11 @@ class OutboxItemAdmin(ConfirmationMixin, QueueItemAdmin):
 
     @admin.action(description=_("Cancel delivery"), permissions=["delivery"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> HttpResponse | None:
-        """Ask for confirmation. After it, cancel those of the selected deliveries that are not
-        finished yet."""
+        """Cancel the selected deliveries. Before that, show a confirmation page.
+
+        Only deliveries that are not finished can be cancelled. For each other delivery, show the
+        reason why it is not cancelled.
+        """
         title = gettext("Cancel delivery")
         if (selected := self.selected_rows(request, queryset)) is None:
             return None
@@ -166,9 +173,9 @@ class OutboxItemAdmin(ConfirmationMixin, QueueItemAdmin):
         entry: Any,
     ) -> list[OutboxItem]:
         """Call ``act`` with each item, and return the items for which it succeeded. If ``act``
-        refuses an item, show the reason to the user.
+        raises ``NotPossible`` for an item, show the reason to the user.
 
-        :param entry: the text for the admin's history of each item for which ``act`` succeeded.
+        :param entry: the text that is added to the admin's history of an item if ``act`` succeeded.
         """
         done = []
         for item in items:
@@ -209,8 +216,8 @@ class InboxItemAdmin(QueueItemAdmin):
 
 @admin.register(ReciprocalCode)
 class ReciprocalCodeAdmin(LinkRelatedAdmin):
-    """The reciprocal codes that this site has issued to peers. A peer redeems such a code here for
-    tokens."""
+    """The reciprocal codes that this site has issued to peers. A peer redeems such a code at this
+    site, and receives tokens for it."""
 
     list_display = (
         "created_at",

@@ -123,15 +123,16 @@ class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
         the user has the permission to disconnect it."""
         if (link := kwargs.get("obj")) is not None:
             context["may_disconnect"] = link.is_active and self.has_disconnect_permission(request)
-            # Link.__str__() does not contain these names, because a list of links would then need
-            # two more queries for each link.
+            # Show the names of the user and the peer. Link.__str__() does not contain them: if it
+            # did, a list of links would need two more queries for each link.
             context["subtitle"] = f"{link.user} – {link.peer}"
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 
     def matching(self, word: str) -> Q:
-        """Return a filter for the links that match one word of a search. In addition to the base
-        class, it compares the word with the ID and the name of the account at the peer."""
+        """Return a filter for the links that match one word of a search. The filter of the base
+        class compares the word with the link ID, the user and the peer. This filter also compares
+        it with the ID and the name of the user's account at the peer."""
         return super().matching(word) | Q(subject=word) | Q(account_name__icontains=word)
 
     def has_disconnect_permission(self, request: HttpRequest) -> bool:
@@ -140,7 +141,7 @@ class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
 
     @admin.action(description=_("Disconnect"), permissions=["disconnect"])
     def disconnect(self, request: HttpRequest, queryset: QuerySet[Link]) -> HttpResponse | None:
-        """Ask for confirmation. After it, end those of the selected links that are active."""
+        """End the selected links that are active. Before that, show a confirmation page."""
         links = self.selected_rows(request, queryset.filter(status=Link.Status.ACTIVE))
         if links is None:
             return None
@@ -166,7 +167,7 @@ class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
     @admin.display(description=_("account at the peer"), ordering="account_name")
     def account(self, link: Link) -> str:
         """Return the name of the user's account at the peer. If the name is not known, return the
-        ID of this account, or a dash."""
+        ID of the account. If the ID is not known either, return a dash."""
         return link.account_name or link.subject or "–"
 
     @admin.display(description=_("outgoing access"), ordering="outgoing_state")
@@ -208,7 +209,7 @@ class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
 
     @admin.display(description=_("access token"))
     def has_access_token(self, link: Link) -> str:
-        """Return “stored” if this site has an access token for the peer, and “none” otherwise."""
+        """Return “stored” if this site has an access token from the peer, and “none” otherwise."""
         return stored_or_none(link.access_token)
 
     @admin.display(description=_("refresh token"))

@@ -22,15 +22,18 @@ class PeerConnectionCheckMixin(admin.ModelAdmin):
 
     def get_urls(self) -> list[Any]:
         """Return the URLs of the admin class, and the URL of the page with the results."""
-        # The test sends requests to the peer. During this time, no database transaction must be
-        # open, so the view is exempt from ATOMIC_REQUESTS.
+        # The view waits for responses of the peer. Do not keep a database transaction open during
+        # this time, so exempt the view from Django's setting ATOMIC_REQUESTS.
         view = outside_transactions(self.admin_site.admin_view(self.test_view))
         name = f"{self.opts.app_label}_{self.opts.model_name}_test"
         return [path("<path:object_id>/test/", view, name=name), *super().get_urls()]
 
     def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Test the connection to the peer and render the results. Only POST is allowed, because the
-        test sends the client credentials of this site to the peer.
+        """Test the connection to the peer and render the results.
+
+        Only POST is allowed, because a POST request needs a CSRF token. Otherwise, another
+        website could make the browser of an administrator start the test, which sends the client
+        credentials of this site to the peer.
 
         :raises PermissionDenied: the user may not change the peer.
         :raises Http404: the peer does not exist.

@@ -23,18 +23,20 @@ from ..peers import discovery
 from .peer_form import LookedUpForm, NewPeerForm
 
 _BUTTON = "_look_up"
-#: The name of a hidden button at the top of the form. When the user presses the key Enter, the
-#: browser sends the form with this button.
+#: The name of a hidden button at the top of the form. When the user presses the key Enter in a
+#: field, the browser behaves as if the user had pressed the first button of the form, so the
+#: request contains this name.
 _ENTER = "_enter"
 
 
 @dataclass(frozen=True)
 class Found:
-    """The result of a look-up. The keys of each mapping are names of form fields.
+    """The result of a look-up of the peer's metadata. Each attribute is a mapping whose keys are
+    names of form fields.
 
-    :ivar values: the values that were found.
-    :ivar problems: the reasons why a value was not found.
-    :ivar hints: a remark for the user about a field.
+    :ivar values: the value that was found for each field.
+    :ivar problems: for each field without a value, the reasons why no value was found.
+    :ivar hints: for some of the fields, a remark that the form shows to the user.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -52,8 +54,9 @@ class PeerDiscoveryMixin(admin.ModelAdmin):
     def get_urls(self) -> list[Any]:
         """Return the URLs of the admin class. The first one replaces the URL of Django's page that
         adds a peer."""
-        # A look-up sends requests to the peer. During this time, no database transaction must be
-        # open, so this view is exempt from ATOMIC_REQUESTS. Django's view opens a transaction.
+        # During a look-up, the view waits for responses of the peer. Do not keep a database
+        # transaction open during this time, so exempt the view from ATOMIC_REQUESTS. To save the
+        # peer, the view calls Django's own view, which opens a transaction itself.
         view = outside_transactions(self.admin_site.admin_view(self.add_view))
         name = f"{self.opts.app_label}_{self.opts.model_name}_add"
         return [path("add/", view, name=name), *super().get_urls()]
@@ -151,17 +154,18 @@ def _look_up(address: str) -> Found:
 
 
 def _by_itself(reason: str) -> str:
-    """Make a whole sentence from ``reason``, which is only the end of a sentence."""
+    """Return a whole sentence for the user: “Not found: ”, followed by ``reason``."""
     return gettext("Not found: %s.") % reason.rstrip(".")
 
 
 def _merged(typed: QueryDict, found: Found) -> tuple[QueryDict, dict[str, str]]:
-    """Add the values that were found to the values that the user typed.
+    """Fill the form with the values that were found in the metadata.
 
-    If the user typed another value, keep it and add a hint with the value that was found. Only the
-    authentication method is always replaced.
+    If the user typed a different value into a text field, keep it, and add a hint with the value
+    that was found. Checkboxes and the authentication method always get the value that was found.
 
-    :returns: the data for the form, and a hint for some of its fields.
+    :param typed: the form as the user has sent it.
+    :returns: the data for the form, and a mapping from the names of some fields to hints.
     """
     data, hints = typed.copy(), dict(found.hints)
     for name, value in found.values.items():

@@ -51,7 +51,7 @@ class SecretField(forms.CharField):
 
 
 class ApplicationChoiceField(forms.ModelChoiceField):
-    """A field to choose an application (a DOT client of this site). The label of each choice
+    """A field to choose an application (a DOT client at this site). The label of each choice
     contains the client ID, because the names of applications can be empty or equal."""
 
     def label_from_instance(self, application: Any) -> str:
@@ -120,10 +120,12 @@ class PeerForm(ReconfigurationForm):
             )
 
     def _offer_dialects(self) -> None:
-        """Offer a choice of the dialects that are in the settings.
+        """Let the user choose one of the dialects in the settings. A dialect is the form of the
+        HTTP requests and responses that the peer uses.
 
-        If the settings no longer contain the stored dialect, the form shows this dialect too, so
-        that it is not replaced by another one unnoticed. ``Peer.clean`` rejects it.
+        If the settings no longer contain the dialect of the stored peer, offer this dialect too.
+        Otherwise the browser would select another dialect, and the user could save it unnoticed.
+        ``Peer.clean`` rejects the missing dialect with an error message.
         """
         field = self.fields["dialect"]
         names = sorted({*plugins.dialects(), self.instance.dialect})

@@ -20,19 +20,20 @@ from ..models import Peer
 from ..models.binding import PeerChange, changes_between, describe_changes
 from ..peers import reconfiguration
 
-#: The name of the checkbox with which the user confirms the changes. Its value is a hash of the
-#: changes that the page has explained (:attr:`ReconfigurationForm.mark`).
+#: The name of the checkbox with which the user confirms the changes. The value of the checkbox is a
+#: hash of the changes that the page has shown (:attr:`ReconfigurationForm.mark`).
 SURE = "sure"
 
 
 class ReconfigurationForm(forms.ModelForm):
-    """Asks for confirmation before an address, the client ID or the application of a peer changes.
+    """Base of the peer form. It asks for confirmation before an address, the client ID or the
+    application of a peer changes.
 
-    :ivar moves: the changes of these fields.
-    :ivar left_behind: the number of links that stop working, so that their users must connect
-        again.
-    :ivar people: the number of people for whose accounts the new application already has tokens.
-    :ivar asks: whether the page must ask for confirmation.
+    :ivar moves: the changes of these fields that the user has entered.
+    :ivar left_behind: the number of links that stop working because of the changes. Their users
+        must connect again.
+    :ivar people: the number of users for whose accounts the new application already has tokens.
+    :ivar asks: whether the page must show the changes and ask the user to confirm them.
     """
 
     moves: Sequence[PeerChange] = ()
@@ -80,10 +81,11 @@ class PeerReconfigurationMixin(admin.ModelAdmin):
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> Any:
-        """Return the entry for the admin's history. After the name of each field of ``form.moves``,
-        it contains the old and the new value."""
+        """Return the entry for the admin's history of the peer. For each change in ``form.moves``,
+        the entry contains the name of the field, the old value and the new value."""
         message = super().construct_change_message(request, form, formsets, add)
-        # Write the entry in English, as Django does. Django translates it when it is shown.
+        # Use the English names of the fields, because Django also stores the entries of the history
+        # in English. Django translates an entry when it shows the history.
         with override(None):
             changes = {
                 str(form.fields[move.field].label): f"{move.before or '–'} → {move.after or '–'}"

@@ -53,7 +53,7 @@ class PeerSheetMixin(admin.ModelAdmin):
 
     def has_secret_permission(self, request: HttpRequest, peer: Peer | None = None) -> bool:
         """Return whether the user may make a new client secret for the peer. This needs the
-        permission to change the peer and the permission to change applications."""
+        permission to change the peer and the permission to change DOT applications."""
         return self.has_change_permission(request, peer) and self.may_change_applications(request)
 
     def may_change_applications(self, request: HttpRequest) -> bool:

@@ -1,5 +1,6 @@
-"""The admin of peers. A peer is another site with which users can link their accounts. Its row has
-its addresses, the registration of this site there, and its registration at this site."""
+"""The admin of peers. A peer is another site with which users can link their accounts. The row of a
+peer contains the addresses of the other site, the client credentials of this site at the other
+site, and the application (the DOT client) of the other site at this site."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -98,11 +99,11 @@ class PeerAdmin(
 
         css: ClassVar = {"all": ["reciprocal_oauth/admin.css"]}
 
-    # What the pages show
+    # The next methods decide what the admin pages of peers show.
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Peer]:
-        """Return the peers. The attribute ``active_links`` of each peer is the number of its active
-        links."""
+        """Return the peers. Each peer has the additional attribute ``active_links``: the number of
+        its active links."""
         active = Count("links", filter=Q(links__status=Link.Status.ACTIVE))
         return super().get_queryset(request).annotate(active_links=active)
 
@@ -135,8 +136,9 @@ class PeerAdmin(
         """Return the form field for a foreign key.
 
         If the field is ``application`` and the user may not change applications, do not offer
-        applications that have no peer yet. Such a choice would change the application, because
-        all its tokens would be limited to the scopes that the peer may have.
+        applications that have no peer yet. If an application gets a peer, all tokens of the
+        application are limited to the scopes that the peer may have. So this choice would change
+        the application.
         """
         field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if db_field.name == "application" and field and not self.may_change_applications(request):
@@ -165,8 +167,8 @@ class PeerAdmin(
 
     @admin.display(description=_("delivery"), ordering="paused_at")
     def delivery(self, peer: Any) -> str:
-        """Return whether the delivery to the peer is running, is paused (with the reason), or is
-        not possible because the peer supports only one direction."""
+        """Return a text about the delivery to the peer: “paused” with the reason, “running”, or
+        “one way only” if the peer does not accept reciprocal codes."""
         if peer.paused_at is None:
             return str(_("running") if peer.supports_reverse else _("one way only"))
         return f"{_('paused')}: {peer.get_paused_reason_display()}"
@@ -175,7 +177,7 @@ class PeerAdmin(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         """Render the page of a peer. Show a warning if the delivery to the peer is paused, or if
-        the peer does not support the reverse direction."""
+        the peer does not support the reverse direction (it does not accept reciprocal codes)."""
         peer = kwargs.get("obj")
         if request.method == "GET" and peer is not None and peer.paused_at is not None:
             self.message_user(request, _explain_pause(peer), messages.WARNING)
@@ -184,11 +186,11 @@ class PeerAdmin(
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 
-    # Actions
+    # The next methods delete, save, enable, disable and resume peers.
 
-    # A peer with links cannot be deleted, for two reasons: nothing would limit or revoke the tokens
-    # of its application any more, and the history of its links would be lost. The next two methods
-    # tell the user this. They are needed because has_delete_permission() cannot give a reason:
+    # The next two methods do not delete a peer that has links, and tell the user why. After a
+    # deletion, nothing would limit or revoke the tokens of the peer's application any more, and the
+    # history of the links would be lost. This check is not in has_delete_permission(), because then
     # Django would only say that the permission is missing.
 
     def delete_view(
@@ -226,17 +228,18 @@ class PeerAdmin(
         return f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{name}"
 
     def save_model(self, request: HttpRequest, obj: Peer, form: Any, change: bool) -> None:
-        """Save the peer. Resume the delivery to it if the user has changed a field that can be the
-        cause of a refusal by the peer, such as the client secret."""
+        """Save the peer. If the user has changed a field whose wrong value makes the peer refuse
+        requests, such as the client secret, resume the delivery to the peer."""
         super().save_model(request, obj, form, change)
         if {*pausing.RELEVANT_FIELDS, "dialect"} & set(form.changed_data):
-            # Assume that the peer now supports the reverse direction. If the peer refuses a
-            # reciprocal code again, this is recorded again.
+            # After this change, the peer perhaps accepts reciprocal codes. So record that it
+            # supports the reverse direction. If it refuses a reciprocal code again, other code
+            # records that it does not.
             obj.record_reverse_support(is_supported=True)
         if pausing.RELEVANT_FIELDS & set(form.changed_data):
-            # Run this after the commit, because until then this transaction locks the row of the
-            # peer. Another transaction may have locked a link and wait for this row. If this
-            # function waited for the same link, the two transactions would wait for each other.
+            # _resume_after_change() locks links. To avoid a deadlock, call it after the commit:
+            # until the commit, this transaction locks the row of the peer, and another transaction
+            # that has locked a link perhaps waits for this row.
             on_commit(lambda: self._resume_after_change(request, obj))
         if warning := save_warnings.scope_warning(obj):
             self.message_user(request, warning, messages.WARNING)
@@ -273,7 +276,7 @@ class PeerAdmin(
 
     @admin.action(description=_("Resume delivery to selected peers"), permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Peer]) -> None:
-        """Resume the delivery to those of the selected peers that are paused."""
+        """Resume the delivery to each selected peer whose delivery is paused."""
         for peer in queryset.filter(paused_at__isnull=False):
             self._resume(request, peer)
             self.log_change(request, peer, gettext("Delivery resumed."))

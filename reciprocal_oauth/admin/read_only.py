@@ -1,8 +1,8 @@
-"""Base classes for the admin of models whose rows are written only by the code of the protocol. In
-the admin, nobody can add, edit or delete these rows.
+"""Base classes for the admin of models whose rows are written only by the code that runs the
+protocol. In the admin, nobody can add, edit or delete these rows.
 
-A table can have hundreds of thousands of rows. For this reason, the classes avoid joins, sorting
-and searches over the whole table where this is possible.
+A table can have hundreds of thousands of rows. For this reason, the classes avoid queries that must
+read the whole table: joins, sorting and searches without an index.
 """
 
 import uuid
@@ -24,8 +24,9 @@ from ..secret import Secret
 #: The field of the user model that contains the name with which a person signs in.
 USERNAME_FIELD: str = get_user_model().USERNAME_FIELD
 
-#: If a search finds at most this number of users or peers, their keys are put into the next query
-#: as values. If it finds more, the next query contains a subquery.
+#: A search finds the matching users and peers first, and then the rows of these users and peers. If
+#: there are at most this number of users (or peers), the query for the rows contains their primary
+#: keys. If there are more, the query contains a subquery instead.
 _MAX_KEYS = 500
 
 
@@ -51,15 +52,17 @@ class ReadOnlyAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
     """Base of the admin classes for models whose rows nobody can add, edit or delete in the admin.
     Subclasses say which fields are shown."""
 
-    # Do not count all rows of the table after a search: this takes as long as the search itself.
+    # After a search, do not show how many rows the whole table has, because it takes long to count
+    # all rows of a large table.
     show_full_result_count = False
-    #: The relations whose rows the list shows. They are prefetched only for the rows of one page.
-    #: A join would be made for all rows of the table, because it comes before the sorting.
+    #: The names of the relations that the list shows, such as the link of a row. The related rows
+    #: are prefetched, and only for the rows of one page. With a join instead, the database would
+    #: join all rows of the table before it sorts them and takes the rows of the page.
     shown_with: Sequence[str] = ()
     # An empty tuple means that Django makes no joins. With ``False``, Django would make joins if
     # ``list_display`` contains a relation.
     list_select_related = ()
-    #: The paths of fields that lead from a row to its link, to its user and to its peer.
+    #: The lookups (as in ``QuerySet.filter``) from a row to its link, to the user and to the peer.
     to_link, to_user, to_peer = "link", "link__user", "link__peer"
     #: Django shows the search box only if this is not empty. The value has no other effect, because
     #: :meth:`get_search_results` makes the search.

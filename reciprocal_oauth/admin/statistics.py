@@ -19,8 +19,8 @@ from ..models import InboxItem, Link, OutboxItem, Peer
 State = OutboxItem.State
 #: The number of days in the statistics. The last day is today.
 DAYS = 30
-#: The bounds between the ranges of durations. The first range is “less than one second”, the last
-#: range is “one day or longer”.
+#: The durations that separate the ranges in the chart of durations. The first range is “less than
+#: one second”, the second is “1 s to 10 s”, and the last range is “one day or longer”.
 DURATIONS = (
     timedelta(seconds=1),
     timedelta(seconds=10),
@@ -55,10 +55,10 @@ class PeerCounts:
     """The numbers of one peer.
 
     :ivar links: the number of active links.
-    :ivar sent_waiting: the number of hand-overs to the peer that are pending; ``sent_failed`` is
-        the number that failed.
-    :ivar received_waiting: the number of hand-overs from the peer that are pending;
-        ``received_failed`` is the number that failed.
+    :ivar sent_waiting: the number of unfinished hand-overs from this site to the peer.
+    :ivar sent_failed: the number of failed hand-overs from this site to the peer.
+    :ivar received_waiting: the number of unfinished hand-overs from the peer to this site.
+    :ivar received_failed: the number of failed hand-overs from the peer to this site.
     """
 
     peer: Peer
@@ -104,8 +104,9 @@ class Overview:
 
     @property
     def success(self) -> float | None:
-        """Return the percentage of successful hand-overs among those that were redeemed or failed.
-        Return ``None`` if there are none."""
+        """Return how many percent of the finished hand-overs were successful. A hand-over counts as
+        finished if its code was redeemed or if it failed. Return ``None`` if no hand-over is
+        finished."""
         ended = self.done + self.failed
         return self.done / ended * 100 if ended else None
 
@@ -168,12 +169,14 @@ def _by_day(dates: list[date], bounds: list[datetime], finished: QuerySet[Outbox
 def _counted(
     rows: QuerySet[Any], field: str, bounds: Sequence[Any], *others: str
 ) -> Counter[tuple[Any, ...]]:
-    """Count ``rows``, grouped by a range of ``field`` and by the fields in ``others``.
+    """Divide ``rows`` into groups, and count the rows of each group.
 
-    The ranges lie between the ``bounds``. Range 0 contains the values below the first bound, range
-    1 contains the values from the first bound up to the second bound, and so on.
+    The rows of a group have the same values in the fields ``others``, and their values of ``field``
+    are in the same range. The ``bounds`` separate the ranges: range 0 contains the values below the
+    first bound, range 1 contains the values from the first bound up to the second bound, and so on.
 
-    :returns: the counts. A key is the number of the range, then the values of ``others``.
+    :returns: a mapping from each group to its number of rows. The key is a tuple: the number of the
+        range, followed by the values of the fields ``others``.
     """
     cases = [When(**{f"{field}__lt": bound}, then=Value(n)) for n, bound in enumerate(bounds)]
     place = Case(*cases, default=Value(len(bounds)), output_field=IntegerField())
@@ -189,8 +192,8 @@ def _durations(took: QuerySet[Any]) -> list[int]:
 def _percentiles(took: QuerySet[Any]) -> dict[str, timedelta | None]:
     """Return the median and the 95th percentile of the durations.
 
-    Sort the rows by duration, and read the row at the right position: of the supported databases,
-    only PostgreSQL has a function for percentiles.
+    To find a percentile, sort the rows by duration, and read the row at the right position. Do not
+    use a database function for percentiles, because not all supported databases have one.
     """
     count, ordered = took.count(), took.order_by("took").values_list("took", flat=True)
 
@@ -214,7 +217,8 @@ def _by_peer(handovers: QuerySet[OutboxItem]) -> list[PeerCounts]:
 
 
 def _unfinished(rows: QuerySet[Any]) -> dict[Any, tuple[int, int]]:
-    """Return two numbers for each peer: how many ``rows`` are pending, and how many failed."""
+    """Return a mapping from the primary key of each peer to two numbers: how many of its ``rows``
+    are not finished, and how many have failed. Peers without such rows are not in the mapping."""
     of_interest = rows.filter(state__in=(*OutboxItem.LIVE_STATES, State.FAILED)).order_by()
     counted = of_interest.values_list("peer").annotate(
         waiting=Count("pk", filter=Q(state__in=OutboxItem.LIVE_STATES)),

@@ -24,15 +24,16 @@ def fields_of(row: Any, names: str) -> dict[str, Any]:
 
 
 def _as_text(value: Any) -> str:
-    """Return a text for a value that JSON has no type for. A ``datetime`` becomes ISO 8601; if it
-    has a time zone, it is first converted to UTC."""
+    """Return a value as text if JSON has no type for it. The text of a ``datetime`` is in the
+    format ISO 8601, and in UTC if the ``datetime`` has a time zone."""
     if not isinstance(value, datetime):
         return str(value)
     return (value.astimezone(UTC) if timezone.is_aware(value) else value).isoformat()
 
 
 def for_people(time: datetime) -> str:
-    """Return the date and the time with seconds, in the current time zone of Django."""
+    """Return ``time`` as text with date, hours, minutes and seconds, in the current time zone of
+    Django. Tables for people use this text."""
     local = timezone.localtime(time) if timezone.is_aware(time) else time
     return f"{local:%Y-%m-%d %H:%M:%S}"
 

@@ -39,7 +39,8 @@ PEER_FLAGS: Mapping[str, str] = {
 #: Flags of boolean fields. For example, ``--sends-iss`` sets its field to true, and
 #: ``--no-sends-iss`` sets it to false.
 SWITCHES = ("--sends-iss", "--revoke-replaced")
-#: Flags that can be given several times in one command. Each value becomes one line of the field.
+#: Flags that a user can give several times in one command. The field of such a flag contains text
+#: with several lines, and each value becomes one line.
 LINES = ("--authorization-parameter",)
 #: Maps each field of the peer's application (its DOT client at this site) to the flag that sets the
 #: field.
@@ -49,12 +50,13 @@ APPLICATION_FLAGS: Mapping[str, str] = {
     "redirect_uris": "--redirect-uri",
     "name": "--name",
 }
-#: Flags whose value is a secret. If the value of several of them is ``-``, their secrets are read
-#: from standard input in this order.
+#: Flags whose value is a secret. The value ``-`` means that the command reads the secret from
+#: standard input. If several flags have this value, their secrets are read in this order.
 SECRET_FLAGS = ("--client-secret", "--application-client-secret")
 
-#: The placeholder for the value in the help of a flag, by the last word of the flag. For example,
-#: the help shows ``--token-endpoint URL``.
+#: Maps the last word of a flag to the placeholder that the help shows for the value of the flag.
+#: For example, the last word of ``--token-endpoint`` is ``endpoint``, so the help shows
+#: ``--token-endpoint URL``.
 _METAVARS: Mapping[str, str] = {
     "dialect": "NAME",
     "endpoint": "URL",
@@ -63,8 +65,9 @@ _METAVARS: Mapping[str, str] = {
     "parameter": "NAME=VALUE",
 }
 
-#: The help of flags for fields whose ``help_text`` describes the form in the admin, so that it does
-#: not fit a command.
+#: Maps a field of a peer to the help of its flag. A field is in this mapping only if its
+#: ``help_text`` describes an input of the admin form and would be wrong for a command. For all
+#: other fields, the help of the flag is the ``help_text``.
 _HELP: Mapping[str, str] = {
     "authorization_parameters": "An extra parameter that this peer needs when people are sent to "
     "its authorization endpoint, such as access_type=offline. Repeat the flag for more parameters. "
@@ -141,8 +144,8 @@ def add_flags(parser: CommandParser) -> None:
 
 
 def _help_of(name: str) -> str:
-    """Return the help of the flag for the field ``name`` of a peer. It is the ``help_text`` of the
-    field, in English because the other help of the command is in English."""
+    """Return the help of the flag that sets the field ``name`` of a peer. Usually this is the
+    ``help_text`` of the field. It is not translated, because the rest of the help is in English."""
     field: Any = Peer._meta.get_field(name)
     with override(None):
         sentences = [_HELP.get(name) or str(field.help_text or f"Its {field.verbose_name}.")]
@@ -155,7 +158,7 @@ def _help_of(name: str) -> str:
 
 def add_django_flags(parser: CommandParser) -> None:
     """Add Django's own options, such as ``--verbosity``, to the parser of one action (``add``,
-    ``list``, …). Then these options can stand before or after the name of the action."""
+    ``list``, …). Without this, Django accepts them only in front of the name of the action."""
     for flag in ("--settings", "--pythonpath"):
         parser.add_argument(flag, default=SUPPRESS, help=SUPPRESS)
     for flag in ("--traceback", "--no-color", "--force-color", "--skip-checks"):
@@ -166,8 +169,8 @@ def add_django_flags(parser: CommandParser) -> None:
 
 
 def _own_fields() -> dict[str, Any]:
-    """Return the fields of the application model that have no flag of their own. The flag
-    ``--application-field`` sets them."""
+    """Return the editable fields of the application model for which the command has no separate
+    flag. A user sets them with ``--application-field NAME=VALUE``."""
     fields = get_application_model()._meta.concrete_fields
     return {
         field.name: field
@@ -207,7 +210,8 @@ def application_fields(given: Sequence[str] | str | None) -> dict[str, Any]:
 
 
 def option(flag: str) -> str:
-    """Return the key of ``flag`` in the options of a command: ``client_id`` for ``--client-id``."""
+    """Return the key under which the options of a command contain the value of ``flag``. For
+    example, the key of ``--client-id`` is ``client_id``."""
     return flag.lstrip("-").replace("-", "_")
 
 

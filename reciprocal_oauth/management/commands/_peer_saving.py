@@ -17,7 +17,8 @@ from reciprocal_oauth.peers.application import application_for, application_is_f
 from ._output import printable
 from ._peer_flags import APPLICATION_FLAGS, PEER_FLAGS, application_flags
 
-#: Maps a flag of the command to the errors in its value.
+#: Maps a flag of the command to the error messages about its value. If an error belongs to no flag,
+#: the key is a description such as “peer” or “its application”.
 Problems = dict[str, list[str]]
 
 
@@ -39,7 +40,8 @@ def save(
     :param client_id: the client ID of the application; ``None`` if it stays the same.
     :param client_secret: the new client secret of the application; ``None`` if it stays the same.
     :param redirect_uris: the new redirect URIs of the application; ``None`` if they stay the same.
-    :param application_fields: other attributes of the application, with their values.
+    :param application_fields: the names of other attributes of the application to set, with their
+        new values.
     :param discovered: the names of the fields in ``values`` that come from the peer's metadata.
     :param accept_changes: whether the user has confirmed changes that need confirmation.
     :returns: the peer, whether the peer is new, and the client secret of the application if it was
@@ -72,7 +74,8 @@ def save(
         if not problems and (is_new or is_changed):
             problems = _problems_of(application, application_flags(), "its application")
             if not application.redirect_uris and APPLICATION_FLAGS["redirect_uris"] in problems:
-                # Replace the message of DOT: it is about the model, and does not mention the flag.
+                # Replace the error message of DOT, because it does not say what the user of this
+                # command must do.
                 problems[APPLICATION_FLAGS["redirect_uris"]] = [
                     "Give the redirect URI of the peer. The peer's administrator knows it."
                 ]
@@ -101,10 +104,15 @@ def save(
 
 
 def _changes(before: Peer, peer: Peer, discovered: Collection[str]) -> list[str]:
-    """Return one sentence for each change that needs confirmation.
+    """Return one sentence for each change of the peer that the user must confirm. If links stop
+    working because of the changes, also return a sentence with the number of these links.
 
-    Such a change affects an address of the peer, the client ID, the application, or a field in
-    ``discovered``, whose new value comes from the peer's metadata.
+    The user must confirm a new address of the peer, a new client ID of this site at the peer,
+    another application, and every change that comes from the metadata of the peer.
+
+    :param before: the peer as it is stored now.
+    :param peer: the same peer with the new values.
+    :param discovered: the names of the fields whose new values come from the metadata.
     """
     moves = changes_between(before, peer)
     moved = {move.field for move in moves}
@@ -120,8 +128,10 @@ def _changes(before: Peer, peer: Peer, discovered: Collection[str]) -> list[str]
 
 
 def _takes_over(application: Any) -> list[str]:
-    """Return a warning if people have already given access to ``application``, which is to become
-    the application of the peer. Otherwise return an empty list."""
+    """Return a list with a warning if users have already given ``application`` access to their
+    accounts; otherwise return an empty list. Call this function before the application becomes the
+    application of a peer: from then on, this access is limited to the scopes that the peer may
+    have."""
     count = incoming_access.count_users(application)
     if not count:
         return []
@@ -132,8 +142,11 @@ def _takes_over(application: Any) -> list[str]:
 
 
 def _problems_of_application(peer: Peer, application: Any, before: Any) -> Problems:
-    """Return the errors if ``application`` cannot become the application of ``peer``: it belongs to
-    another peer, or ``peer`` must keep the application that it has.
+    """Return the errors if ``application`` cannot become the application of ``peer``; otherwise
+    return an empty mapping. There is an error in two cases:
+
+    - The application belongs to another peer.
+    - The peer has another application now, and must keep it because the peer has active links.
 
     :param before: the primary key of the application that ``peer`` has now, or ``None``.
     """

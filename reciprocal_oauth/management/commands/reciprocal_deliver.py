@@ -1,5 +1,6 @@
-"""The command ``reciprocal_deliver``. It works on the deliveries that are due: it sends reciprocal
-codes to peers, redeems the codes of peers, and revokes tokens at peers."""
+"""The command ``reciprocal_deliver``. It works on the deliveries that are due (the time for their
+next attempt has come): it sends reciprocal codes to peers, redeems the codes of peers, and revokes
+tokens at peers."""
 
 import signal
 import threading
@@ -63,8 +64,8 @@ class Command(BaseCommand):
             self.stdout.write(f"Delivering every {seconds:g} s. Press Ctrl-C to stop.")
         with _stop_on_signals() as stop:
             deliver_forever(seconds, stop)
-        # Make no query here, for example to count rows: the command may have been stopped because
-        # the database is down.
+        # Do not count the remaining deliveries here. This needs the database, and perhaps the
+        # command was stopped because the database does not work.
         self.stdout.write(as_json({"stopped": True}) if json else "Stopped.")
 
 
@@ -79,8 +80,8 @@ def _seconds(text: str) -> float:
 
 
 def _left() -> dict[str, int]:
-    """Count the deliveries in both queues that are not finished or have failed. Return the number
-    for each state."""
+    """Count the unfinished and the failed deliveries of both queues (the outbox and the inbox)
+    together. Return a mapping from each of their states to the number of deliveries."""
     state = QueueItem.State
     left = {str(each): 0 for each in (*QueueItem.LIVE_STATES, state.FAILED)}
     for model in worker.models():

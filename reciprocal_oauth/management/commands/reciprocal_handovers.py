@@ -64,7 +64,8 @@ class Command(BaseCommand):
         actions[action](options)
 
     def list(self, options: dict[str, Any]) -> None:
-        """Print the hand-overs and revocations that the options select, newest first.
+        """Print the hand-overs and revocations that the options select, newest first. With
+        ``--incoming``, print the reciprocal codes that peers have sent to this site instead.
 
         :raises CommandError: the peer does not exist.
         """
@@ -81,8 +82,8 @@ class Command(BaseCommand):
             self.stdout.write(table(map(_row, found)))
 
     def resend(self, options: dict[str, Any]) -> None:
-        """Send failed or cancelled deliveries again. Print a warning for each peer whose delivery
-        is paused, because nothing is sent to it yet.
+        """Send failed or cancelled deliveries again. If the delivery to a peer is paused, print a
+        warning, because the deliveries to this peer wait until an administrator resumes it.
 
         :raises CommandError: the options select no deliveries, a number or the peer does not exist,
             or a delivery that the user chose by its number cannot be sent again.
@@ -114,11 +115,12 @@ class Command(BaseCommand):
         self._for_each(chosen, resending.cancel, "cancelled", options)
 
     def _for_each(self, items: Any, act: Any, done: str, options: dict[str, Any]) -> None:
-        """Call ``act`` with each item. Print for how many items it succeeded, and why it refused
-        the others.
+        """Call ``act`` with each item. Print the number of items for which it succeeded. For each
+        item for which it raised ``NotPossible``, print the reason.
 
-        :param done: the word for the success, such as ``cancelled``.
-        :raises CommandError: ``act`` refused an item that the user chose by its number.
+        :param done: the word for success in the output, such as ``cancelled``.
+        :raises CommandError: ``act`` raised ``NotPossible`` for an item that the user chose by its
+            number.
         """
         numbers, refused = [], {}
         for item in items:
@@ -139,7 +141,8 @@ class Command(BaseCommand):
 
 
 def _items(model: type[Item], slug: str | None) -> QuerySet[Item]:
-    """Return the rows of a queue. If ``slug`` is given, return only the rows of this peer.
+    """Return the rows of ``model``, which is the outbox or the inbox. If ``slug`` is given, return
+    only the rows of the peer with this slug.
 
     :raises CommandError: the peer does not exist.
     """
@@ -153,7 +156,8 @@ def _items(model: type[Item], slug: str | None) -> QuerySet[Item]:
 
 
 def _numbered(items: QuerySet[OutboxItem], numbers: Any) -> Any:
-    """Return the items with these numbers, in the order of ``numbers`` and without duplicates.
+    """Return the items whose primary keys are in ``numbers``, in the order of ``numbers`` and
+    without duplicates.
 
     :raises CommandError: a number does not exist.
     """

@@ -31,7 +31,7 @@ from ._peer_flags import (
 )
 from ._peer_saving import save
 
-#: The fields of a peer that a JSON document shows. The client secret is never shown.
+#: The fields of a peer that the output with ``--json`` contains. The client secret is never shown.
 SHOWN_FIELDS = (
     "slug",
     "enabled",
@@ -122,7 +122,8 @@ class Command(BaseCommand):
         base = _base_url(options["base_url"])
         read_secrets(options)
         redirect_uris = options["redirect_uri"]
-        # The command line gives a list. A caller of call_command() may give one text instead.
+        # On the command line, the value of --redirect-uri is always a list. If Python code runs
+        # this command with call_command(), the value can also be a single string.
         if isinstance(redirect_uris, str):
             redirect_uris = [redirect_uris]
         given = self._given(options)
@@ -145,8 +146,9 @@ class Command(BaseCommand):
         if "client_secret" in values and (warning := save_warnings.secret_warning(peer)):
             self._warn(warning)
         if {*pausing.RELEVANT_FIELDS, "dialect"} & values.keys():
-            # Assume that the peer now supports the reverse direction. If the peer refuses a
-            # reciprocal code again, this is recorded again.
+            # With the new values, the peer perhaps accepts reciprocal codes. So record that it
+            # supports the reverse direction. If it refuses a reciprocal code again, other code
+            # records that it does not.
             peer.record_reverse_support(is_supported=True)
         if pausing.RELEVANT_FIELDS & values.keys():
             if peer.paused_at is None:
@@ -241,8 +243,9 @@ def _base_url(given: str | None) -> str:
 
 
 def _joined(given: Any) -> Any:
-    """Return the value for a field. If the flag was given several times, return one text in which
-    each value is a line."""
+    """Return the value for a field of the peer. If ``given`` is a list (of the values of a flag
+    that can be repeated), return one text in which each value is a line; otherwise return
+    ``given``."""
     return "\n".join(filter(None, given)) if isinstance(given, list) else given
 
 
@@ -290,8 +293,8 @@ def _state(peer: Peer) -> str:
 
 
 def _peer_text(peer: Any) -> str:
-    """Return a table of the values of the peer. The first column contains the name of the flag that
-    changes the value, without its hyphens."""
+    """Return a table with one line for each value of the peer. The first column contains the name
+    of the flag that sets the value, without the two hyphens at its beginning."""
     values = {flag: getattr(peer, field) for field, flag in PEER_FLAGS.items()}
     values["--client-secret"] = _secret_text(peer.client_secret)
     values["--application-client-id"] = peer.application.client_id

@@ -1,5 +1,6 @@
-"""The command ``reciprocal_prune``. It deletes old rows, and marks links as broken if the peer has
-lost its tokens at this site and nothing has recorded this yet."""
+"""The command ``reciprocal_prune``. It deletes old rows. It also finds links whose peer no longer
+has a valid token at this site although the link says that the peer has access, and marks these
+links as broken."""
 
 from typing import Any
 
@@ -13,7 +14,8 @@ from ._output import as_json, table
 
 
 class Command(BaseCommand):
-    """Deletes old rows, and marks links as broken if the peer has lost its tokens at this site."""
+    """Deletes old rows, and marks links as broken if their peer no longer has a valid token at this
+    site."""
 
     help = (
         "Deletes finished hand-overs, codes without valid tokens, abandoned authorization requests "
@@ -29,8 +31,9 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Mark links as broken if the peer has lost its tokens, delete old rows, and print the
-        counts. With ``--dry-run``, only count these links and rows, and change nothing."""
+        """Mark links as broken if their peer no longer has a valid token at this site, delete old
+        rows, and print the counts. With ``--dry-run``, count these links and rows, but change
+        nothing."""
         dry_run = options["dry_run"]
         links = Link.objects.all()
         broken = (

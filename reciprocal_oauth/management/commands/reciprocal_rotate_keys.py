@@ -27,7 +27,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Encrypt the secrets of each column with the first key, and print the counts.
+        """Encrypt the secrets of each encrypted column with the first encryption key, and print the
+        counts. With ``--dry-run``, only count the secrets, and change nothing.
 
         :raises CommandError: there are secrets that no key can decrypt.
         """
