@@ -9,7 +9,7 @@ _CHUNK_BYTES = 64 * 1024
 
 
 class ResponseTooLong(requests.RequestException):
-    """Raised if a response body has more bytes than the limit of the session."""
+    """Raised if a response body has more bytes than ``max_bytes`` of its session allows."""
 
 
 class CappedBody:

@@ -188,7 +188,8 @@ class _Pinned:
             self._is_reading_headers = False
 
     def close(self) -> None:
-        """Close the connection and stop its deadline."""
+        """Close the connection and stop the timer of its deadline. But if http.client calls this
+        method while it reads the headers, the timer continues, for the body of the response."""
         if not self._is_reading_headers:
             self._remove_deadline()
         super().close()  # type: ignore[misc]

@@ -25,7 +25,7 @@ class Handover:
 
     :ivar client_id: the client ID of the peer at this site.
     :ivar code: the reciprocal code.
-    :ivar access_token: an access token of this site, which tells for which user the code is.
+    :ivar access_token: an access token that this site issued. It tells for which user the code is.
     """
 
     client_id: str

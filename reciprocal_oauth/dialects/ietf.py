@@ -51,8 +51,9 @@ _ABOUT_THE_TOKEN = ("", protocol.INVALID_GRANT, protocol.INVALID_TOKEN)
 
 
 class IETFDialect(Dialect):
-    """The dialect of the draft: codes are sent to the token endpoint as form fields, with the grant
-    type ``urn:ietf:params:oauth:grant-type:reciprocal``."""
+    """The dialect that follows draft-ietf-oauth-reciprocal-04. A site sends a reciprocal code as a
+    form field to the token endpoint of the other site, with the grant type
+    ``urn:ietf:params:oauth:grant-type:reciprocal``."""
 
     def recognise(self, request: HttpRequest) -> bool:
         """Return whether the request uses the grant type of the draft
@@ -138,7 +139,8 @@ class IETFDialect(Dialect):
 
 
 def handover_result(response: PeerResponse) -> HandoverResult:
-    """Return the result of a hand-over, as the peer's response shows it.
+    """Return the result of a hand-over (a request that sent the peer a reciprocal code), as the
+    peer's response shows it. The method :meth:`IETFDialect.revoke` uses this function too.
 
     The draft defines only the statuses 200 and 400, and no response body. RFC 6749, section 5.2,
     defines error codes for status 400 and 401. Other statuses come from web servers and proxies.

@@ -1,6 +1,6 @@
 """Replaces the client secret of a peer's application: the secret that the peer uses at this site.
 
-An administrator starts this on the page of the peer in the Django admin.
+An administrator replaces the secret on the page of the peer in the Django admin.
 """
 
 from typing import Any

@@ -242,10 +242,11 @@ def _credentials(refused: PeerRefused) -> Result:
 
 
 def _grant(peer: Peer, *, announced: bool) -> Result:
-    """Check whether the peer accepts hand-overs: send a reciprocal code and an access token that
-    are both invented (draft-ietf-oauth-reciprocal-04, section 2.2.2).
+    """Return the result of the check that the peer accepts reciprocal codes. To find out, send an
+    invented code and an invented access token (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 
-    :param announced: whether the peer's metadata lists the reciprocal grant.
+    :param announced: whether the peer's metadata lists the reciprocal grant. If it does, other
+        error codes than ``invalid_grant`` can also show that the peer accepts reciprocal codes.
     """
     if peer.dialect != _DRAFT:
         return State.UNKNOWN, gettext("This cannot be checked for the dialect of this peer.")

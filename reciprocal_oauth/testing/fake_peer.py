@@ -122,8 +122,8 @@ class FakePeer(FakeServer):
         """Send a reciprocal code to this site; the fake peer is party A
         (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 
-        :param access_token: an access token of this site. It tells this site for which user the
-            code is.
+        :param access_token: an access token that this site issued. It tells this site for which
+            user the code is.
         :param code: the code; by default, a new code.
         :returns: the response of this site.
         """
