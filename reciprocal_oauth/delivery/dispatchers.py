@@ -39,7 +39,7 @@ class Dispatcher:
 
     def request_started(self) -> None:
         """Do nothing. This app calls the method at the start of each web request; a subclass can
-        start its worker here, so that rows from before a restart are delivered."""
+        start its worker here, so that rows saved before a restart are delivered."""
 
 
 class NoDispatcher(Dispatcher):
@@ -147,8 +147,8 @@ def wake(link: Link | None = None) -> None:
 
 
 def request_started() -> None:
-    """Tell the dispatcher that this process serves web requests. An error is logged and not
-    raised."""
+    """Tell the dispatcher that a web request has started in this process. An error is logged and
+    not raised."""
     _notify(lambda dispatcher: dispatcher.request_started())
 
 

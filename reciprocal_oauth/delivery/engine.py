@@ -238,7 +238,9 @@ class Engine:
           last attempt did not end), wait until it may start other rows again.
         - If all threads are busy, wait for the sweep interval (the time between two regular
           searches). The first thread that finishes its row ends the pause early.
-        - Otherwise, wait until the next row is due, but not longer than the sweep interval.
+        - Otherwise, wait until the next row is due, but not longer than the sweep interval. If the
+          search has skipped a peer because ``DELIVERIES_PER_PEER`` of its rows are claimed, wait
+          not longer than ``_PEER_AT_LIMIT_SECONDS``.
         """
         if self._is_alone():
             return max(self._alone_until - time.monotonic(), _SHORTEST_PAUSE_SECONDS)

@@ -325,7 +325,7 @@ def finish(item: QueueItem, state: State, **values: Any) -> None:
 
     :param state: the final state.
     :param values: values of other columns to set.
-    :raises LeaseLost: another process has claimed, changed or deleted the row.
+    :raises LeaseLost: the row is no longer claimed by this worker.
     """
     now = timezone.now()
     _update_claimed(item, **type(item).final_values(state, now, **values))
@@ -334,7 +334,7 @@ def finish(item: QueueItem, state: State, **values: Any) -> None:
 def renew(item: QueueItem) -> None:
     """Extend the lease of a claimed row, so that the lease ends ``LEASE_SECONDS`` from now.
 
-    :raises LeaseLost: another process has claimed, changed or deleted the row.
+    :raises LeaseLost: the row is no longer claimed by this worker.
     """
     _update_claimed(item, lease_until=Now() + timedelta(seconds=settings.LEASE_SECONDS))
 
@@ -344,7 +344,7 @@ def release(item: QueueItem, state: State, next_attempt_at: datetime, **values: 
 
     :param state: the new state of the row, one of ``QueueItem.WAITING_STATES``.
     :param values: values of other columns to set.
-    :raises LeaseLost: another process has claimed, changed or deleted the row.
+    :raises LeaseLost: the row is no longer claimed by this worker.
     """
     _update_claimed(
         item,
@@ -387,7 +387,7 @@ def _has_expired_lease(seconds: float) -> Q:
 def _update_claimed(item: QueueItem, **values: Any) -> None:
     """Set columns of a row that this worker has claimed.
 
-    :raises LeaseLost: another process has claimed, changed or deleted the row.
+    :raises LeaseLost: the row is no longer claimed by this worker.
     """
     rows = _rows(type(item)).filter(pk=item.pk, state=State.CLAIMED, lease_owner=item.lease_owner)
     if not rows.update(**values):

@@ -160,8 +160,8 @@ def work(item: QueueItem) -> None:
     try:
         _apply(item, handler, result)
     except LeaseLost:
-        # During the attempt, another process has changed the row: the peer redeemed the code, the
-        # user ended the link, or another worker claimed the row after its lease had expired.
+        # The row was changed during the attempt. For example, the peer redeemed the code, the user
+        # ended the link, or another worker claimed the row after its lease had expired.
         logger.info(
             "%s is no longer held by this worker; the result is dropped",
             item,
@@ -191,7 +191,7 @@ def _attempt(item: QueueItem, handler: QueueHandler) -> Result:
 def _apply(item: Any, handler: QueueHandler, result: Result) -> None:
     """Store the result of an attempt in the row, and pause the peer if the result demands it.
 
-    :raises LeaseLost: another process has claimed, changed or deleted the row.
+    :raises LeaseLost: the row is no longer claimed by this worker.
     """
     logger.info(
         "Attempt %s at %s: %s",
@@ -230,7 +230,7 @@ def _pause(item: QueueItem, peer: Peer, reason: str) -> bool:
     """Pause the delivery to ``peer``, but only if ``item`` is still claimed by this worker.
 
     :returns: whether the peer is paused now.
-    :raises LeaseLost: another process has claimed, changed or deleted the row. Then the peer is not
+    :raises LeaseLost: the row is no longer claimed by this worker. In this case the peer is not
         paused, because another worker may have received a newer and different response.
     """
     queue.renew(item)

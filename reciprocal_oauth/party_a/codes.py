@@ -62,8 +62,8 @@ def mint(link: Link, generation: int) -> Secret:
         changed = (
             not locked.is_active
             or locked.generation != generation
-            # This state means that after the worker had read the link, the peer redeemed a code or
-            # an administrator cancelled the hand-over.
+            # Another state than "granted" means that the peer has redeemed a code, or that an
+            # administrator has cancelled the hand-over, after the worker had read the link.
             or locked.incoming_state != Link.Incoming.GRANTED
         )
         if changed or not locked.peer.enabled or not scope:

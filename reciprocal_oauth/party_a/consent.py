@@ -113,7 +113,8 @@ def allow(
 @tried_again
 def deny(link: Link) -> None:
     """Deny the peer access to the user's data: revoke its tokens and codes for ``link``, and cancel
-    the unfinished hand-overs. This site can still use its own access at the peer."""
+    the unfinished hand-overs, so that no code for ``link`` is sent to the peer. This site
+    can still use its own access at the peer."""
     with atomic():
         locked = lifecycle.lock_link(link.pk)
         if not locked.is_active:

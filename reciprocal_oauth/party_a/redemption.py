@@ -203,8 +203,8 @@ def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
     link.incoming_reason = ""
     link.confirmed_generation = entry.generation
     link.save()
-    # Set the hand-over to "done" because the peer has redeemed the code. This is right even if the
-    # worker that sent the code got an error or no response from the peer.
+    # Set the outbox row of the code to "done", because the peer has redeemed the code. This is
+    # right even if the worker that sent the code got an error or no response from the peer.
     failed = Q(state=OutboxItem.State.FAILED, generation=entry.generation)
     handovers = link.outbox.filter(kind=OutboxItem.Kind.HANDOVER)
     handovers.filter(Q(state__in=OutboxItem.LIVE_STATES) | failed).update(

@@ -64,8 +64,8 @@ def can_try_again(link: Link) -> bool:
 
 @tried_again
 def try_again(link: Link) -> None:
-    """Send the failed hand-over of ``link`` again, because the user has asked for it. The scope
-    that the user has granted does not change.
+    """Send the failed hand-over of ``link`` (the sending of a code to the peer) again, because the
+    user has asked for it. The scope that the user has granted does not change.
 
     Do nothing if the hand-over is already in the outbox, so that a double click sends only one
     code. The next code is sent at least ``scope_changes.PAUSE_SECONDS`` after the last code, so
@@ -99,8 +99,9 @@ def try_again(link: Link) -> None:
 @tried_again
 def resend(item: OutboxItem) -> None:
     """Set a failed or cancelled row of the outbox to "pending", so that a worker sends it again.
-    The row gets the full number of attempts again, and its link gets the state "granted" if the row
-    is a hand-over. The caller then calls :func:`wake_workers`.
+    The row gets the full number of attempts again. If the row is a hand-over (the sending of a
+    code), the incoming state of its link becomes "granted". This function wakes no worker: the
+    caller must do this afterwards, for example with :func:`wake_workers`.
 
     :raises NotPossible: the row is not failed or cancelled, its token is deleted, or the state of
         the link does not allow the hand-over.

@@ -146,8 +146,8 @@ def _can_deliver(link: Link) -> bool:
 
 
 def delay_after_last_code(link: Link, item: OutboxItem) -> None:
-    """Delay the hand-over ``item``, so that its code is sent at least :data:`PAUSE_SECONDS` after
-    the last code of ``link`` was created."""
+    """Delay the outbox row ``item``, so that its code is sent to the peer at least
+    :data:`PAUSE_SECONDS` after the last code of ``link`` was created."""
     last = link.codes.order_by("-created_at").values_list("created_at", flat=True).first()
     if last is not None:
         due = last + timedelta(seconds=PAUSE_SECONDS)

@@ -158,8 +158,9 @@ def _is_wanted(link: Link, item: OutboxItem) -> bool:
 
 
 def _not_wanted(link: Link, item: OutboxItem) -> Result:
-    """Cancel the hand-over. If the user has made no newer decision, also set the incoming access of
-    the link from "granted" to "broken", because no other code will be sent."""
+    """Cancel the hand-over ``item`` (no code is sent to the peer). If the user has made no
+    newer decision, also set the incoming access of the link (the access of the peer at this site)
+    from "granted" to "broken", because no other code will be sent."""
     link.refresh_from_db()
     if link.generation == item.generation:
         if not link.peer.enabled:
@@ -209,8 +210,11 @@ def _record(link: Link, outcome: LinkEvent.Outcome, detail: str, sent_at: dateti
 
 
 def _conclude(link: Link, token: Secret, result: HandoverResult) -> Result:
-    """Turn the result of a hand-over, which the dialect of the peer returns, into the result of the
-    attempt, which the worker stores."""
+    """Return the result that the worker stores for an attempt to send a code.
+
+    :param token: the access token that was used in the request to the peer.
+    :param result: the result of the request, from the dialect of the peer.
+    """
     match result:
         case Accepted():
             # Correct the record if it says that the peer does not support reciprocal codes. In this
