@@ -33,8 +33,8 @@ def peer_of(application: Any) -> Peer | None:
     """Return the peer to which a DOT application belongs, or ``None`` if it belongs to no peer. A
     disabled peer is returned too.
 
-    Django caches the peer on the application object. DOT loads one such object for each request, so
-    this function runs one query for each request.
+    The first call for an ``application`` object runs one query. Django stores the result on the
+    object, so later calls run no query.
     """
     return getattr(application, "reciprocal_peer", None)
 
@@ -71,10 +71,11 @@ def token_families(access_token: Any) -> QuerySet[Any, uuid.UUID | None]:
 def find_link(access_token: Any, links: Sequence[Link]) -> Link | None:
     """Return the link to which a DOT access token belongs, or ``None``.
 
-    If no link stores the ``token_family`` of the token, return the newest link whose user allows
-    the peer at least one scope.
+    A token belongs to the link that stores the ``token_family`` of the token. If no link stores it,
+    return the newest link on which the user allows the peer at least one scope.
 
-    :param links: the active links of the user with the peer, sorted from the newest to the oldest.
+    :param links: the active links between the user and the peer of the token, sorted from the
+        newest to the oldest.
     """
     families = set(token_families(access_token)) if links else set()
     for link in links:
@@ -84,7 +85,8 @@ def find_link(access_token: Any, links: Sequence[Link]) -> Link | None:
 
 
 class _OwnRevocation(threading.local):
-    """Counts, for each thread, the functions of this module that are revoking tokens now."""
+    """Tells whether this app itself is revoking tokens now, in this thread. ``depth`` is the number
+    of functions of this module that are running and that revoke tokens."""
 
     depth = 0
 
@@ -93,8 +95,9 @@ _own_revocation = _OwnRevocation()
 
 
 def is_own_revocation() -> bool:
-    """Return whether a function of this app is revoking tokens now, in this thread. Receivers of
-    signals ignore these tokens, because that function also updates the link."""
+    """Return whether this app itself is revoking tokens now, in this thread. If so, the receivers
+    of token signals do nothing, because the function that revokes the tokens also updates the
+    link."""
     return _own_revocation.depth > 0
 
 
@@ -140,11 +143,10 @@ def revoke_incoming(link: Link) -> None:
 def delete_unredeemed_logins(link: Link) -> None:
     """Delete the authorization codes and device codes that the user has approved and that the peer
     has not redeemed yet (RFC 6749, section 4.1; RFC 8628). Otherwise the peer could redeem such a
-    code later, and create a link or add scopes to it, although the user's newer decision does not
-    allow that."""
+    code later, and would get access that the newest decision of the user does not allow."""
     application = link.peer.application
-    # Do not delete reciprocal codes here: the caller has already revoked the reciprocal codes of
-    # this link, so the remaining reciprocal codes belong to other links.
+    # Do not delete reciprocal codes here. The caller has already revoked the reciprocal codes of
+    # this link, so the remaining reciprocal codes belong to other links and must stay valid.
     rows_of(get_grant_model()).filter(user_id=link.user_id, application_id=application.pk).exclude(
         redirect_uri__startswith=CODE_URI
     ).delete()
@@ -181,7 +183,7 @@ def revoke_all_of_client(application: Any) -> None:
 
 @_marked_as_own
 def revoke_access_tokens(keys: Iterable[Any]) -> None:
-    """Delete the access tokens with these primary keys."""
+    """Revoke access tokens: delete the rows with the primary keys ``keys``."""
     rows_of(get_access_token_model()).filter(pk__in=keys).delete()
 
 
@@ -201,8 +203,8 @@ def revoke_codes(link: Link) -> None:
 
 
 def count_users(application: Any) -> int:
-    """Return the number of users for whom a client (a DOT application) holds tokens that work, or
-    tokens that it can renew."""
+    """Return the number of users whose tokens a client (a DOT application) can use now. It can use
+    an access token that has not expired, and a refresh token that DOT still accepts."""
     live = rows_of(get_access_token_model()).filter(expires__gt=timezone.now())
     own = [
         rows.filter(application=application, user__isnull=False).order_by().values("user_id")
@@ -212,7 +214,9 @@ def count_users(application: Any) -> int:
 
 
 def has_live_tokens(link: Link) -> bool:
-    """Return whether the peer holds tokens for ``link`` that work, or tokens that it can renew."""
+    """Return whether the peer can still use its tokens for ``link``. It can if DOT still accepts
+    its refresh token. If ``link`` stores no ``token_family``, an access token that has not expired
+    is enough."""
     renewable = _renewable()
     if link.incoming_family is not None:
         return renewable.filter(token_family=link.incoming_family).exists()
@@ -221,9 +225,11 @@ def has_live_tokens(link: Link) -> bool:
 
 
 def has_any_tokens(link: Link) -> bool:
-    """Return whether the peer holds tokens for the user of ``link`` that work or that it can renew,
-    except tokens of another active link. In contrast to :func:`has_live_tokens`, this function also
-    counts tokens whose ``token_family`` no link stores (see :func:`find_link`)."""
+    """Return whether the peer can still use any of its tokens for the user of ``link``. Tokens that
+    belong to another active link do not count.
+
+    In contrast to :func:`has_live_tokens`, refresh tokens whose ``token_family`` no link stores
+    count too, because :func:`find_link` can assign them to ``link``."""
     strays = _renewable().filter(user_id=link.user_id, application_id=link.peer.application_id)
     foreign = _other_links(link).values("incoming_family")
     return has_live_tokens(link) or strays.exclude(token_family__in=foreign).exists()
@@ -231,7 +237,8 @@ def has_any_tokens(link: Link) -> bool:
 
 def without_live_tokens(links: QuerySet[Link]) -> QuerySet[Link]:
     """Return the links among ``links`` for which :func:`has_live_tokens` is false, with one query.
-    The caller must lock the row of each returned link and check the link again."""
+    The peer can get new tokens after this query. So the caller must lock the row of each returned
+    link and check the link again."""
     own = _renewable().filter(token_family=OuterRef("incoming_family"))
     bound = rows_of(get_refresh_token_model()).filter(access_token=OuterRef("pk"))
     alone = (
@@ -252,10 +259,11 @@ def without_live_tokens(links: QuerySet[Link]) -> QuerySet[Link]:
 
 def scope_in_force(link: Link) -> str:
     """Return the scope that the peer can use for ``link`` now: the scopes that the user allows and
-    that the tokens of the peer contain too. If the user allows a new scope, the peer can use it
-    after it has redeemed the code for this decision (draft-ietf-oauth-reciprocal-04, section 3).
+    that the tokens of the peer contain too. If the user allows a new scope, this site sends a
+    reciprocal code to the peer. The peer can use the new scope after it has redeemed this code
+    (draft-ietf-oauth-reciprocal-04, section 3).
 
-    If the peer has not redeemed this code, this function runs one query, unless ``link`` was read
+    While the peer has not redeemed the code, this function runs one query, unless ``link`` was read
     with :func:`with_carried_scope`.
     """
     if not link.is_active or not link.peer.enabled:
@@ -272,8 +280,8 @@ def scope_in_force(link: Link) -> str:
 
 
 def with_carried_scope(links: QuerySet[Link]) -> QuerySet[Link]:
-    """Annotate each of ``links`` with the scope of the peer's tokens, so that
-    :func:`scope_in_force` needs no query."""
+    """Annotate each of ``links`` with ``carried_scope`` (the scope that the peer's newest token
+    contains), so that :func:`scope_in_force` needs no query."""
     return links.annotate(carried_scope=Subquery(_carried_scope(OuterRef("incoming_family"))[:1]))
 
 

@@ -40,9 +40,11 @@ def lock_link(pk: Any) -> Link:
 def break_outgoing(link: Link, reason: str, detail: str = "", *, still: Q) -> bool:
     """Mark the outgoing direction of ``link`` as broken, and delete the stored tokens.
 
-    :param still: a condition that the stored row must meet, for example that it has the tokens that
-        do not work. Otherwise newer tokens would be deleted if the user has just connected again.
-    :returns: whether the row was changed: the direction was active and ``still`` was true.
+    :param still: a condition that the stored row must meet, for example that it contains the tokens
+        that the peer has refused. If the user has just connected again, the row contains newer
+        tokens, which must not be deleted.
+    :returns: ``True`` if the row was changed; ``False`` if the direction was not active, or if the
+        row does not meet ``still``.
     """
     return _break_direction(
         link,
@@ -60,9 +62,9 @@ def break_outgoing(link: Link, reason: str, detail: str = "", *, still: Q) -> bo
 
 def break_reconfigured(link: Link) -> bool:
     """Mark the outgoing direction of ``link`` as broken, because the addresses of the peer or the
-    client ID of this site have changed. The stored tokens belong to the former addresses or client
-    ID, so the user has to connect again. If the stored token may still be sent to the revocation
-    endpoint, revoke the token at the peer.
+    client ID of this site have changed. The stored tokens belong to the former addresses or the
+    former client ID, so the user has to connect again. If the tokens still belong to the present
+    client ID and to the present revocation endpoint, also revoke them at the peer.
 
     :param link: a link that was just read from the database, together with its peer.
     :returns: whether the outgoing direction was active.
@@ -91,8 +93,9 @@ def break_incoming(link: Link, reason: str, detail: str = "") -> None:
 
 
 def fail_handover(link: Link, reason: str) -> None:
-    """Revoke the reciprocal codes of ``link``, and mark its incoming direction as broken. The
-    caller has locked the row of ``link``."""
+    """Revoke the reciprocal codes of ``link`` that the peer has not redeemed, and mark its incoming
+    direction as broken, because the delivery of the code has ended without success. The caller has
+    locked the row of ``link``."""
     incoming_access.revoke_codes(link)
     break_incoming(link, reason)
 
@@ -198,20 +201,23 @@ def end_link(link: Link, reason: str, *, revoke_outgoing: bool) -> bool:
 
 
 def revoke_before_deletion(link: Link, *, revoke_outgoing: bool) -> bool:
-    """Revoke all access of a link whose row is about to be deleted. Revoke the tokens of the peer
-    at this site, because nothing limits them after the link was deleted.
+    """Revoke all access of a link whose row is about to be deleted. The tokens of the peer at this
+    site must be revoked now. Without the link, this app would not limit the scope of these tokens,
+    and would not revoke them later.
 
     :param revoke_outgoing: whether to also revoke the token of this site at the peer.
     :returns: whether a revocation at the peer was added to the outbox.
     """
     # Delete the tokens whose revocation has failed, because nobody will try to revoke them again.
     link.outbox.exclude(state__in=OutboxItem.LIVE_STATES).update(token=Secret(""))
-    # Lock the link before its tokens. All code locks in this order, to avoid deadlocks.
+    # Lock the row of the link first, and change the rows of its tokens after that. All code of this
+    # app uses this order, to avoid deadlocks.
     if not Link.objects.select_for_update().filter(pk=link.pk, status=Link.Status.ACTIVE).exists():
         return False
     incoming_access.revoke_incoming(link)
-    # The new row in the outbox must not refer to the link. Django has already collected the rows
-    # that refer to the link, so the new row would still refer to it after the link was deleted.
+    # Create the revocation without a reference to the link (``keep_link=False``). Before this
+    # function runs, Django has collected the rows whose reference to the link it will set to null.
+    # It would miss this new row, and the reference would point to a deleted link.
     return revoke_outgoing and queue_revocation(link, keep_link=False)
 
 

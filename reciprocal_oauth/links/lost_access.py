@@ -2,10 +2,13 @@
 
 DOT revokes or deletes tokens in many places: its page of authorized tokens, its admin actions, the
 logout, its reuse protection and its command ``cleartokens``. Other code can delete tokens too.
-After the commit, this module checks the links of the user and the application that had the tokens.
-If the peer has no working token, this module marks the incoming direction as broken. It also stops
-a reciprocal code that is being delivered, because the revocation is newer than the consent of the
-user. But if the tokens have only expired, nobody has decided anything, so the delivery continues.
+After the commit, this module checks the links of the user and of the peer that had the tokens. If
+the peer has no working token, this module marks the incoming direction as broken. If a reciprocal
+code for the peer is being delivered at that time, the reason of the loss matters:
+
+- The tokens were revoked. The revocation is newer than the consent of the user, so this module
+  stops the delivery of the code.
+- The tokens have expired. Nobody has revoked the access, so the delivery of the code continues.
 
 This app itself also revokes tokens, to replace a grant or to end a link. This module ignores these
 tokens (:func:`.incoming_access.is_own_revocation`).
@@ -36,16 +39,17 @@ class _LostTokens:
     """The DOT tokens that were deleted or revoked in one transaction."""
 
     def __init__(self) -> None:
-        #: The owners of all tokens. Each owner is a pair of a user ID and an application ID.
+        #: For each token: the ID of the user who allowed the access, and the ID of the DOT
+        #: application that used the token.
         self.owners: set[tuple[Any, Any]] = set()
-        #: The owners of the access tokens that were deleted before they expired.
+        #: The same pairs of IDs, but only for access tokens that were deleted before they expired.
         self.owners_of_unexpired: set[tuple[Any, Any]] = set()
-        #: For refresh tokens that were deleted without being revoked: the primary keys of their
-        #: access tokens, by ``token_family``.
+        #: The refresh tokens that were deleted and had not been revoked. For each
+        #: ``token_family`` of such tokens: the primary keys of their access tokens.
         self.access_tokens: dict[Any, set[Any]] = defaultdict(set)
 
     def add(self, token: Any) -> None:
-        """Add a lost DOT token, which is an access token or a refresh token."""
+        """Add a DOT access token or refresh token that was deleted or revoked."""
         owner = (token.user_id, token.application_id)
         self.owners.add(owner)
         if isinstance(token, get_refresh_token_model()):
@@ -56,9 +60,11 @@ class _LostTokens:
 
     @cached_property
     def expired_families(self) -> set[Any]:
-        """Return each ``token_family`` whose refresh token was deleted because it had expired. Its
-        access tokens still exist now, because DOT's command ``cleartokens`` deletes refresh tokens
-        first and access tokens after that."""
+        """Return each ``token_family`` whose refresh token was deleted because it had expired.
+
+        DOT stores no expiry on refresh tokens, so this method looks at the expiry of their access
+        tokens. These still exist now, because DOT's command ``cleartokens`` deletes the refresh
+        tokens first and the access tokens after that."""
         expired = incoming_access.expired_beyond_renewal(set().union(*self.access_tokens.values()))
         return {family for family, keys in self.access_tokens.items() if keys & expired}
 
@@ -79,13 +85,14 @@ _in_transaction = _InTransaction()
 
 
 def note_lost_token(token: Any) -> None:
-    """Remember a DOT token that is being deleted or revoked, and check the links of its owner after
-    the commit."""
+    """Remember a DOT token that is being deleted or revoked. After the commit, check the links
+    between the user and the peer of this token."""
     if token.user_id is None or incoming_access.is_own_revocation():
         return
     _in_transaction.lost.add(token)
-    # Register the function for each token, although one call checks all tokens: when a savepoint is
-    # rolled back, Django drops the functions that were registered after the savepoint.
+    # Register the function again for each token, although one call checks all tokens. Otherwise
+    # the only registration could be lost: when a savepoint is rolled back, Django drops the
+    # functions that were registered after the savepoint.
     on_commit(_record_after_commit)
 
 
@@ -119,8 +126,8 @@ def record_lost_access(links: QuerySet[Link], lost: _LostTokens | None = None) -
 
 
 def with_unrecorded_loss(links: QuerySet[Link], *, by_access_token: bool = False) -> QuerySet[Link]:
-    """Return the links among ``links`` whose peer has lost its tokens although the link still says
-    that the peer has access. A link says so in two cases:
+    """Return the links among ``links`` whose peer has lost its tokens, although the stored state of
+    the link still says that the peer has access. The state says so in two cases:
 
     - Its incoming direction is active.
     - The peer had access, and a newer decision of the user is being delivered or has failed.
@@ -140,9 +147,13 @@ def with_unrecorded_loss(links: QuerySet[Link], *, by_access_token: bool = False
 
 
 def record_if_lost(link: Link) -> bool:
-    """Check whether the peer has lost its tokens for ``link``, and record it. Call this function
-    before the peer gets new tokens, because the earlier tokens can have been revoked without a
-    signal, for example with ``QuerySet.update()``.
+    """Check whether the peer has lost its tokens for ``link``. If so, record the loss on ``link``.
+
+    Call this function before this site sends a reciprocal code, and before it issues tokens for
+    one. The earlier tokens can have been revoked without a signal, for example with
+    ``QuerySet.update()``, so that this site has not noticed it yet. After the peer has new tokens,
+    this site could no longer notice it, and the peer would have access again in spite of the
+    revocation.
 
     :returns: whether the incoming direction of ``link`` was marked as broken.
     """
@@ -180,8 +191,8 @@ def _record_if_still_lost(pk: Any, lost: _LostTokens) -> bool:
         if has_ended:
             lifecycle.break_lost_incoming(link, reason)
         else:
-            # The tokens expired and nobody revoked them, so the code for the newer decision of the
-            # user must still be delivered.
+            # The tokens have expired and were not revoked. So do not stop the reciprocal code that
+            # is being delivered for the newest decision of the user.
             Link.objects.filter(pk=pk).update(incoming_family=None, linked_at=None)
         if family is not None:
             # The refresh token was lost. Also revoke the access tokens that come from the same

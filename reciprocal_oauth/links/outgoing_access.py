@@ -1,10 +1,11 @@
 """The outgoing access of a link: the tokens of this site at the peer. This module stores the
 tokens, returns them to callers, and refreshes them (RFC 6749, section 6).
 
-Only one worker at a time refreshes the tokens of a link. The worker takes a lease: one conditional
-UPDATE stores until when it has the right to refresh, by the clock of the database. A row lock would
-not work, because SQLite has no row locks, and because no lock may be held during an HTTP request. A
-worker that does not get the lease waits, and reads the link again.
+Only one process or thread at a time (a *worker*) refreshes the tokens of a link. The worker takes
+a lease (the right to refresh the tokens until a certain time). It takes the lease with one
+conditional UPDATE, which uses the clock of the database. A row lock would not work, because SQLite
+has no row locks, and because this app must not hold a lock during an HTTP request. A worker that
+does not get the lease waits, and reads the link again.
 
 The link counts how often the peer refuses to refresh the tokens. After each refusal, this site
 waits longer before it asks again. After several refusals, it stops asking. It also obeys the HTTP
@@ -70,15 +71,16 @@ def set_tokens(
     if called is not None:
         if not is_bound_for_tokens(link.bound_to, called):
             # The old refresh token belongs to a former address of the peer or a former client ID.
+            # Delete it, because it must not be sent to the present address.
             link.refresh_token = Secret("")
         link.bound_to = called.binding
     link.access_token = response.access_token
     if response.refresh_token is not None:
         link.refresh_token = response.refresh_token
     link.outgoing_scope = asked_scope if response.scope is None else response.scope
-    # ``expires_at`` is a little earlier than ``ends_at``, the time when the token really expires.
-    # A token that can be renewed is renewed at ``expires_at``. A token that cannot be renewed is
-    # used until ``ends_at``.
+    # ``ends_at`` is the time when the token expires. ``expires_at`` is a little earlier, so that a
+    # token that can be renewed is renewed in time. A token that cannot be renewed is used until
+    # ``ends_at``.
     can_be_renewed = bool(link.refresh_token) or response.ends_at is None
     link.access_token_expires_at = response.expires_at if can_be_renewed else response.ends_at
     link.outgoing_state = Link.Outgoing.ACTIVE
@@ -112,7 +114,8 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
                 continue
             raise NotLinked(f"The access of link {link.pk} has expired and cannot be renewed.")
         _require_refresh_allowed(link)
-        # The lease of this worker ends at this time. Another worker can then refresh the token.
+        # If this worker takes the lease now, the lease ends at this time. After that, another
+        # worker can take the lease and refresh the tokens.
         lease_ends = time.monotonic() + settings.LEASE_SECONDS
         if owner := _take_lease(link):
             if (token := _refresh(link, owner, not_this, lease_ends)) is not None:
@@ -128,8 +131,8 @@ def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
 
 
 def is_current_token(link: Link, token: Secret) -> bool:
-    """Return whether ``token`` is still the stored access token of ``link``. It is not if a refresh
-    or a new connection has replaced it.
+    """Return whether ``token`` is still the stored access token of ``link``. Return ``False`` if a
+    refresh or a new connection of the user has replaced it, or if the link was deleted.
 
     :raises DecryptionError: no key decrypts the stored token.
     """
@@ -179,9 +182,9 @@ def _require_refresh_allowed(link: Link) -> None:
 
 @tried_again
 def _take_lease(link: Link) -> str | None:
-    """Take the lease (the right to refresh the tokens of ``link``), and return a random name for
-    its owner. Return ``None`` if another worker has the lease, or if this site must wait before it
-    asks the peer again."""
+    """Take the lease (the right to refresh the tokens of ``link`` for a short time). Return a
+    random text that identifies this worker in the row of the link. Return ``None`` if another
+    worker has the lease, or if this site must wait before it asks the peer again."""
     free = Q(refresh_lease_until__isnull=True) | Q(refresh_lease_until__lt=Now())
     may_be_asked = Q(refresh_not_before__isnull=True) | Q(refresh_not_before__lte=timezone.now())
     until = Now() + timedelta(seconds=settings.LEASE_SECONDS)
@@ -199,8 +202,8 @@ def _release_lease(link: Link, owner: str) -> None:
     try:
         tried_again(mine.update)(refresh_lease_until=None, refresh_lease_owner="")
     except (DatabaseError, InterfaceError):
-        # Do not raise this error: the caller needs the result of the refresh, and the lease expires
-        # without a release too.
+        # Do not raise this error, because the caller needs the result of the refresh. The lease
+        # ends by itself when its time is over.
         logger.warning("The refresh lease of link %s could not be released", link.pk)
 
 
@@ -307,8 +310,8 @@ def _save_refreshed(
         return response.access_token
     now = Link.objects.filter(pk=link.pk).first()
     if now is not None and _has_tokens(now, expired, used):
-        # The stored tokens are still the same. Only their ciphertext has changed, because the key
-        # rotation has encrypted them again.
+        # The stored tokens have not changed. The first query did not find the row only because the
+        # key rotation has encrypted the tokens again, with another ciphertext.
         reencrypted = _unchanged_row(link, now.refresh_token)
         if reencrypted.update(**values, updated_at=timezone.now()):
             return response.access_token
@@ -370,13 +373,14 @@ def revokes_replaced(peer: Peer) -> bool:
 
 def holds_token_from(link: Link, response: TokenResponse, *others: Secret | None) -> bool:
     """Return whether ``link`` stores one of the tokens in ``response`` or in ``others``. Some peers
-    return the same token again. Such a token must not be revoked, because that would end the
-    present connection."""
+    return the same token again when a user connects again. If this site revoked such a token as an
+    old token, the new connection would stop working."""
     held = link.refresh_token or link.access_token
     try:
         return bool(held) and held in (response.refresh_token, response.access_token, *others)
     except DecryptionError:
-        # Do not raise: a user must be able to connect again if no key decrypts the stored tokens.
+        # No key decrypts the stored token. Do not raise this error, because the user must be able
+        # to connect again, which replaces the token.
         return False
 
 

@@ -45,13 +45,15 @@ def on_linked_both_ways(sender: type, link: Link, **arguments: Any) -> None:
 
 @log_failures
 def on_token_deleted(sender: type, instance: Any, **arguments: Any) -> None:
-    """Check the links of the owner of a DOT token after the token was deleted."""
+    """Check, after the commit that deletes a DOT token, whether the peer that had this token has
+    lost its access to this site."""
     lost_access.note_lost_token(instance)
 
 
 @log_failures
 def on_refresh_token_saved(sender: type, instance: Any, raw: bool, **arguments: Any) -> None:
-    """Check the links of the owner of a DOT refresh token after the token was revoked. DOT does not
-    delete a revoked refresh token. It saves the row with the time in ``revoked``."""
+    """If a DOT refresh token was revoked, check after the commit whether the peer that had this
+    token has lost its access to this site. DOT does not delete a revoked refresh token. It saves
+    the row with the time in ``revoked``."""
     if instance.revoked is not None and not raw:
         lost_access.note_lost_token(instance)

@@ -29,7 +29,8 @@ IDLE_AFTER = timedelta(hours=12)
 #: accepts the tokens, or the tokens cannot be renewed.
 _ENDED = (Link.Reason.REFRESH_REFUSED, Link.Reason.TOKEN_REFUSED, Link.Reason.EXPIRED)
 
-#: The largest number of older links that are checked after a new link was made.
+#: The largest number of older links that this module checks with requests to the peer after a new
+#: link was made.
 _CHECKED_LINKS = 2
 
 
@@ -52,14 +53,14 @@ def check_older_links(link: Link) -> None:
         except (NotLinked, DecryptionError):
             continue
         except ReciprocalError:
-            # The peer cannot be reached now. A later request to the peer will show whether it
-            # accepts the tokens.
+            # The peer gave no clear result, for example because it cannot be reached now. A later
+            # request to the peer will show whether it accepts the tokens.
             return
 
 
 def end_superseded_links(link: Link) -> None:
-    """End the older links that ``link`` has replaced. Call this function when ``link`` has begun to
-    work in both directions."""
+    """End the older links of the same user with the same peer that no longer work and that ``link``
+    has replaced. Call this function when ``link`` has begun to work in both directions."""
     for older in _other_links(link).filter(outgoing_state=Link.Outgoing.BROKEN):
         end_link_if_superseded(older)
 

@@ -26,11 +26,13 @@ BATCH_ROWS = 500
 class Outcome(enum.StrEnum):
     """The result of the rotation for one stored secret."""
 
-    #: The secret was encrypted again. In a dry run, it would be encrypted again.
+    #: The secret was encrypted again. In a dry run, the secret was not changed, but a real run
+    #: would encrypt it again.
     ROTATED = "rotated"
     #: The secret is already encrypted with the first key, in the current format.
     CURRENT = "current"
-    #: No key decrypts the secret, or the secret belongs to another row. It was not changed.
+    #: The secret cannot be decrypted, because the key is not in the settings, or because the
+    #: ciphertext was copied from another row or column. It was not changed.
     UNREADABLE = "unreadable"
 
 
@@ -43,13 +45,13 @@ def encrypted_columns() -> Iterator[tuple[type[Model], str]]:
 
 
 def rotate(model: type[Model], name: str, *, dry_run: bool = False) -> Counter[Outcome]:
-    """Encrypt the secrets in one column again if they need it. Return how often each result
-    occurred.
+    """Encrypt the secrets in one column again, except those that are already encrypted with the
+    first key in the current format. Return the number of secrets for each :class:`Outcome`.
 
     Each row is changed in its own transaction, so that other processes never wait long for a row.
 
     :param name: the name of the field.
-    :param dry_run: whether to count only, and to change nothing.
+    :param dry_run: if ``True``, count the secrets and change nothing.
     """
     rows = model._base_manager.only("pk", *_field(model, name).owner, name)
     counts: Counter[Outcome] = Counter()
@@ -78,8 +80,9 @@ def _rotate(rows: QuerySet[Any], row: Any, name: str, dry_run: bool) -> Outcome 
     """Encrypt the secret in one row again, and return the result. Return ``None`` if another
     process has just deleted the secret.
 
-    If another process has just written a new secret, do not overwrite it, but check the new secret
-    too: that process perhaps still uses the older key.
+    If another process has just stored a new secret in the row, do not overwrite the new secret.
+    Check the new secret and encrypt it again if necessary, because that process perhaps still uses
+    an older key.
     """
     while row is not None and getattr(row, name):
         secret: Secret = getattr(row, name)

@@ -1,8 +1,8 @@
 """Finds rows that are no longer needed, and deletes them in batches.
 
-A finished row is deleted when it is older than a setting allows (``RETENTION_*_DAYS``), or when its
-link has very many newer finished rows of the same kind. The newest events of an active link are
-kept, however old they are.
+A finished row (for example, a delivery that is done) is deleted when it is older than a setting
+allows (``RETENTION_*_DAYS``), or when its link has more than ``MAX_FINISHED_PER_LINK`` newer
+finished rows in the same table. The newest events of an active link are kept, however old they are.
 """
 
 from collections.abc import Sequence
@@ -29,18 +29,20 @@ from ..models.events import SHOWN_EVENTS_PER_LINK
 #: The number of rows that one transaction deletes. Such a transaction takes only milliseconds, and
 #: the query has fewer than 999 parameters, which is the limit of SQLite.
 BATCH_ROWS = 500
-#: The largest number of finished rows of one kind that are kept for one link.
+#: The largest number of finished rows that are kept for one link in each table (outbox, inbox,
+#: reciprocal codes).
 MAX_FINISHED_PER_LINK = 500
-#: The largest number of links whose surplus rows one run deletes. It begins with the links that
-#: have the most rows. The next run continues with the other links.
+#: The largest number of links whose surplus rows one run deletes. Surplus rows are the oldest rows
+#: of a link that has too many rows. A run begins with the links that have the most rows. The next
+#: run continues with the remaining links.
 MAX_FULL_LINKS = 100
 _FINISHED = Q(state__in=(QueueItem.State.DONE, QueueItem.State.CANCELLED))
-#: In the inbox, failed rows count as finished too. They no longer contain their code, so nobody can
-#: try them again. And there can be very many of them, because a peer can send up to
-#: ``HANDOVERS_PER_MINUTE`` codes in a minute, and refuse when this site redeems them.
+#: In the inbox, failed rows count as finished too, because they no longer contain the reciprocal
+#: code and cannot be tried again. A peer can cause very many failed rows: it can send up to
+#: ``HANDOVERS_PER_MINUTE`` codes in a minute, and refuse each code when this site redeems it.
 _FINISHED_IN_INBOX = _FINISHED | Q(state=QueueItem.State.FAILED)
-#: Codes that were revoked before the peer redeemed them. If the peer sends such a code now, there
-#: are no tokens to revoke.
+#: Reciprocal codes that were revoked before the peer redeemed them. Surplus rows of such codes can
+#: be deleted at any time, because the peer got no tokens for these codes.
 _REVOKED = Q(state=ReciprocalCode.State.REVOKED)
 #: An authorization request is kept for this time after its lifetime has ended. In this time, this
 #: site can finish processing the response, and the user can reload the page.
@@ -51,10 +53,11 @@ MAX_DAYS = 36500.0
 
 
 def prunable() -> dict[str, QuerySet[Any]]:
-    """Return querysets of the rows that are no longer needed, by kind of row.
+    """Return querysets of the rows that are no longer needed. The keys of the dictionary say what
+    the rows are, for example ``"outbox"`` or ``"links"``.
 
-    Delete them in the order of the returned dictionary. The links come last, because the rows that
-    refer to a link must be deleted before the link.
+    The caller deletes the rows in the order of the dictionary. The links come last, because the
+    rows that refer to a link must be deleted before the link.
     """
     now = timezone.now()
     finished, code, event = _finished_item(now), _spent_code(now), _old_event(now)
@@ -81,8 +84,8 @@ def prunable() -> dict[str, QuerySet[Any]]:
 def delete(rows: QuerySet[Any]) -> int:
     """Delete ``rows`` in batches. Each batch has its own transaction.
 
-    A row is kept if another process changes it before its batch is deleted, so that the row no
-    longer belongs to ``rows``.
+    If another process changes a row before its batch is deleted, and the row no longer meets the
+    conditions of the queryset ``rows``, the row is kept.
 
     :returns: the number of deleted rows, without the rows that were deleted by cascade.
     """
@@ -119,8 +122,9 @@ def _before(now: datetime, days: float) -> datetime:
 
 
 def _finished_item(now: datetime) -> Q:
-    """Return the condition for old finished rows of the outbox or the inbox. Failed rows are kept
-    for another time (``RETENTION_FAILED_DAYS``), because an administrator can send them again."""
+    """Return the condition for old finished rows of the outbox or the inbox. Failed rows have a
+    retention time of their own (``RETENTION_FAILED_DAYS``), because an administrator can want to
+    see them, and can send a failed delivery of the outbox again."""
     return Q(_FINISHED, finished_at__lt=_before(now, settings.RETENTION_FINISHED_DAYS)) | Q(
         state=QueueItem.State.FAILED, finished_at__lt=_before(now, settings.RETENTION_FAILED_DAYS)
     )
@@ -137,14 +141,14 @@ def _spent_code(now: datetime) -> Q:
     of_family = Q(token_family=OuterRef("token_family"))
     refresh_token = get_refresh_token_model()._base_manager.filter(
         of_family,
-        # Also find a token that was revoked a short time ago, because DOT accepts it until
-        # REFRESH_TOKEN_GRACE_PERIOD_SECONDS have passed.
+        # Also find refresh tokens that were revoked only after ``before``. DOT still accepts a
+        # revoked refresh token for a short time (REFRESH_TOKEN_GRACE_PERIOD_SECONDS).
         Q(revoked__isnull=True) | Q(revoked__gt=before) | Q(access_token__expires__gt=now),
     )
     access_tokens = get_access_token_model()._base_manager.filter(expires__gt=now)
-    # When DOT has replaced the refresh token with a new one, the new access token refers to the old
-    # refresh token (``source_refresh_token``). The old refresh token has the ``token_family`` that
-    # the code stores.
+    # Find access tokens that the peer got with a refresh token. Such an access token refers to that
+    # refresh token (``source_refresh_token``), which has the ``token_family`` that the reciprocal
+    # code stores.
     rotated = access_tokens.filter(source_refresh_token__token_family=OuterRef("token_family"))
     # If DOT issued an access token without a refresh token, the code stores no ``token_family``, so
     # this query cannot tell which access token the peer got for the code. It finds all access
@@ -166,7 +170,8 @@ def _old_event(now: datetime) -> Q:
 
 
 def _old_of_active_link(now: datetime) -> Q:
-    """Return the condition for old events of active links, except the events that pages show."""
+    """Return the condition for old events of active links, except the newest
+    ``SHOWN_EVENTS_PER_LINK`` events of each link, which pages show."""
     before = _before(now, settings.RETENTION_HISTORY_DAYS)
     events = LinkEvent.objects.filter(link__status=Link.Status.ACTIVE)
     return Q(at__lt=before) & _beyond(events, keep=SHOWN_EVENTS_PER_LINK, time="at", before=before)
@@ -192,7 +197,7 @@ def _beyond(rows: QuerySet[Any], *, keep: int, time: str, before: datetime) -> Q
     keep. A subquery in the condition would be slower: it would run for every row, and read all rows
     of the link each time.
 
-    :param time: the name of the field by which the rows are sorted.
+    :param time: the name of the field by which the rows are sorted, for example ``created_at``.
     """
     found = rows.order_by().values("link").annotate(count=Count("pk"), oldest=Min(time))
     full = found.filter(count__gt=keep, oldest__lt=before).order_by("-count")
@@ -205,6 +210,6 @@ def _beyond(rows: QuerySet[Any], *, keep: int, time: str, before: datetime) -> Q
 
 
 def _link_has(model: type[Model], condition: Q) -> Exists:
-    """Return an expression that tells whether the link of the outer query has a row of ``model``
+    """Return an expression for a query of links. It is true for a link that has a row of ``model``
     that meets ``condition``."""
     return Exists(model._base_manager.filter(condition, link=OuterRef("pk")))

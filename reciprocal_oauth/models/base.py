@@ -12,8 +12,9 @@ class BaseQuerySet(models.QuerySet[M]):
     """A queryset that reads from the database to which Django writes the model. ``using()`` can
     select another database.
 
-    It does not read from a replica, because a replica can lag behind. A new link that is missing in
-    the replica would look deleted, and this app would discard the code of the link.
+    It does not read from a replica, because a replica gets new rows a little later. If a new link
+    were not yet in the replica, this app would treat the link as deleted, and would not deliver the
+    reciprocal code for the link.
     """
 
     _db: str | None
@@ -22,8 +23,8 @@ class BaseQuerySet(models.QuerySet[M]):
     @property
     def db(self) -> str:
         """Return the alias of the database that this queryset reads."""
-        # Choose the alias here. If get_queryset() chose it with using(), Django would refuse this
-        # queryset as a subquery of a query on another database.
+        # Choose the alias here and not with using() in get_queryset(). After using(), Django would
+        # refuse to use this queryset as a subquery in a query that reads another database.
         return self._db or router.db_for_write(self.model, **self._hints)
 
 

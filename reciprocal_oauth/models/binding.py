@@ -39,8 +39,8 @@ def binding_of(peer: Any) -> str:
 
 
 def is_bound(bound_to: str, peer: "Peer", *urls: str) -> bool:
-    """Return whether a secret may be sent to all of ``urls``, with the client ID that ``peer`` has
-    now. A text in ``urls`` that is not a URL is ignored, because this site never calls it.
+    """Return whether a secret may be sent to all of ``urls``, together with the client ID that is
+    now stored in ``peer``. An empty or invalid URL is ignored, because this site never calls it.
 
     :param bound_to: the binding of the secret, as :func:`binding_of` returns it.
     """
@@ -93,8 +93,9 @@ class PeerChange:
 
     @property
     def needs_secret(self) -> bool:
-        """Return whether the client secret must be entered again for the new value. A new DOT
-        application does not need this, because the secret does not belong to it."""
+        """Return whether an administrator must enter the client secret again because of this
+        change. This is true for every change except a new DOT application: the client secret is
+        for requests to the peer, and the DOT application is for requests of the peer."""
         return self.field != "application"
 
     def __str__(self) -> str:
@@ -102,10 +103,13 @@ class PeerChange:
 
 
 def changes_between(stored: "Peer", peer: "Peer") -> list[PeerChange]:
-    """Return the values of ``peer`` that differ from ``stored`` and that matter for secrets.
+    """Return the changes between ``stored`` and ``peer`` that matter for secrets. There are three
+    kinds of such changes:
 
-    These are a URL whose origin the stored client secret is not bound to, another client ID, and
-    another application. A new path at the same origin is not included.
+    - A URL has an origin (scheme, host and port) that ``stored.bound_to`` does not contain. A new
+      path at the same origin is not such a change.
+    - The client ID of this site differs from the client ID in ``stored.bound_to``.
+    - The DOT application of the peer was replaced.
     """
 
     def change(field: str, before: object, after: object) -> PeerChange:

@@ -10,16 +10,17 @@ from .links import Link
 
 
 class Party(models.TextChoices):
-    """The role of this site at the step that an event records. The protocol has two roles, party A
-    and party B (draft-ietf-oauth-reciprocal-04, section 2)."""
+    """The role that this site had in the recorded event. The protocol has two roles, party A and
+    party B (draft-ietf-oauth-reciprocal-04, section 2)."""
 
     A = "A", _("party A")
     B = "B", _("party B")
 
 
 class Step(models.TextChoices):
-    """The steps of the protocol (draft-ietf-oauth-reciprocal-04, section 2, figure 1). ``NONE`` is
-    for an event that is not such a step, for example the end of a link."""
+    """The steps of the protocol. The letters are the letters of the steps in figure 1 of
+    draft-ietf-oauth-reciprocal-04, section 2. ``NONE`` is for an event that is not a step of the
+    protocol, for example the end of a link."""
 
     NONE = "", _("outside the flow")
     A = "A", _("authorization request")
@@ -52,7 +53,8 @@ class LinkEvent(BaseModel):
     """One event in the history of a link. An event never contains a code, a token or a secret."""
 
     class Outcome(models.TextChoices):
-        """Tells whether the step succeeded or failed."""
+        """The result that an event records. ``FAILED`` means that a step of the protocol failed, or
+        that a direction of the link stopped working. All other events are ``OK``."""
 
         OK = "ok", _("done")
         FAILED = "failed", _("failed")
@@ -78,7 +80,8 @@ class LinkEvent(BaseModel):
 
     @property
     def is_refusal(self) -> bool:
-        """Return whether the event records that the user refused consent, which is not an error."""
+        """Return whether the event records that the user did not allow the peer to act at this
+        site. This is a decision of the user and not an error."""
         return self.step == Step.CONSENT and self.detail == NOT_ALLOWED
 
 
@@ -101,8 +104,8 @@ def record_event(
         generation=link.generation,
         **({"at": at} if at is not None else {}),
     )
-    # Do not delete old events when a code was handed over (step E), because the hand-over must be
-    # fast. The events of later steps delete the old events.
+    # When this site receives a reciprocal code (step E), the peer waits for the HTTP response. So
+    # do not spend time on deleting old events now. The events of later steps delete them.
     if step != Step.E or outcome != LinkEvent.Outcome.OK:
         _delete_oldest(link)
     return event

@@ -17,8 +17,12 @@ else:
 
 
 class _SecretOfRow(DeferredAttribute):
-    """The attribute of a model object for an :class:`EncryptedField`. It binds each secret to its
-    column and to the owner of the secret, so that the secret cannot be decrypted elsewhere."""
+    """The attribute of a model object for an :class:`EncryptedField`.
+
+    When a secret is assigned or read, this attribute tells the secret its place: the column, and
+    the values of the ``owner`` fields of the row. A ciphertext can be decrypted only in the place
+    for which it was made.
+    """
 
     field: "EncryptedField"
 
@@ -33,8 +37,9 @@ class _SecretOfRow(DeferredAttribute):
     def __set__(self, instance: models.Model, value: Any) -> None:
         if isinstance(value, str):
             value = self.field.to_python(value)
-        # Bind the secret now if the owner is known: a ciphertext was made for the present owner,
-        # and the owner of the row can change later.
+        # Tell the secret its place now, if the ``owner`` fields of the row (such as the user and
+        # the peer) are set already. If code changes one of these fields later, the secret still
+        # knows the old values, which are needed to decrypt it.
         if isinstance(value, Secret) and value and (place := self.field.known_place(instance)):
             value = value.at(place)
         instance.__dict__[self.field.attname] = value
@@ -48,14 +53,15 @@ class EncryptedField(_TextField):
     the same text gives a different ciphertext. So the lookup ``exact`` is useful only with ``""``
     and with a secret that was read from the same row; the other useful lookup is ``isnull``.
 
-    The ciphertext is bound to the column and to the values of the ``owner`` fields. It cannot be
-    decrypted in another row or column. So ``QuerySet.update()`` accepts a new secret only after the
-    secret was assigned to an object of that row, and the secrets that ``QuerySet.values()`` returns
-    cannot be decrypted.
+    Each ciphertext is made for one place: its column, and the values of the ``owner`` fields of its
+    row. It cannot be decrypted in another place. So ``QuerySet.update()`` accepts a new secret only
+    after the secret was assigned to an object of that row, and the secrets that
+    ``QuerySet.values()`` returns cannot be decrypted.
 
-    :param owner: the names of the fields that identify the owner of the secret. Declare these
-        fields above this field, and set their values before the row is first saved. Migrations do
-        not contain ``owner``, so a data migration cannot decrypt secrets.
+    :param owner: the names of the fields that say whose secret it is, such as ``user`` and
+        ``peer``. Declare these fields above this field, and set their values before the row is
+        first saved. Migrations do not contain ``owner``, so a data migration cannot decrypt
+        secrets.
     """
 
     description = "Encrypted text"
@@ -66,8 +72,9 @@ class EncryptedField(_TextField):
         super().__init__(*args, **kwargs)
 
     def known_place(self, row: models.Model) -> Place | None:
-        """Return the column and the owner to which the ciphertext of ``row`` is bound, or ``None``
-        if a value of the owner fields is not loaded yet."""
+        """Return the place of this field's secret in ``row``: the name of the column, followed by
+        the values of the ``owner`` fields. Return ``None`` if one of these values is not set or
+        not loaded yet."""
         values = row.__dict__
         try:
             owner = [_canonical(field, values[field.attname]) for field in self._owner_fields]
@@ -76,7 +83,8 @@ class EncryptedField(_TextField):
         return (self._label, *owner)
 
     def place_in(self, row: models.Model) -> Place:
-        """Return the same as :meth:`known_place`, but load missing values with a query."""
+        """Return the place of this field's secret in ``row``, like :meth:`known_place`. If values
+        of the ``owner`` fields were not loaded, load them with a query."""
         for field in self._owner_fields:
             getattr(row, field.attname)
         return self.known_place(row) or ()
@@ -90,10 +98,12 @@ class EncryptedField(_TextField):
         return [self.model._meta.get_field(name) for name in self.owner]
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        """Return the secret to save, bound to the column and to the present owner of the row."""
+        """Return the secret to save. Its ciphertext is made for the column and for the present
+        values of the ``owner`` fields of the row."""
         secret = super().pre_save(model_instance, add)
         if isinstance(secret, Secret):
-            # Bind the secret again, because the owner can have changed after the secret was read.
+            # Compute the place again, because code can have changed the ``owner`` fields of the row
+            # after the secret was read. If so, the secret is encrypted again for the new values.
             secret = secret.at(self.place_in(model_instance))
             model_instance.__dict__[self.attname] = secret
         return secret
@@ -128,10 +138,10 @@ class EncryptedField(_TextField):
 
 
 def _canonical(field: Any, value: Any) -> Any:
-    """Convert ``value`` to the type that the database returns. A new object can have its key as a
-    text, which would give another place than the key from the database."""
-    # This function runs for every row that is read. Nearly all values have one of these two types,
-    # and the check of the type is faster than to_python().
+    """Convert ``value`` to the type that the database returns. For example, a new object can have
+    its UUID as a text. The text and the UUID must give the same place of the secret."""
+    # This function must be fast, because it runs for every row that is read. Nearly all values are
+    # a UUID or a number, which need no conversion.
     return value if isinstance(value, (uuid.UUID, int)) else field.to_python(value)
 
 

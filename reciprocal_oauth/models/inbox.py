@@ -36,8 +36,8 @@ class InboxItem(QueueItem):
 
 
 def with_newest_code(links: QuerySet[Link]) -> QuerySet[Link]:
-    """Annotate each of ``links`` with the state and the reason of the newest code that the peer
-    sent, so that :func:`newest_code` needs no query."""
+    """Annotate each of ``links`` with the state and the reason (why the redemption failed) of the
+    newest reciprocal code that the peer sent, so that :func:`newest_code` needs no query."""
     newest = InboxItem.objects.filter(link=OuterRef("pk")).order_by("-pk")
     return links.annotate(
         newest_code_state=Subquery(newest.values("state")[:1]),
@@ -46,8 +46,8 @@ def with_newest_code(links: QuerySet[Link]) -> QuerySet[Link]:
 
 
 def newest_code(link: Link) -> tuple[str, str]:
-    """Return the state and the reason of the newest reciprocal code that the peer sent for
-    ``link``. Return two empty texts if the peer has sent no code.
+    """Return the state and the reason (why the redemption failed) of the newest reciprocal code
+    that the peer sent for ``link``. Return two empty texts if the peer has sent no code.
 
     This function runs one query, unless ``link`` was read with :func:`with_newest_code`.
     """

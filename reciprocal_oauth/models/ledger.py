@@ -1,7 +1,8 @@
 """The ledger: a table with the hash and the state of every reciprocal code that this site issued.
 The draft calls the site that issues a reciprocal code party A.
 
-The row of a redeemed code is kept while the peer can use a token that it got for the code.
+The row of a redeemed code is kept while the peer can use a token that it got for the code. If the
+peer tries to redeem the code again, this site needs the row to find and revoke the token.
 """
 
 import uuid
@@ -29,7 +30,7 @@ class ReciprocalCode(BaseModel):
     """
 
     class State(models.TextChoices):
-        """Tells whether a code was redeemed or revoked."""
+        """The state of a reciprocal code: not redeemed yet, redeemed, or revoked."""
 
         LIVE = "live", _("not redeemed yet")
         REDEEMED = "redeemed", _("redeemed")

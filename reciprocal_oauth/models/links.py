@@ -28,7 +28,7 @@ class Link(BaseModel):
     """
 
     class Status(models.TextChoices):
-        """Tells whether the link is in use or has ended."""
+        """The state of the whole link: in use, or ended."""
 
         ACTIVE = "active", _("active")
         ENDED = "ended", _("ended")
@@ -68,8 +68,9 @@ class Link(BaseModel):
         _("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE
     )
 
-    #: Distinguishes the links of one user with one peer. The value comes from
-    #: :func:`key_of_subject` or :func:`key_of_family`, or is ``KEY_UNKNOWN``.
+    #: Distinguishes the links that one user has with one peer (one link for each account at the
+    #: peer). The value comes from :func:`key_of_subject` or :func:`key_of_family`, or is
+    #: ``KEY_UNKNOWN``.
     account_key = models.CharField(_("account key"), max_length=80, editable=False)
     subject = models.CharField(_("account ID at the peer"), max_length=255, blank=True)
     account_name = models.CharField(_("account name at the peer"), max_length=255, blank=True)
@@ -95,7 +96,8 @@ class Link(BaseModel):
     #: Identifies the grant at the peer from which the tokens come. The value is new each time that
     #: this site exchanges a code for tokens. A token refresh does not change the value.
     outgoing_grant = models.UUIDField(null=True, blank=True, editable=False)
-    #: One worker has the right to refresh the tokens until this time. Other workers wait.
+    #: Until this time, only the worker that ``refresh_lease_owner`` names may refresh the tokens of
+    #: this site. Other workers wait.
     refresh_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     refresh_lease_owner = models.CharField(max_length=64, blank=True, editable=False)
     #: How many times in a row the peer has refused to refresh the tokens.
@@ -194,9 +196,10 @@ class Link(BaseModel):
 
     @property
     def keeps_earlier_incoming(self) -> bool:
-        """Return whether the peer still has the tokens for an earlier decision of the user. This is
-        the case if the peer has not yet redeemed the code for the newest decision, or if the
-        delivery of this code has failed."""
+        """Return whether the peer still uses tokens that it got for an earlier decision of the
+        user about its scope. This is true while the code for the newest decision is being
+        delivered, and after the delivery of this code has failed. It is false if the link
+        stores no ``incoming_family``, or if the peer has lost its access."""
         waits = self.incoming_state in (self.Incoming.GRANTED, self.Incoming.BROKEN)
         return waits and self.incoming_family is not None and not self.has_lost_incoming_access
 
@@ -241,8 +244,8 @@ KEY_UNKNOWN = "unknown"
 
 
 class AuthorizationRequest(BaseModel):
-    """An authorization request: this site redirected a user to the peer to allow access (RFC 6749,
-    sections 4.1.1 and 10.12).
+    """An authorization request: this site redirects a user to the peer, and the user can allow
+    this site to access the account at the peer (RFC 6749, sections 4.1.1 and 10.12).
 
     The row makes sure that the parameter ``state`` is used only once, only by the same user, and
     only in the browser that has the cookie of this request.

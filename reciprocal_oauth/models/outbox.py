@@ -36,9 +36,9 @@ class OutboxItem(QueueItem):
         Link, null=True, blank=True, on_delete=models.SET_NULL, related_name="outbox"
     )
     generation = models.PositiveIntegerField(_("generation"), default=0)
-    #: The ID of the link while the hand-over is not finished; otherwise null. The column is unique,
-    #: so that a link has at most one unfinished hand-over. A partial unique index would do the
-    #: same, but MariaDB does not have one.
+    #: The ID of the link, in the row of a hand-over that is not finished; otherwise null. The
+    #: column is unique, so that a link has at most one unfinished hand-over. This app cannot use a
+    #: partial unique index for this, because MariaDB does not support such indexes.
     live_key = models.CharField(max_length=36, null=True, unique=True, editable=False)  # noqa: DJ001
     #: How many codes were replaced with a new code, because the peer accepted the code but did not
     #: redeem it before it expired.
@@ -57,7 +57,8 @@ class OutboxItem(QueueItem):
 
     @property
     def failure_reason(self) -> str:
-        """Return the reason to store if the last allowed attempt has failed."""
+        """Return the reason to store in this row if its last allowed attempt ended with a crash
+        or an unexpected exception."""
         return Link.Reason.UNCONFIRMED if self.accepted_at else Link.Reason.UNREACHABLE
 
     @staticmethod

@@ -87,8 +87,8 @@ def check_scope_here(value: str) -> list[str]:
 
 def check_application(application: Any) -> list[str]:
     """Return the reasons why a DOT application cannot be the registration of a peer at this site
-    (RFC 6749, section 2.1). For example, it needs a client secret, because a peer must authenticate
-    (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
+    (RFC 6749, section 2.1). For example, the application must have a client secret, because a peer
+    must authenticate (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
     problems = []
     if application.client_type != application.CLIENT_CONFIDENTIAL:
         problems.append(_("The application must be confidential: the peer must authenticate."))
@@ -160,9 +160,13 @@ def problems_of_changes(
 ) -> dict[str, list[str]]:
     """Return the reasons why the changed ``peer`` must not be saved, by field name.
 
-    The stored client secret must not be sent to another address. While the peer has active links,
-    its application must stay the same: the tokens belong to that application, and this app no
-    longer limits or revokes them if the application belongs to no peer.
+    There are two kinds of reasons:
+
+    - The peer has a new address or client ID, but nobody has entered a client secret for it. The
+      stored client secret must not be sent to another address.
+    - The peer has another DOT application, but also active links. The tokens of these links belong
+      to the former application, and this app cannot limit or revoke the tokens of an application
+      that belongs to no peer.
 
     :param stored: the same peer as the database has it.
     :param is_secret_entered: whether somebody has entered a new client secret for ``peer``.
@@ -187,9 +191,9 @@ def problems_of_changes(
 
 
 def _check_no_issuer(peer: "Peer") -> list[str]:
-    """Return the reasons why the issuer of ``peer`` cannot be blank. This site needs the issuer if
-    the peer sends its own issuer, because the two must be equal (RFC 9207, section 2.4; OpenID
-    Connect Core 1.0, section 3.1.3.7)."""
+    """Return the reasons why the blank issuer of ``peer`` is an error. If the peer sends an issuer
+    in authorization responses or ID tokens, this site must compare it with the stored issuer (RFC
+    9207, section 2.4; OpenID Connect Core 1.0, section 3.1.3.7)."""
     if peer.sends_iss:
         return [_("Enter the issuer of the peer: its authorization responses must name it.")]
     if OPENID in scopes.split(peer.scope):

@@ -31,7 +31,8 @@ from .reasons import Reason
 logger = logging.getLogger("reciprocal_oauth")
 
 #: When one of these fields is saved, :meth:`Peer.save` checks whether the stored client secret may
-#: be used with the new values, and updates ``bound_to``.
+#: be used with the new values, and updates ``bound_to`` (the addresses and the client ID that the
+#: secret belongs to).
 _BINDING_FIELDS = frozenset(
     {*ADDRESS_FIELDS, "client_id", "client_secret", "application", "application_id"}
 )
@@ -253,8 +254,8 @@ class Peer(BaseModel):
     #: The client secret as it was last read or saved. If ``client_secret`` has another value,
     #: somebody has entered a new secret.
     _kept_secret: Secret | None = None
-    #: The changes of addresses, client ID or application that :meth:`save` is saving now. It is
-    #: empty at other times.
+    #: The changes of addresses, client ID or application that :meth:`save` is saving now. Receivers
+    #: of ``post_save`` can read them. Before and after :meth:`save`, the sequence is empty.
     changes_being_saved: Sequence[PeerChange] = ()
 
     class Meta:
@@ -301,7 +302,8 @@ class Peer(BaseModel):
         self.changes_being_saved = ()
 
     def _bind(self, fields: set[str] | None) -> None:
-        """Compare the peer with its stored row, and set ``bound_to`` for the client secret.
+        """Compare the peer with its stored row. Set ``bound_to``, which stores the addresses and
+        the client ID that the client secret belongs to, and ``changes_being_saved``.
 
         :raises ValidationError: see :meth:`save`.
         """
@@ -313,15 +315,16 @@ class Peer(BaseModel):
         if problems:
             raise ValidationError(problems)
         if not is_entered and "client_secret" in vars(self):
-            # Keep the secret of the database: somebody may have entered another secret there after
-            # this object was read.
+            # Nobody has entered a secret in this object. So use the secret in the database, because
+            # another process can have saved a newer secret after this object was read.
             self.client_secret = stored.client_secret
         self.changes_being_saved = changes_between(stored, self)
         is_new = is_entered or any(move.needs_secret for move in self.changes_being_saved)
         self.bound_to = binding_of(self) if is_new else stored.bound_to
 
     def _keep_secret(self) -> None:
-        # Read the value with vars(), because normal access to a deferred field runs a query.
+        # Read the value with vars(). If the field was not loaded, normal access to the attribute
+        # would run a query.
         self._kept_secret = vars(self).get("client_secret")
 
     @property
@@ -391,7 +394,7 @@ class Peer(BaseModel):
         )
 
     def clean(self) -> None:
-        """Refuse a configuration that cannot work.
+        """Check the configuration of the peer (used by forms and the Django admin).
 
         :raises ValidationError: the configuration has errors. The exception has them by field name.
         """

@@ -17,7 +17,8 @@ from .reasons import Reason
 class QueueItem(BaseModel):
     """A delivery in the outbox or the inbox. The row is kept when a process crashes or restarts."""
 
-    #: Whether a process stopped during the previous attempt. This attribute is not stored.
+    #: ``True`` if a process crashed or stopped during the previous attempt of this delivery. The
+    #: worker sets this attribute when it claims the row. It is not stored in the database.
     was_interrupted = False
 
     class State(models.TextChoices):
@@ -55,8 +56,8 @@ class QueueItem(BaseModel):
     class Meta:
         abstract = True
         indexes = (
-            # This index finds the rows that are due. The search does not read finished rows,
-            # because their ``next_attempt_at`` is null.
+            # This index finds the rows whose next attempt is due. Finished rows do not slow this
+            # search down, because their ``next_attempt_at`` is null.
             models.Index(fields=["next_attempt_at"], name="reciprocal_%(class)s_due"),
             # This index finds the claimed rows of one peer or of all peers. The filters in the
             # Django admin use it too.
@@ -65,7 +66,8 @@ class QueueItem(BaseModel):
 
     @property
     def failure_reason(self) -> str:
-        """Return the reason to store if the last allowed attempt has failed."""
+        """Return the reason to store in this row if its last allowed attempt ended with a crash
+        or an unexpected exception."""
         return Reason.UNREACHABLE
 
     @classmethod
@@ -86,11 +88,12 @@ class QueueItem(BaseModel):
 
 
 class ClaimGate(models.Model):
-    """A row for each peer. A worker locks this row while it claims deliveries of the peer (takes
+    """A lock for each peer. A worker locks this row while it claims deliveries of the peer (takes
     them for itself), so that all workers together stay within the limit for that peer.
 
-    Workers do not lock the row of the peer itself. On MariaDB, every new row that refers to a peer
-    also locks the row of the peer, so it would have to wait for the workers.
+    Workers do not lock the row of the peer in the table ``Peer``. On MariaDB, an ``INSERT`` of a
+    row that refers to a peer also locks the row of that peer. So such an ``INSERT`` would have to
+    wait for the workers.
     """
 
     peer = models.OneToOneField(Peer, on_delete=models.CASCADE, primary_key=True, related_name="+")
