@@ -1,7 +1,7 @@
 """Compute the positions of the bars in bar charts. Templates draw the charts as SVG images.
 
 A label names one bar, for example a day. A series is one kind of number that is counted for every
-label, for example “failed hand-overs”; it has its own color. A column chart has vertical bars, and
+label, for example “failed hand-overs”; it has its own colour. A column chart has vertical bars, and
 a row chart has horizontal bars.
 
 A chart is as wide as the page, so horizontal positions are percentages of this width. Vertical

@@ -1,4 +1,5 @@
-"""The admin of the outbox, of the inbox, and of the reciprocal codes that this site has issued."""
+"""The admin of the outbox (what this site must send to peers), of the inbox (the reciprocal codes
+that peers have sent to this site), and of the reciprocal codes that this site has issued."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -29,7 +30,8 @@ _PROGRESS = (
 
 
 class QueueItemAdmin(ReadOnlyAdmin):
-    """Base of the admin classes for the two queues of deliveries, the outbox and the inbox."""
+    """Base of the admin classes for the two queues: the outbox (what this site must send to peers)
+    and the inbox (the reciprocal codes that this site must redeem at peers)."""
 
     shown_with = ("peer", "link__user")
     to_peer = "peer"

@@ -180,7 +180,7 @@ def _own_fields() -> dict[str, Any]:
 
 
 def application_flags() -> dict[str, str]:
-    """Return a dictionary from each field of an application to the flag that sets the field."""
+    """Return a mapping from the name of each field of an application to the flag that sets it."""
     own = {name: f"--application-field {name}" for name in _own_fields()}
     return {**own, **APPLICATION_FLAGS}
 

@@ -37,8 +37,10 @@ def save(
     """Add or update the peer ``slug`` and its application, in one transaction.
 
     :param values: the fields of the peer to set. All other fields keep their values.
-    :param client_id: the client ID of the application; ``None`` if it stays the same.
-    :param client_secret: the new client secret of the application; ``None`` if it stays the same.
+    :param client_id: the client ID of the application that the peer gets. With ``None``, the peer
+        keeps its application; a new peer gets a new application with a generated client ID.
+    :param client_secret: the new client secret of the application. With ``None``, the application
+        keeps its secret; for a new application, a secret is generated.
     :param redirect_uris: the new redirect URIs of the application; ``None`` if they stay the same.
     :param application_fields: the names of other attributes of the application to set, with their
         new values.

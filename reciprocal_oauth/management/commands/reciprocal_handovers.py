@@ -107,7 +107,7 @@ class Command(BaseCommand):
         """Cancel the deliveries with the given numbers.
 
         :raises CommandError: no number is given, a number does not exist, or a delivery cannot be
-            cancelled because it has ended.
+            cancelled because it is already done, failed or cancelled.
         """
         if not options["numbers"]:
             raise CommandError("Give the numbers to cancel.")
