@@ -1,7 +1,7 @@
 """This site as party B, the site that receives and redeems the reciprocal code.
 
 The person starts at party A, which sends the person to party B to allow access there. The letters
-are those of figure 1 (draft-ietf-oauth-reciprocal-04, section 2):
+below are the steps in figure 1 of draft-ietf-oauth-reciprocal-04, section 2:
 
 - (A) to (D): Party A gets tokens at party B. DOT handles these requests. ``scope_request`` adds the
   parameter ``reciprocal`` to the responses (draft-ietf-oauth-reciprocal-04, section 2.1), and

@@ -1,8 +1,7 @@
-"""The reciprocal grant: the oauthlib grant type with which a peer sends a reciprocal code (step E).
+"""The reciprocal grant: the oauthlib grant type with which a peer sends a reciprocal code.
 
-draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 4.5 (extension grants).
-
-::
+This is step (E) in the figure of draft-ietf-oauth-reciprocal-04, section 2. Section 2.2.2 of the
+draft defines the grant; it is an extension grant (RFC 6749, section 4.5). Example of a request::
 
     POST /token HTTP/1.1
     Authorization: Basic ...
@@ -13,7 +12,8 @@ draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 4.5 (extension 
       &client_id=example.com
       &access_token=sadadojsadlkjasdkljxxlkjdas
 
-The token view checks the form of the parameters before oauthlib gets the request.
+The token view checks the parameters (for example, that none is missing) before oauthlib gets the
+request.
 """
 
 import logging
@@ -31,8 +31,9 @@ from .receive import receive
 
 logger = logging.getLogger("reciprocal_oauth.party_b")
 
-#: This key in ``request.headers`` marks a hand-over (a reciprocal code that a peer sends) whose
-#: parameters were already checked by the token view.
+#: A key in ``request.META``, which oauthlib's request object has as ``request.headers``. The token
+#: view sets this key after it has checked the parameters of a hand-over (a request with which a peer
+#: sends a reciprocal code).
 PARSED = "reciprocal_oauth.parsed"
 
 
@@ -70,7 +71,7 @@ class ReciprocalGrant(GrantTypeBase):
     def validate_token_request(self, request: Request) -> None:
         """Authenticate the client, and check that it may use the reciprocal grant.
 
-        The order of the checks is that of draft-ietf-oauth-reciprocal-04, section 2.2.2.
+        draft-ietf-oauth-reciprocal-04, section 2.2.2, prescribes the order of the checks.
 
         :raises HandoverRefused: ``invalid_request``, ``invalid_client`` or ``unauthorized_client``
             (RFC 6749, section 5.2).
@@ -109,7 +110,7 @@ class ReciprocalGrant(GrantTypeBase):
             )
 
     def check_grant_type(self, request: Request) -> None:
-        """Check that the site's validator allows this client to use the reciprocal grant.
+        """Check that the validator class of the site allows the client to use this grant.
 
         :raises HandoverRefused: ``unauthorized_client`` if the validator does not allow the grant
             (RFC 6749, section 5.2).
@@ -124,10 +125,10 @@ class ReciprocalGrant(GrantTypeBase):
     def accepts(self, token: Any, request: Request) -> bool:
         """Return whether the site accepts the access token that the peer sent with the code.
 
-        A site can add a rule to the rules of the draft: its validator class defines a method
-        ``validate_reciprocal_access_token(token, client, request)``. Without this method, the site
-        accepts every valid access token that the client has for an active user, whatever grant the
-        token comes from.
+        A site can add its own rule: it defines a method
+        ``validate_reciprocal_access_token(token, client, request)`` in its validator class. Without
+        this method, the site accepts the access token. The function :func:`.receive.receive` makes
+        all other checks: for example, the token must be valid and belong to an active user.
         """
         policy = getattr(self.request_validator, "validate_reciprocal_access_token", None)
         return policy is None or bool(policy(token, request.client, request))
@@ -138,9 +139,12 @@ class ReciprocalGrant(GrantTypeBase):
 
 
 def _log(refused: HandoverRefused, client: Any) -> None:
-    """Log that a hand-over was refused. Write a warning with the name of the client if the client
-    has authenticated and the refusal is final (status 400), because such a client has a fault, or
-    uses a stolen token. Log every other refusal as information only."""
+    """Log that a hand-over (a request with which a peer sends a reciprocal code) was refused.
+
+    If the client has authenticated and the status is 400, log a warning with the name of the
+    client: the client has a fault or uses a stolen token, so an administrator should look at it.
+    Log every other refusal at the level ``INFO``.
+    """
     if refused.status == 400 and client is not None:
         logger.warning(
             "A hand-over was refused: %s (%s)", refused, incoming_access.describe_client(client)

@@ -1,8 +1,8 @@
-"""Creates a link when a peer gets tokens for a person who started at the peer (step D).
+"""Creates a link when a peer gets tokens for a person who started at the peer.
 
-draft-ietf-oauth-reciprocal-04, section 2. The new link works in one direction only: the peer can
-use the account at this site. For the reverse direction, the person still has to consent at the
-peer, and the peer then sends a reciprocal code.
+This is step (D) in the figure of draft-ietf-oauth-reciprocal-04, section 2. The new link works in
+one direction only: the peer can use the account at this site. For the reverse direction, the person
+must also consent at the peer. After that, the peer sends a reciprocal code.
 """
 
 import logging
@@ -21,19 +21,20 @@ logger = logging.getLogger("reciprocal_oauth.party_b")
 
 
 def link_of_token(peer: Peer, access_token: Any) -> Link:
-    """Return the link that a DOT access token of ``peer`` belongs to, with its row locked.
+    """Return the link that a DOT access token of ``peer`` belongs to, and lock the row of the link.
 
     The token "identif[ies] which user authorization is being requested"
     (draft-ietf-oauth-reciprocal-04, section 2.2.2). All tokens that come from one grant have the
-    same token family (DOT's ``token_family``). Return the first of these links that exists. Numbers
-    2 and 3 are searched only among the links that this module has created.
+    same token family (DOT's ``token_family``). The search has three steps:
 
-    1. The link that stores the token family of the token.
-    2. The newest link that waits for a reciprocal code. A link that stores another token family
-       with valid tokens is left out, because those tokens belong to another account at the peer.
-    3. If the token has no family (implicit grant: RFC 6749, section 4.2), the newest link that
-       waits for a reciprocal code or has no family either.
-    4. A new link.
+    1. Search the active links of the user with the peer for the link that stores the token family
+       of ``access_token``.
+    2. Search those links that this module has created for the newest suitable link. If the token
+       has a family, the link must wait for a reciprocal code, and the peer must have no valid
+       tokens of another family for the link, because such tokens belong to another account at the
+       peer. If the token has no family (implicit grant: RFC 6749, section 4.2), the link must wait
+       for a reciprocal code or have no family either.
+    3. If no link was found, create one.
     """
     families = incoming_access.token_families(access_token)
     active = _lock_active_links(peer, access_token.user_id)
@@ -79,26 +80,29 @@ def _grant_incoming(link: Link, limit: str, scope: str, family: UUID | None) -> 
     _set_family(link, family)
     link.save()
     record_event(link, Step.D, party=Party.B, detail=f"scope: {scope}")
-    # If the link already has its outgoing access (tokens of this site at the peer), both directions
-    # work again now.
+    # For an existing link, this site may already have tokens at the peer. Both directions of that
+    # link work now, so this call sends the signal linked_both_ways.
     lifecycle.announce_two_way(link)
     return link
 
 
 def _set_family(link: Link, family: UUID | None) -> None:
-    """Set the token family of ``link``, and its account key, which contains the family. The account
-    key distinguishes the links of one user with one peer."""
+    """Set the token family of ``link``, and the account key that is made from it. Links of the same
+    user with the same peer have different account keys."""
     link.incoming_family = family
     link.account_key = key_of_family(family)
 
 
 def _find_reusable(peer: Peer, user_id: Any, family: UUID | None) -> Link | None:
-    """Return a link of the user with the peer to which new tokens can be added; ``None`` if there
-    is none.
+    """Return the newest link of the user with the peer to which new tokens can be added; ``None``
+    if there is no such link.
 
-    One of these must be true: the link waits for a reciprocal code; the peer has no valid tokens
-    for the link; the link has the same token family as the new tokens; or neither the link nor the
-    new tokens have a family (implicit grant: RFC 6749, section 4.2).
+    One of these must be true:
+
+    - The link waits for a reciprocal code.
+    - The peer has no valid tokens for the link.
+    - The link has the same token family as the new tokens. This is also true if the link and the
+      new tokens have no family (implicit grant: RFC 6749, section 4.2).
     """
     for link in _opened_by_tokens(_lock_active_links(peer, user_id)):
         if (
@@ -117,6 +121,6 @@ def _lock_active_links(peer: Peer, user_id: Any) -> QuerySet[Link]:
 
 
 def _opened_by_tokens(links: QuerySet[Link]) -> QuerySet[Link]:
-    """Return the links in ``links`` that this module has created, the newest first. The account key
-    of such a link contains a token family."""
+    """Return the links in ``links`` that this module has created, the newest first. Their account
+    keys begin with ``FAMILY_PREFIX``."""
     return links.filter(account_key__startswith=FAMILY_PREFIX).order_by("-created_at")

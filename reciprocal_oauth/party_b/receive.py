@@ -1,8 +1,9 @@
-"""Checks and stores a reciprocal code that a peer sends to this site (step E).
+"""Checks and stores a reciprocal code that a peer sends to this site.
 
-The checks follow the order of draft-ietf-oauth-reciprocal-04, section 2.2.2. Every problem with the
-access token gives the same response, ``invalid_grant`` (RFC 6749, section 5.2). So somebody who
-sends a stolen token learns nothing about the token.
+This is step (E) in the figure of draft-ietf-oauth-reciprocal-04, section 2. The order of the checks
+is the order in section 2.2.2 of the draft. Every problem with the access token causes the same
+error, ``invalid_grant`` (RFC 6749, section 5.2), so somebody who sends a stolen token cannot find
+out why this site refuses the token.
 """
 
 import logging
@@ -31,11 +32,12 @@ from .link_opening import link_of_token
 logger = logging.getLogger("reciprocal_oauth.party_b")
 
 _MINUTE = 60
-#: The value of ``Retry-After``, in seconds, in the response to a paused peer. It is long, because
-#: only an administrator can end the pause.
+#: The value of ``Retry-After``, in seconds, in the response to a paused peer (a peer that refused
+#: the credentials of this site, or whose endpoint no longer exists). The value is large, because
+#: the pause lasts until an administrator ends it.
 _PAUSED_RETRY_SECONDS = 600
-#: When a newer code for the same link arrives, the older codes wait for at least these seconds, so
-#: that the newer code is redeemed first.
+#: When a newer code for the same link arrives, this site redeems the older codes at the earliest
+#: after this number of seconds, so that it redeems the newer code first.
 OLDER_CODES_DELAY_SECONDS = 5
 
 
@@ -76,8 +78,8 @@ def receive(
             return known
         raise
     except IntegrityError:
-        # The code is already stored. There is no check for this before the INSERT, because that
-        # check would cost one query for every code.
+        # The INSERT has failed, because the code is already stored. Searching for the code before
+        # the INSERT would cost one more query for every code, so search for it only now.
         with atomic():
             return _find_received(peer, token, code) or _store_code(peer, token, code)
 
@@ -109,9 +111,9 @@ def _find_access_token(access_token: Secret) -> Any:
     """Return DOT's row of the access token, with its user, its application and the peer; ``None``
     if the token is unknown.
 
-    Search by the checksum, because MariaDB ignores case when it compares texts. Read only the
-    columns that are needed, because reading all columns would take longer than the rest of the
-    request.
+    Search for the checksum of the token, not for the token: MariaDB ignores case when it compares
+    texts, so it would also find a token that differs in upper and lower case. Read only the columns
+    that are needed, because reading all columns would take longer than the rest of the request.
     """
     tokens = rows_of(get_access_token_model())
     return (
@@ -138,12 +140,12 @@ def _find_access_token(access_token: Secret) -> Any:
 
 
 def _columns(relation: str, model: Any, *names: str) -> list[str]:
-    """Return names of columns for ``QuerySet.only()``: the primary key of ``model``, and the fields
-    ``names``.
+    """Return field names for ``QuerySet.only()``: the primary key of ``model`` and the fields
+    ``names``, each with the prefix ``relation``.
 
-    For example, the relation ``user`` gives ``user__id`` and ``user__is_active``. A name that is
-    not a field of ``model`` is left out, because a site can use a model of its own without that
-    field.
+    For example, the relation ``user`` with the name ``is_active`` gives ``user__id`` and
+    ``user__is_active``. Names that are not fields of ``model`` are left out, because the site's own
+    user model or application model may lack a field.
     """
     known = {field.name for field in model._meta.concrete_fields}
     return [f"{relation}__{name}" for name in (model._meta.pk.name, *names) if name in known]
@@ -209,8 +211,8 @@ def _recent_codes(peer: Peer, user_id: Any, now: datetime) -> list[tuple[str, da
     """Return the state and the time of each code that the peer has sent for this user in the last
     minute, the oldest first. The caller has locked the link, so no other request can store a code
     for it at the same time."""
-    # Filter on link__peer, not on peer: with a filter on peer, SQLite would read every row of the
-    # peer.
+    # Filter on link__peer, although peer would have the same result: with a filter on peer, SQLite
+    # would read all inbox rows of the peer, not only the rows of this user.
     rows = InboxItem.objects.filter(
         link__peer=peer, link__user_id=user_id, created_at__gt=now - timedelta(seconds=_MINUTE)
     )
@@ -218,8 +220,8 @@ def _recent_codes(peer: Peer, user_id: Any, now: datetime) -> list[tuple[str, da
 
 
 def _check_rate(times: Sequence[datetime], now: datetime) -> None:
-    """Allow at most ``HANDOVERS_PER_MINUTE`` codes per minute, because this site sends a request to
-    the peer for each code.
+    """Check that the peer sends at most ``HANDOVERS_PER_MINUTE`` codes per minute for one user. The
+    number is limited because this site sends a request to the peer for each code.
 
     :param times: when the codes of the last minute were stored, the oldest first.
     :raises HandoverRefused: status 429 with ``Retry-After`` if the limit is reached (RFC 6585,
@@ -240,9 +242,9 @@ def _check_rate(times: Sequence[datetime], now: datetime) -> None:
 def _delay_older_codes(item: InboxItem, now: datetime) -> None:
     """Delay the older codes of the link, so that the newest code is redeemed first.
 
-    Party A revokes its older codes when it creates a new code, so the newest code is probably the
-    valid one. But codes can arrive in the wrong order. So the older codes are kept, and are tried
-    if the newest code was refused.
+    When the peer creates a new code, it revokes its older codes. So the code that arrives last is
+    probably the only valid code. But codes can arrive in the wrong order, so keep the older codes:
+    a worker tries them if the peer refuses the newest code.
     """
     older = item.link.inbox.filter(state=InboxItem.State.PENDING, pk__lt=item.pk)
     later = now + timedelta(seconds=OLDER_CODES_DELAY_SECONDS)

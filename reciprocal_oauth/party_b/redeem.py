@@ -1,5 +1,6 @@
-"""Exchanges a received reciprocal code for tokens at party A's token endpoint (steps F and G).
+"""Exchanges a received reciprocal code for tokens at party A's token endpoint.
 
+These are the steps (F) and (G) in the figure of draft-ietf-oauth-reciprocal-04, section 2:
 "Party B then plays the role of the client to make an access token request"
 (draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 4.1.3).
 """
@@ -34,8 +35,8 @@ def attempt(item: InboxItem) -> Result:
     try:
         result = _redeem(item)
         if isinstance(result, Recorded) and item.link.linked_at is None:
-            # Before these tokens came, the link did not work in both directions. Now it can replace
-            # an older link of the same user with the same peer.
+            # Before these tokens came, the link did not work in both directions. Now it may have
+            # replaced an older link of the same user with the same peer: check the older links.
             superseded.check_older_links(item.link)
         return result
     except (Link.DoesNotExist, Peer.DoesNotExist):
@@ -45,8 +46,8 @@ def attempt(item: InboxItem) -> Result:
 def _redeem(item: InboxItem) -> Result:
     """Send the code to the peer's token endpoint (RFC 6749, section 4.1.3), and store the tokens.
 
-    The address of the endpoint comes from the stored settings of the peer. The request that brought
-    the code cannot change it.
+    The address of the endpoint comes from the stored settings of the peer. The request in which the
+    peer sent the code cannot change the address.
     """
     link = item.link = Link.objects.select_related("user", "peer").get(pk=item.link_id)
     peer = link.peer
@@ -55,7 +56,7 @@ def _redeem(item: InboxItem) -> Result:
     if not is_bound(item.bound_to, peer, peer.token_endpoint):
         return Failed("the code was given at another address", Reason.RECONFIGURED)
     sent_at = timezone.now()
-    # The lease is the time in which only this worker may work on the row. It has just begun.
+    # The lease is the period in which no other worker may take this row. It has just begun.
     lease_ends = time.monotonic() + settings.LEASE_SECONDS
     try:
         tokens = dialect_of(peer).redeem(peer, item.code)
@@ -64,8 +65,8 @@ def _redeem(item: InboxItem) -> Result:
         return _retry_newest_only(item, _result_of_refusal(error, peer))
     except BadResponse as error:
         # Perhaps the peer has issued tokens, but its response was cut off, or a proxy replaced it.
-        # Send the code again: the peer treats this as a replay (RFC 6749, section 4.1.2). It
-        # revokes the lost tokens; a peer that uses this app then sends another code.
+        # Send the code again. The peer then notices that the code was used twice, and revokes the
+        # lost tokens (RFC 6749, section 4.1.2). A peer that uses this app also sends a new code.
         _record_failure(link, sent_at, str(error))
         return _retry_newest_only(item, Retry(str(error), Reason.BAD_RESPONSE))
     except PeerError as error:
@@ -89,20 +90,22 @@ def _retry_newest_only(item: InboxItem, result: Result) -> Result:
 
 
 def final_values() -> dict[str, Any]:
-    """Return the column values to set when an inbox row is finished. They delete the code."""
+    """Return the column values to set when an inbox row is finished. They replace the code with an
+    empty text, because a finished row does not need the code."""
     return {"code": Secret("")}
 
 
 def log_failed(item: InboxItem, reason: str, error: str) -> None:
-    """Log that a code could not be redeemed. The link does not end, because party A can send
-    another code."""
+    """Log that a code could not be redeemed. Do not end the link, because party A can send another
+    code."""
     slug = item.link.peer.slug
     logger.warning("Hand-over %s from peer %s could not be redeemed (%s)", item.pk, slug, reason)
 
 
 def _result_of_refusal(error: PeerRefused, peer: Peer) -> Result:
-    """Return the result for an error response of the peer (RFC 6749, section 5.2): retry or fail.
-    The result also pauses the peer if the peer would refuse all other codes too."""
+    """Return what to do after an error response of the peer (RFC 6749, section 5.2): ``Retry`` or
+    ``Failed``. If the peer would refuse every other code too, the result contains the peer as
+    ``pauses``, so that the worker sends it no more requests."""
     if error.may_pass:
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
     reason = pausing.pause_reason(error)
@@ -117,9 +120,9 @@ def _store_tokens(item: InboxItem, tokens: TokenResponse, sent_at: object) -> Re
     """Store the tokens on the link, and mark the inbox row as done in the same transaction.
 
     The access token that came with the code identifies the user (draft-ietf-oauth-reciprocal-04,
-    section 2.2.2); the token response cannot name another user. The transaction must include the
-    row: otherwise, after a crash, a worker could send the code a second time, and party A would
-    treat that as a replay (RFC 6749, section 4.1.2).
+    section 2.2.2); the token response cannot name another user. With two transactions, a crash
+    between them could leave a row that is not marked. A worker would then send the code a second
+    time, and party A would revoke the tokens (RFC 6749, section 4.1.2).
     """
     with atomic():
         link = Link.objects.select_for_update().filter(pk=item.link_id).first()
@@ -131,8 +134,8 @@ def _store_tokens(item: InboxItem, tokens: TokenResponse, sent_at: object) -> Re
         outgoing_access.set_tokens(link, tokens, asked_scope="", called=item.link.peer)
         link.outgoing_grant = uuid.uuid4()
         link.save()
-        # Cancel the older codes: they come from earlier decisions of the person, and their tokens
-        # must not replace the tokens that were just stored.
+        # Cancel the older codes of this link. The peer sent them earlier, so their tokens must not
+        # replace the tokens that were just stored.
         now = timezone.now()
         link.inbox.filter(state__in=InboxItem.LIVE_STATES, pk__lt=item.pk).update(
             **InboxItem.final_values(InboxItem.State.CANCELLED, now), code=Secret("")
@@ -145,9 +148,9 @@ def _store_tokens(item: InboxItem, tokens: TokenResponse, sent_at: object) -> Re
 
 def _finish_row(item: InboxItem) -> bool:
     """Mark the inbox row as done, because its code is redeemed. Do this even if another worker has
-    claimed the row in the meantime.
+    started to work on the row.
 
-    :returns: whether this call has finished the row; ``False`` if the row was finished before.
+    :returns: ``True`` if this call has marked the row; ``False`` if the row was already finished.
     """
     done = InboxItem.final_values(InboxItem.State.DONE, timezone.now(), last_error="")
     rows = InboxItem.objects.filter(pk=item.pk, state__in=InboxItem.LIVE_STATES)
