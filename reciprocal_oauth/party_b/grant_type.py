@@ -32,8 +32,8 @@ from .receive import receive
 logger = logging.getLogger("reciprocal_oauth.party_b")
 
 #: A key in ``request.META``, which oauthlib's request object has as ``request.headers``. The token
-#: view sets this key after it has checked the parameters of a hand-over (a request with which a peer
-#: sends a reciprocal code).
+#: view sets this key after it has checked the parameters of a hand-over (a request with which a
+#: peer sends a reciprocal code).
 PARSED = "reciprocal_oauth.parsed"
 
 

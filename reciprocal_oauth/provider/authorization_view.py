@@ -23,13 +23,14 @@ from .issuer import add_issuer
 
 
 class _QuestionRequired(Exception):
-    """This exception is raised when DOT would grant access to a peer without showing the consent
-    page."""
+    """This exception is raised if DOT is about to grant access to a peer without showing the
+    consent page. The view catches it, and shows the page."""
 
 
-# holding_secrets: DOT and oauthlib keep the new code in local variables, which an error report
-# would show. login_not_required: the view itself handles people who are not signed in. It sends
-# them to the login page, or sends an error to the peer.
+# holding_secrets hides local variables in error reports, because DOT and oauthlib keep the new code
+# in local variables. login_not_required switches off Django's LoginRequiredMiddleware for this
+# view. If a person is not signed in, the view itself redirects to the login page, or sends an error
+# to the client.
 @method_decorator([holding_secrets, login_not_required], name="dispatch")
 class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
     """DOT's authorization view, with the security headers and the CSRF check that all pages of this
@@ -53,7 +54,7 @@ class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
         try:
             response = super().get(request, *args, **kwargs)
         except _QuestionRequired:
-            # Show the consent page now. DOT has already stored its context in oauth2_data.
+            # DOT has already stored the values for the consent page in oauth2_data. Show the page.
             response = self.render_to_response(self.get_context_data(**self.oauth2_data))
         asked = self.oauth2_data
         if "application" in asked and not self._site_allows(asked["application"], asked["scopes"]):

@@ -1,4 +1,5 @@
-"""Additional checks of the validator when a client redeems a reciprocal code.
+"""Checks that the validator makes, in addition to DOT's own checks, when a client redeems a
+reciprocal code.
 
 draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 4.1.3.
 """
@@ -38,8 +39,9 @@ def require_registered_redirect_uri(validator: Any, client_id: str, request: Req
     """Check that the ``redirect_uri`` in the request, if there is one, is registered for the client
     (RFC 6749, section 3.1.2.2).
 
-    Client libraries send a ``redirect_uri`` with every code. A reciprocal code has no authorization
-    request, so there is no other redirect URI that must be equal (RFC 6749, section 4.1.3).
+    Some client libraries send a ``redirect_uri`` with every code. For other codes, the value must
+    be equal to the redirect URI in the authorization request (RFC 6749, section 4.1.3). There is
+    no authorization request for a reciprocal code, so this function checks only the registration.
 
     :raises Refused: the redirect URI is not registered for the client.
     """
@@ -53,8 +55,8 @@ def require_registered_redirect_uri(validator: Any, client_id: str, request: Req
 
 
 def deleted_code_error(request: Request) -> errors.InvalidGrantError:
-    """Return the error to raise when another request has already redeemed the code (RFC 6749,
-    section 5.2). Record the failed redemption on the link."""
+    """Record that the redemption failed because another request has already redeemed the code.
+    Return the error for the caller to raise (RFC 6749, section 5.2)."""
     record_failure(redemption_of(request), "the code was deleted meanwhile")
     return errors.InvalidGrantError(request=request)
 

@@ -1,9 +1,10 @@
 """Adds the mixins of this app to the validator class and the server class of the site.
 
-The site names both classes in ``OAUTH2_PROVIDER``. DRF authentication, middleware and decorators
-get the validator class from DOT's settings object. This module changes that object, so that it
-returns the class with our mixin. So all three refuse the tokens of a disabled peer. The settings of
-the site do not change.
+The site names both classes in its setting ``OAUTH2_PROVIDER``. Not only views use the validator
+class: DOT's authentication class for Django REST framework, its middleware and its decorators also
+read it from DOT's settings object. So this module changes that object: it returns the class with
+the mixin of this app. As a result, the tokens of a disabled peer are refused everywhere. The
+setting itself does not change.
 """
 
 from functools import lru_cache, wraps
@@ -19,8 +20,8 @@ from .validator import ReciprocalValidatorMixin
 
 @lru_cache(maxsize=32)
 def composed_validator(base: type) -> type:
-    """Return a subclass of ``base`` with our validator mixin. If ``base`` already has the mixin,
-    return ``base`` itself."""
+    """Return a subclass of ``base`` with :class:`.ReciprocalValidatorMixin`. If ``base`` already
+    has the mixin, return ``base`` itself."""
     if issubclass(base, ReciprocalValidatorMixin):
         return base
     return type(f"Reciprocal{base.__name__}", (ReciprocalValidatorMixin, base), {})
@@ -43,9 +44,9 @@ class _ComposingSettings:
         return _composed(name, super().__getattr__(name))  # type: ignore[misc]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # DOT stores each setting as an attribute when it is first read. Store only the class with
-        # our mixin: otherwise another thread could read the site's class without it, and keep a
-        # token endpoint that it has built with that class.
+        # When a setting is read for the first time, DOT stores it as an attribute of this object.
+        # So add the mixin before the validator class is stored. Otherwise another thread could read
+        # the class without the mixin, and build a token endpoint with it that stays in use.
         super().__setattr__(name, _composed(name, value))
 
 
@@ -60,8 +61,8 @@ def install() -> None:
     if issubclass(settings_class, _ComposingSettings):
         return
     _extend_stock_validator(OAuth2Validator)
-    # Delete the values that DOT has already stored, because the validator class among them is
-    # without our mixin.
+    # Make DOT forget the settings that it has already read, because the validator class among them
+    # does not have the mixin.
     oauth2_settings.reload()
     oauth2_settings.__class__ = type(
         settings_class.__name__, (_ComposingSettings, settings_class), {}

@@ -86,8 +86,9 @@ def count_failure(stored: str) -> Callable[[], None]:
     if address is None or not limit:
         return lambda: None
     throttle = Throttle("client-auth", limit, _MINUTE)
-    # The stored secret identifies the client. It can be plain text, because HS256 needs that, so
-    # only a keyed hash of it is stored in the cache.
+    # The stored secret identifies the client in the cache key. Some sites store it as plain text,
+    # because DOT needs the plain text to sign ID tokens with HS256. So put only a keyed hash of the
+    # secret into the cache.
     key = salted_hmac(__name__, f"{address}\0{stored}", algorithm="sha256").hexdigest()
     if not throttle.count(key):
         raise TooManyFailures(address)
@@ -97,8 +98,9 @@ def count_failure(stored: str) -> Callable[[], None]:
 def _address_of(request: HttpRequest) -> str:
     """Return the network address of the client.
 
-    ``NUM_PROXIES`` of Django REST framework says how many proxies are trusted. If it is not set,
-    ``X-Forwarded-For`` is ignored, because any client can send that header.
+    Django REST framework's setting ``NUM_PROXIES`` is the number of trusted proxies between the
+    clients and this site. If it is not set, ignore the header ``X-Forwarded-For``, because every
+    client can send this header with a false address.
     """
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
     proxies = api_settings.NUM_PROXIES

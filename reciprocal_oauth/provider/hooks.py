@@ -1,7 +1,7 @@
 """Checks that the installed DOT and oauthlib still call the methods that this app overrides.
 
-If a new release renames a method or no longer calls it, our override does nothing, and no error
-says so.
+If a new release of DOT or oauthlib renames such a method or no longer calls it, the override of
+this app has no effect, and no error occurs. This module finds such methods.
 """
 
 import inspect
@@ -18,8 +18,8 @@ from .validator import ReciprocalValidatorMixin
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
-#: Methods of DOT's views that our views override. The overrides have effect only if DOT calls the
-#: methods.
+#: Methods that this app's subclasses of DOT's views override: the name of DOT's view and the name
+#: of the method. An override has an effect only if DOT calls the method.
 _CALLED_BY_VIEWS: tuple[tuple[str, str], ...] = (
     ("AuthorizationView", "create_authorization_response"),
     ("IntrospectTokenView", "get_token_response"),
@@ -55,8 +55,8 @@ def _uncalled_validator_methods() -> Iterator[str]:
     for name, ours in vars(ReciprocalValidatorMixin).items():
         if not inspect.isfunction(ours) or name.startswith("__"):
             continue
-        # oauthlib calls every method that its class RequestValidator declares. The other methods
-        # have effect only if DOT calls them.
+        # oauthlib calls every method that its class RequestValidator has, so these methods are not
+        # checked further. For all other methods, check that DOT's code calls them.
         is_there = any(name in vars(each) for each in below)
         public = hasattr(RequestValidator, name)
         if not is_there or not (public or is_called(below, name)):
@@ -79,8 +79,8 @@ def _unmounted_views() -> Iterator[str]:
 
 
 def is_called(classes: Iterable[type], name: str) -> bool:
-    """Return whether the code of any method of ``classes`` contains the name ``name``. The method
-    ``name`` itself is not searched."""
+    """Return whether a method of ``classes`` probably calls the method ``name``: its code contains
+    this name. The method ``name`` itself does not count."""
     return any(
         name in _names(code)
         for each in classes

@@ -1,5 +1,6 @@
-"""DOT's token introspection (RFC 7662, section 2), which also applies the limits of a peer's
-token."""
+"""DOT's token introspection (RFC 7662, section 2). For the token of a peer, the response also
+follows the limits of the peer and its link: for example, it leaves out a scope that the person has
+removed."""
 
 import json
 

@@ -40,8 +40,8 @@ class RegistrationManagementView(DOTRegistrationManagementView):
         application = get_application_model().objects.filter(client_id=client_id).first()
         if application is None or incoming_access.peer_of(application) is None:
             return None
-        # get() checks the registration access token. If it refuses the token, return that response,
-        # so that nobody without a valid token learns that the client belongs to a peer.
+        # get() checks the registration access token. If get() refuses the token, return its
+        # response. So only a client with a valid token can find out that it belongs to a peer.
         allowed: HttpResponse = self.get(request, client_id)
         return allowed if allowed.status_code != 200 else _forbidden()
 

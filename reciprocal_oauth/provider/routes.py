@@ -31,9 +31,9 @@ OUR_VIEWS: dict[type, type] = {
     views.OAuthServerMetadataView: OAuthServerMetadataView,
     views.TokenView: TokenView,
 }
-#: Names of the routes to which programs send POST requests. Each also works without its last slash:
-#: many programs strip the slash, and Django cannot redirect a POST request to the URL with the
-#: slash.
+#: Names of the routes to which programs send POST requests. Each URL also works without the slash
+#: at its end, because many programs remove this slash, and Django cannot redirect a POST request to
+#: the URL with the slash.
 _POSTED_TO = frozenset(
     {
         "dcr-register",
@@ -47,8 +47,8 @@ _POSTED_TO = frozenset(
 )
 
 #: Names of the pages on which people manage clients or their access. These pages get security
-#: headers and CSRF protection. The authorization page is not in this list, because its view
-#: protects itself.
+#: headers and CSRF protection. The authorization page is not in this list, because the class of its
+#: view already adds both.
 _PAGES = frozenset(
     {
         "authorized-token-delete",
@@ -87,8 +87,9 @@ def _routes_for(pattern: URLPattern) -> list[URLPattern]:
 
 
 def _wrapped_view(pattern: URLPattern) -> View:
-    # Wrap every view, not only some: almost every view of DOT handles a token, a code or a secret,
-    # and new releases of DOT add views at which clients authenticate.
+    # Hide secrets in error reports and limit wrong client secrets for all views of DOT, because
+    # almost every view of DOT handles a token, a code or a secret, and a new release of DOT can add
+    # such a view.
     ours = OUR_VIEWS.get(getattr(pattern.callback, "view_class", type(None)))
     view = _as_view(ours, pattern.callback) if ours else holding_secrets(pattern.callback)
     view = limits_failures(refusing_files(view) if pattern.name in _POSTED_TO else view)

@@ -1,4 +1,5 @@
-"""Updates a link when its peer revokes a token (RFC 7009), or loses its access at this site."""
+"""Updates a link when its peer revokes a token (RFC 7009), or when DOT refuses a refresh token of
+the peer."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,8 +22,8 @@ from ..models import Link
 def revoke_token(token: str, application: Any, revoke_in_dot: Callable[[], None]) -> None:
     """Revoke ``token``, because its client asks for it (RFC 7009, section 2.1).
 
-    If the client belongs to a peer that has no other valid token for the link, end the link. The
-    tokens with which this site acts at the peer are then deleted too.
+    If the client belongs to a peer, and the peer has no other valid token for the link, end the
+    link. This also deletes the tokens with which this site uses the account at the peer.
 
     :param revoke_in_dot: DOT's own method, which revokes the token.
     """
@@ -31,7 +32,8 @@ def revoke_token(token: str, application: Any, revoke_in_dot: Callable[[], None]
         revoke_in_dot()
         return
     with atomic():
-        # Lock the link before its tokens. All code uses this order, to prevent deadlocks.
+        # Lock the link before DOT locks its tokens. All code of this app locks in this order, to
+        # prevent deadlocks.
         Link.objects.select_for_update().filter(pk=link.pk).first()
         is_refresh_token = _is_accepted_refresh_token(token, application)
         revoke_in_dot()
@@ -45,12 +47,12 @@ def revoke_token(token: str, application: Any, revoke_in_dot: Callable[[], None]
 
 
 def record_refused_refresh(refresh_token: str, application: Any) -> None:
-    """Record on the link that the peer has lost its access at this site, after DOT has refused
-    ``refresh_token``.
+    """Record on the link that the peer has lost its access at this site. Call this function after
+    DOT has refused ``refresh_token``, for example because the token has expired.
 
-    The link changes only if the peer has no other valid token for it. DOT refuses a refresh token
-    that has expired, for example, or that was revoked together with its token family (all tokens
-    that come from one grant; DOT's ``token_family``).
+    Do nothing if the peer still has another valid token for the link. The link is the one that
+    stores the token family of ``refresh_token`` (all tokens that come from one grant have the same
+    family; DOT's ``token_family``).
     """
     peer = peer_of(application)
     if peer is None:
@@ -62,8 +64,9 @@ def record_refused_refresh(refresh_token: str, application: Any) -> None:
 def _is_accepted_refresh_token(token: str, application: Any) -> bool:
     """Return whether ``token`` is a refresh token that DOT accepts.
 
-    After a refresh, DOT accepts the old refresh token for a grace period. The response with the new
-    token may never have reached the peer. In that case the peer can only revoke the old token.
+    This includes a refresh token that was replaced by a new token a short time ago: DOT accepts it
+    until the end of a grace period. If the response with the new token was lost, the old token is
+    the only token that the peer can revoke.
     """
     grace = timedelta(seconds=oauth2_settings.REFRESH_TOKEN_GRACE_PERIOD_SECONDS)
     own = rows_of(get_refresh_token_model()).filter(
@@ -85,16 +88,16 @@ def _link_of_token(token: str, application: Any) -> Link | None:
     if access_token is not None:
         links = active.filter(user_id=access_token.user_id).order_by("-created_at")
         link = incoming_access.find_link(access_token, list(links))
-        # If no link stores the token family of the token, find_link() returns another link of the
-        # user. The revocation of this token must not end that link.
+        # If no link stores the token family of this token, find_link() returns a link with another
+        # family. The revocation of this token must not end that link, so return None.
         families = set(incoming_access.token_families(access_token)) or {None}
         return link if link is not None and link.incoming_family in families else None
     return active.filter(incoming_family__in=_families_of_refresh_token(token, application)).first()
 
 
 def _families_of_refresh_token(refresh_token: str, application: Any) -> list[UUID]:
-    # Return a list, not a subquery: if PostgreSQL has no statistics on the tables yet, it would
-    # join all rows for a subquery.
+    # Read the families into a list, because a queryset would become a subquery of the next query.
+    # While PostgreSQL has no statistics about the tables, it would join all rows for the subquery.
     known = rows_of(get_refresh_token_model()).filter(
         token_checksum=hash_of(refresh_token), application_id=application.pk
     )

@@ -1,9 +1,10 @@
 """The rules for tokens that DOT issues to a peer's application, for every grant type.
 
-- The scope of a peer's token stays within three limits: what the person granted, what the peer may
-  hold, and the scopes of the site (RFC 6749, section 3.3).
-- The token is refused if the user, the peer or the link is not active.
-- If the person has started at the peer, the first token creates a link.
+- A token of a peer contains only scopes that the person has granted, that the administrator allows
+  the peer, and that exist at the site (RFC 6749, section 3.3).
+- The peer gets no token if the user, the peer or the link is not active.
+- If a person started to connect the accounts at the peer, the first token of the peer creates the
+  link.
 """
 
 import logging
@@ -47,8 +48,8 @@ def default_scopes(application: Any, default: list[str]) -> list[str]:
 def may_hold_tokens(application: Any, user: Any) -> bool:
     """Return whether ``application`` (an OAuth client) may hold tokens for ``user``.
 
-    If it is the application of a peer, the peer must be enabled, and the user must be active. Every
-    other application may hold tokens.
+    If the application belongs to a peer, the peer must be enabled, and the user must be active. If
+    the application belongs to no peer, the result is ``True``.
 
     :param user: the user; ``None`` if there is no user to check.
     """
@@ -62,8 +63,8 @@ def site_allows(request: Request, asked: Iterable[str]) -> bool:
     """Return whether the site's own rules (the setting ``MAY_AUTHORIZE``) allow the user of
     ``request`` to grant these scopes to the client.
 
-    The rules apply only to clients that belong to peers. Scopes that the peer may not hold are left
-    out before the rules are asked.
+    If the client belongs to no peer, or the request has no user, the result is ``True``. The rules
+    get only those scopes that the peer is allowed to have.
     """
     if not grant_policy.has_rules():
         return True
@@ -78,8 +79,9 @@ def site_allows(request: Request, asked: Iterable[str]) -> bool:
 def require_posted_consent(request: Request) -> None:
     """Refuse to grant access to a peer if the request is not a POST request.
 
-    The form of the consent page sends a POST request. So access in any other request would be
-    granted without the consent page, perhaps by a view of the site itself (RFC 6749, section 10.2).
+    A person who consents posts the form of the consent page. If the request is not a POST request,
+    the person has not consented: perhaps a view of the site's own code tries to grant the access
+    (RFC 6749, section 10.2).
 
     :raises ConsentRequired: the client belongs to a peer, and the request is not a POST request
         (OpenID Connect Core 1.0, section 3.1.2.6).
@@ -88,10 +90,10 @@ def require_posted_consent(request: Request) -> None:
         raise errors.ConsentRequired(request=request)
 
 
-# save_tokens() and token_revocation.revoke_token() take a callback and are not context managers,
-# because error reports must hide their secrets. Django searches the calling frames for the
-# decorator sensitive_variables. A context manager would run in the frame of a generator, which has
-# no calling frame.
+# save_tokens() and token_revocation.revoke_token() get a callback. They are not written as context
+# managers, because error reports would then show their secrets: Django hides local variables of a
+# function if a calling function has the decorator sensitive_variables. A context manager is a
+# generator, and the frame of a generator that has raised an error has no calling function.
 
 
 def save_tokens(
@@ -110,9 +112,9 @@ def save_tokens(
     :param save_in_dot: DOT's own method, which saves the tokens.
     :returns: the result of ``save_in_dot``.
     :raises InvalidGrantError: the tokens are refused (RFC 6749, section 5.2), and DOT's transaction
-        is rolled back. The reason is one of these: no scope is left; the peer, the user or the link
-        is not active; the site's own rules refuse; another request has redeemed the code or revoked
-        the refresh token.
+        is rolled back. The reason is one of these: the peer is allowed none of the scopes; the
+        peer, the user or the link is not active; the site's own rules refuse the access; another
+        request has redeemed the code or revoked the refresh token.
     :raises ConsentRequired: the person did not see the consent page.
     """
     peer = peer_of(request.client)
@@ -140,11 +142,11 @@ def save_tokens(
 
 
 def _refuse_former_peer(request: Request) -> None:
-    """Refuse a refresh if the client belonged to a peer earlier, and a link still limits its
-    tokens.
+    """Refuse a refresh if the client belonged to a peer earlier, and an active link stores the
+    token family of the refresh token (DOT's ``token_family``).
 
-    The peer has another application now. This module limits only tokens of the present application,
-    so nothing would limit the new tokens.
+    An administrator has given the peer another application. This module limits only the tokens of
+    that application, so nothing would limit the new tokens of the former client.
 
     :raises InvalidGrantError: an active link stores the token family of the refresh token.
     """
@@ -157,11 +159,11 @@ def _refuse_former_peer(request: Request) -> None:
 def _lock_link(
     peer: Peer, request: Request, redeeming: Redemption | None, refreshed: Any
 ) -> Link | None:
-    """Return the link to which the new tokens will belong, with its row locked; ``None`` if the
-    tokens have no link yet.
+    """Lock the row of the link to which the new tokens will belong, and return the link. Return
+    ``None`` if there is no such link yet.
 
     :raises InvalidGrantError: another request has redeemed the code or revoked the refresh token;
-        or the person no longer allows any access.
+        or the user has links with the peer, but does not allow the peer any scope.
     """
     if redeeming is not None:
         try:
@@ -176,16 +178,16 @@ def _lock_link(
     active = links.select_for_update().filter(status=Link.Status.ACTIVE)
     link = active.filter(incoming_family=refreshed.token_family).first()
     if link is None:
-        # No link stores the token family of these tokens. They can belong to another account at the
-        # peer, if a later login has taken over the link. Use the newest link that allows a scope,
-        # as find_link() does, until the peer sends a reciprocal code for these tokens.
+        # No link stores the token family of the refresh token, for example because the user has
+        # connected the peer again, and the link now stores the family of the later tokens. Use the
+        # newest link that allows the peer a scope. find_link() does the same.
         link = active.exclude(incoming_scope="").order_by("-created_at").first()
     if not _is_unrevoked(refreshed):
         raise _refusal(request, "the refresh token was revoked meanwhile")
     if link is None and links.exists():
         raise _refusal(request, "the person allows nothing any more")
-    # If there is no link at all, the client got its tokens before it became the client of a peer.
-    # The caller then creates a link for the tokens.
+    # If the user has no link with the peer, the client got the refresh token before it became the
+    # client of the peer. In this case, return None: the caller creates a link.
     return link
 
 
@@ -212,8 +214,8 @@ def _limit_scope(token: Any, request: Request, limit: str, user: Any) -> None:
     """
     asked = token.get("scope", "")
     kept = scopes.cut(asked, limit)
-    # A token that has no user and for which no scope was requested is valid without a scope (client
-    # credentials).
+    # Without a scope, refuse the token. There is one exception: a token of the client credentials
+    # grant has no user, and may be without a scope if the client requested none.
     if not kept and (asked or user is not None):
         raise _refusal(request, "nothing is left that the token may carry")
     token["scope"] = kept
@@ -223,10 +225,10 @@ def _limit_scope(token: Any, request: Request, limit: str, user: Any) -> None:
 @tried_again
 def end_access_refused_by_site(request: Request) -> None:
     """If the site's own rules have refused a refresh, revoke all tokens that the peer holds for the
-    link.
+    link, and record on the link that the site refuses the access.
 
-    The link records that the site refuses the access. Call this function after the failed
-    transaction has ended.
+    Call this function after the transaction of the refresh was rolled back, because the rollback
+    would also undo these changes.
     """
     refreshed = request.__dict__.get("refresh_token_instance")
     if not request.__dict__.get("_refused_by_site") or refreshed is None:
@@ -238,8 +240,8 @@ def end_access_refused_by_site(request: Request) -> None:
         if link is None:
             get_refresh_token_model().revoke_family(family)
             return
-        # Do this before the tokens are revoked. Otherwise the link would record another reason for
-        # their loss.
+        # Set the reason on the link before the tokens are revoked. Otherwise the link could get
+        # another reason, because the revocation also updates the link.
         lifecycle.break_lost_incoming(link, Link.Reason.SITE_REFUSES)
         incoming_access.revoke_incoming(link)
         link.incoming_family = None

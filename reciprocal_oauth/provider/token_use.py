@@ -1,4 +1,6 @@
-"""Decides whether a peer's access token may be used now, and with which scope."""
+"""Checks whether a peer may use an access token now, and limits the scope of the token. This is
+checked at each use, because a person can, for example, remove a scope after the token was issued.
+"""
 
 import logging
 from datetime import datetime, timedelta
@@ -25,11 +27,12 @@ USE_RECORDED_EVERY = timedelta(hours=1)
 
 
 def token_is_usable(validator: Any, scopes: Any, request: Request) -> bool:
-    """Return whether the peer, the user and the link allow the access token, which DOT has found
-    valid.
+    """Return whether a peer may use an access token that DOT has found valid: the peer, the user
+    and the link must be active, and must still allow the required ``scopes``. For a client that
+    belongs to no peer, check only the scopes.
 
-    If they do not, set ``request.oauth2_error`` to ``invalid_token`` or ``insufficient_scope`` (RFC
-    6750, section 3.1).
+    If the token is refused, set ``request.oauth2_error`` to ``invalid_token`` or
+    ``insufficient_scope`` (RFC 6750, section 3.1).
     """
     access_token = request.__dict__.get("access_token")
     if not isinstance(access_token, get_access_token_model()):
@@ -50,13 +53,13 @@ def token_is_usable(validator: Any, scopes: Any, request: Request) -> bool:
 
 
 def narrow_to_current_limits(access_token: Any) -> bool:
-    """Limit the scope of ``access_token`` to what its peer may do at this time. Only the object in
-    memory changes.
+    """Limit the scope of ``access_token`` to the scopes that its peer may use at this time. Change
+    only the object in memory, not the database row.
 
-    If the user, an administrator or the site has removed a scope, the next call of the peer can no
-    longer use that scope.
+    So if the user, an administrator or the site removes a scope, the peer cannot use the scope in
+    its next request.
 
-    :returns: whether the token may be used at all.
+    :returns: ``False`` if the peer must not use the token at all; otherwise ``True``.
     """
     application, user = access_token.application, access_token.user
     peer = peer_of(application)
@@ -67,7 +70,8 @@ def narrow_to_current_limits(access_token: Any) -> bool:
     limit, link = peer.limit, None
     if user is not None:
         links = Link.objects.filter(peer=peer, user=user)
-        # Read only the active links: there may be many ended links, and each call would read them.
+        # Read only the active links. A user can have many ended links, and reading them would make
+        # every request of the peer slower.
         active = list(links.filter(status=Link.Status.ACTIVE).order_by("-created_at"))
         link = incoming_access.find_link(access_token, active)
         if link is not None:
@@ -75,10 +79,11 @@ def narrow_to_current_limits(access_token: Any) -> bool:
             limit = link.incoming_limit
         elif active or links.exists():
             return False
-        # If there is no link at all, the client got the token before it became the client of a
-        # peer.
+        # If the user has no link with the peer, the client got the token before it became the
+        # client of the peer. Such a token is limited only by the limit of the peer.
     kept = scopes.cut(access_token.scope, limit)
-    # A token that has neither a user nor a scope is valid (client credentials).
+    # Without a scope, refuse the token. There is one exception: a token of the client credentials
+    # grant has no user, and may have been issued without a scope.
     if not kept and (access_token.scope or user is not None):
         return False
     if link is not None:
@@ -100,8 +105,8 @@ def _record_use(link: Link) -> None:
 
 
 def _write_last_used(pk: UUID, before: datetime | None, now: datetime) -> None:
-    """Write the time of the last use. Skip this if the link is locked or the write fails, because
-    the next call of the peer tries again."""
+    """Write the time at which the peer last used the link. If the row of the link is locked or the
+    write fails, do nothing, because the next request of the peer writes the time."""
     can_skip = connections[database()].features.has_select_for_update_skip_locked
     try:
         with atomic():

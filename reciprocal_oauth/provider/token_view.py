@@ -27,22 +27,24 @@ from .composition import composed_server
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
-#: If our database does not respond, a peer may send its request again after this many seconds.
+#: The value of ``Retry-After``, in seconds, in the response to a token request that failed because
+#: of the database.
 RETRY_AFTER_SECONDS = 30
 
 
-# DOT and oauthlib hold codes, tokens and secrets in local variables, which an error report would
-# show.
+# DOT and oauthlib have codes, tokens and secrets in local variables. holding_secrets hides these
+# variables in error reports.
 @method_decorator(holding_secrets, name="dispatch")
-# With ATOMIC_REQUESTS, Django commits after the view has returned its response. If that commit
-# failed, the response could already be 200. Without it, the view itself notices a failed commit,
-# and responds with 503.
+# With ATOMIC_REQUESTS, Django commits after the view has returned its response, so the view could
+# return status 200 although the commit then fails. outside_transactions switches ATOMIC_REQUESTS
+# off for this view. The view itself then notices a failed commit, and responds with status 503.
 @method_decorator(outside_transactions, name="dispatch")
 class TokenView(DOTTokenView):
     """DOT's token view with the reciprocal grant.
 
     Every response is JSON (RFC 6749, sections 5.1 and 5.2). oauthlib and DOT would respond to some
-    malformed requests with HTML or with status 500, so this view refuses such requests first.
+    malformed requests with HTML or with status 500, so this view refuses such requests before it
+    calls DOT.
     """
 
     dialect: Dialect = IETFDialect()
@@ -58,12 +60,12 @@ class TokenView(DOTTokenView):
         """Return the ``OAuthLibCore`` object of this view class, with which DOT passes requests to
         oauthlib.
 
-        The first call also logs methods of DOT that this app overrides, but that the installed DOT
-        does not call.
+        The first call also logs an error for each method that this app overrides, but that the
+        installed DOT or oauthlib does not call.
         """
-        # DOT stores the object in a class attribute, and uses hasattr() to find it, which also
-        # finds the attribute of DOT's own token view. After a request to that view, this view would
-        # use the same object, which lacks the reciprocal grant. So set the attribute of this class.
+        # DOT stores the object in a class attribute, and subclasses inherit this attribute. If
+        # DOT's own token view has already stored its object, this view would use that object, which
+        # does not have the reciprocal grant. So store another object as an attribute of this class.
         if "_oauthlib_core" not in vars(cls):
             hooks.log_uncalled_hooks()
             cls._oauthlib_core = cls.get_oauthlib_backend_class()(cls.get_server())
@@ -83,8 +85,9 @@ class TokenView(DOTTokenView):
             logger.info("A token request was refused: %s", refused)
             return self.dialect.error(refused)
         except ObjectDoesNotExist as error:
-            # DOT has tried to read a row that it had read or saved before, but the row no longer
-            # exists. Another request has sent the same code again, or has deleted the user.
+            # A row that DOT has already read or saved in this request no longer exists. Another
+            # request has deleted it: for example, that request has redeemed the same code, or has
+            # deleted the user.
             return self._refuse_deleted(error)
         except (DatabaseError, InterfaceError) as error:
             # The new tokens, or the code from the peer, were not committed. The client has to send
@@ -108,7 +111,8 @@ class TokenView(DOTTokenView):
         """Return DOT's token response. It is always JSON, and must not be cached (RFC 6749, section
         5.1)."""
         url, headers, body, status = super().create_token_response(request)
-        # If oauthlib raises an error, DOT sets no content type, and Django would send HTML.
+        # Add the header Content-Type. If oauthlib raises an error, DOT does not set this header,
+        # and Django would send the response as HTML.
         return url, {**HEADERS, **headers}, body, status
 
     def http_method_not_allowed(
@@ -122,16 +126,16 @@ class TokenView(DOTTokenView):
         return response
 
     def _take_handover(self, request: HttpRequest) -> HttpResponse:
-        """Check the parameters of a hand-over. :mod:`..party_b.grant_type` then decides whether to
-        accept the reciprocal code.
+        """Check the parameters of a hand-over (a request with which a peer sends a reciprocal
+        code), and return the response. The class ``ReciprocalGrant`` checks and stores the code.
 
         :raises HandoverRefused: the site accepts no hand-overs, or a parameter is missing or wrong.
         """
         if not settings.ACCEPT_HANDOVERS:
             raise HandoverRefused(protocol.UNSUPPORTED_GRANT_TYPE, "hand-overs are off")
         self.dialect.parse(request)
-        # This mark tells the grant type that the parameters were checked. A client cannot set the
-        # mark, because no HTTP header gets this name in request.META.
+        # Tell the class ReciprocalGrant that the parameters were checked. A client cannot set this
+        # key with an HTTP header, because the keys of headers in request.META begin with "HTTP_".
         request.META[PARSED] = True
         return self.authorization_flow_token_response(request)
 

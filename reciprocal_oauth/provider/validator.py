@@ -3,11 +3,11 @@ name.
 
 The mixin relies on these facts about DOT and oauthlib:
 
-- If oauthlib's request object has no attribute ``NAME``, then ``request.NAME`` returns the request
-  parameter ``NAME``, so the client can choose the value. To prevent that, we read our own
-  attributes from ``request.__dict__``.
-- ``validate_code`` runs only at the token endpoint, after the client has authenticated. So only
-  this method marks a request as the redemption of a reciprocal code.
+- oauthlib's request object also returns request parameters as attributes: if the attribute ``NAME``
+  was not set, ``request.NAME`` is the value of the parameter ``NAME``, which the client has chosen.
+  So this app reads the attributes that it has set itself from ``request.__dict__``.
+- ``validate_code`` runs only at the token endpoint, after the client has authenticated. So this
+  method alone may mark a request as the redemption of a reciprocal code.
 - ``_save_bearer_token`` runs inside DOT's own transaction, for every grant type.
 """
 
@@ -47,7 +47,7 @@ class ReciprocalValidatorMixin(_Validator):
     """Applies the rules for peers. :mod:`.composition` adds this mixin to the site's
     ``OAUTH2_VALIDATOR_CLASS``."""
 
-    # Methods for party B: this site receives a reciprocal code from the peer
+    # The next methods are for party B: this site receives a reciprocal code from the peer.
 
     def validate_grant_type(
         self, client_id: str, grant_type: str, client: Any, request: Request, *args: Any, **kw: Any
@@ -56,14 +56,15 @@ class ReciprocalValidatorMixin(_Validator):
         ``unauthorized_client`` (RFC 6749, section 5.2).
 
         Every client may use the reciprocal grant, unless the site's own validator refuses it. The
-        grant itself checks that the client belongs to a peer.
+        function that stores the code (:func:`..party_b.receive.receive`) also checks that the
+        client belongs to a peer.
         """
         try:
             return super().validate_grant_type(client_id, grant_type, client, request, *args, **kw)
         except (AssertionError, KeyError):
-            # DOT raises an error for a grant type that is not in its own table, such as the
-            # reciprocal grant and some grant types of oauthlib. There is no error if the site's own
-            # validator has already decided.
+            # DOT raises one of these errors for every grant type that it does not know, such as the
+            # reciprocal grant. If the site's own validator overrides the method and knows the
+            # reciprocal grant, there is no error, and its result was returned above.
             return grant_type == protocol.GRANT_TYPE
 
     def _extract_basic_auth(self, request: Request) -> str | None:
@@ -73,17 +74,21 @@ class ReciprocalValidatorMixin(_Validator):
         return credentials if credentials and scheme.lower() == "basic" else None
 
     def _authenticate_basic_auth(self, request: Request) -> bool:
-        # DOT reads the charset of the credentials from request.encoding. If this attribute were not
-        # set, oauthlib would return the request parameter "encoding" instead. A client could send
-        # an unknown charset there, and the response would have status 500.
+        # DOT decodes the credentials with the charset in request.encoding, but nothing sets this
+        # attribute. If an attribute was not set, oauthlib's request object looks for a request
+        # parameter of the same name and returns its value. So a client could send the parameter
+        # "encoding" with an unknown charset, and the response would have status 500. If the
+        # attribute is None, DOT uses Django's default charset.
         request.encoding = None
         return super()._authenticate_basic_auth(request)
 
     def _authenticate_request_body(self, request: Request) -> bool:
         # "The client MUST NOT use more than one authentication method in each request" (RFC 6749,
-        # section 2.3). After wrong Basic credentials, DOT also tries the body. That would cost a
-        # second slow hash, or would authenticate another client. Devices are an exception, because
-        # they need no credentials (RFC 8628, section 3.4).
+        # section 2.3). If the credentials in the header are wrong, DOT also tries those in the
+        # body. That would cost a second slow hash, or would authenticate another client. So do not
+        # try the body of a hand-over (a request with a reciprocal code), or a body without a
+        # secret. Devices are an exception, because they need no credentials (RFC 8628, section
+        # 3.4).
         is_second = request.headers.get("Authorization") and request.grant_type != _DEVICE_CODE
         if is_second and (request.grant_type == protocol.GRANT_TYPE or not request.client_secret):
             return False
@@ -92,7 +97,7 @@ class ReciprocalValidatorMixin(_Validator):
     def _check_secret(self, provided_secret: str, stored_secret: str) -> bool:
         return verified_secrets.matches(provided_secret, stored_secret, super()._check_secret)
 
-    # Methods for party A: the peer redeems a reciprocal code at this site
+    # The next methods are for party A: the peer redeems a reciprocal code at this site.
 
     def validate_code(
         self, client_id: str, code: str, client: Any, request: Request, *args: Any, **kwargs: Any
@@ -113,7 +118,8 @@ class ReciprocalValidatorMixin(_Validator):
                 redeeming = redemption.check_redeemable(entry, sent=sent)
                 require_registered_redirect_uri(self, client_id, request)
                 if "resource" in sent:
-                    # The person has consented only to access at this site (RFC 8707, section 2.2).
+                    # The parameter names the server for which the client wants a token. But the
+                    # person has consented only to access at this site (RFC 8707, section 2.2).
                     raise redemption.Refused("a resource was named", "invalid_target")
             except redemption.Refused as refused:
                 who = incoming_access.describe_client(client)
@@ -148,16 +154,19 @@ class ReciprocalValidatorMixin(_Validator):
     def get_default_redirect_uri(
         self, client_id: str, request: Request, *args: Any, **kwargs: Any
     ) -> str:
-        """Return the redirect URI of a request that names none. For a reciprocal code, return the
-        special value that this app has stored as the redirect URI in DOT's row of the code (the
-        Grant)."""
+        """Return the redirect URI to use if the request contains none.
+
+        A reciprocal code has no redirect URI, but DOT's row of the code (the ``Grant``) must
+        contain one. So this app has stored a special value in the row. Return this value for a
+        reciprocal code, because DOT compares it with the value in the row.
+        """
         if redeeming := redemption_of(request):
             return redeeming.redirect_uri
         return super().get_default_redirect_uri(client_id, request, *args, **kwargs)
 
-    # In the next three methods, DOT reads the Grant (its row of the code) again. Another request
-    # may have redeemed the code since the Grant was read first. The Grant is then deleted, and DOT
-    # raises DoesNotExist.
+    # validate_code() has read the Grant (DOT's row of the code). In the next three methods, DOT
+    # reads the Grant again. If another request has redeemed the code in the meantime, the Grant was
+    # deleted, and DOT raises DoesNotExist.
 
     def confirm_redirect_uri(
         self,
@@ -175,8 +184,8 @@ class ReciprocalValidatorMixin(_Validator):
         :raises InvalidGrantError: another request has already redeemed the code.
         """
         if redeeming := redemption_of(request):
-            # A reciprocal code has no authorization request, so there is nothing to compare with.
-            # validate_code() has already checked the redirect URI in this request.
+            # validate_code() has already checked the redirect URI in this request. There was no
+            # authorization request, so let DOT compare the value in its row with itself.
             redirect_uri = redeeming.redirect_uri
         try:
             return super().confirm_redirect_uri(
@@ -205,8 +214,8 @@ class ReciprocalValidatorMixin(_Validator):
         except get_grant_model().DoesNotExist:
             raise deleted_code_error(request) from None
 
-    # Methods for the authorization endpoint: they refuse a disabled peer, and a peer that requests
-    # too much, before the consent page is shown
+    # The next methods are for the authorization endpoint. Before the consent page is shown, they
+    # refuse a disabled peer, and a peer that requests a scope that it may not hold.
 
     def validate_response_type(
         self,
@@ -244,8 +253,8 @@ class ReciprocalValidatorMixin(_Validator):
         """Return whether a person is signed in. oauthlib asks this if a request contains
         ``prompt=none`` (OpenID Connect Core 1.0, section 3.1.2.1).
 
-        DOT does not implement this method or :meth:`validate_silent_authorization`, so without them
-        the response to a peer would have status 500.
+        DOT does not implement this method and :meth:`validate_silent_authorization`. Without them,
+        oauthlib would raise ``NotImplementedError``, and the response would have status 500.
         """
         if incoming_access.peer_of(request.client) is None:
             return super().validate_silent_login(request)
@@ -283,14 +292,14 @@ class ReciprocalValidatorMixin(_Validator):
         default = super().get_default_scopes(client_id, request, *args, **kwargs)
         return token_rules.default_scopes(request.client, default)
 
-    # Methods that save, check and revoke tokens
+    # The next methods save, check and revoke tokens.
 
     def save_bearer_token(self, token: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
-        """Save the tokens of a response (RFC 6749, section 5.1). For a peer, do this in one
-        transaction.
+        """Save the tokens of a response (RFC 6749, section 5.1). If the client belongs to a peer,
+        save the tokens and all changes of the link in one transaction.
 
-        Add ``reciprocal`` to the response to a peer (draft-ietf-oauth-reciprocal-04, section 2.1),
-        except after a refresh or after a reciprocal code.
+        Add the parameter ``reciprocal`` to the response to a peer (draft-ietf-oauth-reciprocal-04,
+        section 2.1), except after a refresh or after a reciprocal code.
 
         :raises InvalidGrantError: the rules for peers refuse the tokens; nothing is saved.
         """
@@ -302,10 +311,12 @@ class ReciprocalValidatorMixin(_Validator):
         @tried_again
         def save_all() -> Any:
             for now, then in zip((token, request.__dict__), before, strict=True):
-                # Undo the changes of an earlier attempt, whose transaction was rolled back.
+                # If an earlier attempt was rolled back, it has still changed these two objects in
+                # memory. Restore their values.
                 now.clear()
                 now.update(then)
-            # DOT's own transaction is nested in this one, and is rolled back with it.
+            # DOT's own transaction is nested in this transaction. So if _require_our_rules() raises
+            # an error, the tokens are not saved.
             with atomic():
                 saved = save(token, request, *args, **kwargs)
                 _require_our_rules(request)
@@ -314,24 +325,24 @@ class ReciprocalValidatorMixin(_Validator):
         try:
             saved = save_all()
         except errors.InvalidGrantError:
-            # The transaction was rolled back. The next two functions write in transactions of their
-            # own.
+            # The transaction was rolled back. The next two functions record the failure in their
+            # own transactions.
             record_failure(redemption_of(request), token_rules.cause_of_refusal(request))
             token_rules.end_access_refused_by_site(request)
             raise
-        # DOT makes the response from the dict token. The draft allows the parameter in the
-        # responses of four grants (RFC 6749, sections 4.1.4, 4.2.2, 4.3.3 and 4.4.3), but not in
-        # the response to a refresh. A peer that redeems a reciprocal code does not need it, because
-        # this site already has access at that peer.
+        # Add the parameter "reciprocal" to the dict token, from which DOT makes the response. The
+        # draft allows the parameter in the responses of four grants (RFC 6749, sections 4.1.4,
+        # 4.2.2, 4.3.3 and 4.4.3), but not in the response to a refresh. It is also left out if the
+        # peer redeems a reciprocal code, because this site already has access at that peer.
         if request.grant_type != "refresh_token" and not redemption_of(request):
             token.update(scope_request.parameters(request.client))
         return saved
 
     def _save_bearer_token(self, token: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
-        """Save the tokens under the rules of :mod:`.token_rules`. If a peer has redeemed a code,
-        delete the code in the same transaction."""
-        # Set both attributes if they are missing. Otherwise oauthlib would return the request
-        # parameters with these names.
+        """Save the tokens under the rules of :mod:`.token_rules`. If a peer redeems a code, delete
+        the code in the same transaction."""
+        # Set these attributes to None if nothing has set them. Otherwise oauthlib's request object
+        # would return the request parameters with these names, which the client can choose.
         for name in ("user", "refresh_token_instance"):
             request.__dict__.setdefault(name, None)
         save = super()._save_bearer_token
@@ -340,9 +351,9 @@ class ReciprocalValidatorMixin(_Validator):
             saved = save(token, request, *args, **kwargs)
             code = request.__dict__.get("_valid_code")
             if code and incoming_access.peer_of(request.client):
-                # DOT deletes the code only after this transaction. Delete it now: otherwise two
-                # requests with the same code at the same moment could both get tokens, but a code
-                # can be used only once (RFC 6749, section 4.1.2).
+                # Delete the code now, because DOT deletes it only after this transaction. Otherwise
+                # two requests with the same code at the same time could both get tokens, but a code
+                # must not be used more than once (RFC 6749, section 4.1.2).
                 self.invalidate_authorization_code(request.client_id, code, request)
             return saved
 
@@ -391,8 +402,8 @@ def _require_our_rules(request: Request) -> None:
     """Check that :mod:`.token_rules` has saved the tokens, and has completed the redemption if
     there is one.
 
-    A future release of DOT could save tokens without a call of ``_save_bearer_token``. In that
-    case, peers get no tokens, because nothing would limit the tokens.
+    The rules are applied in ``_save_bearer_token``. A future release of DOT could save tokens
+    without a call of this method. The tokens would then have no limits, so refuse them.
 
     :raises InvalidGrantError: the tokens were saved without :mod:`.token_rules`.
     """

@@ -19,20 +19,22 @@ _LOCKS = 64
 
 
 def matches(provided: str, stored: str, hash_and_compare: Callable[[str, str], bool]) -> bool:
-    """Return whether ``provided`` is the secret from which ``stored`` was made.
+    """Return whether the secret ``provided`` is right: ``stored`` is the hash of the right secret,
+    or the secret itself.
 
     :param hash_and_compare: the slow comparison, which is called at most once.
     :raises TooManyFailures: there were too many wrong secrets (see :mod:`.failure_limit`).
     """
     if _verified.has(provided, stored):
         return True
-    # Verify a secret in one thread at a time: if many requests with the same secret arrive after a
-    # restart, the secret is hashed only once.
+    # Let only one thread at a time verify a secret. If many requests with the same secret arrive
+    # after a restart, the first thread hashes the secret, and the other threads use the result.
     with _verified.lock_of(provided, stored):
         if _verified.has(provided, stored):
             return True
-        # Count this secret as wrong before it is hashed. Hashing is slow, so otherwise many
-        # processes would start to hash wrong secrets before the first of them is counted.
+        # Count this secret as wrong before it is hashed, and take the count back if it is right.
+        # Otherwise many requests could start the slow hash before the first wrong secret is
+        # counted.
         uncount = count_failure(stored)
         if not hash_and_compare(provided, stored):
             return False
@@ -83,8 +85,8 @@ class _VerifiedSecrets:
             self._known.clear()
 
     def _digest(self, provided: str, stored: str) -> bytes:
-        # NUL separates the two parts. No stored hash contains NUL, so two different pairs never
-        # give the same message.
+        # The character NUL separates the two parts. No stored hash contains NUL, so two different
+        # pairs always give different messages.
         message = f"{stored}\0{provided}".encode("utf-8", "surrogatepass")
         return hmac.digest(self._key, message, "sha256")
 
