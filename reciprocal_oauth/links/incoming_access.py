@@ -40,7 +40,8 @@ def peer_of(application: Any) -> Peer | None:
 
 
 def describe_client(application: Any) -> str:
-    """Return a text for the log with the peer and the client ID of an authenticated client."""
+    """Return a text for the log that names a DOT application: the peer to which it belongs, and its
+    client ID."""
     peer = peer_of(application)
     return f"peer {peer.slug if peer else '(none)'}, client {application.client_id}"
 

@@ -4,11 +4,12 @@ DOT revokes or deletes tokens in many places: its page of authorized tokens, its
 logout, its reuse protection and its command ``cleartokens``. Other code can delete tokens too.
 After the commit, this module checks the links of the user and of the peer that had the tokens. If
 the peer has no working token, this module marks the incoming direction as broken. If a reciprocal
-code for the peer is being delivered at that time, the reason of the loss matters:
+code is being delivered to the peer at that time, there are two cases:
 
-- The tokens were revoked. The revocation is newer than the consent of the user, so this module
-  stops the delivery of the code.
-- The tokens have expired. Nobody has revoked the access, so the delivery of the code continues.
+- The tokens were revoked. This module stops the delivery, because the revocation is newer than
+  the consent of the user.
+- The tokens have expired. This module lets the delivery continue and does not mark the direction
+  as broken, because nobody has revoked the access.
 
 This app itself also revokes tokens, to replace a grant or to end a link. This module ignores these
 tokens (:func:`.incoming_access.is_own_revocation`).

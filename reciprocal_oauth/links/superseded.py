@@ -2,9 +2,9 @@
 
 This is needed after a database was restored from a backup, at this site or at the peer. The tokens
 that were renewed after the backup are lost. The peer refuses the stored tokens, and the user
-connects again. This makes a second link if the user starts at the other site than the first time,
-or if this site does not know the account at the peer. Without this module, the first link would
-stay, with an error that nobody can correct.
+connects again. This makes a second link in two cases: the user started at one of the two sites the
+first time and starts at the other site now, or this site does not know which account at the peer
+the user has. Without this module, the first link would stay, with an error that nobody can correct.
 
 But a user with two accounts at a peer also has two links, and both must stay. So a link is ended
 only if both are true: the peer has refused the outgoing access of the link, and the peer has not

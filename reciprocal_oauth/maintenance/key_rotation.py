@@ -1,5 +1,6 @@
-"""Encrypts stored secrets again with the first key, so that the older keys can be removed from the
-settings. A secret in an older format is also written in the current format.
+"""Encrypts stored secrets again with the first key in the setting ``ENCRYPTION_KEYS``. After that,
+an administrator can remove the older keys from the setting. A secret in an older format is also
+written in the current format.
 
 The site can stay in use during the rotation, because each secret is changed with one conditional
 UPDATE. The rotation can be stopped at any time. The next run skips the secrets that are already

@@ -1,7 +1,7 @@
 """Finds rows that are no longer needed, and deletes them in batches.
 
 A finished row (for example, a delivery that is done) is deleted when it is older than a setting
-allows (``RETENTION_*_DAYS``), or when its link has more than ``MAX_FINISHED_PER_LINK`` newer
+allows (``RETENTION_*_DAYS``), or when its link has ``MAX_FINISHED_PER_LINK`` newer
 finished rows in the same table. The newest events of an active link are kept, however old they are.
 """
 

@@ -54,8 +54,8 @@ class Peer(BaseModel):
     site (client ID and secret), and its registration at this site (a DOT application)."""
 
     class AuthMethod(models.TextChoices):
-        """How this site authenticates at the token endpoint of the peer (RFC 6749, section
-        2.3.1)."""
+        """The ways in which this site can authenticate at the token endpoint of the peer (RFC 6749,
+        section 2.3.1)."""
 
         BASIC = "client_secret_basic", _("HTTP Basic")
         POST = "client_secret_post", _("In the request body")
@@ -233,9 +233,10 @@ class Peer(BaseModel):
             "leave this off unless you know that this peer does not do that."
         ),
     )
-    #: When the peer responded with ``unsupported_grant_type`` to a reciprocal code (RFC 6749,
-    #: section 5.2). While this is set, this site does not ask users to consent to the reverse
-    #: direction. It becomes null when this site finds that the peer supports reciprocal codes.
+    #: The time when the peer responded with ``unsupported_grant_type`` to a reciprocal code (RFC
+    #: 6749, section 5.2). While this is set, this site does not ask users whether the peer may act
+    #: at this site (the reverse direction). It becomes null when this site finds that the peer
+    #: supports reciprocal codes.
     reverse_refused_at = models.DateTimeField(
         _("does not support the reverse direction"), null=True, blank=True, editable=False
     )

@@ -88,8 +88,9 @@ class QueueItem(BaseModel):
 
 
 class ClaimGate(models.Model):
-    """A lock for each peer. A worker locks this row while it claims deliveries of the peer (takes
-    them for itself), so that all workers together stay within the limit for that peer.
+    """A row for each peer, used as a lock. A worker locks this row while it claims deliveries of
+    the peer (takes them for itself), so that all workers together stay within the limit for that
+    peer.
 
     Workers do not lock the row of the peer in the table ``Peer``. On MariaDB, an ``INSERT`` of a
     row that refers to a peer also locks the row of that peer. So such an ``INSERT`` would have to
