@@ -161,6 +161,25 @@ def test_the_package_stands_without_its_tests_and_example() -> None:
     assert offenders == []
 
 
+def test_no_test_module_imports_another_one() -> None:
+    tests = Path(__file__).parent
+    offenders = [
+        f"{file.relative_to(tests)} imports {imported}"
+        for file in sorted(tests.rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text()))
+        for imported in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [
+                alias.name for alias in getattr(node, "names", ()) if isinstance(node, ast.Import)
+            ]
+        )
+        if any(name.startswith("test_") for name in imported.split("."))
+    ]
+
+    assert offenders == []
+
+
 def test_only_names_are_imported_that_the_libraries_keep_where_they_are() -> None:
     stable = STABLE_IN_DOT | STABLE_IN_OAUTHLIB
     offenders = [

@@ -195,7 +195,7 @@ def picture() -> Callable[[Any, str], None]:
 def examine(picture: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
     """Looks at a page on a phone and on a desktop, in both colour schemes: keeps a picture of each,
     axe finds nothing, and nothing scrolls sideways."""
-    from .test_linking import faults_of
+    from .people import faults_of
 
     def look(page: Any, name: str) -> None:
         before = page.viewport_size

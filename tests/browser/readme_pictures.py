@@ -16,7 +16,7 @@ from playwright.sync_api import sync_playwright
 from example_project.sites import free_ports, running, two_sites
 
 from .conftest import ARGUMENTS, BROWSERS, HOSTS
-from .test_linking import go_to_consent, wait_for_both_ways
+from .people import go_to_consent, wait_for_both_ways
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 #: Narrow, so that the text is still large enough in the README, and the files are small.

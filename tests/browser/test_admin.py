@@ -7,7 +7,7 @@ import pytest
 
 from example_project.sites import Site
 
-from .test_linking import DESKTOP, PHONE, go_to_consent, sign_in, wait_for_both_ways
+from .people import DESKTOP, PHONE, go_to_consent, sign_in, wait_for_both_ways
 
 pytestmark = [pytest.mark.browser, pytest.mark.two_process]
 

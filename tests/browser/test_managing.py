@@ -7,7 +7,7 @@ import pytest
 
 from example_project.sites import Site
 
-from .test_linking import (
+from .people import (
     DESKTOP,
     PHONE,
     go_to_consent,

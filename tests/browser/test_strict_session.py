@@ -8,7 +8,7 @@ import pytest
 from example_project.sites import Site
 
 from .conftest import forget_links
-from .test_linking import DESKTOP, PHONE, sign_in, wait_for_both_ways
+from .people import DESKTOP, PHONE, sign_in, wait_for_both_ways
 
 pytestmark = [pytest.mark.browser, pytest.mark.two_process, pytest.mark.threat("L101")]
 

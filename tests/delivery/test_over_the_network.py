@@ -23,8 +23,8 @@ from pytest_django import Settings
 
 from reciprocal_oauth.models import Link, OutboxItem, Peer
 
+from ..client.bad_urls import BAD
 from ..client.servers import RawServer, Talk, Wire, answering
-from ..client.test_urls import BAD
 from ..conftest import OUR_SECRET, PEER_SECRET, always_had, basic, post_form
 from ..fakes import FakePeer
 from ..names import Names

@@ -22,7 +22,7 @@ from reciprocal_oauth.party_b.link_opening import link_of_token, open_link
 from ..conftest import PEER_SECRET, basic, post_form
 from ..fakes import FakePeer, token_response
 from ..provider.authorization import log_in
-from .test_scope_request import by_client_credentials, by_implicit_grant, by_password
+from .grants import by_client_credentials, by_implicit_grant, by_password
 
 pytestmark = pytest.mark.django_db
 

@@ -13,49 +13,19 @@ from oauth2_provider.models import get_application_model
 
 from reciprocal_oauth.models import Peer
 
-from ..conftest import PEER_SECRET, basic, post_form
 from ..provider.authorization import VERIFIER, allow, ask, code_in, exchange, log_in
+from .grants import (
+    by_client_credentials,
+    by_code,
+    by_implicit_grant,
+    by_password,
+    token_request,
+    use_grant,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.draft("Reciprocal Scope Request")]
 
 MakeApplication = Callable[..., Any]
-
-
-def use_grant(application: Any, grant: str) -> Any:
-    get_application_model().objects.filter(pk=application.pk).update(authorization_grant_type=grant)
-    application.refresh_from_db()
-    return application
-
-
-def by_code(browser: Client, application: Any) -> dict[str, Any]:
-    return log_in(browser, application)
-
-
-def by_implicit_grant(browser: Client, application: Any) -> dict[str, Any]:
-    use_grant(application, "implicit")
-    return dict(parse_qsl(urlsplit(allow(browser, application, response_type="token")).fragment))
-
-
-def by_password(browser: Client, application: Any) -> dict[str, Any]:
-    use_grant(application, "password")
-    parameters = {
-        "grant_type": "password",
-        "username": "alice",
-        "password": "alice",
-        "scope": "playback",
-    }
-    return _token_request(application, parameters)
-
-
-def by_client_credentials(browser: Client, application: Any) -> dict[str, Any]:
-    use_grant(application, "client-credentials")
-    return _token_request(application, {"grant_type": "client_credentials", "scope": "playback"})
-
-
-def _token_request(application: Any, parameters: dict[str, str]) -> dict[str, Any]:
-    response = post_form(Client(), parameters, basic(application.client_id, PEER_SECRET))
-    assert response.status_code == 200, response.content
-    return response.json()
 
 
 Flow = Callable[[Client, Any], dict[str, Any]]
@@ -186,7 +156,7 @@ def test_a_refusal_asks_for_nothing(browser: Client, application: Any) -> None:
 def test_a_refresh_response_asks_for_nothing(browser: Client, application: Any) -> None:
     tokens = log_in(browser, application)
 
-    renewed = _token_request(
+    renewed = token_request(
         application, {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
     )
 

@@ -1,0 +1,55 @@
+"""What people do in a browser on either site, and what is wrong with a page that they see."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from example_project.sites import Site
+
+PHONE = {"viewport": {"width": 360, "height": 740}}
+DESKTOP = {"viewport": {"width": 1280, "height": 900}}
+
+
+def sign_in(page: Any, site: Site, name: str = "alice") -> None:
+    page.goto(f"{site.url}/accounts/login/")
+    page.fill("input[name=username]", name)
+    page.fill("input[name=password]", name)
+    page.press("input[name=password]", "Enter")
+    page.wait_for_url(f"{site.url}/")
+
+
+def go_to_consent(page: Any, assistant: Site, music: Site) -> None:
+    """From the assistant's list of connections to its question about the reverse."""
+    for site in (assistant, music):
+        sign_in(page, site)
+    page.goto(f"{assistant.url}/connections/")
+    page.get_by_role("button", name="Connect Music").click()
+    page.wait_for_url(f"{music.url}/o/authorize/**")
+    page.get_by_role("button", name="Allow").click()
+    page.wait_for_url(f"{assistant.url}/connections/links/*/consent/")
+
+
+def wait_for_both_ways(page: Any) -> None:
+    """Reload the page of a link until it says that both ways work."""
+    for _attempt in range(50):
+        if page.get_by_text("Connected both ways").count():
+            return
+        page.wait_for_timeout(200)
+        page.reload()
+    pytest.fail(f"not connected both ways: {page.inner_text('body')}")
+
+
+def faults_of(page: Any) -> list[str]:
+    """What axe finds against WCAG 2.2 AA on the page."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    results = Axe().run(page, options={"runOnly": {"type": "tag", "values": tags}})
+    return [f"{each['id']}: {each['help']}" for each in results.response["violations"]]
+
+
+def watch_reloads(page: Any) -> Callable[[], bool]:
+    """Tells later whether the page is still the one that was loaded when this was called."""
+    page.evaluate("window.stillHere = true")
+    return lambda: bool(page.evaluate("window.stillHere === true"))
