@@ -1,6 +1,6 @@
 """DOT's pages on which people change or delete their OAuth applications.
 
-If an application belongs to a peer, both pages refuse the action, and show the reason.
+If an application belongs to a peer, the pages neither change nor delete it, but show the reason.
 """
 
 from typing import Any

@@ -55,8 +55,9 @@ def _uncalled_validator_methods() -> Iterator[str]:
     for name, ours in vars(ReciprocalValidatorMixin).items():
         if not inspect.isfunction(ours) or name.startswith("__"):
             continue
-        # oauthlib calls every method that its class RequestValidator has, so these methods are not
-        # checked further. For all other methods, check that DOT's code calls them.
+        # The classes below the mixin (DOT's and oauthlib's) must define the method, and something
+        # must call it. oauthlib calls every method that its class RequestValidator defines. For
+        # all other methods, search the code of the classes for a call.
         is_there = any(name in vars(each) for each in below)
         public = hasattr(RequestValidator, name)
         if not is_there or not (public or is_called(below, name)):

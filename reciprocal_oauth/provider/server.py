@@ -16,7 +16,8 @@ class ReciprocalServerMixin:
 
     def __init__(self, request_validator: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(request_validator, *args, **kwargs)  # type: ignore[call-arg]
-        # A server class without a token endpoint has no attribute grant_types.
+        # A server class without a token endpoint has no attribute grant_types. In this case, there
+        # is no endpoint to which the grant could be added.
         grant_types = getattr(self, "grant_types", None)
         if grant_types is not None:
             grant_types[protocol.GRANT_TYPE] = ReciprocalGrant(request_validator, IETFDialect())

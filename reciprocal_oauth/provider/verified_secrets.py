@@ -92,5 +92,6 @@ class _VerifiedSecrets:
 
 
 _verified = _VerifiedSecrets()
-#: Forgets all verified secrets, as a restart of the process does. For tests and benchmarks.
+#: This function forgets all verified secrets, as a restart of the process does. Only tests and
+#: benchmarks call it.
 forget = _verified.forget
