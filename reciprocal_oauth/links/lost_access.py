@@ -131,7 +131,8 @@ def with_unrecorded_loss(links: QuerySet[Link], *, by_access_token: bool = False
     the link still says that the peer has access. The state says so in two cases:
 
     - Its incoming direction is active.
-    - The peer had access, and a newer decision of the user is being delivered or has failed.
+    - The peer had access, and the reciprocal code for a newer decision of the user is being
+      delivered, or its delivery has failed.
 
     :param by_access_token: whether to include links of the second case whose peer never had a
         refresh token. Use ``True`` if an access token was deleted, which proves that the peer had

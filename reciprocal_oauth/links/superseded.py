@@ -22,7 +22,8 @@ from ..models import Link
 from ..models.links import SUBJECT_PREFIX
 from . import lifecycle, outgoing_access
 
-#: If the peer has used the incoming access of a link within this time, the link is not ended.
+#: If the peer has used the incoming access of a link during the last 12 hours, the link is not
+#: ended.
 IDLE_AFTER = timedelta(hours=12)
 
 #: The reasons after which the outgoing access of a link cannot work again: the peer no longer

@@ -286,11 +286,12 @@ class Peer(BaseModel):
         self._keep_secret()
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save the peer. Bind a new client secret to the present addresses and client ID.
+        """Save the peer. If somebody has entered a new client secret, also store in ``bound_to``
+        that the secret belongs to the present addresses and the present client ID.
 
-        :raises ValidationError: the stored client secret does not belong to a new address or a new
-            client ID; or the peer has another application, but active links have tokens of the
-            former application.
+        :raises ValidationError: the peer has a new address or a new client ID, but nobody has
+            entered a client secret for it. Or the peer has another application, but active links
+            have tokens of the former application.
         """
         fields = kwargs.get("update_fields")
         with atomic():
