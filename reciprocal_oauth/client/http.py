@@ -213,8 +213,9 @@ class HardenedAdapter(HTTPAdapter):
         :raises AddressRefused: this site must not call the URL or an IP address of its host.
         """
         _refuse_bad_url(request.url or "")
-        # Replace what the caller passed. A proxy would connect to an address that is not checked.
-        # The certificate must always be checked, and no caller may wait longer than the deadline.
+        # Three arguments of the caller are ignored. No proxy is used: it would connect to an IP
+        # address that this site has not checked. The certificate is always checked, and the time
+        # limits always apply.
         kwargs.update(
             proxies={},
             verify=_ca_bundle() or True,

@@ -61,7 +61,10 @@ def join(tokens: Iterable[str]) -> str:
 
 
 def cut(value: str, *limits: str | Iterable[str]) -> str:
-    """Return the scope ``value``, reduced to the tokens that every scope in ``limits`` contains."""
+    """Remove each scope token from ``value`` that is missing in at least one of ``limits``.
+
+    A scope token is one word of a scope value (RFC 6749, section 3.3).
+    """
     tokens = split(value)
     for limit in limits:
         allowed = set(split(limit) if isinstance(limit, str) else limit)

@@ -113,9 +113,8 @@ class ThreadDispatcher(Dispatcher):
 
     def _running(self) -> Engine | None:
         engine = self._engine
-        # Also return an engine that is stopping. A delivery that still runs can call wake(), and
-        # this call must not start a second engine: the second engine would claim the rows that the
-        # first engine releases for other processes.
+        # An engine (the threads that deliver) that is stopping counts as running. Otherwise a new
+        # engine would start, and claim the rows that the old one releases for other processes.
         if engine is not None and (engine.is_alive() or engine.is_stopping):
             return engine
         return None

@@ -236,9 +236,9 @@ def _claim_with_locks(
     with atomic():
         if not ClaimGate.objects.select_for_update().filter(pk=peer):
             raise _GateMissing
-        # Select the rows by primary key. If the query searched for all due rows, MariaDB would lock
-        # entries of the index on next_attempt_at first. A worker that releases a row locks in
-        # another order, so the two workers could have a deadlock.
+        # Select the rows by primary key, so that MariaDB locks the rows first. A search for due
+        # rows would lock entries of the index on next_attempt_at first. A worker that releases a
+        # row locks the row first, so the two workers could wait for each other (deadlock).
         due = _rows(model).filter(_is_due(), pk__in=pks).order_by(*order)
         # Count the claimed rows only after the ClaimGate row is locked. Before that, another worker
         # can still claim rows of this peer, and the count must include these rows.

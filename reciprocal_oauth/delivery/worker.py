@@ -256,9 +256,8 @@ def _fail(item: Any, handler: QueueHandler, error: str, reason: str) -> None:
         Link.objects.select_for_update().filter(pk=item.link_id).first()
         values = {"last_error": error[:_ERROR_LENGTH], "reason": reason}
         _finish(item, handler, QueueItem.State.FAILED, **values)
-        # Read the row into another object and do not change ``item``. After a conflict in the
-        # database, ``tried_again`` calls this function again, and the second call needs
-        # ``item.lease_owner``, which proves that this worker has claimed the row.
+        # ``item`` must not change here: after a conflict in the database, this function runs again
+        # with the same ``item``, and needs its ``lease_owner`` to prove the claim of this worker.
         failed: Any = type(item)._default_manager.get(pk=item.pk)
         handler.on_failed(failed, reason, error)
         signals.send_after_commit(signals.delivery_failed, type(item), item=failed)

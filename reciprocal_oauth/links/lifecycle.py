@@ -249,14 +249,16 @@ def queue_revocation(
     keep_link: bool = True,
 ) -> bool:
     """Add a row to the outbox that revokes a token of this site at the peer (RFC 7009, section
-    2.1). Do nothing if there is no token, or no revocation endpoint to which it may be sent.
+    2.1). Do nothing if there is no token, if the peer has no revocation endpoint, or if the token
+    does not belong to that address.
 
     :param token: the token to revoke; if ``None``, the refresh token of ``link`` or, if it has no
         refresh token, its access token. If a refresh token is revoked, the peer also revokes the
         access tokens that come from the same grant.
     :param bound_to: the client ID and the addresses that ``token`` belongs to; if ``None``, the
         value that ``link`` stores for its tokens.
-    :param keep_link: whether the new row refers to ``link``.
+    :param keep_link: ``True``: the new row refers to ``link``. ``False``: it refers to no link,
+        because ``link`` was deleted or is about to be.
     :returns: whether a row was added.
     """
     token = token or link.refresh_token or link.access_token

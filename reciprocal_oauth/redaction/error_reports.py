@@ -60,8 +60,8 @@ def _hide_query(request: HttpRequest) -> None:
 def holding_secrets(view: View) -> View:
     """Decorate a view so that error reports show no secrets in its request, response or variables.
 
-    While the view runs, the query stays in the request, so the view can read it. It is removed if
-    the view raises an exception or returns an error response.
+    The view can read the query string of the URL, because it stays in the request while the view
+    runs. It is removed if the view raises an exception or returns an error response.
     """
 
     @wraps(view)
