@@ -25,7 +25,7 @@ from ..exceptions import (
     PeerRefused,
     PeerUnreachable,
 )
-from ..links import grant_policy, incoming_access, lifecycle, outgoing_access
+from ..links import grant_policy, incoming_access, lifecycle, outgoing_access, outgoing_revocation
 from ..models import AuthorizationRequest, Link, Party, Peer, Step
 from ..models.binding import is_bound
 from ..models.events import record_event
@@ -69,7 +69,7 @@ def _save(
 ) -> Link:
     if not _is_user_active(visit):
         # Revoke the new tokens at the peer, because nobody will use them.
-        outgoing_access.revoke_unused(Link(user_id=visit.user_id, peer=visit.peer), answer)
+        outgoing_revocation.revoke_unused(Link(user_id=visit.user_id, peer=visit.peer), answer)
         raise AuthorizationFailed(Problem.NONE, "the user was deactivated or deleted meanwhile")
     offered = offered_scope(visit.peer, answer, response.reciprocal)
     not_asked = _why_not_asked(visit, offered)
@@ -224,11 +224,11 @@ def _replace_login_link(link: Link, answer: TokenResponse) -> None:
     )
     found = list(others.exclude(pk=link.pk)[:2])
     if len(found) == 1:
-        revoke = outgoing_access.revokes_replaced(link.peer)
+        revoke = outgoing_revocation.revokes_replaced(link.peer)
         lifecycle.end_link(
             found[0],
             Link.Reason.REPLACED,
-            revoke_outgoing=revoke and not outgoing_access.holds_token_from(found[0], answer),
+            revoke_outgoing=revoke and not outgoing_revocation.holds_token_from(found[0], answer),
         )
 
 
@@ -238,15 +238,15 @@ def _reset_link(link: Link, answer: TokenResponse, *, keeps_refresh_token: bool)
     - Revoke the tokens that the peer holds at this site, and cancel the unfinished deliveries.
     - Revoke the old token of this site at the peer, except in three cases: the old refresh token is
       kept, ``answer`` contains the old token again, or this site does not revoke replaced tokens at
-      this peer (:func:`.outgoing_access.revokes_replaced`).
+      this peer (:func:`.outgoing_revocation.revokes_replaced`).
 
     :param answer: the token response for the new connection.
     :param keeps_refresh_token: whether the link keeps its refresh token, because ``answer``
         contains no new refresh token.
     """
     if not keeps_refresh_token:
-        if link.is_active and not outgoing_access.holds_token_from(link, answer):
-            outgoing_access.revoke_outgoing(link, replaced=True)
+        if link.is_active and not outgoing_revocation.holds_token_from(link, answer):
+            outgoing_revocation.revoke_outgoing(link, replaced=True)
         link.refresh_token = Secret("")
     incoming_access.revoke_incoming(link)
     lifecycle.cancel_deliveries(link)

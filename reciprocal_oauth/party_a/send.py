@@ -28,7 +28,7 @@ from ..exceptions import (
     PeerRefused,
     RefreshPostponed,
 )
-from ..links import grant_policy, lifecycle, lost_access, outgoing_access
+from ..links import grant_policy, lifecycle, lost_access, outgoing_access, outgoing_revocation
 from ..links.outgoing_access import fresh_access_token
 from ..models import Link, LinkEvent, OutboxItem, Party, Peer, Step
 from ..models.binding import is_bound
@@ -239,7 +239,7 @@ def _revoke(item: OutboxItem) -> Result:
     peer = item.peer
     if not peer.revocation_endpoint or not item.token:
         return Cancelled()
-    if outgoing_access.is_token_in_use(item):
+    if outgoing_revocation.is_token_in_use(item):
         return Cancelled()  # The user has connected again with this token, so do not revoke it.
     if not is_bound(item.bound_to, peer, peer.revocation_endpoint):
         return Failed("the peer issued the token at another address", Reason.RECONFIGURED)

@@ -19,7 +19,7 @@ from ..core.database import atomic, saved_at_last, tried_again
 from ..delivery import pausing
 from ..dialects import dialect_of
 from ..exceptions import BadResponse, DecryptionError, PeerError, PeerRefused
-from ..links import lifecycle, outgoing_access, superseded
+from ..links import lifecycle, outgoing_access, outgoing_revocation, superseded
 from ..models import InboxItem, Link, LinkEvent, Party, Peer, Step
 from ..models.binding import is_bound
 from ..models.events import record_event
@@ -128,7 +128,7 @@ def _store_tokens(item: InboxItem, tokens: TokenResponse, sent_at: object) -> Re
         link = Link.objects.select_for_update().filter(pk=item.link_id).first()
         is_wanted = link is not None and link.is_active and link.user.is_active
         if link is None or not is_wanted or not _finish_row(item):
-            outgoing_access.revoke_unused(item.link, tokens)
+            outgoing_revocation.revoke_unused(item.link, tokens)
             return Cancelled()
         link.refresh_token = Secret("")
         outgoing_access.set_tokens(link, tokens, asked_scope="", called=item.link.peer)
