@@ -1,11 +1,13 @@
 """How the state of a link changes: a direction breaks, the link is deleted."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db.models import Q
 from oauth2_provider.models import get_access_token_model
 
+from reciprocal_oauth.core.database import atomic
 from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, LinkEvent, OutboxItem
 from reciprocal_oauth.secret import Secret
@@ -78,6 +80,12 @@ class TestBreakingADirection:
 
 
 class TestBeforeDeletion:
+    @pytest.fixture(autouse=True)
+    def _in_the_transaction_of_the_deletion(self, transactional_db: None) -> Iterator[None]:
+        """Django sends ``pre_delete`` in a transaction. Rows can be locked only in one."""
+        with atomic():
+            yield
+
     @pytest.fixture
     def both_accesses(self, link_as_a: Link, make_token: Any, user: Any) -> Link:
         """A link with tokens of this site at the peer, and of the peer at this site."""
