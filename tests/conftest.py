@@ -1,6 +1,7 @@
 """Fixtures: a fake peer, its registration here, a person, and ways to get a link."""
 
 import base64
+import os
 import socket
 import sqlite3
 import threading
@@ -41,8 +42,16 @@ from .replica import Replica, Router
 PEER_SECRET = "secret-of-the-peer-here"
 OUR_SECRET = "our-secret-at-the-peer"
 
-#: Folders whose tests share servers, browsers or processes: with ``-n``, each runs in one process.
-ALONE = frozenset({"browser", "interop", "killing"})
+#: Folders and modules whose tests share sites or browsers, which take seconds to start. With
+#: ``-n``, each of them runs in one process.
+SHARING = (
+    "tests/browser/",
+    "tests/interop/",
+    "tests/killing/",
+    "tests/protocol/test_several_accounts.py",
+    "tests/protocol/test_two_sites.py",
+    "tests/test_layering.py",  # They parse the package.
+)
 
 #: The file need not survive a power cut.
 FAST = "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF"
@@ -57,15 +66,29 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     item.extra_keyword_matches.update(_threats(item))
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook.
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     wanted = config.getoption("--threat")
     if wanted:
         config.hook.pytest_deselected(items=[i for i in items if wanted not in _threats(i)])
         items[:] = [item for item in items if wanted in _threats(item)]
-    for item in items:
-        if folder := ALONE.intersection(item.path.parts):
-            item.add_marker(pytest.mark.xdist_group("".join(folder)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """For ``-n auto``: one more than the cores, because some tests wait for other processes."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The marker ``xdist_group`` does nothing with pytest 9.2 and pytest-xdist 3.8."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((each for each in SHARING if nodeid.startswith(each)), nodeid)
+
+    return Scheduling(config, log)
 
 
 def _threats(item: pytest.Item) -> set[str]:

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -52,6 +53,7 @@ def read_tests(name: str, source: str) -> Iterator[MarkedTest]:
     yield from _tests_in(ast.parse(source).body, name, [])
 
 
+@cache
 def all_tests() -> list[MarkedTest]:
     return [
         test

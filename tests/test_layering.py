@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -68,11 +69,15 @@ def _part_of(module: str) -> str:
     return names[1] if len(names) > 1 else "__init__"
 
 
-def _modules() -> Iterator[tuple[str, ast.Module]]:
-    for file in sorted(ROOT.rglob("*.py")):
-        names = (PACKAGE, *file.relative_to(ROOT).with_suffix("").parts)
-        module = ".".join(names).removesuffix(".__init__")
-        yield module, ast.parse(file.read_text())
+@cache
+def _modules() -> list[tuple[str, ast.Module]]:
+    files = sorted(ROOT.rglob("*.py"))
+    return [(_name_of(file), ast.parse(file.read_text())) for file in files]
+
+
+def _name_of(file: Path) -> str:
+    names = (PACKAGE, *file.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(names).removesuffix(".__init__")
 
 
 def _imports(module: str, tree: ast.Module) -> Iterator[str]:
@@ -89,15 +94,22 @@ def _imports(module: str, tree: ast.Module) -> Iterator[str]:
                 yield ".".join([*origin, alias.name])
 
 
-def _edges() -> Iterator[tuple[str, str, str]]:
+@cache
+def _edges() -> list[tuple[str, str, str]]:
     """Module, part, and part of this package that it imports."""
-    for module, tree in _modules():
-        for imported in _imports(module, tree):
-            if imported.split(".")[0] == PACKAGE:
-                part = _part_of(imported)
-                # ``from . import __version__`` is of the package itself.
-                is_part = (ROOT / part).exists() or (ROOT / f"{part}.py").exists()
-                yield module, _part_of(module), part if is_part else "__init__"
+    return [
+        (module, _part_of(module), _known_part_of(imported))
+        for module, tree in _modules()
+        for imported in _imports(module, tree)
+        if imported.split(".")[0] == PACKAGE
+    ]
+
+
+def _known_part_of(imported: str) -> str:
+    """``from . import __version__`` is of the package itself."""
+    part = _part_of(imported)
+    is_part = (ROOT / part).exists() or (ROOT / f"{part}.py").exists()
+    return part if is_part else "__init__"
 
 
 def _rank(part: str) -> int:

@@ -3,13 +3,16 @@ two links, two tokens each way, ended one by one. Two processes over real HTTP."
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from example_project.driver import Browser, Page, Person
 from example_project.sites import Site, free_ports, running, two_sites
+
+from ..site_shell import run_inside, shells
 
 pytestmark = pytest.mark.two_process
 
@@ -23,6 +26,11 @@ from oauth2_provider.models import get_access_token_model
 from reciprocal_oauth.models import Link
 Link.objects.all().delete()
 get_access_token_model().objects.all().delete()
+"""
+#: Counts, inside a site, the links that are not ended.
+COUNT = """
+from reciprocal_oauth.models import Link
+print(Link.objects.filter(status="active").count())
 """
 #: Calls the other site, from inside a site, through each link.
 CALL = """
@@ -43,7 +51,7 @@ print(json.dumps(called))
 
 
 def call_through_links(site: Site) -> list[dict[str, Any]]:
-    called: list[dict[str, Any]] = json.loads(site.manage("shell", "--verbosity=0", "-c", CALL))
+    called: list[dict[str, Any]] = json.loads(run_inside(site, CALL))
     for each in called:
         assert each["two_way"], each
         assert each["client"] == site.client_id
@@ -85,9 +93,10 @@ def disconnect(person: Person, link: str) -> None:
 def wait_for_links(site: Site, count: int) -> list[dict[str, Any]]:
     """What ``site`` calls, once it has so many links: the other site tells it of the rest."""
     give_up = time.monotonic() + 20
-    while len(called := call_through_links(site)) != count:
+    while int(run_inside(site, COUNT)) != count:
         assert time.monotonic() < give_up, site.log_tail()
-    return called
+        time.sleep(0.05)
+    return call_through_links(site)
 
 
 def assert_left(
@@ -108,23 +117,28 @@ def assert_left(
 
 
 @pytest.fixture(scope="module")
-def openid_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Site]]:
-    yield from _running(tmp_path_factory, {"EXAMPLE_OIDC": "1"})
+def openid_running(
+    tmp_path_factory: pytest.TempPathFactory, give_tables: Callable[[Site], None]
+) -> Iterator[tuple[Site, Site]]:
+    yield from _running(tmp_path_factory.mktemp("openid"), give_tables, {"EXAMPLE_OIDC": "1"})
 
 
 @pytest.fixture(scope="module")
-def plain_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Site]]:
-    yield from _running(tmp_path_factory, {})
+def plain_running(
+    tmp_path_factory: pytest.TempPathFactory, give_tables: Callable[[Site], None]
+) -> Iterator[tuple[Site, Site]]:
+    yield from _running(tmp_path_factory.mktemp("plain"), give_tables, {})
 
 
 def _running(
-    tmp_path_factory: pytest.TempPathFactory, env: dict[str, str]
+    data: Path, give_tables: Callable[[Site], None], env: dict[str, str]
 ) -> Iterator[tuple[Site, Site]]:
-    ports = free_ports()
-    assistant, music = two_sites(tmp_path_factory.mktemp("household"), ports=ports, env=env)
-    with running(assistant, music, prepare=True):
+    assistant, music = two_sites(data, ports=free_ports(), env=env)
+    give_tables(assistant)
+    give_tables(music)
+    with running(assistant, music, prepare=True), shells(assistant, music):
         for site in (assistant, music):
-            site.manage("shell", "--verbosity=0", "-c", ADD_BOB)
+            run_inside(site, ADD_BOB)
         yield assistant, music
 
 
@@ -140,7 +154,7 @@ def plain_sites(plain_running: tuple[Site, Site]) -> tuple[Site, Site]:
 
 def _forgotten(sites: tuple[Site, Site]) -> tuple[Site, Site]:
     for site in sites:
-        site.manage("shell", "--verbosity=0", "-c", FORGET)
+        run_inside(site, FORGET)
     return sites
 
 

@@ -6,7 +6,7 @@ import json
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -15,6 +15,8 @@ import pytest
 
 from example_project.driver import Person
 from example_project.sites import Site, free_ports, running, two_sites
+
+from ..site_shell import run_inside, shells
 
 pytestmark = pytest.mark.two_process
 
@@ -78,12 +80,16 @@ print([])
 
 
 @pytest.fixture(params=SETUPS.values(), ids=SETUPS)
-def sites(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Site, Site]]:
+def sites(
+    request: pytest.FixtureRequest, tmp_path: Path, give_tables: Callable[[Site], None]
+) -> Iterator[tuple[Site, Site]]:
     """Both sites, running, with everything logged."""
     first, second = free_ports()
     env = {"EXAMPLE_LOG_LEVEL": "DEBUG", **request.param}
     assistant, music = two_sites(tmp_path, ports=(first, second), env=env)
-    with running(assistant, music, prepare=True):
+    give_tables(assistant)
+    give_tables(music)
+    with running(assistant, music, prepare=True), shells(assistant, music):
         yield assistant, music
 
 
@@ -201,10 +207,14 @@ def test_the_home_pages_offer_nothing_that_cannot_work(
 
 
 @pytest.fixture(scope="module")
-def running_sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Site]]:
+def running_sites(
+    tmp_path_factory: pytest.TempPathFactory, give_tables: Callable[[Site], None]
+) -> Iterator[tuple[Site, Site]]:
     first, second = free_ports()
     assistant, music = two_sites(tmp_path_factory.mktemp("plain"), ports=(first, second))
-    with running(assistant, music, prepare=True):
+    give_tables(assistant)
+    give_tables(music)
+    with running(assistant, music, prepare=True), shells(assistant, music):
         yield assistant, music
 
 
@@ -212,7 +222,7 @@ def running_sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Si
 def plain_sites(running_sites: tuple[Site, Site]) -> tuple[Site, Site]:
     """Both sites, running as they come, nobody connected."""
     for site in running_sites:
-        site.manage("shell", "--verbosity=0", "-c", FORGET)
+        run_inside(site, FORGET)
     return running_sites
 
 
@@ -250,10 +260,11 @@ def wait_until_tried(site: Site) -> None:
     give_up = time.monotonic() + 20
     while not read(site, program):
         assert time.monotonic() < give_up, site.log_tail()
+        time.sleep(0.05)
 
 
 def read(site: Site, program: str) -> list[dict[str, Any]]:
-    return json.loads(site.manage("shell", "--verbosity=0", "-c", program))
+    return json.loads(run_inside(site, program))
 
 
 def issued_by(site: Site, checksum: str) -> dict[str, str]:
