@@ -208,8 +208,8 @@ class LeaseLost(ReciprocalError):
 
 
 class DecryptionError(ImproperlyConfigured):
-    """A stored secret cannot be decrypted: no configured key fits, or the secret was copied from
-    another row.
+    """A stored secret cannot be decrypted: no configured key fits, or the ciphertext was copied
+    from another row of the database (it can be decrypted only in its own row).
 
     If a key was removed from the setting ``ENCRYPTION_KEYS``, put it back at the end of the list.
     """

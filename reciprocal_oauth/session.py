@@ -109,8 +109,9 @@ class PeerSession(HardenedSession):
     def _send_with(
         self, request: requests.PreparedRequest, token: Secret, **kwargs: Any
     ) -> requests.Response:
-        # Check the host again, because it may no longer be allowed: while the token was read or
-        # refreshed, the user may have connected again after the URLs of the peer were changed.
+        # Check the host again. If an administrator changed the URLs of the peer and the user then
+        # connected again, all while this site read or refreshed the token, then the token is for
+        # the new URLs only.
         self._check_host(request)
         request.headers["Authorization"] = f"Bearer {token.reveal()}"
         try:

@@ -164,10 +164,10 @@ class NewPeerForm(PeerForm):
     )
 
     def clean_address(self) -> str:
-        """Check that the address is empty when the peer is saved. The address is not stored, so a
-        user who entered it has probably forgotten to press “Look up”.
+        """Refuse to save the form while this field is filled in. The field only serves the button
+        “Look up” and is not stored, so the administrator has probably forgotten the button.
 
-        :raises ValidationError: the address is not empty.
+        :raises ValidationError: the field is filled in.
         """
         given: str = self.cleaned_data["address"]
         if given:

@@ -37,7 +37,7 @@ _LABELS = {
     "revocation_endpoint": _("Revocation endpoint"),
     "reciprocal_endpoint": _("Reciprocal endpoint"),
     "scope_here": _("Scopes that your site may have here"),
-    "scope_there": _("Scopes that this site requests at yours"),
+    "scope_there": _("Scopes that this site requests at your site"),
 }
 
 

@@ -55,7 +55,8 @@ class Pages(CursorPagination):
         """
         try:
             return super().paginate_queryset(queryset, request, view)
-        except (DjangoValidationError, ValueError) as error:  # The position is not a date.
+        except (DjangoValidationError, ValueError) as error:
+            # The cursor contains no valid date, so this API did not make it.
             raise NotFound(self.invalid_cursor_message) from error
 
     def decode_cursor(self, request: Request) -> Cursor | None:

@@ -24,9 +24,10 @@ class ForAPerson(BasePermission):
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Return whether the request acts for a person.
+        """Return ``True`` if a person is authenticated by a session or by an access token, and
+        ``False`` if the request is anonymous.
 
-        :raises Forbidden: the access token was not issued for a person.
+        :raises Forbidden: the access token is valid, but it was not issued for a person.
         """
         if request.auth is not None and request.user is None:
             raise Forbidden("no_person", _("This access token does not belong to a person."))

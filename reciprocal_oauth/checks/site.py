@@ -81,7 +81,7 @@ def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
 @register("reciprocal_oauth")
 def check_hooks(**kwargs: Any) -> list[CheckMessage]:
     """Check that the installed releases of DOT and oauthlib call the methods that this app
-    overrides. If they do not call such a method, the code of this app in it never runs."""
+    overrides. If they do not call such a method, the override of this app never runs."""
     from ..provider import hooks
 
     return [

@@ -55,7 +55,7 @@ class _Deadline:
     def before_request(self) -> None:
         """Restart the time limit if an earlier request has used this connection.
 
-        For the first request, the limit already runs, because it includes the time to connect.
+        For the first request, the limit is already running: it includes the time to connect.
         """
         if not self._is_first_request:
             self._timer.cancel()

@@ -54,9 +54,9 @@ class MessageDispatcher(Dispatcher, ABC):
 def deliver(queue: str, pk: Any) -> None:
     """Deliver one row. Then deliver other due rows for up to ``DISPATCHER_SWEEP_SECONDS``.
 
-    The message for another row may have had no effect, because a worker cannot claim a row while
-    ``DELIVERIES_PER_PEER`` rows of the same peer are claimed. If this function did not deliver such
-    a row, the row would wait for the next sweep (a regular search for all due rows).
+    Some of these rows had messages of their own, but a worker could not claim them then, because
+    ``DELIVERIES_PER_PEER`` rows of the same peer were claimed already. Without this second step,
+    they would wait for the next sweep (a regular search for all due rows).
 
     :param queue: ``inbox`` or ``outbox``.
     :param pk: the primary key of the row.

@@ -163,7 +163,7 @@ def work(item: QueueItem) -> None:
         # The row was changed during the attempt. For example, the peer redeemed the code, the user
         # ended the link, or another worker claimed the row after its lease had expired.
         logger.info(
-            "%s is no longer held by this worker; the result is dropped",
+            "The lease of this worker for %s is lost, so the result is not saved",
             item,
             extra={"action": "lease_lost"},
         )

@@ -11,7 +11,7 @@ The example is a hand-over: a request in which one site sends the other site a r
     grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Areciprocal
       &code=...&client_id=...&access_token=...
 
-Not implemented here: other client authentication than with a client secret.
+Not implemented: client authentication without a client secret.
 """
 
 from collections.abc import Mapping

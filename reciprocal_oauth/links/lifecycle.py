@@ -1,9 +1,10 @@
 """Changes the state of a link when a direction stops working, when both directions work, and when
 the link ends.
 
-A function changes the row only if it is still in the expected state. So if two workers find the
-same problem, only one of them changes the link and sends the signal. The caller needs to lock the
-row only if the docstring says so. The function updates the link object of the caller.
+A function changes the link in the database only if the link is still in the expected state. So if
+two workers find the same problem, only one of them changes the link and sends the signal. The
+caller must lock the link only if the docstring says so. The function also updates the ``link``
+object that the caller passes.
 """
 
 from typing import Any
@@ -27,7 +28,7 @@ OUTGOING, INCOMING = "outgoing", "incoming"
 
 
 def lock_link(pk: Any) -> Link:
-    """Read the link and lock its row until the transaction ends.
+    """Read the link, and lock it in the database until the transaction ends.
 
     The query has no join with the peer. A join would also lock the row of the peer, because MariaDB
     has no ``FOR UPDATE OF``.
@@ -62,9 +63,9 @@ def break_outgoing(link: Link, reason: str, detail: str = "", *, still: Q) -> bo
 
 def break_reconfigured(link: Link) -> bool:
     """Mark the outgoing direction of ``link`` as broken, because the addresses of the peer or the
-    client ID of this site have changed. The stored tokens belong to the former addresses or the
-    former client ID, so the user has to connect again. If the tokens still belong to the present
-    client ID and to the present revocation endpoint, also revoke them at the peer.
+    client ID of this site have changed. The stored tokens were issued before this change, so the
+    user has to connect again. Also revoke the tokens at the peer, if neither the client ID nor the
+    revocation endpoint has changed.
 
     :param link: a link that was just read from the database, together with its peer.
     :returns: whether the outgoing direction was active.
@@ -93,9 +94,9 @@ def break_incoming(link: Link, reason: str, detail: str = "") -> None:
 
 
 def fail_handover(link: Link, reason: str) -> None:
-    """Revoke the reciprocal codes of ``link`` that the peer has not redeemed, and mark its incoming
-    direction as broken, because the delivery of the code has ended without success. The caller has
-    locked the row of ``link``."""
+    """Mark the incoming direction of ``link`` as broken, because this site could not deliver a
+    reciprocal code. Also revoke the codes that the peer has not redeemed. The caller has locked
+    ``link``."""
     incoming_access.revoke_codes(link)
     break_incoming(link, reason)
 

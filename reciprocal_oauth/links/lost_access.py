@@ -63,9 +63,9 @@ class _LostTokens:
     def expired_families(self) -> set[Any]:
         """Return each ``token_family`` whose refresh token was deleted because it had expired.
 
-        DOT stores no expiry on refresh tokens, so this method looks at the expiry of their access
-        tokens. These still exist now, because DOT's command ``cleartokens`` deletes the refresh
-        tokens first and the access tokens after that."""
+        DOT stores no expiry on refresh tokens, so this method looks at the expiry of the access
+        tokens that belonged to them. These access tokens still exist: DOT's command ``cleartokens``
+        deletes the refresh tokens first."""
         expired = incoming_access.expired_beyond_renewal(set().union(*self.access_tokens.values()))
         return {family for family, keys in self.access_tokens.items() if keys & expired}
 

@@ -196,7 +196,7 @@ def _take_lease(link: Link) -> str | None:
 
 
 def _release_lease(link: Link, owner: str) -> None:
-    # Select the row only if the lease still belongs to this worker. After a long delay, another
+    # Select the link only if the lease still belongs to this worker. After a long delay, another
     # worker can have taken the lease.
     mine = Link.objects.filter(pk=link.pk, refresh_lease_owner=owner)
     try:
@@ -310,8 +310,8 @@ def _save_refreshed(
         return response.access_token
     now = Link.objects.filter(pk=link.pk).first()
     if now is not None and _has_tokens(now, expired, used):
-        # The stored tokens have not changed. The first query did not find the row only because the
-        # key rotation has encrypted the tokens again, with another ciphertext.
+        # The stored tokens are still the same. But the key rotation has encrypted them again, so
+        # the update above did not find the ciphertext that it looked for.
         reencrypted = _unchanged_row(link, now.refresh_token)
         if reencrypted.update(**values, updated_at=timezone.now()):
             return response.access_token

@@ -41,8 +41,8 @@ NOT_ALLOWED = "not allowed"
 REPLAY = "replay"
 
 
-#: The largest number of events that are kept for one link. A new event deletes the oldest event, so
-#: that a peer or a person who repeats a step all day cannot fill the disk.
+#: The largest number of events that are kept for one link. After that, each new event replaces the
+#: oldest one. So a peer or a person who repeats a step all day cannot fill the disk.
 MAX_EVENTS_PER_LINK = 500
 #: The number of newest events of a link that pages show. While the link is active, these events are
 #: kept, however old they are.

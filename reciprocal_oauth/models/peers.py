@@ -210,7 +210,10 @@ class Peer(BaseModel):
         _("largest scope of the peer at this site"),
         max_length=1000,
         blank=True,
-        help_text=_("Scopes of this site. The tokens of the peer never have any other scope."),
+        help_text=_(
+            "Names of scopes of this site. The tokens that this site issues to the peer have no "
+            "other scope."
+        ),
     )
     #: The scope that both sites agreed on. It is used if the peer sends no ``reciprocal`` parameter
     #: (draft-ietf-oauth-reciprocal-04, section 2.1).

@@ -22,7 +22,7 @@ class Reason(models.TextChoices):
     UNCONFIRMED = "unconfirmed", _("the other site accepted the code but never used it")
     CODE_REFUSED = "code_refused", _("the other site refused to redeem its own code")
     BAD_RESPONSE = "bad_response", _("the response of the other site cannot be used")
-    NOTHING_LEFT = "nothing_left", _("this site can no longer give any of the allowed scopes")
+    NOTHING_LEFT = "nothing_left", _("this site no longer offers any of the allowed scopes")
     REPLACED = "replaced", _("a newer connection replaced it")
     REVOKED_HERE = "revoked_here", _("it was ended at this site")
     REVOKED_BY_PEER = "revoked_by_peer", _("the other site ended it")

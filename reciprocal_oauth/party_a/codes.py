@@ -56,8 +56,8 @@ def mint(link: Link, generation: int) -> Secret:
     with atomic():
         locked = lifecycle.lock_link(link.pk)
         locked.peer = Peer.objects.get(pk=locked.peer_id)
-        # Remove ``openid``, because no ID token can be issued for a reciprocal code. The link can
-        # have this scope if the user has signed in at the peer with the account at this site.
+        # Remove ``openid``, because no ID token can be issued for a reciprocal code. ``openid`` is
+        # in the scope of the link if the peer lets its users sign in with an account of this site.
         scope = scopes.without_openid(locked.incoming_limit)
         changed = (
             not locked.is_active

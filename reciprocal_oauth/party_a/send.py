@@ -63,8 +63,8 @@ def attempt(item: OutboxItem) -> Result:
 
 def final_values(state: OutboxItem.State) -> dict[str, Any]:
     """Return the column values to set when a row of the outbox ends in ``state``. They delete the
-    token that was to be revoked. Only a failed row keeps it, so that an administrator can send the
-    revocation again."""
+    token in the row (the token that was to be revoked). Only a failed row keeps its token, so that
+    an administrator can send the revocation again."""
     values: dict[str, Any] = {"live_key": None}
     return values if state == OutboxItem.State.FAILED else {**values, "token": Secret("")}
 
@@ -73,8 +73,9 @@ def on_failed(item: OutboxItem, reason: str, error: str) -> None:
     """Update the database after the delivery of a row of the outbox has failed.
 
     If a hand-over has failed and the user has made no newer decision, mark the incoming access of
-    the link (the access of the peer at this site) as broken. If the link was deleted, delete the
-    token in the row, which was to be revoked.
+    the link (the access of the peer at this site) as broken.
+
+    If a revocation has failed and the link was deleted, delete the token in the row.
     """
     if item.link is None:
         OutboxItem.objects.filter(pk=item.pk).update(token=Secret(""))

@@ -110,8 +110,8 @@ def _result_of_refusal(error: PeerRefused, peer: Peer) -> Result:
         return Retry(str(error), Reason.UNREACHABLE, error.retry_after)
     reason = pausing.pause_reason(error)
     if error.refuses_credentials:
-        # The peer has refused the client secret, not the code. The code can be redeemed with the
-        # right secret until it expires.
+        # The peer has refused the client secret, not the code. Until the code expires, it can be
+        # redeemed with the right secret.
         return Retry(str(error), Reason.CREDENTIALS_REFUSED, pauses=peer)
     return Failed(str(error), reason or Reason.CODE_REFUSED, pauses=peer if reason else None)
 

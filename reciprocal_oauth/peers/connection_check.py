@@ -164,8 +164,8 @@ def _tls(peer: Peer, asked: PeerError | None) -> Result:
 
 
 def _metadata(peer: Peer) -> tuple[bool, Result]:
-    """Return whether the peer's metadata lists the reciprocal grant, and the result of the check
-    that compares the metadata with the peer's fields at this site."""
+    """Return two values: whether the peer's metadata lists the reciprocal grant; and the result of
+    the check that compares the metadata with the peer's fields at this site."""
     if not peer.issuer:
         reason = gettext("The peer has no issuer here, so its metadata cannot be read.")
         return False, (State.UNKNOWN, reason)

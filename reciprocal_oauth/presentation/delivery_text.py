@@ -26,8 +26,8 @@ def in_words(count: Mapping[str, int]) -> str:
 
 
 def why_it_waits(peer: Peer) -> str:
-    """Return a sentence that says why delivery to ``peer`` is paused: this site sends nothing to
-    the peer until delivery is resumed."""
+    """Return a sentence with the reason why delivery to ``peer`` is paused. While it is paused,
+    this site sends nothing to the peer."""
     return _("Nothing is delivered to %(peer)s until it is resumed: %(reason)s.") % {
         "peer": peer,
         "reason": peer.get_paused_reason_display(),

@@ -78,7 +78,7 @@ def happened(event: LinkEvent) -> str:
         case (Step.B, _party):
             return _("%(name)s sent you back with a code.") % name
         case (Step.C, _party):
-            return _("This site redeemed that code at %(name)s.") % name
+            return _("This site redeemed the code of your visit at %(name)s.") % name
         case (Step.D, Party.B):
             return _("%(name)s got an access token for this site.") % name
         case (Step.D, _party):
@@ -99,15 +99,18 @@ def happened(event: LinkEvent) -> str:
         case (Step.E, _party):
             return _("This site handed over a code for the reverse direction to %(name)s.") % name
         case (Step.F, Party.B) if failed:
-            return _("This site could not redeem that code at %(name)s.") % name
+            return (
+                _("This site could not redeem the code for the reverse direction at %(name)s.")
+                % name
+            )
         case (Step.F, Party.B):
-            return _("This site redeemed that code at %(name)s.") % name
+            return _("This site redeemed the code for the reverse direction at %(name)s.") % name
         case (Step.F, _party) if failed and event.detail != REPLAY:
             return _("%(name)s tried to redeem a code here, and was refused.") % name
         case (Step.F, _party) if failed:
             return _("A code was used a second time; the access that it had given was revoked.")
         case (Step.F, _party):
-            return _("%(name)s redeemed that code here.") % name
+            return _("%(name)s redeemed the code for the reverse direction here.") % name
         case (Step.G, Party.B):
             return _("%(name)s gave this site an access token.") % name
         case (Step.G, _party):

@@ -7,8 +7,8 @@ _ISS = "iss"
 
 
 def add_issuer(uri: str, issuer: str) -> str:
-    """Return ``uri``, an authorization response or an error response, with ``iss`` (RFC 9207,
-    section 2).
+    """Add ``iss`` (RFC 9207, section 2) to ``uri``, and return the result. ``uri`` is the redirect
+    URI with the parameters of an authorization response or an error response.
 
     The result contains exactly one ``iss``. It is in the fragment if ``uri`` has a fragment (RFC
     6749, section 4.2.2), and otherwise in the query. An ``iss`` that the client has registered as a

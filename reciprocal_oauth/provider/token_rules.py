@@ -178,9 +178,9 @@ def _lock_link(
     active = links.select_for_update().filter(status=Link.Status.ACTIVE)
     link = active.filter(incoming_family=refreshed.token_family).first()
     if link is None:
-        # No link stores the token family of the refresh token, for example because the user has
-        # connected the peer again, and the link now stores the family of the later tokens. Use the
-        # newest link that allows the peer a scope. find_link() does the same.
+        # No link stores the token family of this refresh token. For example, the user has connected
+        # the peer again, so that the link stores the family of the newer tokens. Use the newest
+        # link that allows the peer a scope, as find_link() does.
         link = active.exclude(incoming_scope="").order_by("-created_at").first()
     if not _is_unrevoked(refreshed):
         raise _refusal(request, "the refresh token was revoked meanwhile")

@@ -85,9 +85,9 @@ class TokenView(DOTTokenView):
             logger.info("A token request was refused: %s", refused)
             return self.dialect.error(refused)
         except ObjectDoesNotExist as error:
-            # A row that DOT has already read or saved in this request no longer exists. Another
-            # request has deleted it: for example, that request has redeemed the same code, or has
-            # deleted the user.
+            # At the same time, another request has deleted something that this request has read
+            # from the database: for example the code, because the other request redeemed it, or the
+            # user.
             return self._refuse_deleted(error)
         except (DatabaseError, InterfaceError) as error:
             # The new tokens, or the code from the peer, were not committed. The client has to send

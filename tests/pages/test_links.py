@@ -293,7 +293,7 @@ def test_the_history_says_what_failed_and_what_came_of_it(browser: Client, link_
 
     for words in (
         "This site could not hand over a code for the reverse direction to Music.",
-        "This site could not redeem that code at Music.",
+        "This site could not redeem the code for the reverse direction at Music.",
         "Music no longer renews the access.",
         "This connection ended.",
         "It was ended here.",
