@@ -51,7 +51,7 @@ def _redeem(item: InboxItem) -> Result:
     """
     link = item.link = Link.objects.select_related("user", "peer").get(pk=item.link_id)
     peer = link.peer
-    if not link.is_active or not peer.enabled or not link.user.is_active or not item.code:
+    if not link.is_active or not peer.enabled or not link.user.is_active:
         return Cancelled()
     if not is_bound(item.bound_to, peer, peer.token_endpoint):
         return Failed("the code was given at another address", Reason.RECONFIGURED)

@@ -46,9 +46,8 @@ class ConnectDiscoveryInfoView(DOTConnectDiscoveryInfoView):
         """Return the merged document. If both documents have a member, use the value of the OpenID
         Connect discovery document."""
         response: HttpResponse = super().get(request, *args, **kwargs)
-        other = OAuthServerMetadataView()
-        other.setup(request)
-        metadata = {**json.loads(other.get(request).content), **json.loads(response.content)}
+        other = OAuthServerMetadataView.as_view()(request)
+        metadata = {**json.loads(other.content), **json.loads(response.content)}
         return _replace_document(response, metadata)
 
 

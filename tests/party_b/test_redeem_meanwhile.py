@@ -16,6 +16,7 @@ from reciprocal_oauth.delivery import queue, worker
 from reciprocal_oauth.dialects.ietf import IETFDialect
 from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
+from reciprocal_oauth.party_a.snapshot import is_same, make_snapshot
 from reciprocal_oauth.secret import Secret
 from reciprocal_oauth.signals import delivery_failed, linked_both_ways
 
@@ -222,6 +223,21 @@ def test_the_tokens_of_a_newer_code_replace_the_older_ones(
     assert not link.refresh_token, "the old one died with its family there"
     assert link.linked_at == linked_at
     assert link.is_two_way
+
+
+@pytest.mark.threat("L40")
+def test_a_page_from_before_the_newer_tokens_is_outdated(
+    item: InboxItem, hand_over: HandOver, token_of_a: Any
+) -> None:
+    """They may be for another account at the peer, which does not say whose account it is."""
+    worker.drain()
+    shown = make_snapshot(Link.objects.get())
+
+    hand_over(access_token=token_of_a.raw, code="newer-code")
+    assert is_same(shown, make_snapshot(Link.objects.get()))
+    worker.drain()
+
+    assert not is_same(shown, make_snapshot(Link.objects.get()))
 
 
 @pytest.mark.threat("K7", "K9")
