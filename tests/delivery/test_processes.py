@@ -100,6 +100,28 @@ def test_a_process_that_is_forked_off_starts_its_own_threads(run: Run, fake_peer
 
 
 @pytest.mark.threat("R21")
+def test_a_process_that_is_forked_off_while_threads_are_started_does_not_wait_for_them(
+    run: Run, fake_peer: FakePeer
+) -> None:
+    """The locks of a thread of the parent would stay locked in the child for ever."""
+    run("""
+        import signal
+        from reciprocal_oauth.delivery import dispatchers
+        dispatcher = get_dispatcher()
+        with dispatchers._creation_lock, dispatcher._lock:
+            if os.fork() == 0:
+                signal.alarm(30)
+                add_row()
+                get_dispatcher().wake()
+                wait_until_done()
+                os._exit(0)
+        assert os.wait()[1] == 0
+    """)
+
+    assert len(fake_peer.to("/revoke/")) == 1
+
+
+@pytest.mark.threat("R21")
 def test_commands_that_save_nothing_start_no_threads(run: Run) -> None:
     printed = run("""
         call_command("check")
