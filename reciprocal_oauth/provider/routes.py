@@ -69,7 +69,9 @@ _PAGES = frozenset(
 def with_ours(patterns: Iterable[URLPattern]) -> list[URLPattern]:
     """Return copies of ``patterns`` in which our views replace the DOT views that they extend.
 
-    The order and the names stay the same. Views of the site itself are not replaced.
+    All views limit wrong client secrets. Views of the site itself are not replaced. The order and
+    the names stay the same. If programs send POST requests to a route, it gets a second copy
+    without the slash at its end.
 
     :param patterns: URL patterns of DOT, or of the site itself.
     """
@@ -81,17 +83,17 @@ def _routes_for(pattern: URLPattern) -> list[URLPattern]:
     routes = [URLPattern(pattern.pattern, view, pattern.default_args, pattern.name)]
     route = str(pattern.pattern)
     if pattern.name in _POSTED_TO and route.endswith("/"):
-        # This route gets no name, so that reverse() still returns DOT's route with the slash.
+        # This copy gets no name, so that reverse() still returns DOT's URL with the slash.
         routes.append(path(route.removesuffix("/"), view, pattern.default_args))
     return routes
 
 
 def _wrapped_view(pattern: URLPattern) -> View:
-    # Hide secrets in error reports and limit wrong client secrets for all views of DOT, because
-    # almost every view of DOT handles a token, a code or a secret, and a new release of DOT can add
-    # such a view.
+    # Limit wrong client secrets, and hide secrets in error reports, for every view. Do not choose
+    # views by name, because almost every view of DOT handles a token, a code or a secret, and a new
+    # release of DOT can add such a view.
     ours = OUR_VIEWS.get(getattr(pattern.callback, "view_class", type(None)))
-    view = _as_view(ours, pattern.callback) if ours else holding_secrets(pattern.callback)
+    view = holding_secrets(_as_view(ours, pattern.callback) if ours else pattern.callback)
     view = limits_failures(refusing_files(view) if pattern.name in _POSTED_TO else view)
     return protected(view) if pattern.name in _PAGES else view
 

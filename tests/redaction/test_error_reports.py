@@ -16,7 +16,11 @@ from django.db import DatabaseError
 from django.test import Client
 from django.utils.log import AdminEmailHandler
 from django.views.debug import ExceptionReporter
-from oauth2_provider.models import get_access_token_model, get_grant_model
+from oauth2_provider.models import (
+    get_access_token_model,
+    get_application_model,
+    get_grant_model,
+)
 from pytest_django import Settings
 
 import reciprocal_oauth
@@ -434,14 +438,44 @@ def test_where_clients_register_themselves(
     reports.check(get_access_token_model().objects.get().token)
 
 
-def test_where_an_application_is_registered(
-    browser: Client, reports: Reports, fail_in: Fail
+def test_where_a_client_changes_its_registration(
+    dot_settings: Callable[..., None], anyone: Client, reports: Reports, fail_in: Fail
 ) -> None:
+    dot_settings(
+        DCR_ENABLED=True,
+        DCR_REGISTRATION_PERMISSION_CLASSES=("oauth2_provider.dcr.AllowAllDCRPermission",),
+    )
+    metadata = {"redirect_uris": ["https://app.example/"]}
+    client = anyone.post("/o/register/", metadata, content_type="application/json").json()
+    token = client["registration_access_token"]
+    fail_in("oauth2_provider.views.dynamic_client_registration._application_to_response")
+
+    response = anyone.put(
+        f"/o/register/{client['client_id']}/",
+        {**metadata, "client_id": client["client_id"], "client_secret": client["client_secret"]},
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {token}"},
+    )
+
+    assert response.status_code == 500
+    reports.check(token, client["client_secret"])
+
+
+@pytest.mark.parametrize("path", ["register", "{pk}/update"])
+def test_where_an_application_is_registered_or_changed(
+    browser: Client, user: Any, reports: Reports, fail_in: Fail, path: str
+) -> None:
+    app = get_application_model().objects.create(
+        user=user,
+        client_type="confidential",
+        authorization_grant_type="authorization-code",
+        redirect_uris="https://app.example/",
+    )
     browser.raise_request_exception = False
     fail_in("oauth2_provider.forms.ApplicationForm.clean")
 
     response = browser.post(
-        "/o/applications/register/", {"name": "app", "client_secret": PEER_SECRET}
+        f"/o/applications/{path.format(pk=app.pk)}/", {"name": "app", "client_secret": PEER_SECRET}
     )
 
     assert response.status_code == 500
