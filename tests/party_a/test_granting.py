@@ -14,8 +14,11 @@ from pytest_django import Settings
 from reciprocal_oauth import signals
 from reciprocal_oauth.compat import SettingsScopes
 from reciprocal_oauth.delivery.dispatchers import Dispatcher
+from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Peer
+from reciprocal_oauth.party_a import consent
 
+from ..columns import columns_of
 from ..fakes import FakePeer, Received, Reply
 from .visits import ALLOW_ALL, connect, fill_in, redeem
 
@@ -258,3 +261,26 @@ def test_the_button_pressed_in_many_tabs_at_the_same_moment_counts_once(
     assert pages == {f"/connections/links/{link.pk}/"}
     assert (link.incoming_state, link.generation) == ("granted", 1)
     assert OutboxItem.objects.count() == LinkEvent.objects.count() == len(granted) == 1
+
+
+@pytest.mark.draft("Reciprocal Scope Request")
+@pytest.mark.parametrize("chosen", [["playback", "email"], ["email"]])
+def test_nothing_is_granted_that_the_peer_did_not_ask_for(
+    link_as_a: Link, chosen: list[str]
+) -> None:
+    before = columns_of(link_as_a)
+
+    with pytest.raises(consent.CannotGrant):
+        consent.allow(link_as_a, chosen)
+
+    assert columns_of(Link.objects.get()) == before
+    assert not OutboxItem.objects.exists()
+
+
+def test_nothing_is_granted_on_a_link_that_has_ended(link_as_a: Link) -> None:
+    lifecycle.end_link(link_as_a, Link.Reason.REVOKED_HERE, revoke_outgoing=False)
+
+    with pytest.raises(consent.CannotGrant):
+        consent.allow(link_as_a, ["playback"])
+
+    assert not OutboxItem.objects.exists()

@@ -7,9 +7,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import HttpRequest
 from django.test import Client
+from django.test.client import BOUNDARY, encode_multipart
 from oauth2_provider.models import get_access_token_model
 
-from ..conftest import PEER_SECRET, basic
+from ..conftest import PEER_SECRET, basic, post_form
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("D91"), pytest.mark.rfc("6749", "3.2")]
 
@@ -70,3 +71,28 @@ def test_a_short_form_of_that_type_is_answered_as_by_django_oauth_toolkit(
 
     assert Client().post("/o/token/", fields, headers=headers).status_code == 200
     assert get_access_token_model().objects.exists()
+
+
+@pytest.mark.parametrize(("too_long", "status"), [(0, 200), (1, 400)])
+def test_a_form_of_that_type_is_read_up_to_64_kib(
+    application: Any, token_of_a: Any, too_long: int, status: int
+) -> None:
+    fields = {"grant_type": "refresh_token", "refresh_token": token_of_a.raw_refresh}
+    headers = basic(application.client_id, PEER_SECRET)
+    without_padding = len(encode_multipart(BOUNDARY, {**fields, "padding": ""}))
+    padding = "x" * (64 * 1024 - without_padding + too_long)
+
+    response = Client().post("/o/token/", {**fields, "padding": padding}, headers=headers)
+
+    assert response.status_code == status
+
+
+def test_a_long_form_of_the_usual_type_is_left_to_django_oauth_toolkit(
+    application: Any, token_of_a: Any
+) -> None:
+    fields = {"grant_type": "refresh_token", "refresh_token": token_of_a.raw_refresh}
+    headers = basic(application.client_id, PEER_SECRET)
+
+    response = post_form(Client(), {**fields, "padding": "x" * 100_000}, headers)
+
+    assert response.status_code == 200

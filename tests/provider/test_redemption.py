@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from oauth2_provider.models import (
     get_access_token_model,
@@ -122,6 +122,7 @@ def test_a_replay_costs_every_token_of_the_first_redemption(
     reciprocal_code: CodeMaker,
     redeem: Post,
     refresh: Post,
+    caplog: pytest.LogCaptureFixture,
     atomic_requests: bool,
 ) -> None:
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", atomic_requests)
@@ -131,10 +132,26 @@ def test_a_replay_costs_every_token_of_the_first_redemption(
 
     assert_refused(redeem(code))
 
+    assert "replay of a redeemed code" in caplog.text
     for tokens in (first, rotated):
         assert_token_is_dead(tokens["access_token"])
         assert_refused(refresh(tokens["refresh_token"]))
     assert not get_access_token_model().objects.exists()
+
+
+@pytest.mark.rfc("6749", "4.1.2")
+@pytest.mark.threat("C7")
+def test_of_two_requests_that_were_both_checked_one_redeems_the_code(
+    reciprocal_code: CodeMaker,
+) -> None:
+    reciprocal_code()
+    entry = ReciprocalCode.objects.select_related("link__peer", "link__user").get()
+    one, other = [redemption.check_redeemable(entry, sent=set()) for _ in range(2)]
+
+    with transaction.atomic():
+        assert redemption.mark_redeemed(one).pk == entry.link_id
+    with pytest.raises(redemption.Refused), transaction.atomic():
+        redemption.mark_redeemed(other)
 
 
 @pytest.mark.draft("Authorization Update Flow")
