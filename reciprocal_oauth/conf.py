@@ -93,8 +93,8 @@ class Settings:
         """Return the names of all settings."""
         return frozenset(name for name, each in vars(cls).items() if isinstance(each, Setting))
 
-    # Delivery. A delivery is the processing of one queue row: this site hands over a code to a
-    # peer, redeems a code that a peer handed over, or revokes a token at a peer.
+    # Delivery. A delivery is the processing of one queue row: this site hands over a reciprocal
+    # code to a peer, redeems a reciprocal code from a peer, or revokes a token at a peer.
 
     DISPATCHER: str = setting(lambda: "none" if _is_test_run() else "thread")
     """What starts deliveries: ``thread``, ``celery``, ``tasks``, ``eager``, ``none``, or the dotted

@@ -93,7 +93,8 @@ class PeerUnreachable(PeerError):
 
 
 class TLSFailed(PeerUnreachable):
-    """No encrypted connection to the peer is possible, or the peer's certificate is not accepted.
+    """No encrypted connection to the peer is possible, or the peer's certificate is not accepted
+    (RFC 9110, section 4.3.4).
 
     There are two possible causes: the TLS configuration of the peer is wrong, or the setting
     ``HTTP_CA_BUNDLE`` of this site lacks the certificate authority of the peer.
@@ -133,9 +134,9 @@ class PeerRefused(PeerError):
         """Return whether the same request may succeed later, because the error does not concern the
         content of the request.
 
-        This is so if the peer is overloaded or has an internal error, or if the request was
-        rejected before the OAuth code of the peer read it. For example, a Django site with a wrong
-        ``ALLOWED_HOSTS`` responds with 400.
+        This is so if the peer is overloaded or has an internal error. It is also so if another part
+        of the peer's site rejected the request before the token endpoint read it. For example, a
+        Django site with a wrong ``ALLOWED_HOSTS`` responds with 400.
         """
         return (
             self.status in (408, 425, 429)
@@ -160,7 +161,8 @@ class PeerRefused(PeerError):
 
 class RefreshPostponed(PeerError):
     """This site did not ask the peer to refresh the access token, because it must wait: the peer
-    refused a refresh recently, or asked for a pause with ``Retry-After``. Nothing was sent.
+    refused a refresh recently, or asked for a pause with ``Retry-After`` (RFC 9110, section
+    10.2.3). Nothing was sent.
 
     :param retry_after: the seconds after which this site may ask the peer again.
     """
@@ -209,7 +211,7 @@ class LeaseLost(ReciprocalError):
 
 class DecryptionError(ImproperlyConfigured):
     """A stored secret cannot be decrypted: no configured key fits, or the ciphertext was copied
-    from another row of the database (it can be decrypted only in its own row).
+    from another column or row (it can be decrypted only in its own place).
 
     If a key was removed from the setting ``ENCRYPTION_KEYS``, put it back at the end of the list.
     """

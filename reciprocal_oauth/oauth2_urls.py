@@ -44,12 +44,13 @@ device_urlpatterns = with_ours(p for p in dot_urls.base_urlpatterns if p.name in
 base_urlpatterns = core_urlpatterns + device_urlpatterns
 #: The pages on which users register applications and revoke tokens.
 management_urlpatterns = with_ours(dot_urls.management_urlpatterns)
-#: The endpoints of OpenID Connect.
+#: The endpoints of OpenID Connect, such as the configuration (OpenID Connect Discovery 1.0, section
+#: 4) and UserInfo (OpenID Connect Core 1.0, section 5.3).
 oidc_urlpatterns = with_ours(dot_urls.oidc_urlpatterns)
 #: The endpoints of dynamic client registration (RFC 7591, section 3; RFC 7592, section 2).
 dcr_urlpatterns = with_ours(dot_urls.dcr_urlpatterns)
 
-#: All routes of DOT. The route objects in this list are not the objects in the lists above. By this
-#: difference, the system check ``check_opened`` recognizes whether the site includes this whole
-#: module or only some of the lists above.
+#: All routes of DOT. This list has its own route objects, which are not in the lists above. So the
+#: system check ``check_opened`` can recognize whether the site includes this whole module or only
+#: some of the lists above.
 urlpatterns = with_ours(dot_urls.urlpatterns)

@@ -105,11 +105,9 @@ class Secret:
         return bool((mine & theirs) - {None})
 
     def at(self, place: Place) -> "Secret":
-        """Return a secret that has the same plain text and belongs to ``place``, another column or
-        row.
+        """Return a secret that has the same plain text and belongs to ``place``.
 
-        If the secret must be decrypted for this, but no key decrypts it, return this object
-        unchanged.
+        If the plain text is needed for this but cannot be decrypted, return this object unchanged.
         """
         if not self or self.place == place:
             return self
@@ -144,7 +142,7 @@ class Secret:
         return "***"
 
     def __reduce__(self) -> NoReturn:
-        # Refuse to pickle, because pickles of objects end up in caches, queues and error reports.
+        # A pickle would contain the plain text, and could be stored in a cache or a queue.
         raise TypeError("A Secret cannot be pickled.")
 
     def __copy__(self) -> "Secret":
@@ -186,9 +184,9 @@ def decrypt(ciphertext: str, place: Place | None) -> str:
 
 @sensitive_variables()
 def is_current(ciphertext: str, place: Place) -> bool:
-    """Return whether ``ciphertext`` is up to date. All must be true: it has the current format, it
-    belongs to the column and row in ``place``, and the first key decrypts it. Otherwise, it should
-    be encrypted again (:func:`reencrypted`)."""
+    """Return whether ``ciphertext`` has the current format, belongs to the column and row in
+    ``place``, and is encrypted with the first key. If not, it should be encrypted again
+    (:func:`reencrypted`)."""
     if not ciphertext.startswith(PREFIX):
         return False
     try:
@@ -241,7 +239,7 @@ def _read(fernet: MultiFernet, ciphertext: str, place: Place | None) -> str:
 def _digest_of(place: Place) -> bytes:
     # The digest is encrypted together with the secret, because Fernet has no other way to protect
     # additional data from changes.
-    # NUL separates the values, because no value contains it: databases store no NUL in texts.
+    # NUL separates the values, because IDs, hashes, short names and origins contain no NUL.
     text = "\0".join(map(str, place))
     return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
 

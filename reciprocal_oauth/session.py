@@ -109,15 +109,15 @@ class PeerSession(HardenedSession):
     def _send_with(
         self, request: requests.PreparedRequest, token: Secret, **kwargs: Any
     ) -> requests.Response:
-        # Check the host again. If an administrator changed the URLs of the peer and the user then
-        # connected again, all while this site read or refreshed the token, then the token is for
-        # the new URLs only.
+        # Check the host again. While this site read or refreshed the token, an administrator may
+        # have changed the URLs of the peer, and the user may then have connected again. In this
+        # case, the token is for the new URLs only.
         self._check_host(request)
         request.headers["Authorization"] = f"Bearer {token.reveal()}"
         try:
             return super().send(request, **kwargs)
         except PeerUnreachable as error:
-            # The host name cannot be resolved. Raise the exception that callers of requests expect.
+            # The host name cannot be resolved. Raise the exception that ``requests`` would raise.
             raise requests.ConnectionError(str(error)) from None
 
 
@@ -139,7 +139,7 @@ def _ascii(host: str) -> str:
     try:
         prepared = requests.Request("GET", f"https://{host}/").prepare()
     except requests.RequestException:
-        return host  # The name is invalid, so requests cannot call this host anyway.
+        return host  # The name is invalid, so ``requests`` cannot call this host anyway.
     return urlsplit(prepared.url or "").netloc
 
 

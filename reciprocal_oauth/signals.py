@@ -14,12 +14,13 @@ from .core.database import on_commit
 
 logger = logging.getLogger("reciprocal_oauth")
 
-#: This site, as party A, will hand over a new code to the peer of a link. There are three possible
-#: causes: the user gave the peer access, the user changed the scope of this access, or the peer
-#: redeemed a code twice and needs a new code. Arguments: ``link``.
+#: This site, as party A, will hand over a new reciprocal code to the peer of a link. There are
+#: three possible causes: the user gave the peer access, the user changed the scope of this access,
+#: or the peer redeemed a code twice and needs a new code. Arguments: ``link``.
 access_granted = Signal()
 
-#: This site, as party B, accepted and stored a code from a peer. Arguments: ``link``.
+#: This site, as party B, accepted and stored a reciprocal code from a peer
+#: (draft-ietf-oauth-reciprocal-04, section 2.2.2). Arguments: ``link``.
 handover_received = Signal()
 
 #: A link now works in both directions. Arguments: ``link``.
@@ -33,8 +34,8 @@ direction_broken = Signal()
 #: A link ended. Arguments: ``link``, ``reason`` (a value of ``Link.Reason``).
 link_ended = Signal()
 
-#: Deliveries to a peer were paused. They stop until an administrator ends the pause. Arguments:
-#: ``peer``, ``reason`` (a value of ``Link.Reason``).
+#: This site paused all deliveries to a peer. They wait until an administrator ends the pause.
+#: Arguments: ``peer``, ``reason`` (a value of ``Link.Reason``).
 peer_paused = Signal()
 
 #: A delivery failed and is not tried again automatically. A delivery is the processing of a queue

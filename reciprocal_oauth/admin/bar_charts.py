@@ -22,8 +22,8 @@ _ROW, _TEXT, _BAR = 44, 16, 14
 #: of its share, and the rest is the gap to the next column.
 _FILLED = 0.7
 
-#: The upper line of a column chart stands for a number that is easy to read. If the tallest column
-#: stands for more than 10, this number is one of these, multiplied by a power of ten.
+#: The numbers for the upper line of a column chart, which are easy to read. If the tallest column
+#: stands for more than 10, the line stands for one of these numbers times 1, 10, 100 and so on.
 _ROUND = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100)
 
 #: One kind of number in a chart, such as “failed”: its name, and its value for each label of the
@@ -36,8 +36,8 @@ class Part:
     """One rectangle of a bar. It shows the value of one series.
 
     ``x`` and ``width`` are percentages of the width of the chart; ``y`` and ``height`` are pixels.
-    They are strings with a decimal point in every language, because SVG does not accept a decimal
-    comma.
+    All four are strings with a decimal point in every language, because SVG does not accept a
+    decimal comma.
 
     :ivar series: the index of the series whose value the rectangle shows.
     """
@@ -87,9 +87,8 @@ class Chart:
     """The data that a template needs to draw one chart.
 
     A chart is a column chart (vertical bars) or a row chart (horizontal bars). It has one bar for
-    each label, for example for each day. A bar consists of the values of one or more series; a
-    series is one kind of number, for example “failed”. A column chart has two horizontal lines: the
-    base line stands for zero, and the upper line stands for the number ``top``.
+    each label, such as a day. A bar consists of the values of one or more series. A column chart
+    has two horizontal lines: the base line for zero, and the upper line for the number ``top``.
 
     :ivar bars: the bars, one for each label.
     :ivar names: the names of the series.

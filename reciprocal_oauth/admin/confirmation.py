@@ -36,7 +36,7 @@ class ConfirmationMixin(admin.ModelAdmin):
         rows = list(queryset[: self.max_rows + 1])
         if len(rows) <= self.max_rows:
             return rows
-        text = gettext("Select at most %d at once.") % self.max_rows
+        text = gettext("Select at most %d rows at once.") % self.max_rows
         self.message_user(request, text, messages.ERROR)
         return None
 

@@ -119,12 +119,12 @@ class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Render the page of a link. The page has a button to disconnect if the link is active and
-        the user has the permission to disconnect it."""
+        """Render the page of a link. If the link is active and the user has the permission to end
+        links, the page has the button “Disconnect”."""
         if (link := kwargs.get("obj")) is not None:
             context["may_disconnect"] = link.is_active and self.has_disconnect_permission(request)
-            # Show the names of the user and the peer. Link.__str__() does not contain them: if it
-            # did, a list of links would need two more queries for each link.
+            # Show the names of the user and the peer here. If Link.__str__() returned them, a list
+            # of links would need two more queries for each link.
             context["subtitle"] = f"{link.user} – {link.peer}"
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
@@ -201,7 +201,7 @@ class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
     @admin.display(description=_("newest flow"))
     def steps(self, link: Link) -> str:
         """Return a sequence diagram, as HTML, of the protocol steps in the newest flow (the last
-        time that the person connected or changed the scope). Return a dash if there are none."""
+        time that the person connected or changed the scope), or a dash if no step is recorded."""
         drawn = flow_diagram.of_link(link)
         return (
             render_to_string("reciprocal_oauth/_diagram.html", {"diagram": drawn}) if drawn else "–"

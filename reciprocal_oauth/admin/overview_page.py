@@ -17,7 +17,7 @@ from . import bar_charts, statistics
 from .bar_charts import Chart
 from .statistics import DURATIONS, Overview, PeerCounts
 
-#: The chart of peers shows only this number of peers: those with the most pending and failed
+#: The chart of peers shows at most this number of peers: the peers with the most pending and failed
 #: hand-overs. The table next to the chart shows all peers.
 _MAX_PEERS_IN_CHART = 10
 
@@ -125,8 +125,8 @@ def _percent(value: float | None) -> str:
 
 
 def _in_words(duration: timedelta | None) -> str:
-    """Return the duration as text, for example “1.5 h”, or a dash for ``None``. The text uses the
-    largest unit that is not longer than the duration, and seconds for less than a second."""
+    """Return the duration as text, for example “1.5 h”, or a dash for ``None``. The unit is the
+    largest one that is not longer than the duration. Durations below 1 s are also in seconds."""
     if duration is None:
         return "–"
     seconds = duration.total_seconds()

@@ -31,9 +31,9 @@ class PeerConnectionCheckMixin(admin.ModelAdmin):
     def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Test the connection to the peer and render the results.
 
-        Only POST is allowed, because a POST request needs a CSRF token. Otherwise, another
-        website could make the browser of an administrator start the test, which sends the client
-        credentials of this site to the peer.
+        Only POST is allowed, because Django requires a CSRF token for it. If GET were allowed,
+        another website could make the browser of an administrator start the test. The test sends
+        the client credentials of this site to the peer.
 
         :raises PermissionDenied: the user may not change the peer.
         :raises Http404: the peer does not exist.

@@ -1,5 +1,5 @@
-"""The button “Look up” on the admin page that adds a peer. It fetches the metadata of the peer (RFC
-8414), and the page fills in the fields of the form."""
+"""The button “Look up” on the admin page that adds a peer. After a click on the button, this site
+fetches the metadata of the peer (RFC 8414, section 3), and fills in the fields of the form."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class Found:
     names of form fields.
 
     :ivar values: the value that was found for each field.
-    :ivar problems: for each field without a value, the reasons why no value was found.
+    :ivar problems: for some of the fields, the reasons why the look-up found no value.
     :ivar hints: for some of the fields, a remark that the form shows to the user.
     """
 
@@ -73,8 +73,8 @@ class PeerDiscoveryMixin(admin.ModelAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Render or save the page that adds a peer. If the request asks for a look-up, fetch the
-        metadata of the peer, and show the form with the values that were found.
+        """Render the page that adds a peer, or save the new peer. If the user wants a look-up, do
+        not save, but fetch the metadata and show the form with the values that were found.
 
         :raises PermissionDenied: the user may not add peers.
         """
@@ -154,15 +154,15 @@ def _look_up(address: str) -> Found:
 
 
 def _by_itself(reason: str) -> str:
-    """Return a whole sentence for the user: “Not found: ”, followed by ``reason``."""
+    """Return an error message for one field: “Not found: ”, followed by ``reason``."""
     return gettext("Not found: %s.") % reason.rstrip(".")
 
 
 def _merged(typed: QueryDict, found: Found) -> tuple[QueryDict, dict[str, str]]:
     """Fill the form with the values that were found in the metadata.
 
-    If the user typed a different value into a text field, keep it, and add a hint with the value
-    that was found. Checkboxes and the authentication method always get the value that was found.
+    If the user typed another value into a text field, keep the typed value, and add a hint with the
+    value that was found. Checkboxes and the authentication method always get the value found.
 
     :param typed: the form as the user has sent it.
     :returns: the data for the form, and a mapping from the names of some fields to hints.

@@ -17,7 +17,7 @@ from ..secret import Secret
 from .peer_reconfiguration import ReconfigurationForm
 
 #: HTML attributes of inputs for URLs, IDs and scopes, which are written from left to right in every
-#: language. Without them, a page in Arabic would show the last slash of a URL before ``https``.
+#: language. Without ``dir``, a page in Arabic would show the last slash of a URL before ``https``.
 _CODE = {"dir": "ltr"}
 _LONG = (
     "homepage",
@@ -113,8 +113,8 @@ class PeerForm(ReconfigurationForm):
                 "to keep it."
             )
         if self.is_bound and self.data.get(self.add_prefix("client_secret")):
-            # The user sees this text only if another field has an error: then the page shows the
-            # form again, without the secret.
+            # The user sees this text only if the form has an error. Then the page shows the form
+            # again, without the secret.
             field.help_text = _(
                 "For security, the secret that you entered is not shown again. Enter it again."
             )
@@ -171,9 +171,7 @@ class NewPeerForm(PeerForm):
         """
         given: str = self.cleaned_data["address"]
         if given:
-            raise forms.ValidationError(
-                _("Look up the address before you save, or leave this blank.")
-            )
+            raise forms.ValidationError(_("Press “Look up” before you save, or empty this field."))
         return given
 
 
@@ -181,8 +179,8 @@ class LookedUpForm(NewPeerForm):
     """The form that the page shows after a look-up. It contains the values that the user typed and
     the values that were found. They are validated later, when the user saves the form.
 
-    :param problems: the reasons why a value was not found, by the name of the field.
-    :param hints: a remark about the value of a field, by the name of the field.
+    :param problems: a mapping from names of fields to the reasons why no value was found.
+    :param hints: a mapping from names of fields to a remark about the value.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Confirmation of important changes of a peer in the admin: another address of the peer, another
 client ID of this site at the peer, or another application for the peer at this site.
 
-The page explains the changes, and saves them only if the user confirms them. The admin's history of
-the peer then contains the old and the new values.
+The page of the peer explains the changes, and they are saved only if the user confirms them. Then
+the admin's history of the peer contains the old and the new values.
 """
 
 import hashlib
@@ -26,13 +26,13 @@ SURE = "sure"
 
 
 class ReconfigurationForm(forms.ModelForm):
-    """Base of the peer form. It asks for confirmation before an address, the client ID or the
-    application of a peer changes.
+    """Base of the peer form. It asks for confirmation before the address, client ID or application
+    of a peer changes, and before a new peer gets an application that already has tokens.
 
-    :ivar moves: the changes of these fields that the user has entered.
-    :ivar left_behind: the number of links that stop working because of the changes. Their users
-        must connect again.
-    :ivar people: the number of users for whose accounts the new application already has tokens.
+    :ivar moves: the changes of a stored peer that need a confirmation.
+    :ivar left_behind: the number of links that stop working because of the changes. The users of
+        these links must connect again.
+    :ivar people: the number of users for whom the newly chosen application already has tokens.
     :ivar asks: whether the page must show the changes and ask the user to confirm them.
     """
 

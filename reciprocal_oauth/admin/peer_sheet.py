@@ -42,11 +42,10 @@ _LABELS = {
 
 
 class PeerSheetMixin(admin.ModelAdmin):
-    """Adds the page that lists the values which the administrator of the other site must enter at
-    the other site."""
+    """Adds the page with the values that the administrator of the other site must enter there."""
 
     def get_urls(self) -> list[Any]:
-        """Return the URLs of the admin class, and the URL of the page with these values."""
+        """Return the URLs of the admin class, and the URL of the page for the other site."""
         view = holding_secrets(self.admin_site.admin_view(self.sheet_view))
         name = f"{self.opts.app_label}_{self.opts.model_name}_sheet"
         return [path("<path:object_id>/sheet/", view, name=name), *super().get_urls()]

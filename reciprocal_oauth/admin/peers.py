@@ -135,10 +135,9 @@ class PeerAdmin(
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Return the form field for a foreign key.
 
-        If the field is ``application`` and the user may not change applications, do not offer
-        applications that have no peer yet. If an application gets a peer, all tokens of the
-        application are limited to the scopes that the peer may have. So this choice would change
-        the application.
+        If the field is ``application`` and the user may not change applications, offer only
+        applications that already have a peer. Otherwise the user could change an application
+        by choosing it: its tokens would then be limited to the scopes that the peer may have.
         """
         field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if db_field.name == "application" and field and not self.may_change_applications(request):
@@ -160,15 +159,15 @@ class PeerAdmin(
 
     @admin.display(description=_("active links"), ordering="active_links")
     def link_count(self, peer: Any) -> SafeString:
-        """Return the number of the peer's active links, as an HTML link to the list of them."""
+        """Return the number of the peer's active links. A click on it shows these links."""
         query = urlencode({"peer__id__exact": peer.pk, "status__exact": Link.Status.ACTIVE})
         url = reverse(f"{self.admin_site.name}:reciprocal_oauth_link_changelist")
         return format_html('<a href="{}?{}">{}</a>', url, query, peer.active_links)
 
     @admin.display(description=_("delivery"), ordering="paused_at")
     def delivery(self, peer: Any) -> str:
-        """Return a text about the delivery to the peer: “paused” with the reason, “running”, or
-        “one way only” if the peer does not accept reciprocal codes."""
+        """Return a text about the delivery to the peer: “paused” with the reason, “one way only” if
+        the peer does not accept reciprocal codes, and otherwise “running”."""
         if peer.paused_at is None:
             return str(_("running") if peer.supports_reverse else _("one way only"))
         return f"{_('paused')}: {peer.get_paused_reason_display()}"
@@ -188,10 +187,10 @@ class PeerAdmin(
 
     # The next methods delete, save, enable, disable and resume peers.
 
-    # The next two methods do not delete a peer that has links, and tell the user why. After a
-    # deletion, nothing would limit or revoke the tokens of the peer's application any more, and the
-    # history of the links would be lost. This check is not in has_delete_permission(), because then
-    # Django would only say that the permission is missing.
+    # The next two methods refuse to delete a peer that has links. After a deletion, nothing would
+    # limit or revoke the tokens of the peer's application any more, and the history of the links
+    # would be lost. The methods also tell the user why they refuse. If has_delete_permission() made
+    # this check, Django would only say that the permission is missing.
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
@@ -216,10 +215,10 @@ class PeerAdmin(
 
     def _refuse_to_delete(self, request: HttpRequest, peers: Sequence[Peer]) -> None:
         message = ngettext(
-            "%s was not deleted, because it has active or ended links and their history would be "
-            "deleted too. Disable it instead.",
-            "Nothing was deleted, because these peers have active or ended links and their history "
-            "would be deleted too: %s. Disable them instead.",
+            "%s was not deleted, because it has active or ended links. Their history would be "
+            "deleted too. Disable the peer instead.",
+            "Nothing was deleted, because these peers have active or ended links: %s. The history "
+            "of the links would be deleted too. Disable the peers instead.",
             len(peers),
         )
         self.message_user(request, message % ", ".join(map(str, peers)), messages.ERROR)
@@ -232,14 +231,14 @@ class PeerAdmin(
         requests, such as the client secret, resume the delivery to the peer."""
         super().save_model(request, obj, form, change)
         if {*pausing.RELEVANT_FIELDS, "dialect"} & set(form.changed_data):
-            # After this change, the peer perhaps accepts reciprocal codes. So record that it
-            # supports the reverse direction. If it refuses a reciprocal code again, other code
-            # records that it does not.
+            # After this change, the peer may accept reciprocal codes. So record that it supports
+            # the reverse direction. If the peer refuses the next reciprocal code, the delivery
+            # records that the peer does not support this direction.
             obj.record_reverse_support(is_supported=True)
         if pausing.RELEVANT_FIELDS & set(form.changed_data):
-            # _resume_after_change() locks links. To avoid a deadlock, call it after the commit:
-            # until the commit, this transaction locks the row of the peer, and another transaction
-            # that has locked a link perhaps waits for this row.
+            # _resume_after_change() locks links. Call it after the commit, to avoid a deadlock.
+            # Until the commit, this transaction holds the lock on the row of the peer. Another
+            # transaction may hold the lock on a link and wait for the row of the peer.
             on_commit(lambda: self._resume_after_change(request, obj))
         if warning := save_warnings.scope_warning(obj):
             self.message_user(request, warning, messages.WARNING)
@@ -249,8 +248,8 @@ class PeerAdmin(
     @method_decorator(sensitive_variables())
     @method_decorator(sensitive_post_parameters("client_secret"))
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Render or save the form of a peer. The decorators keep the client secret out of error
-        reports."""
+        """Render the form of a peer, or save the peer. The decorators keep the client secret out of
+        error reports."""
         response: HttpResponse = super().changeform_view(request, *args, **kwargs)
         return response
 
@@ -312,8 +311,9 @@ class PeerAdmin(
 def _explain_one_way(peer: Peer) -> str:
     text = gettext(
         "%(peer)s does not support the reverse direction: on %(date)s, it refused a reciprocal "
-        "code with unsupported_grant_type. Links with it work one way only, and people are not "
-        "asked what it may do here. When it supports the reverse direction, test the connection."
+        "code with unsupported_grant_type. Links with this peer work one way only, and people are "
+        "not asked what the peer may do here. When the peer supports the reverse direction, test "
+        "the connection."
     )
     since = peer.reverse_refused_at
     return text % {"peer": peer, "date": date_format(since, "DATE_FORMAT") if since else ""}
@@ -321,8 +321,9 @@ def _explain_one_way(peer: Peer) -> str:
 
 def _explain_pause(peer: Peer) -> str:
     text = gettext(
-        "Delivery to this peer is paused: %(reason)s. If our registration or an endpoint is wrong "
-        "here, correct and save it; delivery then resumes. If the problem was fixed at the peer, "
-        "use the action “Resume delivery to selected peers” in the list of peers."
+        "Delivery to this peer is paused: %(reason)s. If the registration of this site or an "
+        "endpoint is wrong here, correct it and save the peer. The delivery then resumes. If the "
+        "problem was fixed at the peer, use the action “Resume delivery to selected peers” in the "
+        "list of peers."
     )
     return text % {"reason": peer.get_paused_reason_display()}

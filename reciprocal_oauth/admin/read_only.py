@@ -24,9 +24,9 @@ from ..secret import Secret
 #: The field of the user model that contains the name with which a person signs in.
 USERNAME_FIELD: str = get_user_model().USERNAME_FIELD
 
-#: A search finds the matching users and peers first, and then the rows of these users and peers. If
-#: there are at most this number of users (or peers), the query for the rows contains their primary
-#: keys. If there are more, the query contains a subquery instead.
+#: A search looks up the matching users and peers first, and then finds their rows. If at most this
+#: number of users (or peers) match, the query for the rows contains a list of the primary keys of
+#: these users (or peers). If more match, the query contains a subquery instead of the list.
 _MAX_KEYS = 500
 
 
@@ -76,19 +76,19 @@ class ReadOnlyAdmin(NoSecretLookupsMixin, admin.ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Return the rows that match every word of ``search_term``, and ``False`` because the
-        result has no duplicates.
+        """Return two values: the rows that match every word of ``search_term``, and ``False``. The
+        second value tells Django that the rows contain no duplicates.
 
-        For each word, the users and the peers that match are searched in their own tables. With the
-        keys of these users and peers, the database can find the rows by an index.
+        For each word, the matching users and peers are looked up first, in their own tables. With
+        the keys of these users and peers, the database can find the rows by an index.
         """
         for word in search_term.split():
             queryset = queryset.filter(self.matching(word))
         return queryset, False
 
     def matching(self, word: str) -> Q:
-        """Return a filter for the rows that match ``word``. It can be the ID of a link, a part of
-        the name of a user, or a part of the name or the slug of a peer."""
+        """Return a filter for the rows that match ``word``. The word can be the ID of a link, or
+        a part of the name of a user, or a part of the name or the slug of a peer."""
         users = get_user_model()._default_manager.filter(**{f"{USERNAME_FIELD}__icontains": word})
         peers = Peer.objects.filter(Q(name__icontains=word) | Q(slug__icontains=word))
         found = Q(**{f"{self.to_user}__in": _keys_of(users)})

@@ -1,8 +1,8 @@
 """Statistics about the links and the hand-overs of this site. A hand-over sends one reciprocal code
 to a peer, and is done when the peer has redeemed this code.
 
-A day begins at midnight in the current time zone. This module computes these times in Python,
-because MariaDB knows no time zones unless an administrator has loaded them into the database.
+A day begins at midnight in the current time zone. This module computes the beginning of each day
+in Python: MariaDB could do this only if an administrator had loaded the time zones into it.
 """
 
 from collections import Counter
@@ -77,8 +77,8 @@ class Overview:
     the reciprocal code.
 
     :ivar durations: the number of hand-overs for each range of durations; see :data:`DURATIONS`.
-    :ivar median: the median of the durations; ``None`` if there are no hand-overs.
-    :ivar p95: the 95th percentile of the durations; ``None`` if there are no hand-overs.
+    :ivar median: the median of the durations; ``None`` if no reciprocal code was redeemed.
+    :ivar p95: the 95th percentile of the durations; ``None`` if no reciprocal code was redeemed.
     """
 
     days: list[Day]
@@ -112,14 +112,13 @@ class Overview:
 
     @property
     def is_empty(self) -> bool:
-        """Return whether there is nothing to show: on all days, no link was active or started, and
-        no hand-over was redeemed or failed."""
+        """Return whether there is nothing to show: on all days, no link was active or started, no
+        reciprocal code was redeemed, and no hand-over failed."""
         return not any((day.active or day.begun or day.done or day.failed) for day in self.days)
 
 
 def overview_of_site() -> Overview:
-    """Compute the numbers of the overview page. The number of queries is always eleven. It does not
-    grow with the number of rows."""
+    """Compute the numbers of the overview page with eleven queries, for any number of rows."""
     dates, bounds = _days()
     handovers = OutboxItem.objects.filter(kind=OutboxItem.Kind.HANDOVER)
     ended = handovers.filter(
@@ -136,7 +135,7 @@ def overview_of_site() -> Overview:
 
 
 def _days() -> tuple[list[date], list[datetime]]:
-    """Return the dates of the last :data:`DAYS` days, and the time at which each day begins."""
+    """Return two lists: the last :data:`DAYS` dates, and the time at which each day begins."""
     now = timezone.now()
     is_aware = timezone.is_aware(now)
     today = (timezone.localtime(now) if is_aware else now).date()

@@ -24,12 +24,12 @@ class BearerAuthentication(OAuth2Authentication):
     """
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        """Return the person and the token, or ``None`` if the request has no token.
+        """Return the person and the token, or ``None`` if the request has no bearer token.
 
         The person is ``None`` if the token was issued to a client itself and not for a person.
 
         :raises AuthenticationFailed: the token is unknown, expired or revoked, is an ID token, or
-            belongs to an inactive user.
+            belongs to an inactive user (RFC 6750, section 3.1).
         """
         scheme, _space, _token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != "bearer":

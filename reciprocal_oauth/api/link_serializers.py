@@ -81,8 +81,8 @@ class IncomingSerializer(DirectionSerializer):
     pending = PendingSerializer(
         allow_null=True,
         help_text=_(
-            "The last decision of the person, while the peer has no access from it: it is pending "
-            "(granted) or has failed (broken). The scopes are those that it adds."
+            "The last decision of the person, if it has not given the peer access yet. It is "
+            "pending (granted) or has failed (broken). The scopes are those that the decision adds."
         ),
     )
 
@@ -152,7 +152,7 @@ class LinkSerializer(serializers.Serializer):
     ended_at = Moment(source="link.ended_at", allow_null=True)
 
     def to_representation(self, link: Link) -> Any:
-        """Return the link as a dict of JSON values, read from a :class:`ShownLink`."""
+        """Return the link as a dict of JSON values. A :class:`ShownLink` provides the values."""
         return super().to_representation(ShownLink(link, self.context["request"]))
 
 
@@ -190,8 +190,8 @@ class LinkDetailSerializer(LinkSerializer):
 
 @dataclass(frozen=True)
 class ShownLink:
-    """A link with all values that :class:`LinkSerializer` and :class:`LinkDetailSerializer` return.
-    Each value is an attribute with the name of the serializer field."""
+    """The object from which :class:`LinkSerializer` and :class:`LinkDetailSerializer` read their
+    values. It adds to ``link`` the values that are not fields of the model."""
 
     link: Link
     request: Any
@@ -276,16 +276,16 @@ class ShownLink:
 
     @property
     def choices(self) -> list[Mapping[str, str]]:
-        """Return the scopes that the person can choose in a change, or an empty list if the scopes
-        of the peer cannot be changed now."""
+        """Return the scopes that the person can allow when changing the scopes of the peer, or an
+        empty list if the scopes of the peer cannot be changed now."""
         return (
             _named(scope_changes.choices(self.link)) if scope_changes.can_change(self.link) else []
         )
 
     @property
     def shown(self) -> str:
-        """Return a text that identifies what the person sees. A change must contain the same text,
-        or it is refused as outdated."""
+        """Return a text that identifies what the person sees. A request that changes the scopes
+        must contain this text. If the text is no longer the current one, the request is refused."""
         return scope_changes.snapshot_of(self.link)
 
     @property

@@ -1,7 +1,7 @@
-"""Describes the API views for the OpenAPI schema that drf-spectacular makes (extra ``[openapi]``).
+"""Describes the API views for the OpenAPI schema that drf-spectacular makes.
 
-If drf-spectacular is installed, ``api/urls.py`` imports this module, which registers the
-descriptions. The views also work without this module.
+If drf-spectacular is installed (the extra ``openapi`` of this package), ``api/urls.py`` imports
+this module, and the import registers the descriptions. The views also work without this module.
 """
 
 from typing import Any
@@ -110,8 +110,8 @@ def _describe(view: str, **operations: Any) -> None:
         target_class = f"{_VIEWS}.{view}"
 
         def view_replacement(self) -> Any:
-            # Describe a subclass: extend_schema_view() changes the class that it gets, and the
-            # view class itself must stay as it is.
+            # Describe a subclass instead of the view class itself, because extend_schema_view()
+            # changes the class that it describes.
             stock: Any = self.target_class
             return extend_schema_view(**operations)(type(view, (stock,), {}))
 
@@ -232,16 +232,17 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
     target_class = "reciprocal_oauth.api.authentication.BearerAuthentication"
     name = _BEARER
-    priority = 1  # Higher than the extension of drf-spectacular for the base class.
+    priority = 1  # drf-spectacular has an extension with a lower priority for the base class.
 
     def get_security_requirement(self, auto_schema: Any) -> Any:
-        """Return the scope that an access token needs for the HTTP method."""
+        """Return the name of this scheme with the scope that an access token needs for the HTTP
+        method. If the method does not accept access tokens, return an empty list."""
         scope = scope_for(auto_schema.method)
         return {self.name: [scope]} if scope else []
 
     def get_security_definition(self, auto_schema: Any) -> Any:
-        """Return the OAuth 2.0 flow with its endpoints and scopes. If this site is not the
-        authorization server, return only that the API accepts bearer tokens."""
+        """Return the authorization code flow (RFC 6749, section 4.1) with its endpoints and scopes,
+        or only the scheme ``bearer`` if this site is not the authorization server."""
         described = scopes.described()
         used = filter(None, (settings.API_READ_SCOPE, settings.API_WRITE_SCOPE))
         try:

@@ -27,7 +27,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Forbidden(APIException):
-    """An error with status 403. ``code`` names its reason."""
+    """An error with status 403 (RFC 9110, section 15.5.4). ``code`` names the reason."""
 
     status_code = status.HTTP_403_FORBIDDEN
 
@@ -51,7 +51,7 @@ class MissingScope(Forbidden):
 
 
 class Conflict(APIException):
-    """An error with status 409: the current state of the link does not allow the request."""
+    """An error with status 409 (RFC 9110, section 15.5.10): the link is not in the right state."""
 
     status_code = status.HTTP_409_CONFLICT
 
@@ -60,15 +60,15 @@ class Conflict(APIException):
 
 
 class BodyTooLarge(APIException):
-    """An error with status 413: the body of the request is larger than this API accepts."""
+    """An error with status 413: the request body is too large (RFC 9110, section 15.5.14)."""
 
-    status_code = 413  # The constant has different names in releases of REST framework.
+    status_code = 413  # The name of the constant depends on the release of REST framework.
     default_detail = _("The body is too large.")
     default_code = "too_large"
 
 
 class Busy(APIException):
-    """An error with status 503: the database was too busy, even after several attempts."""
+    """An error with status 503 (RFC 9110, section 15.6.4): all attempts found the database busy."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = _(
@@ -76,7 +76,7 @@ class Busy(APIException):
         "a minute, then check your connections and try again."
     )
     default_code = "busy"
-    #: The value of the header ``Retry-After``, in seconds. REST framework reads this attribute.
+    #: The seconds that REST framework sends in ``Retry-After`` (RFC 9110, section 10.2.3).
     wait = 5
 
 

@@ -53,8 +53,8 @@ class ConnectSerializer(serializers.Serializer):
 
 class Shown(Text):
     """A field for the value ``shown``, which identifies what the person saw. The API sends this
-    value with each link and each consent question, and the client sends it back with the answer of
-    the person. So this site can refuse an answer to outdated data."""
+    value with each link and each consent question. The client sends it back when the person answers
+    the question or changes the scopes, so that this site can refuse an outdated decision."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(r"[0-9a-f]*", max_length=64, **kwargs)

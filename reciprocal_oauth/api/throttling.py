@@ -20,17 +20,17 @@ DEFAULT_RATES = {READING: "120/min", CHANGING: "30/min", CONNECTING: "10/min"}
 class PersonThrottle(SimpleRateThrottle):
     """Limits the requests of each person with each application.
 
-    All tokens of an application count together, and so do all sessions of the person. An
-    application that sends too many requests does not use up the limit of other applications. If the
-    cache does not work, there is no limit.
+    All tokens of the person for one application share one limit, and all sessions of the person
+    share another limit. If the cache does not work, there is no limit.
     """
 
     def __init__(self) -> None:
-        """Do nothing. The base class would look up the rate here. In this class, the rate depends
-        on the request, so :meth:`allow_request` looks it up."""
+        """Do nothing. The base class looks up the rate here. In this class, the rate depends on the
+        request, so :meth:`allow_request` looks it up."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        """Count the request, and return whether it is within the limit."""
+        """Count the request, and return whether it is within the limit. If not, the response has
+        status 429 (RFC 6585, section 4)."""
         scope = getattr(view, "throttle_scope", None) or (
             READING if request.method in SAFE_METHODS else CHANGING
         )
@@ -43,6 +43,6 @@ class PersonThrottle(SimpleRateThrottle):
         return Throttle(scope, limit, self.seconds).count(f"{request.user.pk}:{application}")
 
     def wait(self) -> float | None:
-        """Return how many seconds a client has to wait at most until the next request is allowed.
-        This is the whole length of the period in which the requests are counted."""
+        """Return the seconds for the header ``Retry-After`` (RFC 9110, section 10.2.3): the whole
+        period in which requests are counted. After this time, requests are allowed again."""
         return self.seconds

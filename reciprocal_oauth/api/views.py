@@ -97,7 +97,7 @@ class ApiView(GenericAPIView):
 
 
 class UnknownView(ApiView):
-    """Responds with 404 to every path that no other view of the API has."""
+    """Responds with status 404 to every path for which the API has no other view."""
 
     authentication_classes = []
     permission_classes = []
@@ -108,7 +108,7 @@ class UnknownView(ApiView):
         """Always raise an error that leads to status 404.
 
         :raises NotFound: the path does not end with a slash.
-        :raises Http404: the path ends with a slash, but does not exist.
+        :raises Http404: the path ends with a slash.
         """
         self.perform_content_negotiation(request, force=True)
         if not request.path.endswith("/"):
@@ -134,8 +134,8 @@ class PeersView(ApiView, ListAPIView):
 
 
 class ConnectView(ApiView):
-    """Starts a connection to a peer: step (A) of the figure in draft-ietf-oauth-reciprocal-04,
-    section 2.
+    """Starts a connection to a peer (RFC 6749, section 4.1.1). This is step (A) of the figure in
+    draft-ietf-oauth-reciprocal-04, section 2.
 
     The client sends the browser to the URL in the response. The peer redirects the browser back to
     this site.
@@ -191,8 +191,9 @@ class OwnLinksView(ApiView):
         token: Any = self.request.auth
         if token is None or token.application_id != link.peer.application_id:
             return
-        # After the access was revoked, the link still stores the scope, so that the person can
-        # allow it again. The peer must not do that, so do not count the scope here.
+        # After the access was revoked at this site, the link still stores the scope, so that the
+        # person can allow it again. But the peer must not give itself this scope again. So treat
+        # the stored scope as empty here.
         taken_back = link.incoming_reason == Link.Reason.REVOKED_HERE
         given = set() if taken_back else set(scopes.split(link.incoming_scope))
         if not set(chosen) <= given:
@@ -226,7 +227,7 @@ class LinkView(OwnLinksView):
 
     def delete(self, request: Request, pk: Any) -> Response:
         """End the link: revoke the access of the peer at this site, and queue the revocation of the
-        access of this site at the peer."""
+        access of this site at the peer (RFC 7009, section 2)."""
         lifecycle.end_link(self.get_object(), Link.Reason.REVOKED_HERE, revoke_outgoing=True)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -290,13 +291,13 @@ class ScopesView(OwnLinksView):
 
 
 class RetryView(OwnLinksView):
-    """Sends a hand-over (the delivery of a code by which the peer gets its access at this site)
-    again after it has failed."""
+    """Sends a hand-over (the delivery of a reciprocal code to the peer) again after it has failed
+    (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
 
     def post(self, request: Request, pk: Any) -> Response:
-        """Send the peer a code again for the access that the person has allowed.
+        """Send the peer a reciprocal code again for the access that the person has allowed.
 
-        :raises Conflict: there is no failed code, or sending it again is not possible now.
+        :raises Conflict: no hand-over has failed, or the hand-over cannot be sent again now.
         """
         link = self.get_object()
         try:

@@ -1,7 +1,7 @@
 """System checks, which find mistakes in the configuration before the site serves requests.
 
-No check uses the database. So these checks do not concern the peers, which are rows in the
-database: a peer is checked when it is saved.
+No check uses the database. So these checks do not find mistakes in the peers, which are rows in the
+database. A peer is validated before the admin or a command saves it.
 """
 
 from .ids import Id

@@ -37,10 +37,10 @@ def check_return_to(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.urls)
 @needs_urls
 def check_scopes(**kwargs: Any) -> list[CheckMessage]:
-    """Check that the site has the scopes that the API requires (E012).
+    """Check that a site that includes the API has the scopes that the API requires (E012).
 
-    Check only scopes that are listed in the settings. A site with its own scopes backend is not
-    checked, because the backend may need the database.
+    Check only a site whose scopes are listed in the settings. A site with its own scopes backend is
+    not checked, because the backend may need the database.
     """
     are_in_settings = issubclass(oauth2_settings.SCOPES_BACKEND_CLASS, SettingsScopes)
     return list(_missing_scopes()) if are_in_settings and _is_mounted(APP_NAME) else []
@@ -49,8 +49,8 @@ def check_scopes(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.urls)
 @needs_urls
 def check_pages(**kwargs: Any) -> list[CheckMessage]:
-    """Check that a site that includes the API in its URLconf also includes the pages (E014). They
-    are needed, because a peer sends users back to one of the pages."""
+    """Check that a site that includes the API in its URLconf also includes the pages (E014). The
+    API needs the pages, because a peer sends users back to one of them."""
     if not _is_mounted(APP_NAME) or _is_mounted(_PAGES):
         return []
     return [

@@ -10,7 +10,7 @@ class Id(enum.StrEnum):
 
     NOT_A_DICT = "reciprocal_oauth.E001"  #: ``RECIPROCAL_OAUTH`` is not a dict.
     UNKNOWN_SETTING = "reciprocal_oauth.E002"  #: A key of ``RECIPROCAL_OAUTH`` is unknown.
-    WRONG_VALUE = "reciprocal_oauth.E003"  #: The value of a setting has a wrong type or size.
+    WRONG_VALUE = "reciprocal_oauth.E003"  #: A value has a wrong type or is too small.
     ENCRYPTION_KEYS = "reciprocal_oauth.E004"  #: ``ENCRYPTION_KEYS`` is not a list of Fernet keys.
     DISPATCHER = "reciprocal_oauth.E005"  #: ``DISPATCHER`` is not a dispatcher.
     DIALECTS = "reciprocal_oauth.E006"  #: ``DIALECTS`` has a value that is not a dialect.
@@ -22,7 +22,7 @@ class Id(enum.StrEnum):
     API_SCOPES = "reciprocal_oauth.E012"  #: The site does not have a scope that the API requires.
     API_RETURN_TO = "reciprocal_oauth.E013"  #: ``API_RETURN_TO`` has an invalid entry.
     API_WITHOUT_PAGES = "reciprocal_oauth.E014"  #: The URLconf includes the API without the pages.
-    UNREACHED = "reciprocal_oauth.E017"  #: DOT no longer calls a method that this app overrides.
+    UNREACHED = "reciprocal_oauth.E017"  #: A method that this app overrides is never called.
     MAY_AUTHORIZE = "reciprocal_oauth.E018"  #: ``MAY_AUTHORIZE`` is not a usable function.
     BASE_URL = "reciprocal_oauth.E020"  #: ``BASE_URL`` is not the URL of a site.
     NO_ENDPOINT = "reciprocal_oauth.W001"  #: The URLconf has no token view.
@@ -31,10 +31,10 @@ class Id(enum.StrEnum):
     SHORT_LEASE = "reciprocal_oauth.W004"  #: ``LEASE_SECONDS`` is too short for a slow delivery.
     NO_PAGES = "reciprocal_oauth.W005"  #: The URLconf does not include the pages.
     SQLITE_DEFERRED = "reciprocal_oauth.W006"  #: SQLite fails with "locked" instead of waiting.
-    CACHED_INTROSPECTION = "reciprocal_oauth.W007"  #: Introspection is cached for too long.
+    CACHED_INTROSPECTION = "reciprocal_oauth.W007"  #: Introspection responses are cached too long.
     NO_SWEEP = "reciprocal_oauth.W008"  #: Celery beat does not send ``reciprocal_oauth.sweep``.
     OPENED = "reciprocal_oauth.W018"  #: ``oauth2_urls`` adds views that the site has left out.
     ISOLATION = "reciprocal_oauth.W019"  #: The isolation level is not READ COMMITTED.
     NO_BASE_URL = "reciprocal_oauth.W020"  #: The site has several hosts, but no ``BASE_URL``.
     UNSOUND_BASE_URL = "reciprocal_oauth.W021"  #: Users cannot come back to ``BASE_URL``.
-    NO_COUNTING = "reciprocal_oauth.W022"  #: (--deploy only) The cache cannot count for limits.
+    NO_COUNTING = "reciprocal_oauth.W022"  #: (--deploy only) The default cache stores nothing.

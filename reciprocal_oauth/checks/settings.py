@@ -23,7 +23,7 @@ from .ids import Id
 from .setting_types import expected_of
 
 #: Settings with secret values. ``check_settings`` does not check their type, because its error
-#: message would show the value. They have their own checks, whose messages do not show it.
+#: message would show the value. ``_check_encryption_keys`` checks it without showing the value.
 _CHECKED_APART = frozenset({"ENCRYPTION_KEYS"})
 
 
@@ -204,13 +204,14 @@ _CHECKS_OF_VALUES: Mapping[tuple[str, ...], Callable[[], Iterable[CheckMessage]]
 @register(Tags.security, deploy=True)
 @needs_settings()
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
-    """Check for settings that are suitable for development only, not for a public site."""
+    """Warn about settings that are suitable for development, but not for a public site."""
     problems: list[CheckMessage] = []
     if not settings.ENCRYPTION_KEYS:
         problems.append(
             Warning(
                 "Stored codes, tokens and client secrets are encrypted with keys derived from "
-                "SECRET_KEY: if it is changed without a fallback, they are lost.",
+                "SECRET_KEY. They are lost if SECRET_KEY is changed and the old key is not in "
+                "SECRET_KEY_FALLBACKS.",
                 hint='Set RECIPROCAL_OAUTH["ENCRYPTION_KEYS"] to a list of Fernet keys. Make one '
                 "with: python -c 'from cryptography.fernet import Fernet; "
                 "print(Fernet.generate_key().decode())'. If the site is already in use, also put "
@@ -233,7 +234,7 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
     if settings.HTTP_ALLOW_LOOPBACK:
         problems.append(
             Warning(
-                "Peers on this machine may be called, and by plain http.",
+                "Peers on this machine may be called, even by plain http.",
                 hint='Set RECIPROCAL_OAUTH["HTTP_ALLOW_LOOPBACK"] = False; its default is DEBUG.',
                 id=Id.LOOPBACK,
             )

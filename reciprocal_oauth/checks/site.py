@@ -18,7 +18,7 @@ from .ids import Id
 def require_toolkit() -> None:
     """Raise an error if DOT is not installed.
 
-    This is not a system check, because without the models of DOT Django fails before it runs system
+    This is not a system check: if the models of DOT are missing, Django fails before it runs system
     checks. ``ReciprocalOAuthConfig.import_models()`` calls this function.
 
     :raises ImproperlyConfigured: ``oauth2_provider`` is not in ``INSTALLED_APPS``.
@@ -86,8 +86,8 @@ def check_hooks(**kwargs: Any) -> list[CheckMessage]:
 
     return [
         Error(
-            f"The installed django-oauth-toolkit or oauthlib does not call {name}, so what "
-            "reciprocal_oauth does there is missing.",
+            f"The installed django-oauth-toolkit or oauthlib does not call {name}. So the code of "
+            "reciprocal_oauth in this method never runs.",
             hint="Install a release of django-oauth-toolkit that this release of reciprocal_oauth "
             "supports, or a later release of reciprocal_oauth.",
             id=Id.UNREACHED,
@@ -144,8 +144,9 @@ def check_introspection(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f"This site caches what an authorization server says about a token for {seconds} "
-            "seconds: for as long, it accepts tokens that were revoked or reduced there.",
+            f"This site caches the introspection response for a token for {seconds} seconds. "
+            "During this time, it accepts a token that was revoked, or whose scope was reduced, at "
+            "the authorization server.",
             hint='Set OAUTH2_PROVIDER["RESOURCE_SERVER_TOKEN_CACHING_SECONDS"] = 60 or less.',
             id=Id.CACHED_INTROSPECTION,
         )

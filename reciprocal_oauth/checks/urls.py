@@ -103,8 +103,8 @@ def check_urls(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.urls)
 @needs_urls
 def check_opened(**kwargs: Any) -> list[CheckMessage]:
-    """Warn if including ``reciprocal_oauth.oauth2_urls`` adds views of DOT that the site does not
-    want.
+    """Warn if the include of ``reciprocal_oauth.oauth2_urls`` adds views of DOT that the site does
+    not want.
 
     The check concerns only a site whose own URLconf lists some views of DOT one by one. It assumes
     that such a site does not want the views of DOT that are missing from its list.
@@ -120,9 +120,9 @@ def check_opened(**kwargs: Any) -> list[CheckMessage]:
     routes = [route for route in _routes() if id(route.pattern) not in parts]
     own = [route for route in routes if id(route.pattern) not in included]
     chosen = {base for route in own for base in _of_dot(route.view)}
-    # The site has its own list of DOT views if one of its own routes leads to a view class of DOT
-    # or of this app. A subclass that the site has written does not count, because the site may use
-    # it only to replace one view of the include.
+    # The site lists views of DOT itself if one of its own routes leads to a view class of DOT or of
+    # this app. A subclass that the site has written is no sign of such a list, because the subclass
+    # may replace just one view of the include.
     has_list = any(_of_dot(route.view) and _is_stock(route.view) for route in own)
     opened = [
         route.shown
@@ -144,8 +144,8 @@ def check_opened(**kwargs: Any) -> list[CheckMessage]:
 
 
 def _of_dot(view: type) -> set[type | None]:
-    """Return those view classes in DOT's URLconf from which ``view`` is derived. If ``view`` is
-    itself a view class in DOT's URLconf, the result contains it too."""
+    """Return the view classes in DOT's URLconf of which ``view`` is a subclass. As in
+    ``issubclass()``, each class counts as a subclass of itself."""
     from oauth2_provider import urls
 
     return {_class_of(pattern) for pattern in urls.urlpatterns}.intersection(view.__mro__)
@@ -196,8 +196,8 @@ def _sample(entry: Any, path: str | None) -> str | None:
     """Return an example of a path that matches the route ``entry``, or ``None`` if the route or an
     include around it has parameters.
 
-    :param path: an example of a path for the includes around the route. The result begins with it.
-        It is ``None`` if one of these includes has parameters.
+    :param path: an example of a path for the includes around the route, with which the result
+        begins; ``None`` if one of these includes has parameters.
     """
     if path is None:
         return None

@@ -28,8 +28,8 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
     :raises AddressRefused: this site must not call one of the addresses. One such address is
         enough, because a host name with a public and a private address is regarded as an attack.
-    :raises PeerUnreachable: the name does not resolve, or the look-up takes longer than
-        ``HTTP_CONNECT_TIMEOUT_SECONDS``.
+    :raises PeerUnreachable: the name does not resolve, the look-up takes longer than
+        ``HTTP_CONNECT_TIMEOUT_SECONDS``, or ``MAX_LOOKUPS`` look-ups of other names already run.
     """
     limit = min(settings.HTTP_CONNECT_TIMEOUT_SECONDS, settings.HTTP_TOTAL_TIMEOUT_SECONDS)
     try:

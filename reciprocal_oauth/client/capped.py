@@ -9,11 +9,11 @@ _CHUNK_BYTES = 64 * 1024
 
 
 class ResponseTooLong(requests.RequestException):
-    """Raised if a response body has more bytes than ``max_bytes`` of its session allows."""
+    """Raised if a response body is longer than the limit of the session that sent the request."""
 
 
 class CappedBody:
-    """Wraps ``response.raw`` of requests and limits how many bytes can be read from it.
+    """Wraps the attribute ``raw`` of a ``requests.Response``. It limits how many bytes can be read.
 
     The limit applies to the bytes after decompression (RFC 9110, section 8.4), because a few
     kilobytes of compressed data can become a body of any length.

@@ -36,11 +36,11 @@ _MAX_HEAD_BYTES = 64 * 1024
 class _Deadline:
     """Shuts a connection down if a request and its response together take too long.
 
-    A timer ends the connection, because a read timeout is not enough: it starts again with each
-    byte, so a peer that sends one byte per second would block a worker for ever.
+    A timer shuts the connection down. A read timeout is not enough, because it starts again with
+    each byte: a peer that sends one byte per second would block a worker for ever.
 
-    The timer uses a duplicate of the socket, which belongs to the same connection. The original
-    socket object becomes unusable when TLS starts, because the TLS layer takes its connection over.
+    The timer uses a duplicate of the socket object, for the same connection. The original object
+    becomes unusable when TLS starts, because the TLS layer takes over the connection.
 
     :param connected: the socket of the connection, before TLS starts.
     :param started_at: when this site began to look up the host name for the first request, as a
@@ -217,9 +217,9 @@ class _Pinned:
 
 class _PinnedHTTPConnection(_Pinned, HTTPConnection):
     def _addresses(self) -> Sequence[str]:
-        # Without TLS, this site calls only servers on this machine. Check the addresses too: some
-        # resolvers return another machine for a name that ends in .localhost, although RFC 6761,
-        # section 6.3, forbids that.
+        # Without TLS, this site calls only servers on this machine. Check the addresses, because
+        # some resolvers return the address of another machine for a name that ends in .localhost.
+        # Such a name should always mean this machine (RFC 6761, section 6.3).
         addresses = super()._addresses()
         for address in addresses:
             if not is_loopback_host(address):

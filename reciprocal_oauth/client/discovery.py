@@ -78,7 +78,8 @@ def discover(issuer: str) -> Metadata:
     member ``issuer`` of the document must be identical to the parameter ``issuer`` (RFC 8414,
     section 3.3; OpenID Connect Discovery 1.0, section 4.3).
 
-    :raises AddressRefused: this site must not call the URL ``issuer`` or an IP address of its host.
+    :raises AddressRefused: ``issuer`` cannot be the URL of an issuer (RFC 8414, section 2), or this
+        site must not call it or an IP address of its host.
     :raises PeerUnreachable: the peer sent no complete response to a request. The remaining URLs are
         not tried, because they have the same host.
     :raises NoMetadata: no URL has a usable document. The text of the error says for each URL what
@@ -136,8 +137,8 @@ def _with_userinfo(metadata: Metadata) -> Metadata:
     """Return ``metadata`` with the URL of the UserInfo endpoint, if this URL can be found.
 
     Some servers name this endpoint only in their metadata document for OpenID Connect. So if the
-    URL is missing and the peer supports OpenID Connect, request that document too. Errors of this
-    request are ignored, because the endpoint is optional.
+    URL is missing and the peer supports OpenID Connect, request that document (OpenID Connect
+    Discovery 1.0, section 4). Ignore errors of this request, because the endpoint is optional.
     """
     if metadata.userinfo_endpoint or OPENID not in metadata.scopes:
         return metadata

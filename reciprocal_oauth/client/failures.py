@@ -62,13 +62,13 @@ def _sentence(cause: BaseException) -> str:
         case ssl.SSLCertVerificationError():
             return _describe_certificate(cause)
         case ssl.SSLError() if cause.reason in _NOT_TLS:
-            return "there is no https at this address."
+            return "the server does not use https at this address."
         case ConnectionRefusedError():
             return "the connection was refused: nothing listens there."
         case ConnectionError() | IncompleteRead():
             return "the connection was closed before the response was complete."
         case BadStatusLine():
-            return "the server there does not speak HTTP."
+            return "the server did not respond with HTTP."
         case OSError() if cause.errno in _NO_ROUTE:
             return "the network has no route to it."
         case TimeoutError():
@@ -87,5 +87,7 @@ def _describe_certificate(error: ssl.SSLCertVerificationError) -> str:
         case code if code in _OTHER_NAME:
             return "its certificate is for another name."
         case code if code in _ISSUER_UNKNOWN:
-            return "its certificate has an unknown issuer, or the intermediate ones are missing."
+            return (
+                "its certificate has an unknown issuer, or intermediate certificates are missing."
+            )
     return f"its certificate is not valid ({error.verify_message})."

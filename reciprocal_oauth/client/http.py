@@ -102,8 +102,8 @@ def call(
 ) -> PeerResponse:
     """Send a request to a peer and read the response.
 
-    Errors are raised without their inner traceback and without their causes, because these contain
-    the request with its codes and secrets, and an error report would print them.
+    Remove the inner traceback and the causes of each error before it is raised, because they
+    contain the request with its codes and secrets, and an error report would show these.
 
     :param data: the form fields, which are sent in UTF-8 (RFC 6749, appendix B).
     :raises AddressRefused: this site must not call the URL or an IP address of its host.
@@ -112,7 +112,7 @@ def call(
     """
     started_at = time.monotonic()
     try:
-        _refuse_bad_url(url)  # Check the URL first, because requests would repair some bad URLs.
+        _refuse_bad_url(url)  # Check this first: ``requests`` would repair some bad URLs.
         with HardenedSession() as session:
             request = requests.Request(method, url, data=data, headers=headers, auth=auth)
             with session.send(session.prepare_request(request), stream=True) as response:
@@ -120,8 +120,8 @@ def call(
     except (ReciprocalError, ImproperlyConfigured) as error:
         raise error.with_traceback(None) from None
     except Exception as error:
-        # Do not raise this error after the deadline: this site closed the connection at the
-        # deadline, and that caused the error. The code below raises a timeout error instead.
+        # Ignore the error if the deadline has passed: this site closed the connection at the
+        # deadline, and this caused the error. The code below raises PeerUnreachable instead.
         if not _is_overdue(started_at):
             raise _peer_error(error, url) from None
     if _is_overdue(started_at):
@@ -148,8 +148,7 @@ class HardenedSession(requests.Session):
         # for which user this site calls the peer. A cookie from an earlier request could belong to
         # another user.
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        # Use this adapter for plain http too, because the adapter refuses each URL that this site
-        # must not call.
+        # The adapter refuses each URL that this site must not call. So use it for every scheme.
         for scheme in ("https://", "http://"):
             self.mount(scheme, HardenedAdapter(max_bytes))
 
@@ -167,7 +166,7 @@ class HardenedSession(requests.Session):
             response = super().send(request, **kwargs)
         except requests.RequestException as error:
             if _is_overdue(started_at):
-                # This site closed the connection at the deadline, and that caused the error.
+                # This site closed the connection at the deadline, and this caused the error.
                 raise requests.exceptions.ReadTimeout(_TOO_LATE) from None
             # Remove the traceback and the causes, because they contain the headers and the body of
             # the request.
@@ -175,18 +174,16 @@ class HardenedSession(requests.Session):
         except Exception as error:
             raise error.with_traceback(None) from None
         if _is_overdue(started_at):
-            # This site closed the connection at the deadline. The parser can take that for the end
-            # of the headers or of the body, but the response is incomplete (RFC 9112, section 8).
+            # This site closed the connection at the deadline. So the response is incomplete
+            # (RFC 9112, section 8), even if the parser mistakes the closed connection for its end.
             response.close()
             raise requests.exceptions.ReadTimeout(_TOO_LATE)
         return response
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return ``None``, so that requests treats a redirect like every other response.
-
-        Otherwise, requests would read the whole body of a redirect, even with
-        ``allow_redirects=False``.
-        """
+        """Return ``None``, so that ``requests`` treats a redirect like every other response.
+        Otherwise, the library would read the whole body of a redirect, even with
+        ``allow_redirects=False``."""
         return None
 
 
@@ -227,11 +224,9 @@ class HardenedAdapter(HTTPAdapter):
         return response
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Prepare the check of the peer's certificate. Read the certificate authorities only once.
-
-        requests would read them for every connection, which takes longer than the rest of a
-        request.
-        """
+        """Prepare the check of the peer's certificate. Read the certificate authorities only once:
+        ``requests`` would read them for every connection, which takes longer than the rest of a
+        request."""
         super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
         authorities = conn.ca_certs or conn.ca_cert_dir
         # All callers share the TLS context. Do not use it for a caller with a client certificate,
@@ -276,8 +271,8 @@ def _refuse_bad_url(url: str) -> None:
 def _ca_bundle() -> str:
     """Return the path in the setting ``HTTP_CA_BUNDLE``; ``""`` if the setting is empty.
 
-    :raises ImproperlyConfigured: the path does not exist. That is not reported as an error of the
-        peer, because the settings of this site are wrong.
+    :raises ImproperlyConfigured: the path does not exist. The settings of this site are wrong, so
+        this is not reported as an error of the peer.
     """
     path = str(settings.HTTP_CA_BUNDLE)  # The setting can be a pathlib.Path.
     if path and not os.path.exists(path):
@@ -314,8 +309,8 @@ def _is_overdue(started_at: float) -> bool:
 
 
 def _peer_error(error: Exception, url: str) -> ReciprocalError:
-    """Return the exception of this app for an exception of requests. Its text contains only the
-    peer's origin and the reason."""
+    """Return this app's exception for ``error``, an exception of the library ``requests``. The text
+    of the returned exception contains only the peer's origin and the reason."""
     if isinstance(
         error,
         requests.exceptions.InvalidURL

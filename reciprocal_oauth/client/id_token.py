@@ -95,7 +95,7 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
         raise BadResponse("The ID token expires too far in the future.")
     latest = now + CLOCK_SKEW_SECONDS
     if _time(claims, "iat") > latest or ("nbf" in claims and _time(claims, "nbf") > latest):
-        raise BadResponse("The ID token is dated in the future.")
+        raise BadResponse("The ID token was issued in the future or is not valid yet.")
 
 
 def _time(claims: Mapping[str, Any], name: str) -> float:
@@ -105,11 +105,11 @@ def _time(claims: Mapping[str, Any], name: str) -> float:
     """
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadResponse(f"The ID token does not say its {name}.")
+        raise BadResponse(f"The claim {name} of the ID token is missing or is not a valid time.")
     # Refuse NaN and infinity, which Python's JSON parser accepts. Every comparison with NaN is
     # false, so "not" before the comparison refuses NaN too.
     if not 0 <= value < math.inf:
-        raise BadResponse(f"The ID token does not say its {name}.")
+        raise BadResponse(f"The claim {name} of the ID token is missing or is not a valid time.")
     return value
 
 

@@ -38,9 +38,9 @@ EXPIRY_MARGIN_SECONDS = 30
 #: The longest lifetime of an access token, in seconds (ten years). If the peer names a longer
 #: lifetime, this value is used instead.
 _MAX_EXPIRES_IN = 10 * 365 * 24 * 3600
-#: The form of an error code. All registered error codes have this form (RFC 6749, section 11.4). If
-#: an error has another form, it is not logged, because a peer could send our own code or token back
-#: as its error.
+#: The form of an error code. All registered error codes have this form (RFC 6749, section 11.4). A
+#: value of another form is ignored, because error codes are logged, and the value could be a secret
+#: from our own request that the peer has sent back.
 _ERROR_CODE = re.compile(r"[A-Za-z_]{1,60}")
 
 
@@ -95,8 +95,8 @@ def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.PeerRespon
     The credentials are sent with the configured method only (HTTP Basic or form fields), because
     RFC 6749, section 2.3, forbids two methods in one request.
 
-    :raises AddressRefused: the administrator entered our client secret for another address than
-        ``url``, or this site must not call ``url``.
+    :raises AddressRefused: this site must not call ``url``, or must not send our client secret to
+        it; see :func:`require_bound`.
     :raises PeerUnreachable: see :mod:`reciprocal_oauth.client.http`.
     """
     require_bound(peer, url)
@@ -107,7 +107,7 @@ def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.PeerRespon
         fields |= {"client_id": peer.client_id, "client_secret": secret}
     else:
         # Client ID and secret are form-encoded, and the results are joined (RFC 6749, section
-        # 2.3.1). quote() encodes a space as %20, because some servers do not decode "+" to a space.
+        # 2.3.1). Use quote(), which encodes a space as %20: some servers do not decode "+".
         auth = HTTPBasicAuth(quote(peer.client_id, safe=""), quote(secret, safe=""))
     return http.call("POST", url, data=fields, headers={"Accept": "application/json"}, auth=auth)
 
@@ -121,16 +121,16 @@ def require_bound(peer: Peer, url: str) -> None:
     if not peer.may_send_secret_to(url):
         raise AddressRefused(
             _(
-                "The client secret was entered for another address or another client ID, and is "
-                "not sent to %(origin)s. Enter it again on the page of the peer."
+                "The client secret was entered for another address or another client ID, so it "
+                "is not sent to %(origin)s. Enter it again on the page of the peer."
             )
             % {"origin": origin_of(url)}
         )
 
 
 def refusal(response: http.PeerResponse) -> PeerRefused:
-    """Return the exception that describes an error response of the peer: its status, its error code
-    (RFC 6749, section 5.2), and how long the peer asks this site to wait."""
+    """Return the exception for an error response of the peer. It contains the status, the error
+    code (RFC 6749, section 5.2), and the seconds to wait (RFC 9110, section 10.2.3)."""
     code = None if response.problem else members_of(response.body).get("error")
     is_foreign = code is None and bool(
         response.problem or response.body.strip() not in (b"", b"{}")
@@ -159,8 +159,8 @@ def _read(response: http.PeerResponse, peer: Peer, sent_at: datetime) -> TokenRe
             raise refusal(response)
         raise BadResponse("The token response has no usable access_token.")
     # A client must not use a token whose type it does not know (RFC 6749, section 7.1). The member
-    # "token_type" is REQUIRED, but accept a response without it: some servers leave it out, because
-    # they issue Bearer tokens only.
+    # "token_type" is REQUIRED (RFC 6749, section 5.1), but accept a response without it: some
+    # servers that issue only Bearer tokens leave it out.
     token_type = body.get("token_type")
     if token_type is not None and str(token_type).lower() != "bearer":
         raise BadResponse("The token response is not of token_type Bearer.")
@@ -214,7 +214,7 @@ def _token(body: Mapping[str, Any], name: str, longest: int = MAX_TOKEN_LENGTH) 
 
 
 def _refresh_token(body: Mapping[str, Any], peer: Peer) -> Secret | None:
-    """Return the refresh token (RFC 6749, section 6); ``None`` if there is no usable one.
+    """Return the refresh token (RFC 6749, section 5.1); ``None`` if it is missing or unusable.
 
     :raises BadResponse: the refresh token is too long to be stored. If it were ignored, this site
         would lose its access without a warning when the access token expires.

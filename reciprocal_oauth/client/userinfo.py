@@ -40,14 +40,15 @@ class _Bearer(AuthBase):
 
 
 def name_of(peer: Peer, subject: str, access_token: Secret) -> str:
-    """Return the name of an account at the peer; ``""`` if the peer does not tell the name.
+    """Return the name of an account at the peer; ``""`` if the response contains no usable name.
 
     :param subject: the identifier of the account, from the claim ``sub`` of the ID token.
     :param access_token: an access token for this account.
-    :raises PeerRefused: the peer responded with an error.
-    :raises BadResponse: the response is not a JSON object, or its ``sub`` is not equal to
-        ``subject``, as OpenID Connect Core 1.0, section 5.3.2, requires.
-    :raises PeerUnreachable, AddressRefused: see :mod:`reciprocal_oauth.client.http`.
+    :raises PeerRefused: the peer responded with an error (OpenID Connect Core 1.0, section 5.3.3).
+    :raises BadResponse: the response is not a JSON object, or its ``sub`` differs from ``subject``
+        (OpenID Connect Core 1.0, section 5.3.2).
+    :raises AddressRefused: this site must not call the endpoint, or must not send secrets to it.
+    :raises PeerUnreachable: see :mod:`reciprocal_oauth.client.http`.
     """
     require_bound(peer, peer.userinfo_endpoint)
     response = http.call(
@@ -60,5 +61,7 @@ def name_of(peer: Peer, subject: str, access_token: Secret) -> str:
         raise refusal(response)
     claims = members_of(response.body)
     if claims.get("sub") != subject:
-        raise BadResponse("The UserInfo response names no account, or another one.")
+        raise BadResponse(
+            "The UserInfo response contains no account, or not the account of the ID token."
+        )
     return name_in(claims)

@@ -1,6 +1,6 @@
-"""Optional dispatchers: classes that make worker processes deliver codes and revocations to peers.
+"""Optional dispatchers: classes that make worker processes deliver the rows of the inbox and the
+outbox.
 
-Each of them needs an additional package, or a newer version of Django than the rest of this app.
-
-A module of this package is imported only if the site chooses it with the setting ``DISPATCHER``.
+Each dispatcher needs an additional package, or a newer version of Django than the rest of this app.
+Its module is imported only if the site chooses the dispatcher with the setting ``DISPATCHER``.
 """

@@ -1,9 +1,9 @@
-"""The dispatcher ``celery``: Celery workers deliver codes and revocations to peers.
+"""The dispatcher ``celery``: Celery workers deliver the rows of the inbox and the outbox.
 
-Each row of the inbox and outbox tables is one delivery. A row is due when its next attempt can be
-made. The module defines two Celery tasks. After a commit, the web process sends a message for the
-task ``reciprocal_oauth.deliver`` for each row that is due. Celery beat must regularly send a
-message for the task ``reciprocal_oauth.sweep``, which looks for all rows that are due.
+Each row is one delivery. A row is due when its next attempt can be made. This module defines two
+Celery tasks. After a commit, the web process sends a message for the task
+``reciprocal_oauth.deliver`` for each due row of a link. Celery beat must regularly send a message
+for the task ``reciprocal_oauth.sweep``, which looks for all rows that are due.
 
 No message is sent with a delay (Celery's ``countdown`` or ``eta``), because each row in the
 database stores when its next attempt is due.
@@ -57,7 +57,7 @@ class CeleryDispatcher(MessageDispatcher):
         self._paused_until = 0.0
 
     def send(self, rows: Sequence[tuple[str, Any]]) -> None:
-        """Send a message that makes a worker deliver a row, for each of ``rows``.
+        """For each of ``rows``, send a message that makes a worker deliver the row.
 
         :param rows: pairs of queue name and primary key.
         """
@@ -74,9 +74,9 @@ class CeleryDispatcher(MessageDispatcher):
         succeeded = False
         try:
             _publish(task, messages, **options)
-            # Treat a success that took long as a failure, so that the next requests do not wait
-            # too. If RabbitMQ is short of memory, it accepts a message, but closing the connection
-            # takes long.
+            # Treat a slow success as a failure, so that the next requests do not wait. For example,
+            # if RabbitMQ is short of memory, it accepts a message, but then it takes a long time to
+            # close the connection.
             succeeded = time.monotonic() - started_at < _CONNECT_SECONDS
         finally:
             if not succeeded:
@@ -85,7 +85,7 @@ class CeleryDispatcher(MessageDispatcher):
 
 _NO_RESULT: Mapping[str, Any] = {
     # Celery need not store the result of a task, because the row in the database contains it. So
-    # the tasks work without a result backend, and also while the result backend is down.
+    # the tasks work even if the site has no result backend or the result backend is down.
     "ignore_result": True,
     "store_errors_even_if_ignored": False,
 }
@@ -96,8 +96,8 @@ def deliver(queue: str, pk: Any) -> None:
     """Make one attempt to deliver one row. Then deliver other due rows for up to
     ``DISPATCHER_SWEEP_SECONDS``.
 
-    :param queue: the queue of the row: ``inbox`` (codes that this site redeems at the peer) or
-        ``outbox`` (codes and revocations that this site sends to the peer).
+    :param queue: the queue of the row: ``inbox`` (reciprocal codes that this site redeems at the
+        peer) or ``outbox`` (reciprocal codes and revocations that this site sends to the peer).
     """
     deliver_row(queue, pk)
 
@@ -112,8 +112,8 @@ def sweep() -> None:
 
 
 def _publish(task: Any, messages: Sequence[Sequence[Any]], **options: Any) -> None:
-    # Open a new connection to the broker. A connection from Celery's pool can be closed, can belong
-    # to the parent process, and has the longer timeouts from the settings of the site.
+    # Open a new connection to the broker. Do not use a connection from Celery's pool: it may be
+    # closed or belong to the parent process, and its timeouts can be longer.
     connection = current_app.connection_for_write(
         connect_timeout=_CONNECT_SECONDS, transport_options=dict(_SHORT_TIMEOUTS)
     )

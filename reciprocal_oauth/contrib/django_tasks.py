@@ -1,9 +1,8 @@
-"""The dispatcher ``tasks``: workers of ``django.tasks`` deliver codes and revocations to peers.
+"""The dispatcher ``tasks``: workers of ``django.tasks`` deliver the rows of the inbox and outbox.
 
-The dispatcher needs Django 6.0 or later and uses the task backend ``default``. Each row of the
-inbox and outbox tables is one delivery. If the first attempt to deliver a row fails, no task is
-enqueued for a later attempt. So the site must also run the command ``reciprocal_deliver``, which
-makes the later attempts.
+The dispatcher needs Django 6.0 or later and uses the task backend ``default``. If the first attempt
+to deliver a row fails, no task is enqueued for a later attempt. So the site must also run the
+command ``reciprocal_deliver``, which makes the later attempts.
 """
 
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ class TasksDispatcher(MessageDispatcher):
     deliver rows of the inbox and outbox tables."""
 
     def send(self, rows: Sequence[tuple[str, Any]]) -> None:
-        """Enqueue a task that delivers a row, for each of ``rows``.
+        """For each of ``rows``, enqueue a task that delivers the row.
 
         :param rows: pairs of queue name and primary key.
         """
@@ -41,8 +40,8 @@ def deliver(queue: str, pk: Any) -> None:
     """Make one attempt to deliver one row. Then deliver other due rows for up to
     ``DISPATCHER_SWEEP_SECONDS``.
 
-    :param queue: the queue of the row: ``inbox`` (codes that this site redeems at the peer) or
-        ``outbox`` (codes and revocations that this site sends to the peer).
+    :param queue: the queue of the row: ``inbox`` (reciprocal codes that this site redeems at the
+        peer) or ``outbox`` (reciprocal codes and revocations that this site sends to the peer).
     """
     deliver_row(queue, pk)
 

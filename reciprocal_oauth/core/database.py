@@ -92,15 +92,15 @@ def atomic() -> Atomic:
 
 
 def on_commit(function: Callable[[], object]) -> None:
-    """Run ``function`` after the current transaction commits, on the database to which this app
-    writes. If ``function`` raises an exception, Django logs it, and other functions that were
-    registered for this commit run all the same."""
+    """Run ``function`` after the current transaction of this app's database (:func:`database`)
+    commits. If ``function`` raises an exception, Django logs the exception and still runs the other
+    functions that were registered for this commit."""
     transaction.on_commit(function, using=database(), robust=True)
 
 
 def is_in_transaction() -> bool:
     """Return whether the caller has an open transaction. The transaction that Django's ``TestCase``
-    opens around each test does not count. Django's ``atomic(durable=True)`` ignores it too."""
+    opens around each test is ignored, as in Django's ``atomic(durable=True)``."""
     blocks = connections[database()].atomic_blocks
     return bool(blocks) and not getattr(blocks[-1], "_from_testcase", False)
 
@@ -221,15 +221,15 @@ def _note_repeat(function: Callable[..., Any], error: DatabaseError) -> None:
 def saved_at_last(what: str, save: Callable[[], T], *, until: float) -> T:
     """Save data that a peer sends only once, such as new tokens, and return the result of ``save``.
 
-    ``save`` is called until it succeeds. After each error, the database connection is closed, so
-    that the next call uses a new connection.
+    ``save`` is called again after an error that may be temporary. Before each further call, the
+    database connection is closed, so that the call uses a new connection.
 
     :param what: the name of the data in the log.
     :param save: a function that saves the data. It must be possible to call it again, even if an
         earlier call did commit but the connection broke before the confirmation arrived.
     :param until: the time, by ``time.monotonic()``, after which ``save`` is not called again.
-    :raises DatabaseError, InterfaceError: ``save`` did not succeed in time, or the error is
-        permanent.
+    :raises DatabaseError, InterfaceError: ``save`` failed and is not called again, because the time
+        is over, the error is permanent, or the caller has an open transaction.
     """
     pause = _FIRST_PAUSE_SECONDS
     while True:

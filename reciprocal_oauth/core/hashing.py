@@ -1,5 +1,5 @@
-"""The hash function for codes, ``state`` values and tokens. The database stores the hash and finds
-rows by it, so that these values need not be stored in plain text."""
+"""The hash function for codes, ``state`` values and tokens. This app looks up the row of such a
+value by its hash, so that the value need not be stored in plain text."""
 
 import hashlib
 

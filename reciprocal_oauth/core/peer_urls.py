@@ -63,12 +63,12 @@ def address_problem(url: str, is_allowed: Callable[[str], bool]) -> str | None:
         return None
     if is_loopback_host(host):
         return _(
-            "%(host)s is this machine itself, which is not called unless the setting "
+            "%(host)s is this machine itself. It is called only if the setting "
             "HTTP_ALLOW_LOOPBACK is on."
         ) % {"host": host}
     return _(
         "%(host)s is not a public address, and no network in the setting HTTP_ALLOWED_NETWORKS "
-        "holds it."
+        "contains it."
     ) % {"host": host}
 
 

@@ -36,7 +36,7 @@ _POLICY = "RECIPROCAL_OAUTH['MAY_AUTHORIZE']"
 
 
 def dialects() -> dict[str, str]:
-    """Return the dotted path of each dialect by the name of the dialect. The result contains the
+    """Return a dictionary from the name of each dialect to its dotted path. It contains the
     built-in dialects and the dialects in the setting ``DIALECTS``."""
     return {**BUILT_IN_DIALECTS, **settings.DIALECTS}
 

@@ -38,8 +38,8 @@ def read(value: object) -> list[str] | None:
     (RFC 6749, section 5.1), or ``None`` if it is not valid.
 
     In addition to the standard form, this accepts two forms that some peers send: a list of tokens,
-    and tokens separated by commas. A valid token may itself contain a comma. So if there is a space
-    between tokens, the value is split only at spaces.
+    and tokens separated by commas. A valid token may itself contain a comma. So the value is split
+    at commas only if every space in it is next to a comma.
     """
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         value = " ".join(value)
@@ -61,10 +61,8 @@ def join(tokens: Iterable[str]) -> str:
 
 
 def cut(value: str, *limits: str | Iterable[str]) -> str:
-    """Remove each scope token from ``value`` that is missing in at least one of ``limits``.
-
-    A scope token is one word of a scope value (RFC 6749, section 3.3).
-    """
+    """Return ``value`` without the scope tokens that are missing in at least one of ``limits``. A
+    scope token is one word of a scope value (RFC 6749, section 3.3)."""
     tokens = split(value)
     for limit in limits:
         allowed = set(split(limit) if isinstance(limit, str) else limit)

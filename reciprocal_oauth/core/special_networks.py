@@ -1,5 +1,5 @@
-"""The networks of IP addresses that a peer must not have, unless a setting allows them: all entries
-of IANA's registries of special-purpose addresses, and some others.
+"""The IP networks in which the address of a peer must not be, unless a setting allows it: all
+entries of IANA's registries of special-purpose addresses, and some other networks.
 
 The lists contain the registries as of 2025-10-09 (RFC 6890 explains the registries):
 
@@ -7,8 +7,8 @@ The lists contain the registries as of 2025-10-09 (RFC 6890 explains the registr
 - https://www.iana.org/assignments/iana-ipv6-special-registry/
 
 The registries call some entries "globally reachable". The lists contain these entries too, because
-no website uses such addresses: they are anycast services of the network, prefixes that contain an
-IPv4 address, or identifiers that are not routed.
+no website uses such addresses: they are anycast addresses of network services, prefixes that
+contain an IPv4 address, or identifiers that are not routed.
 """
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -68,7 +68,7 @@ IPV6 = {
     "fc00::/7": "Unique-Local",
     "fe80::/10": "Link-Local Unicast",
 }
-#: Further networks whose addresses a peer must not have. They are not in the registries.
+#: Further networks in which the address of a peer must not be. The registries do not contain them.
 OTHERS = {
     "224.0.0.0/4": "Multicast (RFC 5771)",
     "168.63.129.16/32": "What runs a virtual machine in Azure: its agent, name server and health",

@@ -1,4 +1,4 @@
-"""Limits how often an action may happen in a period, such as a request with a wrong client secret.
+"""Limits how often an action, such as a request with a wrong client secret, may happen in a period.
 The site's default cache stores the counters.
 
 If the cache does not work, nothing is limited and a warning is logged, because a broken cache must

@@ -84,8 +84,8 @@ class ThreadDispatcher(Dispatcher):
 
     def _reset(self) -> None:
         """Forget the engine, if there is one, and create a new lock. A child process calls this
-        after a fork, because a fork does not copy the threads of the engine, and the old lock would
-        stay locked forever if a thread of the parent process held it."""
+        after a fork, which does not copy the threads of the engine. If a thread of the parent
+        process held the old lock during the fork, this lock would stay locked for ever."""
         self._lock = threading.Lock()
         self._engine: Engine | None = None
 
@@ -113,15 +113,15 @@ class ThreadDispatcher(Dispatcher):
 
     def _running(self) -> Engine | None:
         engine = self._engine
-        # An engine (the threads that deliver) that is stopping counts as running. Otherwise a new
-        # engine would start, and claim the rows that the old one releases for other processes.
+        # Treat an engine that is stopping as running. Otherwise a new engine would start and claim
+        # the rows that the old engine releases for other processes.
         if engine is not None and (engine.is_alive() or engine.is_stopping):
             return engine
         return None
 
     def stop(self) -> None:
-        """Stop the engine: claim no more rows, and wait for the deliveries that are running. A
-        later call of ``wake()`` starts a new engine."""
+        """Stop the engine: claim no more rows, and wait up to ``STOP_SECONDS`` for the deliveries
+        that are running. A later call of ``wake()`` starts a new engine."""
         # Do not take the lock here: stop() waits for the worker threads, and a worker thread that
         # calls wake() may wait for the lock.
         if (engine := self._engine) is not None:
@@ -166,9 +166,9 @@ _creation_lock = threading.Lock()
 
 
 def _renew_lock() -> None:
-    """Replace the lock for creating the dispatcher. A child process calls this after a fork,
-    because a thread of the parent process may have held the old lock, and nothing in the child
-    process would release it."""
+    """Replace the lock for creating the dispatcher. A child process calls this after a fork. A
+    thread of the parent process may have held the old lock during the fork, and nothing in the
+    child process would release this lock."""
     global _creation_lock
     _creation_lock = threading.Lock()
 

@@ -99,7 +99,7 @@ class Engine:
 
     def _run(self) -> None:
         """Search for due rows, claim them and start their delivery, again and again until the
-        engine stops. This method is the thread that claims rows."""
+        engine stops. This method runs in the thread that claims rows."""
         while not self._stopped:
             self._wake_event.clear()
             pause = self._sweep_pause
@@ -128,8 +128,8 @@ class Engine:
     def _claim_and_start(self) -> ClaimPass | None:
         """Claim due rows and start their delivery, until no row is due or no thread is free.
 
-        :returns: the search, which lists the peers whose rows it skipped, or ``None`` if there was
-            no search. There is no search if all threads are busy, or if the engine is delivering an
+        :returns: the search, whose attributes list the peers that were skipped. ``None`` if there
+            was no search, because all threads are busy, or because the engine is delivering an
             interrupted row (its last attempt did not end) and must start no other row.
         """
         if self._is_alone() or len(self._items) >= self._slots:
@@ -155,8 +155,8 @@ class Engine:
             self._start_worker()
 
     def _expired_for(self) -> float | None:
-        """Return which interrupted rows the engine may claim now: rows whose lease expired at least
-        the returned number of seconds ago. ``None`` means that it may claim no interrupted row.
+        """Return how many seconds an interrupted row must wait after the end of its lease, before
+        the engine may claim the row. ``None`` means that it may claim no interrupted row.
 
         An interrupted row is a row whose last attempt did not end. Perhaps the row makes its
         process crash.
@@ -197,8 +197,8 @@ class Engine:
             self._workers.append(thread)
 
     def _work(self) -> None:
-        """Deliver the claimed items from ``self._to_do`` until the item is ``None``. This method is
-        a worker thread."""
+        """Deliver the claimed items from ``self._to_do`` until the item is ``None``. This method
+        runs in a worker thread."""
         while (item := self._next()) is not None:
             try:
                 worker.work(item)

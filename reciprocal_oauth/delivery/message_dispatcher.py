@@ -2,8 +2,8 @@
 
 A message contains only the queue and the primary key of a row. The worker that receives the message
 claims the row first. If a message is lost, the next sweep (a search for all due rows) finds the
-row. If a message arrives twice, the worker does nothing for the second message, because the row is
-already claimed or finished.
+row. If a message arrives twice, the worker does not deliver the row a second time, because the row
+is already claimed or no longer due.
 """
 
 import logging
@@ -20,7 +20,8 @@ logger = logging.getLogger("reciprocal_oauth.delivery")
 
 
 class MessageDispatcher(Dispatcher, ABC):
-    """A dispatcher that sends one message to the worker processes for each due row."""
+    """A dispatcher that sends messages to worker processes: one message for each due row of a link,
+    or one message that starts a sweep (a search for all due rows)."""
 
     def wake(self, link: Link | None = None) -> None:
         """Send one message for each due row of ``link``. If ``link`` is ``None``, send one message
@@ -54,9 +55,9 @@ class MessageDispatcher(Dispatcher, ABC):
 def deliver(queue: str, pk: Any) -> None:
     """Deliver one row. Then deliver other due rows for up to ``DISPATCHER_SWEEP_SECONDS``.
 
-    Some of these rows had messages of their own, but a worker could not claim them then, because
-    ``DELIVERIES_PER_PEER`` rows of the same peer were claimed already. Without this second step,
-    they would wait for the next sweep (a regular search for all due rows).
+    A message for one of these other rows may have arrived when ``DELIVERIES_PER_PEER`` rows of its
+    peer were claimed, so that no worker could claim the row. Without the second step, the row would
+    wait for the next sweep (a regular search for all due rows).
 
     :param queue: ``inbox`` or ``outbox``.
     :param pk: the primary key of the row.

@@ -32,8 +32,8 @@ RELEVANT_FIELDS = frozenset(
 
 
 def pause_reason(error: PeerRefused) -> Reason | None:
-    """Return the reason to pause the peer if the response means that its token endpoint refuses
-    every request of this site; otherwise return ``None``."""
+    """Return the reason to pause the peer if ``error`` means that the peer refuses every request of
+    this site or that an endpoint is gone (RFC 9110, section 15.5.11); otherwise ``None``."""
     if error.refuses_credentials:  # The error code ``invalid_client`` (RFC 6749, section 5.2).
         return Reason.CREDENTIALS_REFUSED
     return Reason.GONE if error.status == 410 else None
@@ -77,14 +77,14 @@ def _has_same_values(stored: Peer, called: Peer) -> bool:
     try:
         return _relevant_values(stored) == _relevant_values(called)
     except DecryptionError:
-        # This process cannot decrypt the client secret that is stored now. It could decrypt the
-        # client secret for the request, so the secret was changed after the request was sent.
+        # This process could decrypt the client secret for the request, but it cannot decrypt the
+        # secret that is stored now. So the secret was changed after the request was sent.
         return False
 
 
 @tried_again
 def resume(peer: Peer) -> bool:
-    """Resume the delivery to ``peer``, and allow this site to refresh its tokens at the peer again.
+    """Resume the delivery to ``peer``. This site may then refresh its tokens at the peer again.
 
     :returns: whether the delivery was paused before.
     """

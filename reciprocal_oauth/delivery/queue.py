@@ -50,8 +50,8 @@ _EXTRA_CANDIDATES = 20
 
 def paused_peers() -> Set[Any]:
     """Return the primary keys of all peers to which the delivery is paused."""
-    # Read the paused peers in a query of their own. If a query for queue rows joined the peers,
-    # MariaDB would read the peers first, and then all rows of each peer.
+    # Read the paused peers in a separate query. If a query for queue rows joined the table of the
+    # peers, MariaDB would read the peers first, and then all queue rows of each peer.
     return set(Peer.objects.filter(paused_at__isnull=False).values_list("pk", flat=True))
 
 
@@ -62,8 +62,8 @@ class ClaimPass:
     :ivar owner: a random value that is stored in each claimed row, so that a worker can check later
         whether the row is still claimed by this search. :func:`~.worker.claim` sets a new value for
         each call.
-    :ivar expired_for: how many seconds must have passed after the lease of an interrupted row has
-        expired, before the row can be claimed. If it is ``None``, claim no interrupted row.
+    :ivar expired_for: how many seconds an interrupted row must wait after the end of its lease,
+        before the row can be claimed. If it is ``None``, claim no interrupted row.
     :ivar paused: the primary keys of the peers that were paused when the search began.
     :ivar at_limit: the primary keys of the peers whose due rows were skipped, because
         ``DELIVERIES_PER_PEER`` rows of the peer are already claimed.
@@ -230,7 +230,7 @@ def _claim_with_locks(
 ) -> Sequence[Item]:
     """Lock the :class:`ClaimGate` row of ``peer``, and claim up to ``limit`` of the rows ``pks``.
 
-    :raises _GateMissing: the peer has no ``ClaimGate`` row yet, because no row was claimed before.
+    :raises _GateMissing: the peer has no ``ClaimGate`` row yet.
     :raises _PeerAtLimit: ``DELIVERIES_PER_PEER`` rows of the peer are already claimed.
     """
     with atomic():
@@ -262,7 +262,7 @@ class _GateMissing(Exception):
 
 
 class _PeerAtLimit(Exception):
-    """No more rows of the peer can be claimed, because ``DELIVERIES_PER_PEER`` are claimed."""
+    """``DELIVERIES_PER_PEER`` rows of the peer are claimed, so no more can be claimed now."""
 
 
 def _can_skip_locked() -> bool:
@@ -391,4 +391,4 @@ def _update_claimed(item: QueueItem, **values: Any) -> None:
     """
     rows = _rows(type(item)).filter(pk=item.pk, state=State.CLAIMED, lease_owner=item.lease_owner)
     if not rows.update(**values):
-        raise LeaseLost(f"{item} is no longer held by this worker.")
+        raise LeaseLost(f"{item} is no longer claimed by this worker.")

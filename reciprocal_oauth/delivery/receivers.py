@@ -36,7 +36,7 @@ def link_deleted(sender: type, instance: Link, origin: Any = None, **arguments: 
     """
     peer_is_deleted = getattr(origin, "model", type(origin)) is Peer
     # Do not catch errors, so that an error stops the deletion. If the link were deleted although
-    # its tokens were not revoked, the peer could still use them, and no link would limit their
-    # scope.
+    # its tokens were not revoked, the peer could still use the tokens, and no link would limit the
+    # scope of the tokens.
     if lifecycle.revoke_before_deletion(instance, revoke_outgoing=not peer_is_deleted):
         on_commit(dispatchers.wake)

@@ -62,7 +62,7 @@ def register(model: type[QueueItem], handler: QueueHandler) -> None:
 
 
 def models() -> Sequence[type[QueueItem]]:
-    """Return the queues that have a handler."""
+    """Return the models of the queues for which a handler is registered, the inbox first."""
     return [model for model in _QUEUES.values() if model in _handlers]
 
 
@@ -104,8 +104,8 @@ def drain() -> int:
 
 
 def due(link: Link | None = None) -> list[tuple[str, Any]]:
-    """Return the rows that can be claimed now, as pairs of the queue name and the primary key, for
-    :func:`work_on`. Return at most 100 rows of each queue; :func:`work_for` can deliver the rest.
+    """Return rows that can be claimed now, as pairs of queue name and primary key. For each queue,
+    return at most 100 rows, and at most ``DELIVERIES_PER_PEER`` rows of one peer.
 
     :param link: the link whose rows are returned, or ``None`` for the rows of all links.
     """

@@ -25,7 +25,8 @@ class Handover:
 
     :ivar client_id: the client ID of the peer at this site.
     :ivar code: the reciprocal code.
-    :ivar access_token: an access token that this site issued. It tells for which user the code is.
+    :ivar access_token: an access token that this site issued. Its user is the one that the
+        reciprocal code is for (draft-ietf-oauth-reciprocal-04, section 2.2.2).
     """
 
     client_id: str
@@ -34,15 +35,15 @@ class Handover:
 
 
 class Dialect(ABC):
-    """Base class of all dialects. It has methods to send codes and tokens to a peer, to read a code
-    that a peer sends, and to respond to that peer."""
+    """Base class of all dialects. It has methods to send reciprocal codes and tokens to a peer, to
+    read a reciprocal code that a peer sends, and to respond to that peer."""
 
     #: If it is True, this site revokes the user's old token at the peer when the user has connected
     #: again and this site has a new token. If it is ``None``, the field ``Peer.revoke_replaced``
     #: decides. Set it to False if this kind of peer would also revoke the new token.
     revokes_replaced_tokens: bool | None = None
 
-    # Methods for a code that the peer sends to this site (this site is party B).
+    # Methods for a reciprocal code that the peer sends to this site (this site is party B).
 
     @abstractmethod
     def recognise(self, request: HttpRequest) -> bool:

@@ -91,7 +91,7 @@ def parse_form(request: HttpRequest) -> Handover:
         if credentials.client_id != values["client_id"]:
             raise _malformed("client_id is not the authenticating client")
     else:
-        # An empty client secret counts as missing (RFC 6749, section 3.1). DOT would accept an
+        # An empty client secret counts as missing (RFC 6749, section 3.2). DOT would accept an
         # empty secret for a client whose stored secret is the hash of an empty text.
         if not request.POST.get("client_secret"):
             raise _unauthenticated("the client does not authenticate")
@@ -104,13 +104,14 @@ def parse_form(request: HttpRequest) -> Handover:
 
 
 def refusal_response(refused: HandoverRefused, headers: Mapping[str, str]) -> HttpResponse:
-    """Return the error response to a refused hand-over (RFC 6749, section 5.2). It contains only
-    the error code, because a description could reveal the reason."""
+    """Return the error response to a refused hand-over (RFC 6749, section 5.2). Its body contains
+    only the error code, because a description could reveal the reason. If the peer has to wait, the
+    header ``Retry-After`` says how long (RFC 9110, section 10.2.3)."""
     body = json.dumps({"error": refused.error})
     response = HttpResponse(body, status=refused.status, headers=dict(headers))
     if refused.status == 401:
-        # Name the authentication scheme that the client used, as RFC 6749, section 5.2, requires.
-        # DOT would name the scheme Bearer.
+        # Name Basic, the only scheme that this endpoint accepts in the Authorization header (RFC
+        # 6749, section 5.2; RFC 9110, section 15.5.2). DOT would name the scheme Bearer.
         response["WWW-Authenticate"] = 'Basic realm="token"'
     if refused.retry_after is not None:
         response["Retry-After"] = str(refused.retry_after)
@@ -126,7 +127,7 @@ def _basic_credentials(request: HttpRequest) -> _Credentials | None:
     """Return the client ID from the Basic credentials in the ``Authorization`` header (RFC 6749,
     section 2.3.1); ``None`` if the request does not have this header.
 
-    :raises HandoverRefused: ``invalid_client``, if the credentials are malformed.
+    :raises HandoverRefused: ``invalid_client``, if the header is not Basic or is malformed.
     """
     header = request.META.get("HTTP_AUTHORIZATION")
     if header is None:

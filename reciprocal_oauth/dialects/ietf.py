@@ -1,8 +1,6 @@
-"""The dialect ``ietf``, which follows draft-ietf-oauth-reciprocal-04 exactly.
+"""The dialect ``ietf``, which follows draft-ietf-oauth-reciprocal-04.
 
-The example is a hand-over: a request in which one site sends the other site a reciprocal code.
-
-::
+Example of a hand-over (a request in which one site sends the other site a reciprocal code)::
 
     POST /token HTTP/1.1
     Authorization: Basic ...
@@ -46,7 +44,8 @@ HEADERS: Mapping[str, str] = {
 }
 
 #: The error codes that a peer can send because the access token in a hand-over is no longer valid
-#: (RFC 6749, section 5.2; RFC 6750, section 3.1). ``""`` means that the peer sent no error code.
+#: (RFC 6749, section 5.2; RFC 6750, section 3.1). ``""`` means that the response contains no
+#: readable error code.
 _ABOUT_THE_TOKEN = ("", protocol.INVALID_GRANT, protocol.INVALID_TOKEN)
 
 
@@ -70,10 +69,10 @@ class IETFDialect(Dialect):
         return parse_form(request)
 
     def success(self) -> tuple[int, Mapping[str, str], str]:
-        """Return status 200, headers that forbid caching (RFC 6749, section 5.1), and an empty JSON
-        object as the body."""
-        # The draft requires status 200 and defines no body. Return a JSON body, because DOT's token
-        # view parses the body of each of its own responses with status 200 as JSON.
+        """Return status 200 (draft-ietf-oauth-reciprocal-04, section 2.2.2), headers that forbid
+        caching (RFC 6749, section 5.1), and an empty JSON object as the body."""
+        # The draft defines no body. Return a JSON body, because DOT's token view parses the body of
+        # each of its own responses with status 200 as JSON.
         return 200, HEADERS, "{}"
 
     def error(self, refused: HandoverRefused) -> HttpResponse:
@@ -126,21 +125,21 @@ class IETFDialect(Dialect):
 
         :raises PeerUnreachable, AddressRefused, BadResponse: there is no usable response.
         """
-        # Do not repeat the revocation after status 400 with "unsupported_token_type" (RFC 7009,
-        # section 2.2.1), because a later attempt would fail too.
         response = token_endpoint.post(peer, peer.revocation_endpoint, {"token": token.reveal()})
         match handover_result(response):
             case Accepted():
                 return Done()
             case Retry() | Failed(reason=Reason.CREDENTIALS_REFUSED | Reason.GONE) as result:
                 return result
+            # For example, the error "unsupported_token_type" with status 400 (RFC 7009, section
+            # 2.2.1). Do not repeat the revocation, because a later attempt would fail too.
             case Failed(error=error) | StaleToken(error=error):
                 return Failed(error, Reason.TOKEN_REFUSED)
 
 
 def handover_result(response: PeerResponse) -> HandoverResult:
-    """Return the result of a hand-over (a request that sent the peer a reciprocal code), as the
-    peer's response shows it. The method :meth:`IETFDialect.revoke` uses this function too.
+    """Return the result of a hand-over (a request that sent the peer a reciprocal code) to which
+    the peer gave this response. :meth:`IETFDialect.revoke` also calls this function.
 
     The draft defines only the statuses 200 and 400, and no response body. RFC 6749, section 5.2,
     defines error codes for status 400 and 401. Other statuses come from web servers and proxies.

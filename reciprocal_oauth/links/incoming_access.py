@@ -86,8 +86,8 @@ def find_link(access_token: Any, links: Sequence[Link]) -> Link | None:
 
 
 class _OwnRevocation(threading.local):
-    """Tells whether this app itself is revoking tokens now, in this thread. ``depth`` is the number
-    of functions of this module that are running and that revoke tokens."""
+    """Tells whether this app itself is revoking tokens now, in this thread. ``depth`` counts the
+    running functions of this module that revoke tokens."""
 
     depth = 0
 
@@ -142,9 +142,9 @@ def revoke_incoming(link: Link) -> None:
 
 
 def delete_unredeemed_logins(link: Link) -> None:
-    """Delete the authorization codes and device codes that the user has approved and that the peer
-    has not redeemed yet (RFC 6749, section 4.1; RFC 8628). Otherwise the peer could redeem such a
-    code later, and would get access that the newest decision of the user does not allow."""
+    """Delete the user's authorization codes (RFC 6749, section 4.1.2) and device codes (RFC 8628,
+    section 3.2) that the peer has not redeemed yet. Otherwise the peer could redeem such a code
+    later, and would get access that the newest decision of the user does not allow."""
     application = link.peer.application
     # Do not delete reciprocal codes here. The caller has already revoked the reciprocal codes of
     # this link, so the remaining reciprocal codes belong to other links and must stay valid.
@@ -158,7 +158,7 @@ def delete_unredeemed_logins(link: Link) -> None:
 
 @_marked_as_own
 def revoke_family(link: Link, family: uuid.UUID | None) -> None:
-    """Revoke all tokens with the ``token_family`` ``family`` (RFC 7009, section 2.1).
+    """Revoke all tokens whose ``token_family`` is ``family`` (RFC 7009, section 2.1).
 
     If ``family`` is ``None``, the peer has no refresh token. In this case, delete the access tokens
     of the peer for the user of ``link``, except the tokens that belong to another link.
@@ -215,9 +215,9 @@ def count_users(application: Any) -> int:
 
 
 def has_live_tokens(link: Link) -> bool:
-    """Return whether the peer can still use its tokens for ``link``. It can if DOT still accepts
-    its refresh token. If ``link`` stores no ``token_family``, an access token that has not expired
-    is enough."""
+    """Return whether the peer can still use its tokens for ``link``. If ``link`` stores a
+    ``token_family``, DOT must still accept its refresh token. Otherwise the peer must have an
+    access token that has not expired and that has no valid refresh token."""
     renewable = _renewable()
     if link.incoming_family is not None:
         return renewable.filter(token_family=link.incoming_family).exists()
@@ -229,8 +229,8 @@ def has_any_tokens(link: Link) -> bool:
     """Return whether the peer can still use any of its tokens for the user of ``link``. Tokens that
     belong to another active link do not count.
 
-    In contrast to :func:`has_live_tokens`, refresh tokens whose ``token_family`` no link stores
-    count too, because :func:`find_link` can assign them to ``link``."""
+    Unlike :func:`has_live_tokens`, also count a refresh token if its ``token_family`` is stored on
+    no active link, because :func:`find_link` can assign such a token to ``link``."""
     strays = _renewable().filter(user_id=link.user_id, application_id=link.peer.application_id)
     foreign = _other_links(link).values("incoming_family")
     return has_live_tokens(link) or strays.exclude(token_family__in=foreign).exists()
@@ -330,8 +330,8 @@ def _renewable() -> QuerySet[Any]:
 
 
 def _access_tokens(link: Link) -> QuerySet[Any]:
-    """Return the access tokens of the peer for the user of ``link``, except tokens that belong to
-    another link."""
+    """Return the access tokens of the peer for the user of ``link``, except registration access
+    tokens and tokens that belong to another link."""
     foreign = rows_of(get_refresh_token_model()).filter(
         token_family__in=_other_links(link).values("incoming_family"), access_token__isnull=False
     )

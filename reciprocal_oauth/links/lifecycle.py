@@ -3,8 +3,8 @@ the link ends.
 
 A function changes the link in the database only if the link is still in the expected state. So if
 two workers find the same problem, only one of them changes the link and sends the signal. The
-caller must lock the link only if the docstring says so. The function also updates the ``link``
-object that the caller passes.
+caller needs no lock, except if the docstring of the function requires one. The function also
+updates the ``link`` object that the caller passes.
 """
 
 from typing import Any
@@ -80,8 +80,8 @@ def break_reconfigured(link: Link) -> bool:
 
 
 def break_incoming(link: Link, reason: str, detail: str = "") -> None:
-    """Mark the incoming direction of ``link`` as broken, because the peer did not redeem the code
-    for the newest decision of the user."""
+    """Mark the incoming direction of ``link`` as broken, because the hand-over for the newest
+    decision of the user has failed or was cancelled."""
     _break_direction(
         link,
         INCOMING,
@@ -216,9 +216,9 @@ def revoke_before_deletion(link: Link, *, revoke_outgoing: bool) -> bool:
     if not Link.objects.select_for_update().filter(pk=link.pk, status=Link.Status.ACTIVE).exists():
         return False
     incoming_access.revoke_incoming(link)
-    # Create the revocation without a reference to the link (``keep_link=False``). Before this
-    # function runs, Django has collected the rows whose reference to the link it will set to null.
-    # It would miss this new row, and the reference would point to a deleted link.
+    # The new revocation must not refer to the link (``keep_link=False``). Django has already made
+    # its list of the rows whose reference to the link it sets to null. The new row is not in this
+    # list, so its reference would point to a deleted link.
     return revoke_outgoing and queue_revocation(link, keep_link=False)
 
 
@@ -251,11 +251,11 @@ def queue_revocation(
 ) -> bool:
     """Add a row to the outbox that revokes a token of this site at the peer (RFC 7009, section
     2.1). Do nothing if there is no token, if the peer has no revocation endpoint, or if the token
-    does not belong to that address.
+    belongs to another client ID or another address.
 
     :param token: the token to revoke; if ``None``, the refresh token of ``link`` or, if it has no
-        refresh token, its access token. If a refresh token is revoked, the peer also revokes the
-        access tokens that come from the same grant.
+        refresh token, its access token. If a refresh token is revoked, the peer should also revoke
+        the access tokens that come from the same grant.
     :param bound_to: the client ID and the addresses that ``token`` belongs to; if ``None``, the
         value that ``link`` stores for its tokens.
     :param keep_link: ``True``: the new row refers to ``link``. ``False``: it refers to no link,

@@ -2,9 +2,9 @@
 
 DOT revokes or deletes tokens in many places: its page of authorized tokens, its admin actions, the
 logout, its reuse protection and its command ``cleartokens``. Other code can delete tokens too.
-After the commit, this module checks the links of the user and of the peer that had the tokens. If
-the peer has no working token, this module marks the incoming direction as broken. If a reciprocal
-code is being delivered to the peer at that time, there are two cases:
+After the commit, this module checks the links between the user and the peer of these tokens. If the
+peer has no working token, this module marks the incoming direction as broken. If a reciprocal code
+is being delivered to the peer at that time, there are two cases:
 
 - The tokens were revoked. This module stops the delivery, because the revocation is newer than
   the consent of the user.
@@ -43,10 +43,11 @@ class _LostTokens:
         #: For each token: the ID of the user who allowed the access, and the ID of the DOT
         #: application that used the token.
         self.owners: set[tuple[Any, Any]] = set()
-        #: The same pairs of IDs, but only for access tokens that were deleted before they expired.
+        #: The pair (user ID, application ID) of each access token that was deleted before it
+        #: expired. DOT deletes an access token to revoke it.
         self.owners_of_unexpired: set[tuple[Any, Any]] = set()
-        #: The refresh tokens that were deleted and had not been revoked. For each
-        #: ``token_family`` of such tokens: the primary keys of their access tokens.
+        #: For each ``token_family`` whose refresh tokens were deleted although they were not
+        #: revoked: the primary keys of the access tokens of these refresh tokens.
         self.access_tokens: dict[Any, set[Any]] = defaultdict(set)
 
     def add(self, token: Any) -> None:
@@ -130,13 +131,13 @@ def with_unrecorded_loss(links: QuerySet[Link], *, by_access_token: bool = False
     """Return the links among ``links`` whose peer has lost its tokens, although the stored state of
     the link still says that the peer has access. The state says so in two cases:
 
-    - Its incoming direction is active.
-    - The peer had access, and the reciprocal code for a newer decision of the user is being
-      delivered, or its delivery has failed.
+    1. The incoming direction of the link is active.
+    2. The peer had access, and the user has decided again since then. The reciprocal code for the
+       new decision is still being delivered, or could not be delivered.
 
-    :param by_access_token: whether to include links of the second case whose peer never had a
-        refresh token. Use ``True`` if an access token was deleted, which proves that the peer had
-        access.
+    :param by_access_token: In case 2, a ``token_family`` on the link normally shows that the peer
+        had access. If this is ``True``, it is also enough that the peer has redeemed a reciprocal
+        code. Use ``True`` if an access token was deleted before it expired.
     """
     changing = Q(incoming_state=Link.Incoming.GRANTED) | Q(
         ~Q(incoming_reason__in=LOST_INCOMING), incoming_state=Link.Incoming.BROKEN
@@ -152,10 +153,9 @@ def record_if_lost(link: Link) -> bool:
     """Check whether the peer has lost its tokens for ``link``. If so, record the loss on ``link``.
 
     Call this function before this site sends a reciprocal code, and before it issues tokens for
-    one. The earlier tokens can have been revoked without a signal, for example with
-    ``QuerySet.update()``, so that this site has not noticed it yet. After the peer has new tokens,
-    this site could no longer notice it, and the peer would have access again in spite of the
-    revocation.
+    one. Perhaps the earlier tokens were revoked without a signal, for example with
+    ``QuerySet.update()``. This site can notice such a revocation only until the peer gets new
+    tokens. Without this call, the peer would have access again in spite of the revocation.
 
     :returns: whether the incoming direction of ``link`` was marked as broken.
     """

@@ -90,7 +90,7 @@ def set_tokens(
 
 def fresh_access_token(link: Link, *, not_this: Secret | None = None) -> Secret:
     """Return an access token that the peer should accept now. If the stored access token has
-    expired, refresh it first.
+    expired, refresh it first (RFC 6749, section 6).
 
     :param not_this: an access token that must not be returned, because the peer has just refused it
         although it had not expired.
@@ -182,9 +182,9 @@ def _require_refresh_allowed(link: Link) -> None:
 
 @tried_again
 def _take_lease(link: Link) -> str | None:
-    """Take the lease (the right to refresh the tokens of ``link`` for a short time). Return a
-    random text that identifies this worker in the row of the link. Return ``None`` if another
-    worker has the lease, or if this site must wait before it asks the peer again."""
+    """Take the lease of ``link``. Return a random text that identifies this worker in the row of
+    the link. Return ``None`` if another worker has the lease, or if this site must wait before it
+    asks the peer again."""
     free = Q(refresh_lease_until__isnull=True) | Q(refresh_lease_until__lt=Now())
     may_be_asked = Q(refresh_not_before__isnull=True) | Q(refresh_not_before__lte=timezone.now())
     until = Now() + timedelta(seconds=settings.LEASE_SECONDS)
@@ -208,9 +208,9 @@ def _release_lease(link: Link, owner: str) -> None:
 
 
 def _refresh(link: Link, owner: str, not_this: Secret | None, lease_ends: float) -> Secret | None:
-    """Refresh the tokens while this worker holds the lease, and return the new access token. Return
-    ``None`` if other code has changed the link during the refresh; the caller then reads the link
-    again.
+    """Refresh the tokens (RFC 6749, section 6) while this worker holds the lease, and return the
+    new access token. Return ``None`` if other code has changed the link during the refresh; the
+    caller then reads the link again.
 
     :param lease_ends: the end of the lease, as a value of ``time.monotonic()``.
     :raises NotLinked: the peer will never refresh these tokens, or the link has no working access.
@@ -261,7 +261,7 @@ def _pause_after(link: Link, refused: PeerRefused) -> float | None:
 
 
 def _postpone(link: Link, refused: PeerRefused, pause: float, *, still: Q) -> None:
-    """Count the refusal of the peer, and store when this site may ask the peer again.
+    """Store when this site may ask the peer again. If the refusal is not temporary, count it.
 
     :param pause: the seconds to wait.
     :param still: a condition that the stored row must meet; otherwise nothing is stored.

@@ -48,8 +48,7 @@ def _may_revoke(link: Link, *, replaced: bool) -> bool:
 
 def revokes_replaced(peer: Peer) -> bool:
     """Return whether this site revokes an old token at ``peer`` after a user has connected again.
-    The dialect of the peer decides; if it does not decide, the field ``Peer.revoke_replaced``
-    does."""
+    If the dialect of the peer does not decide this, the field ``Peer.revoke_replaced`` decides."""
     forced = dialect_of(peer).revokes_replaced_tokens
     return peer.revoke_replaced if forced is None else forced
 

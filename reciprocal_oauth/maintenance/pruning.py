@@ -1,8 +1,8 @@
 """Finds rows that are no longer needed, and deletes them in batches.
 
 A finished row (for example, a delivery that is done) is deleted when it is older than a setting
-allows (``RETENTION_*_DAYS``), or when its link has ``MAX_FINISHED_PER_LINK`` newer
-finished rows in the same table. The newest events of an active link are kept, however old they are.
+(``RETENTION_*_DAYS``) allows, or when its link has ``MAX_FINISHED_PER_LINK`` newer finished rows in
+the same table. The newest events of an active link are kept, however old they are.
 """
 
 from collections.abc import Sequence
@@ -123,8 +123,8 @@ def _before(now: datetime, days: float) -> datetime:
 
 def _finished_item(now: datetime) -> Q:
     """Return the condition for old finished rows of the outbox or the inbox. Failed rows have a
-    retention time of their own (``RETENTION_FAILED_DAYS``), because an administrator can want to
-    see them, and can send a failed delivery of the outbox again."""
+    retention time of their own (``RETENTION_FAILED_DAYS``), because an administrator may want to
+    see them, and can send failed deliveries of the outbox again."""
     return Q(_FINISHED, finished_at__lt=_before(now, settings.RETENTION_FINISHED_DAYS)) | Q(
         state=QueueItem.State.FAILED, finished_at__lt=_before(now, settings.RETENTION_FAILED_DAYS)
     )
@@ -210,6 +210,6 @@ def _beyond(rows: QuerySet[Any], *, keep: int, time: str, before: datetime) -> Q
 
 
 def _link_has(model: type[Model], condition: Q) -> Exists:
-    """Return an expression for a query of links. It is true for a link that has a row of ``model``
-    that meets ``condition``."""
+    """Return an expression for a query of links. It is true for a link if a row of ``model`` refers
+    to the link and meets ``condition``."""
     return Exists(model._base_manager.filter(condition, link=OuterRef("pk")))

@@ -2,9 +2,8 @@
 
 The secret is a client secret, a token or a code. The column ``bound_to`` in the same row stores
 the client ID and the origins (scheme, host and port) that the secret belongs to. This app compares
-them with the present client ID and URL each time that it sends the secret. So the secret is never
-sent to another site, even if somebody changes the URLs of the peer with a form or with
-``QuerySet.update()``.
+them with the present client ID and URL each time that it sends the secret. So if somebody changes
+the URLs of the peer, even with ``QuerySet.update()``, the secret is not sent to the new site.
 """
 
 from collections.abc import Iterable, Mapping
@@ -103,13 +102,13 @@ class PeerChange:
 
 
 def changes_between(stored: "Peer", peer: "Peer") -> list[PeerChange]:
-    """Return the changes between ``stored`` and ``peer`` that matter for secrets. There are three
-    kinds of such changes:
+    """Compare ``peer``, which can have unsaved changes, with ``stored``, its row in the database.
+    Return the changes after which a secret may belong to another site or another client:
 
     - A URL has an origin (scheme, host and port) that ``stored.bound_to`` does not contain. A new
       path at the same origin is not such a change.
     - The client ID of this site differs from the client ID in ``stored.bound_to``.
-    - The DOT application of the peer was replaced.
+    - The peer has another DOT application.
     """
 
     def change(field: str, before: object, after: object) -> PeerChange:

@@ -41,8 +41,8 @@ NOT_ALLOWED = "not allowed"
 REPLAY = "replay"
 
 
-#: The largest number of events that are kept for one link. After that, each new event replaces the
-#: oldest one. So a peer or a person who repeats a step all day cannot fill the disk.
+#: The largest number of events that are kept for one link. If a link has more events, the oldest
+#: ones are deleted. So a peer or a person who repeats a step all day cannot fill the disk.
 MAX_EVENTS_PER_LINK = 500
 #: The number of newest events of a link that pages show. While the link is active, these events are
 #: kept, however old they are.
@@ -105,7 +105,7 @@ def record_event(
         **({"at": at} if at is not None else {}),
     )
     # When this site receives a reciprocal code (step E), the peer waits for the HTTP response. So
-    # do not spend time on deleting old events now. The events of later steps delete them.
+    # do not spend time on deleting old events now. They are deleted after an event of a later step.
     if step != Step.E or outcome != LinkEvent.Outcome.OK:
         _delete_oldest(link)
     return event

@@ -37,8 +37,8 @@ class _SecretOfRow(DeferredAttribute):
     def __set__(self, instance: models.Model, value: Any) -> None:
         if isinstance(value, str):
             value = self.field.to_python(value)
-        # Tell the secret its place now, if the ``owner`` fields of the row (such as the user and
-        # the peer) are set already. If code changes one of these fields later, the secret still
+        # If the ``owner`` fields of the row (such as the user and the peer) are already set, tell
+        # the secret its place now. If code changes one of these fields later, the secret still
         # knows the old values, which are needed to decrypt it.
         if isinstance(value, Secret) and value and (place := self.field.known_place(instance)):
             value = value.at(place)
@@ -48,15 +48,15 @@ class _SecretOfRow(DeferredAttribute):
 class EncryptedField(_TextField):
     """Text that is stored encrypted and read as a :class:`~reciprocal_oauth.secret.Secret`.
 
-    An empty value is stored as an empty text. Only ``Secret.reveal()`` decrypts. Saving a row
-    writes an unchanged ciphertext back, so a row can be saved without any key. Each encryption of
-    the same text gives a different ciphertext. So the lookup ``exact`` is useful only with ``""``
-    and with a secret that was read from the same row; the other useful lookup is ``isnull``.
+    An empty value is stored as an empty text. A secret that was not changed is saved with its
+    stored ciphertext, so its row can be saved even if no key decrypts the secret. Each encryption
+    of the same text gives a different ciphertext. So only two lookups are useful: ``isnull``, and
+    ``exact`` with ``""`` or with a secret that was read from the same row.
 
     Each ciphertext is made for one place: its column, and the values of the ``owner`` fields of its
     row. It cannot be decrypted in another place. So ``QuerySet.update()`` accepts a new secret only
-    after the secret was assigned to an object of that row, and the secrets that
-    ``QuerySet.values()`` returns cannot be decrypted.
+    after the secret was assigned to an object of that row. The secrets that ``QuerySet.values()``
+    returns have no place, so they cannot be decrypted.
 
     :param owner: the names of the fields that say whose secret it is, such as ``user`` and
         ``peer``. Declare these fields above this field, and set their values before the row is
@@ -72,9 +72,9 @@ class EncryptedField(_TextField):
         super().__init__(*args, **kwargs)
 
     def known_place(self, row: models.Model) -> Place | None:
-        """Return the place of this field's secret in ``row``: the name of the column, followed by
-        the values of the ``owner`` fields. Return ``None`` if one of these values is not set or
-        not loaded yet."""
+        """Return the place for which the ciphertext in ``row`` is made: the label of the column,
+        followed by the values of the ``owner`` fields of ``row``. Return ``None`` if one of these
+        values is not set or not loaded."""
         values = row.__dict__
         try:
             owner = [_canonical(field, values[field.attname]) for field in self._owner_fields]
@@ -83,8 +83,8 @@ class EncryptedField(_TextField):
         return (self._label, *owner)
 
     def place_in(self, row: models.Model) -> Place:
-        """Return the place of this field's secret in ``row``, like :meth:`known_place`. If values
-        of the ``owner`` fields were not loaded, load them with a query."""
+        """Return the place for which the ciphertext in ``row`` is made: the column and the values
+        of the ``owner`` fields. Unlike :meth:`known_place`, load values that are not loaded."""
         for field in self._owner_fields:
             getattr(row, field.attname)
         return self.known_place(row) or ()
@@ -117,12 +117,11 @@ class EncryptedField(_TextField):
         return _stored(value)
 
     def to_python(self, value: Any) -> Secret | None:
-        """Return ``value`` as a :class:`Secret`. ``value`` can be a ciphertext from a fixture; this
-        method does not decrypt it."""
+        """Return ``value`` as a :class:`Secret`. ``value`` is a plain text, or a ciphertext from a
+        fixture (see :meth:`value_to_string`). A ciphertext is not decrypted."""
         if value is None or isinstance(value, Secret):
             return value
         text = str(value)
-        # Fixtures contain the ciphertext (see value_to_string()).
         return _stored(text) if text.startswith((PREFIX, UNBOUND_PREFIX)) else Secret(text)
 
     def get_prep_value(self, value: Any) -> str | None:
@@ -138,8 +137,8 @@ class EncryptedField(_TextField):
 
 
 def _canonical(field: Any, value: Any) -> Any:
-    """Convert ``value`` to the type that the database returns. For example, a new object can have
-    its UUID as a text. The text and the UUID must give the same place of the secret."""
+    """Convert ``value`` to the type that the database returns. For example, a new object can have a
+    text instead of a UUID. The text and the UUID must give the same place."""
     # This function must be fast, because it runs for every row that is read. Nearly all values are
     # a UUID or a number, which need no conversion.
     return value if isinstance(value, (uuid.UUID, int)) else field.to_python(value)

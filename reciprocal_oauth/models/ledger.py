@@ -2,7 +2,8 @@
 The draft calls the site that issues a reciprocal code party A.
 
 The row of a redeemed code is kept while the peer can use a token that it got for the code. If the
-peer tries to redeem the code again, this site needs the row to find and revoke the token.
+peer tries to redeem the code again, this site needs the row to find and revoke the token (RFC 6749,
+section 4.1.2).
 """
 
 import uuid
@@ -44,8 +45,8 @@ class ReciprocalCode(BaseModel):
     #: its own application model, with another type of key.
     application_pk = models.CharField(max_length=64, editable=False)
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.LIVE)
-    #: The ``token_family`` of the DOT tokens that the peer got for the code. It is null until the
-    #: code is redeemed, and if DOT issued no refresh token.
+    #: The ``token_family`` of the DOT tokens that the peer got for the code. It is null if the code
+    #: is not redeemed yet, or if DOT issued no refresh token.
     token_family = models.UUIDField(null=True, blank=True, editable=False)
     expires_at = models.DateTimeField(_("expires"))
     created_at = models.DateTimeField(_("created"), default=timezone.now)

@@ -20,11 +20,10 @@ from .reasons import LOST_INCOMING, Reason
 class Link(BaseModel):
     """The link between a user of this site and an account at a peer.
 
-    *Outgoing access* lets this site act at the peer. For it, the link stores the tokens of this
-    site. *Incoming access* lets the peer act at this site. For it, the link stores the scope that
-    the user allowed, the number of decisions that the user has made (``generation``), and the
-    ``token_family`` of the DOT tokens that the peer holds. All tokens that come from one grant have
-    the same ``token_family``.
+    *Outgoing access* lets this site act at the peer. For it, the link stores the tokens that the
+    peer issued to this site. *Incoming access* lets the peer act at this site. For it, the link
+    stores the scope that the user allowed, how often the user has allowed a scope
+    (``generation``), and the ``token_family`` of the DOT tokens that the peer holds.
     """
 
     class Status(models.TextChoices):
@@ -81,8 +80,8 @@ class Link(BaseModel):
     outgoing_reason = models.CharField(
         _("why outgoing access does not work"), max_length=30, choices=Reason.choices, blank=True
     )
-    #: The client ID of this site and the addresses of the peer that both tokens belong to. The
-    #: tokens are sent nowhere else.
+    #: Both tokens belong to this client ID of this site and to these origins of the peer. They are
+    #: sent nowhere else, except the access token to the ``allow_hosts`` of a ``PeerSession``.
     bound_to = BindingField()
     access_token = EncryptedField(
         _("access token"), owner=("id", "user", "peer", "bound_to"), blank=True, default=""
@@ -93,17 +92,17 @@ class Link(BaseModel):
     #: The scope that this site has at the peer (RFC 6749, section 3.3).
     outgoing_scope = models.TextField(_("scope of the outgoing access"), blank=True)
     access_token_expires_at = models.DateTimeField(_("access token expires"), null=True, blank=True)
-    #: Identifies the grant at the peer from which the tokens come. The value is new each time that
-    #: this site exchanges a code for tokens. A token refresh does not change the value.
+    #: Identifies the grant at the peer from which the tokens come. The value is new after each
+    #: exchange of an authorization code or a reciprocal code. A token refresh does not change it.
     outgoing_grant = models.UUIDField(null=True, blank=True, editable=False)
-    #: Until this time, only the worker that ``refresh_lease_owner`` names may refresh the tokens of
-    #: this site. Other workers wait.
+    #: Until this time, only the worker in ``refresh_lease_owner`` may refresh the tokens of this
+    #: link. Other workers wait.
     refresh_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     refresh_lease_owner = models.CharField(max_length=64, blank=True, editable=False)
     #: How many times in a row the peer has refused to refresh the tokens.
     refresh_refusals = models.PositiveSmallIntegerField(default=0, editable=False)
     #: This site does not ask the peer to refresh the tokens before this time. It is set after a
-    #: refusal, and when the peer sends the HTTP header ``Retry-After``.
+    #: refusal, and when the peer sends the header ``Retry-After`` (RFC 9110, section 10.2.3).
     refresh_not_before = models.DateTimeField(null=True, blank=True, editable=False)
 
     incoming_state = models.CharField(
@@ -117,14 +116,14 @@ class Link(BaseModel):
     #: (draft-ietf-oauth-reciprocal-04, section 2.1).
     offered_scope = models.TextField(_("scope that the peer asked for"), blank=True)
     incoming_scope = models.TextField(_("scope of the incoming access"), blank=True)
-    #: Counts how often the user has decided which scope the peer may have at this site. For each
-    #: decision, this site sends a new reciprocal code to the peer
-    #: (draft-ietf-oauth-reciprocal-04, section 3).
+    #: Counts how often the user has allowed a scope for the peer. Each time, this site sends a new
+    #: reciprocal code to the peer (draft-ietf-oauth-reciprocal-04, section 3). A refusal is not
+    #: counted.
     generation = models.PositiveIntegerField(
         _("decisions"),
         default=0,
         help_text=_(
-            "How often the user has decided what the peer may do at this site (the generation)."
+            "How often the user has allowed the peer a scope at this site (the generation)."
         ),
     )
     confirmed_generation = models.PositiveIntegerField(
@@ -135,8 +134,8 @@ class Link(BaseModel):
             "number of decisions while a code is being delivered."
         ),
     )
-    #: The ``token_family`` of the DOT tokens that the peer holds at this site. All tokens that come
-    #: from one grant have the same ``token_family``.
+    #: The ``token_family`` of the DOT tokens that the peer holds at this site. DOT gives the same
+    #: ``token_family`` to a refresh token and to all later tokens that replace it.
     incoming_family = models.UUIDField(null=True, blank=True, editable=False, db_index=True)
 
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
@@ -178,8 +177,8 @@ class Link(BaseModel):
 
     @property
     def has_outgoing_tokens(self) -> bool:
-        """Return whether the link stores a token of this site at the peer. An expired token counts
-        too."""
+        """Return whether the link stores a token that the peer issued to this site. The token can
+        be expired."""
         return bool(self.refresh_token or self.access_token)
 
     @property
@@ -196,17 +195,17 @@ class Link(BaseModel):
 
     @property
     def keeps_earlier_incoming(self) -> bool:
-        """Return whether the peer still uses tokens that it got for an earlier decision of the
-        user about its scope. This is true while the code for the newest decision is being
-        delivered, and after the delivery of this code has failed. It is false if the link
-        stores no ``incoming_family``, or if the peer has lost its access."""
+        """Return whether the peer still has tokens from an earlier decision of the user. This is
+        possible while the reciprocal code for the newest decision is being delivered, and after
+        this delivery has failed. The result is ``False`` if the link stores no
+        ``incoming_family``, or if the peer has lost its access."""
         waits = self.incoming_state in (self.Incoming.GRANTED, self.Incoming.BROKEN)
         return waits and self.incoming_family is not None and not self.has_lost_incoming_access
 
     @property
     def incoming_limit(self) -> str:
-        """Return the largest scope that the tokens of the peer may have for this user now. It
-        contains the scopes that the user allowed and that :attr:`Peer.limit` contains too."""
+        """Return the largest scope that the tokens of the peer may have for this user now: the
+        scopes that are both in ``incoming_scope`` and in :attr:`Peer.limit`."""
         return scopes.cut(self.incoming_scope, self.peer.limit)
 
 
@@ -271,8 +270,8 @@ class AuthorizationRequest(BaseModel):
     peer = models.ForeignKey(Peer, on_delete=models.CASCADE, related_name="+")
     state_hash = models.CharField(max_length=64, unique=True, editable=False)
     browser_hash = models.CharField(max_length=64, editable=False, default="")
-    #: The client ID of this site and the addresses of the peer that the authorization code belongs
-    #: to. The code is sent nowhere else.
+    #: The authorization code belongs to this client ID of this site and to these origins of the
+    #: peer. The code is sent nowhere else.
     bound_to = BindingField()
     #: The code verifier of PKCE (RFC 7636, section 4.1).
     code_verifier = EncryptedField(owner=("peer", "state_hash", "bound_to"), blank=True, default="")

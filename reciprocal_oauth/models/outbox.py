@@ -30,17 +30,17 @@ class OutboxItem(QueueItem):
 
     kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices, default=Kind.HANDOVER)
     peer = models.ForeignKey(Peer, on_delete=models.CASCADE, related_name="outbox")
-    #: Null if the link was deleted. The row is then kept, because the token must still be revoked
-    #: at the peer.
+    #: Null if the link was deleted. The row is kept even then, because this site may still have to
+    #: revoke the token at the peer.
     link = models.ForeignKey(
         Link, null=True, blank=True, on_delete=models.SET_NULL, related_name="outbox"
     )
     generation = models.PositiveIntegerField(_("generation"), default=0)
-    #: The ID of the link, in the row of a hand-over that is not finished; otherwise null. The
-    #: column is unique, so that a link has at most one unfinished hand-over. This app cannot use a
-    #: partial unique index for this, because MariaDB does not support such indexes.
+    #: The ID of the link in the row of an unfinished hand-over; otherwise null. The column is
+    #: unique, so that a link has at most one unfinished hand-over. A partial unique index is not
+    #: used for this purpose, because MariaDB does not support such indexes.
     live_key = models.CharField(max_length=36, null=True, unique=True, editable=False)  # noqa: DJ001
-    #: How many codes were replaced with a new code, because the peer accepted the code but did not
+    #: How often this site sent a new code because the peer accepted the previous code but did not
     #: redeem it before it expired.
     resends = models.PositiveSmallIntegerField(_("sent again"), default=0)
     #: The token to revoke. It is empty for a hand-over.
@@ -63,5 +63,6 @@ class OutboxItem(QueueItem):
 
     @staticmethod
     def live_key_of(link_id: uuid.UUID) -> str:
-        """Return the value of ``live_key`` for an unfinished hand-over of the link ``link_id``."""
+        """Return the ID of the link as text. An unfinished hand-over stores it in the unique column
+        ``live_key``, so that a link has at most one unfinished hand-over."""
         return str(link_id)

@@ -58,9 +58,11 @@ def check_parameters(text: str) -> list[str]:
         if not _PARAMETER.fullmatch(name):
             problems.append(malformed)
         elif name in OWN_AUTHORIZATION_PARAMETERS:
-            problems.append(_("This site sets “%(name)s” itself.") % {"name": name})
+            problems.append(
+                _("Remove the parameter “%(name)s”: this site sets it itself.") % {"name": name}
+            )
         elif names.count(name) > 1:
-            problems.append(_("“%(name)s” is here twice.") % {"name": name})
+            problems.append(_("“%(name)s” is listed twice.") % {"name": name})
     if any("=" not in line for line in lines) and not problems:
         problems.append(malformed)
     return list(dict.fromkeys(problems))
@@ -123,7 +125,7 @@ def problems_of(
 ) -> dict[str, list[str]]:
     """Return the error messages about the configuration of ``peer``, by field name.
 
-    :param stored: the same peer as the database has it; ``None`` for a new peer.
+    :param stored: the row of this peer in the database; ``None`` for a new peer.
     :param is_secret_entered: whether somebody has entered a new client secret for ``peer``.
     """
     found: dict[str, list[str]] = {
@@ -162,21 +164,22 @@ def problems_of_changes(
 
     There are two kinds of reasons:
 
-    - The peer has a new address or client ID, but nobody has entered a client secret for it. The
-      stored client secret must not be sent to another address.
-    - The peer has another DOT application, but also active links. The tokens of these links belong
-      to the former application, and this app cannot limit or revoke the tokens of an application
-      that belongs to no peer.
+    - A URL of the peer has a new origin, or the client ID is new, but nobody has entered a client
+      secret for the new value. The stored client secret must not be sent to another site.
+    - The peer has another DOT application, but there are active links. Their tokens belong to the
+      former application, which then belongs to no peer. This app can limit and revoke only the
+      tokens of a peer's application.
 
-    :param stored: the same peer as the database has it.
+    :param stored: the row of this peer in the database, which does not have the changes yet.
     :param is_secret_entered: whether somebody has entered a new client secret for ``peer``.
     """
     problems = {}
     changes = [change for change in changes_between(stored, peer) if change.needs_secret]
     if changes and stored.client_secret and not is_secret_entered:
         text = _(
-            "The stored client secret belongs to another address or another client ID, and is not "
-            "sent to the new one. Enter the client secret again to change: %(changes)s."
+            "The stored client secret was entered for another address or another client ID, so it "
+            "is not sent to the new one. To save these changes, enter the client secret again: "
+            "%(changes)s."
         )
         problems["client_secret"] = [text % {"changes": describe_changes(changes)}]
     is_exchanged = peer.application_id != stored.application_id
@@ -210,7 +213,7 @@ def _check_preconfigured_scope(peer: "Peer") -> list[str]:
     beyond = set(scopes.split(peer.preconfigured_scope)) - set(scopes.split(peer.allowed_scope))
     if beyond:
         problems.append(
-            _("Not part of the largest scope of the peer at this site: %(scopes)s.")
+            _("The field “largest scope of the peer at this site” does not contain: %(scopes)s.")
             % {"scopes": " ".join(sorted(beyond))}
         )
     return problems

@@ -50,8 +50,8 @@ class PeerManager(BaseManager["Peer"]):
 
 
 class Peer(BaseModel):
-    """Another site. A peer stores the endpoints of that site, the registration of this site at that
-    site (client ID and secret), and its registration at this site (a DOT application)."""
+    """Another site. The row stores the peer's endpoints, the registration of this site at the peer
+    (client ID and secret), and the registration of the peer at this site (a DOT application)."""
 
     class AuthMethod(models.TextChoices):
         """The ways in which this site can authenticate at the token endpoint of the peer (RFC 6749,
@@ -140,7 +140,7 @@ class Peer(BaseModel):
         blank=True,
         help_text=_(
             "Where this site reads the name of an account when the ID token does not contain it "
-            "(OpenID Connect Core 1.0, section 5.3). Blank: it does not ask."
+            "(OpenID Connect Core 1.0, section 5.3). Blank: this site does not read it."
         ),
     )
     reciprocal_endpoint = models.CharField(
@@ -156,7 +156,7 @@ class Peer(BaseModel):
         max_length=255,
         help_text=_("The client ID that the peer gave to this site."),
     )
-    #: The client ID of this site and the addresses of the peer that the client secret belongs to.
+    #: The client secret belongs to this client ID of this site and to these origins of the peer.
     #: The secret is sent nowhere else.
     bound_to = BindingField()
     client_secret = EncryptedField(
@@ -196,7 +196,8 @@ class Peer(BaseModel):
             "The scope that this site asks the peer for when a person starts at this site."
         ),
     )
-    #: The scope in the ``reciprocal`` parameter (draft-ietf-oauth-reciprocal-04, section 2.1).
+    #: The scope in the ``reciprocal`` parameter that this site, as party B, sends to the peer in
+    #: responses (draft-ietf-oauth-reciprocal-04, section 2.1).
     reciprocal_scope = models.CharField(
         _("reciprocal scope to ask for"),
         max_length=1000,
@@ -232,8 +233,8 @@ class Peer(BaseModel):
         default=False,
         help_text=_(
             "When a person connects again, this site asks the peer to revoke the earlier token. At "
-            "many sites, revoking one token ends the whole connection, and so the new one too: "
-            "leave this off unless you know that this peer does not do that."
+            "many sites, this ends the whole connection, so that the new token stops working too. "
+            "Turn this on only if you know that the new token keeps working at this peer."
         ),
     )
     #: The time when the peer responded with ``unsupported_grant_type`` to a reciprocal code (RFC
@@ -339,8 +340,8 @@ class Peer(BaseModel):
 
     @property
     def binding(self) -> str:
-        """Return the client ID of this site and the addresses of the peer that the client secret
-        belongs to. For a new peer, these are the present values of this object."""
+        """Return the client ID and the origins to which the client secret belongs, in the form of
+        :func:`binding_of`. For a new peer, these are the present values of this object."""
         return binding_of(self) if self._state.adding else self.bound_to
 
     def may_send_secret_to(self, url: str) -> bool:

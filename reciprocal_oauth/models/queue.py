@@ -46,8 +46,8 @@ class QueueItem(BaseModel):
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
     reason = models.CharField(_("why it failed"), max_length=30, choices=Reason.choices, blank=True)
-    #: The client ID of this site and the addresses of the peer that the token or code in this row
-    #: belongs to.
+    #: The token or code in this row belongs to this client ID of this site and to these origins of
+    #: the peer.
     bound_to = BindingField()
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
@@ -89,12 +89,12 @@ class QueueItem(BaseModel):
 
 class ClaimGate(models.Model):
     """A row for each peer, used as a lock. A worker locks this row while it claims deliveries of
-    the peer (takes them for itself), so that all workers together stay within the limit for that
-    peer.
+    the peer (takes them for itself), so that all workers together comply with the setting
+    ``DELIVERIES_PER_PEER``.
 
-    Workers do not lock the row of the peer in the table ``Peer``. On MariaDB, an ``INSERT`` of a
-    row that refers to a peer also locks the row of that peer. So such an ``INSERT`` would have to
-    wait for the workers.
+    Workers do not lock the row of the model ``Peer`` itself. On MariaDB, an ``INSERT`` of a row
+    that refers to a peer needs a lock on the row of the peer. So the ``INSERT`` would have to wait
+    for the workers.
     """
 
     peer = models.OneToOneField(Peer, on_delete=models.CASCADE, primary_key=True, related_name="+")

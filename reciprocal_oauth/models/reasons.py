@@ -22,13 +22,16 @@ class Reason(models.TextChoices):
     UNCONFIRMED = "unconfirmed", _("the other site accepted the code but never used it")
     CODE_REFUSED = "code_refused", _("the other site refused to redeem its own code")
     BAD_RESPONSE = "bad_response", _("the response of the other site cannot be used")
-    NOTHING_LEFT = "nothing_left", _("this site no longer offers any of the allowed scopes")
+    NOTHING_LEFT = "nothing_left", _("no scope is left that the other site may get at this site")
     REPLACED = "replaced", _("a newer connection replaced it")
     REVOKED_HERE = "revoked_here", _("it was ended at this site")
     REVOKED_BY_PEER = "revoked_by_peer", _("the other site ended it")
     RECONFIGURED = (
         "reconfigured",
-        _("an administrator of this site changed the address or the client ID"),
+        _(
+            "an administrator of this site changed the addresses of the other site, or the client "
+            "ID of this site there"
+        ),
     )
     USER_INACTIVE = "user_inactive", _("the account at this site was deactivated")
     PEER_DISABLED = "peer_disabled", _("an administrator disabled the other site")
@@ -38,6 +41,6 @@ class Reason(models.TextChoices):
     SITE_REFUSES = "site_refuses", _("the rules of this site do not allow it")
 
 
-#: The reasons if a peer lost its access to this site without an error: the access was revoked at
-#: this site, or it expired.
+#: The reasons for which a peer can lose its access to this site without an error: the access was
+#: revoked at this site, or it expired.
 LOST_INCOMING = (Reason.REVOKED_HERE, Reason.EXPIRED)

@@ -37,8 +37,8 @@ class Retry:
     :ivar error: a text for the log and the administrator. It must not contain secrets.
     :ivar reason: the ``Reason`` to store if no further attempt is allowed.
     :ivar after: the seconds that the peer asked this site to wait; ``None`` if it did not ask.
-    :ivar pauses: the peer whose deliveries must be paused, because it would refuse all of them;
-        otherwise ``None``. The object has the values that the peer had during the attempt.
+    :ivar pauses: the peer, if all its deliveries must be paused; otherwise ``None``. The object has
+        the values used in the attempt, so that a peer that was corrected meanwhile is not paused.
     """
 
     error: str
@@ -53,8 +53,8 @@ class Failed:
 
     :ivar error: a text for the log and the administrator. It must not contain secrets.
     :ivar reason: the ``Reason`` to store.
-    :ivar pauses: the peer whose deliveries must be paused, because it would refuse all of them;
-        otherwise ``None``. The object has the values that the peer had during the attempt.
+    :ivar pauses: the peer, if all its deliveries must be paused; otherwise ``None``. The object has
+        the values used in the attempt, so that a peer that was corrected meanwhile is not paused.
     """
 
     error: str

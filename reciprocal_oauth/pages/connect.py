@@ -50,9 +50,9 @@ class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
 
     def handle_no_permission(self) -> HttpResponseRedirect:
         """Redirect to the login page, which redirects to the list of connections afterwards."""
-        # The login page must not redirect to this view: it redirects with GET, and only POST starts
-        # a connection. In the list, the person can press the button again. For the same reason,
-        # ``login_not_required`` exempts this view from Django's LoginRequiredMiddleware.
+        # The login page redirects with GET, but only POST starts a connection. So the next page is
+        # the list, where the person can press the button again. LoginRequiredMiddleware would use
+        # this view as the next page, so ``login_not_required`` exempts this view.
         page = self.request.build_absolute_uri(reverse("reciprocal_oauth:list"))
         return redirect_to_login(page, self.get_login_url(), self.get_redirect_field_name())
 
@@ -91,7 +91,7 @@ class CallbackView(ProtectedPageMixin, View):
     section 2.
 
     A person who is not signed in gets a page that says what to do. This view does not redirect them
-    to the login page, because the address of that page would then contain the code.
+    to the login page, because its address would then contain the authorization code.
     """
 
     http_method_names = ["get", "options"]
@@ -120,8 +120,8 @@ class CallbackView(ProtectedPageMixin, View):
             )
         if same_site.lacks_strict_session(request, query):
             # The returned page makes the browser repeat this request, with the same ``state``. Do
-            # not call claim_visit() now: it accepts each ``state`` only once, so the response
-            # would no longer count when the browser repeats the request.
+            # not call claim_visit() now: it accepts each ``state`` only once, so it would refuse
+            # the repeated request.
             return same_site.ask_again(query)
         try:
             peer = Peer.objects.get(slug=slug, enabled=True)
@@ -151,13 +151,14 @@ def _refuse(slug: str) -> HttpResponse:
     """Redirect to the same address without parameters. The page there says that this site did not
     use the response.
 
-    Without the redirect, ``code`` and ``state`` would stay in the browser history.
+    Without the redirect, ``code`` and ``state`` would stay in the history of the browser (RFC 9700,
+    section 4.3.1).
     """
     return SeeOther(reverse("reciprocal_oauth:callback", args=[slug]))
 
 
 def _page_after(visit: AuthorizationRequest) -> str:
-    """Return the path of the page to show after ``visit`` (the person's trip to the peer and back).
+    """Return the path of the page to show after ``visit``.
 
     - If the visit led to no link: the list of connections. If the visit failed, the list says why.
     - If the person can now decide what the peer may do at this site: the consent page.

@@ -50,7 +50,7 @@ class ConsentView(ChoosingView):
         return super().post(request, *args, **kwargs)
 
     def decide(self, chosen: list[str], answers: str) -> HttpResponse:
-        """Allow the peer the chosen scopes, and queue a code for delivery to the peer
+        """Allow the peer the chosen scopes, and queue the delivery of a reciprocal code to the peer
         (draft-ietf-oauth-reciprocal-04, section 2.2.1). If ``chosen`` is empty, deny access.
 
         :param answers: the snapshot that was sent with the form.

@@ -13,8 +13,8 @@ from ..models import Link
 from ..presentation.link_status import LinkStatus
 from .links import OwnLinksMixin
 
-#: The values of ``Link.incoming_state`` with which the peer has access at this site, possibly still
-#: has access, or will soon get access.
+#: The values of ``Link.incoming_state`` in which the peer will soon get access at this site
+#: (``GRANTED``), has access (``ACTIVE``), or may still have earlier access (``BROKEN``).
 _HELD = (Link.Incoming.GRANTED, Link.Incoming.ACTIVE, Link.Incoming.BROKEN)
 
 

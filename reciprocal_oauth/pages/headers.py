@@ -1,4 +1,4 @@
-"""Adds security headers and CSRF protection to all pages, even if the site lacks the middleware."""
+"""Adds security headers and CSRF protection to all pages, even without Django's middleware."""
 
 import logging
 from collections.abc import Callable
@@ -23,17 +23,17 @@ View = Callable[..., HttpResponseBase]
 #: Do not use ``no-referrer`` here: browsers would send the header ``Origin: null`` with a form, and
 #: Django's CSRF protection would refuse the form.
 _REFERRER_POLICY = "same-origin"
-#: The value of ``Retry-After``: seconds after which the browser can request the page again.
+#: The seconds after which the browser can request the page again (RFC 9110, section 10.2.3).
 _RETRY_AFTER_SECONDS = 5
 
 
 def protected(view: View) -> View:
     """Decorate a view to protect its page.
 
-    - Its forms need a CSRF token (RFC 6749, section 10.12).
-    - No other page can show it in a frame (RFC 9700, section 4.16).
-    - It is never cached.
-    - Browsers do not send its address to other sites.
+    - The forms of the page need a CSRF token (RFC 6749, section 10.12).
+    - No other page can show the page in a frame (RFC 9700, section 4.16).
+    - The page is never cached (RFC 9111, section 5.2.2.5).
+    - Browsers do not send the address of the page to other sites (RFC 9700, section 4.2.4).
     """
 
     @csrf_protect
@@ -89,9 +89,9 @@ def _come_again(request: HttpRequest, error: DatabaseError) -> HttpResponseBase:
 def _forbid_framing(request: HttpRequest, response: HttpResponseBase) -> None:
     """Forbid browsers to show the page in a frame, and keep the site's Content Security Policy.
 
-    If a middleware sets that policy, tell the middleware to add ``frame-ancestors``. Do not set the
-    header here in this case: the middleware skips a response that already has the header, so the
-    page would lose the rest of the policy of the site.
+    If a middleware sets that policy, tell the middleware to add ``frame-ancestors``, and do not set
+    the header here. The middleware skips a response that already has the header, so the page would
+    lose the rest of the policy.
     """
     response["X-Frame-Options"] = "DENY"
     line = {"frame-ancestors": ["'none'"]}

@@ -64,8 +64,8 @@ class LinkListView(OwnLinksMixin, ListView):
         )
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Add the status of each link, the peers that can be connected, a visit to a peer that has
-        just failed, and the links that have ended recently."""
+        """Add the status of each link, the peers that can be connected, the links that have ended
+        recently, and the failed visit or the ended link that the query names."""
         context = super().get_context_data(**kwargs)
         linked = {link.peer_id for link in context["links"]}
         statuses = context["statuses"] = [LinkStatus(link) for link in context["links"]]
@@ -92,8 +92,7 @@ class LinkListView(OwnLinksMixin, ListView):
             yield Offer(peer, peer.pk in linked)
 
     def _ended(self) -> QuerySet[Link]:
-        """Return the links that this site, the peer or the person has ended recently, the newest
-        first."""
+        """Return the links that have ended recently. The link that has ended last is first."""
         ended = super().get_queryset().filter(status=Link.Status.ENDED)
         recent = ended.filter(ended_at__gte=timezone.now() - _SHOWN_ENDED)
         return recent.order_by("-ended_at")[:_MOST_ENDED]
@@ -102,8 +101,8 @@ class LinkListView(OwnLinksMixin, ListView):
         """Return the failed visit (the person's trip to the peer and back) that the query parameter
         ``attempt`` names, or ``None``.
 
-        After a failure, the callback view redirects to this page with that parameter. The top of
-        the page says why the visit failed.
+        After a visit has failed, the callback view redirects to this page with that parameter. The
+        top of this page says why the visit failed.
         """
         return (
             AuthorizationRequest.objects.select_related("peer")
@@ -154,7 +153,7 @@ class LinkView(OwnLinksMixin, DetailView):
 class StatusView(LinkView):
     """The page of one connection without the base template of the site.
 
-    The script on the page of the connection requests this content, and replaces the old content.
+    The script on the page of the connection requests this page, and replaces the old content.
     """
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

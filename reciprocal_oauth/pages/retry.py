@@ -13,8 +13,8 @@ from .links import OwnLinksMixin
 class RetryView(OwnLinksMixin, View):
     """The target of the button "Try again" on the page of a link.
 
-    POST sends the peer a code again for the access that the person allowed. The code that was sent
-    before did not reach the peer, or the peer did not use it.
+    POST sends the peer a reciprocal code again for the access that the person allowed. The earlier
+    code did not reach the peer, or the peer did not use it.
     """
 
     http_method_names = ["get", "head", "post", "options"]

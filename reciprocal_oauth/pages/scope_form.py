@@ -53,7 +53,7 @@ class ChoosingView(OwnLinksMixin, FormView):
         more, for example because the link has changed.
     """
 
-    # Do not allow PUT: Django does not parse its form data, so the form would seem to be empty.
+    # Do not allow PUT: Django parses form data only in POST requests, so the form would be empty.
     http_method_names = ["get", "head", "options", "post"]
     form_class = ScopesForm
     refused: ClassVar[type[Exception]]

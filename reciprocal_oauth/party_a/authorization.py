@@ -27,20 +27,20 @@ from ..models import AuthorizationRequest, Peer
 from ..secret import Secret
 from . import visit_cookies
 
-#: How many visits (authorization requests) of one user to one peer are stored. When a new visit
-#: starts, older visits beyond this number are deleted.
+#: The largest number of visits (authorization requests) of one user to one peer that are stored.
+#: When a new visit starts, the oldest visits beyond this number are deleted.
 MAX_VISITS = 20
-#: For this long after the authorization response has arrived, the visit (the row of the
-#: authorization request) is not deleted, because this site may still be exchanging the code.
+#: For this long after the authorization response has arrived, its visit is not deleted, because
+#: this site may still be redeeming the authorization code.
 _IN_USE_AFTER_RESPONSE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class StartedVisit:
-    """A new visit (the trip of the user to the peer and back), before the browser is redirected.
+    """A new visit, before the browser is redirected to the peer.
 
-    :ivar url: the URL of the authorization request, to which the caller redirects the browser. The
-        URL contains ``state``, so ``repr()`` hides it.
+    :ivar url: the URL of the authorization request (RFC 6749, section 4.1.1), to which the caller
+        redirects the browser. ``repr()`` hides the URL, because it contains ``state``.
     """
 
     url: Secret

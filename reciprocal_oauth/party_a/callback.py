@@ -79,7 +79,7 @@ def claim_visit(
 
     :param query: the parameters of the response.
     :param request: the HTTP request in which the browser sends the response to this site.
-    :returns: the visit, and whether this is the first response for the visit.
+    :returns: two values: the visit, and whether this is the first response for the visit.
     :raises StateRefused: the response belongs to no visit of this user to this peer in this
         browser, or the visit has expired.
     """
@@ -88,11 +88,11 @@ def claim_visit(
         raise StateRefused("no state, or more than one")
     state_hash = hash_of(states[0])
     # Use one UPDATE, so that ``state`` can be used only once: if two tabs load the callback at the
-    # same time, only one of them may redeem the code. Do the UPDATE before the other checks, so
-    # that ``state`` is used up even if the response arrives in a wrong browser. Otherwise an
-    # attacker could start a visit and make a victim open the authorization URL. This site would
-    # refuse the response in the browser of the victim, but if the attacker got hold of the code,
-    # the attacker could load the same response in the browser that started the visit.
+    # same time, only one of them may redeem the authorization code. Do the UPDATE before the other
+    # checks, so that ``state`` is used up even if the response arrives in a wrong browser. This
+    # prevents the following attack. An attacker starts a visit and makes a victim open the URL of
+    # the authorization request. This site refuses the response in the browser of the victim. But
+    # the attacker finds out the code, and loads the response in the browser that started the visit.
     visits = AuthorizationRequest.objects.filter(state_hash=state_hash)
     now = timezone.now()
     first = tried_again(visits.filter(answered_at__isnull=True).update)(answered_at=now)
@@ -114,8 +114,8 @@ def read_response(query: QueryDict, visit: AuthorizationRequest) -> Authorizatio
     """Read the parameters of a successful authorization response.
 
     :param visit: the visit (the row of the authorization request) that the response belongs to.
-    :raises AuthorizationFailed: the response is an error (RFC 6749, section 4.1.2.1), it has no
-        usable code, or it comes from another issuer (RFC 9207, section 2.4).
+    :raises AuthorizationFailed: the response is an error (RFC 6749, section 4.1.2.1), it contains
+        no usable authorization code, or its issuer is wrong or missing (RFC 9207, section 2.4).
     """
     _check_issuer(query.getlist("iss"), visit.peer)
     if "error" in query:
@@ -137,8 +137,8 @@ def read_response(query: QueryDict, visit: AuthorizationRequest) -> Authorizatio
 
 def _check_issuer(issuers: list[str], peer: Peer) -> None:
     """Compare the values of the parameter ``iss`` with the issuer of the peer (RFC 9207, section
-    2.4). A response without ``iss`` is allowed only if the metadata of the peer does not promise
-    that the peer sends ``iss``.
+    2.4). If ``iss`` is missing, refuse the response only if the metadata of the peer promises
+    ``iss`` (RFC 9207, section 3). If the settings of the peer contain no issuer, ignore ``iss``.
 
     :raises AuthorizationFailed: ``iss`` names another issuer, or it is missing but required.
     """

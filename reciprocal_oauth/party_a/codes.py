@@ -5,7 +5,7 @@ half is in :mod:`.send`.
 Each code is stored in two rows:
 
 - A ``Grant`` of django-oauth-toolkit (DOT) contains the code. This app creates the row directly,
-  because oauthlib would replace an empty scope by the default scopes.
+  because there is no authorization request from which oauthlib and DOT could create it.
 - A :class:`~reciprocal_oauth.models.ReciprocalCode` contains the hash of the code. DOT deletes the
   ``Grant`` when the code is redeemed. The hash is kept as long as a token that was issued for the
   code can be valid, so this app can detect that the code is sent a second time (RFC 6749, section
@@ -31,14 +31,14 @@ CODE_BYTES = 32
 
 
 class LinkChanged(Exception):
-    """No code may be sent to the peer, because the link has changed after the hand-over (the
-    sending of one code to the peer) was added to the outbox."""
+    """No code may be sent to the peer, because the link or the peer has changed after the hand-over
+    was added to the outbox."""
 
 
 @tried_again
 def mint(link: Link, generation: int) -> Secret:
-    """Create a code for ``link``, and revoke all older codes of the link that are not redeemed. Do
-    both in one transaction, in which the link is locked.
+    """Create a reciprocal code for ``link``, and revoke all older reciprocal codes of the link that
+    are not redeemed. Do both in one transaction, in which the link is locked.
 
     The code represents the access that the user granted (draft-ietf-oauth-reciprocal-04, section
     2.2.2). It is valid for ``CODE_LIFETIME_SECONDS``; RFC 6749, section 4.1.2, recommends at most

@@ -38,9 +38,9 @@ def choices(link: Link) -> list[tuple[str, str]]:
 
 
 def can_answer(link: Link) -> bool:
-    """Return whether the user can answer the consent question of ``link`` now: the peer has asked
-    for a scope, its access does not work, no code is being delivered, and this site can send it a
-    code."""
+    """Return whether the user can answer the consent question of ``link`` now. All must be true:
+    the peer has asked for a scope that this site offers, the incoming access does not work, no
+    reciprocal code is being delivered, and this site can send one."""
     return (
         link.is_active
         and link.peer.enabled
@@ -79,7 +79,7 @@ def allow(
     request: HttpRequest | None = None,
 ) -> None:
     """Grant the peer the ``chosen`` scopes (draft-ietf-oauth-reciprocal-04, section 2.2.1). In the
-    same transaction, add the hand-over (the sending of a code to the peer) to the outbox.
+    same transaction, add the hand-over to the outbox.
 
     If ``chosen`` is empty, deny the access (:func:`deny`).
 
@@ -112,9 +112,9 @@ def allow(
 
 @tried_again
 def deny(link: Link) -> None:
-    """Deny the peer access to the user's data: revoke its tokens and codes for ``link``, and cancel
-    the unfinished hand-overs, so that no code for ``link`` is sent to the peer. This site
-    can still use its own access at the peer."""
+    """Deny the peer access to the user's data (draft-ietf-oauth-reciprocal-04, section 2.2.1):
+    revoke its tokens and codes for ``link``, and cancel the unfinished hand-overs. This site can
+    still use its own access at the peer."""
     with atomic():
         locked = lifecycle.lock_link(link.pk)
         if not locked.is_active:
@@ -149,9 +149,9 @@ def save_decision(link: Link, scope: str) -> None:
 
 
 def queue_handover(link: Link) -> OutboxItem:
-    """Add a hand-over to the outbox: a worker sends the peer a code for the last decision of the
-    user. If the outbox has an unfinished hand-over of ``link``, reset and use that row, so that
-    only the last decision is delivered."""
+    """Add a hand-over to the outbox: a worker sends the peer a reciprocal code for the last
+    decision of the user. If the outbox has an unfinished hand-over of ``link``, reset and use that
+    row, so that only the last decision is delivered."""
     now = timezone.now()
     item, _ = OutboxItem.objects.update_or_create(
         live_key=OutboxItem.live_key_of(link.pk),

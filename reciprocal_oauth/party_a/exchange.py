@@ -39,19 +39,19 @@ Problem = AuthorizationRequest.Problem
 
 
 def exchange(visit: AuthorizationRequest, response: AuthorizationResponse) -> Link:
-    """Redeem the code at the token endpoint of the peer (RFC 6749, section 4.1.3) and store the
-    tokens in the link of the user.
+    """Redeem the authorization code at the token endpoint of the peer (RFC 6749, section 4.1.3) and
+    store the tokens in the link of the user.
 
     :param visit: the row of the authorization request that the peer has answered.
-    :param response: the authorization response of the peer, with the code.
+    :param response: the authorization response of the peer, with the authorization code.
     :raises AuthorizationFailed: the peer cannot be reached, refuses the request or sends an invalid
         response; the client secret cannot be decrypted; or the user is no longer active. In these
         cases no token is stored, and the user can start again.
     """
     sent_at = timezone.now()
     answer, account = _request_tokens(visit, response)
-    # If the database fails, try to save the tokens again. The user waits for this page, so stop
-    # after HTTP_TOTAL_TIMEOUT_SECONDS, the longest time of a request to the peer.
+    # If the database fails, try to save the tokens again. Stop after HTTP_TOTAL_TIMEOUT_SECONDS,
+    # the longest time of a request to the peer, because the user waits for this page.
     until = time.monotonic() + settings.HTTP_TOTAL_TIMEOUT_SECONDS
     return saved_at_last(
         "The tokens of a new connection",
@@ -111,8 +111,8 @@ def _request_tokens(
 ) -> tuple[TokenResponse, Account | None]:
     """Send the token request (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
 
-    :returns: the token response, and the account at the peer that its ID token names (``None`` if
-        there is no ID token that can be used).
+    :returns: two values: the token response, and the account that the ID token in it names
+        (``None`` if there is no ID token that can be used).
     :raises AuthorizationFailed: the configuration of the peer is wrong or was changed, the peer
         cannot be reached, or its response is an error or invalid.
     """
@@ -188,8 +188,8 @@ def _open_link(visit: AuthorizationRequest, account: Account | None, answer: Tok
     """Find or create the link of the user with this account at the peer, lock it, and prepare it
     for the new tokens.
 
-    If ``account`` is ``None``, the peer has not told which account it is. All such connections of
-    the user with the peer share one link, so the new connection replaces the tokens of this link.
+    If ``account`` is ``None``, the account is unknown. All connections of the user with this peer
+    whose account is unknown share one link, so the new tokens replace the old tokens of this link.
     """
     key = key_of_subject(account.subject) if account else KEY_UNKNOWN
     link, created = Link.objects.select_for_update().get_or_create(
@@ -212,12 +212,12 @@ def _open_link(visit: AuthorizationRequest, account: Account | None, answer: Tok
 
 
 def _replace_login_link(link: Link, answer: TokenResponse) -> None:
-    """Find the active links of the user with the peer, other than ``link``, whose account at the
-    peer is unknown. If there is exactly one such link, end it.
+    """Find the active links of the user with the peer, except ``link``, where ``subject`` is empty
+    (the account at the peer is unknown). If there is exactly one such link, end it.
 
     Such a link was created when the user started at the peer and logged in at this site. It
-    probably belongs to the same account as ``link``, so the user would see the same connection
-    twice if it were not ended.
+    probably belongs to the same account as ``link``, so with both links the user would see the same
+    connection twice.
     """
     others = Link.objects.select_for_update().filter(
         user_id=link.user_id, peer_id=link.peer_id, status=Link.Status.ACTIVE, subject=""

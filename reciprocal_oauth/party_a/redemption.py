@@ -1,6 +1,6 @@
 """The peer redeems a reciprocal code at the token endpoint of this site
 (draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, sections 4.1.3 and 4.1.4). These are the
-steps (F) and (G) of figure 1 in section 2 of the draft, in which the peer is party B.
+steps (F) and (G) of figure 1 in section 2 of the draft. The peer is party B.
 
 A reciprocal code does not come from an authorization request. So its token request differs from an
 ordinary token request:
@@ -9,8 +9,8 @@ ordinary token request:
 - It needs no ``redirect_uri`` (RFC 6749, section 4.1.3). If a client library sends a
   ``redirect_uri`` all the same, the value must be one of the redirect URIs of the client.
 
-This applies only to codes that :mod:`.codes` has created. This app marks the token request for such
-a code with a :class:`Redemption` object after the client was authenticated. A client cannot set
+This applies only to codes that :mod:`.codes` has created. After the client was authenticated, this
+app marks the token request for such a code with a :class:`Redemption` object. A client cannot set
 this mark with a parameter of its request.
 """
 
@@ -37,8 +37,8 @@ from .consent import queue_handover
 logger = logging.getLogger("reciprocal_oauth.party_a")
 State = ReciprocalCode.State
 
-#: When a code is refused, an event is added to the history of its link. No event is added if the
-#: history contains an event for the same cause that is younger than this time.
+#: If codes of a link are refused several times for the same cause, the history of the link gets at
+#: most one event in this time.
 _SAME_REFUSAL = timedelta(hours=1)
 
 #: How long this site waits before it sends the next code, if more than ``MAX_REISSUES`` codes for
@@ -117,8 +117,8 @@ def check_redeemable(entry: ReciprocalCode, *, sent: set[str]) -> Redemption:
 
 
 def record_refusal(entry: ReciprocalCode, cause: str) -> None:
-    """Add an event to the history of the link that says why its code was refused. Add at most one
-    event per hour for the same cause.
+    """Record in the history of the link why the code was refused. Add at most one event per hour
+    for the same cause.
 
     Call this function outside of the transaction that failed. Otherwise the rollback of that
     transaction would also remove the event.
@@ -167,8 +167,8 @@ def record_failure(redemption: Redemption, cause: str) -> None:
     """Record that a redemption failed although :func:`check_redeemable` had allowed it.
 
     If another request with the same code was successful in the meantime, treat this request as a
-    replay: revoke the tokens and send a new code. Perhaps the client has not received the tokens,
-    because it stopped waiting for the first response and sent the request again.
+    replay: revoke the tokens (RFC 6749, section 4.1.2) and send a new code. Perhaps the client
+    stopped waiting for the first response, and so it has not received the tokens.
 
     Call this function outside of the transaction that failed. Otherwise the rollback of that
     transaction would also remove what this function records.

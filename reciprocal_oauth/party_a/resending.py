@@ -20,9 +20,9 @@ from .scope_changes import delay_after_last_code
 State = QueueItem.State
 #: The states in which a row of the outbox can be sent again.
 RESENDABLE_STATES = (State.FAILED, State.CANCELLED)
-#: A user can send a hand-over (the sending of a code to the peer) again if it failed for one of
-#: these reasons. Two kinds of reasons are left out: an administrator has cancelled the hand-over,
-#: or the hand-over would fail again for the same reason.
+#: A user can send a hand-over again if it failed for one of these reasons. Two kinds of reasons are
+#: not in this list: an administrator has cancelled the hand-over, or the hand-over would fail again
+#: for the same reason.
 _RETRYABLE_REASONS = (
     Reason.UNREACHABLE,
     Reason.UNCONFIRMED,
@@ -42,11 +42,12 @@ class NotPossible(Exception):
 
 
 def can_try_again(link: Link) -> bool:
-    """Return whether the user can send the failed hand-over of ``link`` (the sending of a code to
-    the peer) again. All must be true:
+    """Return whether the user can send the failed hand-over of ``link`` again. All must be true:
 
-    - The link is active and its outgoing access (the access of this site at the peer) works.
-    - The hand-over failed for a reason that can pass, and the user has granted a scope.
+    - The link is active, and its outgoing access works.
+    - The hand-over failed for one of :data:`_RETRYABLE_REASONS`, and the peer has not redeemed a
+      code for the newest decision of the user.
+    - The scope that the peer can get contains more than ``openid``.
     - The peer is enabled, accepts hand-overs, and is not paused.
     """
     return (
@@ -64,8 +65,8 @@ def can_try_again(link: Link) -> bool:
 
 @tried_again
 def try_again(link: Link) -> None:
-    """Send the failed hand-over of ``link`` (the sending of a code to the peer) again, because the
-    user has asked for it. The scope that the user has granted does not change.
+    """Send the failed hand-over of ``link`` again, because the user has asked for it. The scope
+    that the user has granted does not change.
 
     Do nothing if the hand-over is already in the outbox, so that a double click sends only one
     code. The next code is sent at least ``scope_changes.PAUSE_SECONDS`` after the last code, so
@@ -78,7 +79,7 @@ def try_again(link: Link) -> None:
         if locked.is_active and locked.incoming_state == Link.Incoming.GRANTED:
             return
         if not can_try_again(locked) or not locked.user.is_active:
-            raise NotPossible(_("There is nothing to try again."))
+            raise NotPossible(_("No failed delivery can be sent again now."))
         failed = locked.outbox.filter(
             kind=OutboxItem.Kind.HANDOVER,
             generation=locked.generation,
@@ -99,9 +100,9 @@ def try_again(link: Link) -> None:
 @tried_again
 def resend(item: OutboxItem) -> None:
     """Set a failed or cancelled row of the outbox to "pending", so that a worker sends it again.
-    The row gets the full number of attempts again. If the row is a hand-over (the sending of a
-    code), the incoming state of its link becomes "granted". This function wakes no worker: the
-    caller must do this afterwards, for example with :func:`wake_workers`.
+    The row gets the full number of attempts again. If the row is a hand-over, the incoming state of
+    its link becomes "granted". This function wakes no worker: the caller must do this afterwards,
+    for example with :func:`wake_workers`.
 
     :raises NotPossible: the row is not failed or cancelled, its token is deleted, or the state of
         the link does not allow the hand-over.
@@ -109,9 +110,9 @@ def resend(item: OutboxItem) -> None:
     with atomic():
         link, row = _lock_with_link(item)
         if row.state not in RESENDABLE_STATES:
-            raise NotPossible(_("It has not failed."))
+            raise NotPossible(_("The delivery has not failed."))
         if row.kind == OutboxItem.Kind.REVOCATION and not row.token:
-            raise NotPossible(_("The token to revoke is no longer kept."))
+            raise NotPossible(_("The token to revoke was deleted."))
         if row.kind == OutboxItem.Kind.HANDOVER:
             _prepare_handover(link, row)
         row.state, row.finished_at, row.next_attempt_at = State.PENDING, None, timezone.now()
@@ -127,10 +128,10 @@ def wake_workers() -> None:
 
 
 def _lock_with_link(item: OutboxItem) -> tuple[Link | None, OutboxItem]:
-    """Lock the link of a row of the outbox, and then the row. All code of this app locks in this
-    order, so that there is no deadlock.
+    """Lock first the link of the outbox row ``item``, and then the row. All code of this app locks
+    in this order, so that there is no deadlock.
 
-    :returns: the link (``None`` if it was deleted) and the row, both as they are in the database.
+    :returns: the link (``None`` if it was deleted) and the row, both read from the database again.
     :raises NotPossible: the row was deleted.
     """
     links = Link.objects.select_for_update()
@@ -142,7 +143,7 @@ def _lock_with_link(item: OutboxItem) -> tuple[Link | None, OutboxItem]:
 
 
 def _prepare_handover(link: Link | None, row: OutboxItem) -> None:
-    """Prepare a hand-over (the sending of a code to the peer) that is to be sent again:
+    """Prepare a hand-over that is to be sent again:
 
     - Set the incoming state of the link to "granted".
     - Set ``live_key`` of the row. This column is unique, so the database ensures that a link has at
@@ -153,9 +154,9 @@ def _prepare_handover(link: Link | None, row: OutboxItem) -> None:
     """
     if link is None or not link.is_active:
         raise NotPossible(_("The link has ended."))
-    # Check that the incoming access (the access of the peer at this site) is broken because this
-    # hand-over failed. If the link and the row have different reasons, the peer lost its access
-    # later for another cause, for example because somebody revoked its tokens.
+    # Check that the incoming access is broken because this hand-over failed. If the link and the
+    # row have different reasons, the peer lost its access later for another cause, for example
+    # because somebody revoked its tokens.
     is_why = link.incoming_state == Link.Incoming.BROKEN and link.incoming_reason == row.reason
     if row.generation != link.generation or not is_why:
         raise NotPossible(_("The person has made a newer decision, or the code has been redeemed."))
@@ -179,15 +180,15 @@ def _set_granted(link: Link) -> None:
 
 @tried_again
 def cancel(item: OutboxItem) -> None:
-    """Cancel a row of the outbox that is pending, claimed or accepted. If the peer already has a
-    code from this row, revoke the code.
+    """Cancel a row of the outbox that is pending, claimed or accepted. If the row is a hand-over,
+    revoke the code that was created for it, and mark the incoming access of the link as broken.
 
     :raises NotPossible: the row is already done, failed or cancelled, or it was deleted.
     """
     with atomic():
         link, row = _lock_with_link(item)
         if row.state not in QueueItem.LIVE_STATES:
-            raise NotPossible(_("It has ended already."))
+            raise NotPossible(_("The delivery has ended already."))
         ended = OutboxItem.final_values(State.CANCELLED, timezone.now(), reason=Reason.STOPPED)
         # If the row is the revocation of a token, keep the token while the link exists, so that an
         # administrator can send the revocation again. Without a link, delete the token.
@@ -200,8 +201,8 @@ def cancel(item: OutboxItem) -> None:
 
 
 def resume(peer: Peer) -> Counter[str]:
-    """Resume the delivery to a paused peer, and send the outbox rows again that failed for one of
-    the reasons in :data:`.pausing.REASONS`.
+    """Resume the delivery to a paused peer. Send those of its outbox rows again that failed for one
+    of the reasons in :data:`.pausing.REASONS`.
 
     :returns: the number of rows that are sent again, for each kind (hand-over or revocation).
     """
@@ -218,7 +219,7 @@ def resume(peer: Peer) -> Counter[str]:
 
 
 def paused_peers_of(items: Iterable[OutboxItem]) -> dict[Any, Peer]:
-    """Return those peers of the outbox rows ``items`` to which the delivery is paused, by primary
-    key."""
+    """Return the paused peers of the outbox rows ``items``, as a dictionary from the primary key to
+    the peer."""
     of_items = Peer.objects.filter(pk__in={item.peer_id for item in items})
     return of_items.filter(paused_at__isnull=False).in_bulk()

@@ -50,8 +50,8 @@ def is_allowed(url: str) -> bool:
 
 
 def return_url(visit: AuthorizationRequest) -> str:
-    """Return the URL to which the user returns after ``visit`` (the trip of the user to the peer
-    and back), or an empty string if the user returns to a page of this app.
+    """Return the URL to which the user returns after ``visit``, or an empty string if the user
+    returns to a page of this app.
 
     The query of the URL contains the result: ``peer`` is the slug of the peer, and ``link`` is the
     ID of the link. If there is no link, ``problem`` is a value of ``AuthorizationRequest.Problem``.

@@ -2,8 +2,8 @@
 section 3).
 
 If the user removes a scope, this site removes it from the existing tokens of the peer immediately.
-If the user adds a scope, the peer gets it when it redeems a new code. In both cases, this site
-sends the peer a new code for the whole new scope, as after the first consent.
+If the user adds a scope, the peer gets it when it redeems a new reciprocal code. In both cases,
+this site sends the peer a new reciprocal code for the whole new scope, as after the first consent.
 """
 
 from collections.abc import Sequence
@@ -40,8 +40,8 @@ class ChangeForbidden(CannotChange, grant_policy.ForbiddenBySite):
 
 def choices(link: Link) -> list[tuple[str, str]]:
     """Return the scopes that the user can choose for the peer, as pairs of name and description.
-    These are all scopes that this site lets the peer have. If this site cannot send a code to the
-    peer, the user can only remove scopes, so these are the scopes that the peer has now."""
+    If this site can send the peer a reciprocal code, these are all scopes that it lets the peer
+    have. Otherwise the user can only remove scopes: these are the scopes that the peer has now."""
     described = scopes.described()
     return [(token, scopes.in_words(token, described)) for token in scopes.split(_limit(link))]
 
@@ -55,9 +55,9 @@ def chosen_now(link: Link) -> set[str]:
 def can_change(link: Link) -> bool:
     """Return whether the scope of ``link`` can be changed.
 
-    It cannot be changed after the peer has lost its access. Each change sends the peer a new code,
-    so the peer would get access again even if the user only wanted to remove a scope. To give the
-    peer access again, the user can use the consent page (:mod:`.consent`).
+    It cannot be changed after the peer has lost its access. Each change sends the peer a new
+    reciprocal code, so the peer would get access again even if the user only wanted to remove a
+    scope. To give the peer access again, the user can use the consent page (:mod:`.consent`).
     """
     has_some = link.peer.supports_reverse or link.incoming_family is not None
     is_changeable = (
@@ -74,7 +74,7 @@ def is_changeable(link: Link) -> bool:
 
 def snapshot_of(link: Link) -> str:
     """Return a hash of what the page for changing the scope shows now. The form of the page
-    contains the hash, and :func:`change` refuses the change if the hash is different by then."""
+    contains the hash, and :func:`change` refuses the change if the hash has changed."""
     offered = [token for token, _words in choices(link)]
     return snapshots.make_snapshot(link, offered, sorted(scopes.split(link.incoming_scope)))
 
@@ -87,8 +87,9 @@ def change(
     snapshot: str | None = None,
     request: HttpRequest | None = None,
 ) -> None:
-    """Set the scope that the peer has at this site to ``chosen``, and send the peer a new code if
-    possible (draft-ietf-oauth-reciprocal-04, section 3). If ``chosen`` is empty, end the link.
+    """Set the scope that the peer has at this site to ``chosen``, and send the peer a new
+    reciprocal code if possible (draft-ietf-oauth-reciprocal-04, section 3). If ``chosen`` is empty,
+    end the link.
 
     All changes in the database are made in one transaction.
 
@@ -138,9 +139,9 @@ def _limit(link: Link) -> str:
 
 
 def _can_deliver(link: Link) -> bool:
-    """Return whether this site can send a code to the peer. The request needs an access token that
-    the peer has issued, because this token tells the peer for which of its users the code is
-    (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
+    """Return whether this site can send a reciprocal code to the peer. The request needs an access
+    token that the peer has issued, because this token tells the peer for which of its users the
+    code is (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
     is_reachable = link.peer.enabled and link.peer.supports_reverse
     return is_reachable and link.outgoing_state == Link.Outgoing.ACTIVE
 

@@ -17,9 +17,9 @@ def offered_scope(peer: Peer, answer: TokenResponse, redirect_value: str | None)
     asked.
 
     Use the first of these values that is a valid scope (draft-ietf-oauth-reciprocal-04, section
-    2.1): ``reciprocal`` in the token response, ``reciprocal`` in the authorization response, the
-    scope that the administrator has configured for the peer. Remove the scopes that this site does
-    not let the peer have.
+    2.1): ``reciprocal`` in the token response, ``reciprocal`` in the authorization response (if the
+    setting ``READ_RECIPROCAL_FROM_REDIRECT`` is true), or the scope that the administrator has
+    configured for the peer. Remove the scopes that this site does not let the peer have.
 
     :param answer: the token response.
     :param redirect_value: the value of ``reciprocal`` in the authorization response.
@@ -40,11 +40,9 @@ def _requested(peer: Peer, answer: TokenResponse, redirect_value: str | None) ->
     if redirect_value is not None and settings.READ_RECIPROCAL_FROM_REDIRECT:
         candidates.append(redirect_value)
     for candidate in candidates:
-        # Ignore an empty parameter: it is treated as if it were omitted (RFC 6749, sections 3.1 and
-        # 3.2).
+        # Ignore an invalid scope. Also ignore an empty parameter, which counts as omitted (RFC
+        # 6749, sections 3.1 and 3.2).
         if parsed := scopes.parse(candidate):
             return scopes.join(parsed)
-        logger.info(
-            "Peer %s sent a %s that is no valid scope; it is ignored", peer.slug, RECIPROCAL
-        )
+        logger.info("Peer %s sent an invalid scope in %s; it is ignored", peer.slug, RECIPROCAL)
     return peer.preconfigured_scope

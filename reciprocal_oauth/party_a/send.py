@@ -62,9 +62,9 @@ def attempt(item: OutboxItem) -> Result:
 
 
 def final_values(state: OutboxItem.State) -> dict[str, Any]:
-    """Return the column values to set when a row of the outbox ends in ``state``. They delete the
-    token in the row (the token that was to be revoked). Only a failed row keeps its token, so that
-    an administrator can send the revocation again."""
+    """Return the column values to set when a row of the outbox ends in ``state``. A failed row
+    keeps the token that was to be revoked, so that an administrator can send the revocation again.
+    In other states, the values delete the token."""
     values: dict[str, Any] = {"live_key": None}
     return values if state == OutboxItem.State.FAILED else {**values, "token": Secret("")}
 
@@ -72,10 +72,10 @@ def final_values(state: OutboxItem.State) -> dict[str, Any]:
 def on_failed(item: OutboxItem, reason: str, error: str) -> None:
     """Update the database after the delivery of a row of the outbox has failed.
 
-    If a hand-over has failed and the user has made no newer decision, mark the incoming access of
-    the link (the access of the peer at this site) as broken.
-
-    If a revocation has failed and the link was deleted, delete the token in the row.
+    - If the link was deleted, delete the token that was to be revoked.
+    - If a hand-over has failed because the peer does not support reciprocal codes, record this.
+    - If a hand-over has failed and the user has made no newer decision, mark the incoming access of
+      the link as broken.
     """
     if item.link is None:
         OutboxItem.objects.filter(pk=item.pk).update(token=Secret(""))
@@ -89,9 +89,9 @@ def on_failed(item: OutboxItem, reason: str, error: str) -> None:
 
 
 def _hand_over(item: OutboxItem) -> Result:
-    """Send the peer a code for the user's last decision (draft-ietf-oauth-reciprocal-04, section
-    2.2.2). If the peer refuses the access token in the request, refresh the token and send a second
-    code (RFC 6749, section 6)."""
+    """Send the peer a reciprocal code for the user's last decision (draft-ietf-oauth-reciprocal-04,
+    section 2.2.2). If the peer refuses the access token in the request, refresh the token (RFC
+    6749, section 6) and send a second reciprocal code."""
     links = Link.objects.select_related("user", "peer")
     link = links.filter(pk=item.link_id).first() if item.link_id else None
     if link is None:
@@ -146,8 +146,8 @@ def _hand_over(item: OutboxItem) -> Result:
 
 
 def _is_wanted(link: Link, item: OutboxItem) -> bool:
-    """Return whether a code still has to be sent for the user's decision that ``item`` belongs to.
-    All must be true: the user has not decided again, the code for the decision was not redeemed or
+    """Return whether the hand-over ``item`` still has to be sent. All must be true: the user has
+    not decided again, the peer has not redeemed a code for this decision, the hand-over was not
     cancelled, and the link, the peer and the user are active."""
     return (
         link.is_active
@@ -159,9 +159,8 @@ def _is_wanted(link: Link, item: OutboxItem) -> bool:
 
 
 def _not_wanted(link: Link, item: OutboxItem) -> Result:
-    """Cancel the hand-over ``item`` (no code is sent to the peer). If the user has made no
-    newer decision, also set the incoming access of the link (the access of the peer at this site)
-    from "granted" to "broken", because no other code will be sent."""
+    """Cancel the hand-over ``item``. If the user has made no newer decision, also change the
+    incoming state of the link from "granted" to "broken", because no other code will be sent."""
     link.refresh_from_db()
     if link.generation == item.generation:
         if not link.peer.enabled:
@@ -175,8 +174,8 @@ def _not_wanted(link: Link, item: OutboxItem) -> Result:
 
 
 def _send(item: OutboxItem, link: Link, dialect: Dialect, token: Secret) -> HandoverResult:
-    """Create a code and send it to the peer immediately, so that the code does not expire while it
-    waits in a queue.
+    """Create a reciprocal code and send it to the peer immediately, so that the code does not
+    expire while it waits in a queue (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 
     :raises LinkChanged: the link has changed, so no code may be sent.
     :raises ForbiddenBySite: the rules of this site do not allow the scope.
@@ -235,15 +234,16 @@ def _conclude(link: Link, token: Secret, result: HandoverResult) -> Result:
 
 
 def _revoke(item: OutboxItem) -> Result:
-    """Send a request to the peer that revokes the token in ``item`` (RFC 7009, section 2.1). Do not
-    send it if an active link uses the token."""
+    """Revoke the token in ``item`` at the peer (RFC 7009, section 2.1). Send no request if an
+    active link of the user uses the token."""
     peer = item.peer
     if not peer.revocation_endpoint or not item.token:
         return Cancelled()
     if outgoing_revocation.is_token_in_use(item):
         return Cancelled()  # The user has connected again with this token, so do not revoke it.
     if not is_bound(item.bound_to, peer, peer.revocation_endpoint):
-        return Failed("the peer issued the token at another address", Reason.RECONFIGURED)
+        error = "the token belongs to another address or client ID of the peer"
+        return Failed(error, Reason.RECONFIGURED)
     try:
         # Do not pause the delivery to the peer if the revocation endpoint refuses the request: the
         # token endpoint may still accept requests.

@@ -18,8 +18,8 @@ _SALT = "reciprocal_oauth.party_a.snapshot"
 
 def make_snapshot(link: Link, *shown: str | Sequence[str]) -> str:
     """Return a keyed hash of what a page shows about ``link``. The hash covers the ID of the link,
-    the connection to the account at the peer, the number of the user's last decision, and
-    ``shown``.
+    ``outgoing_grant`` (which changes when the user connects again), the number of the user's last
+    decision, and ``shown``.
 
     :param shown: other values that the page shows, such as scopes.
     """

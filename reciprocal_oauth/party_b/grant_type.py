@@ -31,9 +31,8 @@ from .receive import receive
 
 logger = logging.getLogger("reciprocal_oauth.party_b")
 
-#: A key in ``request.META``, which oauthlib's request object has as ``request.headers``. The token
-#: view sets this key after it has checked the parameters of a hand-over (a request with which a
-#: peer sends a reciprocal code).
+#: A key in Django's ``request.META``. The token view sets this key after it has checked the
+#: parameters of a hand-over. oauthlib's request object contains ``META`` as ``request.headers``.
 PARSED = "reciprocal_oauth.parsed"
 
 
@@ -78,9 +77,10 @@ class ReciprocalGrant(GrantTypeBase):
         """
         if not request.headers.get(PARSED):
             # The token view has not checked the parameters, because it did not recognise this
-            # request as a hand-over (a reciprocal code that a peer sends). This happens if the
-            # site's own OAUTH2_BACKEND_CLASS reads another format, such as JSON.
-            raise HandoverRefused(protocol.INVALID_REQUEST, "the shape was not checked")
+            # request as a hand-over. This happens if the site's own OAUTH2_BACKEND_CLASS reads
+            # another format, such as JSON.
+            reason = "the token view has not checked the parameters"
+            raise HandoverRefused(protocol.INVALID_REQUEST, reason)
         self.check_client(request)
         self.check_grant_type(request)
 
@@ -139,7 +139,7 @@ class ReciprocalGrant(GrantTypeBase):
 
 
 def _log(refused: HandoverRefused, client: Any) -> None:
-    """Log that a hand-over (a request with which a peer sends a reciprocal code) was refused.
+    """Log that a hand-over was refused.
 
     If the client has authenticated and the status is 400, log a warning with the name of the
     client: the client has a fault or uses a stolen token, so an administrator should look at it.

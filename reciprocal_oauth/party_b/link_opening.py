@@ -56,9 +56,9 @@ def link_of_token(peer: Peer, access_token: Any) -> Link:
 def open_link(peer: Peer, user_id: Any, scope: str, family: UUID | None) -> Link:
     """Create a link for new tokens of the peer, or add their scope to an existing link of the user.
 
-    An existing link stays unchanged if it no longer waits for a reciprocal code and the peer has
-    valid tokens for it, because the new tokens could belong to another account at the peer. Call
-    this function in the transaction that saves the tokens.
+    An existing link is not used if it no longer waits for a reciprocal code and the peer has valid
+    tokens of another family for it, because the new tokens could belong to another account at the
+    peer. Call this function in the transaction that saves the tokens.
 
     :param family: DOT's ``token_family`` of the new tokens; ``None`` if they have none.
     """
@@ -80,8 +80,8 @@ def _grant_incoming(link: Link, limit: str, scope: str, family: UUID | None) -> 
     _set_family(link, family)
     link.save()
     record_event(link, Step.D, party=Party.B, detail=f"scope: {scope}")
-    # For an existing link, this site may already have tokens at the peer. Both directions of that
-    # link work now, so this call sends the signal linked_both_ways.
+    # If this site already has tokens at the peer for an existing link, both directions of the link
+    # work now. In this case, this call sends the signal ``linked_both_ways``.
     lifecycle.announce_two_way(link)
     return link
 

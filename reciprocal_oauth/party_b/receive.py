@@ -49,10 +49,9 @@ def receive(
     *,
     accepts: Callable[[Any], bool] = lambda token: True,
 ) -> InboxItem:
-    """Store ``code``, which the client ``application`` hands over for the user of ``access_token``.
-
-    draft-ietf-oauth-reciprocal-04, section 2.2.2. If the peer sends the same code again, the result
-    is the same as for the first time.
+    """Store ``code``, which the client ``application`` hands over for the user of ``access_token``
+    (draft-ietf-oauth-reciprocal-04, section 2.2.2). If the peer sends the same code again, the
+    result is the same as for the first time.
 
     :param application: the client, which has already authenticated.
     :param accepts: the site's own rule: a function that gets DOT's row of the access token, and
@@ -63,7 +62,7 @@ def receive(
     """
     token = _find_access_token(access_token)
     if token is not None and token.application_id == application.pk:
-        application = token.application  # The peer is loaded with this object: saves a query.
+        application = token.application  # This object already contains the peer: saves a query.
     peer = _check_peer(application)
     _check_token(application, token, accepts)
     if not grant_policy.allows(token.user, application, token.scope):
@@ -88,7 +87,7 @@ def _check_peer(application: Any) -> Peer:
     """Return the peer that the client ``application`` belongs to.
 
     :raises HandoverRefused: ``unauthorized_client`` if there is no such peer, or if it is disabled;
-        status 503 with ``Retry-After`` if the peer is paused.
+        status 503 with ``Retry-After`` if the peer is paused (RFC 9110, section 10.2.3).
     """
     peer = incoming_access.peer_of(application)
     if peer is None or not peer.enabled:
@@ -176,7 +175,7 @@ def _check_token(application: Any, token: Any, accepts: Callable[[Any], bool]) -
 
 
 def _find_received(peer: Peer, token: Any, code: Secret) -> InboxItem | None:
-    """Return the inbox row of a code that the peer sent before, or ``None`` if the code is new.
+    """If the peer has sent ``code`` before, return its inbox row. Otherwise return ``None``.
 
     :raises HandoverRefused: ``invalid_grant`` if the peer sent the code for another user before.
     """
@@ -210,7 +209,7 @@ def _store_code(peer: Peer, token: Any, code: Secret) -> InboxItem:
 def _recent_codes(peer: Peer, user_id: Any, now: datetime) -> list[tuple[str, datetime]]:
     """Return the state and the time of each code that the peer has sent for this user in the last
     minute, the oldest first. The caller has locked the link, so no other request can store a code
-    for it at the same time."""
+    for the link at the same time."""
     # Filter on link__peer, although peer would have the same result: with a filter on peer, SQLite
     # would read all inbox rows of the peer, not only the rows of this user.
     rows = InboxItem.objects.filter(

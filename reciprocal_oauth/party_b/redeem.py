@@ -35,8 +35,8 @@ def attempt(item: InboxItem) -> Result:
     try:
         result = _redeem(item)
         if isinstance(result, Recorded) and item.link.linked_at is None:
-            # Before these tokens came, the link did not work in both directions. Now it may have
-            # replaced an older link of the same user with the same peer: check the older links.
+            # Before this redemption, the link did not work in both directions. Now it may have
+            # replaced an older link of the same user with the same peer, so check the older links.
             superseded.check_older_links(item.link)
         return result
     except (Link.DoesNotExist, Peer.DoesNotExist):
@@ -54,7 +54,8 @@ def _redeem(item: InboxItem) -> Result:
     if not link.is_active or not peer.enabled or not link.user.is_active:
         return Cancelled()
     if not is_bound(item.bound_to, peer, peer.token_endpoint):
-        return Failed("the code was given at another address", Reason.RECONFIGURED)
+        error = "the address or client ID of the peer has changed since the code arrived"
+        return Failed(error, Reason.RECONFIGURED)
     sent_at = timezone.now()
     # The lease is the period in which no other worker may take this row. It has just begun.
     lease_ends = time.monotonic() + settings.LEASE_SECONDS
@@ -134,8 +135,8 @@ def _store_tokens(item: InboxItem, tokens: TokenResponse, sent_at: object) -> Re
         outgoing_access.set_tokens(link, tokens, asked_scope="", called=item.link.peer)
         link.outgoing_grant = uuid.uuid4()
         link.save()
-        # Cancel the older codes of this link. The peer sent them earlier, so their tokens must not
-        # replace the tokens that were just stored.
+        # Cancel the older codes of this link, so that tokens for an older code do not replace the
+        # tokens that were just stored.
         now = timezone.now()
         link.inbox.filter(state__in=InboxItem.LIVE_STATES, pk__lt=item.pk).update(
             **InboxItem.final_values(InboxItem.State.CANCELLED, now), code=Secret("")

@@ -28,13 +28,12 @@ def parameters(application: Any) -> dict[str, str]:
 
 
 def add_to_redirect(uri: str, application: Any) -> str:
-    """Add the parameter ``reciprocal`` to the query of ``uri``, an authorization response, and
-    return the new URI.
+    """Return ``uri``, the URI of an authorization response, with the parameter ``reciprocal`` in
+    its query (draft-ietf-oauth-reciprocal-04, section 2.1; RFC 6749, section 4.1.2).
 
-    draft-ietf-oauth-reciprocal-04, section 2.1; RFC 6749, section 4.1.2. Return ``uri`` unchanged
-    if it contains no code. Such a ``uri`` is an error response, or the response of the implicit
-    grant. The latter is a token response (RFC 6749, section 4.2.2), so it already contains the
-    :func:`parameters`.
+    Return ``uri`` unchanged if its query contains no authorization code. Such a ``uri`` is an error
+    response, or the response of the implicit grant. The response of the implicit grant is a token
+    response (RFC 6749, section 4.2.2), so it already contains the :func:`parameters`.
     """
     parts = urlsplit(uri)
     names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}

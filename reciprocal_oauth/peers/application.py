@@ -15,8 +15,8 @@ from ..models import Link, Peer
 def application_is_fixed(peer: Peer) -> bool:
     """Return whether the peer must keep its application, because the peer has active links.
 
-    The tokens that the peer holds for these links belong to the application. This app limits and
-    revokes the tokens only while the application belongs to the peer.
+    The tokens of the peer for these links belong to the application. This package limits and
+    revokes these tokens only while the application belongs to the peer.
     """
     return peer.pk is not None and peer.links.filter(status=Link.Status.ACTIVE).exists()
 
@@ -36,8 +36,8 @@ def application_for(
     client (RFC 6749, section 2.1) with the authorization code grant and the name of the peer.
 
     A parameter that is ``None`` changes nothing. DOT generates the client ID and the secret of a
-    new application if they are not given. Read this secret before the application is saved, because
-    by default DOT replaces it with a hash when it saves the application.
+    new application if they are not given. The caller must read this secret before saving the
+    application, because by default DOT stores only a hash of the secret.
 
     :param fields: values for other fields of the application model, by the names of the fields.
     """

@@ -33,8 +33,8 @@ def replace(peer: Peer, seen: str) -> Secret | None:
     immediately.
 
     :param seen: the :func:`fingerprint` of the secret when the administrator opened the page.
-    :returns: the new secret in clear, of which DOT stores only a hash by default; ``None`` if
-        nothing was changed, because somebody replaced the secret after the page was opened.
+    :returns: the new secret in clear (by default, DOT stores only its hash); ``None`` if nothing
+        was changed, because somebody replaced the secret after the page was opened.
     """
     with atomic():
         applications = get_application_model()._default_manager.select_for_update()

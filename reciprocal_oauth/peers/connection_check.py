@@ -1,12 +1,12 @@
 """Checks with requests to the peer whether the peer is set up correctly at this site.
 
-Each request contains our real client credentials and invented values: a code, or a code and an
-access token, that the peer never issued. The peer must refuse the request. The error code in its
-response shows what is wrong (RFC 6749, section 5.2), because a token endpoint first authenticates
-the client and then checks the code (RFC 6749, section 4.1.3).
+Each request, except those for the metadata, contains our real client credentials, and either an
+invented authorization code, or an invented reciprocal code and access token. The peer must refuse
+such a request. A token endpoint first authenticates the client and then checks the code (RFC 6749,
+section 4.1.3). So the error code in the response shows what is wrong (RFC 6749, section 5.2).
 
-Not checked here: whether a peer accepts hand-overs (requests that send it a reciprocal code) if its
-dialect is not ``ietf``. In another dialect, a refusal of invented values may prove nothing.
+If the dialect of the peer is not ``ietf``, the last check (whether the peer accepts reciprocal
+codes) is not made. In another dialect, a refusal of invented values may prove nothing.
 """
 
 import secrets
@@ -56,8 +56,8 @@ class Check(models.TextChoices):
 
 
 class State(models.TextChoices):
-    """The result of a check. It is ``UNKNOWN`` if no request was sent to the peer, or if the peer's
-    response does not show the result."""
+    """The state of a check. It is ``UNKNOWN`` if the check could not be made, or has neither
+    clearly passed nor clearly failed."""
 
     PASSED = "passed", _("passed")
     FAILED = "failed", _("failed")
@@ -77,7 +77,7 @@ class Finding:
     reason: str
 
     def as_dict(self) -> dict[str, str]:
-        """Return the finding as a dictionary for the JSON output of ``reciprocal_peer --json``.
+        """Return the finding as a dictionary for the output of ``reciprocal_peer test --json``.
         Programs rely on the values of ``check`` and ``state``."""
         return {"check": self.check.value, "state": self.state.value, "reason": self.reason}
 
@@ -91,9 +91,8 @@ def has_failed(findings: Sequence[Finding]) -> bool:
 def run(peer: Peer) -> list[Finding]:
     """Check the peer. Return one finding for each member of :class:`Check`, in the same order.
 
-    Each request takes at most ``HTTP_TOTAL_TIMEOUT_SECONDS``. The check changes nothing at the
-    peer. At this site, it stores only whether the peer supports the reverse direction, in which
-    this site gives the peer access.
+    Each request takes at most ``HTTP_TOTAL_TIMEOUT_SECONDS``. The checks change nothing at the
+    peer. At this site, they change only one value: whether the peer supports the reverse direction.
     """
     results: dict[Check, Result] = dict.fromkeys(
         Check, (State.UNKNOWN, gettext("Not checked, because another check failed."))
@@ -134,11 +133,12 @@ def _run_checks(peer: Peer, results: MutableMapping[Check, Result]) -> None:
 
 @sensitive_variables()
 def _ask(peer: Peer, url: str, parameters: Mapping[str, str]) -> PeerError | None:
-    """Send an invented code and our client credentials to ``url``, an endpoint of the peer.
+    """Send our client credentials, an invented code and an invented code verifier (RFC 7636,
+    section 4.5) to ``url``, an endpoint of the peer.
 
     :param parameters: the other parameters of the request, such as the grant type.
-    :returns: the error, which says that the peer refused the request or that the request failed;
-        ``None`` if the peer accepted the invented code.
+    :returns: the error if the peer refused the request or if the request failed; ``None`` if the
+        peer accepted the invented code.
     """
     made_up = {"code": secrets.token_urlsafe(), "code_verifier": secrets.token_urlsafe(48)}
     try:
@@ -242,8 +242,8 @@ def _credentials(refused: PeerRefused) -> Result:
 
 
 def _grant(peer: Peer, *, announced: bool) -> Result:
-    """Return the result of the check that the peer accepts reciprocal codes. To find out, send an
-    invented code and an invented access token (draft-ietf-oauth-reciprocal-04, section 2.2.2).
+    """Return the result of the check that the peer accepts reciprocal codes: send it an invented
+    reciprocal code and access token (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 
     :param announced: whether the peer's metadata lists the reciprocal grant. If it does, other
         error codes than ``invalid_grant`` can also show that the peer accepts reciprocal codes.
@@ -254,7 +254,8 @@ def _grant(peer: Peer, *, announced: bool) -> Result:
     asked = _ask(peer, peer.handover_endpoint, {"grant_type": GRANT_TYPE, **made_up})
     if asked is None:
         return State.FAILED, gettext(
-            "It accepts a made-up hand-over. Either it checks nothing, or it is another page."
+            "It accepts a made-up hand-over. Either it does not check hand-overs, or the address "
+            "is wrong."
         )
     if not isinstance(asked, PeerRefused):
         return State.FAILED, str(asked)
@@ -277,4 +278,6 @@ def _grant(peer: Peer, *, announced: bool) -> Result:
 
 
 def _unknown(refused: PeerRefused) -> Result:
-    return State.UNKNOWN, gettext("The response does not show it: %s.") % refused
+    return State.UNKNOWN, gettext(
+        "The response does not show the result of this check: %s."
+    ) % refused

@@ -64,8 +64,8 @@ def _likely_issuer(host: str) -> str:
 
 
 def values_of(metadata: Metadata) -> dict[str, Any]:
-    """Return the values from ``metadata`` that belong in fields of ``Peer``. The keys of the
-    dictionary are the names of these fields."""
+    """Return the values from ``metadata`` (RFC 8414, section 2) that belong in fields of ``Peer``.
+    The keys of the dictionary are the names of these fields."""
     values: dict[str, Any] = {
         "issuer": metadata.issuer,
         "sends_iss": metadata.sends_iss,
@@ -84,7 +84,7 @@ def new_values(peer: Peer, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``values``, which come from the peer's metadata, without the endpoints that the fields
     of ``peer`` already contain.
 
-    Two URLs are the same endpoint if the URL in the field has only additional query parameters. So
+    A field contains an endpoint even if the URL in the field has additional query parameters. So
     query parameters that an administrator added are not overwritten.
     """
     return {
@@ -95,8 +95,8 @@ def new_values(peer: Peer, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def warnings_about(metadata: Metadata) -> dict[str, str]:
-    """Return a warning if ``metadata`` does not list the reciprocal grant. Return another warning
-    if it lists no client authentication method that this site supports.
+    """Return a warning if ``metadata`` (RFC 8414, section 2) does not list the reciprocal grant.
+    Return another warning if it lists no client authentication method that this site supports.
 
     :returns: the warnings, each by the name of the ``Peer`` field to which it belongs.
     """

@@ -1,8 +1,8 @@
 """Revokes tokens and breaks links when a peer gets another address, client ID or application.
 
 The user of a broken link must connect the accounts again. ``Peer.save`` checks a change before this
-module does anything: it refuses a new address or client ID if the administrator did not enter the
-client secret for it.
+module is called. It refuses a new address or a new client ID if the administrator has not entered a
+client secret at the same time.
 """
 
 import logging
@@ -66,8 +66,8 @@ def _active_links(peer: Peer) -> Any:
 
 
 def _revoke_tokens_of(client_id: str) -> None:
-    """Revoke all tokens of the application that the peer had until now. This app limits tokens only
-    while their application belongs to a peer, so these tokens would keep all their rights.
+    """Revoke all tokens of the peer's former application. This package limits the scope of a token
+    only while its application belongs to a peer. So these tokens would otherwise keep all scopes.
 
     :param client_id: the client ID of the former application.
     """

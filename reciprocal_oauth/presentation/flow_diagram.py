@@ -1,9 +1,8 @@
 """Shows the newest flow of a link as a sequence diagram.
 
 A flow is one run through the steps (A) to (G) of the figure in draft-ietf-oauth-reciprocal-04,
-section 2. The diagram has the same steps and adds the result of each. The pages, the admin and the
-API show it. This app adds one step between (D) and (E): the person's consent to the reverse
-direction.
+section 2. The diagram shows these steps with their results, and one more step between (D) and (E):
+the person's consent to the reverse direction. The pages, the admin and the API show the diagram.
 """
 
 from collections.abc import Iterable, Iterator
@@ -63,7 +62,7 @@ class Diagram:
     :ivar name_b: the name of party B.
     :ivar is_change: whether the steps (E) to (G) deliver a newer decision of the person, while the
         peer still has the access of an earlier decision.
-    :ivar is_under_way: whether a step is in progress that needs no action of the person at this
+    :ivar is_under_way: whether a step is in progress, and needs no action of the person at this
         site. In this case, the page updates itself.
     """
 
@@ -78,10 +77,10 @@ class Diagram:
 
 @dataclass
 class _Flow:
-    """One flow (one run through the steps of the protocol), as recorded in the history of the link.
+    """One flow, as recorded in the history of the link.
 
     :ivar party: the role of this site in the flow: party A or party B.
-    :ivar events: the newest event of each step that has been recorded.
+    :ivar events: the newest recorded event of each step.
     """
 
     party: str
@@ -90,10 +89,10 @@ class _Flow:
     def take(self, event: LinkEvent, link: Link) -> None:
         failed = event.outcome == LinkEvent.Outcome.FAILED
         if event.step == Step.F and failed and self.party == Party.A:
-            # Ignore a failure of step (F), unless it is a replay: the peer tried to redeem a code
-            # a second time. After a replay, this site revokes the access from that code and sends a
-            # new code, so forget the events of the steps (E) to (G). But keep these events if the
-            # access of the peer works now.
+            # Of all failures of step (F), only a replay matters here: the peer tried to redeem a
+            # reciprocal code a second time. Then this site revokes the access from that code and
+            # sends a new one. So forget the events of the steps (E) to (G), except if the access of
+            # the peer works now.
             if event.detail == REPLAY and link.incoming_state != Link.Incoming.ACTIVE:
                 self._begin_reverse()
             return
@@ -162,8 +161,9 @@ def of_link(
 def _newest_flow(link: Link, events: Iterable[LinkEvent]) -> _Flow | None:
     """Return the newest flow in ``events``, or ``None`` if no step is recorded.
 
-    A flow begins with step (A), or with step (D) if this site is party B. A later decision of the
-    person, or a later code, does not begin a new flow. It only begins the steps (E) to (G) again.
+    A flow begins with step (A), with step (D) if this site is party B, or when the role of this
+    site has changed. A later decision of the person, or a later reciprocal code, does not begin a
+    new flow. It only begins the steps (E) to (G) again.
     """
     flow: _Flow | None = None
     for event in events:

@@ -78,7 +78,7 @@ def happened(event: LinkEvent) -> str:
         case (Step.B, _party):
             return _("%(name)s sent you back with a code.") % name
         case (Step.C, _party):
-            return _("This site redeemed the code of your visit at %(name)s.") % name
+            return _("This site redeemed the code that you brought from %(name)s.") % name
         case (Step.D, Party.B):
             return _("%(name)s got an access token for this site.") % name
         case (Step.D, _party):

@@ -171,8 +171,8 @@ class LinkStatus:
             return (
                 _(
                     "%(name)s does not accept what this site sends at the moment. An administrator "
-                    "of this site needs to fix this; there is nothing that you can do. What waits "
-                    "is kept, and continues when this is fixed."
+                    "of this site needs to fix this. You cannot do anything about it. Pending "
+                    "changes are kept, and continue when the problem is fixed."
                 )
                 % self._name
             )
@@ -217,7 +217,7 @@ class LinkStatus:
     @property
     def _pending(self) -> Direction | None:
         """Return the status of the person's last decision, or ``None`` if the peer has redeemed the
-        code for the decision.
+        reciprocal code for this decision.
 
         The status lists only the scopes that the decision adds, because scopes that it removes stop
         working as soon as the person decides.
@@ -263,13 +263,15 @@ class LinkStatus:
         if self._is_refused:
             return self._not_working(for_people(newest_code(link)[1], link.peer.name))
         state = _("Nothing yet: waiting for your approval at %(name)s") % name
-        advice = "" if is_on_hold(link) else _("Go back to %(name)s and allow it there.") % name
+        advice = _("Go back to %(name)s and allow this site to use your account there.") % name
+        if is_on_hold(link):
+            advice = ""
         return Direction([], WAITING, state, advice=advice)
 
     @property
     def _is_refused(self) -> bool:
         """Return whether this site still waits for access at the peer, and failed to redeem the
-        newest code that the peer handed over."""
+        newest reciprocal code of the peer."""
         waits = self.link.outgoing_state == Link.Outgoing.WAITING
         return waits and newest_code(self.link)[0] == InboxItem.State.FAILED
 
@@ -323,8 +325,8 @@ class LinkStatus:
                 )
             case NextStep.FINISH if self.link.incoming_reason == Link.Reason.SITE_REFUSES:
                 return _(
-                    "Ask an administrator of this site. When it is allowed, come back and allow "
-                    "access again."
+                    "Ask an administrator of this site to permit this. After that, come back and "
+                    "allow access again."
                 )
             case NextStep.FINISH if self.link.incoming_reason in LOST_INCOMING:
                 return _("Allow it again, and %(name)s gets new access.") % self._name

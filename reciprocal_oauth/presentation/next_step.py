@@ -31,7 +31,7 @@ def next_step_of(link: Link, *, can_answer: bool) -> NextStep:
     if not link.peer.enabled:
         return NextStep.NOTHING
     # The person can decide even while delivery to the peer is paused: the decision is stored, and
-    # its code is delivered when delivery is resumed.
+    # the reciprocal code for it is delivered when delivery is resumed.
     if can_answer and link.incoming_state != Link.Incoming.BROKEN:
         return NextStep.FINISH
     if link.peer.paused_at is not None:
@@ -50,8 +50,8 @@ def next_step_of(link: Link, *, can_answer: bool) -> NextStep:
 
 
 def works_one_way(link: Link) -> bool:
-    """Return whether the outgoing access works and the peer does not support the reverse direction,
-    so that the person cannot add the incoming access.
+    """Return whether the outgoing access works, and the person cannot add the incoming access
+    because the peer does not support the reverse direction.
 
     Return ``False`` if the incoming access was revoked at this site or has expired.
     """
@@ -77,15 +77,16 @@ def is_on_hold(link: Link) -> bool:
 
 
 def is_being_redeemed(link: Link) -> bool:
-    """Return whether this site has received a code from the peer, and will redeem it to get access
-    at the peer."""
+    """Return whether this site has received a reciprocal code from the peer, and will redeem it to
+    get access at the peer."""
     waits = link.outgoing_state == Link.Outgoing.WAITING
     return waits and newest_code(link)[0] in InboxItem.LIVE_STATES
 
 
 def knows_accounts(peer: Peer) -> bool:
     """Return whether ``peer`` tells this site which account at the peer a person has connected. The
-    peer does so if this site requests the scope ``openid``.
+    peer does so if this site requests the scope ``openid`` (OpenID Connect Core 1.0, section
+    3.1.2.1).
 
     If the result is ``True``, a person can connect several accounts at the peer. Otherwise,
     connecting again replaces the tokens of the existing link.
@@ -117,7 +118,7 @@ def _connect_or_remove(link: Link) -> NextStep:
     link.
 
     - ``link`` contains the ID of the account at the peer, and the peer will tell this ID again.
-    - ``link`` does not contain this ID, and the peer will not tell it.
+    - ``link`` does not contain this ID, and the peer will not tell this site the ID.
     """
     is_found = link.account_key.startswith(SUBJECT_PREFIX) == knows_accounts(link.peer)
     return NextStep.CONNECT if is_found else NextStep.REMOVE

@@ -15,5 +15,5 @@
 - ``issuer``: adds the issuer identifier of this site to authorization responses.
 - ``token_view``, ``authorization_view``, ``introspection_view``, ``metadata_view``,
   ``application_view``, ``registration_view``: views that extend those of DOT.
-- ``routes``: DOT's URL patterns, with these views in place of DOT's.
+- ``routes``: DOT's URL patterns, in which these views replace the DOT views that they extend.
 """

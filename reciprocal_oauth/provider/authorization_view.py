@@ -34,7 +34,7 @@ class _QuestionRequired(Exception):
 @method_decorator([holding_secrets, login_not_required], name="dispatch")
 class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
     """DOT's authorization view, with the security headers and the CSRF check that all pages of this
-    app have (RFC 6749, section 10.13).
+    app have (RFC 6749, sections 10.12 and 10.13).
 
     If DOT is set to add the issuer to authorization responses, this view adds it to all of them,
     including error responses (RFC 9207, section 2). There are three more differences if the client

@@ -39,8 +39,8 @@ def require_registered_redirect_uri(validator: Any, client_id: str, request: Req
     """Check that the ``redirect_uri`` in the request, if there is one, is registered for the client
     (RFC 6749, section 3.1.2.2).
 
-    Some client libraries send a ``redirect_uri`` with every code. For other codes, the value must
-    be equal to the redirect URI in the authorization request (RFC 6749, section 4.1.3). There is
+    Some client libraries send a ``redirect_uri`` with every code. For an authorization code, the
+    value must be equal to the one in the authorization request (RFC 6749, section 4.1.3). There is
     no authorization request for a reciprocal code, so this function checks only the registration.
 
     :raises Refused: the redirect URI is not registered for the client.

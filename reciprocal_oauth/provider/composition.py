@@ -2,7 +2,7 @@
 
 The site names both classes in its setting ``OAUTH2_PROVIDER``. Not only views use the validator
 class: DOT's authentication class for Django REST framework, its middleware and its decorators also
-read it from DOT's settings object. So this module changes that object: it returns the class with
+read it from DOT's settings object. So this module makes that object return the validator class with
 the mixin of this app. As a result, the tokens of a disabled peer are refused everywhere. The
 setting itself does not change.
 """
@@ -46,7 +46,7 @@ class _ComposingSettings:
     def __setattr__(self, name: str, value: Any) -> None:
         # When a setting is read for the first time, DOT stores it as an attribute of this object.
         # So add the mixin before the validator class is stored. Otherwise another thread could read
-        # the class without the mixin, and build a token endpoint with it that stays in use.
+        # the class without the mixin. The token endpoint would then use this class permanently.
         super().__setattr__(name, _composed(name, value))
 
 
@@ -61,8 +61,8 @@ def install() -> None:
     if issubclass(settings_class, _ComposingSettings):
         return
     _extend_stock_validator(OAuth2Validator)
-    # Make DOT forget the settings that it has already read, because the validator class among them
-    # does not have the mixin.
+    # Make DOT forget the settings that it has already read. Otherwise it could keep a validator
+    # class without the mixin.
     oauth2_settings.reload()
     oauth2_settings.__class__ = type(
         settings_class.__name__, (_ComposingSettings, settings_class), {}

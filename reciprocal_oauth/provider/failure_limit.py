@@ -35,8 +35,8 @@ _address: ContextVar[str | None] = ContextVar("reciprocal_oauth_address", defaul
 
 
 class TooManyFailures(HandoverRefused):
-    """One address has sent too many wrong secrets for one client. The response has status 429, and
-    the secret in this request was not hashed."""
+    """One address has sent too many wrong secrets for one client. The response has status 429 (RFC
+    6585, section 4), and the secret in this request is not hashed."""
 
     def __init__(self, address: str) -> None:
         super().__init__(
@@ -77,7 +77,7 @@ def limits_failures(view: View) -> View:
 def count_failure(stored: str) -> Callable[[], None]:
     """Count one wrong secret for the client whose stored secret is ``stored``.
 
-    :returns: a function that takes this count back. Call it if the secret turns out to be right.
+    :returns: a function that undoes this count. Call it if the secret turns out to be right.
     :raises TooManyFailures: the limit is reached. This happens only inside
         :func:`counting_failures`.
     """

@@ -18,8 +18,8 @@ from .validator import ReciprocalValidatorMixin
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
-#: Methods that this app's subclasses of DOT's views override: the name of DOT's view and the name
-#: of the method. An override has an effect only if DOT calls the method.
+#: Methods of DOT's views that this app overrides. Each pair contains the name of the view and the
+#: name of the method. An override has an effect only if DOT calls the method.
 _CALLED_BY_VIEWS: tuple[tuple[str, str], ...] = (
     ("AuthorizationView", "create_authorization_response"),
     ("IntrospectTokenView", "get_token_response"),
@@ -55,9 +55,9 @@ def _uncalled_validator_methods() -> Iterator[str]:
     for name, ours in vars(ReciprocalValidatorMixin).items():
         if not inspect.isfunction(ours) or name.startswith("__"):
             continue
-        # The classes below the mixin (DOT's and oauthlib's) must define the method, and something
-        # must call it. oauthlib calls every method that its class RequestValidator defines. For
-        # all other methods, search the code of the classes for a call.
+        # A class after the mixin in the method resolution order must define the method, and
+        # something must call it. oauthlib calls every method that its class RequestValidator
+        # defines. For all other methods, search the code of these classes for a call.
         is_there = any(name in vars(each) for each in below)
         public = hasattr(RequestValidator, name)
         if not is_there or not (public or is_called(below, name)):

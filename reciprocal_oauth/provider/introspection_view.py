@@ -26,7 +26,7 @@ class IntrospectTokenView(DOTIntrospectTokenView):
     @staticmethod
     def get_token_response(token_value: str | None = None) -> HttpResponse:
         """Return DOT's response. If the token belongs to a peer, correct the members ``active`` and
-        ``scope``."""
+        ``scope`` (RFC 7662, section 2.2)."""
         response: HttpResponse = DOTIntrospectTokenView.get_token_response(token_value)
         content = json.loads(response.content)
         if token_value is None or not content.get("active"):

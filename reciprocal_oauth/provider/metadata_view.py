@@ -43,8 +43,8 @@ class ConnectDiscoveryInfoView(DOTConnectDiscoveryInfoView):
     """
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Return the merged document. If both documents have a member, use the value of the OpenID
-        Connect discovery document."""
+        """Return the merged document. If both documents have the same member, use the value of the
+        OpenID Connect discovery document."""
         response: HttpResponse = super().get(request, *args, **kwargs)
         other = OAuthServerMetadataView.as_view()(request)
         metadata = {**json.loads(other.content), **json.loads(response.content)}
@@ -52,8 +52,7 @@ class ConnectDiscoveryInfoView(DOTConnectDiscoveryInfoView):
 
 
 def _replace_document(response: HttpResponse, metadata: Mapping[str, Any]) -> HttpResponse:
-    """Return a response with the headers of ``response``, and with ``metadata`` as its JSON
-    document."""
+    """Return ``metadata`` as a JSON response that has the headers of ``response``."""
     extended = JsonResponse(metadata)
     for name, value in response.items():
         extended[name] = value

@@ -47,5 +47,8 @@ class RegistrationManagementView(DOTRegistrationManagementView):
 
 
 def _forbidden() -> HttpResponse:
-    description = "This client is a peer of this site: its administrators change the registration."
+    description = (
+        "This client belongs to a peer. Only the administrators of this site can change its "
+        "registration."
+    )
     return JsonResponse({"error": "access_denied", "error_description": description}, status=403)

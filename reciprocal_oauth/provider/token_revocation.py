@@ -47,12 +47,11 @@ def revoke_token(token: str, application: Any, revoke_in_dot: Callable[[], None]
 
 
 def record_refused_refresh(refresh_token: str, application: Any) -> None:
-    """Record on the link that the peer has lost its access at this site. Call this function after
-    DOT has refused ``refresh_token``, for example because the token has expired.
+    """Record that the peer has lost its access at this site, after DOT has refused
+    ``refresh_token``, for example because the token has expired.
 
-    Do nothing if the peer still has another valid token for the link. The link is the one that
-    stores the token family of ``refresh_token`` (all tokens that come from one grant have the same
-    family; DOT's ``token_family``).
+    Record it on the link that stores the token family of ``refresh_token`` (DOT's ``token_family``,
+    which all tokens from one grant share). Do nothing if the peer has a valid token for this link.
     """
     peer = peer_of(application)
     if peer is None:

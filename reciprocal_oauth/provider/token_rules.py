@@ -37,8 +37,8 @@ def may_ask_for(application: Any, asked: Iterable[str]) -> bool:
 
 
 def default_scopes(application: Any, default: list[str]) -> list[str]:
-    """Return the default scopes of the client. If it belongs to a peer, leave out the scopes that
-    the peer may not hold (RFC 6749, section 3.3)."""
+    """Return the default scopes of the client. If the client belongs to a peer, return only those
+    in ``Peer.allowed_scope`` (RFC 6749, section 3.3)."""
     peer = peer_of(application)
     if peer is None:
         return default
@@ -91,9 +91,9 @@ def require_posted_consent(request: Request) -> None:
 
 
 # save_tokens() and token_revocation.revoke_token() get a callback. They are not written as context
-# managers, because error reports would then show their secrets: Django hides local variables of a
-# function if a calling function has the decorator sensitive_variables. A context manager is a
-# generator, and the frame of a generator that has raised an error has no calling function.
+# managers, because error reports would then show the secrets in their local variables. Django hides
+# the local variables of a function if a calling function has the decorator sensitive_variables. But
+# a context manager is a generator, and after an error its frame has no calling function.
 
 
 def save_tokens(
@@ -114,8 +114,9 @@ def save_tokens(
     :raises InvalidGrantError: the tokens are refused (RFC 6749, section 5.2), and DOT's transaction
         is rolled back. The reason is one of these: the peer is allowed none of the scopes; the
         peer, the user or the link is not active; the site's own rules refuse the access; another
-        request has redeemed the code or revoked the refresh token.
-    :raises ConsentRequired: the person did not see the consent page.
+        request has redeemed the code or revoked the refresh token; the client no longer belongs to
+        the peer of the link.
+    :raises ConsentRequired: see :func:`require_posted_consent`.
     """
     peer = peer_of(request.client)
     if peer is None:
@@ -145,15 +146,15 @@ def _refuse_former_peer(request: Request) -> None:
     """Refuse a refresh if the client belonged to a peer earlier, and an active link stores the
     token family of the refresh token (DOT's ``token_family``).
 
-    An administrator has given the peer another application. This module limits only the tokens of
-    that application, so nothing would limit the new tokens of the former client.
+    In this case, an administrator has given the peer another client since. This module limits the
+    tokens of the peer's present client only, so nothing would limit tokens of the former client.
 
     :raises InvalidGrantError: an active link stores the token family of the refresh token.
     """
     refreshed = request.refresh_token_instance
     family = None if refreshed is None else refreshed.token_family
     if family and Link.objects.filter(incoming_family=family, status=Link.Status.ACTIVE).exists():
-        raise _refusal(request, "the tokens are of a client that was a peer's")
+        raise _refusal(request, "the client no longer belongs to the peer of the link")
 
 
 def _lock_link(
@@ -162,8 +163,8 @@ def _lock_link(
     """Lock the row of the link to which the new tokens will belong, and return the link. Return
     ``None`` if there is no such link yet.
 
-    :raises InvalidGrantError: another request has redeemed the code or revoked the refresh token;
-        or the user has links with the peer, but does not allow the peer any scope.
+    :raises InvalidGrantError: another request has redeemed the reciprocal code or revoked the
+        refresh token; or the user has links with the peer, but no active link allows a scope.
     """
     if redeeming is not None:
         try:
@@ -186,8 +187,8 @@ def _lock_link(
         raise _refusal(request, "the refresh token was revoked meanwhile")
     if link is None and links.exists():
         raise _refusal(request, "the person allows nothing any more")
-    # If the user has no link with the peer, the client got the refresh token before it became the
-    # client of the peer. In this case, return None: the caller creates a link.
+    # If link is None here, the user never had a link with the peer: the client got the refresh
+    # token before it became the client of the peer. In this case, the caller creates a link.
     return link
 
 
@@ -227,7 +228,7 @@ def end_access_refused_by_site(request: Request) -> None:
     """If the site's own rules have refused a refresh, revoke all tokens that the peer holds for the
     link, and record on the link that the site refuses the access.
 
-    Call this function after the transaction of the refresh was rolled back, because the rollback
+    Call this function after the transaction of the refresh was rolled back. Otherwise the rollback
     would also undo these changes.
     """
     refreshed = request.__dict__.get("refresh_token_instance")

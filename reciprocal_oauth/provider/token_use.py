@@ -27,12 +27,12 @@ USE_RECORDED_EVERY = timedelta(hours=1)
 
 
 def token_is_usable(validator: Any, scopes: Any, request: Request) -> bool:
-    """Return whether a peer may use an access token that DOT has found valid: the peer, the user
-    and the link must be active, and must still allow the required ``scopes``. For a client that
-    belongs to no peer, check only the scopes.
+    """Return whether the client may use an access token that DOT has found valid.
 
-    If the token is refused, set ``request.oauth2_error`` to ``invalid_token`` or
-    ``insufficient_scope`` (RFC 6750, section 3.1).
+    A token must have the required ``scopes``, and must not be a registration access token. If the
+    client belongs to a peer, the peer, the user and the link must also be active, and must still
+    allow these scopes. If the token is refused, set ``request.oauth2_error`` to ``invalid_token``
+    or ``insufficient_scope`` (RFC 6750, section 3.1).
     """
     access_token = request.__dict__.get("access_token")
     if not isinstance(access_token, get_access_token_model()):
@@ -54,10 +54,7 @@ def token_is_usable(validator: Any, scopes: Any, request: Request) -> bool:
 
 def narrow_to_current_limits(access_token: Any) -> bool:
     """Limit the scope of ``access_token`` to the scopes that its peer may use at this time. Change
-    only the object in memory, not the database row.
-
-    So if the user, an administrator or the site removes a scope, the peer cannot use the scope in
-    its next request.
+    only the object in memory, not the database row. Do nothing if the client belongs to no peer.
 
     :returns: ``False`` if the peer must not use the token at all; otherwise ``True``.
     """
@@ -79,8 +76,8 @@ def narrow_to_current_limits(access_token: Any) -> bool:
             limit = link.incoming_limit
         elif active or links.exists():
             return False
-        # If the user has no link with the peer, the client got the token before it became the
-        # client of the peer. Such a token is limited only by the limit of the peer.
+        # Otherwise the user never had a link with the peer: the client got this token before it
+        # became the client of the peer. No link limits such a token, only peer.limit does.
     kept = scopes.cut(access_token.scope, limit)
     # Without a scope, refuse the token. There is one exception: a token of the client credentials
     # grant has no user, and may have been issued without a scope.
@@ -93,11 +90,11 @@ def narrow_to_current_limits(access_token: Any) -> bool:
 
 
 def _record_use(link: Link) -> None:
-    """Record that the peer has used the link, after the caller's transaction has committed.
+    """After the caller's transaction has committed, record that the peer has used the link.
 
     With ``ATOMIC_REQUESTS``, the caller's transaction lasts as long as the request. A write inside
-    that transaction would keep the link locked, and workers that deliver codes for the link would
-    have to wait.
+    that transaction would keep the link locked, and workers that deliver reciprocal codes for the
+    link would have to wait.
     """
     before, now = link.last_used_at, timezone.now()
     if before is None or before <= now - USE_RECORDED_EVERY:
@@ -106,7 +103,7 @@ def _record_use(link: Link) -> None:
 
 def _write_last_used(pk: UUID, before: datetime | None, now: datetime) -> None:
     """Write the time at which the peer last used the link. If the row of the link is locked or the
-    write fails, do nothing, because the next request of the peer writes the time."""
+    write fails, the time is not written: the next request of the peer tries it again."""
     can_skip = connections[database()].features.has_select_for_update_skip_locked
     try:
         with atomic():
@@ -115,4 +112,6 @@ def _write_last_used(pk: UUID, before: datetime | None, now: datetime) -> None:
                 Link.objects.filter(pk=pk).update(last_used_at=now)
     except Error as error:
         if Throttle("use-not-noted", limit=1).count(""):
-            logger.warning("The use of links cannot be noted: %s", type(error).__name__)
+            logger.warning(
+                "The time of the last use of a link could not be saved: %s", type(error).__name__
+            )

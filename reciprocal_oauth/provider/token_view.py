@@ -90,8 +90,8 @@ class TokenView(DOTTokenView):
             # user.
             return self._refuse_deleted(error)
         except (DatabaseError, InterfaceError) as error:
-            # The new tokens, or the code from the peer, were not committed. The client has to send
-            # the request again.
+            # The transaction was not committed. So the new tokens (or, for a hand-over, the
+            # reciprocal code) are not saved, and the client has to send the request again.
             log_exception(logger, "A token request could not be answered")
             return self.dialect.error(
                 HandoverRefused(
@@ -118,8 +118,8 @@ class TokenView(DOTTokenView):
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Refuse every method except POST, with a response in JSON (RFC 6749, section 3.2; RFC
-        9110, section 15.5.6)."""
+        """Refuse a method that this endpoint does not support, such as GET, with a response in JSON
+        (RFC 6749, section 3.2; RFC 9110, section 15.5.6)."""
         refused = HandoverRefused(protocol.INVALID_REQUEST, f"method {request.method}", status=405)
         response = self.dialect.error(refused)
         response["Allow"] = ", ".join(self._allowed_methods())
@@ -127,7 +127,7 @@ class TokenView(DOTTokenView):
 
     def _take_handover(self, request: HttpRequest) -> HttpResponse:
         """Check the parameters of a hand-over (a request with which a peer sends a reciprocal
-        code), and return the response. The class ``ReciprocalGrant`` checks and stores the code.
+        code). Then let the class ``ReciprocalGrant`` store the code, and return its response.
 
         :raises HandoverRefused: the site accepts no hand-overs, or a parameter is missing or wrong.
         """

@@ -74,21 +74,19 @@ class ReciprocalValidatorMixin(_Validator):
         return credentials if credentials and scheme.lower() == "basic" else None
 
     def _authenticate_basic_auth(self, request: Request) -> bool:
-        # DOT decodes the credentials with the charset in request.encoding, but nothing sets this
-        # attribute. If an attribute was not set, oauthlib's request object looks for a request
-        # parameter of the same name and returns its value. So a client could send the parameter
-        # "encoding" with an unknown charset, and the response would have status 500. If the
-        # attribute is None, DOT uses Django's default charset.
+        # DOT decodes the credentials with the charset in request.encoding. If this attribute is
+        # None, DOT uses Django's default charset. If nothing sets it, oauthlib's request object
+        # returns the request parameter "encoding". So a client could send an unknown charset, and
+        # the response would have status 500.
         request.encoding = None
         return super()._authenticate_basic_auth(request)
 
     def _authenticate_request_body(self, request: Request) -> bool:
-        # "The client MUST NOT use more than one authentication method in each request" (RFC 6749,
-        # section 2.3). If the credentials in the header are wrong, DOT also tries those in the
-        # body. That would cost a second slow hash, or would authenticate another client. So do not
-        # try the body of a hand-over (a request with a reciprocal code), or a body without a
-        # secret. Devices are an exception, because they need no credentials (RFC 8628, section
-        # 3.4).
+        # DOT tries the credentials in the body if those in the header are wrong. For a hand-over (a
+        # request with a reciprocal code) and for a body without a secret, do not try the body: it
+        # could cost a second slow hash, or authenticate another client. "The client MUST NOT use
+        # more than one authentication method in each request" (RFC 6749, section 2.3). Devices are
+        # an exception, because they need no credentials (RFC 8628, section 3.4).
         is_second = request.headers.get("Authorization") and request.grant_type != _DEVICE_CODE
         if is_second and (request.grant_type == protocol.GRANT_TYPE or not request.client_secret):
             return False
@@ -107,8 +105,8 @@ class ReciprocalValidatorMixin(_Validator):
         For a reciprocal code, the rules of this app are checked first. Then DOT checks the code, as
         it does with every code.
 
-        :raises CustomOAuth2Error: ``invalid_target`` if the client names a resource with a
-            reciprocal code (RFC 8707, section 2).
+        :raises CustomOAuth2Error: ``invalid_target`` if the client sends the parameter ``resource``
+            with a reciprocal code (RFC 8707, section 2).
         """
         entry, redeeming = redemption.find_code(code, client), None
         if entry is not None:
@@ -154,7 +152,7 @@ class ReciprocalValidatorMixin(_Validator):
     def get_default_redirect_uri(
         self, client_id: str, request: Request, *args: Any, **kwargs: Any
     ) -> str:
-        """Return the redirect URI to use if the request contains none.
+        """Return the redirect URI to use if the request contains none (RFC 6749, section 3.1.2.3).
 
         A reciprocal code has no redirect URI, but DOT's row of the code (the ``Grant``) must
         contain one. So this app has stored a special value in the row. Return this value for a
@@ -214,8 +212,7 @@ class ReciprocalValidatorMixin(_Validator):
         except get_grant_model().DoesNotExist:
             raise deleted_code_error(request) from None
 
-    # The next methods are for the authorization endpoint. Before the consent page is shown, they
-    # refuse a disabled peer, and a peer that requests a scope that it may not hold.
+    # The next methods are for the authorization endpoint (RFC 6749, section 3.1).
 
     def validate_response_type(
         self,
@@ -243,18 +240,19 @@ class ReciprocalValidatorMixin(_Validator):
         *args: Any,
         **kwargs: Any,
     ) -> bool:
-        """Return whether the client may request these scopes. A peer that requests a scope that it
-        may not hold gets the error ``invalid_scope`` (RFC 6749, section 4.1.2.1)."""
+        """Return whether the client may request these scopes. If not, the error is
+        ``invalid_scope`` (RFC 6749, section 4.1.2.1). A peer may request only scopes that the
+        administrator allows it."""
         if not token_rules.may_ask_for(client, scopes):
             return False
         return super().validate_scopes(client_id, scopes, client, request, *args, **kwargs)
 
     def validate_silent_login(self, request: Request) -> bool:
-        """Return whether a person is signed in. oauthlib asks this if a request contains
+        """Return whether a person is signed in. oauthlib calls this method if a request contains
         ``prompt=none`` (OpenID Connect Core 1.0, section 3.1.2.1).
 
-        DOT does not implement this method and :meth:`validate_silent_authorization`. Without them,
-        oauthlib would raise ``NotImplementedError``, and the response would have status 500.
+        DOT implements neither this method nor :meth:`validate_silent_authorization`. So both raise
+        ``NotImplementedError`` for a client of no peer, unless the site's own validator has them.
         """
         if incoming_access.peer_of(request.client) is None:
             return super().validate_silent_login(request)
@@ -272,11 +270,12 @@ class ReciprocalValidatorMixin(_Validator):
     def save_authorization_code(
         self, client_id: str, code: Any, request: Request, *args: Any, **kwargs: Any
     ) -> None:
-        """Save an authorization code (RFC 6749, section 4.1.2), unless the rules for peers refuse
-        it.
+        """Save an authorization code (RFC 6749, section 4.1.2). If the client belongs to a peer,
+        first check that the person has consented, and that the site's own rules (the setting
+        ``MAY_AUTHORIZE``) allow the access.
 
-        :raises ConsentRequired: the person did not see the consent page.
-        :raises AccessDeniedError: the site's own rules refuse the access (RFC 6749, section
+        :raises ConsentRequired: the person has not consented.
+        :raises AccessDeniedError: the site's own rules do not allow the access (RFC 6749, section
             4.1.2.1).
         """
         token_rules.require_posted_consent(request)
@@ -287,8 +286,8 @@ class ReciprocalValidatorMixin(_Validator):
     def get_default_scopes(
         self, client_id: str, request: Request, *args: Any, **kwargs: Any
     ) -> list[str]:
-        """Return the scopes for a request that names none. A peer gets only scopes that it may hold
-        (RFC 6749, section 3.3)."""
+        """Return the scopes for a request that names no scope (RFC 6749, section 3.3). A peer gets
+        only scopes that the administrator allows it."""
         default = super().get_default_scopes(client_id, request, *args, **kwargs)
         return token_rules.default_scopes(request.client, default)
 
@@ -299,7 +298,7 @@ class ReciprocalValidatorMixin(_Validator):
         save the tokens and all changes of the link in one transaction.
 
         Add the parameter ``reciprocal`` to the response to a peer (draft-ietf-oauth-reciprocal-04,
-        section 2.1), except after a refresh or after a reciprocal code.
+        section 2.1), except if the peer refreshes its tokens or redeems a reciprocal code.
 
         :raises InvalidGrantError: the rules for peers refuse the tokens; nothing is saved.
         """
@@ -332,15 +331,15 @@ class ReciprocalValidatorMixin(_Validator):
             raise
         # Add the parameter "reciprocal" to the dict token, from which DOT makes the response. The
         # draft allows the parameter in the responses of four grants (RFC 6749, sections 4.1.4,
-        # 4.2.2, 4.3.3 and 4.4.3), but not in the response to a refresh. It is also left out if the
-        # peer redeems a reciprocal code, because this site already has access at that peer.
+        # 4.2.2, 4.3.3 and 4.4.3), but not in the response to a refresh. If the peer redeems a
+        # reciprocal code, this site already has access at the peer, so do not ask for it.
         if request.grant_type != "refresh_token" and not redemption_of(request):
             token.update(scope_request.parameters(request.client))
         return saved
 
     def _save_bearer_token(self, token: Any, request: Request, *args: Any, **kwargs: Any) -> Any:
-        """Save the tokens under the rules of :mod:`.token_rules`. If a peer redeems a code, delete
-        the code in the same transaction."""
+        """Save the tokens under the rules of :mod:`.token_rules`. If a peer redeems an
+        authorization code or a reciprocal code, delete the code in the same transaction."""
         # Set these attributes to None if nothing has set them. Otherwise oauthlib's request object
         # would return the request parameters with these names, which the client can choose.
         for name in ("user", "refresh_token_instance"):

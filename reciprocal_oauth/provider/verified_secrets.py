@@ -19,22 +19,21 @@ _LOCKS = 64
 
 
 def matches(provided: str, stored: str, hash_and_compare: Callable[[str, str], bool]) -> bool:
-    """Return whether the secret ``provided`` is right: ``stored`` is the hash of the right secret,
-    or the secret itself.
+    """Return whether ``provided`` is the right client secret (RFC 6749, section 2.3.1). ``stored``
+    is the right secret as the database contains it: as a hash or as plain text.
 
     :param hash_and_compare: the slow comparison, which is called at most once.
     :raises TooManyFailures: there were too many wrong secrets (see :mod:`.failure_limit`).
     """
     if _verified.has(provided, stored):
         return True
-    # Let only one thread at a time verify a secret. If many requests with the same secret arrive
+    # Let only one thread at a time verify the same secret. If many requests with this secret arrive
     # after a restart, the first thread hashes the secret, and the other threads use the result.
     with _verified.lock_of(provided, stored):
         if _verified.has(provided, stored):
             return True
-        # Count this secret as wrong before it is hashed, and take the count back if it is right.
-        # Otherwise many requests could start the slow hash before the first wrong secret is
-        # counted.
+        # Count this secret as wrong before it is hashed, and undo the count if the secret is right.
+        # Otherwise many requests could start the slow hash before the first wrong one is counted.
         uncount = count_failure(stored)
         if not hash_and_compare(provided, stored):
             return False
@@ -58,11 +57,11 @@ class _VerifiedSecrets:
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
     def lock_of(self, provided: str, stored: str) -> threading.Lock:
-        """Return the lock to hold while this pair (a secret and the stored form) is verified."""
+        """Return the lock to hold while ``provided`` is compared with ``stored``."""
         return self._locks[self._digest(provided, stored)[0] % _LOCKS]
 
     def has(self, provided: str, stored: str) -> bool:
-        """Return whether this pair (a secret and the stored form) was verified before."""
+        """Return whether :meth:`add` has remembered ``provided`` as right for ``stored``."""
         digest = self._digest(provided, stored)
         with self._lock:
             if digest not in self._known or not settings.VERIFIED_SECRETS_KEPT:
@@ -71,8 +70,8 @@ class _VerifiedSecrets:
             return True
 
     def add(self, provided: str, stored: str) -> None:
-        """Remember this pair (a secret and the stored form). If there are too many pairs, forget
-        the pairs that were not used for the longest time."""
+        """Remember that ``provided`` is right for ``stored``. If there are too many remembered
+        secrets, forget those that were not used for the longest time."""
         digest = self._digest(provided, stored)
         with self._lock:
             self._known[digest] = None
@@ -80,7 +79,7 @@ class _VerifiedSecrets:
                 self._known.popitem(last=False)
 
     def forget(self) -> None:
-        """Forget all pairs of a secret and its stored form."""
+        """Forget all remembered secrets."""
         with self._lock:
             self._known.clear()
 

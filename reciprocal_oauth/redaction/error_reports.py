@@ -15,9 +15,9 @@ from django.views.decorators.debug import sensitive_variables
 
 View = Callable[..., HttpResponseBase]
 
-#: The keys of ``request.META`` that contain a copy of the URL, made by a server (gunicorn, uWSGI,
-#: mod_wsgi) or by a proxy. The copy may be encoded differently, so a search of all values for the
-#: query would not always find it.
+#: The keys of ``request.META`` to which a server (gunicorn, uWSGI, mod_wsgi) or a proxy writes a
+#: copy of the URL. Such a copy may be encoded differently, so a search for the text of the query
+#: would not always find it.
 _RAW_ADDRESSES = frozenset(
     {
         "RAW_URI",
@@ -34,9 +34,9 @@ _RAW_ADDRESSES = frozenset(
 def take_query(request: HttpRequest) -> QueryDict:
     """Remove the query parameters from ``request``, and return them.
 
-    The query of a response from a peer contains a code. If the query stayed in ``request``, error
-    reports would show it. Templates of the site would show it too if they use
-    ``request.get_full_path()``, for example in a link to the login page.
+    The query of an authorization response contains the authorization code (RFC 6749, section
+    4.1.2). If the query stayed in ``request``, error reports would show the code, and so would each
+    template that uses ``request.get_full_path()``, for example in a link to the login page.
 
     :raises SuspiciousOperation: the query has too many parameters. It is removed all the same.
     """

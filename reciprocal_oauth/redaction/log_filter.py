@@ -1,7 +1,7 @@
 """Removes codes and tokens from the log records of oauthlib and django-oauth-toolkit (DOT).
 
 At level DEBUG, oauthlib logs codes, refresh tokens and new access tokens in plain text. DOT logs
-the URL to which it redirects the browser, and this URL contains the code for the client.
+the redirect URL with the authorization code (RFC 6749, section 4.1.2).
 """
 
 import logging

@@ -117,17 +117,18 @@ def _is_of_library(module: Any) -> bool:
 
 def _is_of_command(frame: Mapping[str, Any]) -> bool:
     """Return whether ``frame`` belongs to a management command of this app, DOT or oauthlib. If so,
-    the frames of Django that called the command have its arguments in their variables too."""
+    the frames of Django that called the command must be scrubbed too, because their variables
+    contain the arguments of the command."""
     return _is_ours(frame) and ".management." in str(frame.get("module"))
 
 
 def _take_variables(frames: Frames, *, everywhere: bool) -> None:
     """Remove the variables from the first frame of this app, DOT or oauthlib, and from all frames
-    after it. Those frames belong to functions that were called from the first one.
+    after it, because they belong to functions that code of these packages has called.
 
-    If the traceback contains no such frame, remove the variables from all frames. Code of this app
-    may still have called these functions: if one exception has caused another, the traceback of the
-    cause does not contain the frames of the callers.
+    If the traceback has no frame of these packages, remove the variables from all frames. Code of
+    these packages may still be the caller: if one exception has caused another, the traceback of
+    the cause does not contain the frames of the callers.
 
     :param frames: the frames of one traceback, the outermost first.
     :param everywhere: ``True`` if the variables of all frames must be removed.
@@ -141,8 +142,8 @@ def _serves_secrets(url: str | None) -> bool:
     """Return whether ``url`` leads to a view of this app, DOT or oauthlib, or to a subclass of such
     a view.
 
-    If the view cannot be found, return ``True``, so that secrets are removed in any case. There are
-    two reasons: ``url`` is missing, or it matches no route, for example because a middleware has
+    If the view cannot be found, return ``True``, so that secrets are removed in any case. The view
+    is not found if ``url`` is missing or matches no route, for example because a middleware has
     changed the path or the URLconf of the request.
     """
     if not url:

@@ -1,4 +1,4 @@
-"""Tests that every dialect must pass. The author of a dialect inherits them in a test class.
+"""Tests that every dialect must pass. To run them, derive a test class from ``DialectContract``.
 
 ::
 
@@ -66,14 +66,15 @@ class DialectContract(_Base):
     accepted: ClassVar[FakeResponse] = FakeResponse()
 
     def handover_request(self, code: str, access_token: str, client_id: str) -> HttpRequest:
-        """Return a correct request, in this dialect, in which the peer sends ``code`` to this site.
+        """Return a correct request in this dialect. With this request, the peer (the client
+        ``client_id``) hands over the reciprocal code ``code`` for the user of ``access_token``.
 
-        :raises NotImplementedError: the subclass does not implement it.
+        :raises NotImplementedError: the subclass does not implement this method.
         """
         raise NotImplementedError(f"{type(self).__qualname__} must implement handover_request()")
 
     def peer_values(self) -> Mapping[str, Any]:
-        """Return values for the fields of ``Peer`` that this dialect needs, such as an endpoint."""
+        """Return the field values that this dialect needs in a ``Peer``, such as an endpoint."""
         return {}
 
     def check_refusal(self, response: HttpResponse) -> None:
@@ -93,7 +94,8 @@ class DialectContract(_Base):
     # Tests for hand-overs that the peer sends to this site.
 
     def test_a_hand_over_is_recognised_and_read(self) -> None:
-        """``parse`` returns the code and the access token, and ``repr`` hides both."""
+        """``recognise`` returns True. ``parse`` returns an object with the reciprocal code and the
+        access token, and the ``repr`` of this object hides both."""
         request = self.handover_request("the-code", "the-token", "music-here")
 
         self.assertTrue(self.dialect.recognise(request))
@@ -158,28 +160,28 @@ class DialectContract(_Base):
     # Tests for requests that this site sends to the peer.
 
     def test_an_accepted_hand_over(self) -> None:
-        """``send`` makes one request and returns ``Accepted`` if the peer accepts the code."""
+        """``send`` makes one request. If the peer accepts it, the result is ``Accepted``."""
         self.fake_peer.responses[self.handover_path] = self.accepted
 
         self.assertIsInstance(self.dialect.send(self.peer, CODE, ACCESS_TOKEN), Accepted)
         self.assertEqual(len(self.fake_peer.to(self.handover_path)), 1)
 
     def test_a_result_contains_no_secret(self) -> None:
-        """The result of ``send`` does not contain the code, even if the peer's error repeats it."""
+        """The result of ``send`` never contains the reciprocal code, even if the error does."""
         echo = b'{"error": "invalid_request", "error_description": "canary-code"}'
         self.fake_peer.responses[self.handover_path] = FakeResponse(400, echo)
 
         self.assertNotIn("canary", repr(self.dialect.send(self.peer, CODE, ACCESS_TOKEN)))
 
     def test_a_code_is_redeemed(self) -> None:
-        """``redeem`` sends the code and returns the tokens."""
+        """``redeem`` sends the reciprocal code and returns tokens (RFC 6749, section 4.1.3)."""
         response = self.dialect.redeem(self.peer, Secret(code := self.fake_peer.new_code()))
 
         self.assertTrue(response.access_token.reveal())
         self.assertIn(code, self.fake_peer.to(self.token_path)[0].body)
 
     def test_a_token_is_refreshed(self) -> None:
-        """``refresh`` sends the refresh token and returns a new access token."""
+        """``refresh`` sends the refresh token and returns new tokens (RFC 6749, section 6)."""
         tokens = self.fake_peer.issue_tokens()
         response = self.dialect.refresh(self.peer, Secret(tokens["refresh_token"]))
 
@@ -187,7 +189,7 @@ class DialectContract(_Base):
         self.assertIn(tokens["refresh_token"], self.fake_peer.to(self.token_path)[0].body)
 
     def test_a_token_is_revoked(self) -> None:
-        """``revoke`` sends the token to the revocation endpoint and returns ``Done``."""
+        """``revoke`` sends the token (RFC 7009, section 2.1) and returns ``Done``."""
         if not self.peer.revocation_endpoint:
             self.skipTest("This peer has no revocation endpoint.")
         tokens = self.fake_peer.issue_tokens()

@@ -31,8 +31,8 @@ class RecordingDispatcher(Dispatcher):
         self.woken.append(link)
 
     def due(self, link: Link | None = None) -> list[tuple[str, Any]]:
-        """Return the rows of the inbox and outbox tables that are due, as pairs of queue name
-        (``inbox`` or ``outbox``) and primary key.
+        """Return the due rows of the inbox and outbox tables (at most 100 rows of each), as pairs
+        of the queue name (``inbox`` or ``outbox``) and the primary key.
 
         :param link: the link whose rows are returned; ``None`` for the rows of all links.
         """
@@ -48,7 +48,7 @@ class RecordingDispatcher(Dispatcher):
 
 @contextmanager
 def recording_dispatcher() -> Iterator[RecordingDispatcher]:
-    """Use a :class:`RecordingDispatcher` instead of the configured dispatcher in a ``with`` block.
+    """In a ``with`` block, replace the configured dispatcher by a :class:`RecordingDispatcher`.
 
     The app calls ``wake()`` only after a commit, and a ``TestCase`` never commits its transaction.
     So in a ``TestCase``, also use Django's ``captureOnCommitCallbacks(execute=True)``.

@@ -44,7 +44,7 @@ def create_peer(fake_peer: FakePeer, slug: str = "music", **values: Any) -> Peer
     """Save a ``Peer`` with the addresses and credentials of ``fake_peer``. Also save the
     application with which ``fake_peer`` is a client of this site.
 
-    :param values: values for fields of the peer, which replace the default values. By default, the
+    :param values: field values of the ``Peer``. They replace the default values. By default, the
         peer can get every scope of this site.
     :raises ValidationError: the values are not valid for a ``Peer``.
     """

@@ -1,8 +1,8 @@
-"""A fake peer for tests, which implements draft-ietf-oauth-reciprocal-04.
+"""A fake peer for tests. It implements draft-ietf-oauth-reciprocal-04.
 
-As a server, the fake peer issues tokens, accepts hand-overs (requests in which this site sends a
-reciprocal code) and protects resources. It uses HTTP on the loopback interface. As a client, it
-calls the token endpoint of this site with Django's test client.
+As an HTTP server on the loopback interface, the fake peer issues tokens, accepts hand-overs
+(requests in which this site sends a reciprocal code) and protects resources. As a client, the fake
+peer calls the token endpoint of this site with Django's test client.
 """
 
 import base64
@@ -58,7 +58,8 @@ class FakePeer(FakeServer):
     # Methods for the fake peer as a server, which this site calls.
 
     def new_code(self) -> str:
-        """Return a code that this site can redeem once."""
+        """Return a new code. This site can redeem the code once (RFC 6749, section 4.1.2), as an
+        authorization code or as a reciprocal code."""
         code = f"code-{secrets.token_urlsafe()}"
         self._codes.add(code)
         return code
@@ -87,9 +88,9 @@ class FakePeer(FakeServer):
         self._refresh_tokens.clear()
 
     def protected(self, responder: Responder) -> Callable[[ReceivedRequest], FakeResponse]:
-        """Return a function that responds like ``responder`` if the request has a valid access
-        token; otherwise with status 401 (RFC 6750, section 3). To protect a path of the fake
-        peer, put the function in ``responses`` for this path.
+        """Return a function that protects a path of the fake peer, if you put it in ``responses``
+        for this path. The function responds like ``responder`` if the request has a valid access
+        token. Otherwise it responds with status 401 (RFC 6750, section 3).
         """
 
         def respond(request: ReceivedRequest) -> FakeResponse:
@@ -124,7 +125,7 @@ class FakePeer(FakeServer):
 
         :param access_token: an access token that this site issued. It tells this site for which
             user the code is.
-        :param code: the code; by default, a new code.
+        :param code: the reciprocal code; by default, a new one.
         :returns: the response of this site.
         """
         return self.request_token(
@@ -135,8 +136,8 @@ class FakePeer(FakeServer):
         )
 
     def redeem(self, code: str) -> Any:
-        """Redeem, at this site, a code that this site sent; the fake peer is party B (RFC 6749,
-        section 4.1.3).
+        """Redeem, at this site, a reciprocal code that this site sent; the fake peer is party B
+        (RFC 6749, section 4.1.3).
 
         :returns: the response of this site.
         """
@@ -144,7 +145,7 @@ class FakePeer(FakeServer):
 
     def request_token(self, **parameters: str) -> Any:
         """Send ``parameters`` to the token endpoint of this site, with the fake peer's client
-        credentials (HTTP Basic). Return the response of this site."""
+        credentials as HTTP Basic (RFC 6749, section 2.3.1). Return the response of this site."""
         pair = f"{self.own_client_id}:{self.own_client_secret}".encode()
         return Client().post(
             reverse("oauth2_provider:token"),
@@ -154,7 +155,8 @@ class FakePeer(FakeServer):
             secure=True,
         )
 
-    # The functions that respond to requests at the endpoints of the fake peer.
+    # The functions that respond to requests at the endpoints of the fake peer (RFC 6749, sections
+    # 5.1, 5.2 and 6; RFC 7009, section 2.2).
 
     def _token(self, request: ReceivedRequest) -> FakeResponse:
         form = request.form

@@ -60,9 +60,9 @@ class FakeServer:
     In a ``with`` block, the app can call the server, because the setting ``HTTP_ALLOW_LOOPBACK`` is
     on. The server stops at the end of the block.
 
-    :ivar responses: a dictionary with the response for each path. The value can also be a list of
-        responses: each request to the path gets the next response of the list. After the end of the
-        list, every request gets the last response again.
+    :ivar responses: a mapping from each path to its response, or to a function that returns it. The
+        value can also be a list of these: each request to the path gets the next response of the
+        list. After the end of the list, every request gets the last response again.
     :ivar requests: the requests that the server received, in order.
     """
 
@@ -110,7 +110,7 @@ class FakeServer:
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         # Do not print an error if the client has closed the connection, for example after a
-        # timeout. A test can want that.
+        # timeout. A test can cause this on purpose.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 

@@ -39,8 +39,8 @@ def for_people(time: datetime) -> str:
 
 
 def printable(text: object) -> str:
-    """Return ``text`` with “�” instead of each line break and control character. Texts from a peer,
-    such as the names of accounts, could otherwise control the terminal."""
+    """Return ``text`` with “�” instead of each character that is not printable, such as a line
+    break. Otherwise a text from a peer could control the terminal."""
     return "".join(each if each.isprintable() else "�" for each in str(text))
 
 

@@ -39,8 +39,8 @@ PEER_FLAGS: Mapping[str, str] = {
 #: Flags of boolean fields. For example, ``--sends-iss`` sets its field to true, and
 #: ``--no-sends-iss`` sets it to false.
 SWITCHES = ("--sends-iss", "--revoke-replaced")
-#: Flags that a user can give several times in one command. The field of such a flag contains text
-#: with several lines, and each value becomes one line.
+#: Flags in ``PEER_FLAGS`` that a user can give several times in one command. The field of such a
+#: flag contains text with several lines, and each value becomes one line.
 LINES = ("--authorization-parameter",)
 #: Maps each field of the peer's application (its DOT client at this site) to the flag that sets the
 #: field.
@@ -65,8 +65,8 @@ _METAVARS: Mapping[str, str] = {
     "parameter": "NAME=VALUE",
 }
 
-#: Maps a field of a peer to the help of its flag. A field is in this mapping only if its
-#: ``help_text`` describes an input of the admin form and would be wrong for a command. For all
+#: Maps a field of a peer to the help of its flag. This mapping contains only the fields whose
+#: ``help_text`` is wrong for a command, because it describes an input of the admin form. For all
 #: other fields, the help of the flag is the ``help_text``.
 _HELP: Mapping[str, str] = {
     "authorization_parameters": "An extra parameter that this peer needs when people are sent to "
@@ -101,9 +101,9 @@ def add_flags(parser: CommandParser) -> None:
     peer.add_argument(
         "--accept-changes",
         action="store_true",
-        help="Confirm a change of the peer's addresses, of our client ID there, of its application "
-        "here, or of what --discover finds. Without it, the command lists the changes and saves "
-        "nothing.",
+        help="Confirm a change of the peer's addresses, of the client ID of this site at the peer, "
+        "of the peer's application at this site, or of values that --discover finds. Without this "
+        "flag, the command lists the changes and saves nothing.",
     )
     switch = peer.add_mutually_exclusive_group()
     switch.add_argument(

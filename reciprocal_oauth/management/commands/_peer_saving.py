@@ -42,8 +42,7 @@ def save(
     :param client_secret: the new client secret of the application. With ``None``, the application
         keeps its secret; for a new application, a secret is generated.
     :param redirect_uris: the new redirect URIs of the application; ``None`` if they stay the same.
-    :param application_fields: the names of other attributes of the application to set, with their
-        new values.
+    :param application_fields: the new values of other attributes of the application, by name.
     :param discovered: the names of the fields in ``values`` that come from the peer's metadata.
     :param accept_changes: whether the user has confirmed changes that need confirmation.
     :returns: the peer, whether the peer is new, and the client secret of the application if it was
@@ -131,15 +130,16 @@ def _changes(before: Peer, peer: Peer, discovered: Collection[str]) -> list[str]
 
 def _takes_over(application: Any) -> list[str]:
     """Return a list with a warning if users have already given ``application`` access to their
-    accounts; otherwise return an empty list. Call this function before the application becomes the
-    application of a peer: from then on, this access is limited to the scopes that the peer may
-    have."""
+    accounts; otherwise return an empty list. When ``application`` becomes the application of a
+    peer, this access is limited to the scopes that the peer may have. So call this function before
+    that."""
     count = incoming_access.count_users(application)
     if not count:
         return []
     return [
-        f"Give this flag to make {application.client_id} the application of the peer. People to "
-        f"whose accounts it already has access, limited to --allowed-scope from then on: {count}."
+        f"Give this flag to make {application.client_id} the application of the peer. It already "
+        f"has access to accounts here (people: {count}). From then on, --allowed-scope limits this "
+        "access."
     ]
 
 

@@ -64,7 +64,7 @@ class Command(BaseCommand):
             self.stdout.write(f"Delivering every {seconds:g} s. Press Ctrl-C to stop.")
         with _stop_on_signals() as stop:
             deliver_forever(seconds, stop)
-        # Do not count the remaining deliveries here. This needs the database, and perhaps the
+        # Do not count the remaining deliveries here. Counting needs the database, and perhaps the
         # command was stopped because the database does not work.
         self.stdout.write(as_json({"stopped": True}) if json else "Stopped.")
 
@@ -105,8 +105,8 @@ def _stop_on_signals() -> Iterator[threading.Event]:
 
     def on_signal(number: int, frame: object) -> None:
         restore()
-        # Set the event in another thread. The signal may have interrupted stop.wait() in this
-        # thread, which holds the lock of the event, so stop.set() would wait here forever.
+        # Set the event in another thread. The signal can interrupt stop.wait() while it holds the
+        # lock of the event. Then stop.set() in this thread would wait for the lock forever.
         threading.Thread(target=stop.set).start()
 
     for each in _SIGNALS:

@@ -64,8 +64,8 @@ class Command(BaseCommand):
         actions[action](options)
 
     def list(self, options: dict[str, Any]) -> None:
-        """Print the hand-overs and revocations that the options select, newest first. With
-        ``--incoming``, print the reciprocal codes that peers have sent to this site instead.
+        """Print the hand-overs and revocations that the options select, the newest first. With
+        ``--incoming``, print only the reciprocal codes that peers have sent to this site.
 
         :raises CommandError: the peer does not exist.
         """
@@ -82,8 +82,8 @@ class Command(BaseCommand):
             self.stdout.write(table(map(_row, found)))
 
     def resend(self, options: dict[str, Any]) -> None:
-        """Send failed or cancelled deliveries again. If the delivery to a peer is paused, print a
-        warning, because the deliveries to this peer wait until an administrator resumes it.
+        """Send failed or cancelled deliveries again. If delivery to a peer is paused, warn that the
+        deliveries to this peer wait until an administrator resumes delivery.
 
         :raises CommandError: the options select no deliveries, a number or the peer does not exist,
             or a delivery that the user chose by its number cannot be sent again.
@@ -115,8 +115,8 @@ class Command(BaseCommand):
         self._for_each(chosen, resending.cancel, "cancelled", options)
 
     def _for_each(self, items: Any, act: Any, done: str, options: dict[str, Any]) -> None:
-        """Call ``act`` with each item. Print the number of items for which it succeeded. For each
-        item for which it raised ``NotPossible``, print the reason.
+        """Call ``act`` with each item. Print the number of items for which ``act`` succeeded, and
+        the reason for each item for which ``act`` raised ``NotPossible``.
 
         :param done: the word for success in the output, such as ``cancelled``.
         :raises CommandError: ``act`` raised ``NotPossible`` for an item that the user chose by its

@@ -146,9 +146,9 @@ class Command(BaseCommand):
         if "client_secret" in values and (warning := save_warnings.secret_warning(peer)):
             self._warn(warning)
         if {*pausing.RELEVANT_FIELDS, "dialect"} & values.keys():
-            # With the new values, the peer perhaps accepts reciprocal codes. So record that it
-            # supports the reverse direction. If it refuses a reciprocal code again, other code
-            # records that it does not.
+            # With the new values, the peer perhaps accepts reciprocal codes. So record that the
+            # peer supports the reverse direction. If the next hand-over shows that the peer does
+            # not support it, ``party_a.send`` records that.
             peer.record_reverse_support(is_supported=True)
         if pausing.RELEVANT_FIELDS & values.keys():
             if peer.paused_at is None:
@@ -243,9 +243,8 @@ def _base_url(given: str | None) -> str:
 
 
 def _joined(given: Any) -> Any:
-    """Return the value for a field of the peer. If ``given`` is a list (of the values of a flag
-    that can be repeated), return one text in which each value is a line; otherwise return
-    ``given``."""
+    """Return the value for a field of the peer. If ``given`` is a list (the values of a repeated
+    flag), return one text in which each value is a line; otherwise return ``given``."""
     return "\n".join(filter(None, given)) if isinstance(given, list) else given
 
 

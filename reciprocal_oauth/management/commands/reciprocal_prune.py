@@ -1,6 +1,5 @@
-"""The command ``reciprocal_prune``. It deletes old rows. It also finds links whose peer no longer
-has a valid token at this site although the link says that the peer has access, and marks these
-links as broken."""
+"""The command ``reciprocal_prune``. It deletes old rows. Before that, it marks a link as broken if
+the link says that the peer has access, but the peer no longer has a valid token at this site."""
 
 from typing import Any
 
