@@ -23,18 +23,20 @@ class Selection:
     def tests_of(self, module: str, lines: range) -> list[str]:
         """The tests that reach ``lines`` of ``module``, as arguments for pytest.
 
-        Tests of the same folder come first. Without any, those of the folder are returned, or all.
+        Tests of the same folder come first. A line that runs when its module is imported counts as
+        reached by all tests of the folder. Without any tests there, all are returned.
 
         :param module: its path in the project, such as ``reciprocal_oauth/party_a/send.py``.
         """
         contexts = self._data.contexts_by_lineno(str(self._root / module))
-        found = {each for line in lines for each in contexts.get(line, ()) if each}
+        found = {each for line in lines for each in contexts.get(line, ())}
         room = f"tests.{Path(module).parent.name}."
-        nearest = sorted(found, key=lambda each: (not each.startswith(room), each))
+        nearest = sorted(found - {""}, key=lambda each: (not each.startswith(room), each))
         named = [name for each in nearest[:MOST_TESTS] if (name := self._name_of(each))]
         folder = room.replace(".", "/")
-        fallback = folder if (self._root / folder).exists() else "tests"
-        return named or [fallback]
+        if "" in found or not named:
+            named.append(folder if (self._root / folder).exists() else "tests")
+        return named
 
     def _name_of(self, context: str) -> str:
         """``tests.a.test_send.TestX.test_y`` as ``tests/a/test_send.py::TestX::test_y``."""
