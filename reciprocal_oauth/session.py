@@ -199,8 +199,8 @@ def get_session_for(
     allow_hosts: Iterable[str] = (),
     max_bytes: int | None = None,
 ) -> PeerSession:
-    """Return a session that calls ``peer`` on behalf of ``user``, through the newest link of this
-    user with the peer.
+    """Return a session that calls ``peer`` on behalf of ``user``. If the user has several working
+    links with the peer, the session uses the newest of them.
 
     :param peer: a ``Peer``, or the short name of a peer.
     :param allow_hosts: see :func:`get_session`.

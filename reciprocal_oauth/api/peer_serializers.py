@@ -13,7 +13,7 @@ class AuthorizationSerializer(serializers.Serializer):
     """The URL at the peer to which the client sends the browser, to continue the connection."""
 
     authorization_url = serializers.URLField(
-        help_text=_("The URL to send the browser to, once. Keep it secret.")
+        help_text=_("Send the browser to this URL, only one time. Keep the URL secret.")
     )
     expires_in = serializers.IntegerField(help_text=_("Seconds until the URL expires."))
 

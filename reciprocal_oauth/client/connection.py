@@ -188,8 +188,12 @@ class _Pinned:
             self._is_reading_headers = False
 
     def close(self) -> None:
-        """Close the connection and stop the timer of its deadline. But if http.client calls this
-        method while it reads the headers, the timer continues, for the body of the response."""
+        """Close the connection and stop the timer of its deadline.
+
+        There is one exception: http.client can call this method while it reads the headers, for
+        example after ``Connection: close``. The timer then continues, because the body is read
+        later and has the same deadline.
+        """
         if not self._is_reading_headers:
             self._remove_deadline()
         super().close()  # type: ignore[misc]

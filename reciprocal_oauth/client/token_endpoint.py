@@ -33,7 +33,8 @@ logger = logging.getLogger("reciprocal_oauth.client")
 #: it can contain many claims and is not stored.
 MAX_ID_TOKEN_LENGTH = 32 * 1024
 #: An access token is refreshed this many seconds before it expires, because clocks differ and
-#: requests take time. A token with a short lifetime is used for at least half of its lifetime.
+#: requests take time. If this is more than half of its lifetime, the token is refreshed after half
+#: of its lifetime instead.
 EXPIRY_MARGIN_SECONDS = 30
 #: The longest lifetime of an access token, in seconds (ten years). If the peer names a longer
 #: lifetime, this value is used instead.

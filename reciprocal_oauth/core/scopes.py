@@ -38,8 +38,9 @@ def read(value: object) -> list[str] | None:
     (RFC 6749, section 5.1), or ``None`` if it is not valid.
 
     In addition to the standard form, this accepts two forms that some peers send: a list of tokens,
-    and tokens separated by commas. A valid token may itself contain a comma. So the value is split
-    at commas only if every space in it is next to a comma.
+    and tokens separated by commas, such as ``a,b`` or ``a, b``. But a valid token may itself
+    contain a comma. So if two tokens are separated only by spaces, as in ``a,b c``, commas do not
+    separate.
     """
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         value = " ".join(value)

@@ -20,8 +20,9 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class Throttle:
-    """A limit: each key may be used at most ``limit`` times in a period. A period begins with the
-    first use of the key, and lasts ``seconds``.
+    """A limit: an action may happen at most ``limit`` times in a period. Each key, for example a
+    person or a client, is counted separately. The period of a key begins with its first action, and
+    lasts ``seconds``.
 
     :ivar name: the purpose of the limit. It is part of the cache key.
     """

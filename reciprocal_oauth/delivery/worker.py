@@ -173,9 +173,9 @@ def work(item: QueueItem) -> None:
 @sensitive_variables()
 def _attempt(item: QueueItem, handler: QueueHandler) -> Result:
     if item.attempts > handler.policy().limit:
-        # The worker stopped during the last allowed attempt, for example in a crash. Let the row
-        # fail now. With another attempt, a row that crashes its process would do so again and
-        # again, and the peer would get more requests than the retry policy allows.
+        # During the last allowed attempt, a worker stopped without a result, for example in a
+        # crash. Let the row fail now. Otherwise a row that crashes its process could do this
+        # without end. The claim has counted an attempt that is not made, so subtract it.
         item.attempts -= 1
         return Failed("no attempt is left", item.failure_reason)
     try:

@@ -357,8 +357,8 @@ def _families(link: Link) -> set[uuid.UUID]:
 
 
 def _other_links(link: Link) -> QuerySet[Link]:
-    """Return the active links of the same user with the same peer, without ``link`` itself and
-    without links that store no ``incoming_family``."""
+    """Return the other active links that have the same user and the same peer as ``link``. Only
+    links that store an ``incoming_family`` are included."""
     return Link.objects.filter(
         user_id=link.user_id,
         peer_id=link.peer_id,

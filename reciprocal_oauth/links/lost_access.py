@@ -32,7 +32,8 @@ from . import incoming_access, lifecycle
 
 logger = logging.getLogger("reciprocal_oauth")
 
-#: The number of links that one query checks. SQLite allows at most 999 parameters in a query.
+#: The number of links, or of pairs of a user ID and an application ID, in one query. Each pair adds
+#: two parameters to the query, and SQLite allows at most 999.
 BATCH_ROWS = 400
 
 

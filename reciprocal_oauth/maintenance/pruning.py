@@ -32,8 +32,8 @@ BATCH_ROWS = 500
 #: The largest number of finished rows that are kept for one link in each table (outbox, inbox,
 #: reciprocal codes).
 MAX_FINISHED_PER_LINK = 500
-#: The largest number of links whose surplus rows one run deletes. Surplus rows are the oldest rows
-#: of a link that has too many rows. A run begins with the links that have the most rows. The next
+#: If a link has too many rows in a table, a run deletes its oldest rows. One run does this for at
+#: most this many links in each table, and begins with the links that have the most rows. The next
 #: run continues with the remaining links.
 MAX_FULL_LINKS = 100
 _FINISHED = Q(state__in=(QueueItem.State.DONE, QueueItem.State.CANCELLED))

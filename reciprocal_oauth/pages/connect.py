@@ -43,7 +43,7 @@ class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
     """Redirects the person to the peer (RFC 6749, section 4.1.1). This is step (A) of the figure in
     draft-ietf-oauth-reciprocal-04, section 2.
 
-    Only POST does this. If GET did it too, a link on another site could start a connection.
+    Only POST does this. If GET did it too, a hyperlink on another site could do so.
     """
 
     http_method_names = ["get", "head", "post", "options"]

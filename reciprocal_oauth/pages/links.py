@@ -151,10 +151,8 @@ class LinkView(OwnLinksMixin, DetailView):
 
 
 class StatusView(LinkView):
-    """The page of one connection without the base template of the site.
-
-    The script on the page of the connection requests this page, and replaces the old content.
-    """
+    """The content of :class:`LinkView` without the base template of the site. A script on that page
+    requests this content again and again, and replaces the parts that have changed."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Select a base template that contains nothing but the content block."""

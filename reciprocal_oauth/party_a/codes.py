@@ -62,8 +62,8 @@ def mint(link: Link, generation: int) -> Secret:
         changed = (
             not locked.is_active
             or locked.generation != generation
-            # Another state than "granted" means that the peer has redeemed a code, or that an
-            # administrator has cancelled the hand-over, after the worker had read the link.
+            # The state was "granted" when the worker read the link. It changes when, for example,
+            # the peer redeems a code, or an administrator cancels the hand-over.
             or locked.incoming_state != Link.Incoming.GRANTED
         )
         if changed or not locked.peer.enabled or not scope:

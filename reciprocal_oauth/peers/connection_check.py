@@ -249,7 +249,9 @@ def _grant(peer: Peer, *, announced: bool) -> Result:
         error codes than ``invalid_grant`` can also show that the peer accepts reciprocal codes.
     """
     if peer.dialect != _DRAFT:
-        return State.UNKNOWN, gettext("This cannot be checked for the dialect of this peer.")
+        return State.UNKNOWN, gettext(
+            "Not checked: this check is only for peers with the dialect “ietf”."
+        )
     made_up = {"client_id": peer.client_id, "access_token": secrets.token_urlsafe()}
     asked = _ask(peer, peer.handover_endpoint, {"grant_type": GRANT_TYPE, **made_up})
     if asked is None:

@@ -69,9 +69,9 @@ _PAGES = frozenset(
 def with_ours(patterns: Iterable[URLPattern]) -> list[URLPattern]:
     """Return copies of ``patterns`` in which our views replace the DOT views that they extend.
 
-    All views limit wrong client secrets. Views of the site itself are not replaced. The order and
-    the names stay the same. If programs send POST requests to a route, it gets a second copy
-    without the slash at its end.
+    All views limit how many wrong client secrets a client can send. Views of the site itself are
+    not replaced. The order and the names stay the same. After a route to which programs send POST
+    requests, there is a copy of it without the slash at the end and without a name.
 
     :param patterns: URL patterns of DOT, or of the site itself.
     """
@@ -89,9 +89,9 @@ def _routes_for(pattern: URLPattern) -> list[URLPattern]:
 
 
 def _wrapped_view(pattern: URLPattern) -> View:
-    # Limit wrong client secrets, and hide secrets in error reports, for every view. Do not choose
-    # views by name, because almost every view of DOT handles a token, a code or a secret, and a new
-    # release of DOT can add such a view.
+    # For every view, limit how many wrong client secrets a client can send, and hide secrets in
+    # error reports. Do not choose these views by name, because almost every view of DOT handles a
+    # token, a code or a secret, and a new release of DOT can add such a view.
     ours = OUR_VIEWS.get(getattr(pattern.callback, "view_class", type(None)))
     view = holding_secrets(_as_view(ours, pattern.callback) if ours else pattern.callback)
     view = limits_failures(refusing_files(view) if pattern.name in _POSTED_TO else view)

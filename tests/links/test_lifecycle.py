@@ -19,6 +19,10 @@ REFUSED = Link.Reason.REFRESH_REFUSED
 
 
 class TestBreakingADirection:
+    def test_a_peer_at_other_addresses_breaks_it_once(self, link_as_a: Link) -> None:
+        assert lifecycle.break_reconfigured(link_as_a)
+        assert not lifecycle.break_reconfigured(Link.objects.get())
+
     def test_the_state_the_reason_and_the_tokens_are_changed_and_announced(
         self, link_as_a: Link, broken: Broken
     ) -> None:

@@ -294,6 +294,20 @@ def test_a_token_that_is_out_opens_no_more_than_its_peer_may_hold_now(
     assert call_api(tokens["access_token"], "/api/whoami/").json() == {"username": "alice"}
 
 
+@pytest.mark.rfc("6749", "4.4.3")
+def test_a_peer_that_asks_for_no_scope_for_itself_gets_none(
+    application: Any, peer: Peer, dot_settings: Callable[..., None]
+) -> None:
+    use_grant(application, "client-credentials")
+    dot_settings(DEFAULT_SCOPES=[])
+
+    response = post_form(
+        Client(), {"grant_type": "client_credentials"}, basic(application.client_id, PEER_SECRET)
+    )
+
+    assert (response.status_code, response.json()["scope"]) == (200, "")
+
+
 # Parameters that stand in for attributes
 
 
