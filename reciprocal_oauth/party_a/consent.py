@@ -84,7 +84,7 @@ def allow(
     If ``chosen`` is empty, deny the access (:func:`deny`).
 
     :param snapshot: the value of :func:`snapshot_of` for the page on which the user decided, or
-        ``None`` if the values are not to be compared.
+        ``None`` to skip this comparison.
     :param request: the HTTP request of the user, which the rules of this site can use.
     :raises CannotGrant: the state of the link does not allow it, the peer has not asked for a
         chosen scope, or the page that the user saw is outdated. The database is not changed.

@@ -94,7 +94,7 @@ def change(
     All changes in the database are made in one transaction.
 
     :param snapshot: the value of :func:`snapshot_of` for the page on which the user decided, or
-        ``None`` if the values are not to be compared.
+        ``None`` to skip this comparison.
     :param request: the HTTP request of the user, which the rules of this site can use.
     :raises CannotChange: the scope cannot be changed, for a reason that the class lists. The
         database is not changed.

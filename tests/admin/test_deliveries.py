@@ -60,7 +60,7 @@ def test_what_was_given_up_is_sent_again_and_the_rest_is_named(
 
     assert _states(rows) == [State.PENDING, State.PENDING]
     assert said == [
-        f"revocation of a token at the peer #{rows[1].pk}: It has not failed.",
+        f"revocation of a token at the peer #{rows[1].pk}: The delivery has not failed.",
         "Sent again: 1 revocation.",
     ]
     assert LogEntry.objects.get().get_change_message() == "Sent again."
@@ -121,7 +121,9 @@ def test_what_cannot_be_done_is_said_without_a_question(
     response = _choose(admin, "resend", rows[1])
 
     said = [str(message) for message in get_messages(response.wsgi_request)]
-    assert said == [f"revocation of a token at the peer #{rows[1].pk}: It has not failed."]
+    assert said == [
+        f"revocation of a token at the peer #{rows[1].pk}: The delivery has not failed."
+    ]
 
 
 def test_question_and_answer_lead_back_to_the_list_as_it_was_filtered(
@@ -141,7 +143,7 @@ def test_only_so_many_at_once(
 ) -> None:
     monkeypatch.setattr(OutboxItemAdmin, "max_rows", 1)
 
-    assert _act(admin, "resend", *rows) == ["Select at most 1 at once."]
+    assert _act(admin, "resend", *rows) == ["Select at most 1 rows at once."]
     assert _states(rows) == [State.FAILED, State.PENDING]
 
 

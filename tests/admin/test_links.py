@@ -108,7 +108,7 @@ def test_only_so_many_at_once(
 
     said = messages_of(disconnect(admin, full_link, sure="yes"))
 
-    assert said == ["Select at most 0 at once."]
+    assert said == ["Select at most 0 rows at once."]
     assert is_active(full_link)
 
 

@@ -285,9 +285,7 @@ def test_an_address_that_was_not_looked_up_is_not_forgotten(
         admin_url(Peer, "add"), filled_in(make_peer().application, address="https://tv.example")
     )
 
-    assert errors(response)["address"] == [
-        "Look up the address before you save, or leave this blank."
-    ]
+    assert errors(response)["address"] == ["Press “Look up” before you save, or empty this field."]
 
 
 @pytest.mark.threat("W7")

@@ -435,8 +435,8 @@ def test_somebody_who_may_only_look(staff: Callable[..., Client], peer: Peer) ->
 
 
 REASON = (
-    "Music was not deleted, because it has active or ended links and their history would be "
-    "deleted too. Disable it instead."
+    "Music was not deleted, because it has active or ended links. Their history would be deleted "
+    "too. Disable the peer instead."
 )
 
 
@@ -477,7 +477,7 @@ def test_several_peers_with_links_are_named(
 
     response = admin.post(admin_url(Peer, "changelist"), chosen, follow=True)
 
-    assert "would be deleted too: Music, Tv. Disable" in messages_of(response)[0]
+    assert "have active or ended links: Music, Tv. The history" in messages_of(response)[0]
 
 
 def test_deleting_needs_the_permission(

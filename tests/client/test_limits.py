@@ -244,7 +244,9 @@ def test_headers_that_are_long_but_not_too_long_are_read(serve: Serve) -> None:
 def test_an_answer_that_breaks_off_is_no_answer(part: bytes, serve: Serve) -> None:
     for talk in (resetting(part), answering(part)):
         words = (
-            "no response|closed" if FUTURE else "before the response was complete|not speak HTTP"
+            "no response|closed"
+            if FUTURE
+            else "before the response was complete|not respond with HTTP"
         )
         with pytest.raises(PeerUnreachable, match=words):
             http.call("GET", serve(talk).url)

@@ -295,7 +295,7 @@ def test_it_is_said_that_there_is_no_https_at_an_address() -> None:
 
         refusing = threading.Thread(target=refuse)
         refusing.start()
-        with pytest.raises(PeerUnreachable, match="there is no https at this address"):
+        with pytest.raises(PeerUnreachable, match="does not use https at this address"):
             http.call("GET", f"https://{NAME}:{listening.getsockname()[1]}/token/")
         refusing.join()
 

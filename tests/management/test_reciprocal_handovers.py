@@ -118,7 +118,7 @@ def test_what_is_sent_again_to_a_paused_peer_goes_once_it_is_resumed(link_as_a: 
 def test_what_cannot_be_sent_again_is_named_with_the_reason(link_as_a: Link) -> None:
     done = make(link_as_a, state=State.DONE)
 
-    with pytest.raises(CommandError, match=rf"^Number {done.pk}: It has not failed\.$"):
+    with pytest.raises(CommandError, match=rf"^Number {done.pk}: The delivery has not failed\.$"):
         run("resend", str(done.pk))
 
 

@@ -306,7 +306,7 @@ def test_an_application_that_people_have_let_in_has_to_be_accepted(
     (reason,) = refusal(*given)["--accept-changes"]
     run(*given, "--accept-changes")
 
-    assert reason.endswith("limited to --allowed-scope from then on: 1.")
+    assert "accounts here (people: 1). From then on, --allowed-scope limits" in reason
     assert Peer.objects.get().application == application
 
 
@@ -781,7 +781,7 @@ def test_discovery_once_more_names_what_it_would_change(
         f"Give this flag to change {revocation}",
         f"Give this flag to change {token}",
     ]
-    assert "Enter the client secret again" in reasons["--client-secret"][0]
+    assert "enter the client secret again" in reasons["--client-secret"][0]
     assert Peer.objects.get().token_endpoint == before.token_endpoint
 
     run("add", "music", "--discover", address, "--accept-changes", "--client-secret", CANARY)

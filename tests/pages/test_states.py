@@ -276,7 +276,7 @@ CASES = {
         "One way, waiting for your approval at Music",
         NextStep.VISIT,
         "Go to Music",
-        ["Go back to Music and allow it there."],
+        ["Go back to Music and allow this site to use your account there."],
         WAITING,
         {"homepage": HOME},
     ),

@@ -146,7 +146,7 @@ def test_a_revocation_whose_token_was_deleted_is_not_sent_again(link_as_a: Link)
         kind=OutboxItem.Kind.REVOCATION, peer=link_as_a.peer, state=State.CANCELLED
     )
 
-    with pytest.raises(NotPossible, match="no longer kept"):
+    with pytest.raises(NotPossible, match="was deleted"):
         resending.resend(row)
 
 

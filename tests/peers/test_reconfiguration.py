@@ -102,7 +102,7 @@ def test_a_form_with_another_address_needs_the_client_secret_again(
     response = staff("view_peer", "change_peer").post(page, sent)
 
     (reason,) = errors(response)["client_secret"]
-    assert "Enter the client secret again" in reason
+    assert "enter the client secret again" in reason
     assert url in reason
     peer.refresh_from_db()
     assert getattr(peer, place) != url
@@ -116,7 +116,7 @@ def test_code_that_saves_another_address_needs_the_client_secret_again(
     setattr(peer, place, f"{elsewhere.url}/token/")
 
     for options in ({}, {"update_fields": [place]}):
-        with pytest.raises(ValidationError, match="Enter the client secret again"):
+        with pytest.raises(ValidationError, match="enter the client secret again"):
             peer.save(**options)
 
     peer.refresh_from_db()
@@ -136,7 +136,7 @@ def test_assigning_the_stored_secret_does_not_count_as_entering_it(
     found.client_secret = source.client_secret
     found.token_endpoint = f"{elsewhere.url}/token/"
 
-    with pytest.raises(ValidationError, match="Enter the client secret again"):
+    with pytest.raises(ValidationError, match="enter the client secret again"):
         found.save()
 
     connection_check.run(Peer.objects.get())
