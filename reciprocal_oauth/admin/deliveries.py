@@ -103,8 +103,8 @@ class OutboxItemAdmin(ConfirmationMixin, QueueItemAdmin):
     def resend(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> HttpResponse | None:
         """Send the selected deliveries again. Before that, show a confirmation page.
 
-        Only deliveries that have failed or were cancelled can be sent again. If another delivery is
-        selected, show the reason why it is not sent.
+        Only deliveries that have failed or were cancelled can be sent again. If other deliveries
+        are selected too, show the reasons why they are not sent.
         """
         title = gettext("Send again")
         if (selected := self.selected_rows(request, queryset)) is None:
@@ -128,8 +128,8 @@ class OutboxItemAdmin(ConfirmationMixin, QueueItemAdmin):
     def cancel(self, request: HttpRequest, queryset: QuerySet[OutboxItem]) -> HttpResponse | None:
         """Cancel the selected deliveries. Before that, show a confirmation page.
 
-        Only deliveries that are not finished can be cancelled. If another delivery is selected,
-        show the reason why it is not cancelled.
+        Only deliveries that are not finished can be cancelled. If finished deliveries are selected
+        too, show the reasons why they are not cancelled.
         """
         title = gettext("Cancel delivery")
         if (selected := self.selected_rows(request, queryset)) is None:

@@ -57,8 +57,8 @@ class _Route:
 def check_urls(**kwargs: Any) -> list[CheckMessage]:
     """Check the URLconf of the site. All must be true:
 
-    - It contains a token view, and each token view that requests can reach accepts reciprocal
-      codes.
+    - It contains a token view, and each token view accepts reciprocal codes. A view that no request
+      can reach, because an earlier route has the same path, does not count.
     - It contains the pages of this app, and the site has the middleware that the pages need.
     """
     from ..pages.connect import CallbackView

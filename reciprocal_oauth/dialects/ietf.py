@@ -138,8 +138,9 @@ class IETFDialect(Dialect):
 
 
 def handover_result(response: PeerResponse) -> HandoverResult:
-    """Return the result of a hand-over (a request that sent the peer a reciprocal code) to which
-    the peer gave this response. :meth:`IETFDialect.revoke` also calls this function.
+    """Return the result of a hand-over. ``response`` is the response of the peer to the request
+    with the reciprocal code. :meth:`IETFDialect.revoke` also calls this function, with the response
+    to a revocation.
 
     The draft defines only the statuses 200 and 400, and no response body. RFC 6749, section 5.2,
     defines error codes for status 400 and 401. Other statuses come from web servers and proxies.

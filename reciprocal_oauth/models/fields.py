@@ -72,9 +72,9 @@ class EncryptedField(_TextField):
         super().__init__(*args, **kwargs)
 
     def known_place(self, row: models.Model) -> Place | None:
-        """Return the place for which the ciphertext in ``row`` is made: the label of the column,
-        followed by the values of the ``owner`` fields of ``row``. Return ``None`` if one of these
-        values is not set or not loaded."""
+        """Return the place to which the secret in ``row`` belongs: the label of the column,
+        followed by the values of the ``owner`` fields of ``row``. A ciphertext can be decrypted
+        only in its own place. Return ``None`` if one of these values is not set or not loaded."""
         values = row.__dict__
         try:
             owner = [_canonical(field, values[field.attname]) for field in self._owner_fields]
@@ -83,8 +83,8 @@ class EncryptedField(_TextField):
         return (self._label, *owner)
 
     def place_in(self, row: models.Model) -> Place:
-        """Return the place for which the ciphertext in ``row`` is made: the column and the values
-        of the ``owner`` fields. Unlike :meth:`known_place`, load values that are not loaded."""
+        """Return the place to which the secret in ``row`` belongs, as :meth:`known_place` does. But
+        first load the values that are not loaded."""
         for field in self._owner_fields:
             getattr(row, field.attname)
         return self.known_place(row) or ()

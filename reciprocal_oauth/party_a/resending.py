@@ -79,7 +79,7 @@ def try_again(link: Link) -> None:
         if locked.is_active and locked.incoming_state == Link.Incoming.GRANTED:
             return
         if not can_try_again(locked) or not locked.user.is_active:
-            raise NotPossible(_("No failed delivery can be sent again now."))
+            raise NotPossible(_("There is no failed delivery that can be sent again now."))
         failed = locked.outbox.filter(
             kind=OutboxItem.Kind.HANDOVER,
             generation=locked.generation,

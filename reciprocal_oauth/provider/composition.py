@@ -37,8 +37,8 @@ def composed_server(base: type) -> type:
 
 
 class _ComposingSettings:
-    """A mixin for the class of DOT's settings object. With it, the object returns the validator
-    class to which :func:`composed_validator` has added our mixin."""
+    """A mixin for the class of DOT's settings object. With it, the setting
+    ``OAUTH2_VALIDATOR_CLASS`` is the result of :func:`composed_validator` for the site's class."""
 
     def __getattr__(self, name: str) -> Any:
         return _composed(name, super().__getattr__(name))  # type: ignore[misc]

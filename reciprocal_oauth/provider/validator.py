@@ -241,8 +241,8 @@ class ReciprocalValidatorMixin(_Validator):
         **kwargs: Any,
     ) -> bool:
         """Return whether the client may request these scopes. If not, the error is
-        ``invalid_scope`` (RFC 6749, section 4.1.2.1). A peer may request only scopes that the
-        administrator allows it."""
+        ``invalid_scope`` (RFC 6749, section 4.1.2.1). A peer may request only the scopes in
+        ``Peer.allowed_scope``."""
         if not token_rules.may_ask_for(client, scopes):
             return False
         return super().validate_scopes(client_id, scopes, client, request, *args, **kwargs)
