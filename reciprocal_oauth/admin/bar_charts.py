@@ -11,9 +11,9 @@ positions are in pixels, so that the text in a chart always has the same size.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: The sizes of a column chart in pixels. The chart has a base line (for zero) and an upper line (the
-#: end of the scale). ``_TALL`` is the distance between the two lines, ``_ABOVE`` is the space
-#: above the upper line, and ``_BELOW`` is the space below the base line.
+#: The sizes of a column chart in pixels. The chart has a base line (for zero) and an upper line
+#: (for the end of the scale). ``_TALL`` is the distance between the two lines, ``_ABOVE`` is the
+#: space above the upper line, and ``_BELOW`` is the space below the base line.
 _TALL, _ABOVE, _BELOW = 140, 22, 24
 #: The sizes of a row chart in pixels. ``_ROW`` is the height of a whole row, ``_TEXT`` is the
 #: height of the text at the top of the row, and ``_BAR`` is the height of the bar below this text.

@@ -84,7 +84,7 @@ def parse_form(request: HttpRequest) -> Handover:
     credentials = _basic_credentials(request)
     values = {name: _single(request, name) for name in protocol.PARAMETERS}
     if values["grant_type"] != protocol.GRANT_TYPE:
-        raise _malformed("grant_type names two grants")
+        raise _malformed("grant_type is not the reciprocal grant")
     if credentials is not None:
         if request.POST.getlist("client_secret"):
             raise _malformed("two ways of authenticating (RFC 6749, section 2.3)")

@@ -7,11 +7,13 @@ from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.test.client import BOUNDARY, encode_multipart
 from django.test.utils import CaptureQueriesContext
 
 from reciprocal_oauth.core.protocol import GRANT_TYPE, PARAMETERS
+from reciprocal_oauth.dialects.form import parse_form
+from reciprocal_oauth.exceptions import HandoverRefused
 from reciprocal_oauth.models import InboxItem
 
 from ..conftest import PEER_SECRET, basic
@@ -269,3 +271,14 @@ def test_other_parameters_are_ignored(
     response = send(f"{urlencode(parameters)}&{extra}")
 
     assert (response.status_code, response.content) == (200, b"{}"), response.content
+
+
+def test_a_form_for_another_grant_is_no_hand_over(
+    rf: RequestFactory, parameters: dict[str, str]
+) -> None:
+    """The token view does not ask for this, but the dialect of a site may."""
+    form = urlencode({**parameters, "grant_type": "authorization_code", "client_secret": "s"})
+    request = rf.post("/", form, content_type=FORM)
+
+    with pytest.raises(HandoverRefused, match="not the reciprocal grant"):
+        parse_form(request)

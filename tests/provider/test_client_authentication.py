@@ -12,7 +12,7 @@ from oauth2_provider.models import get_application_model
 
 from reciprocal_oauth import oauth2_urls
 from reciprocal_oauth.models import Peer
-from reciprocal_oauth.provider import verified_secrets
+from reciprocal_oauth.provider import failure_limit, verified_secrets
 
 from ..conftest import PEER_SECRET, basic, post_form
 
@@ -152,6 +152,18 @@ def test_the_limit_can_be_switched_off(
 
     assert {hand_over(headers=WRONG).status_code for _request in range(30)} == {401}
     assert len(hashed) == 30
+
+
+@pytest.mark.threat("D1")
+def test_secrets_that_are_checked_after_a_request_are_not_counted_for_its_address(
+    hand_over: HandOver, application: Any, settings: Any
+) -> None:
+    """Such as those that a command of the site checks, in the same thread."""
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "CLIENT_AUTH_FAILURES_PER_MINUTE": 1}
+    assert hand_over(headers=WRONG).status_code == 401
+
+    for _check in range(3):
+        failure_limit.count_failure(application.client_secret)
 
 
 @pytest.mark.threat("D1")

@@ -296,6 +296,7 @@ def test_the_replay_of_a_code_whose_tokens_were_replaced_leaves_the_new_ones_alo
     assert call_api(new["access_token"]).status_code == 200
     link_as_a.refresh_from_db()
     assert link_as_a.is_two_way
+    assert link_as_a.incoming_family is not None
 
 
 @pytest.mark.draft("Authorization Update Flow")
