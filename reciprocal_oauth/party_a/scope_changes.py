@@ -125,7 +125,7 @@ def change(
             locked.save(update_fields=["incoming_scope", "updated_at"])
         incoming_access.revoke_codes(locked)
         incoming_access.narrow_tokens(locked)
-        if not current <= set(chosen):
+        if current - set(chosen):
             incoming_access.delete_unredeemed_logins(locked)
         record_event(locked, Step.CONSENT, party=Party.A, detail=f"changed to scope: {granted}")
         if deliverable:

@@ -248,6 +248,17 @@ def test_what_comes_of_a_stale_token_that_cannot_be_refreshed(
     assert len(arrived) == 1
 
 
+def test_a_row_that_fails_with_our_access_has_the_same_reason(
+    granted: Link, party_b: Answers
+) -> None:
+    refused = Reply.json(400, error="invalid_grant")
+    party_b(refused, refresh=refused)
+
+    worker.drain()
+
+    assert _row(granted).reason == granted.outgoing_reason == Link.Reason.REFRESH_REFUSED
+
+
 @pytest.mark.rfc("9110", "10.2.3")
 @pytest.mark.threat("R60")
 def test_a_hand_over_waits_for_as_long_as_the_peer_does_not_want_to_renew_the_token(

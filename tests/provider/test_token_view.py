@@ -169,6 +169,16 @@ def test_an_error_is_json_that_repeats_nothing_of_the_request(
 
 
 @pytest.mark.django_db
+def test_the_reason_of_a_refusal_stands_in_the_log(
+    hand_over: HandOver, token_of_a: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "reciprocal_oauth"):
+        assert hand_over(access_token=token_of_a.raw, grant_type=None).status_code == 400
+
+    assert "A token request was refused: " in caplog.text
+
+
+@pytest.mark.django_db
 @pytest.mark.rfc("6749", "5.2")
 @pytest.mark.threat("F3", "P10", "I13")
 @pytest.mark.parametrize(
