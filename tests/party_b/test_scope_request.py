@@ -141,6 +141,22 @@ def test_the_redirect_uri_keeps_its_own_query(browser: Client, application: Any)
     assert answer["reciprocal"] == "ask-back"
 
 
+@pytest.mark.rfc("6749", "3.1")
+@pytest.mark.parametrize("own", ["reciprocal=own", "reciprocal="])
+def test_a_redirect_uri_with_a_parameter_of_that_name_gets_no_second_one(
+    browser: Client, application: Any, own: str
+) -> None:
+    uri = f"https://music.example/back?{own}"
+    get_application_model().objects.update(redirect_uris=uri)
+    application.refresh_from_db()
+
+    location = allow(browser, application, redirect_uri=uri)
+
+    query = urlsplit(location).query
+    assert query.count("reciprocal=") == 1
+    assert own in query.split("&")
+
+
 @pytest.mark.rfc("6749", "4.1.2.1")
 def test_a_refusal_asks_for_nothing(browser: Client, application: Any) -> None:
     page = ask(browser, application)
