@@ -140,6 +140,7 @@ class ReadOnlyInline(admin.TabularInline):
     """Base of tables without input fields on the page of another object. An example is the history
     on the page of a link."""
 
+    template = "reciprocal_oauth/admin/read_only_inline.html"
     extra = 0
     can_delete = False
     classes = ("ro-read-only",)
