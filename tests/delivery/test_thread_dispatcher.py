@@ -466,3 +466,25 @@ def test_a_row_is_picked_up_although_what_the_site_does_after_the_commit_has_fai
         consent.allow(link_as_a, ["playback"])
 
     soon(lambda: OutboxItem.objects.get().state == State.ACCEPTED)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_command_sleeps_between_two_looks_at_its_engine() -> None:
+    class Stopping(threading.Event):
+        """Is set by the first wait."""
+
+        waits = 0
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.waits += 1
+            self.set()
+            return True
+
+    stop = Stopping()
+    give_up = threading.Timer(5, stop.set)
+    give_up.start()
+
+    dispatchers.deliver_forever(60, stop)
+
+    give_up.cancel()
+    assert stop.waits == 1

@@ -154,6 +154,19 @@ def test_of_two_requests_that_were_both_checked_one_redeems_the_code(
         redemption.mark_redeemed(other)
 
 
+@pytest.mark.threat("C7")
+def test_a_code_whose_link_is_deleted_after_the_check_is_refused(
+    reciprocal_code: CodeMaker,
+) -> None:
+    reciprocal_code()
+    entry = ReciprocalCode.objects.select_related("link__peer", "link__user").get()
+    checked = redemption.check_redeemable(entry, sent=set())
+    Link.objects.all().delete()
+
+    with pytest.raises(redemption.Refused, match="the link was deleted"), transaction.atomic():
+        redemption.mark_redeemed(checked)
+
+
 @pytest.mark.draft("Authorization Update Flow")
 @pytest.mark.threat("C7")
 def test_after_a_replay_the_consent_stands_and_a_new_code_is_sent(
