@@ -1,10 +1,10 @@
 """Ends a link that no longer works if the user has made a newer link with the same account.
 
 This is needed after a database was restored from a backup, at this site or at the peer. The tokens
-that were renewed after the backup are lost. The peer refuses the stored tokens, and the user
-connects again. This makes a second link in two cases: the user started at one of the two sites the
-first time and starts at the other site now, or this site does not know which account at the peer
-the user has. Without this module, the first link would stay, with an error that nobody can correct.
+that were renewed after the backup are lost. So the peer refuses the stored tokens, and the user
+connects again. This makes a second link if this site cannot tell that the account at the peer is
+the same: because the user starts at the other site this time, or because this site does not know
+the account. Without this module, the first link would stay, with an error that nobody can correct.
 
 But a user with two accounts at a peer also has two links, and both must stay. So a link is ended
 only if both are true: the peer has refused the outgoing access of the link, and the peer has not

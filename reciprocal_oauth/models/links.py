@@ -80,8 +80,9 @@ class Link(BaseModel):
     outgoing_reason = models.CharField(
         _("why outgoing access does not work"), max_length=30, choices=Reason.choices, blank=True
     )
-    #: Both tokens belong to this client ID of this site and to these origins of the peer. They are
-    #: sent nowhere else, except the access token to the ``allow_hosts`` of a ``PeerSession``.
+    #: The client ID of this site and the origins of the peer that the two tokens below belong to.
+    #: The tokens are sent only to these origins, with one exception: a ``PeerSession`` can also
+    #: send the access token to the hosts in its argument ``allow_hosts``.
     bound_to = BindingField()
     access_token = EncryptedField(
         _("access token"), owner=("id", "user", "peer", "bound_to"), blank=True, default=""

@@ -341,7 +341,8 @@ class Peer(BaseModel):
     @property
     def binding(self) -> str:
         """Return the client ID and the origins to which the client secret belongs, in the form of
-        :func:`binding_of`. For a new peer, these are the present values of this object."""
+        :func:`binding_of`. For a saved peer, this is ``bound_to``. For a peer that is not saved
+        yet, it is made from the present values of this object."""
         return binding_of(self) if self._state.adding else self.bound_to
 
     def may_send_secret_to(self, url: str) -> bool:

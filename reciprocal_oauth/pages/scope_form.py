@@ -89,7 +89,7 @@ class ChoosingView(OwnLinksMixin, FormView):
     def decide(self, chosen: list[str], answers: str) -> HttpResponse:
         """Save the scopes that the person has chosen.
 
-        :param answers: the snapshot that was sent with the form.
+        :param answers: the snapshot (see :meth:`shown`) of the page on which the person decided.
         :raises Exception: of the type ``refused``, if the scopes cannot be saved any more.
         """
         raise NotImplementedError

@@ -74,10 +74,10 @@ class ReciprocalValidatorMixin(_Validator):
         return credentials if credentials and scheme.lower() == "basic" else None
 
     def _authenticate_basic_auth(self, request: Request) -> bool:
-        # DOT decodes the credentials with the charset in request.encoding. If this attribute is
-        # None, DOT uses Django's default charset. If nothing sets it, oauthlib's request object
-        # returns the request parameter "encoding". So a client could send an unknown charset, and
-        # the response would have status 500.
+        # DOT decodes the credentials with the charset in request.encoding, or with Django's default
+        # charset if the attribute is None. If the attribute was never set, oauthlib returns the
+        # request parameter "encoding" instead. Then a client could choose an unknown charset, and
+        # the response would have status 500. So set the attribute.
         request.encoding = None
         return super()._authenticate_basic_auth(request)
 

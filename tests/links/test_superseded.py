@@ -51,12 +51,15 @@ def test_one_whose_access_cannot_work_again_ends(older: Link, reason: str) -> No
         {"outgoing_state": Link.Outgoing.ACTIVE},
         {"outgoing_reason": Reason.UNREADABLE},
         {"outgoing_reason": Reason.RECONFIGURED},
-        {"last_used_at": timezone.now()},
     ],
     ids=str,
 )
 def test_one_that_may_work_again_stays(older: Link, values: dict[str, Any]) -> None:
     assert status_of(older, **values) == Link.Status.ACTIVE
+
+
+def test_one_that_the_peer_has_just_used_stays(older: Link) -> None:
+    assert status_of(older, last_used_at=timezone.now()) == Link.Status.ACTIVE
 
 
 def test_one_stays_while_no_other_one_works(older: Link) -> None:
