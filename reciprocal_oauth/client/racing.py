@@ -1,9 +1,9 @@
 """Tries several addresses of a peer and keeps the connection that is ready first.
 
-This method is called "Happy Eyeballs". IPv6 and IPv4 addresses alternate in the order in which
-they are tried (RFC 8305, section 4). If an address does not respond within a quarter of a second, the next address is tried
-too, while the first attempt continues (RFC 8305, section 5). So the peer is reachable even if one
-of its addresses drops all packets.
+This method is called "Happy Eyeballs". IPv6 and IPv4 addresses alternate in the order in which they
+are tried (RFC 8305, section 4). If an address does not respond within a quarter of a second, the
+next address is tried too, while the first attempt continues (RFC 8305, section 5). So the peer is
+reachable even if one of its addresses drops all packets.
 """
 
 import os

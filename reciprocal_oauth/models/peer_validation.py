@@ -167,8 +167,8 @@ def problems_of_changes(
     - A URL of the peer has a new origin, or the client ID is new, but nobody has entered a client
       secret for the new value. The stored client secret must not be sent to another site.
     - The DOT application of the peer is replaced, but there are active links. Their tokens belong
-      to the former application, which would belong to no peer. This app can limit and revoke only the
-      tokens of a peer's application.
+      to the former application, which would belong to no peer. This app can limit and revoke only
+      the tokens of a peer's application.
 
     :param stored: the row of this peer in the database, which does not have the changes yet.
     :param is_secret_entered: whether somebody has entered a new client secret for ``peer``.
