@@ -12,10 +12,11 @@ import io
 import json
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 
-from example_project.sites import MANAGE_PY, Site, SiteError
+from example_project.sites import COMMAND_SECONDS, MANAGE_PY, Site, SiteError
 
 _opened: dict[Site, subprocess.Popen[str]] = {}
 
@@ -39,9 +40,17 @@ def run_inside(site: Site, program: str) -> str:
     shell = _opened[site]
     assert shell.stdin
     assert shell.stdout
-    shell.stdin.write(json.dumps(program) + "\n")
-    shell.stdin.flush()
-    succeeded, printed = json.loads(shell.stdout.readline())
+    too_late = threading.Timer(COMMAND_SECONDS, shell.kill)
+    too_late.start()
+    try:
+        shell.stdin.write(json.dumps(program) + "\n")
+        shell.stdin.flush()
+        answer = shell.stdout.readline()
+    finally:
+        too_late.cancel()
+    if not answer:
+        raise SiteError(f"The shell in {site} has ended.\n{site.log_tail()}")
+    succeeded, printed = json.loads(answer)
     if not succeeded:
         raise SiteError(printed)
     return printed
@@ -52,7 +61,8 @@ def _start(site: Site) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", __name__],
             cwd=MANAGE_PY.parent,
-            env=site.env,
+            # What is due is for the server and its dispatcher: the tests are about these.
+            env={**site.env, "RECIPROCAL_DISPATCHER": "none"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -76,7 +86,7 @@ def main() -> None:
 def _run(program: str) -> bool:
     try:
         exec(compile(program, "<program>", "exec"), {})  # noqa: S102
-    except Exception:
+    except BaseException:
         traceback.print_exc(file=sys.stdout)
         return False
     return True

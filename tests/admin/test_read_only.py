@@ -44,7 +44,7 @@ def test_the_page_of_a_link_is_named_after_the_user_and_the_peer(
     text = text_of(admin.get(admin_url(Link, "change", full_link.pk)))
 
     assert "<h2>alice – Music</h2>" in text
-    assert "How often the user has allowed the peer a scope at this site" in text
+    assert "How many decisions of the user this site had to send to the peer" in text
 
 
 def test_the_history_of_a_link_has_no_line_above_each_row(admin: Client, full_link: Link) -> None:

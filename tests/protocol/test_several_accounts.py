@@ -27,10 +27,14 @@ from reciprocal_oauth.models import Link
 Link.objects.all().delete()
 get_access_token_model().objects.all().delete()
 """
-#: Counts, inside a site, the links that are not ended.
+#: Counts, inside a site, the links that are not ended, and those that work both ways.
 COUNT = """
+import json
 from reciprocal_oauth.models import Link
-print(Link.objects.filter(status="active").count())
+links = Link.objects.filter(status="active")
+print(json.dumps([
+    links.count(), links.filter(outgoing_state="active", incoming_state="active").count()
+]))
 """
 #: Calls the other site, from inside a site, through each link.
 CALL = """
@@ -93,7 +97,7 @@ def disconnect(person: Person, link: str) -> None:
 def wait_for_links(site: Site, count: int) -> list[dict[str, Any]]:
     """What ``site`` calls, once it has so many links: the other site tells it of the rest."""
     give_up = time.monotonic() + 20
-    while int(run_inside(site, COUNT)) != count:
+    while json.loads(run_inside(site, COUNT)) != [count, count]:
         assert time.monotonic() < give_up, site.log_tail()
         time.sleep(0.05)
     return call_through_links(site)
