@@ -142,7 +142,7 @@ class Secret:
         return "***"
 
     def __reduce__(self) -> NoReturn:
-        # A pickle would contain the plain text, and could be stored in a cache or a queue.
+        # A pickle could contain the plain text, and could be stored in a cache or a queue.
         raise TypeError("A Secret cannot be pickled.")
 
     def __copy__(self) -> "Secret":

@@ -64,8 +64,8 @@ def break_outgoing(link: Link, reason: str, detail: str = "", *, still: Q) -> bo
 def break_reconfigured(link: Link) -> bool:
     """Mark the outgoing direction of ``link`` as broken, because the addresses of the peer or the
     client ID of this site have changed. The stored tokens were issued before this change, so the
-    user has to connect again. Also revoke the tokens at the peer, if neither the client ID nor the
-    revocation endpoint has changed.
+    user has to connect again. Also revoke the tokens at the peer, if the client ID has not changed
+    and the revocation endpoint is at an origin that the tokens belong to.
 
     :param link: a link that was just read from the database, together with its peer.
     :returns: whether the outgoing direction was active.

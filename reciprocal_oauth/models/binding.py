@@ -103,13 +103,14 @@ class PeerChange:
 
 def changes_between(stored: "Peer", peer: "Peer") -> list[PeerChange]:
     """Compare ``peer``, which can have unsaved changes, with ``stored``, its row in the database.
-    Return the changes after which the stored secrets may no longer be for the right site or the
-    right client:
+    Return the changes that an administrator must confirm. After the first two, the stored secrets
+    may be for another site or another client:
 
     - A URL has an origin (scheme, host and port) that ``stored.bound_to`` does not contain. A new
       path at the same origin is not such a change.
     - The client ID of this site differs from the client ID in ``stored.bound_to``.
-    - The DOT application of the peer was replaced by another one.
+    - The DOT application of the peer was replaced by another one. This concerns the tokens that
+      this site has issued.
     """
 
     def change(field: str, before: object, after: object) -> PeerChange:

@@ -117,14 +117,14 @@ class Link(BaseModel):
     #: (draft-ietf-oauth-reciprocal-04, section 2.1).
     offered_scope = models.TextField(_("scope that the peer asked for"), blank=True)
     incoming_scope = models.TextField(_("scope of the incoming access"), blank=True)
-    #: Counts how often the user has allowed a scope for the peer. Each time, this site sends a new
-    #: reciprocal code to the peer (draft-ietf-oauth-reciprocal-04, section 3). A refusal is not
-    #: counted.
+    #: Counts the decisions of the user for which this site has to send a new reciprocal code to the
+    #: peer (draft-ietf-oauth-reciprocal-04, section 3). A refusal is not counted.
     generation = models.PositiveIntegerField(
         _("decisions"),
         default=0,
         help_text=_(
-            "How often the user has allowed the peer a scope at this site (the generation)."
+            "How many decisions of the user this site had to send to the peer with a reciprocal "
+            "code (the generation)."
         ),
     )
     confirmed_generation = models.PositiveIntegerField(

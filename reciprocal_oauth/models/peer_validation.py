@@ -164,8 +164,8 @@ def problems_of_changes(
 
     There are two kinds of reasons:
 
-    - A URL of the peer has a new origin, or the client ID is new, but nobody has entered a client
-      secret for the new value. The stored client secret must not be sent to another site.
+    - A URL of the peer has a new origin, or the client ID is new. A client secret is stored, and
+      nobody has entered it again. The stored client secret must not be sent to another site.
     - The DOT application of the peer is replaced, but there are active links. Their tokens belong
       to the former application, which would belong to no peer. This app can limit and revoke only
       the tokens of a peer's application.

@@ -39,8 +39,8 @@ def choices(link: Link) -> list[tuple[str, str]]:
 
 def can_answer(link: Link) -> bool:
     """Return whether the user can answer the consent question of ``link`` now. All must be true:
-    the peer has asked for a scope that this site offers, the incoming access does not work, no
-    reciprocal code is being delivered, and this site can send one."""
+    the peer has asked for a scope that this site offers, no decision of the user is in force or
+    being delivered, and this site can send a reciprocal code."""
     return (
         link.is_active
         and link.peer.enabled

@@ -242,7 +242,7 @@ def _revoke(item: OutboxItem) -> Result:
     if outgoing_revocation.is_token_in_use(item):
         return Cancelled()  # The user has connected again with this token, so do not revoke it.
     if not is_bound(item.bound_to, peer, peer.revocation_endpoint):
-        error = "the token belongs to another address or client ID of the peer"
+        error = "the token belongs to another address of the peer, or another client ID there"
         return Failed(error, Reason.RECONFIGURED)
     try:
         # Do not pause the delivery to the peer if the revocation endpoint refuses the request: the

@@ -54,7 +54,7 @@ def _redeem(item: InboxItem) -> Result:
     if not link.is_active or not peer.enabled or not link.user.is_active:
         return Cancelled()
     if not is_bound(item.bound_to, peer, peer.token_endpoint):
-        error = "the address or client ID of the peer has changed since the code arrived"
+        error = "the address of the peer, or our client ID there, has changed since the code came"
         return Failed(error, Reason.RECONFIGURED)
     sent_at = timezone.now()
     # The lease is the period in which no other worker may take this row. It has just begun.

@@ -1,8 +1,8 @@
 """Revokes tokens and breaks links when a peer gets another address, client ID or application.
 
 The user of a broken link must connect the accounts again. ``Peer.save`` checks a change before this
-module is called. It refuses a new address or a new client ID if the administrator has not entered a
-client secret at the same time.
+module is called. It refuses a new origin or a new client ID if a client secret is stored and nobody
+has entered it again.
 """
 
 import logging

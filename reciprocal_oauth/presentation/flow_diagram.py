@@ -161,9 +161,10 @@ def of_link(
 def _newest_flow(link: Link, events: Iterable[LinkEvent]) -> _Flow | None:
     """Return the newest flow in ``events``, or ``None`` if no step is recorded.
 
-    A flow begins in three cases: at step (A); at step (D), if this site is party B in it; and at a
-    step in which this site has another role than in the step before. A later decision of the
-    person, or a later reciprocal code, begins no new flow: only steps (E) to (G) begin again.
+    A flow begins at the first recorded step; at step (A); at step (D), if this site is party B in
+    it; and at a step in which this site has another role than in the step before. A later decision
+    of the person, or a later reciprocal code, begins no new flow. Only steps (E) to (G) begin
+    again.
     """
     flow: _Flow | None = None
     for event in events:

@@ -187,8 +187,8 @@ def _lock_link(
         raise _refusal(request, "the refresh token was revoked meanwhile")
     if link is None and links.exists():
         raise _refusal(request, "the person allows nothing any more")
-    # If link is None here, the user never had a link with the peer: the client got the refresh
-    # token before it became the client of the peer. In this case, the caller creates a link.
+    # If link is None here, the user has no link with the peer. For example, the client got the
+    # refresh token before it became the client of the peer. Then the caller creates a link.
     return link
 
 

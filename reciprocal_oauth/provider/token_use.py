@@ -76,8 +76,8 @@ def narrow_to_current_limits(access_token: Any) -> bool:
             limit = link.incoming_limit
         elif active or links.exists():
             return False
-        # Otherwise the user never had a link with the peer: the client got this token before it
-        # became the client of the peer. No link limits such a token, only peer.limit does.
+        # Otherwise the user has no link with the peer. For example, the client got this token
+        # before it became the client of the peer. Only peer.limit limits such a token.
     kept = scopes.cut(access_token.scope, limit)
     # Without a scope, refuse the token. There is one exception: a token of the client credentials
     # grant has no user, and may have been issued without a scope.

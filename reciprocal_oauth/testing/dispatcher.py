@@ -31,8 +31,9 @@ class RecordingDispatcher(Dispatcher):
         self.woken.append(link)
 
     def due(self, link: Link | None = None) -> list[tuple[str, Any]]:
-        """Return the due rows of the inbox and outbox tables (at most 100 rows of each), as pairs
-        of the queue name (``inbox`` or ``outbox``) and the primary key.
+        """Return the due rows of the inbox and outbox tables, as pairs of the queue name (``inbox``
+        or ``outbox``) and the primary key. These are at most 100 rows of each table, and at most
+        ``DELIVERIES_PER_PEER`` rows of one peer.
 
         :param link: the link whose rows are returned; ``None`` for the rows of all links.
         """
