@@ -33,7 +33,7 @@ class ReconfigurationForm(forms.ModelForm):
     :ivar left_behind: the number of links that stop working because of the changes. The users of
         these links must connect again.
     :ivar people: the number of users for whom the newly chosen application already has tokens.
-    :ivar asks: whether the page must show the changes and ask the user to confirm them.
+    :ivar asks: whether the page must show the changes and ask the administrator to confirm them.
     """
 
     moves: Sequence[PeerChange] = ()

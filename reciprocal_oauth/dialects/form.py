@@ -1,8 +1,8 @@
 """Reads a hand-over, a request in which a peer sends a reciprocal code as form fields.
 
 This module follows draft-ietf-oauth-reciprocal-04, section 2.2.2, and RFC 6749, section 3.2. It
-checks the form of the request before this site computes a hash or makes a database query. DOT does
-not make these checks: if a parameter is repeated, DOT uses the last value. DOT also reads
+checks that the request is well-formed before this site computes a hash or makes a database query.
+DOT does not make these checks: if a parameter is repeated, DOT uses the last value. DOT also reads
 parameters from the query string, and passes control characters to the database.
 """
 
@@ -110,8 +110,8 @@ def refusal_response(refused: HandoverRefused, headers: Mapping[str, str]) -> Ht
     body = json.dumps({"error": refused.error})
     response = HttpResponse(body, status=refused.status, headers=dict(headers))
     if refused.status == 401:
-        # Name Basic, the only scheme that this endpoint accepts in the Authorization header (RFC
-        # 6749, section 5.2; RFC 9110, section 15.5.2). DOT would name the scheme Bearer.
+        # The scheme is Basic, because this endpoint accepts no other scheme in the Authorization
+        # header (RFC 6749, section 5.2; RFC 9110, section 15.5.2). DOT would write Bearer.
         response["WWW-Authenticate"] = 'Basic realm="token"'
     if refused.retry_after is not None:
         response["Retry-After"] = str(refused.retry_after)

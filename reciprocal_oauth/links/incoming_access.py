@@ -229,8 +229,8 @@ def has_any_tokens(link: Link) -> bool:
     """Return whether the peer can still use any of its tokens for the user of ``link``. Tokens that
     belong to another active link do not count.
 
-    Unlike :func:`has_live_tokens`, also count a refresh token if its ``token_family`` is stored on
-    no active link, because :func:`find_link` can assign such a token to ``link``."""
+    Unlike :func:`has_live_tokens`, also count a refresh token whose ``token_family`` no active link
+    stores, because :func:`find_link` can return ``link`` for such a token."""
     strays = _renewable().filter(user_id=link.user_id, application_id=link.peer.application_id)
     foreign = _other_links(link).values("incoming_family")
     return has_live_tokens(link) or strays.exclude(token_family__in=foreign).exists()

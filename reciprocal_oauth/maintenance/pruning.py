@@ -41,8 +41,9 @@ _FINISHED = Q(state__in=(QueueItem.State.DONE, QueueItem.State.CANCELLED))
 #: code and cannot be tried again. A peer can cause very many failed rows: it can send up to
 #: ``HANDOVERS_PER_MINUTE`` codes in a minute, and refuse each code when this site redeems it.
 _FINISHED_IN_INBOX = _FINISHED | Q(state=QueueItem.State.FAILED)
-#: Reciprocal codes that were revoked before the peer redeemed them. Surplus rows of such codes can
-#: be deleted at any time, because the peer got no tokens for these codes.
+#: Reciprocal codes that were revoked before the peer redeemed them. If a link has more than
+#: ``MAX_FINISHED_PER_LINK`` such codes, the oldest can be deleted before their retention time ends,
+#: because the peer got no tokens for them.
 _REVOKED = Q(state=ReciprocalCode.State.REVOKED)
 #: An authorization request is kept for this time after its lifetime has ended. In this time, this
 #: site can finish processing the response, and the user can reload the page.

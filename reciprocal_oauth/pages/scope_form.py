@@ -123,7 +123,8 @@ class ChoosingView(OwnLinksMixin, FormView):
         return redirect("reciprocal_oauth:link", self.link.pk)
 
     def get_initial(self) -> dict[str, Any]:
-        """Return the scopes whose boxes are ticked, and the snapshot of the page."""
+        """Return the scopes whose boxes are ticked when the page opens, and the snapshot of the
+        page (see :meth:`shown`)."""
         return {"scopes": self.ticked(), "shown": self.shown()}
 
     def get_form_kwargs(self) -> dict[str, Any]:

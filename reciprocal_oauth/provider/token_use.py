@@ -36,7 +36,9 @@ def token_is_usable(validator: Any, scopes: Any, request: Request) -> bool:
     """
     access_token = request.__dict__.get("access_token")
     if not isinstance(access_token, get_access_token_model()):
-        return True  # The site's own validator accepts tokens that have no database row.
+        # A site can have a validator class of its own that accepts other tokens than those of DOT.
+        # They are not checked here.
+        return True
     if request.__dict__.get("_usable_token") is access_token:
         return True  # Already checked: DOT's class and our mixin both call this function.
     if incoming_access.is_registration_token(access_token) or (
