@@ -53,6 +53,9 @@ SHARING = (
     "tests/test_layering.py",  # They parse the package.
 )
 
+# Without compiled files, each of the many processes that tests start would compile everything anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 #: The file need not survive a power cut.
 FAST = "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF"
 
