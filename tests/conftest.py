@@ -53,7 +53,8 @@ SHARING = (
     "tests/test_layering.py",  # They parse the package.
 )
 
-# Without compiled files, each of the many processes that tests start would compile everything anew.
+# Tests start many processes. If Python wrote no compiled files, each of them would compile the
+# package again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 #: The file need not survive a power cut.

@@ -39,6 +39,12 @@ def codes_sent(fake_peer: FakePeer) -> list[str]:
     return [form["code"] for form in forms if form["grant_type"] == GRANT_TYPE]
 
 
+def checked() -> redemption.Redemption:
+    """The only code, as a token request that is still to be answered has checked it."""
+    entry = ReciprocalCode.objects.select_related("link__peer", "link__user").get()
+    return redemption.check_redeemable(entry, sent=set())
+
+
 def assert_refused(response: Any) -> None:
     assert (response.status_code, response.json()["error"]) == (400, "invalid_grant")
 
@@ -145,11 +151,10 @@ def test_of_two_requests_that_were_both_checked_one_redeems_the_code(
     reciprocal_code: CodeMaker,
 ) -> None:
     reciprocal_code()
-    entry = ReciprocalCode.objects.select_related("link__peer", "link__user").get()
-    one, other = [redemption.check_redeemable(entry, sent=set()) for _ in range(2)]
+    one, other = checked(), checked()
 
     with transaction.atomic():
-        assert redemption.mark_redeemed(one).pk == entry.link_id
+        assert redemption.mark_redeemed(one) == Link.objects.get()
     with pytest.raises(redemption.Refused), transaction.atomic():
         redemption.mark_redeemed(other)
 
@@ -159,12 +164,11 @@ def test_a_code_whose_link_is_deleted_after_the_check_is_refused(
     reciprocal_code: CodeMaker,
 ) -> None:
     reciprocal_code()
-    entry = ReciprocalCode.objects.select_related("link__peer", "link__user").get()
-    checked = redemption.check_redeemable(entry, sent=set())
+    redeeming = checked()
     Link.objects.all().delete()
 
     with pytest.raises(redemption.Refused, match="the link was deleted"), transaction.atomic():
-        redemption.mark_redeemed(checked)
+        redemption.mark_redeemed(redeeming)
 
 
 @pytest.mark.draft("Authorization Update Flow")

@@ -419,13 +419,18 @@ def test_where_a_device_asks_for_its_codes(
     reports.check("c4nary.device")
 
 
-def test_where_clients_register_themselves(
-    dot_settings: Callable[..., None], anyone: Client, reports: Reports, fail_in: Fail
-) -> None:
+@pytest.fixture
+def open_registration(dot_settings: Callable[..., None]) -> None:
+    """Every client may register itself (RFC 7591, section 3)."""
     dot_settings(
         DCR_ENABLED=True,
         DCR_REGISTRATION_PERMISSION_CLASSES=("oauth2_provider.dcr.AllowAllDCRPermission",),
     )
+
+
+def test_where_clients_register_themselves(
+    open_registration: None, anyone: Client, reports: Reports, fail_in: Fail
+) -> None:
     fail_in("oauth2_provider.views.dynamic_client_registration._application_to_response")
 
     response = anyone.post(
@@ -439,12 +444,8 @@ def test_where_clients_register_themselves(
 
 
 def test_where_a_client_changes_its_registration(
-    dot_settings: Callable[..., None], anyone: Client, reports: Reports, fail_in: Fail
+    open_registration: None, anyone: Client, reports: Reports, fail_in: Fail
 ) -> None:
-    dot_settings(
-        DCR_ENABLED=True,
-        DCR_REGISTRATION_PERMISSION_CLASSES=("oauth2_provider.dcr.AllowAllDCRPermission",),
-    )
     metadata = {"redirect_uris": ["https://app.example/"]}
     client = anyone.post("/o/register/", metadata, content_type="application/json").json()
     token = client["registration_access_token"]
