@@ -263,9 +263,9 @@ class LinkStatus:
         if self._is_refused:
             return self._not_working(for_people(newest_code(link)[1], link.peer.name))
         state = _("Nothing yet: waiting for your approval at %(name)s") % name
-        advice = _("Go back to %(name)s and allow this site to use your account there.") % name
         if is_on_hold(link):
-            advice = ""
+            return Direction([], WAITING, state)
+        advice = _("Go back to %(name)s and allow this site to use your account there.") % name
         return Direction([], WAITING, state, advice=advice)
 
     @property
