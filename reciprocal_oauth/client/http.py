@@ -97,6 +97,7 @@ def call(
     url: str,
     *,
     data: Mapping[str, str] | None = None,
+    json: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
     auth: AuthBase | None = None,
 ) -> PeerResponse:
@@ -106,6 +107,7 @@ def call(
     contain the request with its codes and secrets, and an error report would show these.
 
     :param data: the form fields, which are sent in UTF-8 (RFC 6749, appendix B).
+    :param json: the members of a JSON object, which is sent in place of form fields (RFC 8259).
     :raises AddressRefused: this site must not call the URL or an IP address of its host.
     :raises PeerUnreachable: DNS, TLS or the connection failed, or the response was not complete
         after ``HTTP_TOTAL_TIMEOUT_SECONDS``.
@@ -114,7 +116,9 @@ def call(
     try:
         _refuse_bad_url(url)  # Check this first: ``requests`` would repair some bad URLs.
         with HardenedSession() as session:
-            request = requests.Request(method, url, data=data, headers=headers, auth=auth)
+            request = requests.Request(
+                method, url, data=data, json=json, headers=headers, auth=auth
+            )
             with session.send(session.prepare_request(request), stream=True) as response:
                 content, problem = _read_capped(response, settings.HTTP_MAX_RESPONSE_BYTES)
     except (ReciprocalError, ImproperlyConfigured) as error:

@@ -8,7 +8,7 @@ import json
 import logging
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -86,7 +86,10 @@ def request_token(peer: Peer, parameters: Mapping[str, str]) -> TokenResponse:
     response = post(peer, peer.token_endpoint, parameters)
     if not response.is_success:
         raise refusal(response)
-    return _read(response, peer, sent_at)
+    members = members_of(response.body)
+    if members.get("access_token") is None and isinstance(members.get("error"), str):
+        raise refusal(response)
+    return tokens_in(members, peer, sent_at)
 
 
 @sensitive_variables()
@@ -111,6 +114,45 @@ def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.PeerRespon
         # 2.3.1). Use quote(), which encodes a space as %20: some servers do not decode "+".
         auth = HTTPBasicAuth(quote(peer.client_id, safe=""), quote(secret, safe=""))
     return http.call("POST", url, data=fields, headers={"Accept": "application/json"}, auth=auth)
+
+
+@sensitive_variables()
+def post_json(
+    peer: Peer,
+    url: str,
+    members: Mapping[str, Any],
+    *,
+    bearer: Secret | None = None,
+    addresses: Collection[str] = (),
+) -> http.PeerResponse:
+    """Send a JSON object to the peer, in a POST request. Unlike :func:`post`, this function adds no
+    client credentials.
+
+    :param members: the members of the JSON object. They can contain our client secret or tokens.
+    :param bearer: an access token for the ``Authorization`` header (RFC 6750, section 2.1).
+    :param addresses: all addresses of a vendor that has several, if ``url`` is not a field of the
+        peer. The token endpoint of the peer must be one of them too, so that a secret that was
+        entered for this vendor goes only to this vendor.
+    :raises AddressRefused: this site must not call ``url``, or must not send secrets to it.
+    :raises PeerUnreachable: see :mod:`reciprocal_oauth.client.http`.
+    """
+    if addresses:
+        _require_listed(peer, url, addresses)
+    else:
+        require_bound(peer, url)
+    headers = {"Accept": "application/json", "Content-Type": "application/json; charset=utf-8"}
+    if bearer is not None:
+        headers["Authorization"] = f"Bearer {bearer.reveal()}"
+    return http.call("POST", url, json=members, headers=headers)
+
+
+def _require_listed(peer: Peer, url: str, addresses: Collection[str]) -> None:
+    require_bound(peer, peer.token_endpoint)
+    if not {url, peer.token_endpoint} <= set(addresses):
+        raise AddressRefused(
+            _("%(origin)s is not an address of this vendor, so no secret is sent to it.")
+            % {"origin": origin_of(url)}
+        )
 
 
 def require_bound(peer: Peer, url: str) -> None:
@@ -147,17 +189,15 @@ def refusal(response: http.PeerResponse) -> PeerRefused:
     )
 
 
-def _read(response: http.PeerResponse, peer: Peer, sent_at: datetime) -> TokenResponse:
-    """Read a token response (RFC 6749, section 5.1). Ignore members that this app does not know.
+def tokens_in(body: Mapping[str, Any], peer: Peer, sent_at: datetime) -> TokenResponse:
+    """Read the members of a token response (RFC 6749, section 5.1). Ignore members that this app
+    does not know. A dialect whose vendor gives the members other names renames them first.
 
-    :raises PeerRefused: the response contains an error and no token.
+    :param sent_at: when this site sent the token request.
     :raises BadResponse: the response is not a usable token response.
     """
-    body = members_of(response.body)
     access_token = _token(body, "access_token")
     if access_token is None:
-        if body.get("access_token") is None and isinstance(body.get("error"), str):
-            raise refusal(response)
         raise BadResponse("The token response has no usable access_token.")
     # A client must not use a token whose type it does not know (RFC 6749, section 7.1). The member
     # "token_type" is REQUIRED (RFC 6749, section 5.1), but accept a response without it: some
