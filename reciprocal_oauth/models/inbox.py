@@ -1,11 +1,15 @@
 """The inbox: the reciprocal codes that peers sent to this site, and that this site has to redeem.
 The draft calls the site that receives a reciprocal code party B."""
 
+from typing import Any
+
 from django.db import models
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..secret import Secret
+from . import peer_data
 from .fields import EncryptedField
 from .links import Link
 from .peers import Peer
@@ -23,6 +27,16 @@ class InboxItem(QueueItem):
     #: The reciprocal code. It is replaced with an empty text when the row is finished.
     code = EncryptedField(owner=("peer", "link", "code_hash", "bound_to"), blank=True, default="")
 
+    #: Values that the dialect of the peer needs to redeem the code, such as an address: see
+    #: :mod:`.peer_data`. They are replaced with an empty text when the row is finished.
+    peer_data = EncryptedField(owner=("peer", "link", "code_hash"), blank=True, default="")
+
+    #: Whether a web request is redeeming the code now, because the peer waits for the result; and
+    #: the time, by ``time.monotonic()``, at which the peer waits no longer. The request sets these
+    #: attributes. They are not stored in the database.
+    is_awaited = False
+    awaited_until = 0.0
+
     class Meta(QueueItem.Meta):
         verbose_name = _("incoming hand-over")
         verbose_name_plural = _("incoming hand-overs")
@@ -33,6 +47,16 @@ class InboxItem(QueueItem):
 
     def __str__(self) -> str:
         return gettext("Hand-over #%s") % self.pk
+
+    @property
+    def data(self) -> dict[str, str]:
+        """Return the values that the dialect of the peer needs to redeem the code."""
+        return peer_data.read(self.peer_data)
+
+    @staticmethod
+    def without_secrets() -> dict[str, Any]:
+        """Return the column values that replace the secrets of a finished row."""
+        return {"code": Secret(""), "peer_data": Secret("")}
 
 
 def with_newest_code(links: QuerySet[Link]) -> QuerySet[Link]:

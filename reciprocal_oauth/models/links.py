@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..core import scopes
+from . import peer_data
 from .base import BaseModel
 from .binding import BindingField, is_bound
 from .fields import EncryptedField
@@ -96,6 +97,9 @@ class Link(BaseModel):
     #: Identifies the grant at the peer from which the tokens come. The value is new after each
     #: exchange of an authorization code or a reciprocal code. A token refresh does not change it.
     outgoing_grant = models.UUIDField(null=True, blank=True, editable=False)
+    #: Values that the dialect of the peer needs to use and refresh the tokens, such as an address:
+    #: see :mod:`.peer_data`.
+    peer_data = EncryptedField(owner=("id", "user", "peer"), blank=True, default="", editable=False)
     #: Until this time, only the worker in ``refresh_lease_owner`` may refresh the tokens of this
     #: link. Other workers wait.
     refresh_lease_until = models.DateTimeField(null=True, blank=True, editable=False)
@@ -175,6 +179,11 @@ class Link(BaseModel):
             and self.outgoing_state == self.Outgoing.ACTIVE
             and self.incoming_state == self.Incoming.ACTIVE
         )
+
+    @property
+    def data(self) -> dict[str, str]:
+        """Return the values that the dialect of the peer needs to use and refresh the tokens."""
+        return peer_data.read(self.peer_data)
 
     @property
     def has_outgoing_tokens(self) -> bool:

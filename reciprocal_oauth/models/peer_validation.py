@@ -135,8 +135,8 @@ def problems_of(
         found["issuer"] += _check_no_issuer(peer)
     found["client_id"] = check_client_id(peer.client_id)
     found["authorization_parameters"] = check_parameters(peer.authorization_parameters)
-    if not peer.client_secret:
-        found["client_secret"] = [_("Enter the client secret that the peer gave to this site.")]
+    for field, reasons in _check_present(peer).items():
+        found[field] = found.get(field, []) + reasons
     for field in ("scope", "reciprocal_scope", "allowed_scope", "preconfigured_scope"):
         found[field] = check_scope(getattr(peer, field))
     if not found["allowed_scope"] and not found["preconfigured_scope"]:
@@ -150,6 +150,7 @@ def problems_of(
     if peer.application_id is not None:
         found["application"] = check_application(peer.application)
     found["dialect"] = check_dialect(peer.dialect)
+    found["dialect_options"] = _check_options(peer)
     if stored is not None:
         changes = problems_of_changes(stored, peer, is_secret_entered=is_secret_entered)
         for field, reasons in changes.items():
@@ -190,6 +191,53 @@ def problems_of_changes(
                 "application. End these links first."
             )
         ]
+    return problems
+
+
+#: The fields that a peer must have, unless its dialect says that they are optional.
+_NEEDED = ("authorization_endpoint", "token_endpoint", "client_id", "client_secret")
+
+
+def _check_present(peer: "Peer") -> dict[str, list[str]]:
+    """Return error messages for the blank fields that the dialect of ``peer`` needs, by field
+    name."""
+    try:
+        optional = plugins.dialect_class(peer.dialect).optional_fields
+    except ImproperlyConfigured:
+        optional = frozenset()  # check_dialect() reports the unknown dialect.
+    missing = {
+        "client_secret": _("Enter the client secret that the peer gave to this site."),
+    }
+    blank = _("This field cannot be blank for a peer with this dialect.")
+    return {
+        field: [missing.get(field, blank)]
+        for field in _NEEDED
+        if field not in optional and not getattr(peer, field)
+    }
+
+
+def _check_options(peer: "Peer") -> list[str]:
+    """Return the reasons why ``peer.dialect_options`` does not fit the dialect."""
+    lines = [line for line in peer.dialect_options.splitlines() if line.strip()]
+    if any("=" not in line for line in lines):
+        return [_("Write one option on each line, as NAME=VALUE.")]
+    try:
+        known = plugins.dialect_class(peer.dialect).options
+    except ImproperlyConfigured:
+        return []
+    problems = []
+    for name, value in parameters_in(peer.dialect_options).items():
+        if name not in known:
+            names = ", ".join(sorted(known)) or "–"
+            problems.append(
+                _("“%(name)s” is not an option of this dialect. Its options are: %(known)s.")
+                % {"name": name, "known": names}
+            )
+        elif known[name] and value not in known[name]:
+            problems.append(
+                _("“%(name)s” must be one of: %(known)s.")
+                % {"name": name, "known": ", ".join(known[name])}
+            )
     return problems
 
 

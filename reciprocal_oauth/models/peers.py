@@ -4,14 +4,14 @@ import logging
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import URLValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..compat import APPLICATION_MODEL
-from ..core import scopes
+from ..core import plugins, scopes
 from ..core.database import atomic
 from ..core.protocol import OWN_AUTHORIZATION_PARAMETERS
 from ..secret import Secret
@@ -87,6 +87,15 @@ class Peer(BaseModel):
             "How this peer hands over codes. “ietf” is for peers that follow the draft exactly."
         ),
     )
+    dialect_options = models.TextField(
+        _("options of the dialect"),
+        max_length=2000,
+        blank=True,
+        help_text=_(
+            "Values that only this dialect needs. One NAME=VALUE on each line, such as "
+            "stage=development."
+        ),
+    )
 
     issuer = models.CharField(
         _("issuer"),
@@ -108,7 +117,10 @@ class Peer(BaseModel):
     )
     #: The URL at which a user allows access (RFC 6749, section 3.1).
     authorization_endpoint = models.CharField(
-        _("authorization endpoint"), max_length=500, help_text=_("Where people allow access.")
+        _("authorization endpoint"),
+        max_length=500,
+        blank=True,
+        help_text=_("Where people allow access. Blank: people cannot start at this site."),
     )
     authorization_parameters = models.TextField(
         _("extra authorization parameters"),
@@ -123,6 +135,7 @@ class Peer(BaseModel):
     token_endpoint = models.CharField(
         _("token endpoint"),
         max_length=500,
+        blank=True,
         help_text=_("Where this site exchanges codes for tokens."),
     )
     revocation_endpoint = models.CharField(
@@ -154,6 +167,7 @@ class Peer(BaseModel):
     client_id = models.CharField(
         _("client ID of this site at the peer"),
         max_length=255,
+        blank=True,
         help_text=_("The client ID that the peer gave to this site."),
     )
     #: The client secret belongs to this client ID of this site and to these origins of the peer.
@@ -371,9 +385,27 @@ class Peer(BaseModel):
 
     @property
     def supports_reverse(self) -> bool:
-        """Return whether the peer accepts reciprocal codes, as far as this site knows. The value is
-        ``True`` until the peer says that it does not support them."""
-        return self.reverse_refused_at is None
+        """Return whether the peer accepts reciprocal codes, as far as this site knows. If the
+        dialect of the peer can send codes, the value is ``True`` until the peer says that it does
+        not support them."""
+        return self.reverse_refused_at is None and self._dialect_says("takes_codes")
+
+    @property
+    def can_start(self) -> bool:
+        """Return whether people can start at this site to connect with the peer."""
+        return self._dialect_says("can_start")
+
+    def _dialect_says(self, name: str) -> bool:
+        try:
+            dialect = plugins.dialect_class(self.dialect)
+        except ImproperlyConfigured:
+            return False  # A check of the peer reports the unknown dialect.
+        return bool(getattr(dialect, name)(self))
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Return the options of the dialect, by name."""
+        return peer_validation.parameters_in(self.dialect_options)
 
     def record_reverse_support(self, *, is_supported: bool) -> None:
         """Store whether the peer accepts reciprocal codes. If it does not, links with this peer
