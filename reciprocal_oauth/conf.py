@@ -165,6 +165,11 @@ class Settings:
     """Whether the token endpoint of this site accepts codes that peers hand over. It must be
     ``True`` if this site acts as party B, the party that receives such codes."""
 
+    REDEEM_FIRST_SECONDS: float = setting(3.5)
+    """How long, in seconds, a peer whose dialect wants the result of the redemption may wait for
+    the response to a hand-over. After that, the response is a failure, and the code is not redeemed
+    later."""
+
     HANDOVERS_PER_MINUTE: int = setting(10, minimum=0)
     """How many codes a peer may hand over for one user in a minute. Further codes are refused with
     the status 429. The limit exists because this site must send a request to the peer for each

@@ -24,10 +24,12 @@
 handle this error in the same way.
 """
 
+import enum
 from collections.abc import Mapping, Sequence
 
 from django.core.exceptions import ImproperlyConfigured
 
+from .core import protocol
 from .core.protocol import INVALID_CLIENT, SERVER_ERROR, TEMPORARILY_UNAVAILABLE
 
 
@@ -36,6 +38,38 @@ class ReciprocalError(Exception):
 
     ``str(error)`` is for the site's log. It contains no code, token or secret.
     """
+
+
+class Cause(enum.Enum):
+    """The kind of reason why this site refuses a hand-over. Some vendors want a different response
+    for each kind. The dialect ``ietf`` uses only the error code of the draft."""
+
+    #: The request is malformed.
+    SHAPE = enum.auto()
+    #: The request is of another kind: another grant type, or another message.
+    GRANT = enum.auto()
+    #: The client does not authenticate, or a client ID in the request is wrong.
+    CLIENT = enum.auto()
+    #: The access token is unknown, belongs to another client, or stands for no active user.
+    TOKEN_UNKNOWN = enum.auto()
+    #: The access token is one of this client, and has expired.
+    TOKEN_EXPIRED = enum.auto()
+    #: The code cannot be redeemed.
+    CODE = enum.auto()
+    #: This site cannot accept the code now. The peer can try again later.
+    BUSY = enum.auto()
+    #: This site accepts no hand-overs from this client.
+    OFF = enum.auto()
+
+
+#: The cause of a refusal that names none, by its error code.
+_CAUSES: Mapping[str, Cause] = {
+    protocol.INVALID_CLIENT: Cause.CLIENT,
+    protocol.INVALID_GRANT: Cause.TOKEN_UNKNOWN,
+    protocol.UNAUTHORIZED_CLIENT: Cause.OFF,
+    protocol.UNSUPPORTED_GRANT_TYPE: Cause.GRANT,
+    protocol.TEMPORARILY_UNAVAILABLE: Cause.BUSY,
+}
 
 
 class HandoverRefused(ReciprocalError):
@@ -48,15 +82,23 @@ class HandoverRefused(ReciprocalError):
     :param log: the reason, which is written only to the log of this site.
     :param status: the HTTP status of the response. The default is 400 (RFC 6749, section 5.2).
     :param retry_after: the seconds in the ``Retry-After`` header, used only with 429 and 503.
+    :param cause: the kind of reason. By default, it follows from the error code.
     """
 
     def __init__(
-        self, error: str, log: str, *, status: int = 400, retry_after: int | None = None
+        self,
+        error: str,
+        log: str,
+        *,
+        status: int = 400,
+        retry_after: int | None = None,
+        cause: Cause | None = None,
     ) -> None:
         super().__init__(f"{error}: {log}")
         self.error = error
         self.status = status
         self.retry_after = retry_after
+        self.cause = cause or _CAUSES.get(error, Cause.SHAPE)
 
 
 class AuthorizationFailed(ReciprocalError):

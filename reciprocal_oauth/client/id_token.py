@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,7 +38,14 @@ class Account:
     name: str = ""
 
 
-def read(peer: Peer, id_token: str, *, nonce: str, now: datetime) -> Account:
+def read(
+    peer: Peer,
+    id_token: str,
+    *,
+    nonce: str,
+    now: datetime,
+    other_issuers: Collection[str] = (),
+) -> Account:
     """Check ``id_token`` and return the account that it names.
 
     The checks are the numbered items of OpenID Connect Core 1.0, section 3.1.3.7. Some items do not
@@ -47,11 +54,12 @@ def read(peer: Peer, id_token: str, *, nonce: str, now: datetime) -> Account:
 
     :param nonce: the nonce of this site's authorization request, which the token must contain. If
         it is empty, the nonce of the token is not checked.
+    :param other_issuers: other values of the claim ``iss`` that mean the issuer of the peer.
     :raises BadResponse: the token comes from another issuer, is for another client, belongs to
         another request, or is not valid now.
     """
     claims = _claims(id_token)
-    _check_parties(claims, peer)
+    _check_parties(claims, peer, other_issuers)
     if nonce and claims.get("nonce") != nonce:  # Item 11 of section 3.1.3.7.
         raise BadResponse("The ID token belongs to another request.")
     _check_times(claims, now.timestamp())
@@ -63,13 +71,13 @@ def read(peer: Peer, id_token: str, *, nonce: str, now: datetime) -> Account:
     return Account(subject, name_in(claims))
 
 
-def _check_parties(claims: Mapping[str, Any], peer: Peer) -> None:
+def _check_parties(claims: Mapping[str, Any], peer: Peer, other_issuers: Collection[str]) -> None:
     """Check who issued the token and for which client (OpenID Connect Core 1.0, section 3.1.3.7,
     items 2 to 5).
 
     :raises BadResponse: the token names another issuer, audience or authorized party.
     """
-    if not peer.issuer or claims.get("iss") != peer.issuer:
+    if not peer.issuer or claims.get("iss") not in (peer.issuer, *other_issuers):
         raise BadResponse("The ID token names another issuer.")
     audience = claims.get("aud")
     audiences = audience if isinstance(audience, list) else [audience]

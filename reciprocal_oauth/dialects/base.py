@@ -1,15 +1,18 @@
 """The interface of a dialect: the methods that each dialect must implement.
 
 A dialect defines the form of the HTTP requests and responses for a kind of peer. It converts
-between Python objects and HTTP and never uses the database. The packages ``party_a`` and
-``party_b`` decide who is allowed to do what, and what is stored.
+between Python objects and HTTP and never uses the database. The packages ``party_a``, ``party_b``
+and ``provider`` decide who is allowed to do what, and what is stored.
 """
 
+import enum
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from ..client.token_endpoint import TokenResponse
 from ..exceptions import HandoverRefused
@@ -18,54 +21,163 @@ from ..models.results import HandoverResult, RevocationResult
 from ..secret import Secret
 
 
+class Endpoint(enum.Enum):
+    """The address at which this site accepts the hand-overs of a peer."""
+
+    #: The token endpoint of this site (draft-ietf-oauth-reciprocal-04, section 2.2.2).
+    TOKEN = "token"  # noqa: S105
+    #: The address of the peer alone, ``connections/handover/<slug>/``, or a view of the site that
+    #: calls :func:`reciprocal_oauth.take_handover`.
+    OWN = "own"
+
+
+class Trust(enum.Enum):
+    """How a hand-over proves that it comes from the peer."""
+
+    #: The sender authenticates as the client (RFC 6749, section 2.3).
+    CLIENT = "client"
+    #: The access token of this site alone is the proof (RFC 6750, section 2). Some vendors send no
+    #: client credentials.
+    BEARER = "bearer"
+
+
 @dataclass(frozen=True)
 class Handover:
     """The values of a hand-over that this site received: a request in which a peer sends a
     reciprocal code. Each dialect reads these values from its own form of request.
 
-    :ivar client_id: the client ID of the peer at this site.
     :ivar code: the reciprocal code.
     :ivar access_token: an access token that this site issued. Its user is the one that the
         reciprocal code is for (draft-ietf-oauth-reciprocal-04, section 2.2.2).
+    :ivar client_id: the client ID of the peer at this site; ``None`` if the request does not
+        contain it.
+    :ivar our_client_id: the client ID of this site at the peer; ``None`` if the request does not
+        contain it.
+    :ivar trust: how the request proves where it comes from.
+    :ivar data: values that the dialect needs later, to redeem the code and to refresh the tokens,
+        such as an address. They are stored encrypted: see :attr:`Dialect.data`.
     """
 
-    client_id: str
     code: Secret
     access_token: Secret
+    client_id: str | None = None
+    our_client_id: str | None = None
+    trust: Trust = Trust.CLIENT
+    data: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UnlinkNotice:
+    """A message in which a peer says that the person has ended the link there.
+
+    :ivar access_token: an access token that this site issued. It tells whose link has ended.
+    """
+
+    access_token: Secret
+
+
+@dataclass(frozen=True)
+class Report:
+    """A message of a peer that changes nothing at this site, such as a report of an error.
+
+    :ivar text: what to write to the log of this site: codes and numbers only, no words of the peer.
+    """
+
+    text: str
+
+
+#: A message of a peer that is not a hand-over.
+Notice = UnlinkNotice | Report
 
 
 class Dialect(ABC):
     """Base class of all dialects. It has methods to send reciprocal codes and tokens to a peer, to
-    read a reciprocal code that a peer sends, and to respond to that peer."""
+    read a reciprocal code that a peer sends, and to respond to that peer.
+
+    :ivar data: the values that :attr:`Handover.data` had for this code or this link. They are empty
+        if the peer sent none.
+    """
 
     #: If it is True, this site revokes the user's old token at the peer when the user has connected
     #: again and this site has a new token. If it is ``None``, the field ``Peer.revoke_replaced``
     #: decides. Set it to False if this kind of peer would also revoke the new token.
-    revokes_replaced_tokens: bool | None = None
+    revokes_replaced_tokens: ClassVar[bool | None] = None
+    #: Where this kind of peer sends its reciprocal codes.
+    endpoint: ClassVar[Endpoint] = Endpoint.TOKEN
+    #: Whether this kind of peer sends reciprocal codes at all. If it is False, this site never gets
+    #: tokens at the peer, and the peer needs no client ID of this site and no token endpoint.
+    sends_codes: ClassVar[bool] = True
+    #: Whether this site must redeem a code before it responds to the hand-over, because the peer
+    #: takes a response with success as "redeemed". The time is limited by the setting
+    #: ``REDEEM_FIRST_SECONDS``.
+    redeems_first: ClassVar[bool] = False
+    #: Whether the token response to a redeemed code contains an ID token that names the account at
+    #: the peer (OpenID Connect Core 1.0, section 3.1.3.3).
+    reads_id_token: ClassVar[bool] = False
+    #: Other values of the claim ``iss`` that mean the issuer of the peer.
+    other_issuers: ClassVar[tuple[str, ...]] = ()
+    #: The fields of ``Peer`` that can be blank although a peer normally needs them.
+    optional_fields: ClassVar[frozenset[str]] = frozenset()
+    #: The names that ``Peer.dialect_options`` can contain, each with its allowed values. An empty
+    #: tuple allows every value.
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    #: How many seconds a replaced refresh token of this site should still work, because this kind
+    #: of peer can send it twice (DOT's setting ``REFRESH_TOKEN_GRACE_PERIOD_SECONDS``).
+    grace_seconds: ClassVar[int] = 0
+
+    data: Mapping[str, str] = MappingProxyType({})
+
+    @classmethod
+    def can_start(cls, peer: Any) -> bool:
+        """Return whether people can start at this site to connect with ``peer``. If not, the pages
+        of this site do not offer it."""
+        return bool(peer.authorization_endpoint)
+
+    @classmethod
+    def takes_codes(cls, peer: Any) -> bool:
+        """Return whether ``peer`` accepts reciprocal codes of this site, as far as its kind and its
+        settings tell. If not, this site sends it none."""
+        return True
 
     # Methods for a reciprocal code that the peer sends to this site (this site is party B).
 
     @abstractmethod
     def recognise(self, request: HttpRequest) -> bool:
         """Return whether ``request`` is a hand-over (it sends this site a reciprocal code) in this
-        dialect. The method must not raise any exception."""
+        dialect. The method must not raise any exception. It must leave the body readable."""
 
     @abstractmethod
     def parse(self, request: HttpRequest) -> Handover:
-        """Return the hand-over in a request for which :meth:`recognise` returned True. Check only
-        the form of the request: the client is authenticated later.
+        """Return the hand-over in ``request``. Check only the form of the request: the client and
+        the token are checked later. At an address of its own, the method also gets requests for
+        which :meth:`recognise` returned False, and must refuse them.
 
         :raises HandoverRefused: the form of the request is wrong.
         """
 
     @abstractmethod
-    def success(self) -> tuple[int, Mapping[str, str], str]:
-        """Return status, headers and body of the response to a hand-over that was accepted."""
+    def success(self, request: HttpRequest) -> HttpResponse:
+        """Return the response to a hand-over that was accepted."""
 
     @abstractmethod
-    def error(self, refused: HandoverRefused) -> HttpResponse:
+    def error(self, refused: HandoverRefused, request: HttpRequest) -> HttpResponse:
         """Return the response to a hand-over that was refused. It must not contain the reason in
-        ``str(refused)``, which is for the log of this site only."""
+        ``str(refused)``, which is for the log of this site only. ``refused.cause`` tells apart what
+        the table of a vendor tells apart. ``request`` can be malformed in every way."""
+
+    # Methods for other messages of the peer to this site.
+
+    def notice(self, request: HttpRequest) -> Notice | None:
+        """Return the message in ``request``, if it is a notice in this dialect; otherwise ``None``.
+        It must leave the body readable.
+
+        :raises HandoverRefused: it is a notice, but its form is wrong.
+        """
+        return None
+
+    def acknowledge(self, request: HttpRequest) -> HttpResponse:
+        """Return the response to a notice. It is the same for a known and an unknown token."""
+        return JsonResponse({}, headers={"Cache-Control": "no-store"})
 
     # Methods that send a request to the peer.
 

@@ -68,14 +68,14 @@ class IETFDialect(Dialect):
         """
         return parse_form(request)
 
-    def success(self) -> tuple[int, Mapping[str, str], str]:
+    def success(self, request: HttpRequest) -> HttpResponse:
         """Return status 200 (draft-ietf-oauth-reciprocal-04, section 2.2.2), headers that forbid
         caching (RFC 6749, section 5.1), and an empty JSON object as the body."""
         # The draft defines no body. Return a JSON body, because DOT's token view parses the body of
         # each of its own responses with status 200 as JSON.
-        return 200, HEADERS, "{}"
+        return HttpResponse("{}", headers=dict(HEADERS))
 
-    def error(self, refused: HandoverRefused) -> HttpResponse:
+    def error(self, refused: HandoverRefused, request: HttpRequest) -> HttpResponse:
         """Return the response to a hand-over that was refused: a JSON object with the error code
         (RFC 6749, section 5.2)."""
         return refusal_response(refused, HEADERS)

@@ -187,7 +187,7 @@ def end_link(link: Link, reason: str, *, revoke_outgoing: bool) -> bool:
         locked.outgoing_state = Link.Outgoing.ENDED
         locked.incoming_state = Link.Incoming.ENDED
         locked.outgoing_reason = locked.incoming_reason = reason
-        locked.access_token = locked.refresh_token = Secret("")
+        locked.access_token = locked.refresh_token = locked.peer_data = Secret("")
         locked.access_token_expires_at = None
         locked.incoming_scope = locked.offered_scope = ""
         incoming_access.revoke_incoming(locked)
@@ -229,7 +229,7 @@ def cancel_deliveries(link: Link) -> None:
     cancel_handover(link)
     now = timezone.now()
     link.inbox.filter(state__in=InboxItem.LIVE_STATES).update(
-        **InboxItem.final_values(InboxItem.State.CANCELLED, now), code=Secret("")
+        **InboxItem.final_values(InboxItem.State.CANCELLED, now), **InboxItem.without_secrets()
     )
 
 

@@ -226,7 +226,7 @@ def _refresh(link: Link, owner: str, not_this: Secret | None, lease_ends: float)
         if not used:
             return None
         return _store_refreshed(
-            link, used, dialect_of(link.peer).refresh(link.peer, used), lease_ends
+            link, used, dialect_of(link.peer, link.data).refresh(link.peer, used), lease_ends
         )
     except PeerRefused as error:
         # Change the link only if it still has the refused token, because another worker can have

@@ -109,7 +109,7 @@ def _hand_over(item: OutboxItem) -> Result:
         item.accepted_at = None
         rows = OutboxItem.objects.filter(pk=item.pk, lease_owner=item.lease_owner)
         tried_again(rows.update)(resends=item.resends, accepted_at=None)
-    dialect = dialect_of(link.peer)
+    dialect = dialect_of(link.peer, link.data)
     try:
         token = fresh_access_token(link)
         result = _send(item, link, dialect, token)

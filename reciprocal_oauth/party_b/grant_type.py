@@ -16,33 +16,50 @@ The token view checks the parameters (for example, that none is missing) before 
 request.
 """
 
-import logging
+import time
+from dataclasses import dataclass, field
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749.grant_types.base import GrantTypeBase
 
 from ..core import protocol
-from ..dialects import Dialect
+from ..dialects import dialect_of
+from ..dialects.base import Dialect, Handover
+from ..dialects.form import refusal_response
+from ..dialects.ietf import HEADERS
 from ..exceptions import HandoverRefused
 from ..links import incoming_access
-from ..secret import Secret
-from .receive import receive
+from ..models import Peer
+from .take import log_refusal, site_accepts, take
 
-logger = logging.getLogger("reciprocal_oauth.party_b")
+#: A key in Django's ``request.META``. The token view stores an :class:`Exchange` under this key
+#: after it has checked the parameters of a hand-over. oauthlib's request object contains ``META``
+#: as ``request.headers``.
+EXCHANGE = "reciprocal_oauth.exchange"
 
-#: A key in Django's ``request.META``. The token view sets this key after it has checked the
-#: parameters of a hand-over. oauthlib's request object contains ``META`` as ``request.headers``.
-PARSED = "reciprocal_oauth.parsed"
+
+@dataclass(frozen=True)
+class Exchange:
+    """A hand-over whose parameters the token view has checked.
+
+    :ivar request: Django's request.
+    :ivar handover: the values of the hand-over.
+    :ivar dialect: the dialect that responds if no peer is known.
+    :ivar started_at: when the request came, as a value of ``time.monotonic()``.
+    """
+
+    request: HttpRequest
+    handover: Handover
+    dialect: Dialect
+    started_at: float = field(default_factory=time.monotonic)
 
 
 class ReciprocalGrant(GrantTypeBase):
     """The grant type with which a peer hands over a reciprocal code to this site
     (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
-
-    def __init__(self, request_validator: Any, dialect: Dialect) -> None:
-        super().__init__(request_validator)
-        self.dialect = dialect
 
     def create_token_response(
         self, request: Request, token_handler: Any
@@ -53,19 +70,28 @@ class ReciprocalGrant(GrantTypeBase):
         :returns: the headers, the body and the status of the response. The status is 200 if the
             code was stored; otherwise the response is an error (RFC 6749, section 5.2).
         """
+        exchange = request.headers.get(EXCHANGE)
         try:
+            if exchange is None:
+                # The token view has not checked the parameters, because it did not recognise this
+                # request as a hand-over. This happens if the site's own OAUTH2_BACKEND_CLASS reads
+                # another format, such as JSON.
+                reason = "the token view has not checked the parameters"
+                raise HandoverRefused(protocol.INVALID_REQUEST, reason)
             self.validate_token_request(request)
-            receive(
+            item = take(
                 request.client,
-                Secret(request.code),
-                Secret(request.access_token),
-                accepts=lambda token: self.accepts(token, request),
+                exchange.handover,
+                accepts=lambda token: site_accepts(self.request_validator, token, request),
+                started_at=exchange.started_at,
             )
         except HandoverRefused as refused:
-            _log(refused, request.client)
-            return self._refuse(refused)
-        status, headers, body = self.dialect.success()
-        return dict(headers), body, status
+            log_refusal(refused, request.client)
+            if exchange is None:
+                return _parts(refusal_response(refused, HEADERS))
+            dialect = _answering(request, exchange)
+            return _parts(dialect.error(refused, exchange.request))
+        return _parts(dialect_of(item.peer).success(exchange.request))
 
     def validate_token_request(self, request: Request) -> None:
         """Authenticate the client, and check that it may use the reciprocal grant.
@@ -75,12 +101,6 @@ class ReciprocalGrant(GrantTypeBase):
         :raises HandoverRefused: ``invalid_request``, ``invalid_client`` or ``unauthorized_client``
             (RFC 6749, section 5.2).
         """
-        if not request.headers.get(PARSED):
-            # The token view has not checked the parameters, because it did not recognise this
-            # request as a hand-over. This happens if the site's own OAUTH2_BACKEND_CLASS reads
-            # another format, such as JSON.
-            reason = "the token view has not checked the parameters"
-            raise HandoverRefused(protocol.INVALID_REQUEST, reason)
         self.check_client(request)
         self.check_grant_type(request)
 
@@ -122,32 +142,23 @@ class ReciprocalGrant(GrantTypeBase):
                 protocol.UNAUTHORIZED_CLIENT, "the validator does not allow the grant"
             )
 
-    def accepts(self, token: Any, request: Request) -> bool:
-        """Return whether the site accepts the access token that the peer sent with the code.
 
-        A site can add its own rule: it defines a method
-        ``validate_reciprocal_access_token(token, client, request)`` in its validator class. Without
-        this method, the site accepts the access token. The function :func:`.receive.receive` makes
-        all other checks: for example, the token must be valid and belong to an active user.
-        """
-        policy = getattr(self.request_validator, "validate_reciprocal_access_token", None)
-        return policy is None or bool(policy(token, request.client, request))
-
-    def _refuse(self, refused: HandoverRefused) -> tuple[dict[str, str], str, int]:
-        response = self.dialect.error(refused)
-        return dict(response.items()), response.content.decode(), response.status_code
-
-
-def _log(refused: HandoverRefused, client: Any) -> None:
-    """Log that a hand-over was refused.
-
-    If the client has authenticated and the status is 400, log a warning with the name of the
-    client: the client has a fault or uses a stolen token, so an administrator should look at it.
-    Log every other refusal at the level ``INFO``.
-    """
-    if refused.status == 400 and client is not None:
-        logger.warning(
-            "A hand-over was refused: %s (%s)", refused, incoming_access.describe_client(client)
-        )
+def _answering(request: Request, exchange: Exchange) -> Dialect:
+    """Return the dialect of the peer that sent the hand-over, so that the response to a refusal has
+    the form that the peer expects. If no peer is known, return the dialect of the draft."""
+    if request.client is not None:
+        peer = incoming_access.peer_of(request.client)
     else:
-        logger.info("A hand-over was refused: %s", refused)
+        named = exchange.handover.client_id
+        peer = Peer.objects.filter(application__client_id=named).first()
+    if peer is None:
+        return exchange.dialect
+    try:
+        return dialect_of(peer)
+    except ImproperlyConfigured:
+        return exchange.dialect
+
+
+def _parts(response: HttpResponse) -> tuple[dict[str, str], str, int]:
+    """Return headers, body and status of ``response``, as oauthlib expects them."""
+    return dict(response.items()), response.content.decode(), response.status_code

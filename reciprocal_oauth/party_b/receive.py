@@ -8,12 +8,14 @@ out why this site refuses the token.
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError
+from django.db.models.functions import Now
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model
 
@@ -22,9 +24,10 @@ from ..conf import settings
 from ..core import protocol
 from ..core.database import atomic, rows_of, tried_again
 from ..core.hashing import hash_of
-from ..exceptions import HandoverRefused
+from ..dialects import dialect_of
+from ..exceptions import Cause, HandoverRefused
 from ..links import grant_policy, incoming_access
-from ..models import InboxItem, Link, Party, Peer, Step
+from ..models import InboxItem, Link, Party, Peer, Step, peer_data
 from ..models.events import record_event
 from ..secret import Secret
 from .link_opening import link_of_token
@@ -48,6 +51,7 @@ def receive(
     access_token: Secret,
     *,
     accepts: Callable[[Any], bool] = lambda token: True,
+    data: Mapping[str, str] | None = None,
 ) -> InboxItem:
     """Store ``code``, which the client ``application`` hands over for the user of ``access_token``
     (draft-ietf-oauth-reciprocal-04, section 2.2.2). If the peer sends the same code again, the
@@ -56,7 +60,9 @@ def receive(
     :param application: the client, which has already authenticated.
     :param accepts: the site's own rule: a function that gets DOT's row of the access token, and
         returns whether the site accepts it.
-    :returns: the inbox row in which the code is stored, already committed.
+    :param data: values that the dialect of the peer needs to redeem the code.
+    :returns: the inbox row in which the code is stored, already committed. If the dialect of the
+        peer demands that the code is redeemed first, the row is already claimed for the caller.
     :raises HandoverRefused: ``unauthorized_client`` or ``invalid_grant`` (RFC 6749, section 5.2);
         status 429 if the peer sent too many codes for the user; status 503 if the peer is paused.
     """
@@ -69,7 +75,7 @@ def receive(
         raise _invalid_grant("the rules of the site do not allow the user to connect this peer")
     try:
         with atomic():
-            return _store_code(peer, token, code)
+            return _store_code(peer, token, code, data or {})
     except HandoverRefused:
         # There were too many codes in the last minute. But if this code is already stored, the
         # response is success, as for the first time.
@@ -80,7 +86,7 @@ def receive(
         # The INSERT has failed, because the code is already stored. Searching for the code before
         # the INSERT would cost one more query for every code, so search for it only now.
         with atomic():
-            return _find_received(peer, token, code) or _store_code(peer, token, code)
+            return _find_received(peer, token, code) or _store_code(peer, token, code, data or {})
 
 
 def _check_peer(application: Any) -> Peer:
@@ -131,6 +137,7 @@ def _find_access_token(access_token: Secret) -> Any:
                 "slug",
                 "allowed_scope",
                 "bound_to",
+                "dialect",
             ),
         )
         .filter(token_checksum=hash_of(access_token.reveal()))
@@ -163,7 +170,7 @@ def _check_token(application: Any, token: Any, accepts: Callable[[Any], bool]) -
     if token.application_id != application.pk:
         raise _invalid_grant("the access token was granted to another client")
     if token.is_expired():
-        raise _invalid_grant("the access token has expired")
+        raise _invalid_grant("the access token has expired", Cause.TOKEN_EXPIRED)
     if incoming_access.is_registration_token(token):
         raise _invalid_grant("it is a registration access token, which stands for no user")
     if token.user is None:
@@ -182,13 +189,13 @@ def _find_received(peer: Peer, token: Any, code: Secret) -> InboxItem | None:
     rows = InboxItem.objects.select_related("link").filter(peer=peer)
     known = rows.filter(code_hash=hash_of(code.reveal())).first()
     if known is not None and known.link.user_id != token.user_id:
-        raise _invalid_grant("the code was handed over for another user before")
+        raise _invalid_grant("the code was handed over for another user before", Cause.CODE)
     return known
 
 
-def _store_code(peer: Peer, token: Any, code: Secret) -> InboxItem:
+def _store_code(peer: Peer, token: Any, code: Secret, data: Mapping[str, str]) -> InboxItem:
     """Store the code for the link that the access token belongs to. A worker redeems the code
-    later.
+    later, or the caller redeems it at once.
 
     :raises HandoverRefused: status 429 if the peer sent too many codes for the user.
     """
@@ -196,14 +203,31 @@ def _store_code(peer: Peer, token: Any, code: Secret) -> InboxItem:
     now = timezone.now()
     recent = _recent_codes(peer, token.user_id, now)
     _check_rate([created_at for _state, created_at in recent], now)
-    item = InboxItem.objects.create(
-        peer=peer, link=link, code=code, code_hash=hash_of(code.reveal())
+    item = InboxItem(
+        peer=peer,
+        link=link,
+        code=code,
+        code_hash=hash_of(code.reveal()),
+        peer_data=peer_data.written(data),
     )
+    if dialect_of(peer).redeems_first:
+        _claim(item)
+    item.save(force_insert=True)
     if any(state == InboxItem.State.PENDING for state, _created_at in recent):
         _delay_older_codes(item, now)
     record_event(link, Step.E, party=Party.B)
     signals.send_after_commit(signals.handover_received, Link, link=link)
     return item
+
+
+def _claim(item: InboxItem) -> None:
+    """Claim the new row for the request that stores it, so that no worker takes it. The share of
+    the peer (``DELIVERIES_PER_PEER``) does not limit such claims: the peer waits for each result,
+    and would get failures in a burst."""
+    item.is_awaited = True
+    item.state, item.attempts = InboxItem.State.CLAIMED, 1
+    item.lease_owner = secrets.token_hex(16)
+    item.lease_until = Now() + timedelta(seconds=settings.LEASE_SECONDS)
 
 
 def _recent_codes(peer: Peer, user_id: Any, now: datetime) -> list[tuple[str, datetime]]:
@@ -250,5 +274,5 @@ def _delay_older_codes(item: InboxItem, now: datetime) -> None:
     older.filter(next_attempt_at__lt=later).update(next_attempt_at=later, updated_at=now)
 
 
-def _invalid_grant(log: str) -> HandoverRefused:
-    return HandoverRefused(protocol.INVALID_GRANT, log)
+def _invalid_grant(log: str, cause: Cause = Cause.TOKEN_UNKNOWN) -> HandoverRefused:
+    return HandoverRefused(protocol.INVALID_GRANT, log, cause=cause)

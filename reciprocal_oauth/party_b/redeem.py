@@ -8,19 +8,30 @@ These are the steps (F) and (G) in the figure of draft-ietf-oauth-reciprocal-04,
 import logging
 import time
 import uuid
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError
 from django.utils import timezone
 
+from ..client import deadline, id_token
+from ..client.id_token import Account
 from ..client.token_endpoint import TokenResponse
 from ..conf import settings
-from ..core.database import atomic, saved_at_last, tried_again
-from ..delivery import pausing
+from ..core.database import (
+    atomic,
+    delivering,
+    log_exception,
+    release_connections,
+    saved_at_last,
+    tried_again,
+)
+from ..delivery import dispatchers, pausing
 from ..dialects import dialect_of
+from ..dialects.base import Dialect
 from ..exceptions import BadResponse, DecryptionError, PeerError, PeerRefused
 from ..links import lifecycle, outgoing_access, outgoing_revocation, superseded
-from ..models import InboxItem, Link, LinkEvent, Party, Peer, Step
+from ..models import InboxItem, Link, LinkEvent, Party, Peer, Step, peer_data
 from ..models.binding import is_bound
 from ..models.events import record_event
 from ..models.results import Cancelled, Failed, Recorded, Result, Retry
@@ -46,8 +57,8 @@ def attempt(item: InboxItem) -> Result:
 def _redeem(item: InboxItem) -> Result:
     """Send the code to the peer's token endpoint (RFC 6749, section 4.1.3), and store the tokens.
 
-    The address of the endpoint comes from the stored settings of the peer. The request in which the
-    peer sent the code cannot change the address.
+    The address of the endpoint comes from the stored settings of the peer, or from the list of
+    addresses in its dialect. The request in which the peer sent the code cannot name another one.
     """
     link = item.link = Link.objects.select_related("user", "peer").get(pk=item.link_id)
     peer = link.peer
@@ -56,11 +67,17 @@ def _redeem(item: InboxItem) -> Result:
     if not is_bound(item.bound_to, peer, peer.token_endpoint):
         error = "the address of the peer, or our client ID there, has changed since the code came"
         return Failed(error, Reason.RECONFIGURED)
+    dialect = dialect_of(peer, item.data)
+    if dialect.redeems_first and not item.is_awaited:
+        # The request that should redeem the code was interrupted, so the peer got no response, or
+        # a failure. A success now would make a link that the peer does not know.
+        return Cancelled()
     sent_at = timezone.now()
     # The lease is the period in which no other worker may take this row. It has just begun.
     lease_ends = time.monotonic() + settings.LEASE_SECONDS
     try:
-        tokens = dialect_of(peer).redeem(peer, item.code)
+        tokens = _tokens_for(item, dialect)
+        account = _account_in(item, dialect, tokens)
     except PeerRefused as error:
         _record_failure(link, sent_at, str(error))
         return _retry_newest_only(item, _result_of_refusal(error, peer))
@@ -75,9 +92,58 @@ def _redeem(item: InboxItem) -> Result:
         return _retry_newest_only(item, Retry(str(error), Reason.UNREACHABLE))
     except DecryptionError as error:
         return Failed(str(error), Reason.UNREADABLE)
-    return saved_at_last(
-        f"The tokens of {item}", lambda: _store_tokens(item, tokens, sent_at), until=lease_ends
+    save = partial(_store_tokens, item, tokens, account, sent_at)
+    return saved_at_last(f"The tokens of {item}", save, until=lease_ends)
+
+
+def _tokens_for(item: InboxItem, dialect: Dialect) -> TokenResponse:
+    """Redeem the code at the peer. If the peer of the hand-over waits for the result, wait only as
+    long as that peer does. Tokens that come later are revoked.
+
+    :raises PeerError: see :meth:`Dialect.redeem`.
+    """
+    peer, code = item.link.peer, item.code
+    if not item.is_awaited:
+        return dialect.redeem(peer, code)
+    code.reveal()  # Decrypt it here, because the other thread must not use the database.
+    release_connections()
+    return deadline.within(
+        item.awaited_until - time.monotonic(),
+        lambda: dialect.redeem(peer, code),
+        late=partial(_hand_back, item.link),
     )
+
+
+def _hand_back(link: Link, tokens: TokenResponse) -> None:
+    """Revoke tokens that nobody will use."""
+    try:
+        with delivering():
+            outgoing_revocation.revoke_unused(link, tokens)
+            dispatchers.wake(link)
+            release_connections()
+    except Exception:
+        log_exception(logger, "Tokens of link %s that came too late could not be revoked", link.pk)
+
+
+def _account_in(item: InboxItem, dialect: Dialect, tokens: TokenResponse) -> Account | None:
+    """Return the account that the ID token of the response names; ``None`` if this kind of peer
+    sends no ID token, or if the response contains none.
+
+    :raises BadResponse: the ID token is not valid. The tokens are revoked.
+    """
+    if not dialect.reads_id_token or tokens.id_token is None:
+        return None
+    try:
+        return id_token.read(
+            item.link.peer,
+            tokens.id_token.reveal(),
+            nonce="",  # A reciprocal code comes without an authorization request.
+            now=timezone.now(),
+            other_issuers=dialect.other_issuers,
+        )
+    except BadResponse:
+        outgoing_revocation.revoke_unused(item.link, tokens)
+        raise
 
 
 def _retry_newest_only(item: InboxItem, result: Result) -> Result:
@@ -93,7 +159,7 @@ def _retry_newest_only(item: InboxItem, result: Result) -> Result:
 def final_values() -> dict[str, Any]:
     """Return the column values to set when an inbox row is finished. They replace the code with an
     empty text, because a finished row does not need the code."""
-    return {"code": Secret("")}
+    return InboxItem.without_secrets()
 
 
 def log_failed(item: InboxItem, reason: str, error: str) -> None:
@@ -117,7 +183,9 @@ def _result_of_refusal(error: PeerRefused, peer: Peer) -> Result:
     return Failed(str(error), reason or Reason.CODE_REFUSED, pauses=peer if reason else None)
 
 
-def _store_tokens(item: InboxItem, tokens: TokenResponse, sent_at: object) -> Result:
+def _store_tokens(
+    item: InboxItem, tokens: TokenResponse, account: Account | None, sent_at: object
+) -> Result:
     """Store the tokens on the link, and mark the inbox row as done in the same transaction.
 
     The access token that came with the code identifies the user (draft-ietf-oauth-reciprocal-04,
@@ -134,12 +202,15 @@ def _store_tokens(item: InboxItem, tokens: TokenResponse, sent_at: object) -> Re
         link.refresh_token = Secret("")
         outgoing_access.set_tokens(link, tokens, asked_scope="", called=item.link.peer)
         link.outgoing_grant = uuid.uuid4()
+        link.peer_data = peer_data.written(item.data)
+        if account is not None:
+            link.subject, link.account_name = account.subject, account.name
         link.save()
         # Cancel the older codes of this link, so that tokens for an older code do not replace the
         # tokens that were just stored.
         now = timezone.now()
         link.inbox.filter(state__in=InboxItem.LIVE_STATES, pk__lt=item.pk).update(
-            **InboxItem.final_values(InboxItem.State.CANCELLED, now), code=Secret("")
+            **InboxItem.final_values(InboxItem.State.CANCELLED, now), **InboxItem.without_secrets()
         )
         record_event(link, Step.F, party=Party.B, at=sent_at)
         record_event(link, Step.G, party=Party.B, detail=f"scope: {link.outgoing_scope or '–'}")

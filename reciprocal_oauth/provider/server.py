@@ -3,7 +3,6 @@
 from typing import Any
 
 from ..core import protocol
-from ..dialects.ietf import IETFDialect
 from ..party_b.grant_type import ReciprocalGrant
 
 
@@ -20,4 +19,4 @@ class ReciprocalServerMixin:
         # is no endpoint to which the grant could be added.
         grant_types = getattr(self, "grant_types", None)
         if grant_types is not None:
-            grant_types[protocol.GRANT_TYPE] = ReciprocalGrant(request_validator, IETFDialect())
+            grant_types[protocol.GRANT_TYPE] = ReciprocalGrant(request_validator)

@@ -20,7 +20,7 @@ from ..dialects import Dialect
 from ..dialects.form import UNREADABLE, has_odd_credentials
 from ..dialects.ietf import HEADERS, IETFDialect
 from ..exceptions import HandoverRefused
-from ..party_b.grant_type import PARSED
+from ..party_b.grant_type import EXCHANGE, Exchange
 from ..redaction.error_reports import holding_secrets
 from . import bodies, failure_limit, hooks
 from .composition import composed_server
@@ -83,12 +83,12 @@ class TokenView(DOTTokenView):
                 return super().post(request, *args, **kwargs)
         except HandoverRefused as refused:
             logger.info("A token request was refused: %s", refused)
-            return self.dialect.error(refused)
+            return self.dialect.error(refused, request)
         except ObjectDoesNotExist as error:
             # At the same time, another request has deleted something that this request has read
             # from the database: for example the code, because the other request redeemed it, or the
             # user.
-            return self._refuse_deleted(error)
+            return self._refuse_deleted(error, request)
         except (DatabaseError, InterfaceError) as error:
             # The transaction was not committed. So the new tokens (or, for a hand-over, the
             # reciprocal code) are not saved, and the client has to send the request again.
@@ -99,13 +99,14 @@ class TokenView(DOTTokenView):
                     type(error).__name__,
                     status=503,
                     retry_after=RETRY_AFTER_SECONDS,
-                )
+                ),
+                request,
             )
 
-    def _refuse_deleted(self, error: ObjectDoesNotExist) -> HttpResponse:
+    def _refuse_deleted(self, error: ObjectDoesNotExist, request: HttpRequest) -> HttpResponse:
         refused = HandoverRefused(protocol.INVALID_GRANT, f"deleted meanwhile: {error}")
         logger.warning("A token request was refused: %s", refused, exc_info=error)
-        return self.dialect.error(refused)
+        return self.dialect.error(refused, request)
 
     def create_token_response(self, request: HttpRequest) -> tuple[Any, Any, Any, int]:
         """Return DOT's token response. It is always JSON, and must not be cached (RFC 6749, section
@@ -121,7 +122,7 @@ class TokenView(DOTTokenView):
         """Refuse a method that this endpoint does not support, such as GET, with a response in JSON
         (RFC 6749, section 3.2; RFC 9110, section 15.5.6)."""
         refused = HandoverRefused(protocol.INVALID_REQUEST, f"method {request.method}", status=405)
-        response = self.dialect.error(refused)
+        response = self.dialect.error(refused, request)
         response["Allow"] = ", ".join(self._allowed_methods())
         return response
 
@@ -133,10 +134,10 @@ class TokenView(DOTTokenView):
         """
         if not settings.ACCEPT_HANDOVERS:
             raise HandoverRefused(protocol.UNSUPPORTED_GRANT_TYPE, "hand-overs are off")
-        self.dialect.parse(request)
         # Tell the class ReciprocalGrant that the parameters were checked. A client cannot set this
         # key with an HTTP header, because the keys of headers in request.META begin with "HTTP_".
-        request.META[PARSED] = True
+        handover = self.dialect.parse(request)
+        request.META[EXCHANGE] = Exchange(request, handover, self.dialect)
         return self.authorization_flow_token_response(request)
 
 

@@ -244,7 +244,8 @@ def test_a_revocation_goes_to_the_revocation_endpoint(peer: Peer, fake_peer: Fak
 @pytest.mark.rfc("6749", "5.2")
 def test_a_refusal_is_json_with_the_error_code_alone() -> None:
     response: Any = IETFDialect().error(
-        HandoverRefused("temporarily_unavailable", "the log", status=503, retry_after=30)
+        HandoverRefused("temporarily_unavailable", "the log", status=503, retry_after=30),
+        RequestFactory().post("/o/token/"),
     )
 
     assert (response.status_code, response.content) == (
