@@ -21,6 +21,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("client",),
     ("dialects",),
     ("links",),
+    ("vendors",),
     ("delivery", "maintenance", "peers", "session"),
     ("party_a", "party_b"),
     ("presentation",),

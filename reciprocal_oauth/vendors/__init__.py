@@ -1,0 +1,21 @@
+"""What a site needs for one vendor besides the form of its messages (:mod:`..dialects`): the preset
+with which an administrator adds the peer, and functions that call the vendor's own API."""
+
+from collections.abc import Mapping
+
+from .preset import Preset
+
+__all__ = ["preset_of", "presets"]
+
+_ALL: tuple[Preset, ...] = ()
+_PRESETS: Mapping[str, Preset] = {preset.dialect: preset for preset in _ALL}
+
+
+def presets() -> list[Preset]:
+    """Return the presets of all vendors that this package knows."""
+    return list(_PRESETS.values())
+
+
+def preset_of(dialect: str) -> Preset | None:
+    """Return the preset for the dialect with this name; ``None`` if there is none."""
+    return _PRESETS.get(dialect)
