@@ -44,7 +44,8 @@ UNREADABLE = (
 
 
 def names_grant(request: HttpRequest, grant_type: str) -> bool:
-    """Return whether the request is meant for the grant ``grant_type``. Raise no exception.
+    """Return whether the request is meant for the grant ``grant_type``. The body stays readable.
+    Raise no exception.
 
     At least one of these must be true:
 
@@ -55,12 +56,15 @@ def names_grant(request: HttpRequest, grant_type: str) -> bool:
       in the body.
     """
     try:
+        # Read the body before the form fields. In the other order, a view of the site could not
+        # read the body of a multipart request any more.
+        body = request.body
         named = request.POST.getlist("grant_type") + request.GET.getlist("grant_type")
         if grant_type in named:
             return True
         if not "".join(named).strip() and {"code", "access_token"} <= request.POST.keys():
             return True
-        return not request.POST and grant_type.encode() in unquote_to_bytes(request.body)
+        return not request.POST and grant_type.encode() in unquote_to_bytes(body)
     except UNREADABLE:
         return False
 
