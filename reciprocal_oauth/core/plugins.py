@@ -15,6 +15,9 @@ from ..conf import settings
 
 BUILT_IN_DIALECTS: Mapping[str, str] = {
     "ietf": "reciprocal_oauth.dialects.ietf.IETFDialect",
+    "google": "reciprocal_oauth.dialects.google.GoogleDialect",
+    "yandex": "reciprocal_oauth.dialects.unlink_notice.YandexDialect",
+    "sber": "reciprocal_oauth.dialects.unlink_notice.SberDialect",
 }
 BUILT_IN_DISPATCHERS: Mapping[str, str] = {
     "thread": "reciprocal_oauth.delivery.dispatchers.ThreadDispatcher",
