@@ -1,4 +1,5 @@
-"""The routes of the pages on which users connect with peers and manage their links.
+"""The routes of the pages on which users connect with peers and manage their links, and the
+addresses at which vendors hand over their codes.
 
 A site includes them with ``path("connections/", include("reciprocal_oauth.urls"))``.
 """
@@ -11,10 +12,14 @@ from .pages.disconnect import DisconnectView
 from .pages.links import LinkListView, LinkView, StatusView
 from .pages.retry import RetryView
 from .pages.scopes import ScopesView
+from .provider.own_address import HandoverView
 
 app_name = "reciprocal_oauth"
 
 urlpatterns = [
+    # This is the first route, so that a peer can have the short name "connect". No peer can have
+    # the short name "handover".
+    path("handover/<slug:slug>/", HandoverView.as_view(), name="handover"),
     path("", LinkListView.as_view(), name="list"),
     path("links/<uuid:pk>/", LinkView.as_view(), name="link"),
     path("links/<uuid:pk>/status/", StatusView.as_view(), name="status"),

@@ -36,7 +36,7 @@ LAYERS: list[tuple[str, ...]] = [
 MODULES_AT_THE_ROOT = 14
 
 #: Inside functions only, to be safe before Django has loaded the models.
-LATE = {("__init__", "session"), ("apps", "startup")}
+LATE = {("__init__", "session"), ("__init__", "provider"), ("apps", "startup")}
 
 #: The modules of ``client`` that speak to the network, or know its errors.
 DOOR = ("http", "connection", "racing", "addresses", "failures")

@@ -12,7 +12,14 @@ from django.dispatch import Signal
 import reciprocal_oauth
 from reciprocal_oauth import exceptions, signals
 
-NAMES = {"__version__", "get_link", "get_links", "get_session", "get_session_for"}
+NAMES = {
+    "__version__",
+    "get_link",
+    "get_links",
+    "get_session",
+    "get_session_for",
+    "take_handover",
+}
 
 
 def test_these_names_are_public_and_no_others() -> None:

@@ -35,6 +35,10 @@ class Throttle:
         """Count one use of ``key``, and return whether this use is within the limit."""
         return _fail_open(lambda: cache.incr(self._counter(key)) <= self.limit, otherwise=True)
 
+    def is_reached(self, key: str) -> bool:
+        """Return whether ``key`` has reached the limit. Count nothing."""
+        return _fail_open(lambda: cache.get(self._counter(key), 0) >= self.limit, otherwise=False)
+
     def uncount(self, key: str) -> None:
         """Reduce the count of ``key`` by one, for a use that should not have been counted."""
         _fail_open(lambda: cache.decr(self._counter(key)), otherwise=0)

@@ -128,6 +128,11 @@ class Dialect(ABC):
     data: Mapping[str, str] = MappingProxyType({})
 
     @classmethod
+    def has_own_address(cls) -> bool:
+        """Return whether this kind of peer sends messages to ``connections/handover/<slug>/``."""
+        return cls.endpoint is Endpoint.OWN or cls.notice is not Dialect.notice
+
+    @classmethod
     def can_start(cls, peer: Any) -> bool:
         """Return whether people can start at this site to connect with ``peer``. If not, the pages
         of this site do not offer it."""

@@ -10,7 +10,6 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote_plus, unquote_to_bytes
 
 from django.core.exceptions import BadRequest, SuspiciousOperation
@@ -85,14 +84,14 @@ def parse_form(request: HttpRequest) -> Handover:
         # parameters from it.
         raise _malformed("there are parameters in the query string")
     _check_body(request)
-    credentials = _basic_credentials(request)
+    authenticated = basic_client_id(request)
     values = {name: _single(request, name) for name in protocol.PARAMETERS}
     if values["grant_type"] != protocol.GRANT_TYPE:
         raise _malformed("grant_type is not the reciprocal grant")
-    if credentials is not None:
+    if authenticated is not None:
         if request.POST.getlist("client_secret"):
             raise _malformed("two ways of authenticating (RFC 6749, section 2.3)")
-        if credentials.client_id != values["client_id"]:
+        if authenticated != values["client_id"]:
             raise _malformed("client_id is not the authenticating client")
     else:
         # An empty client secret counts as missing (RFC 6749, section 3.2). DOT would accept an
@@ -122,12 +121,7 @@ def refusal_response(refused: HandoverRefused, headers: Mapping[str, str]) -> Ht
     return response
 
 
-@dataclass(frozen=True)
-class _Credentials:
-    client_id: str
-
-
-def _basic_credentials(request: HttpRequest) -> _Credentials | None:
+def basic_client_id(request: HttpRequest) -> str | None:
     """Return the client ID from the Basic credentials in the ``Authorization`` header (RFC 6749,
     section 2.3.1); ``None`` if the request does not have this header.
 
@@ -152,7 +146,7 @@ def _basic_credentials(request: HttpRequest) -> _Credentials | None:
     )
     if too_long or _is_odd(client_id) or _is_odd(secret):
         raise _unauthenticated("the Basic credentials have a wrong length or character")
-    return _Credentials(client_id)
+    return client_id
 
 
 def has_odd_credentials(request: HttpRequest) -> bool:

@@ -133,6 +133,8 @@ def problems_of(
     }
     if not peer.issuer:
         found["issuer"] += _check_no_issuer(peer)
+    if peer.slug == "handover":
+        found["slug"] = [_("“handover” is part of the addresses of this app. Choose another name.")]
     found["client_id"] = check_client_id(peer.client_id)
     found["authorization_parameters"] = check_parameters(peer.authorization_parameters)
     for field, reasons in _check_present(peer).items():

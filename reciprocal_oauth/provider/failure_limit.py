@@ -22,6 +22,7 @@ from ..core.throttle import Throttle
 from ..dialects.form import refusal_response
 from ..dialects.ietf import HEADERS
 from ..exceptions import HandoverRefused
+from ..models import Peer
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
@@ -35,13 +36,13 @@ _address: ContextVar[str | None] = ContextVar("reciprocal_oauth_address", defaul
 
 
 class TooManyFailures(HandoverRefused):
-    """One address has sent too many wrong secrets for one client. The response has status 429 (RFC
-    6585, section 4), and the secret in this request is not hashed."""
+    """One address has sent too many wrong secrets or unknown tokens for one client. The response
+    has status 429 (RFC 6585, section 4), and the secret or token in this request is not checked."""
 
     def __init__(self, address: str) -> None:
         super().__init__(
             protocol.TEMPORARILY_UNAVAILABLE,
-            f"too many wrong secrets for one client from {address}",
+            f"too many wrong secrets or tokens for one client from {address}",
             status=429,
             retry_after=_MINUTE,
         )
@@ -93,6 +94,34 @@ def count_failure(stored: str) -> Callable[[], None]:
     if not throttle.count(key):
         raise TooManyFailures(address)
     return lambda: throttle.uncount(key)
+
+
+def require_few_unknown_tokens(peer: Peer) -> None:
+    """Check that the address of the current request has not sent too many unknown access tokens in
+    the name of ``peer``. Valid tokens are not counted, so a burst of them is no problem.
+
+    :raises TooManyFailures: the limit is reached.
+    """
+    address = _address.get()
+    throttle = _unknown_tokens()
+    if address is not None and throttle.limit and throttle.is_reached(_key(address, peer)):
+        raise TooManyFailures(address)
+
+
+def count_unknown_token(peer: Peer) -> None:
+    """Count one unknown access token that came in the name of ``peer``."""
+    address = _address.get()
+    throttle = _unknown_tokens()
+    if address is not None and throttle.limit:
+        throttle.count(_key(address, peer))
+
+
+def _unknown_tokens() -> Throttle:
+    return Throttle("unknown-token", settings.CLIENT_AUTH_FAILURES_PER_MINUTE, _MINUTE)
+
+
+def _key(address: str, peer: Peer) -> str:
+    return salted_hmac(__name__, f"{address}\0{peer.pk}", algorithm="sha256").hexdigest()
 
 
 def _address_of(request: HttpRequest) -> str:

@@ -2,15 +2,13 @@
 for each command, because the start of Django takes longer than most of the commands."""
 
 import json
-import os
-import signal
 import sys
-import threading
-import time
 from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
+
+from ...servers import end_with_parent
 
 
 class Command(BaseCommand):
@@ -20,15 +18,6 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if parent := os.environ.get("EXAMPLE_ENDS_WITH"):
-            threading.Thread(target=_end_after, args=[int(parent)], daemon=True).start()
+        end_with_parent()
         for name, *arguments in json.load(sys.stdin):
             call_command(name, *arguments)
-
-
-def _end_after(parent: int) -> None:
-    """Wait until the parent process ends, and then stop this process. If the parent is killed, it
-    cannot stop this process itself."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGTERM)
