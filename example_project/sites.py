@@ -10,37 +10,37 @@ prepare and start the sites, to run commands in them, and to stop them.
 The process that imports this module needs no Django settings.
 """
 
-import contextlib
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from .roles import ASSISTANT, MUSIC, Role
+from .servers import HOST, Server, SiteError, free_ports, port_is_free, running
+
+__all__ = [
+    "COMMAND_SECONDS",
+    "HOST",
+    "MANAGE_PY",
+    "Site",
+    "SiteError",
+    "free_ports",
+    "port_is_free",
+    "prepare_all",
+    "running",
+    "two_sites",
+]
 
 MANAGE_PY = Path(__file__).resolve().parent.parent / "manage.py"
-HOST = "127.0.0.1"
-
-START_SECONDS = 120
-STOP_SECONDS = 5
 COMMAND_SECONDS = 120
 
 
-class SiteError(Exception):
-    """A site could not be started, or a command in it failed. ``str()`` contains the output."""
-
-
-class Site:
+class Site(Server):
     """One of the two sites, with its process, its database and its log.
 
     :ivar other: the other one of the two sites.
@@ -48,11 +48,13 @@ class Site:
         replace it by the URL of a proxy, but only before the other site is prepared.
     :ivar client_id: the client ID of this site at the other site.
     :ivar client_secret: the client secret of this site at the other site.
-    :ivar env: the environment variables of the process; see the module ``settings``. Changes after
-        the start of the process have no effect on it.
+    :ivar env: see :class:`.Server` and the module ``settings``.
+    :ivar more_preparations: commands that :meth:`prepare` runs last.
     """
 
     other: "Site"
+    more_preparations: Sequence[Sequence[str]] = ()
+    ready_path = "/.well-known/oauth-authorization-server"
 
     def __init__(
         self,
@@ -64,17 +66,16 @@ class Site:
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.role = role
-        self.port = port or role.port
         self.data = data.resolve()
-        self.url = self.reached_at = f"http://{host}:{self.port}"
+        super().__init__(
+            role.name, port or role.port, self.data / f"{role.slug}.log", os.environ, host=host
+        )
+        self.reached_at = self.url
         self.issuer = f"{self.url}/o"
         self.database_path = self.data / f"{role.slug}.sqlite3"
-        self.log_path = self.data / f"{role.slug}.log"
         self.client_id = f"{role.slug}-at-{role.other.slug}"
         self.client_secret = secrets.token_urlsafe(32)
-        self._process: subprocess.Popen[bytes] | None = None
-        self.env = {
-            **os.environ,
+        self.env |= {
             "DJANGO_SETTINGS_MODULE": "example_project.settings",
             "DJANGO_DEBUG": "1",
             "EXAMPLE_SITE": role.slug,
@@ -85,9 +86,6 @@ class Site:
             "PYTHONUNBUFFERED": "1",
             **(env or {}),
         }
-
-    def __str__(self) -> str:
-        return self.role.name
 
     # Commands
 
@@ -136,6 +134,7 @@ class Site:
             ["migrate", "--verbosity=0"],
             ["create_demo_users"],
             ["reciprocal_peer", "add", self.role.other.slug, *self._peer_flags()],
+            *map(list, self.more_preparations),
         ]
 
     def _peer_flags(self) -> list[str]:
@@ -168,81 +167,12 @@ class Site:
 
     # The process
 
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+    def command(self) -> Sequence[str | Path]:
+        return [sys.executable, MANAGE_PY, "run_all"]
 
-    def start(self, *, prepare: bool = False) -> None:
-        """Start the process of the server. The server accepts requests a little later; see
-        :meth:`wait_until_ready`.
-
-        :param prepare: whether the same process first does what :meth:`prepare` does. This is
-            faster than two processes.
-        :raises SiteError: another process uses the port, or the site is running already.
-        """
-        if self.is_running:
-            raise SiteError(f"{self} is running already.")
-        if not port_is_free(self.port):
-            raise SiteError(f"Port {self.port} is taken.")
-        commands = self._preparations() if prepare else []
-        commands.append(["runserver", "--noreload", f"{HOST}:{self.port}"])
-        with self.log_path.open("ab") as log, tempfile.TemporaryFile("w+") as stdin:
-            json.dump(commands, stdin)
-            stdin.seek(0)
-            self._process = subprocess.Popen(
-                [sys.executable, MANAGE_PY, "run_all"],
-                env={**self.env, "EXAMPLE_ENDS_WITH": str(os.getpid())},
-                stdin=stdin,
-                stdout=log,
-                stderr=log,
-                # Ctrl-C in the terminal must not stop the server directly. Only this process
-                # receives it, and then calls stop().
-                start_new_session=True,
-            )
-
-    def wait_until_ready(self) -> None:
-        """Wait until the server responds to a request.
-
-        :raises SiteError: the server has ended, or did not respond in time.
-        """
-        with requests.Session() as session:
-            session.trust_env = False
-            give_up = time.monotonic() + START_SECONDS
-            while time.monotonic() < give_up:
-                if not self.is_running:
-                    raise SiteError(f"{self} has ended.\n{self.log_tail()}")
-                with contextlib.suppress(requests.RequestException):
-                    session.get(f"{self.url}/.well-known/oauth-authorization-server", timeout=10)
-                    return
-                time.sleep(0.1)
-        raise SiteError(f"{self} does not answer.\n{self.log_tail()}")
-
-    def stop(self) -> None:
-        """Stop the server. If it does not end within ``STOP_SECONDS``, kill it. Do nothing if it
-        was not started."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        self._process = None
-
-    def kill(self) -> None:
-        """Kill the server, so that it ends immediately, as in a power failure."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
-
-    def read_log(self) -> str:
-        """Return the whole log of the site."""
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
-
-    def log_tail(self, lines: int = 20) -> str:
-        """Return the last lines of the log of the site."""
-        return "\n".join(self.read_log().splitlines()[-lines:])
+    def order(self, *, prepare: bool) -> list[list[str]]:
+        server = ["runserver", "--noreload", f"{HOST}:{self.port}"]
+        return [*(self._preparations() if prepare else []), server]
 
 
 def two_sites(
@@ -273,44 +203,3 @@ def prepare_all(*sites: Site) -> None:
     """
     with ThreadPoolExecutor(len(sites)) as pool:
         list(pool.map(Site.prepare, sites))
-
-
-@contextlib.contextmanager
-def running(*sites: Site, prepare: bool = False) -> Iterator[None]:
-    """Start the sites and wait until all of them respond to requests. At the end of the ``with``
-    block, stop them.
-
-    :param prepare: whether the sites are prepared first; see :meth:`Site.prepare`.
-    :raises SiteError: a site does not start.
-    """
-    try:
-        for site in sites:
-            site.start(prepare=prepare)
-        for site in sites:
-            site.wait_until_ready()
-        yield
-    finally:
-        for site in sites:
-            site.stop()
-
-
-def port_is_free(port: int) -> bool:
-    """Return whether no server uses ``port`` of the loopback address of this machine."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
-def free_ports(count: int = 2) -> list[int]:
-    """Return ports of the loopback address that no server uses now."""
-    with contextlib.ExitStack() as probes:
-        found = []
-        for _ in range(count):
-            probe = probes.enter_context(socket.socket())
-            probe.bind((HOST, 0))
-            found.append(probe.getsockname()[1])
-    return found
