@@ -78,10 +78,9 @@ class HandoverView(View):
 
 
 def _find(slug: str) -> Peer | None:
-    try:
-        return Peer.objects.select_related("application").filter(slug=slug).first()
-    except ValueError:
-        return None  # PostgreSQL accepts no NUL in a text.
+    if "\x00" in slug:
+        return None  # PostgreSQL refuses NUL in a text.
+    return Peer.objects.select_related("application").filter(slug=slug).first()
 
 
 @sensitive_variables()
