@@ -86,6 +86,7 @@ def test_the_browser_check_of_django_does_not_apply(post: Post, token_of_a: Any)
     ],
     ids=lambda value: str(value)[:30],
 )
+@pytest.mark.threat("V5")
 def test_a_bad_hand_over_is_refused_in_the_form_of_the_dialect(
     post: Post, changes: dict[str, Any], cause: str, status: int
 ) -> None:
@@ -107,6 +108,7 @@ def test_an_expired_token_is_told_apart(post: Post) -> None:
     assert post().json() == {"cause": "TOKEN_EXPIRED"}
 
 
+@pytest.mark.threat("V4")
 def test_a_token_of_another_peer_is_unknown(
     post: Post, make_peer: Callable[..., Peer], make_token: Any, user: Any
 ) -> None:
@@ -153,6 +155,7 @@ def test_hand_overs_can_be_switched_off(post: Post, settings: Any) -> None:
     assert post().json() == {"cause": "OFF"}
 
 
+@pytest.mark.threat("V2")
 def test_the_rule_of_the_site_applies_here_too(
     post: Post, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,12 +194,14 @@ class TestUnknownTokens:
             "CLIENT_AUTH_FAILURES_PER_MINUTE": 3,
         }
 
+    @pytest.mark.threat("V3")
     def test_too_many_of_them_from_one_address_are_not_looked_up(self, post: Post) -> None:
         assert {post(token=f"guess-{n}").status_code for n in range(3)} == {400}
 
         response = post()
         assert (response.status_code, response.json()) == (429, {"cause": "BUSY"})
 
+    @pytest.mark.threat("V3")
     def test_good_tokens_are_not_counted(self, post: Post) -> None:
         assert {post(code=f"code-{n}").status_code for n in range(6)} == {200}
 
@@ -222,6 +227,7 @@ class TestClientCredentials:
         ],
         ids=["none", "bearer", "junk", "wrong", "empty", "nul", "url"],
     )
+    @pytest.mark.threat("V7")
     def test_without_them_it_is_not(self, post: Post, headers: dict[str, str]) -> None:
         response = post(headers=headers)
 
@@ -235,6 +241,7 @@ class TestClientCredentials:
 
         assert post(headers=basic("radio-here", PEER_SECRET)).json() == {"cause": "CLIENT"}
 
+    @pytest.mark.threat("V7")
     def test_wrong_secrets_are_limited(self, post: Post, settings: Any) -> None:
         settings.RECIPROCAL_OAUTH = {
             **settings.RECIPROCAL_OAUTH,
@@ -269,6 +276,7 @@ class TestNotices:
         assert Link.objects.get().status == "ended"
 
     @pytest.mark.parametrize("whose", ["unknown", "of another peer"])
+    @pytest.mark.threat("V6")
     def test_a_foreign_token_changes_nothing_and_gets_the_same_response(
         self, post: Post, whose: str, make_peer: Any, make_token: Any, user: Any
     ) -> None:
@@ -445,6 +453,7 @@ class TestRedeemedFirst:
         item = InboxItem.objects.get()
         assert (item.state, item.code.reveal()) == ("failed", "")
 
+    @pytest.mark.threat("V8")
     def test_a_failing_peer_is_told_and_not_asked_again(
         self, post: Post, fake_peer: FakePeer
     ) -> None:
