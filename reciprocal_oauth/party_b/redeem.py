@@ -6,12 +6,13 @@ These are the steps (F) and (G) in the figure of draft-ietf-oauth-reciprocal-04,
 """
 
 import logging
+import threading
 import time
 import uuid
 from functools import partial
 from typing import Any
 
-from django.db import IntegrityError
+from django.db import DatabaseError, IntegrityError, InterfaceError
 from django.utils import timezone
 
 from ..client import deadline, id_token
@@ -93,7 +94,16 @@ def _redeem(item: InboxItem) -> Result:
     except DecryptionError as error:
         return Failed(str(error), Reason.UNREADABLE)
     save = partial(_store_tokens, item, tokens, account, sent_at)
-    return saved_at_last(f"The tokens of {item}", save, until=lease_ends)
+    until = min(lease_ends, item.awaited_until) if item.is_awaited else lease_ends
+    try:
+        return saved_at_last(f"The tokens of {item}", save, until=until)
+    except (DatabaseError, InterfaceError):
+        if item.is_awaited:
+            # The peer waits no longer, so nobody will use the tokens. The database may be back
+            # before the lease ends.
+            hand_back = partial(_hand_back, link, tokens, until=lease_ends)
+            threading.Thread(target=hand_back, daemon=True).start()
+        raise
 
 
 def _tokens_for(item: InboxItem, dialect: Dialect) -> TokenResponse:
@@ -110,15 +120,22 @@ def _tokens_for(item: InboxItem, dialect: Dialect) -> TokenResponse:
     return deadline.within(
         item.awaited_until - time.monotonic(),
         lambda: dialect.redeem(peer, code),
-        late=partial(_hand_back, item.link),
+        late=lambda tokens: _hand_back(
+            item.link, tokens, until=time.monotonic() + settings.LEASE_SECONDS
+        ),
     )
 
 
-def _hand_back(link: Link, tokens: TokenResponse) -> None:
-    """Revoke tokens that nobody will use."""
+def _hand_back(link: Link, tokens: TokenResponse, *, until: float) -> None:
+    """Revoke tokens that nobody will use.
+
+    :param until: the time, by ``time.monotonic()``, until which the revocation is tried again if
+        the database fails.
+    """
+    revoke = partial(outgoing_revocation.revoke_unused, link, tokens)
     try:
         with delivering():
-            outgoing_revocation.revoke_unused(link, tokens)
+            saved_at_last(f"The revocation of late tokens of link {link.pk}", revoke, until=until)
             dispatchers.wake(link)
             release_connections()
     except Exception:

@@ -23,6 +23,7 @@ from reciprocal_oauth.models import (
     Peer,
     ReciprocalCode,
     Step,
+    peer_data,
 )
 from reciprocal_oauth.models.events import record_event
 from reciprocal_oauth.models.links import key_of_subject
@@ -35,6 +36,8 @@ CANARIES = (
     "canary-refresh-token",
     "canary-code",
     "canary-revoked-token",
+    "canary-data-of-code",
+    "canary-data-of-link",
     hash_of("canary-code"),
     "fernet2:",
 )
@@ -95,6 +98,7 @@ def make_full_link(peer: Peer) -> Callable[..., Link]:
             subject=subject,
             access_token=Secret("canary-access-token"),
             refresh_token=Secret("canary-refresh-token"),
+            peer_data=peer_data.written({"address": "canary-data-of-link"}),
             outgoing_state=Link.Outgoing.ACTIVE,
             incoming_state=Link.Incoming.BROKEN,
             incoming_reason=Link.Reason.HANDOVER_REFUSED,
@@ -108,7 +112,11 @@ def make_full_link(peer: Peer) -> Callable[..., Link]:
             token=Secret("canary-revoked-token"),
         )
         InboxItem.objects.create(
-            peer=peer, link=link, code=Secret("canary-code"), code_hash=hash_of(subject)
+            peer=peer,
+            link=link,
+            code=Secret("canary-code"),
+            code_hash=hash_of(subject),
+            peer_data=peer_data.written({"address": "canary-data-of-code"}),
         )
         ReciprocalCode.objects.create(
             link=link,

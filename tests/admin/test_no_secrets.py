@@ -41,6 +41,8 @@ def test_the_canaries_are_stored(full_link: Link) -> None:
     ]
 
     assert [each.reveal() for each in kept] == list(CANARIES[:5])  # type: ignore[union-attr]
+    data = [full_link.inbox.get().data, full_link.data]
+    assert data == [{"address": canary} for canary in CANARIES[5:7]]
 
 
 @pytest.mark.parametrize("changes", [{}, {"token_endpoint": "http://x/"}, {"dialect": "\x00"}])

@@ -20,7 +20,9 @@ OLD, NEW, LOST = (Fernet.generate_key().decode() for _ in range(3))
 PLAIN = {
     "authorizationrequest.code_verifier": "c4nary-verifier",
     "inboxitem.code": "c4nary-code",
+    "inboxitem.peer_data": '{"address": "c4nary-of-code"}',
     "link.access_token": "c4nary-access",
+    "link.peer_data": '{"address": "c4nary-of-link"}',
     "link.refresh_token": "c4nary-refresh",
     "outboxitem.token": "c4nary-to-revoke",
     "peer.client_secret": "c4nary-client",
@@ -35,23 +37,27 @@ def use_keys(settings: Settings) -> Callable[..., None]:
     return use
 
 
+def secrets_of(model: Any) -> dict[str, Secret]:
+    """A secret for every column of ``model`` that holds one."""
+    prefix = f"{model._meta.model_name}."
+    return {
+        label.removeprefix(prefix): Secret(text)
+        for label, text in PLAIN.items()
+        if label.startswith(prefix)
+    }
+
+
 @pytest.fixture
 def make_rows(user: Any, make_peer: Callable[..., Peer]) -> Callable[[], None]:
     """Makes one row of each kind, with a secret in every column."""
 
     def make() -> None:
-        values = {label.partition(".")[2]: Secret(text) for label, text in PLAIN.items()}
-        peer = make_peer(client_secret=values["client_secret"])
-        link = Link.objects.create(
-            user=user,
-            peer=peer,
-            access_token=values["access_token"],
-            refresh_token=values["refresh_token"],
-        )
-        InboxItem.objects.create(peer=peer, link=link, code=values["code"])
-        OutboxItem.objects.create(peer=peer, link=link, token=values["token"])
+        peer = make_peer(**secrets_of(Peer))
+        link = Link.objects.create(user=user, peer=peer, **secrets_of(Link))
+        for model in (InboxItem, OutboxItem):
+            model.objects.create(peer=peer, link=link, **secrets_of(model))
         AuthorizationRequest.objects.create(
-            user=user, peer=peer, code_verifier=values["code_verifier"]
+            user=user, peer=peer, **secrets_of(AuthorizationRequest)
         )
 
     return make
@@ -176,8 +182,8 @@ def test_after_a_kill_the_next_run_continues(
 @pytest.mark.parametrize(
     ("written_with", "expected"),
     [
-        (NEW, {"rotated": 5, "current": 1, "unreadable": 0}),
-        (OLD, {"rotated": 6, "current": 0, "unreadable": 0}),
+        (NEW, {"rotated": len(PLAIN) - 1, "current": 1, "unreadable": 0}),
+        (OLD, {"rotated": len(PLAIN), "current": 0, "unreadable": 0}),
     ],
     ids=["new_key", "old_key"],
 )
@@ -328,7 +334,7 @@ class TestUnreadable:
             run("--json")
 
         document = json.loads(error.value.__notes__[0])
-        assert (document["rotated"], document["unreadable"]) == (4, 2)
+        assert (document["rotated"], document["unreadable"]) == (len(PLAIN) - 2, 2)
         assert document["columns"]["peer.client_secret"]["unreadable"] == 1
 
     @pytest.mark.threat("X6")
@@ -340,7 +346,7 @@ class TestUnreadable:
         peer.save()
         use_keys(NEW, OLD, LOST)
 
-        assert totals() == {"rotated": 5, "current": 1, "unreadable": 0}
+        assert totals() == {"rotated": len(PLAIN) - 1, "current": 1, "unreadable": 0}
 
 
 class TestOutput:
