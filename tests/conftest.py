@@ -25,6 +25,7 @@ from oauth2_provider.models import (
 )
 from pytest_django import Settings
 
+from reciprocal_oauth import vendors
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import AuthorizationRequest, InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.models.binding import binding_of
@@ -37,6 +38,7 @@ from . import rules as rules_of_site
 from .fakes import FakePeer, token_response
 from .names import Names
 from .replica import Replica, Router
+from .vendors import made_up
 
 #: The peer's secret at this site, and ours at the peer.
 PEER_SECRET = "secret-of-the-peer-here"
@@ -305,6 +307,13 @@ def token_of_a(peer: Peer, user: Any, make_token: Callable[..., Any]) -> Any:
     with transaction.atomic():
         open_link(peer, user.pk, "playback", token.family)
     return token
+
+
+@pytest.fixture
+def made_up_vendors(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The only presets are those of two made-up vendors."""
+    monkeypatch.setattr(vendors, "_PRESETS", made_up.PRESETS)
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "DIALECTS": made_up.DIALECTS}
 
 
 @pytest.fixture

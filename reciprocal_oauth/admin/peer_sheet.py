@@ -21,9 +21,10 @@ from oauth2_provider.models import get_application_model
 from ..core import site_address
 from ..models import Peer
 from ..peers import application_secret
-from ..peers.sheet import sheet_for
+from ..peers.sheet import Sheet, console_lines, sheet_for
 from ..redaction.error_reports import holding_secrets
 from ..secret import Secret
+from ..vendors import preset_of
 
 #: The labels of the values on the page. The administrator of the other site reads them, so “your
 #: site” means the other site.
@@ -38,6 +39,7 @@ _LABELS = {
     "reciprocal_endpoint": _("Reciprocal endpoint"),
     "scope_here": _("Scopes that your site may have here"),
     "scope_there": _("Scopes that this site requests at your site"),
+    "handover": _("Address of this site for your site alone"),
 }
 
 
@@ -78,12 +80,25 @@ class PeerSheetMixin(admin.ModelAdmin):
         if request.method not in ("GET", "HEAD", "POST"):
             return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
         secret = self._new_secret(request, peer) if request.method == "POST" else None
+        return self.sheet_response(request, peer, secret)
+
+    @sensitive_variables()
+    def sheet_response(
+        self, request: HttpRequest, peer: Peer, secret: Secret | None
+    ) -> HttpResponse:
+        """Return the page with the values for the other site.
+
+        :param secret: the client secret of the other site at this site, if it was made just now.
+        """
+        sheet = sheet_for(peer, site_address.base_url(request))
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("What to give to %s") % peer,
             "opts": self.opts,
             "original": peer,
-            "lines": list(_lines(peer, request)),
+            "preset": preset_of(peer.dialect),
+            "console": console_lines(peer, sheet),
+            "lines": list(_lines(sheet)),
             "secret": secret,
             "mark": application_secret.fingerprint(peer),
             "has_secret_permission": self.has_secret_permission(request, peer),
@@ -131,8 +146,7 @@ class PeerSheetMixin(admin.ModelAdmin):
         return super().response_add(request, obj, post_url_continue)
 
 
-def _lines(peer: Peer, request: HttpRequest) -> Iterator[tuple[str, str]]:
-    sheet = sheet_for(peer, site_address.base_url(request))
-    for name, value in vars(sheet).items():
+def _lines(sheet: Sheet) -> Iterator[tuple[str, str]]:
+    for name, value in sheet.values().items():
         absent = gettext("none") if "scope" in name else gettext("not available on this site")
         yield str(_LABELS[name]), value or absent

@@ -1,12 +1,23 @@
 """The sheet of a peer: a list of this site's values that the administrator of the peer must enter
-at their site. With these values, the peer registers this site."""
+at their site. With these values, the peer registers this site.
+
+If there is a preset for the vendor of the peer, the list has the order and the words of the
+vendor's console.
+"""
 
 from dataclasses import dataclass
 
+from django.core.exceptions import ImproperlyConfigured
+
 from ..compat import oauth2_settings
 from ..conf import settings
-from ..core import scopes, site_address
+from ..core import plugins, scopes, site_address
+from ..dialects.base import Dialect, Endpoint
 from ..models import Peer
+from ..secret import Secret
+from ..vendors import preset_of
+from ..vendors.preset import filled
+from .preset_values import stored_answers
 
 
 @dataclass(frozen=True)
@@ -24,6 +35,8 @@ class Sheet:
         (draft-ietf-oauth-reciprocal-04, section 2.2.2); ``""`` if this site accepts none.
     :ivar scope_here: the largest scope that the peer can get at this site.
     :ivar scope_there: the whole scope that this site requests at the peer.
+    :ivar handover: the URL for this peer alone, to which it sends its reciprocal codes or its
+        notices; ``None`` if peers with this dialect send nothing to such a URL.
     """
 
     client_id: str
@@ -36,6 +49,54 @@ class Sheet:
     reciprocal_endpoint: str
     scope_here: str
     scope_there: str
+    handover: str | None = None
+
+    def values(self) -> dict[str, str]:
+        """Return the values by name, without ``handover`` if it is ``None``."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class ConsoleLine:
+    """One value that the administrator enters in the console of the vendor.
+
+    :ivar label: what the console calls the input.
+    :ivar value: the value. It is empty if this site has no such value.
+    :ivar note: what else to know, such as which option to choose.
+    :ivar is_secret: whether the value is the client secret of the peer at this site. The value is
+        then empty, unless the secret was made just now.
+    """
+
+    label: str
+    value: str
+    note: str
+    is_secret: bool
+
+
+def console_lines(
+    peer: Peer, sheet: Sheet, client_secret: Secret | None = None
+) -> list[ConsoleLine]:
+    """Return what to enter in the console of the vendor of ``peer``, in its order. The list is
+    empty if there is no preset for the vendor.
+
+    :param sheet: the sheet for ``peer``.
+    :param client_secret: the client secret of the peer at this site, if it was made just now.
+    """
+    preset = preset_of(peer.dialect)
+    if preset is None:
+        return []
+    answers = {question.name: "" for question in preset.questions} | stored_answers(preset, peer)
+    secret = client_secret.reveal() if client_secret else ""
+    values = {**answers, "handover": "", **sheet.values(), "client_secret": secret}
+    return [
+        ConsoleLine(
+            entry.label,
+            filled(entry.value, values),
+            str(entry.note),
+            is_secret="{client_secret}" in entry.value,
+        )
+        for entry in preset.console
+    ]
 
 
 def sheet_for(peer: Peer, base: str = "") -> Sheet:
@@ -49,8 +110,14 @@ def sheet_for(peer: Peer, base: str = "") -> Sheet:
     def url(route: str, *args: str) -> str:
         return site_address.url_of(route, *args, base=base)
 
+    dialect = _dialect_class(peer)
+    has_own = dialect is not None and dialect.has_own_address()
+    handover = url("reciprocal_oauth:handover", peer.slug) if has_own else None
     metadata = url("oauth2_provider:oauth-server-metadata")
     token_endpoint = url("oauth2_provider:token")
+    is_own = dialect is not None and dialect.endpoint is Endpoint.OWN
+    reciprocal_endpoint = (handover if is_own else token_endpoint) or ""
+    takes_codes = settings.ACCEPT_HANDOVERS and (dialect is None or dialect.sends_codes)
     asked = dict.fromkeys(scopes.split(f"{peer.scope} {peer.reciprocal_scope}"))
     return Sheet(
         client_id=peer.application.client_id if peer.application_id is not None else "",
@@ -62,7 +129,15 @@ def sheet_for(peer: Peer, base: str = "") -> Sheet:
         authorization_endpoint=url("oauth2_provider:authorize"),
         token_endpoint=token_endpoint,
         revocation_endpoint=url("oauth2_provider:revoke-token"),
-        reciprocal_endpoint=token_endpoint if settings.ACCEPT_HANDOVERS else "",
+        reciprocal_endpoint=reciprocal_endpoint if takes_codes else "",
         scope_here=peer.allowed_scope,
         scope_there=" ".join(asked),
+        handover=handover,
     )
+
+
+def _dialect_class(peer: Peer) -> type[Dialect] | None:
+    try:
+        return plugins.dialect_class(peer.dialect)
+    except ImproperlyConfigured:
+        return None  # The connection check and the form of the peer report the unknown dialect.

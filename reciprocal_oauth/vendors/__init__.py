@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from .preset import Preset
 
-__all__ = ["preset_of", "presets"]
+__all__ = ["Preset", "preset_of", "presets"]
 
 _ALL: tuple[Preset, ...] = ()
 _PRESETS: Mapping[str, Preset] = {preset.dialect: preset for preset in _ALL}

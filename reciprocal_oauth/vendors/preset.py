@@ -14,6 +14,8 @@ from django.utils.functional import Promise
 #: A text that can be translated.
 Text = str | Promise
 
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
 
 @dataclass(frozen=True)
 class Question:
@@ -21,7 +23,7 @@ class Question:
 
     :ivar name: the name of the value. Templates of the preset contain it as ``{name}``.
     :ivar label: what the console calls the value.
-    :ivar where: where the console shows it.
+    :ivar where: where the console shows it: the names of its pages, without a full stop.
     :ivar pattern: the form of the value, as a regular expression for the whole value.
     :ivar example: a made-up value of this form.
     :ivar field: the field of ``Peer`` that stores the value; ``""`` if only templates use it.
@@ -52,7 +54,8 @@ class ConsoleEntry:
 
     :ivar label: what the console calls the input.
     :ivar value: a template. ``{client_id}`` and the other fields of :class:`.peers.sheet.Sheet`,
-        ``{handover}`` (the address for this peer alone) and ``{client_secret}`` are replaced.
+        such as ``{handover}`` (the address for this peer alone), ``{client_secret}`` and
+        ``{question}`` are replaced.
     :ivar note: what else to know, such as which option to choose.
     """
 
@@ -68,7 +71,8 @@ class Preset:
     :ivar dialect: the value of ``Peer.dialect``.
     :ivar name: the name of the vendor that people know, and the default of ``Peer.name``.
     :ivar questions: what the console of the vendor shows, in the order in which it is asked.
-    :ivar values: the values of other fields of ``Peer``. Texts are templates with ``{question}``.
+    :ivar values: the values of other fields of ``Peer``. Texts are templates with ``{question}``. A
+        line ``name={question}`` is left out if the answer is empty.
     :ivar redirect_uris: the redirect URIs of the application of the peer, in all regions of the
         vendor; templates.
     :ivar console: what to enter in the console of the vendor, in its order.
@@ -84,3 +88,30 @@ class Preset:
     console: Sequence[ConsoleEntry]
     limits: Sequence[Text] = ()
     page: str = ""
+
+
+def names_in(template: str) -> set[str]:
+    """Return the names of the values that ``template`` contains as ``{name}``."""
+    return set(_PLACEHOLDER.findall(template))
+
+
+def filled(template: str, values: Mapping[str, str]) -> str:
+    """Return ``template`` with its values instead of ``{name}``. Other braces stay.
+
+    :raises KeyError: ``values`` does not contain a name that ``template`` contains.
+    """
+    return _PLACEHOLDER.sub(lambda found: values[found[1]], template)
+
+
+def values_in(template: str, text: str) -> dict[str, str] | None:
+    """Return the values with which ``template`` becomes ``text``, by name; ``None`` if it cannot
+    become this text."""
+    pattern, seen, end = "", set[str](), 0
+    for found in _PLACEHOLDER.finditer(template):
+        name = found[1]
+        pattern += re.escape(template[end : found.start()])
+        pattern += f"(?P={name})" if name in seen else f"(?P<{name}>.*?)"
+        seen.add(name)
+        end = found.end()
+    match = re.fullmatch(pattern + re.escape(template[end:]), text)
+    return match.groupdict() if match else None

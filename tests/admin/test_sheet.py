@@ -195,3 +195,51 @@ def test_a_fault_after_it_was_made(
     assert response.status_code == 500
     assert "on purpose" in reports[0]
     assert secret not in reports[0]
+
+
+# The console of a vendor
+
+
+@pytest.fixture
+def tunes(made_up_vendors: None, peer: Peer) -> Peer:
+    """A peer with the dialect of a vendor."""
+    Peer.objects.update(dialect="tunes", name="Jukebox", dialect_options="skill=V77")
+    peer.refresh_from_db()
+    return peer
+
+
+def entries(response: Any) -> list[tuple[str, str]]:
+    """The names of the console and what to enter there."""
+    text = html.unescape(text_of(response))
+    items = re.findall(r"<li>\s*<strong[^>]*>(.*?)</strong>\s*<[^>]*>(.*?)<", text, re.DOTALL)
+    return [(label, value) for label, value in items]
+
+
+def test_the_sheet_of_a_vendor_has_the_entries_of_its_console(admin: Client, tunes: Peer) -> None:
+    response = admin.get(sheet(tunes))
+
+    assert entries(response) == [
+        ("Authorization URI", "http://testserver/o/authorize/"),
+        ("Your client ID", "music-here"),
+        ("Your secret", "the client secret, which was shown when it was made"),
+        ("Code URI", "http://testserver/connections/handover/music/"),
+    ]
+    text = html.unescape(text_of(response))
+    assert "Enter these values in the console of Tunes & Co, in this order." in text
+    assert "Choose “HTTP Basic”" in text
+    assert "<li>Tunes & Co has no address at which this site can revoke a token.</li>" in text
+    assert "Address of this site for your site alone" in text
+
+
+def test_the_entries_beside_a_new_secret(admin: Client, tunes: Peer) -> None:
+    response = make_secret(admin, tunes)
+
+    assert secret_in(response)
+    assert ("Your secret", "the client secret above") in entries(response)
+
+
+def test_the_sheet_of_another_peer_has_no_console(admin: Client, peer: Peer) -> None:
+    text = text_of(admin.get(sheet(peer)))
+
+    assert "console" not in text
+    assert "Address of this site for your site alone" not in text

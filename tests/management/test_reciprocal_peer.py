@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.contrib.auth.hashers import check_password
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.test import override_settings
 from django.test.utils import isolate_apps
 from django.utils import timezone
@@ -22,7 +22,8 @@ from reciprocal_oauth.peers import application as peer_application
 from tests.conftest import OUR_SECRET, PEER_SECRET
 from tests.fakes import FakePeer, Reply
 
-CANARY = "canary-of-ours"
+from .peer_command import CANARY, Terminal, refusal, run
+
 CANARY_HERE = "canary-of-theirs"
 
 #: What a new peer cannot do without.
@@ -36,40 +37,11 @@ NEEDED = {
 }
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def run(*arguments: str, stdin: str | Terminal = "", **options: Any) -> str:
-    """The standard output of the command."""
-    out = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.stdin", io.StringIO(stdin) if isinstance(stdin, str) else stdin)
-        call_command("reciprocal_peer", *arguments, stdout=out, **options)
-    return out.getvalue()
-
-
 def flags(**changes: str | None) -> list[str]:
     """The needed flags, some replaced; ``None`` leaves one out."""
     named = {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
     values = {**NEEDED, **named}
     return [text for flag, value in values.items() if value is not None for text in (flag, value)]
-
-
-def refusal(*arguments: str, **options: Any) -> dict[str, list[str]]:
-    """The reasons that the command gives, by flag. Nothing may be saved then."""
-    before = (Peer.objects.count(), get_application_model().objects.count())
-    with pytest.raises(CommandError) as raised:
-        run(*arguments, **options)
-    assert (Peer.objects.count(), get_application_model().objects.count()) == before
-    first, *lines = str(raised.value).splitlines()
-    assert first == "Nothing was saved."
-    reasons: dict[str, list[str]] = {}
-    for line in lines:
-        flag, _, reason = line.strip().partition(": ")
-        reasons.setdefault(flag, []).append(reason)
-    return reasons
 
 
 # Adding

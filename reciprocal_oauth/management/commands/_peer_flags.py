@@ -19,6 +19,7 @@ PEER_FLAGS: Mapping[str, str] = {
     "name": "--name",
     "homepage": "--homepage",
     "dialect": "--dialect",
+    "dialect_options": "--dialect-option",
     "issuer": "--issuer",
     "sends_iss": "--sends-iss",
     "authorization_endpoint": "--authorization-endpoint",
@@ -41,7 +42,7 @@ PEER_FLAGS: Mapping[str, str] = {
 SWITCHES = ("--sends-iss", "--revoke-replaced")
 #: Flags in ``PEER_FLAGS`` that a user can give several times in one command. The field of such a
 #: flag contains text with several lines, and each value becomes one line.
-LINES = ("--authorization-parameter",)
+LINES = ("--authorization-parameter", "--dialect-option")
 #: Maps each field of the peer's application (its DOT client at this site) to the flag that sets the
 #: field.
 APPLICATION_FLAGS: Mapping[str, str] = {
@@ -62,6 +63,7 @@ _METAVARS: Mapping[str, str] = {
     "endpoint": "URL",
     "homepage": "URL",
     "issuer": "URL",
+    "option": "NAME=VALUE",
     "parameter": "NAME=VALUE",
 }
 
@@ -69,6 +71,12 @@ _METAVARS: Mapping[str, str] = {
 #: ``help_text`` is wrong for a command, because it describes an input of the admin form. For all
 #: other fields, the help of the flag is the ``help_text``.
 _HELP: Mapping[str, str] = {
+    "dialect": "How this peer hands over codes. “ietf” is for peers that follow the draft exactly. "
+    "For a new peer with the dialect of a vendor, the command fills in everything that is the same "
+    "for all peers of this vendor; other flags take precedence. The action “vendors” lists them.",
+    "dialect_options": "A value that only this dialect needs, such as stage=development. Repeat "
+    "the flag for more values. The flags replace all stored values; an empty value removes them "
+    "all.",
     "authorization_parameters": "An extra parameter that this peer needs when people are sent to "
     "its authorization endpoint, such as access_type=offline. Repeat the flag for more parameters. "
     "The flags replace all stored parameters; an empty value removes them all.",
@@ -92,6 +100,13 @@ def add_flags(parser: CommandParser) -> None:
         elif flag in LINES:
             more["action"] = "append"
         peer.add_argument(flag, help=_help_of(field), **more)
+    peer.add_argument(
+        "--answer",
+        metavar="NAME=VALUE",
+        action="append",
+        help="What the console of the vendor shows; the action “vendors” lists the names. Repeat "
+        "the flag for more values. At a terminal, the command asks for missing values.",
+    )
     peer.add_argument(
         "--discover",
         metavar="URL",

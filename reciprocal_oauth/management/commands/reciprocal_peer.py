@@ -2,11 +2,13 @@
 resume the delivery to them, and test the connection to them."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count, Q, QuerySet
+from oauth2_provider.generators import generate_client_id, generate_client_secret
 
 from reciprocal_oauth.core import site_address
 from reciprocal_oauth.delivery import pausing
@@ -15,10 +17,13 @@ from reciprocal_oauth.links import outgoing_access
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_a import resending
 from reciprocal_oauth.peers import connection_check, discovery, save_warnings
-from reciprocal_oauth.peers.sheet import Sheet, sheet_for
+from reciprocal_oauth.peers.sheet import ConsoleLine, Sheet, console_lines, sheet_for
 from reciprocal_oauth.presentation import delivery_text
 from reciprocal_oauth.secret import Secret
+from reciprocal_oauth.vendors import Preset, preset_of
+from reciprocal_oauth.vendors.preset import Question
 
+from . import _peer_preset
 from ._output import as_json, printable, shortened, table
 from ._peer_flags import (
     EPILOG,
@@ -52,6 +57,7 @@ _LABELS: Mapping[str, str] = {
     "reciprocal_endpoint": "our reciprocal endpoint",
     "scope_here": "scopes it may have here",
     "scope_there": "scopes we request there",
+    "handover": "our address for this peer",
 }
 
 
@@ -84,6 +90,9 @@ class Command(BaseCommand):
             description="Sends made-up values to the peer, which the peer must refuse. The exit "
             "status is 1 if a test fails.",
         )
+        vendors = actions.add_parser(
+            "vendors", help="list the vendors that have a preset, and what it asks for"
+        )
         add_flags(add)
         for action in (add, show, resume, test):
             action.add_argument(
@@ -95,7 +104,7 @@ class Command(BaseCommand):
                 metavar="URL",
                 help="The URL of this site, instead of the setting BASE_URL.",
             )
-        for action in (add, show, listing, resume, test):
+        for action in (add, show, listing, resume, test, vendors):
             action.add_argument("--json", action="store_true", help="Print one JSON document.")
             add_django_flags(action)
 
@@ -110,6 +119,7 @@ class Command(BaseCommand):
             "list": self.list,
             "resume": self.resume,
             "test": self.test,
+            "vendors": self.vendors,
         }
         actions[action](options)
 
@@ -120,6 +130,8 @@ class Command(BaseCommand):
         :raises CommandError: an option is not valid, or the metadata cannot be read.
         """
         base = _base_url(options["base_url"])
+        answers = _peer_preset.PresetAnswers(options)
+        answers.hide_secret(options)
         read_secrets(options)
         redirect_uris = options["redirect_uri"]
         # On the command line, the value of --redirect-uri is always a list. If Python code runs
@@ -130,17 +142,40 @@ class Command(BaseCommand):
         found = {} if options["discover"] is None else self._discovered(options["discover"])
         if found and (stored := Peer.objects.filter(slug=options["slug"]).first()):
             found = discovery.new_values(stored, found)
-        values = {**found, **given}
-        peer, is_new, made_up = save(
-            options["slug"],
-            values,
-            client_id=options["application_client_id"],
-            client_secret=options["application_client_secret"],
-            redirect_uris=redirect_uris,
-            application_fields=application_fields(options["application_field"]),
-            discovered=found.keys() - given.keys(),
-            accept_changes=options["accept_changes"],
+        made_before = ""
+
+        def ask(vendor: Preset, questions: Sequence[Question], given_answers: Any) -> None:
+            nonlocal made_before
+            made_before = _make_credentials(options)
+            lines = _lines_before(options, given, base)
+            self._say(_peer_preset.console_text(vendor, lines))
+            _peer_preset.ask(questions, given_answers, self._say)
+
+        preset = answers.values(
+            {**found, **given},
+            has_redirect_uris=redirect_uris is not None,
+            ask=ask if sys.stdin.isatty() else None,
         )
+        values = preset.fields
+        try:
+            peer, is_new, made_up = save(
+                options["slug"],
+                values,
+                client_id=options["application_client_id"],
+                client_secret=options["application_client_secret"],
+                redirect_uris=preset.redirect_uris if redirect_uris is None else redirect_uris,
+                application_fields=application_fields(options["application_field"]),
+                discovered=found.keys() - given.keys(),
+                accept_changes=options["accept_changes"],
+            )
+        except CommandError as error:
+            if not made_before:
+                raise
+            raise CommandError(
+                f"{error}\nTo keep the client ID and the secret that the console has now, give "
+                f"--application-client-id {options['application_client_id']} "
+                "--application-client-secret -"
+            ) from error
         if warning := save_warnings.scope_warning(peer):
             self._warn(warning)
         if "client_secret" in values and (warning := save_warnings.secret_warning(peer)):
@@ -156,14 +191,16 @@ class Command(BaseCommand):
             else:
                 resending.resume(peer)
         peer = _peers().get(pk=peer.pk)
+        made_up = made_up or made_before
         sheet = sheet_for(peer, base)
         if options["json"]:
             secret = {"application_client_secret": made_up} if made_up else {}
-            self.stdout.write(as_json({**_document(peer, sheet), "created": is_new, **secret}))
+            document = {**_document(peer, sheet), "created": is_new, **secret}
+            self.stdout.write(as_json(document))
             return
         done = "added" if is_new else "updated"
         self.stdout.write(f"Peer {peer.slug} ({printable(peer.name)}) {done}.\n\n")
-        self.stdout.write(_sheet_text(sheet, made_up, has_paths=not base))
+        self.stdout.write(_sheet_text(peer, sheet, made_up, has_paths=not base))
 
     def show(self, options: dict[str, Any]) -> None:
         """Print a peer, and the values that the administrator of the other site needs to register
@@ -175,7 +212,7 @@ class Command(BaseCommand):
             self.stdout.write(as_json(_document(peer, sheet)))
             return
         self.stdout.write(_peer_text(peer) + "\n\n")
-        self.stdout.write(_sheet_text(sheet, has_paths=not base))
+        self.stdout.write(_sheet_text(peer, sheet, has_paths=not base))
 
     def list(self, options: dict[str, Any]) -> None:
         """Print all peers."""
@@ -210,6 +247,13 @@ class Command(BaseCommand):
         if connection_check.has_failed(findings):
             sys.exit(1)
 
+    def vendors(self, options: dict[str, Any]) -> None:
+        """Print the vendors that have a preset, with the questions of the preset."""
+        if options["json"]:
+            self.stdout.write(as_json(_peer_preset.vendors_document()))
+        else:
+            self.stdout.write(_peer_preset.vendors_text())
+
     def _given(self, options: dict[str, Any]) -> dict[str, Any]:
         """Return the fields of the peer for which the user has given a flag, with their values."""
         values: dict[str, Any] = {}
@@ -229,6 +273,10 @@ class Command(BaseCommand):
         for doubt in discovery.warnings_about(metadata).values():
             self._warn(printable(doubt))
         return discovery.values_of(metadata)
+
+    def _say(self, text: str) -> None:
+        # Not to standard output: with --json, it contains only the document.
+        self.stderr.write(text, style_func=str)
 
     def _warn(self, text: str) -> None:
         self.stderr.write(self.style.WARNING(f"Warning: {text}"))
@@ -269,7 +317,37 @@ def _document(peer: Any, sheet: Sheet | None = None) -> dict[str, Any]:
         "redirect_uris": peer.application.redirect_uris.split(),
         "active_links": peer.active_links,
     }
-    return document if sheet is None else {**document, "give_to_peer": vars(sheet)}
+    if sheet is None:
+        return document
+    document["give_to_peer"] = sheet.values()
+    if preset := preset_of(peer.dialect):
+        document["console"] = [vars(line) for line in console_lines(peer, sheet)]
+        document["limits"] = [str(limit) for limit in preset.limits]
+    return document
+
+
+def _make_credentials(options: dict[str, Any]) -> str:
+    """Generate the client ID and the client secret of a new application before it is saved, so that
+    the user can enter them in the console of the vendor. Some consoles show their own values only
+    after that.
+
+    :returns: the client secret; ``""`` if the user has given an application or a secret.
+    """
+    if options["application_client_id"] or options["application_client_secret"]:
+        return ""
+    options["application_client_id"] = generate_client_id()
+    secret: str = generate_client_secret()
+    options["application_client_secret"] = secret
+    return secret
+
+
+def _lines_before(
+    options: Mapping[str, Any], given: Mapping[str, Any], base: str
+) -> list[ConsoleLine]:
+    """Return what to enter in the console of the vendor for a peer that is not saved yet."""
+    peer = Peer(slug=options["slug"], **given)
+    sheet = replace(sheet_for(peer, base), client_id=options["application_client_id"] or "")
+    return console_lines(peer, sheet, Secret(options["application_client_secret"] or ""))
 
 
 def _row(peer: Any) -> tuple[str, ...]:
@@ -319,14 +397,13 @@ def _secret_text(secret: Secret) -> str:
         return "(cannot be read)"
 
 
-def _sheet_text(sheet: Sheet, made_up_secret: str = "", *, has_paths: bool) -> str:
-    rows = [
-        (_LABELS[name], value or ("(none)" if "scope" in name else "(not available on this site)"))
-        for name, value in vars(sheet).items()
-    ]
-    if made_up_secret:
-        rows.insert(1, ("its client secret here", made_up_secret))
-    text = "Give this to the other site:\n" + table(rows, indent="  ")
+def _sheet_text(peer: Peer, sheet: Sheet, made_up_secret: str = "", *, has_paths: bool) -> str:
+    preset = preset_of(peer.dialect)
+    if preset is None:
+        text = _values_text(sheet, made_up_secret)
+    else:
+        lines = console_lines(peer, sheet, Secret(made_up_secret))
+        text = _peer_preset.console_text(preset, lines)
     if has_paths:
         text += (
             "\n\nTo get URLs instead of paths, give the URL of this site with --base-url or in the "
@@ -335,3 +412,13 @@ def _sheet_text(sheet: Sheet, made_up_secret: str = "", *, has_paths: bool) -> s
     if made_up_secret:
         text += "\n\nThe client secret was generated now. It is not shown again."
     return text
+
+
+def _values_text(sheet: Sheet, made_up_secret: str) -> str:
+    rows = [
+        (_LABELS[name], value or ("(none)" if "scope" in name else "(not available on this site)"))
+        for name, value in sheet.values().items()
+    ]
+    if made_up_secret:
+        rows.insert(1, ("its client secret here", made_up_secret))
+    return "Give this to the other site:\n" + table(rows, indent="  ")
