@@ -10,6 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.translation import gettext
 
+from ..core import site_address
 from ..core.database import outside_transactions
 from ..peers import connection_check
 
@@ -45,7 +46,7 @@ class PeerConnectionCheckMixin(admin.ModelAdmin):
             raise PermissionDenied
         if peer is None:
             raise Http404
-        findings = connection_check.run(peer)
+        findings = connection_check.run(peer, site_address.base_url(request))
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("Test of the connection to %s") % peer,

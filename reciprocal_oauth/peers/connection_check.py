@@ -5,18 +5,17 @@ invented authorization code, or an invented reciprocal code and access token. Th
 such a request. A token endpoint first authenticates the client and then checks the code (RFC 6749,
 section 4.1.3). So the error code in the response shows what is wrong (RFC 6749, section 5.2).
 
-If the dialect of the peer is not ``ietf``, the last check (whether the peer accepts reciprocal
-codes) is not made. In another dialect, a refusal of invented values may prove nothing.
+If the dialect of the peer is not ``ietf``, the dialect redeems the invented code, and the check
+whether the peer accepts reciprocal codes is not made. In another dialect, a refusal of an invented
+hand-over may prove nothing. :mod:`.vendor_checks` makes further checks for such a peer.
 """
 
 import secrets
-from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping
 from urllib.parse import urlsplit
 
-from django.db import models
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from ..client import addresses, token_endpoint
@@ -29,11 +28,27 @@ from ..core.protocol import (
     UNAUTHORIZED_CLIENT,
     UNSUPPORTED_GRANT_TYPE,
 )
-from ..exceptions import DecryptionError, PeerError, PeerRefused, TLSFailed
+from ..dialects import Dialect, dialect_of
+from ..exceptions import BadResponse, DecryptionError, PeerError, PeerRefused, TLSFailed
 from ..models import Peer
+from ..secret import Secret
+from ..vendors import preset_of
+from . import vendor_checks
+from .findings import Check, Finding, Result, State, has_failed
+
+__all__ = ["Check", "Finding", "Result", "State", "has_failed", "run"]
 
 #: The name of the dialect that follows draft-ietf-oauth-reciprocal-04, section 2.2.2, exactly.
 _DRAFT = "ietf"
+#: The checks that are made for every peer.
+_FOR_ALL = (
+    Check.NAME,
+    Check.TLS,
+    Check.METADATA,
+    Check.ENDPOINT,
+    Check.CREDENTIALS,
+    Check.GRANT,
+)
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _IN_METADATA = (
     "authorization_endpoint",
@@ -43,71 +58,52 @@ _IN_METADATA = (
 )
 
 
-class Check(models.TextChoices):
-    """The checks, in the order in which they are made. The values do not change between versions,
-    so that programs can rely on them."""
-
-    NAME = "name", _("The host name resolves")
-    TLS = "tls", _("The connection is encrypted")
-    METADATA = "metadata", _("The metadata agrees with the settings of the peer here")
-    ENDPOINT = "token_endpoint", _("The token endpoint responds")
-    CREDENTIALS = "credentials", _("The peer accepts our credentials")
-    GRANT = "grant", _("The peer accepts reciprocal codes")
-
-
-class State(models.TextChoices):
-    """The state of a check. It is ``UNKNOWN`` if the check could not be made, or has neither
-    clearly passed nor clearly failed."""
-
-    PASSED = "passed", _("passed")
-    FAILED = "failed", _("failed")
-    UNKNOWN = "unknown", _("not known")
-
-
-#: The state of one check, and a text for the administrator that gives the reason for this state.
-Result = tuple[State, str]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check, with a reason that a person can read."""
-
-    check: Check
-    state: State
-    reason: str
-
-    def as_dict(self) -> dict[str, str]:
-        """Return the finding as a dictionary for the output of ``reciprocal_peer test --json``.
-        Programs rely on the values of ``check`` and ``state``."""
-        return {"check": self.check.value, "state": self.state.value, "reason": self.reason}
-
-
-def has_failed(findings: Sequence[Finding]) -> bool:
-    """Return whether at least one of the checks has failed."""
-    return any(finding.state == State.FAILED for finding in findings)
-
-
 @sensitive_variables()
-def run(peer: Peer) -> list[Finding]:
-    """Check the peer. Return one finding for each member of :class:`Check`, in the same order.
+def run(peer: Peer, base: str | None = None) -> list[Finding]:
+    """Check the peer. Return one finding for each check that is made for a peer with this dialect,
+    in the order of :class:`Check`.
 
     Each request takes at most ``HTTP_TOTAL_TIMEOUT_SECONDS``. The checks change nothing at the
     peer. At this site, they change only one value: whether the peer supports the reverse direction.
+
+    :param base: the URL of this site; by default, the one in the settings.
     """
     results: dict[Check, Result] = dict.fromkeys(
-        Check, (State.UNKNOWN, gettext("Not checked, because another check failed."))
+        _FOR_ALL, (State.UNKNOWN, gettext("Not checked, because another check failed."))
     )
-    _run_checks(peer, results)
+    dialect = _dialect(peer)
+    if dialect is not None and not dialect.sends_codes:
+        reason = gettext("This kind of peer sends no codes, so this site sends it no requests.")
+        results = dict.fromkeys(_FOR_ALL, (State.NOT_NEEDED, reason))
+    else:
+        _run_checks(peer, dialect, results)
+    if dialect is not None:
+        results |= vendor_checks.results(peer, dialect, base)
     return [Finding(check, *result) for check, result in results.items()]
 
 
+def _dialect(peer: Peer) -> Dialect | None:
+    """Return the dialect of the peer; ``None`` if it is ``ietf``, or if it does not exist."""
+    if peer.dialect == _DRAFT:
+        return None
+    try:
+        return dialect_of(peer)
+    except ImproperlyConfigured:
+        return None
+
+
 @sensitive_variables()
-def _run_checks(peer: Peer, results: MutableMapping[Check, Result]) -> None:
+def _run_checks(
+    peer: Peer, dialect: Dialect | None, results: MutableMapping[Check, Result]
+) -> None:
     """Make the checks one after the other and store their results in ``results``.
 
     If a check fails, do not make the checks that need its success. Their result in ``results``
     stays ``UNKNOWN``, as :func:`run` has set it.
     """
+    if dialect is not None and not dialect.takes_codes(peer):
+        reason = gettext("This site sends no codes to this kind of peer.")
+        results[Check.GRANT] = State.NOT_NEEDED, reason
     try:
         parts = urlsplit(peer.token_endpoint)
         port = parts.port or _DEFAULT_PORTS[parts.scheme]
@@ -118,7 +114,7 @@ def _run_checks(peer: Peer, results: MutableMapping[Check, Result]) -> None:
     results[Check.NAME] = State.PASSED, ", ".join(found)
     announced, results[Check.METADATA] = _metadata(peer)
     try:
-        asked = _ask(peer, peer.token_endpoint, {"grant_type": "authorization_code"})
+        asked = _ask_for_tokens(peer, dialect)
     except DecryptionError:
         reason = gettext("The stored secret cannot be read with the keys of this site.")
         results[Check.CREDENTIALS] = State.FAILED, reason
@@ -127,8 +123,24 @@ def _run_checks(peer: Peer, results: MutableMapping[Check, Result]) -> None:
     results[Check.ENDPOINT] = _endpoint(asked)
     if isinstance(asked, PeerRefused):
         results[Check.CREDENTIALS] = _credentials(asked)
-        if results[Check.CREDENTIALS][0] != State.FAILED:
+        is_unknown = results[Check.GRANT][0] == State.UNKNOWN
+        if is_unknown and results[Check.CREDENTIALS][0] != State.FAILED:
             results[Check.GRANT] = _grant(peer, announced=announced)
+
+
+@sensitive_variables()
+def _ask_for_tokens(peer: Peer, dialect: Dialect | None) -> PeerError | None:
+    """Let the peer redeem an invented code, in the form of its dialect.
+
+    :returns: see :func:`_ask`.
+    """
+    if dialect is None:
+        return _ask(peer, peer.token_endpoint, {"grant_type": "authorization_code"})
+    try:
+        dialect.redeem(peer, Secret(secrets.token_urlsafe()))
+    except PeerError as error:
+        return error
+    return None
 
 
 @sensitive_variables()
@@ -156,7 +168,7 @@ def _tls(peer: Peer, asked: PeerError | None) -> Result:
     """
     if isinstance(asked, TLSFailed):
         return State.FAILED, str(asked)
-    if asked is not None and not isinstance(asked, PeerRefused):
+    if asked is not None and not isinstance(asked, PeerRefused | BadResponse):
         return State.UNKNOWN, gettext("There was no connection.")
     if urlsplit(peer.token_endpoint).scheme != "https":
         return State.UNKNOWN, gettext("It is not encrypted. That is allowed only on this machine.")
@@ -166,6 +178,9 @@ def _tls(peer: Peer, asked: PeerError | None) -> Result:
 def _metadata(peer: Peer) -> tuple[bool, Result]:
     """Return two values: whether the peer's metadata lists the reciprocal grant; and the result of
     the check that compares the metadata with the peer's fields at this site."""
+    if not peer.issuer and preset_of(peer.dialect):
+        reason = gettext("The addresses of this vendor are known without metadata.")
+        return False, (State.NOT_NEEDED, reason)
     if not peer.issuer:
         reason = gettext("The peer has no issuer here, so its metadata cannot be read.")
         return False, (State.UNKNOWN, reason)
