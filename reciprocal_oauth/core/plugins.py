@@ -18,6 +18,7 @@ BUILT_IN_DIALECTS: Mapping[str, str] = {
     "google": "reciprocal_oauth.dialects.google.GoogleDialect",
     "yandex": "reciprocal_oauth.dialects.unlink_notice.YandexDialect",
     "sber": "reciprocal_oauth.dialects.unlink_notice.SberDialect",
+    "smartthings": "reciprocal_oauth.dialects.smartthings.SmartThingsDialect",
 }
 BUILT_IN_DISPATCHERS: Mapping[str, str] = {
     "thread": "reciprocal_oauth.delivery.dispatchers.ThreadDispatcher",

@@ -1,0 +1,149 @@
+"""What all messages of SmartThings Schema have in common: the headers, and the errors.
+
+Source: github.com/SmartThingsCommunity/st-schema-nodejs, version 1.5.1, commit 85ff97d0, read in
+November 2026. The page "Interaction Types" of developer.smartthings.com describes the messages.
+"""
+
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from ..client import token_endpoint
+from ..client.http import PeerResponse
+from ..client.token_endpoint import TokenResponse
+from ..core import protocol
+from ..exceptions import Cause, PeerRefused
+from ..models import Peer
+from . import json_body
+
+_SCHEMA: Mapping[str, str] = {"schema": "st-schema", "version": "1.0"}
+#: The form of a value that this site repeats in its response.
+_ECHOED = re.compile(r"[\x20-\x7e]{1,100}")
+#: The forms of an ``errorEnum`` and of an ``interactionType`` that this site writes to its log.
+#: SmartThings also sends numbers as ``errorEnum``.
+_CODE = re.compile(r"[A-Z-]{1,40}|[A-Za-z]{1,30}|[0-9]{1,6}")
+
+#: The ``errorEnum`` for each cause with which this site refuses a message.
+_ENUMS: Mapping[Cause, str] = {
+    Cause.SHAPE: "BAD-REQUEST",
+    Cause.CLIENT: "INVALID-CLIENT",
+    Cause.TOKEN_UNKNOWN: "INVALID-TOKEN",
+    Cause.TOKEN_EXPIRED: "TOKEN-EXPIRED",
+    Cause.CODE: "INVALID-CODE",
+}
+#: The status and the error code of RFC 6749, section 5.2, for each error of SmartThings.
+_REFUSALS: Mapping[str, tuple[int, str]] = {
+    "INVALID-CODE": (400, protocol.INVALID_GRANT),
+    "INVALID-TOKEN": (400, protocol.INVALID_GRANT),
+    "TOKEN-EXPIRED": (400, protocol.INVALID_GRANT),
+    "INTEGRATION-DELETED": (400, protocol.INVALID_GRANT),
+    "INVALID-CLIENT": (401, protocol.INVALID_CLIENT),
+    "INVALID-CLIENT-SECRET": (401, protocol.INVALID_CLIENT),
+    "BAD-REQUEST": (400, protocol.INVALID_REQUEST),
+    "INVALID-INTERACTION-TYPE": (400, protocol.INVALID_REQUEST),
+    "UNSUPPORTED-GRANT-TYPE": (400, protocol.UNSUPPORTED_GRANT_TYPE),
+}
+#: The members of a token response (RFC 6749, section 5.1), by their names in SmartThings Schema.
+_NAMES: Mapping[str, str] = {
+    "tokenType": "token_type",
+    "accessToken": "access_token",
+    "refreshToken": "refresh_token",
+    "expiresIn": "expires_in",
+}
+
+
+def type_of(message: Mapping[str, Any]) -> object:
+    """Return the ``interactionType`` of a message, whatever it is; ``None`` if it is missing."""
+    headers = message.get("headers")
+    return headers.get("interactionType") if isinstance(headers, dict) else None
+
+
+def headers_of(interaction_type: str) -> dict[str, str]:
+    """Return the headers of a new message of this site."""
+    return {**_SCHEMA, "interactionType": interaction_type, "requestId": str(uuid.uuid4())}
+
+
+def reply(request: HttpRequest, status: int = 200, **members: Any) -> HttpResponse:
+    """Return the response to a message: ``members``, and the headers of the message. Values that
+    are no text, or longer than 100 characters, are left out."""
+    sent = json_body.peek(request).get("headers")
+    sent = sent if isinstance(sent, dict) else {}
+    echo = {
+        name: sent[name]
+        for name in ("interactionType", "requestId")
+        if isinstance(sent.get(name), str) and _ECHOED.fullmatch(sent[name])
+    }
+    return JsonResponse(
+        {"headers": {**_SCHEMA, **echo}, **members},
+        status=status,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def refuse(request: HttpRequest, cause: Cause, otherwise: str) -> HttpResponse:
+    """Return the response to a message that is refused.
+
+    :param otherwise: the ``errorEnum`` if there is none for ``cause``.
+    """
+    enum = _ENUMS.get(cause, otherwise)
+    # The detail can have 100 characters at most. It says no more than the enum does.
+    detail = enum.replace("-", " ").capitalize()
+    return reply(request, globalError={"errorEnum": enum, "detail": detail})
+
+
+def enum_in(message: Mapping[str, Any]) -> object:
+    """Return the ``errorEnum`` of the ``globalError`` in a message; ``None`` if there is none."""
+    error = message.get("globalError")
+    return error.get("errorEnum") if isinstance(error, dict) else None
+
+
+def code(value: object) -> str:
+    """Return ``value`` for the log if it looks like a code or a number; otherwise ``"?"``."""
+    text = str(value) if isinstance(value, str | int) else ""
+    return text if _CODE.fullmatch(text) else "?"
+
+
+def refusal(response: PeerResponse) -> PeerRefused:
+    """Return the exception for a response of SmartThings that is no success, or that contains a
+    ``globalError``, perhaps with status 200.
+
+    An unknown error may pass. SmartThings does not publish what it means, and the access of all
+    users would end if it were final.
+    """
+    found = token_endpoint.refusal(response)
+    message = {} if response.problem else token_endpoint.members_of(response.body)
+    enum = code(enum_in(message))
+    if enum in _REFUSALS:
+        status, error = _REFUSALS[enum]
+    elif "globalError" in message:
+        status, error = max(response.status, 400), protocol.SERVER_ERROR
+    elif found.refuses_credentials and not found.error:
+        # Do not take a 401 that names no error as a refusal of the credentials of this site. A bad
+        # code could then pause the peer, and whoever has an access token can send a bad code.
+        status, error = found.status, protocol.INVALID_REQUEST
+    else:
+        return found
+    log = f"HTTP {response.status} {enum}"
+    return PeerRefused(log, status=status, error=error, retry_after=found.retry_after)
+
+
+def tokens_in(response: PeerResponse, peer: Peer, sent_at: datetime) -> TokenResponse:
+    """Return the tokens in a response to ``accessTokenRequest`` or ``refreshAccessTokens``.
+
+    :param sent_at: when this site sent the request.
+    :raises PeerRefused: see :func:`refusal`.
+    :raises BadResponse: the response contains no usable tokens.
+    """
+    message = token_endpoint.members_of(response.body) if response.is_success else {}
+    granted = message.get("callbackAuthentication")
+    granted = granted if isinstance(granted, dict) else {}
+    is_error = "globalError" in message and granted.get("accessToken") is None
+    if not response.is_success or is_error:
+        raise refusal(response)
+    return token_endpoint.tokens_in(
+        {name: granted[its] for its, name in _NAMES.items() if its in granted}, peer, sent_at
+    )
