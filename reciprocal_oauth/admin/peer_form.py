@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from ..core import plugins
-from ..models import Peer
+from ..models import Peer, peer_validation
 from ..peers.application import application_is_fixed
 from ..secret import Secret
 from .peer_reconfiguration import ReconfigurationForm
@@ -105,7 +105,8 @@ class PeerForm(ReconfigurationForm):
     def _explain_secret(self) -> None:
         field = self.fields["client_secret"]
         field.initial = None
-        field.required = not self.instance.client_secret
+        optional = peer_validation.optional_fields(self.instance)
+        field.required = not self.instance.client_secret and "client_secret" not in optional
         self.initial.pop("client_secret", None)
         if self.instance.pk is not None and self.instance.client_secret:
             field.help_text = _(
@@ -205,9 +206,15 @@ class LookedUpForm(NewPeerForm):
             self.add_error(name, list(reasons))
 
     def missing(self) -> list[str]:
-        """Return the labels of the required fields that are still empty."""
+        """Return the labels of the fields that are still empty and that the peer needs."""
+        given = {name: self.data.get(self.add_prefix(name), "") for name in self.fields}
+        needed = {name: given[name] for name in ("dialect", *peer_validation.NEEDED)}
+        missing = peer_validation.missing_fields(
+            Peer(**{**needed, "client_secret": Secret(needed["client_secret"])})
+        )
         return [
             str(field.label)
             for name, field in self.fields.items()
-            if field.required and not self.data.get(self.add_prefix(name))
+            if name in missing
+            or (field.required and not given[name] and name not in peer_validation.NEEDED)
         ]

@@ -22,6 +22,9 @@ from django.http import HttpRequest, HttpResponse
 
 from ..core import protocol
 from ..exceptions import Cause, HandoverRefused
+from ..models import Peer, Reason
+from ..models.results import Failed, HandoverResult
+from ..secret import Secret
 from . import json_body
 from .base import Notice, UnlinkNotice
 from .bearer import CHALLENGE, bearer_token
@@ -51,7 +54,10 @@ class GoogleDialect(IETFDialect):
     reads_id_token = True
     # Some ID tokens of Google name the issuer without its scheme.
     other_issuers = ("accounts.google.com",)
-    optional_fields = frozenset({"authorization_endpoint"})
+    # Without a client ID of this site, Google sends no codes.
+    optional_fields = frozenset(
+        {"authorization_endpoint", "token_endpoint", "client_id", "client_secret"}
+    )
     # Google can send a refresh token again if it did not get the response.
     grace_seconds = 120
     # Google revokes everything that the person has allowed the site, not only the one token.
@@ -66,6 +72,10 @@ class GoogleDialect(IETFDialect):
     def takes_codes(cls, peer: Any) -> bool:
         """Return False: Google gets its access in the authorization code grant."""
         return False
+
+    def send(self, peer: Peer, code: Secret, access_token: Secret) -> HandoverResult:
+        """Send nothing, because Google accepts no codes."""
+        return Failed("Google accepts no codes, so nothing was sent.", Reason.NO_REVERSE)
 
     def error(self, refused: HandoverRefused, request: HttpRequest) -> HttpResponse:
         """Return the response that Google documents for the cause of the refusal. Its page calls

@@ -197,25 +197,34 @@ def problems_of_changes(
 
 
 #: The fields that a peer must have, unless its dialect says that they are optional.
-_NEEDED = ("authorization_endpoint", "token_endpoint", "client_id", "client_secret")
+NEEDED = ("authorization_endpoint", "token_endpoint", "client_id", "client_secret")
+
+
+def optional_fields(peer: "Peer") -> frozenset[str]:
+    """Return the fields that can be blank because of the dialect of ``peer``. If this site is a
+    client of the peer, the fields that a client needs are not among them."""
+    try:
+        optional: frozenset[str] = plugins.dialect_class(peer.dialect).optional_fields
+    except ImproperlyConfigured:
+        return frozenset()  # check_dialect() reports the unknown dialect.
+    is_client = peer.client_id or peer.client_secret
+    return optional - {"token_endpoint", "client_id", "client_secret"} if is_client else optional
+
+
+def missing_fields(peer: "Peer") -> list[str]:
+    """Return the blank fields that ``peer`` needs because of its dialect."""
+    optional = optional_fields(peer)
+    return [name for name in NEEDED if name not in optional and not getattr(peer, name)]
 
 
 def _check_present(peer: "Peer") -> dict[str, list[str]]:
     """Return error messages for the blank fields that the dialect of ``peer`` needs, by field
     name."""
-    try:
-        optional = plugins.dialect_class(peer.dialect).optional_fields
-    except ImproperlyConfigured:
-        optional = frozenset()  # check_dialect() reports the unknown dialect.
     missing = {
         "client_secret": _("Enter the client secret that the peer gave to this site."),
     }
     blank = _("This field cannot be blank for a peer with this dialect.")
-    return {
-        field: [missing.get(field, blank)]
-        for field in _NEEDED
-        if field not in optional and not getattr(peer, field)
-    }
+    return {field: [missing.get(field, blank)] for field in missing_fields(peer)}
 
 
 def _check_options(peer: "Peer") -> list[str]:

@@ -388,19 +388,31 @@ class Peer(BaseModel):
         """Return whether the peer accepts reciprocal codes, as far as this site knows. If the
         dialect of the peer can send codes, the value is ``True`` until the peer says that it does
         not support them."""
-        return self.reverse_refused_at is None and self._dialect_says("takes_codes")
+        dialect = self._dialect_class
+        return self.reverse_refused_at is None and dialect is not None and dialect.takes_codes(self)
 
     @property
     def can_start(self) -> bool:
         """Return whether people can start at this site to connect with the peer."""
-        return self._dialect_says("can_start")
+        dialect = self._dialect_class
+        return dialect is not None and dialect.can_start(self)
 
-    def _dialect_says(self, name: str) -> bool:
+    @property
+    def sends_codes(self) -> bool:
+        """Return whether the peer sends reciprocal codes to this site, as far as its dialect and
+        its settings tell. Without them, links with this peer never get outgoing access, unless the
+        user starts at this site."""
+        dialect = self._dialect_class
+        return dialect is None or (dialect.sends_codes and bool(self.client_id))
+
+    @property
+    def _dialect_class(self) -> Any:
+        """The class of the dialect; ``None`` if there is none with this name. In this case, the
+        checks of the peer report the unknown name."""
         try:
-            dialect = plugins.dialect_class(self.dialect)
+            return plugins.dialect_class(self.dialect)
         except ImproperlyConfigured:
-            return False  # A check of the peer reports the unknown dialect.
-        return bool(getattr(dialect, name)(self))
+            return None
 
     @property
     def options(self) -> dict[str, str]:

@@ -72,7 +72,7 @@ def run(peer: Peer, base: str | None = None) -> list[Finding]:
         _FOR_ALL, (State.UNKNOWN, gettext("Not checked, because another check failed."))
     )
     dialect = _dialect(peer)
-    if dialect is not None and not dialect.sends_codes:
+    if not peer.sends_codes:
         reason = gettext("This kind of peer sends no codes, so this site sends it no requests.")
         results = dict.fromkeys(_FOR_ALL, (State.NOT_NEEDED, reason))
     else:
