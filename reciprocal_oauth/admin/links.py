@@ -174,6 +174,8 @@ class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
     def outgoing(self, link: Link) -> str:
         """Return the state of the outgoing access (the access of this site at the peer), with the
         reason for this state if there is one."""
+        if link.outgoing_state == Link.Outgoing.WAITING and not link.peer.sends_codes:
+            return gettext("none: this kind of peer gives no access")
         return with_reason(
             link.get_outgoing_state_display(),
             link.outgoing_reason and link.get_outgoing_reason_display(),

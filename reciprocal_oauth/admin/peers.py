@@ -3,6 +3,7 @@ peer contains the addresses of the other site, the client credentials of this si
 site, and the application (the DOT client) of the other site at this site."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -167,21 +168,23 @@ class PeerAdmin(
     @admin.display(description=_("delivery"), ordering="paused_at")
     def delivery(self, peer: Any) -> str:
         """Return a text about the delivery to the peer: “paused” with the reason, “one way only” if
-        the peer does not accept reciprocal codes, and otherwise “running”."""
+        the peer has refused reciprocal codes or sends none, and otherwise “running”."""
         if peer.paused_at is None:
-            return str(_("running") if peer.supports_reverse else _("one way only"))
+            works_one_way = peer.reverse_refused_at is not None or not peer.sends_codes
+            return str(_("one way only") if works_one_way else _("running"))
         return f"{_('paused')}: {peer.get_paused_reason_display()}"
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         """Render the page of a peer. Show a warning if the delivery to the peer is paused, or if
-        the peer does not support the reverse direction (it does not accept reciprocal codes)."""
+        the peer has refused a reciprocal code because it does not support the reverse direction."""
         peer = kwargs.get("obj")
         if request.method == "GET" and peer is not None and peer.paused_at is not None:
             self.message_user(request, _explain_pause(peer), messages.WARNING)
-        if request.method == "GET" and peer is not None and not peer.supports_reverse:
-            self.message_user(request, _explain_one_way(peer), messages.WARNING)
+        if request.method == "GET" and peer is not None and peer.reverse_refused_at:
+            text = _explain_one_way(peer, peer.reverse_refused_at)
+            self.message_user(request, text, messages.WARNING)
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 
@@ -308,15 +311,14 @@ class PeerAdmin(
         self.message_user(request, message % count)
 
 
-def _explain_one_way(peer: Peer) -> str:
+def _explain_one_way(peer: Peer, since: datetime) -> str:
     text = gettext(
         "%(peer)s does not support the reverse direction: on %(date)s, it refused a reciprocal "
         "code with unsupported_grant_type. Links with this peer work one way only, and people are "
         "not asked what the peer may do here. When the peer supports the reverse direction, test "
         "the connection."
     )
-    since = peer.reverse_refused_at
-    return text % {"peer": peer, "date": date_format(since, "DATE_FORMAT") if since else ""}
+    return text % {"peer": peer, "date": date_format(since, "DATE_FORMAT")}
 
 
 def _explain_pause(peer: Peer) -> str:

@@ -28,6 +28,8 @@ _STEP_STATES = (
 )
 _PENDING = [(state.value, state.label) for state in (Link.Incoming.GRANTED, Link.Incoming.BROKEN)]
 _NEXT_STEPS = [next_step.value for next_step in NextStep if next_step]
+#: The state in which the peer will never give this site access. The database stores "waiting".
+_NO_OUTGOING = ("none", _("none: this kind of peer gives no access"))
 _REASONS = [(value, label) for value, label in Reason.choices if value]
 
 
@@ -90,7 +92,7 @@ class IncomingSerializer(DirectionSerializer):
 class OutgoingSerializer(DirectionSerializer):
     """What this site may do at the peer at the moment."""
 
-    state = serializers.ChoiceField(Link.Outgoing.choices)
+    state = serializers.ChoiceField([_NO_OUTGOING, *Link.Outgoing.choices])
 
 
 class QuestionSerializer(serializers.Serializer):
@@ -255,8 +257,13 @@ class ShownLink:
         """Return what this site may do at the peer. The scope ``openid`` is left out."""
         has_ended = self.link.outgoing_state == Link.Outgoing.ENDED
         may = "" if has_ended else scopes.without_openid(self.link.outgoing_scope)
+        waits = self.link.outgoing_state == Link.Outgoing.WAITING
         return {
-            "state": self.link.outgoing_state,
+            "state": (
+                _NO_OUTGOING[0]
+                if waits and not self.link.peer.sends_codes
+                else self.link.outgoing_state
+            ),
             "reason": self.link.outgoing_reason or None,
             **_said(self.link_status.outgoing),
             "scopes": _described(may, scopes.described_at(self.link.peer.slug)),

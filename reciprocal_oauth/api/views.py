@@ -123,14 +123,16 @@ class PeersView(ApiView, ListAPIView):
     ordering = ("slug",)
 
     def get_queryset(self) -> QuerySet[Peer]:
-        """Return the enabled peers. Their attribute ``is_linked`` is true if the person has an
+        """Return the enabled peers with which people can start to connect at this site. Their
+        attribute ``is_linked`` is true if the person has an
         active link with the peer."""
         own = Link.objects.filter(
             user=self.request.user,  # type: ignore[misc]
             peer=OuterRef("pk"),
             status=Link.Status.ACTIVE,
         )
-        return Peer.objects.filter(enabled=True).annotate(is_linked=Exists(own))
+        startable = [peer.pk for peer in Peer.objects.filter(enabled=True) if peer.can_start]
+        return Peer.objects.filter(pk__in=startable).annotate(is_linked=Exists(own))
 
 
 class ConnectView(ApiView):
@@ -150,9 +152,13 @@ class ConnectView(ApiView):
     def post(self, request: Request, slug: str) -> Response:
         """Start a connection, and return the URL at the peer to which the browser must go.
 
+        :raises Conflict: people cannot start at this site to connect with this peer.
         :raises Forbidden: the setting ``API_RETURN_TO`` does not allow ``return_to``.
         """
         peer = self.get_object()
+        if not peer.can_start:
+            text = _("People start at %(name)s to connect this peer, not at this site.")
+            raise Conflict("starts_at_peer", text % {"name": peer.name})
         return_to = self.read(ConnectSerializer).get("return_to", "")
         if return_to and not return_urls.is_allowed(return_to):
             raise Forbidden("return_to_not_allowed", _("API_RETURN_TO does not contain this URL."))

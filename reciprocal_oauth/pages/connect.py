@@ -69,9 +69,14 @@ class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
         another host and would have no session at the main host, redirect to the list of connections
         at the main host instead. The person can log in and start the connection at the main host.
 
+        If people cannot start at this site to connect with the peer, the response is a page with
+        status 409 that says so (RFC 9110, section 15.5.10).
+
         :raises Http404: there is no enabled peer with this short name.
         """
         peer = get_object_or_404(Peer, slug=slug, enabled=True)
+        if not peer.can_start:
+            return render(request, "reciprocal_oauth/start_there.html", {"peer": peer}, status=409)
         if site_address.cannot_come_back(request):
             page = "reciprocal_oauth:list"
             return SeeOther(site_address.url_of(page, base=site_address.base_url()))

@@ -89,7 +89,8 @@ class LinkListView(OwnLinksMixin, ListView):
 
     def _offers(self, linked: set[Any]) -> Iterator[Offer]:
         for peer in Peer.objects.filter(enabled=True):
-            yield Offer(peer, peer.pk in linked)
+            if peer.can_start:
+                yield Offer(peer, peer.pk in linked)
 
     def _ended(self) -> QuerySet[Link]:
         """Return the links that have ended recently. The link that has ended last is first."""

@@ -55,9 +55,11 @@ class ScopesView(ChoosingView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Add the scopes that the peer has now, but that the form does not offer. The page says
-        that the peer loses these scopes when the person saves a change."""
+        that the peer loses these scopes when the person saves a change. Also add whether the person
+        can add scopes."""
         asked_about = {token for token, _described in self.choices()}
         works = scopes.split(self.link.incoming_limit)
         lost = scopes.join(token for token in works if token not in asked_about)
         lost_in_words = in_scope_words(lost, scopes.described())
-        return {**super().get_context_data(**kwargs), "lost": lost_in_words}
+        more = {"lost": lost_in_words, "can_add": scope_changes.can_deliver(self.link)}
+        return {**super().get_context_data(**kwargs), **more}

@@ -108,7 +108,7 @@ def change(
         raise ChangeForbidden(f"The site does not allow link {link.pk} to be given this scope.")
     with atomic():
         locked = lifecycle.lock_link(link.pk)
-        granted, deliverable = scopes.join(chosen), _can_deliver(locked)
+        granted, deliverable = scopes.join(chosen), can_deliver(locked)
         if not can_change(locked) or scopes.cut(granted, _limit(locked)) != granted:
             raise CannotChange(f"Link {link.pk} cannot be given this scope.")
         # Refuse a change from an outdated page. Such a page could grant a scope again that the user
@@ -135,10 +135,10 @@ def change(
 
 
 def _limit(link: Link) -> str:
-    return link.peer.reciprocal_limit if _can_deliver(link) else link.incoming_limit
+    return link.peer.reciprocal_limit if can_deliver(link) else link.incoming_limit
 
 
-def _can_deliver(link: Link) -> bool:
+def can_deliver(link: Link) -> bool:
     """Return whether this site can send a reciprocal code to the peer. The request needs an access
     token that the peer has issued, because this token tells the peer for which of its users the
     code is (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""

@@ -5,7 +5,7 @@ section 2. The diagram shows these steps with their results, and one more step b
 the person's consent to the reverse direction. The pages, the admin and the API show the diagram.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from ..models import InboxItem, Link, LinkEvent, Party, Step
 from ..models.events import REPLAY, newest_events
 from ..models.reasons import Reason
+from .next_step import waits_for_approval
 from .reasons import for_people
 
 #: The states of a step: done, in progress, on hold while delivery to the peer is paused, failed,
@@ -23,6 +24,8 @@ REFUSED, AHEAD = "refused", "ahead"
 
 _ORDER = (Step.A, Step.B, Step.C, Step.D, Step.CONSENT, Step.E, Step.F, Step.G)
 _FROM_A_TO_B = (Step.A, Step.C, Step.E, Step.G)
+#: The steps of a flow with a peer that sends no reciprocal codes.
+_ONE_WAY = _ORDER[:4]
 _REVERSE = (Step.E, Step.F, Step.G)
 
 
@@ -181,11 +184,12 @@ def _states(link: Link, flow: _Flow, code_failure: str) -> Iterator[tuple[Step, 
     """Yield four values for each step: the step, its state, the ``Reason`` for the state, and the
     recorded detail of the last attempt. The reason and the detail are empty strings if there is
     nothing to say."""
-    good = [place for place, step in enumerate(_ORDER) if _is_ok(flow.events.get(step))]
+    order = _order_of(link, flow)
+    good = [place for place, step in enumerate(order) if _is_ok(flow.events.get(step))]
     # If a step succeeded, show all earlier steps as done, even those without an event. For example,
     # party B records no event for (A), (B) and (C), but they must have happened before (D).
     current = good[-1] + 1 if good else 0
-    for place, step in enumerate(_ORDER):
+    for place, step in enumerate(order):
         if place < current:
             yield step, DONE, "", ""
         elif place > current:
@@ -195,6 +199,12 @@ def _states(link: Link, flow: _Flow, code_failure: str) -> Iterator[tuple[Step, 
             event = flow.events.get(step)
             tried = event is not None and state in (RUNNING, HELD, FAILED)
             yield step, state, reason, event.detail if event is not None and tried else ""
+
+
+def _order_of(link: Link, flow: _Flow) -> Sequence[Step]:
+    """Return the steps that the flow has or can have."""
+    goes_back = any(step not in _ONE_WAY for step in flow.events)
+    return _ORDER if link.peer.sends_codes or flow.party == Party.A or goes_back else _ONE_WAY
 
 
 def _is_ok(event: LinkEvent | None) -> bool:
@@ -222,7 +232,7 @@ def _state_of_next(link: Link, flow: _Flow, step: Step, code_failure: str) -> tu
 def _next_at_b(link: Link, step: Step, code_failure: str) -> tuple[str, str]:
     if step in (Step.F, Step.G):
         return (FAILED, code_failure) if code_failure else _running(link)
-    return (RUNNING, "") if link.outgoing_state == Link.Outgoing.WAITING else (AHEAD, "")
+    return (RUNNING, "") if waits_for_approval(link) else (AHEAD, "")
 
 
 def _running(link: Link) -> tuple[str, str]:

@@ -16,7 +16,14 @@ from ..models import InboxItem, Link
 from ..models.inbox import newest_code
 from ..models.reasons import LOST_INCOMING
 from ..party_a import consent, scope_changes
-from .next_step import NextStep, is_being_redeemed, is_on_hold, next_step_of, works_one_way
+from .next_step import (
+    NextStep,
+    is_being_redeemed,
+    is_on_hold,
+    next_step_of,
+    waits_for_approval,
+    works_one_way,
+)
 from .reasons import for_people
 
 #: The tones. ``GOOD``: the access works. ``WAITING``: the access is being set up. ``ASKING``: the
@@ -145,7 +152,7 @@ class LinkStatus:
             return BAD, _("Needs your attention")
         if is_being_redeemed(link):
             return WAITING, _("Allowed at %(name)s, on its way to this site") % name
-        if outgoing == Link.Outgoing.WAITING:
+        if waits_for_approval(link):
             return WAITING, _("One way, waiting for your approval at %(name)s") % name
         if incoming == Link.Incoming.OFFERED and self.can_answer:
             return ASKING, _("Waiting for your answer")
@@ -262,6 +269,8 @@ class LinkStatus:
             return Direction([], WAITING, _("Nothing yet: allowed, and on its way to this site"))
         if self._is_refused:
             return self._not_working(for_people(newest_code(link)[1], link.peer.name))
+        if not waits_for_approval(link):
+            return Direction([], OFF, _("Nothing: %(name)s does not give this site access") % name)
         state = _("Nothing yet: waiting for your approval at %(name)s") % name
         if is_on_hold(link):
             return Direction([], WAITING, state)

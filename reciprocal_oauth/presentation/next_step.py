@@ -18,7 +18,7 @@ class NextStep(StrEnum):
     FINISH = "finish"  #: Decide what the peer may do at this site.
     AGAIN = "again"  #: Send the person's decision again: :func:`.resending.try_again`.
     CONNECT = "connect"  #: Connect the peer again. This repairs the same link.
-    VISIT = "visit"  #: Open the homepage of the peer, and continue there.
+    VISIT = "visit"  #: Continue at the peer. If its homepage is known, there is a button for it.
     REMOVE = "remove"  #: End the link and connect again, which makes a new link.
 
 
@@ -26,8 +26,17 @@ def next_step_of(link: Link, *, can_answer: bool) -> NextStep:
     """Return the next step for ``link``. This needs at most one query, and none if ``link`` was
     read with :func:`.with_newest_code`.
 
+    If people cannot start at this site to connect with the peer, the person continues at the peer
+    instead of connecting again here.
+
     :param can_answer: the result of :func:`.consent.can_answer` for ``link``.
     """
+    step = _next_step(link, can_answer=can_answer)
+    starts_here = step in (NextStep.CONNECT, NextStep.REMOVE)
+    return NextStep.VISIT if starts_here and not link.peer.can_start else step
+
+
+def _next_step(link: Link, *, can_answer: bool) -> NextStep:
     if not link.peer.enabled:
         return NextStep.NOTHING
     # The person can decide even while delivery to the peer is paused: the decision is stored, and
@@ -44,7 +53,7 @@ def next_step_of(link: Link, *, can_answer: bool) -> NextStep:
         return NextStep.NOTHING
     if link.incoming_state == Link.Incoming.BROKEN:
         return _next_step_for_incoming(link, can_answer)
-    if link.outgoing_state == Link.Outgoing.WAITING and not is_being_redeemed(link):
+    if waits_for_approval(link) and not is_being_redeemed(link):
         return _visit(link) or NextStep.REMOVE
     return NextStep.NOTHING
 
@@ -57,6 +66,12 @@ def works_one_way(link: Link) -> bool:
     """
     is_reached = link.outgoing_state == Link.Outgoing.ACTIVE
     return is_reached and not link.peer.supports_reverse and not link.has_lost_incoming_access
+
+
+def waits_for_approval(link: Link) -> bool:
+    """Return whether this site has no access at the peer yet, and can get it when the person
+    approves it there. A peer that sends no reciprocal codes never gives this access."""
+    return link.outgoing_state == Link.Outgoing.WAITING and link.peer.sends_codes
 
 
 def is_on_hold(link: Link) -> bool:

@@ -13,6 +13,8 @@ from reciprocal_oauth.models import Link, LinkEvent, OutboxItem, Party, Peer, St
 from reciprocal_oauth.models.events import record_event
 from reciprocal_oauth.party_a import consent
 from reciprocal_oauth.party_a.scope_changes import change
+from reciprocal_oauth.party_b.link_opening import open_link
+from reciprocal_oauth.secret import Secret
 
 from ..columns import columns_of
 from ..fakes import FakePeer
@@ -530,3 +532,35 @@ def test_what_the_rules_of_the_site_forbid_is_not_given(api: Api, link: Link, ru
     answer = {"scopes": ["profile"], "shown": consent.snapshot_of(link)}
     assert problem(api.post(f"/links/{link.pk}/consent/", answer)) == (403, "not_allowed_here")
     assert rules.asked[-1][3], "a person asks"
+
+
+# Peers at which people start
+
+
+@pytest.fixture
+def yandex(make_peer: Callable[..., Peer]) -> Peer:
+    nothing = dict.fromkeys(("authorization_endpoint", "token_endpoint", "client_id"), "")
+    return make_peer("yandex", dialect="yandex", client_secret=Secret(""), **nothing)
+
+
+def test_a_peer_at_which_people_start_is_not_offered(api: Api, yandex: Peer) -> None:
+    assert api.get("/peers/").said["results"] == []
+
+
+def test_a_connection_cannot_start_here(front_end: Api, yandex: Peer) -> None:
+    response = front_end.post("/peers/yandex/connect/", {})
+
+    assert problem(response) == (409, "starts_at_peer")
+
+
+def test_a_peer_that_gives_no_access_is_not_waited_for(
+    api: Api, yandex: Peer, user: Any, make_token: Callable[..., Any]
+) -> None:
+    token = make_token(yandex.application, user, "profile")
+    link = open_link(yandex, user.pk, "profile", token.family)
+
+    said = api.get(f"/links/{link.pk}/").said
+
+    assert said["outgoing"]["state"] == "none"
+    assert (said["text"], said["next_step"]) == ("Connected one way", None)
+    assert "aiting" not in str(said)

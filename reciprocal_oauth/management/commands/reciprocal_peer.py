@@ -357,14 +357,14 @@ def _row(peer: Any) -> tuple[str, ...]:
         shortened(peer.name),
         _state(peer),
         shortened(peer.dialect),
-        shortened(peer.issuer or peer.token_endpoint, 60),
+        shortened(peer.issuer or peer.token_endpoint or "–", 60),
         f"{count} link" if count == 1 else f"{count} links",
     )
 
 
 def _state(peer: Peer) -> str:
     state = "enabled" if peer.enabled else "disabled"
-    if not peer.supports_reverse:
+    if peer.reverse_refused_at is not None or not peer.sends_codes:
         state += ", one way only"
     return f"{state}, paused ({peer.paused_reason})" if peer.paused_at else state
 
