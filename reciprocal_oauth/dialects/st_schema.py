@@ -35,12 +35,14 @@ _ENUMS: Mapping[Cause, str] = {
     Cause.TOKEN_EXPIRED: "TOKEN-EXPIRED",
     Cause.CODE: "INVALID-CODE",
 }
+#: The ``errorEnum`` after the person has removed the connector.
+INTEGRATION_DELETED = "INTEGRATION-DELETED"
 #: The status and the error code of RFC 6749, section 5.2, for each error of SmartThings.
 _REFUSALS: Mapping[str, tuple[int, str]] = {
     "INVALID-CODE": (400, protocol.INVALID_GRANT),
     "INVALID-TOKEN": (400, protocol.INVALID_GRANT),
     "TOKEN-EXPIRED": (400, protocol.INVALID_GRANT),
-    "INTEGRATION-DELETED": (400, protocol.INVALID_GRANT),
+    INTEGRATION_DELETED: (400, protocol.INVALID_GRANT),
     "INVALID-CLIENT": (401, protocol.INVALID_CLIENT),
     "INVALID-CLIENT-SECRET": (401, protocol.INVALID_CLIENT),
     "BAD-REQUEST": (400, protocol.INVALID_REQUEST),
@@ -107,6 +109,13 @@ def code(value: object) -> str:
     return text if _CODE.fullmatch(text) else "?"
 
 
+def error_in(response: PeerResponse) -> str | None:
+    """Return the ``errorEnum`` in a response of SmartThings, ``"?"`` if it has another form; and
+    ``None`` if the response contains no ``globalError``. The status can be 200 in each case."""
+    message = {} if response.problem else token_endpoint.members_of(response.body)
+    return None if message.get("globalError") is None else code(enum_in(message))
+
+
 def refusal(response: PeerResponse) -> PeerRefused:
     """Return the exception for a response of SmartThings that is no success, or that contains a
     ``globalError``, perhaps with status 200.
@@ -114,20 +123,17 @@ def refusal(response: PeerResponse) -> PeerRefused:
     An unknown error may pass. SmartThings does not publish what it means, and the access of all
     users would end if it were final.
     """
-    found = token_endpoint.refusal(response)
-    message = {} if response.problem else token_endpoint.members_of(response.body)
-    enum = code(enum_in(message))
-    if enum in _REFUSALS:
-        status, error = _REFUSALS[enum]
-    elif "globalError" in message:
-        status, error = max(response.status, 400), protocol.SERVER_ERROR
+    found, enum = token_endpoint.refusal(response), error_in(response)
+    if enum is not None:
+        unknown = max(response.status, 400), protocol.SERVER_ERROR
+        status, error = _REFUSALS.get(enum, unknown)
     elif found.refuses_credentials and not found.error:
         # Do not take a 401 that names no error as a refusal of the credentials of this site. A bad
         # code could then pause the peer, and whoever has an access token can send a bad code.
         status, error = found.status, protocol.INVALID_REQUEST
     else:
         return found
-    log = f"HTTP {response.status} {enum}"
+    log = f"HTTP {response.status} {enum or 'without a readable error'}"
     return PeerRefused(log, status=status, error=error, retry_after=found.retry_after)
 
 
@@ -141,8 +147,8 @@ def tokens_in(response: PeerResponse, peer: Peer, sent_at: datetime) -> TokenRes
     message = token_endpoint.members_of(response.body) if response.is_success else {}
     granted = message.get("callbackAuthentication")
     granted = granted if isinstance(granted, dict) else {}
-    is_error = "globalError" in message and granted.get("accessToken") is None
-    if not response.is_success or is_error:
+    is_error = granted.get("accessToken") is None and error_in(response) is not None
+    if is_error or not response.is_success:
         raise refusal(response)
     return token_endpoint.tokens_in(
         {name: granted[its] for its, name in _NAMES.items() if its in granted}, peer, sent_at

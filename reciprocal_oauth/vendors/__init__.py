@@ -3,11 +3,12 @@ with which an administrator adds the peer, and functions that call the vendor's 
 
 from collections.abc import Mapping
 
+from . import smartthings
 from .preset import Preset
 
 __all__ = ["Preset", "preset_of", "presets"]
 
-_ALL: tuple[Preset, ...] = ()
+_ALL: tuple[Preset, ...] = (smartthings.PRESET,)
 _PRESETS: Mapping[str, Preset] = {preset.dialect: preset for preset in _ALL}
 
 
