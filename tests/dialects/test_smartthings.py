@@ -14,6 +14,7 @@ from django.utils import timezone
 from oauth2_provider.models import get_access_token_model
 
 from reciprocal_oauth import take_handover
+from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.dialects import dialect_of
 from reciprocal_oauth.dialects.smartthings import SmartThingsDialect
 from reciprocal_oauth.exceptions import (
@@ -36,6 +37,7 @@ from ..fakes import Received, Reply
 from ..vendors.smartthings_cloud import (
     CODE,
     DIALECTS,
+    PATIENT,
     REQUEST_ID,
     Cloud,
     LoopbackDialect,
@@ -46,6 +48,7 @@ from ..vendors.smartthings_cloud import (
     post,
     tokens,
 )
+from ..vendors.smartthings_webhook import webhook
 
 ENDPOINTS = {"issuer": "", "authorization_endpoint": "", "revocation_endpoint": ""}
 SMARTTHINGS = {
@@ -662,6 +665,15 @@ class TestRedeemingFirst:
         time.sleep(0.8)
         assert not Link.objects.get().has_outgoing_tokens
 
+    def test_a_site_can_respond_first(self, give: Any, cloud: Cloud, settings: Any) -> None:
+        settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "DIALECTS": PATIENT}
+
+        assert give(callbackUrls=cloud.callback_urls("eu")).status_code == 200
+        assert cloud.requests == []
+        worker.drain()
+        assert [path for path, _message in cloud.interactions] == ["/eu/oauth/token"]
+        assert Link.objects.get().is_two_way
+
     def test_a_token_beside_an_error_is_a_success(self, give: Any, cloud: Cloud) -> None:
         granted = {"tokenType": "bearer", "accessToken": "a", "expiresIn": "86400"}
         cloud.answer_tokens(Reply.json(200, callbackAuthentication=granted, globalError={}))
@@ -856,6 +868,46 @@ class TestOwnView:
         assert take_handover(request, "smartthings") is None
         assert json.loads(request.body) == message
         check_nothing_came_of_it(cloud)
+
+
+class TestWebhookOfTheDocumentation:
+    def send(self, message: Any) -> HttpResponse:
+        return webhook(request_with(message))
+
+    def test_a_grant_is_taken(self, token: str, cloud: Cloud) -> None:
+        assert self.send(grant(token, cloud.callback_urls())).status_code == 200
+        assert Link.objects.get().is_two_way
+
+    def test_a_discovery_asks_for_a_grant(self, token: str) -> None:
+        authentication = {"tokenType": "Bearer", "token": token}
+        response = self.send(
+            {"headers": headers("discoveryRequest"), "authentication": authentication}
+        )
+
+        assert json.loads(response.content) == {
+            "headers": headers("discoveryResponse"),
+            "requestGrantCallbackAccess": True,
+            "devices": [
+                {
+                    "externalDeviceId": "lamp-of-alice",
+                    "friendlyName": "Lamp",
+                    "deviceHandlerType": "c2c-switch",
+                }
+            ],
+        }
+
+    @pytest.mark.parametrize(
+        ("message", "status"),
+        [
+            ({"headers": headers("discoveryRequest"), "authentication": {"token": "x"}}, 403),
+            ({"headers": headers("discoveryRequest"), "authentication": {}}, 400),
+            ({"headers": headers("other"), "authentication": {"token": "x"}}, 400),
+            ([], 400),
+        ],
+        ids=["unknown token", "no token", "other", "list"],
+    )
+    def test_the_rest_is_refused(self, peer: Peer, message: Any, status: int) -> None:
+        assert self.send(message).status_code == status
 
 
 class TestPeer:

@@ -18,8 +18,15 @@ class LoopbackDialect(SmartThingsDialect):
     """Knows the addresses of the fake cloud in place of those of SmartThings."""
 
 
-#: The value of the setting ``DIALECTS``.
+class PatientDialect(LoopbackDialect):
+    """Responds before the code is redeemed, as the documentation shows."""
+
+    redeems_first = False
+
+
+#: Values of the setting ``DIALECTS``.
 DIALECTS: dict[str, str] = {"smartthings": f"{__name__}.LoopbackDialect"}
+PATIENT: dict[str, str] = {"smartthings": f"{__name__}.PatientDialect"}
 
 
 class Cloud(FakePeer):
