@@ -3,12 +3,17 @@ with which an administrator adds the peer, and functions that call the vendor's 
 
 from collections.abc import Mapping
 
-from . import smartthings
+from . import google, sber, smartthings, yandex
 from .preset import Preset
 
 __all__ = ["Preset", "preset_of", "presets"]
 
-_ALL: tuple[Preset, ...] = (smartthings.PRESET,)
+_ALL: tuple[Preset, ...] = (
+    smartthings.PRESET,
+    google.PRESET,
+    yandex.PRESET,
+    sber.PRESET,
+)
 _PRESETS: Mapping[str, Preset] = {preset.dialect: preset for preset in _ALL}
 
 
