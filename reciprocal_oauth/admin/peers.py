@@ -245,6 +245,8 @@ class PeerAdmin(
             on_commit(lambda: self._resume_after_change(request, obj))
         if warning := save_warnings.scope_warning(obj):
             self.message_user(request, warning, messages.WARNING)
+        if warning := save_warnings.grace_warning(obj):
+            self.message_user(request, warning, messages.WARNING)
         if "client_secret" in form.changed_data and (warning := save_warnings.secret_warning(obj)):
             self.message_user(request, warning, messages.WARNING)
 

@@ -1,10 +1,11 @@
 """System checks, which find mistakes in the configuration before the site serves requests.
 
-No check uses the database. So these checks do not find mistakes in the peers, which are rows in the
-database. A peer is validated before the admin or a command saves it.
+Only :func:`.peers.check_grace` uses the database. The other checks do not find mistakes in the
+peers, which are rows in the database. A peer is validated before the admin or a command saves it.
 """
 
 from .ids import Id
+from .peers import check_grace
 from .settings import check_deployment, check_settings, check_sweep
 from .site import (
     check_databases,
@@ -22,6 +23,7 @@ __all__ = [
     "check_base_url",
     "check_databases",
     "check_deployment",
+    "check_grace",
     "check_hooks",
     "check_introspection",
     "check_isolation",

@@ -38,3 +38,4 @@ class Id(enum.StrEnum):
     NO_BASE_URL = "reciprocal_oauth.W020"  #: The site has several hosts, but no ``BASE_URL``.
     UNSOUND_BASE_URL = "reciprocal_oauth.W021"  #: Users cannot come back to ``BASE_URL``.
     NO_COUNTING = "reciprocal_oauth.W022"  #: (--deploy only) The default cache stores nothing.
+    SHORT_GRACE = "reciprocal_oauth.W023"  #: (database) Replaced refresh tokens end too early.

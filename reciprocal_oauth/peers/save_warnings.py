@@ -2,9 +2,12 @@
 
 from urllib.parse import quote
 
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
+from ..compat import oauth2_settings
+from ..core import plugins
 from ..models import Peer
 
 
@@ -17,6 +20,31 @@ def scope_warning(peer: Peer) -> str:
         "No scope is set. This site asks the peer for none, and the peer may hold none here. So a "
         "connection will allow neither site to do much."
     )
+
+
+def grace_warning(peer: Peer) -> str:
+    """Return a warning if this site refuses a replaced refresh token of ``peer`` too early;
+    otherwise ``""``."""
+    wanted = missing_grace(peer.dialect)
+    if not wanted:
+        return ""
+    return _(
+        "This kind of peer can send a refresh token again after it was replaced, for example when "
+        "the response was lost. The connection then ends. Set REFRESH_TOKEN_GRACE_PERIOD_SECONDS "
+        "in OAUTH2_PROVIDER to %(seconds)d or more."
+    ) % {"seconds": wanted}
+
+
+def missing_grace(dialect: str) -> int:
+    """Return the number of seconds for which a replaced refresh token should still work because of
+    the dialect with this name. Return 0 if DOT's settings are sufficient for it, or if there is no
+    such dialect."""
+    try:
+        wanted: int = plugins.dialect_class(dialect).grace_seconds
+    except ImproperlyConfigured:
+        return 0
+    present = oauth2_settings.REFRESH_TOKEN_GRACE_PERIOD_SECONDS
+    return wanted if oauth2_settings.ROTATE_REFRESH_TOKEN and present < wanted else 0
 
 
 @sensitive_variables()
