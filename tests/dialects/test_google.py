@@ -15,6 +15,7 @@ from oauth2_provider.models import get_access_token_model
 from pytest_django import Settings
 
 from reciprocal_oauth import take_handover
+from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.dialects.form import FORM_TYPE
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.testing import DialectContract
@@ -377,15 +378,12 @@ def slow_google(google: Peer, fake_peer: FakePeer, settings: Settings) -> Iterat
         return google_tokens()
 
     fake_peer.answers["/token/"] = respond
-    settings.RECIPROCAL_OAUTH = {
-        **settings.RECIPROCAL_OAUTH,
-        "REDEEM_FIRST_SECONDS": 0.3,
-        "DISPATCHER": "eager",
-    }
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "REDEEM_FIRST_SECONDS": 0.3}
     yield may_go_on
     may_go_on.set()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_late_google_gets_a_failure_and_its_tokens_are_revoked(
     shared_database: None, slow_google: Any, hand_over: HandOver, fake_peer: FakePeer
 ) -> None:
@@ -395,7 +393,8 @@ def test_a_late_google_gets_a_failure_and_its_tokens_are_revoked(
     assert time.monotonic() - began < 3
 
     slow_google.set()
-    wait_until(lambda: fake_peer.to("/revoke/"))
+    wait_until(OutboxItem.objects.exists)
+    worker.drain()
     assert fake_peer.to("/revoke/")[0].form["token"] == "Google-refresh-token"
     assert not Link.objects.get().has_outgoing_tokens
 
