@@ -178,7 +178,7 @@ def refusal(response: http.PeerResponse) -> PeerRefused:
     is_foreign = code is None and bool(
         response.problem or response.body.strip() not in (b"", b"{}")
     )
-    error = code if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else ""
+    error = error_code(code)
     log = f"HTTP {response.status}" + (f" {error}" if error else " without a readable error")
     return PeerRefused(
         log,
@@ -187,6 +187,12 @@ def refusal(response: http.PeerResponse) -> PeerRefused:
         retry_after=retry_after.seconds(response.headers.get("Retry-After"), timezone.now()),
         is_foreign=is_foreign,
     )
+
+
+def error_code(value: object) -> str:
+    """Return ``value`` if it has the form of an error code (RFC 6749, section 11.4); otherwise
+    ``""``, so that it can be logged."""
+    return value if isinstance(value, str) and _ERROR_CODE.fullmatch(value) else ""
 
 
 def tokens_in(body: Mapping[str, Any], peer: Peer, sent_at: datetime) -> TokenResponse:

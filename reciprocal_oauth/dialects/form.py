@@ -68,12 +68,11 @@ def names_grant(request: HttpRequest, grant_type: str) -> bool:
         return False
 
 
-def parse_form(request: HttpRequest) -> Handover:
-    """Check the form of a hand-over and return its values. Each REQUIRED parameter must occur
-    exactly once (draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 3.2).
+def check_form(request: HttpRequest) -> None:
+    """Check that the request has a form-encoded body in UTF-8, without repeated parameters (RFC
+    6749, section 3.2; RFC 6749, appendix B), and no query string.
 
-    :raises HandoverRefused: the error is ``invalid_client`` if the request contains no usable
-        client credentials; otherwise ``invalid_request`` (RFC 6749, section 5.2).
+    :raises HandoverRefused: ``invalid_request`` (RFC 6749, section 5.2).
     """
     if request.content_type != FORM_TYPE:
         raise _malformed("the body is not form-encoded")
@@ -84,8 +83,18 @@ def parse_form(request: HttpRequest) -> Handover:
         # parameters from it.
         raise _malformed("there are parameters in the query string")
     _check_body(request)
+
+
+def parse_form(request: HttpRequest) -> Handover:
+    """Check the form of a hand-over and return its values. Each REQUIRED parameter must occur
+    exactly once (draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 3.2).
+
+    :raises HandoverRefused: the error is ``invalid_client`` if the request contains no usable
+        client credentials; otherwise ``invalid_request`` (RFC 6749, section 5.2).
+    """
+    check_form(request)
     authenticated = basic_client_id(request)
-    values = {name: _single(request, name) for name in protocol.PARAMETERS}
+    values = {name: single(request, name) for name in protocol.PARAMETERS}
     if values["grant_type"] != protocol.GRANT_TYPE:
         raise _malformed("grant_type is not the reciprocal grant")
     if authenticated is not None:
@@ -98,7 +107,7 @@ def parse_form(request: HttpRequest) -> Handover:
         # empty secret for a client whose stored secret is the hash of an empty text.
         if not request.POST.get("client_secret"):
             raise _unauthenticated("the client does not authenticate")
-        _single(request, "client_secret", protocol.MAX_CLIENT_SECRET_LENGTH)
+        single(request, "client_secret", protocol.MAX_CLIENT_SECRET_LENGTH)
     return Handover(
         client_id=values["client_id"],
         code=Secret(values["code"]),
@@ -178,7 +187,13 @@ def _check_body(request: HttpRequest) -> None:
         raise _malformed("a parameter is repeated (RFC 6749, section 3.2)")
 
 
-def _single(request: HttpRequest, name: str, limit: int | None = None) -> str:
+def single(request: HttpRequest, name: str, limit: int | None = None) -> str:
+    """Return the value of the parameter ``name`` in the body.
+
+    :param limit: the largest number of characters; by default, the one for this parameter.
+    :raises HandoverRefused: ``invalid_request``, if the parameter is missing, empty, repeated or
+        too long, or contains a character that is not printable ASCII.
+    """
     values = request.POST.getlist(name)
     value = values[0] if len(values) == 1 else ""
     if not value.strip():
