@@ -144,6 +144,12 @@ class Dialect(ABC):
         settings tell. If not, this site sends it none."""
         return True
 
+    def may_send(self) -> bool:
+        """Return whether this site can hand over its codes with the tokens that :attr:`data`
+        belongs to. If not, the person must start at this site again before the peer can get a new
+        code."""
+        return True
+
     # Methods for a reciprocal code that the peer sends to this site (this site is party B).
 
     @abstractmethod

@@ -140,6 +140,19 @@ def is_current_token(link: Link, token: Secret) -> bool:
     return now is not None and now.access_token == token
 
 
+def can_hand_over(link: Link) -> bool:
+    """Return whether this site can send the peer a reciprocal code. The request needs an access
+    token that the peer has issued, because this token tells the peer for which of its users the
+    code is (draft-ietf-oauth-reciprocal-04, section 2.2.2). At some vendors, only some of their
+    tokens can be used for that."""
+    if not link.peer.supports_reverse or link.outgoing_state != Link.Outgoing.ACTIVE:
+        return False
+    try:
+        return not link.peer_data or dialect_of(link.peer, link.data).may_send()
+    except DecryptionError:
+        return True  # The hand-over fails, and its error says what is wrong.
+
+
 def _reload(link: Link) -> None:
     """Read the link, its peer and its user from the database again.
 

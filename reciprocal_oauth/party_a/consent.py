@@ -10,7 +10,7 @@ from django.utils import timezone
 from .. import signals
 from ..core import scopes
 from ..core.database import atomic, tried_again
-from ..links import grant_policy, incoming_access, lifecycle
+from ..links import grant_policy, incoming_access, lifecycle, outgoing_access
 from ..models import Link, OutboxItem, Party, Step
 from ..models.events import NOT_ALLOWED, record_event
 from . import snapshot as snapshots
@@ -44,10 +44,9 @@ def can_answer(link: Link) -> bool:
     return (
         link.is_active
         and link.peer.enabled
-        and link.peer.supports_reverse
-        and link.outgoing_state == Link.Outgoing.ACTIVE
         and link.incoming_state
         in (Link.Incoming.OFFERED, Link.Incoming.DENIED, Link.Incoming.BROKEN)
+        and outgoing_access.can_hand_over(link)
         and bool(choices(link))
     )
 

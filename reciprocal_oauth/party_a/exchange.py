@@ -77,6 +77,7 @@ def _save(
         link = _open_link(visit, account, answer)
         outgoing_access.set_tokens(link, answer, asked_scope=visit.peer.scope, called=visit.peer)
         link.outgoing_grant = uuid.uuid4()
+        link.peer_data = Secret("")  # It belongs to the tokens of a hand-over.
         link.offered_scope = offered
         link.incoming_state = Link.Incoming.NONE if not_asked else Link.Incoming.OFFERED
         link.incoming_reason = not_asked

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from ..core import scopes
 from ..core.database import atomic, on_commit, tried_again
 from ..delivery import dispatchers, pausing
-from ..links import lifecycle
+from ..links import lifecycle, outgoing_access
 from ..models import Link, OutboxItem, Peer, QueueItem, Reason
 from ..secret import Secret
 from .consent import queue_handover
@@ -53,9 +53,8 @@ def can_try_again(link: Link) -> bool:
     return (
         link.is_active
         and link.peer.enabled
-        and link.peer.supports_reverse
         and link.peer.paused_at is None
-        and link.outgoing_state == Link.Outgoing.ACTIVE
+        and outgoing_access.can_hand_over(link)
         and link.incoming_state == Link.Incoming.BROKEN
         and link.incoming_reason in _RETRYABLE_REASONS
         and link.confirmed_generation < link.generation

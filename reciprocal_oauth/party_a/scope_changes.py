@@ -15,7 +15,7 @@ from django.utils import timezone
 from .. import signals
 from ..core import scopes
 from ..core.database import atomic, tried_again
-from ..links import grant_policy, incoming_access, lifecycle
+from ..links import grant_policy, incoming_access, lifecycle, outgoing_access
 from ..models import Link, OutboxItem, Party, Step
 from ..models.events import record_event
 from . import snapshot as snapshots
@@ -139,11 +139,9 @@ def _limit(link: Link) -> str:
 
 
 def can_deliver(link: Link) -> bool:
-    """Return whether this site can send a reciprocal code to the peer. The request needs an access
-    token that the peer has issued, because this token tells the peer for which of its users the
-    code is (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
-    is_reachable = link.peer.enabled and link.peer.supports_reverse
-    return is_reachable and link.outgoing_state == Link.Outgoing.ACTIVE
+    """Return whether this site can send a reciprocal code to the peer: see
+    :func:`.outgoing_access.can_hand_over`."""
+    return link.peer.enabled and outgoing_access.can_hand_over(link)
 
 
 def delay_after_last_code(link: Link, item: OutboxItem) -> None:

@@ -110,6 +110,9 @@ def _hand_over(item: OutboxItem) -> Result:
         rows = OutboxItem.objects.filter(pk=item.pk, lease_owner=item.lease_owner)
         tried_again(rows.update)(resends=item.resends, accepted_at=None)
     dialect = dialect_of(link.peer, link.data)
+    if not dialect.may_send():
+        error = "codes cannot be handed over with the present tokens of the link"
+        return Failed(error, Reason.HANDOVER_REFUSED)
     try:
         token = fresh_access_token(link)
         result = _send(item, link, dialect, token)
