@@ -19,6 +19,7 @@ BUILT_IN_DIALECTS: Mapping[str, str] = {
     "yandex": "reciprocal_oauth.dialects.unlink_notice.YandexDialect",
     "sber": "reciprocal_oauth.dialects.unlink_notice.SberDialect",
     "smartthings": "reciprocal_oauth.dialects.smartthings.SmartThingsDialect",
+    "alexa": "reciprocal_oauth.dialects.alexa.AlexaDialect",
 }
 BUILT_IN_DISPATCHERS: Mapping[str, str] = {
     "thread": "reciprocal_oauth.delivery.dispatchers.ThreadDispatcher",

@@ -3,13 +3,14 @@ with which an administrator adds the peer, and functions that call the vendor's 
 
 from collections.abc import Mapping
 
-from . import google, sber, smartthings, yandex
+from . import alexa, google, sber, smartthings, yandex
 from .preset import Preset
 
 __all__ = ["Preset", "preset_of", "presets"]
 
 _ALL: tuple[Preset, ...] = (
     smartthings.PRESET,
+    alexa.PRESET,
     google.PRESET,
     yandex.PRESET,
     sber.PRESET,

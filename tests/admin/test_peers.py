@@ -144,7 +144,7 @@ def test_a_dialect_that_the_settings_no_longer_know_is_shown_and_has_to_be_repla
     response = admin.post(admin_url(Peer, "change", peer.pk), values_of(peer, client_secret=""))
 
     assert '<option value="gone" selected>' in page
-    assert "There is no dialect “gone”. Known: google, ietf" in errors(response)["dialect"][0]
+    assert "There is no dialect “gone”. Known: " in errors(response)["dialect"][0]
 
 
 def test_the_secret_is_marked_as_required_until_one_is_stored(admin: Client, peer: Peer) -> None:
