@@ -34,7 +34,7 @@ DISCONNECT = (
     '"inputs":[{"intent":"action.devices.DISCONNECT"}]}'
 )
 
-#: The parameters in the order of the page, with ``None`` for a parameter that is left out.
+
 HandOver = Callable[..., Any]
 
 
