@@ -4,6 +4,7 @@ users can link their accounts), and to view the rows of the other models.
 - ``peers`` is the admin of peers. These modules belong to it:
 
   - ``peer_form`` is the form of a peer
+  - ``peer_vendor`` is the choice of the vendor, and the form for a peer of a vendor
   - ``peer_reconfiguration`` asks for confirmation before important changes of a peer
   - ``peer_discovery`` looks up the metadata of a peer
   - ``peer_connection_check`` tests the connection to a peer

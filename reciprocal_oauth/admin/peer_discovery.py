@@ -20,6 +20,7 @@ from ..core.peer_urls import is_endpoint
 from ..exceptions import NoMetadata, PeerError
 from ..models.binding import ENDPOINTS
 from ..peers import discovery
+from ..redaction.error_reports import holding_secrets
 from .peer_form import LookedUpForm, NewPeerForm
 
 _BUTTON = "_look_up"
@@ -57,7 +58,7 @@ class PeerDiscoveryMixin(admin.ModelAdmin):
         # During a look-up, the view waits for responses of the peer. Do not keep a database
         # transaction open during this time, so exempt the view from ATOMIC_REQUESTS. To save the
         # peer, the view calls Django's own view, which opens a transaction itself.
-        view = outside_transactions(self.admin_site.admin_view(self.add_view))
+        view = outside_transactions(holding_secrets(self.admin_site.admin_view(self.add_view)))
         name = f"{self.opts.app_label}_{self.opts.model_name}_add"
         return [path("add/", view, name=name), *super().get_urls()]
 

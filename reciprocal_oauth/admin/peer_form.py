@@ -18,7 +18,7 @@ from .peer_reconfiguration import ReconfigurationForm
 
 #: HTML attributes of inputs for URLs, IDs and scopes, which are written from left to right in every
 #: language. Without ``dir``, a page in Arabic would show the last slash of a URL before ``https``.
-_CODE = {"dir": "ltr"}
+CODE_ATTRIBUTES = {"dir": "ltr"}
 _LONG = (
     "homepage",
     "issuer",
@@ -33,17 +33,22 @@ _LONG = (
     "allowed_scope",
     "preconfigured_scope",
 )
+SECRET_AGAIN = _("For security, the secret that you entered is not shown again. Enter it again.")
 
 
-class SecretField(forms.CharField):
+class NeededField(forms.CharField):
+    """A field that is marked as required if the dialect of the peer needs it."""
+
+    def validate(self, value: str) -> None:
+        """Accept every value, also a blank one. ``Peer.clean`` checks later whether the peer needs
+        the value, and its error message explains why."""
+
+
+class SecretField(NeededField):
     """A field for a secret. The form never shows the stored secret. If the user leaves the field
     blank, the stored secret is kept."""
 
     widget = forms.PasswordInput
-
-    def validate(self, value: str) -> None:
-        """Accept every value, also a blank one. ``Peer.clean`` checks later whether the peer has a
-        secret, and its error message explains why the peer needs one."""
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Return whether the user has entered a secret."""
@@ -73,22 +78,35 @@ class PeerForm(ReconfigurationForm):
     class Meta:
         model = Peer
         exclude = ()
-        field_classes = {"application": ApplicationChoiceField, "client_secret": SecretField}
+        field_classes = {
+            "application": ApplicationChoiceField,
+            **dict.fromkeys(peer_validation.NEEDED, NeededField),
+            "client_secret": SecretField,
+        }
         widgets = {
             **{
-                name: forms.TextInput(attrs={"class": "vLargeTextField", **_CODE}) for name in _LONG
+                name: forms.TextInput(attrs={"class": "vLargeTextField", **CODE_ATTRIBUTES})
+                for name in _LONG
             },
-            "authorization_parameters": forms.Textarea(
-                attrs={"class": "vLargeTextField", "rows": 2, **_CODE}
-            ),
+            **{
+                name: forms.Textarea(
+                    attrs={"class": "vLargeTextField", "rows": 2, **CODE_ATTRIBUTES}
+                )
+                for name in ("authorization_parameters", "dialect_options")
+            },
             "client_secret": forms.PasswordInput(
-                attrs={"class": "vLargeTextField", "autocomplete": "new-password", **_CODE}
+                attrs={
+                    "class": "vLargeTextField",
+                    "autocomplete": "new-password",
+                    **CODE_ATTRIBUTES,
+                }
             ),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # A user who may only view the peer gets a form without fields.
+        self._mark_needed()
         if "client_secret" in self.fields:
             self._explain_secret()
         if "application" in self.fields:
@@ -102,11 +120,22 @@ class PeerForm(ReconfigurationForm):
         given: str = self.cleaned_data["client_secret"]
         return Secret(given) if given else self.instance.client_secret
 
+    def _mark_needed(self) -> None:
+        """Mark the fields as required that the peer needs because of its dialect."""
+        names = ("dialect", "client_id")
+        values = {name: getattr(self.instance, name) for name in names}
+        if self.is_bound:
+            typed = {name: self.data.get(self.add_prefix(name)) for name in names}
+            values |= {name: value for name, value in typed.items() if value is not None}
+        optional = peer_validation.optional_fields(Peer(**values))
+        for name in peer_validation.NEEDED:
+            if name in self.fields:
+                self.fields[name].required = name not in optional
+
     def _explain_secret(self) -> None:
         field = self.fields["client_secret"]
         field.initial = None
-        optional = peer_validation.optional_fields(self.instance)
-        field.required = not self.instance.client_secret and "client_secret" not in optional
+        field.required = field.required and not self.instance.client_secret
         self.initial.pop("client_secret", None)
         if self.instance.pk is not None and self.instance.client_secret:
             field.help_text = _(
@@ -116,9 +145,7 @@ class PeerForm(ReconfigurationForm):
         if self.is_bound and self.data.get(self.add_prefix("client_secret")):
             # The user sees this text only if the form has an error. Then the page shows the form
             # again, without the secret.
-            field.help_text = _(
-                "For security, the secret that you entered is not shown again. Enter it again."
-            )
+            field.help_text = SECRET_AGAIN
 
     def _offer_dialects(self) -> None:
         """Let the user choose one of the dialects in the settings. A dialect is the form of the
@@ -158,7 +185,7 @@ class NewPeerForm(PeerForm):
         label=_("Address of the other site"),
         required=False,
         max_length=500,
-        widget=AddressInput(attrs={"class": "vLargeTextField", **_CODE}),
+        widget=AddressInput(attrs={"class": "vLargeTextField", **CODE_ATTRIBUTES}),
         help_text=_(
             "For example https://peer.example. The metadata of the site fills in the fields below."
         ),

@@ -91,12 +91,16 @@ class PeerSheetMixin(admin.ModelAdmin):
         :param secret: the client secret of the other site at this site, if it was made just now.
         """
         sheet = sheet_for(peer, site_address.base_url(request))
+        preset = preset_of(peer.dialect)
+        title = gettext("What to give to %s")
+        if preset is not None:
+            title = gettext("What to enter in the console for %s")
         context = {
             **self.admin_site.each_context(request),
-            "title": gettext("What to give to %s") % peer,
+            "title": title % peer,
             "opts": self.opts,
             "original": peer,
-            "preset": preset_of(peer.dialect),
+            "preset": preset,
             "console": console_lines(peer, sheet),
             "lines": list(_lines(sheet)),
             "secret": secret,

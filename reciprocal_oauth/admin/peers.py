@@ -37,6 +37,7 @@ from .peer_discovery import PeerDiscoveryMixin
 from .peer_form import PeerForm
 from .peer_reconfiguration import PeerReconfigurationMixin
 from .peer_sheet import PeerSheetMixin
+from .peer_vendor import PeerVendorMixin
 from .read_only import NoSecretLookupsMixin
 
 
@@ -44,6 +45,7 @@ from .read_only import NoSecretLookupsMixin
 class PeerAdmin(
     ConfirmationMixin,
     OverviewMixin,
+    PeerVendorMixin,
     PeerDiscoveryMixin,
     PeerReconfigurationMixin,
     PeerSheetMixin,
@@ -61,7 +63,10 @@ class PeerAdmin(
     actions = ("enable", "disable", "resume", "delete_selected")
 
     fields_to_fill = (
-        (None, {"fields": ("name", "slug", "homepage", "enabled", "dialect")}),
+        (
+            None,
+            {"fields": ("name", "slug", "homepage", "enabled", "dialect", "dialect_options")},
+        ),
         (
             _("Endpoints of the peer"),
             {
@@ -113,6 +118,8 @@ class PeerAdmin(
         field for the address where the metadata is looked up."""
         if obj is not None:
             return self.fields_to_fill
+        if preset := self.preset_for(request):
+            return self.vendor_fieldsets(request, preset)
         looked_up = (_("Metadata of the other site"), {"fields": ("address",)})
         return [self._instructions(request), looked_up, *self.fields_to_fill]
 

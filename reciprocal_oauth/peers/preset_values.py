@@ -74,19 +74,12 @@ def problems_of(questions: Iterable[Question], answers: Mapping[str, str]) -> di
     for question in questions:
         answer = answers.get(question.name, "")
         if not answer and question.default is None:
-            problems[question.name] = [
-                _("“%(label)s” is missing. %(where)s")
-                % {"label": question.label, "where": where_to_find(question)}
-            ]
+            text = _("“%(label)s” is missing.")
+            problems[question.name] = [text % {"label": question.label}]
         elif answer and not question.accepts(answer):
-            problems[question.name] = [
-                _("“%(label)s” has another form, such as %(example)s. %(where)s")
-                % {
-                    "label": question.label,
-                    "example": question.example,
-                    "where": where_to_find(question),
-                }
-            ]
+            text = _("“%(label)s” has another form, such as %(example)s.")
+            names = {"label": question.label, "example": question.example}
+            problems[question.name] = [text % names]
     return problems
 
 

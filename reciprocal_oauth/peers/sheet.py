@@ -16,7 +16,7 @@ from ..dialects.base import Dialect, Endpoint
 from ..models import Peer
 from ..secret import Secret
 from ..vendors import preset_of
-from ..vendors.preset import filled
+from ..vendors.preset import filled, names_in
 from .preset_values import stored_answers
 
 
@@ -65,12 +65,14 @@ class ConsoleLine:
     :ivar note: what else to know, such as which option to choose.
     :ivar is_secret: whether the value is the client secret of the peer at this site. The value is
         then empty, unless the secret was made just now.
+    :ivar is_scope: whether the value consists of scopes only. If it is empty, there is no scope.
     """
 
     label: str
     value: str
     note: str
     is_secret: bool
+    is_scope: bool
 
 
 def console_lines(
@@ -94,6 +96,7 @@ def console_lines(
             filled(entry.value, values),
             str(entry.note),
             is_secret="{client_secret}" in entry.value,
+            is_scope=names_in(entry.value) in ({"scope_here"}, {"scope_there"}),
         )
         for entry in preset.console
     ]

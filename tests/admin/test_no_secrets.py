@@ -19,7 +19,7 @@ def canaries_in(text: str) -> list[str]:
     return [canary for canary in CANARIES if canary in text]
 
 
-def test_every_page(admin: Client, full_link: Link) -> None:
+def test_every_page(admin: Client, full_link: Link, made_up_vendors: None) -> None:
     for model in (Peer, *LOOKED_AT):
         text_of(admin.get(admin_url(model, "changelist")))
         for row in model.objects.all():
@@ -27,7 +27,9 @@ def test_every_page(admin: Client, full_link: Link) -> None:
             text_of(admin.get(admin_url(model, "history", row.pk)))
             text_of(admin.get(admin_url(model, "delete", row.pk)))
     text_of(admin.get(admin_url(Peer, "sheet", full_link.peer.pk)))
-    text_of(admin.get(admin_url(Peer, "add"), {"client_secret": "canary-client-secret"}))
+    given = {"client_secret": "canary-client-secret"}
+    for chosen in ({}, {"dialect": "ietf"}, {"dialect": "tunes"}):
+        text_of(admin.get(admin_url(Peer, "add"), {**given, **chosen}))
 
 
 def test_the_canaries_are_stored(full_link: Link) -> None:

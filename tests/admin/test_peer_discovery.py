@@ -321,7 +321,7 @@ def test_no_transaction_is_open_while_the_peer_is_asked(
 
 def press_enter(client: Client, **typed: str) -> Any:
     """With the first button of the form, which is what browsers do."""
-    page = text_of(client.get(admin_url(Peer, "add")))
+    page = text_of(client.get(admin_url(Peer, "add"), {"dialect": "ietf"}))
     buttons = re.findall(r'type="submit"[^>]*name="(\w+)"', page)
     return client.post(admin_url(Peer, "add"), {buttons[0]: "", **typed})
 

@@ -66,7 +66,7 @@ def test_a_peer_without_any_scope_is_saved_with_a_warning(
 
 
 def test_the_form_says_what_to_do_first(admin: Client) -> None:
-    text = text_of(admin.get(admin_url(Peer, "add")))
+    text = text_of(admin.get(admin_url(Peer, "add"), {"dialect": "ietf"}))
 
     assert "http://testserver/connections/SHORT-NAME/callback/" in text
 
@@ -74,7 +74,7 @@ def test_the_form_says_what_to_do_first(admin: Client) -> None:
 def test_the_form_without_our_pages(admin: Client, settings: Any) -> None:
     settings.ROOT_URLCONF = "tests.admin.urls_of_admin_only"
 
-    assert admin.get("/admin/reciprocal_oauth/peer/add/").status_code == 200
+    assert admin.get("/admin/reciprocal_oauth/peer/add/?dialect=ietf").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_dialect_that_the_settings_no_longer_know_is_shown_and_has_to_be_repla
 def test_the_secret_is_marked_as_required_until_one_is_stored(admin: Client, peer: Peer) -> None:
     mark = '<label class="required" for="id_client_secret">'
 
-    assert mark in text_of(admin.get(admin_url(Peer, "add")))
+    assert mark in text_of(admin.get(admin_url(Peer, "add"), {"dialect": "ietf"}))
     assert mark not in text_of(admin.get(admin_url(Peer, "change", peer.pk)))
 
 
@@ -180,7 +180,7 @@ def test_an_unsuitable_application(admin: Client, application: Any) -> None:
 
 
 def test_only_free_applications_are_offered(admin: Client, application: Any, peer: Peer) -> None:
-    add = text_of(admin.get(admin_url(Peer, "add")))
+    add = text_of(admin.get(admin_url(Peer, "add"), {"dialect": "ietf"}))
     change = text_of(admin.get(admin_url(Peer, "change", peer.pk)))
 
     assert "Television (tv-here)" in add
@@ -197,7 +197,7 @@ def test_nobody_takes_over_a_client_without_the_permission_to_change_it(
 ) -> None:
     browser = staff("add_peer")
 
-    page = text_of(browser.get(admin_url(Peer, "add")))
+    page = text_of(browser.get(admin_url(Peer, "add"), {"dialect": "ietf"}))
     response = browser.post(admin_url(Peer, "add"), filled_in(application))
 
     assert "tv-here" not in page
@@ -251,7 +251,7 @@ def test_a_client_that_people_have_let_in_is_taken_over_after_a_question_only(
 def test_two_applications_of_one_name_are_told_apart(admin: Client, application: Any) -> None:
     get_application_model().objects.create(name="", client_id="nameless")
 
-    assert "– (nameless)" in text_of(admin.get(admin_url(Peer, "add")))
+    assert "– (nameless)" in text_of(admin.get(admin_url(Peer, "add"), {"dialect": "ietf"}))
 
 
 # Editing

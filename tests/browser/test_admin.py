@@ -85,6 +85,8 @@ def test_a_peer_is_added_by_its_address_tested_and_given_a_secret(
     page = new_page(**options, color_scheme=scheme)
     sign_in(page, assistant, "admin")
     page.goto(f"{assistant.url}{PEERS}add/")
+    check(page, "kinds")
+    page.get_by_role("link", name="Another site that uses this app").click()
     page.fill("input[name=name]", "Tunes")
     page.fill("input[name=address]", music.url)
     page.get_by_role("button", name="Look up").click()
@@ -121,6 +123,63 @@ def test_a_peer_is_added_by_its_address_tested_and_given_a_secret(
     page.get_by_role("link", name="Give this to the other site").click()
     page.get_by_role("button", name="Make a new secret").wait_for()
     assert secret not in page.content()
+
+
+@pytest.fixture
+def forget_vendor(sites: tuple[Site, Site]) -> Iterator[None]:
+    """The peer of the vendor and its application go again."""
+    yield
+    sites[0].manage(
+        "shell",
+        "--verbosity=0",
+        "-c",
+        "from reciprocal_oauth.models import Peer; from oauth2_provider.models import Application; "
+        "Peer.objects.filter(slug='smartthings').delete(); "
+        "Application.objects.filter(name='SmartThings').delete()",
+    )
+
+
+@pytest.mark.usefixtures("forget_vendor")
+@pytest.mark.parametrize(
+    ("options", "scheme"),
+    [
+        pytest.param(DESKTOP, "dark", id="desktop dark"),
+        pytest.param({**PHONE, "viewport": {"width": 320, "height": 700}}, "light", id="phone"),
+    ],
+)
+def test_a_peer_of_a_vendor_is_added_with_what_its_console_shows(
+    sites: tuple[Site, Site],
+    new_page: Callable[..., Any],
+    check: Callable[[Any, str], None],
+    options: dict[str, Any],
+    scheme: str,
+) -> None:
+    """Its console shows the values only after the application was entered there."""
+    assistant, _music = sites
+    page = new_page(**options, color_scheme=scheme)
+    sign_in(page, assistant, "admin")
+    page.goto(f"{assistant.url}{PEERS}add/")
+    page.get_by_role("link", name="SmartThings").click()
+    check(page, "vendor")
+    page.get_by_role("checkbox", name="profile").check()
+    page.get_by_role("button", name="Make the application first").click()
+    shown = page.get_by_role("textbox", name="Client secret of your site here")
+    secret = shown.input_value()
+    check(page, "vendor-application")
+    page.get_by_role("link", name="Continue").click()
+
+    assert page.get_by_role("checkbox", name="profile").is_checked()
+    page.fill("input[name=client_id]", "not possible")
+    page.fill("input[name=client_secret]", "0123456789abcdef")
+    page.press("input[name=client_id]", "Enter")
+    page.get_by_text("has another form").wait_for()
+    check(page, "vendor-errors")
+    page.fill("input[name=client_id]", "0a1b2c3d-0000-4000-8000-0123456789ab")
+    page.fill("input[name=client_secret]", "0123456789abcdef")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("was added. Now enter these values").wait_for()
+    assert secret not in page.content()
+    check(page, "vendor-sheet")
 
 
 def test_a_failed_hand_over_is_sent_again(

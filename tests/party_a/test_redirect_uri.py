@@ -161,7 +161,7 @@ def test_pages_sheet_and_command_name_the_same_one(
         f"/admin/reciprocal_oauth/peer/{peer.pk}/sheet/", headers={"Host": "evil.example"}
     ).content.decode()
     form = admin_client.get(
-        "/admin/reciprocal_oauth/peer/add/", headers={"Host": "evil.example"}
+        "/admin/reciprocal_oauth/peer/add/?dialect=ietf", headers={"Host": "evil.example"}
     ).content.decode()
     call_command("reciprocal_peer", "show", "music", "--json")
     told = json.loads(capsys.readouterr().out)["give_to_peer"]

@@ -174,7 +174,7 @@ def console_text(preset: Preset, lines: Sequence[ConsoleLine]) -> str:
 def _shown(line: ConsoleLine) -> str:
     if line.is_secret and not line.value:
         return "(the client secret; it was shown when it was generated)"
-    return line.value or "(not available on this site)"
+    return line.value or ("(none)" if line.is_scope else "(not available on this site)")
 
 
 def vendors_text() -> str:
@@ -227,5 +227,10 @@ def _refuse(problems: Mapping[str, list[str]], questions: Sequence[Question]) ->
         + (f" or {PEER_FLAGS[question.field]}" if question.field in PEER_FLAGS else "")
         for question in questions
     }
-    lines = [f"{flags[name]}: {reason}" for name in problems for reason in problems[name]]
+    places = {each.name: preset_values.where_to_find(each) for each in questions}
+    lines = [
+        f"{flags[name]}: {reason} {places[name]}"
+        for name, reasons in problems.items()
+        for reason in reasons
+    ]
     raise CommandError("\n  ".join(["Nothing was saved.", *map(printable, lines)]))

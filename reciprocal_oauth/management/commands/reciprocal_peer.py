@@ -24,7 +24,7 @@ from reciprocal_oauth.vendors import Preset, preset_of
 from reciprocal_oauth.vendors.preset import Question
 
 from . import _peer_preset
-from ._output import as_json, printable, shortened, table
+from ._output import as_json, fields_of, printable, shortened, table
 from ._peer_flags import (
     EPILOG,
     PEER_FLAGS,
@@ -323,7 +323,9 @@ def _document(peer: Any, sheet: Sheet | None = None) -> dict[str, Any]:
         return document
     document["give_to_peer"] = sheet.values()
     if preset := preset_of(peer.dialect):
-        document["console"] = [vars(line) for line in console_lines(peer, sheet)]
+        document["console"] = [
+            fields_of(line, "label value note is_secret") for line in console_lines(peer, sheet)
+        ]
         document["limits"] = [str(limit) for limit in preset.limits]
     return document
 
