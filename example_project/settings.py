@@ -21,6 +21,7 @@
 ``EXAMPLE_SESSION_SAMESITE``   ``Lax`` (default) or ``Strict``: ``SESSION_COOKIE_SAMESITE``
 ``EXAMPLE_REPORT_URI``         URL for the browsers' reports about the content security policy
 ``EXAMPLE_FAST_PASSWORDS``     ``1``: passwords get a fast, weak hash; only for the demo's users
+``EXAMPLE_VENDORS``            a JSON object with the URLs of the stand-ins of ``demo --vendors``
 =============================  ===================================================================
 """
 
@@ -192,6 +193,16 @@ RECIPROCAL_OAUTH: dict[str, Any] = {
     "PEER_SCOPES": {ROLE.other.slug: dict(ROLE.other.scopes)},
     **json.loads(os.environ.get("EXAMPLE_RECIPROCAL_OAUTH") or "{}"),
 }
+
+# The vendors of "demo --vendors". Their dialects send secrets only to addresses in these classes.
+EXAMPLE_VENDORS: dict[str, str] = json.loads(os.environ.get("EXAMPLE_VENDORS") or "{}")
+if EXAMPLE_VENDORS:
+    RECIPROCAL_OAUTH["DIALECTS"] = {
+        "smartthings": "example_project.vendors.dialects.SmartThings",
+        "alexa": "example_project.vendors.dialects.Alexa",
+    }
+    # The pages of SmartThings about account linking do not mention PKCE. All others need it.
+    OAUTH2_PROVIDER["PKCE_REQUIRED"] = lambda client_id: client_id != "smartthings-at-music"
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "")
 # Each site has its own queue. Both sites can use the same broker, but the ids in a message are

@@ -1,9 +1,10 @@
-"""Plays a track, and reports it to the assistant of the user."""
+"""Plays a track, and reports it to the assistant and to the smart homes of the user."""
 
 from typing import Any
 
 from ..other_site import CallFailed, call
 from .models import Play
+from .reports import report_to_vendors
 
 TRACKS = {
     "calm": [
@@ -28,6 +29,7 @@ def play(user: Any, mood: str, *, asked_by: str) -> Play:
     title, artist = tracks[Play.objects.filter(user=user).count() % len(tracks)]
     played = Play.objects.create(user=user, title=title, artist=artist, asked_by=asked_by)
     _tell_assistant(user, played)
+    report_to_vendors(user)
     return played
 
 

@@ -1,5 +1,6 @@
 from django.urls import path
 
+from . import smart_home
 from .api import HistoryView, PlayerView
 from .views import HomeView, NextView
 
@@ -8,4 +9,6 @@ urlpatterns = [
     path("next/", NextView.as_view(), name="next"),
     path("api/player/", PlayerView.as_view()),
     path("api/history/", HistoryView.as_view()),
+    path("smart-home/smartthings/", smart_home.smartthings),
+    path("smart-home/google/", smart_home.google),
 ]
