@@ -1,5 +1,6 @@
 """The command ``demo``. It starts both sites on this machine. A person can then use them with a
-browser; with ``--auto``, a program does this and prints each step."""
+browser; with ``--auto``, a program does this and prints each step. With ``--vendors``, the command
+starts the music service and stand-ins for three vendors instead, and a program uses them."""
 
 import contextlib
 import shlex
@@ -15,6 +16,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ...roles import ASSISTANT, MUSIC
 from ...sites import Site, SiteError, port_is_free, running, two_sites
+from ...vendors.processes import music_and_stand_ins
+from ...vendors.walkthrough import VendorWalkthrough
 from ...walkthrough import Walkthrough, WalkthroughFailed
 
 
@@ -37,8 +40,7 @@ class Command(BaseCommand):
             nargs=2,
             type=_port,
             metavar=("ASSISTANT", "MUSIC"),
-            default=(ASSISTANT.port, MUSIC.port),
-            help="other ports",
+            help="other ports; with --vendors, only the second one is used",
         )
         parser.add_argument(
             "--data",
@@ -46,21 +48,51 @@ class Command(BaseCommand):
             metavar="DIR",
             help="keep databases and logs in this directory; used again if it has some already",
         )
-        parser.add_argument(
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument(
             "--auto",
             action="store_true",
             help="link both ways as a person with a browser would, call both APIs, then end",
         )
+        what.add_argument(
+            "--vendors",
+            action="store_true",
+            help="link the music service with stand-ins for SmartThings, Alexa and Google, as a "
+            "person with a browser would, then end; on ports that are free",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        first, second = options["ports"]
-        if first == second:
+        ports = options["ports"] or (ASSISTANT.port, MUSIC.port)
+        if ports[0] == ports[1]:
             raise CommandError("--ports: Each site needs a port of its own.")
-        for port in (first, second):
+        if options["vendors"]:
+            # Without --ports, take free ones: the demo of the two sites may run at the same time.
+            ports = ports[1:] if options["ports"] else ()
+        for port in ports:
             if not port_is_free(port):
                 raise CommandError(f"Port {port} is taken. Choose others: demo --ports 9001 9002")
         with _ended_by_signals(), _data(options["data"]) as data:
-            self._run(data, (first, second), auto=options["auto"])
+            if options["vendors"]:
+                self._run_vendors(data, *ports)
+            else:
+                self._run(data, ports, auto=options["auto"])
+
+    def _run_vendors(self, data: Path, port: int | None = None) -> None:
+        begun = time.monotonic()
+        music, *vendors = servers = music_and_stand_ins(data, port=port)
+        self.stdout.write("Making a database, users and peers, and starting the servers …")
+        try:
+            with running(*servers, prepare=True):
+                self._say_site(music)
+                for vendor in vendors:
+                    self.stdout.write(f"{vendor.name:<11} {vendor.url}/   (a stand-in)")
+                self.stdout.write(f"{'Data':<11} {data}\n\n")
+                VendorWalkthrough(*servers, self.stdout.write).run()
+            self.stdout.write(f"Done in {time.monotonic() - begun:.1f} s.")
+        except Stopped:
+            self.stdout.write("All servers are stopped.")
+        except (SiteError, WalkthroughFailed) as failed:
+            raise CommandError(str(failed)) from None
 
     def _run(self, data: Path, ports: tuple[int, int], *, auto: bool) -> None:
         begun = time.monotonic()
@@ -81,8 +113,11 @@ class Command(BaseCommand):
 
     def _say_where(self, assistant: Site, music: Site, data: Path) -> None:
         for site in (assistant, music):
-            self.stdout.write(f"{site.role.name:<10} {site.url}/   ({site.role.what})")
-        self.stdout.write(f"{'Data':<10} {data}\n\n")
+            self._say_site(site)
+        self.stdout.write(f"{'Data':<11} {data}\n\n")
+
+    def _say_site(self, site: Site) -> None:
+        self.stdout.write(f"{site.role.name:<11} {site.url}/   ({site.role.what})")
 
     def _say_how(self, site: Site) -> None:
         """Print how to run a management command on ``site``."""
