@@ -22,6 +22,12 @@ def main() -> int:
         help="of a database on the server on which each site gets one of its own; default: SQLite",
     )
     parser.add_argument("--dispatcher", choices=sorted(ARRANGEMENTS), default="none")
+    parser.add_argument(
+        "--dialect",
+        choices=["ietf", "ietf-first"],
+        default="ietf",
+        help="of both sites; ietf-first: a code is redeemed before the response (ietf)",
+    )
     parser.add_argument("--workers", type=int, default=4, help="workers of each site (4)")
     parser.add_argument("--share", type=float, default=0.3, help="share of faulty calls (0.3)")
     parser.add_argument(

@@ -40,6 +40,7 @@ class Report:
     database: str
     dispatcher: str
     workers: int
+    dialect: str = "ietf"
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     lost: list[str] = field(default_factory=list)
@@ -77,7 +78,7 @@ class Report:
         faults = sum(self.faults.values())
         rows: dict[str, Any] = {
             "links": f"{self.links} on {self.database}, {self.workers} workers a site, "
-            f"dispatcher “{self.dispatcher}”, seed {self.seed}",
+            f"dispatcher “{self.dispatcher}”, dialect “{self.dialect}”, seed {self.seed}",
             "lost": len(self.lost),
             "doubled": len(self.doubled),
             "given up": self.given_up,

@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 from django.db import connections
@@ -22,7 +23,7 @@ from .plan import OTHER, SCOPES_HERE, SCOPES_THERE, STARTS, Person, people
 from .processes import Crew, Process, crew
 from .proxy import Call, read_calls
 from .report import INVARIANTS, Report
-from .sites import SHORT, access_log, make_sites, web_server
+from .sites import SHORT, SHORT_AND_FIRST, access_log, make_sites, web_server
 
 #: Processes in which people decide.
 DECIDERS = 2
@@ -42,6 +43,16 @@ class Options:
     share: float
     kill_every: float
     limit: float
+    dialect: str = "ietf"
+
+    @property
+    def redeems_first(self) -> bool:
+        return self.dialect == "ietf-first"
+
+    @property
+    def short(self) -> Mapping[str, Any]:
+        """Settings of both sites."""
+        return SHORT_AND_FIRST if self.redeems_first else SHORT
 
 
 @dataclass
@@ -72,7 +83,16 @@ def run(options: Options, data: Path) -> Report:
     databases = urls(options.database, data)
     set_up_django(databases)
     *ports, proxy_a, proxy_b = free_ports(4)
-    sites = make_sites(data, databases, arrangement, (ports[0], ports[1]), (proxy_a, proxy_b))
+    sites = make_sites(
+        data, databases, arrangement, (ports[0], ports[1]), (proxy_a, proxy_b), options.short
+    )
+    if options.redeems_first:
+        for site in sites:
+            speak = ("reciprocal_peer", "add", site.role.other.slug, f"--dialect={options.dialect}")
+            # Amazon and SmartThings have no revocation endpoint. Ours would take the revocation of
+            # tokens that came too late for "the person has disconnected".
+            without = ("--revocation-endpoint=",) if site.role.slug == OTHER else ()
+            site.more_preparations = ((*speak, *without),)
     with created(databases), crew(options.seed) as processes:
         report = Report(
             options.links,
@@ -80,6 +100,7 @@ def run(options: Options, data: Path) -> Report:
             connections[STARTS].display_name,
             options.dispatcher,
             options.workers,
+            options.dialect,
         )
         running = Run(
             options,
@@ -137,14 +158,21 @@ def _start(running: Run) -> None:
 def _start_site(running: Run, site: Site) -> None:
     server = web_server(site, running.arrangement)
     name = site.role.slug
+    # The vendor is not ours: how it comes through the loss of a process is its own affair.
+    is_mortal = not (running.options.redeems_first and name == STARTS)
     running.crew.start(
         Process(
-            f"server of {name}", server, site.env, site.log_path, is_server=True, is_mortal=True
+            f"server of {name}",
+            server,
+            site.env,
+            site.log_path,
+            is_server=True,
+            is_mortal=is_mortal,
         )
     )
     for program in running.arrangement.programs():
         running.crew.start(
-            Process(f"worker of {name}", program, site.env, site.log_path, is_mortal=True)
+            Process(f"worker of {name}", program, site.env, site.log_path, is_mortal=is_mortal)
         )
 
 
@@ -247,13 +275,14 @@ def _check(running: Run) -> None:
 
     report, calls = running.report, read_calls(str(running.calls_log))
     report.broken = {name: [] for name in INVARIANTS}
+    short = running.options.short
     limits = {
-        OutboxItem: len(SHORT["RETRY_SCHEDULE_SECONDS"]),
-        InboxItem: len(SHORT["REDEMPTION_SCHEDULE_SECONDS"]),
+        OutboxItem: len(short["RETRY_SCHEDULE_SECONDS"]),
+        InboxItem: len(short["REDEMPTION_SCHEDULE_SECONDS"]),
     }
     logins = {each.family for each in running.people}
     for site, scopes in ((STARTS, SCOPES_HERE), (OTHER, SCOPES_THERE)):
-        one = OneSite(site, scopes, limits, SHORT["LEASE_SECONDS"], logins)
+        one = OneSite(site, scopes, limits, short["LEASE_SECONDS"], logins)
         for name, found in one.check().items():
             report.broken[name] += [f"{site}: {each}" for each in found]
     both = BothSites(running.people, Side.read(STARTS), Side.read(OTHER))

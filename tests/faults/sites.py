@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from example_project.sites import HOST, MANAGE_PY, Site, two_sites
 
@@ -29,6 +30,19 @@ SHORT = {
     "DISPATCHER_SWEEP_SECONDS": PAUSE_SECONDS,
     "HTTP_ALLOW_LOOPBACK": True,
 }
+#: What is other where a code is redeemed before the response. An attempt is then two calls that
+#: have to go well, and the other site has to answer before this one stops waiting.
+SHORT_AND_FIRST = {
+    **SHORT,
+    "DIALECTS": {"ietf-first": "tests.faults.vendor.VendorDialect"},
+    "REDEEM_FIRST_SECONDS": 2.0,
+    "HTTP_CONNECT_TIMEOUT_SECONDS": 2 * HTTP_SECONDS,
+    "HTTP_TOTAL_TIMEOUT_SECONDS": 2 * HTTP_SECONDS,
+    "LEASE_SECONDS": 4 * HTTP_SECONDS + 1,
+    "CODE_LIFETIME_SECONDS": 12,
+    "RETRY_SCHEDULE_SECONDS": (0, 0.1, 0.3, 0.5, *(1,) * 8, *(2,) * 8),
+    "MAX_REISSUES": 30,
+}
 
 
 def make_sites(
@@ -37,6 +51,7 @@ def make_sites(
     arrangement: Arrangement,
     ports: tuple[int, int],
     proxy_ports: tuple[int, int],
+    short: Mapping[str, Any],
 ) -> tuple[Site, Site]:
     """Both sites, not yet running. Each reaches the other through the proxy only."""
     # All rows are for one peer, so that its share is all there is.
@@ -52,7 +67,7 @@ def make_sites(
             "EXAMPLE_LOG_LEVEL": "INFO",
             "EXAMPLE_RECIPROCAL_OAUTH": json.dumps(
                 {
-                    **SHORT,
+                    **short,
                     "DELIVERIES_PER_PEER": many,
                     "DISPATCHER_THREADS": arrangement.threads,
                 }

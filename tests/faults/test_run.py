@@ -12,9 +12,10 @@ from .sites import ROOT
 
 @pytest.mark.two_process
 @pytest.mark.threat("R23")
-def test_people_are_linked_over_a_network_that_misbehaves() -> None:
+@pytest.mark.parametrize("dialect", ["ietf", "ietf-first"])
+def test_people_are_linked_over_a_network_that_misbehaves(dialect: str) -> None:
     command = [sys.executable, "-m", "tests.faults", "--links=30", "--seed=1", "--json"]
-    more = ["--workers=2", "--kill-every=3", "--limit=120"]
+    more = ["--workers=2", "--kill-every=3", "--limit=240", f"--dialect={dialect}"]
 
     ended = subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, check=False)
 
