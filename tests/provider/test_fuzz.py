@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qsl, quote_plus
+from urllib.parse import parse_qsl
 
 import pytest
 from django.core.cache import cache
@@ -39,6 +39,18 @@ from reciprocal_oauth.party_b.link_opening import open_link
 
 from ..conftest import PEER_SECRET, basic
 from .authorization import CHALLENGE, VERIFIER
+from .oddities import (
+    CHARSETS,
+    METHODS,
+    Fields,
+    as_form,
+    encoded,
+    header_text,
+    names,
+    odd_bytes,
+    queries,
+    values,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.threat("I13")]
 
@@ -92,7 +104,6 @@ class Wire:
 
 # Right requests. What is secret in them says "canary".
 
-Fields = list[tuple[bytes, bytes]]
 Right = tuple[str, Fields]
 CALLBACK = "https://music.example/connections/site/callback/"
 
@@ -100,10 +111,6 @@ CALLBACK = "https://music.example/connections/site/callback/"
 def right(client_id: str, /, **parameters: str) -> Right:
     """The client that sends it, and its form fields, encoded."""
     return client_id, [(name.encode(), encoded(value)) for name, value in parameters.items()]
-
-
-def encoded(value: str) -> bytes:
-    return quote_plus(value.encode("utf-8", "surrogatepass")).encode()
 
 
 HANDOVER = right("music-here", grant_type=GRANT_TYPE, code="canary-of-the-peer",
@@ -150,35 +157,9 @@ def _rows(
 
 # What they are spoilt with
 
-ODD_BYTES = [
-    b"", b"%", b"%z", b"%zz", b"%00", b"%ff%fe", b"%ed%a0%80", b"%0d%0a", b"%c3", b"%e2%80%ae",
-    b"\x00", b"\xff\xfe", b"\xc3", b"\xf0\x9f\x8e\xb5", b"\r\n", b"&", b"=", b"&&=&", b";",
-    b"+", b" ", b"#", b'{"a":', b"[" * 9000, b"a&" * 2000, b"a=b&" * 300, b"A" * 256, b"A" * 4096,
-    b"A" * 4097, b"A" * 70_000, b"A" * 3_000_000, b"canary", b"<canary>",
-    b"\r\n--x\r\n\r\n", b"--x--",
-    b"authorization_code", b"refresh_token", b"password", b"client_credentials", b"implicit",
-    encoded(GRANT_TYPE), b"playback", b"https://[", b"[", b"1", b"[1]", b"{}", b"openid", b"None",
-]  # fmt: skip
-# Also names of attributes: oauthlib lets a parameter stand in for one that is not set.
-NAMES = [
-    b"grant_type", b"code", b"client_id", b"access_token", b"client_secret", b"scope", b"state",
-    b"redirect_uri", b"code_verifier", b"refresh_token", b"username", b"password", b"resource",
-    b"encoding", b"user", b"client", b"request", b"refresh_token_instance", b"response_type",
-    b"response_mode", b"scopes", b"expires_in", b"extra_credentials", b"headers", b"body", b"nonce",
-    b"claims", b"code_challenge", b"code_challenge_method", b"iss", b"token_endpoint", b"prompt",
-    b"source_refresh_token_object", b"_reciprocal_redemption", b"_valid_code", b"_code_is_spent",
-]  # fmt: skip
-CHARSETS = ["utf-8", "UTF-8", '"utf-8"', "latin-1", "utf-16", "utf-7", "idna", "base64",
-            "utf-8-sig", "punycode", "rot13", "undefined", "unicode_escape", "x", '"']  # fmt: skip
 ORIGINS = ["https://allowed.example", "https://evil.example", "null", "https://[", "https://a:b",
            "https://\xff", "https://canary"]  # fmt: skip
-METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "A", "post"]
-
-odd_bytes = st.sampled_from(ODD_BYTES) | st.binary(max_size=20)
-names = st.sampled_from(NAMES) | odd_bytes
-values = odd_bytes | st.text(max_size=9).map(encoded)
 fields = st.lists(st.tuples(names, values), max_size=9)
-header_text = st.text(st.characters(max_codepoint=255, exclude_characters="\0\r\n"), max_size=20)
 content_types = st.one_of(
     st.sampled_from([FORM, MULTIPART, f"{MULTIPART}; boundary=x", JSON, TEXT, ""]),
     st.builds("{}; charset={}".format, st.sampled_from([FORM, f"{MULTIPART}; boundary=x", TEXT]),
@@ -200,14 +181,6 @@ authorizations = st.one_of(
     header_text,
 )
 origins = st.sampled_from([None, *ORIGINS]) | header_text
-queries = st.one_of(
-    st.builds(lambda name, value: name + b"=" + value, names, values),
-    st.binary(max_size=20),
-).map(lambda query: "".join(chr(byte) for byte in query[:9000] if byte > 0x20 and byte != 0x7F))
-
-
-def as_form(pairs: Fields) -> bytes:
-    return b"&".join(name + b"=" + value for name, value in pairs)
 
 
 def as_multipart(pairs: Fields) -> bytes:
