@@ -114,7 +114,7 @@ PRESET = Preset(
         _("This site cannot revoke its tokens at Amazon. The person disables the skill there."),
         _("Amazon does not tell this site when a person disables the skill."),
     ),
-    page="vendors/alexa",
+    page="alexa",
 )
 
 
