@@ -21,7 +21,6 @@ from ..models import Peer
 from . import json_body
 
 _SCHEMA: Mapping[str, str] = {"schema": "st-schema", "version": "1.0"}
-#: The form of a value that this site repeats in its response.
 _ECHOED = re.compile(r"[\x20-\x7e]{1,100}")
 #: The forms of an ``errorEnum`` and of an ``interactionType`` that this site writes to its log.
 #: SmartThings also sends numbers as ``errorEnum``.
@@ -37,16 +36,12 @@ _ENUMS: Mapping[Cause, str] = {
 }
 #: The ``errorEnum`` after the person has removed the connector.
 INTEGRATION_DELETED = "INTEGRATION-DELETED"
+_DEAD = ("INVALID-CODE", "INVALID-TOKEN", "TOKEN-EXPIRED", INTEGRATION_DELETED)
 #: The status and the error code of RFC 6749, section 5.2, for each error of SmartThings.
 _REFUSALS: Mapping[str, tuple[int, str]] = {
-    "INVALID-CODE": (400, protocol.INVALID_GRANT),
-    "INVALID-TOKEN": (400, protocol.INVALID_GRANT),
-    "TOKEN-EXPIRED": (400, protocol.INVALID_GRANT),
-    INTEGRATION_DELETED: (400, protocol.INVALID_GRANT),
-    "INVALID-CLIENT": (401, protocol.INVALID_CLIENT),
-    "INVALID-CLIENT-SECRET": (401, protocol.INVALID_CLIENT),
-    "BAD-REQUEST": (400, protocol.INVALID_REQUEST),
-    "INVALID-INTERACTION-TYPE": (400, protocol.INVALID_REQUEST),
+    **dict.fromkeys(_DEAD, (400, protocol.INVALID_GRANT)),
+    **dict.fromkeys(("INVALID-CLIENT", "INVALID-CLIENT-SECRET"), (401, protocol.INVALID_CLIENT)),
+    **dict.fromkeys(("BAD-REQUEST", "INVALID-INTERACTION-TYPE"), (400, protocol.INVALID_REQUEST)),
     "UNSUPPORTED-GRANT-TYPE": (400, protocol.UNSUPPORTED_GRANT_TYPE),
 }
 #: The members of a token response (RFC 6749, section 5.1), by their names in SmartThings Schema.
@@ -120,8 +115,7 @@ def refusal(response: PeerResponse) -> PeerRefused:
     """Return the exception for a response of SmartThings that is no success, or that contains a
     ``globalError``, perhaps with status 200.
 
-    An unknown error may pass. SmartThings does not publish what it means, and the access of all
-    users would end if it were final.
+    An unknown error may pass: a final one would end the access of all users.
     """
     found, enum = token_endpoint.refusal(response), error_in(response)
     if enum is not None:

@@ -92,7 +92,7 @@ def _hand_over(item: OutboxItem) -> Result:
     """Send the peer a reciprocal code for the user's last decision (draft-ietf-oauth-reciprocal-04,
     section 2.2.2). If the peer refuses the access token in the request, refresh the token (RFC
     6749, section 6) and send a second reciprocal code."""
-    links = Link.objects.select_related("user", "peer")
+    links = Link.objects.select_related("user", "peer__application")
     link = links.filter(pk=item.link_id).first() if item.link_id else None
     if link is None:
         return Cancelled()
