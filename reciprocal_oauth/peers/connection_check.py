@@ -73,7 +73,7 @@ def run(peer: Peer, base: str | None = None) -> list[Finding]:
     )
     dialect = _dialect(peer)
     if not peer.sends_codes:
-        reason = gettext("This kind of peer sends no codes, so this site sends it no requests.")
+        reason = gettext("This peer sends no codes, so this site sends it no requests.")
         results = dict.fromkeys(_FOR_ALL, (State.NOT_NEEDED, reason))
     else:
         _run_checks(peer, dialect, results)

@@ -17,7 +17,7 @@ from reciprocal_oauth.peers.sheet import ConsoleLine
 from reciprocal_oauth.vendors import Preset, preset_of, presets
 from reciprocal_oauth.vendors.preset import Question
 
-from ._output import printable, table
+from ._output import printable
 from ._peer_flags import PEER_FLAGS, option
 
 #: Writes a line to the terminal of the user, but not to standard output: with ``--json``, standard
@@ -181,19 +181,24 @@ def vendors_text() -> str:
     """Return the vendors and the questions of their presets, as text for people."""
     parts = []
     for preset in presets():
-        rows = [
-            (
-                each.name,
-                each.label,
-                f"such as {each.example}" if not each.is_secret else "secret",
-                str(each.where),
-            )
-            for each in preset.questions
-        ]
         parts.append(f"{preset.name}: reciprocal_peer add SLUG --dialect {preset.dialect}")
-        if rows:
-            parts.append(table(rows, indent="  --answer "))
+        for question in preset.questions:
+            parts.append(f"  --answer {question.name}=…  {question.label}")
+            parts += [f"      {line}" for line in _explanation(question)]
     return "\n".join(parts)
+
+
+def _explanation(question: Question) -> list[str]:
+    lines = [preset_values.where_to_find(question)]
+    if question.is_secret:
+        lines.append("A secret: with -, the command reads it from standard input.")
+    else:
+        lines.append(f"Example: {question.example}")
+    if question.default:
+        lines.append(f"Default: {question.default}")
+    elif question.default is not None:
+        lines.append("It can be left out.")
+    return lines
 
 
 def vendors_document() -> list[dict[str, Any]]:

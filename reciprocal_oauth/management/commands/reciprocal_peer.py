@@ -34,6 +34,7 @@ from ._peer_flags import (
     option,
     read_secrets,
 )
+from ._peer_preset import PresetAnswers
 from ._peer_saving import save
 
 #: The fields of a peer that the output with ``--json`` contains. The client secret is never shown.
@@ -130,52 +131,14 @@ class Command(BaseCommand):
         :raises CommandError: an option is not valid, or the metadata cannot be read.
         """
         base = _base_url(options["base_url"])
-        answers = _peer_preset.PresetAnswers(options)
+        answers = PresetAnswers(options)
         answers.hide_secret(options)
         read_secrets(options)
-        redirect_uris = options["redirect_uri"]
-        # On the command line, the value of --redirect-uri is always a list. If Python code runs
-        # this command with call_command(), the value can also be a single string.
-        if isinstance(redirect_uris, str):
-            redirect_uris = [redirect_uris]
         given = self._given(options)
         found = {} if options["discover"] is None else self._discovered(options["discover"])
         if found and (stored := Peer.objects.filter(slug=options["slug"]).first()):
             found = discovery.new_values(stored, found)
-        made_before = ""
-
-        def ask(vendor: Preset, questions: Sequence[Question], given_answers: Any) -> None:
-            nonlocal made_before
-            made_before = _make_credentials(options)
-            lines = _lines_before(options, given, base)
-            self._say(_peer_preset.console_text(vendor, lines))
-            _peer_preset.ask(questions, given_answers, self._say)
-
-        preset = answers.values(
-            {**found, **given},
-            has_redirect_uris=redirect_uris is not None,
-            ask=ask if sys.stdin.isatty() else None,
-        )
-        values = preset.fields
-        try:
-            peer, is_new, made_up = save(
-                options["slug"],
-                values,
-                client_id=options["application_client_id"],
-                client_secret=options["application_client_secret"],
-                redirect_uris=preset.redirect_uris if redirect_uris is None else redirect_uris,
-                application_fields=application_fields(options["application_field"]),
-                discovered=found.keys() - given.keys(),
-                accept_changes=options["accept_changes"],
-            )
-        except CommandError as error:
-            if not made_before:
-                raise
-            raise CommandError(
-                f"{error}\nTo keep the client ID and the secret that the console has now, give "
-                f"--application-client-id {options['application_client_id']} "
-                "--application-client-secret -"
-            ) from error
+        peer, is_new, made_up, values = self._saved(options, answers, given, found, base)
         if warning := save_warnings.scope_warning(peer):
             self._warn(warning)
         if warning := save_warnings.grace_warning(peer):
@@ -193,7 +156,6 @@ class Command(BaseCommand):
             else:
                 resending.resume(peer)
         peer = _peers().get(pk=peer.pk)
-        made_up = made_up or made_before
         sheet = sheet_for(peer, base)
         if options["json"]:
             secret = {"application_client_secret": made_up} if made_up else {}
@@ -203,6 +165,65 @@ class Command(BaseCommand):
         done = "added" if is_new else "updated"
         self.stdout.write(f"Peer {peer.slug} ({printable(peer.name)}) {done}.\n\n")
         self.stdout.write(_sheet_text(peer, sheet, made_up, has_paths=not base))
+
+    def _saved(
+        self,
+        options: dict[str, Any],
+        answers: PresetAnswers,
+        given: Mapping[str, Any],
+        found: Mapping[str, Any],
+        base: str,
+    ) -> tuple[Peer, bool, str, Mapping[str, Any]]:
+        """Save the peer with the values that the user has given, those of its metadata, and those
+        of the preset of its vendor.
+
+        :param answers: the answers to the questions of the preset. At a terminal, ask for the
+            missing ones.
+        :param given: the values for which the user has given a flag, by field name.
+        :param found: the values from the metadata of the peer, by field name.
+        :returns: the peer, whether it is new, the client secret of its application if it was
+            generated now (otherwise ``""``), and the fields that were set.
+        :raises CommandError: see :func:`save`, and :meth:`PresetAnswers.values`.
+        """
+        redirect_uris = options["redirect_uri"]
+        # On the command line, the value of --redirect-uri is always a list. If Python code runs
+        # this command with call_command(), the value can also be a single string.
+        if isinstance(redirect_uris, str):
+            redirect_uris = [redirect_uris]
+        made_before = ""
+
+        def ask(vendor: Preset, questions: Sequence[Question], given_answers: Any) -> None:
+            nonlocal made_before
+            made_before = _make_credentials(options)
+            lines = _lines_before(options, given, base)
+            self._say(_peer_preset.console_text(vendor, lines))
+            _peer_preset.ask(questions, given_answers, self._say)
+
+        try:
+            preset = answers.values(
+                {**found, **given},
+                has_redirect_uris=redirect_uris is not None,
+                ask=ask if sys.stdin.isatty() else None,
+            )
+            peer, is_new, made_up = save(
+                options["slug"],
+                preset.fields,
+                client_id=options["application_client_id"],
+                client_secret=options["application_client_secret"],
+                redirect_uris=preset.redirect_uris if redirect_uris is None else redirect_uris,
+                application_fields=application_fields(options["application_field"]),
+                discovered=found.keys() - given.keys(),
+                accept_changes=options["accept_changes"],
+            )
+        except CommandError as error:
+            if not made_before:
+                raise
+            raise CommandError(
+                f"{error}\nTo keep the client ID and the secret that the console has now, give "
+                f"--application-client-id {options['application_client_id']} "
+                "--application-client-secret -"
+            ) from error
+        return peer, is_new, made_up or made_before, preset.fields
 
     def show(self, options: dict[str, Any]) -> None:
         """Print a peer, and the values that the administrator of the other site needs to register
