@@ -201,8 +201,6 @@ if EXAMPLE_VENDORS:
         "smartthings": "example_project.vendors.dialects.SmartThings",
         "alexa": "example_project.vendors.dialects.Alexa",
     }
-    # The pages of SmartThings about account linking do not mention PKCE. All others need it.
-    OAUTH2_PROVIDER["PKCE_REQUIRED"] = lambda client_id: client_id != "smartthings-at-music"
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "")
 # Each site has its own queue. Both sites can use the same broker, but the ids in a message are

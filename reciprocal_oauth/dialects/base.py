@@ -121,6 +121,10 @@ class Dialect(ABC):
     #: The names that ``Peer.dialect_options`` can contain, each with its allowed values. An empty
     #: tuple allows every value.
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    #: Whether this kind of peer, as a client of this site, sends a code challenge (RFC 7636,
+    #: section 4.3). If it is False, this site requires none of such a peer, whatever DOT's setting
+    #: ``PKCE_REQUIRED`` says. A challenge that the peer sends is checked all the same.
+    sends_code_challenge: ClassVar[bool] = True
     #: How many seconds a replaced refresh token of this site should still work, because this kind
     #: of peer can send it twice (DOT's setting ``REFRESH_TOKEN_GRACE_PERIOD_SECONDS``).
     grace_seconds: ClassVar[int] = 0

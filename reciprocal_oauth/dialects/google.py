@@ -60,6 +60,7 @@ class GoogleDialect(IETFDialect):
     )
     # Google can send a refresh token again if it did not get the response.
     grace_seconds = 120
+    sends_code_challenge = False
     # Google revokes everything that the person has allowed the site, not only the one token.
     revokes_replaced_tokens = False
 

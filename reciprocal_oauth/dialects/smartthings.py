@@ -44,6 +44,7 @@ class SmartThingsDialect(Dialect):
     redeems_first = True
     optional_fields = frozenset({"authorization_endpoint"})
     grace_seconds = 120
+    sends_code_challenge = False
 
     @classmethod
     def can_start(cls, peer: Any) -> bool:

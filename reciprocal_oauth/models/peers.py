@@ -406,6 +406,13 @@ class Peer(BaseModel):
         return dialect is None or (dialect.sends_codes and bool(self.client_id))
 
     @property
+    def sends_code_challenge(self) -> bool:
+        """Return whether the peer, as a client of this site, sends a code challenge (RFC 7636,
+        section 4.3)."""
+        dialect = self._dialect_class
+        return dialect is None or dialect.sends_code_challenge
+
+    @property
     def _dialect_class(self) -> Any:
         """The class of the dialect; ``None`` if there is none with this name. In this case, the
         checks of the peer report the unknown name."""

@@ -144,10 +144,12 @@ class ReciprocalValidatorMixin(_Validator):
 
     def is_pkce_required(self, client_id: str, request: Request) -> bool:
         """Return whether PKCE is required. It is not required for a reciprocal code, because there
-        was no authorization request that could contain a challenge (RFC 7636, section 4.3)."""
-        if redemption_of(request):
+        was no authorization request that could contain a challenge (RFC 7636, section 4.3). It is
+        not required either of a vendor that does not use PKCE."""
+        if redemption_of(request) or not super().is_pkce_required(client_id, request):
             return False
-        return super().is_pkce_required(client_id, request)
+        peer = incoming_access.peer_of(request.client)
+        return peer is None or peer.sends_code_challenge
 
     def get_default_redirect_uri(
         self, client_id: str, request: Request, *args: Any, **kwargs: Any
