@@ -117,7 +117,6 @@ class AlexaStandIn(StandIn):
             "--reciprocal-endpoint": f"{self.url}/v1/users/~current/skills/{SKILL_ID}/enablement",
             "--scope": "alexa::skills:account_linking",
             # Login with Amazon does not say what Alexa asks for at the site.
-            "--preconfigured-scope": self.settings.scope,
         }
 
 

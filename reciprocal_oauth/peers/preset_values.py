@@ -12,6 +12,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
+from ..core import scopes
 from ..models import Peer
 from ..secret import Secret
 from ..vendors import Preset
@@ -116,6 +117,11 @@ def values_for(
     for field, value in given.items():
         is_added = field in _LINES and value and fields.get(field)
         fields[field] = f"{fields[field]}\n{value}" if is_added else value
+    if fields.get("authorization_endpoint") and not fields.get("preconfigured_scope"):
+        # No vendor sends the parameter ``reciprocal``. Without an agreed scope, people who start at
+        # this site would not be asked for the access of the vendor, so there would be no code.
+        allowed = fields.get("allowed_scope", "")
+        fields["preconfigured_scope"] = scopes.without_openid(allowed)
     uris = [filled(uri, known) for uri in preset.redirect_uris] if not has_redirect_uris else None
     return PresetValues(fields, uris)
 

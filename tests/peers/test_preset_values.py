@@ -81,3 +81,18 @@ def test_what_differs_from_the_preset(peer: Peer) -> None:
         "token_endpoint": "https://api.tunes.example/token",
         "token_endpoint_auth_method": "client_secret_post",
     }
+
+
+def test_people_who_start_here_are_asked_for_all_that_the_vendor_may_have() -> None:
+    """No vendor sends the parameter ``reciprocal``."""
+    starts = replace(TUNES, values={**TUNES.values, "authorization_endpoint": "https://x.example"})
+    given = {"allowed_scope": "openid playback"}
+
+    assert preset_values.values_for(starts, ANSWERS, given=given).fields["preconfigured_scope"] == (
+        "playback"
+    )
+    chosen = {**given, "preconfigured_scope": "profile"}
+    assert preset_values.values_for(starts, ANSWERS, given=chosen).fields[
+        "preconfigured_scope"
+    ] == ("profile")
+    assert "preconfigured_scope" not in preset_values.values_for(TUNES, ANSWERS, given=given).fields
