@@ -91,6 +91,7 @@ PRESET = Preset(
         ConsoleEntry("Your Client ID", "{client_id}"),
         ConsoleEntry("Your Secret", "{client_secret}"),
         ConsoleEntry("Your Authentication Scheme", "HTTP Basic"),
+        ConsoleEntry("PKCE", "on", _("This site requires it, unless PKCE_REQUIRED is off.")),
         ConsoleEntry("Scope", "{scope_here}", _("Enter each name separately.")),
         ConsoleEntry(
             "Your Redirect URLs",
