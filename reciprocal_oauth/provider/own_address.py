@@ -175,7 +175,10 @@ def _take(request: HttpRequest, peer: Peer, dialect: Dialect, started_at: float)
 
 def _oauthlib_request(request: HttpRequest) -> Request:
     headers = {name: value for name, value in request.META.items() if isinstance(value, str)}
-    return Request(request.build_absolute_uri(), "POST", None, headers)
+    # Leave out the query: oauthlib would take client credentials from it, and raises ValueError for
+    # a query that is not form-encoded.
+    uri, _, _query = request.build_absolute_uri().partition("?")
+    return Request(uri, "POST", None, headers)
 
 
 def _authenticate(request: HttpRequest, for_oauthlib: Request, validator: Any, peer: Peer) -> None:

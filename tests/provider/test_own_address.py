@@ -383,6 +383,24 @@ class TestTheViewItself:
         assert response.json() == {"cause": "SHAPE"}
 
 
+@pytest.mark.parametrize("query", ["a=%zz", "a[]=1", "a", "code=1&code=2"])
+@pytest.mark.parametrize("dialect", ["postbox", "locked"])
+def test_a_query_is_ignored(post: Post, peer: Peer, dialect: str, query: str) -> None:
+    speaks(peer, dialect)
+
+    response = post(f"{ADDRESS}?{query}", basic(peer.application.client_id, PEER_SECRET))
+
+    assert (response.status_code, response.json()) == (200, {"said": "code"})
+
+
+def test_credentials_in_the_query_are_none(post: Post, peer: Peer) -> None:
+    speaks(peer, "locked")
+    client_id = peer.application.client_id
+
+    path = f"{ADDRESS}?client_id={client_id}&client_secret={PEER_SECRET}"
+    assert post(path, basic(client_id, "wrong")).json() == {"cause": "CLIENT"}
+
+
 class TestOwnViewOfASite:
     """``take_handover`` in a view that gets other messages too."""
 
