@@ -17,6 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 from oauthlib.common import Request
 
+from ..compat import login_not_required
 from ..conf import settings
 from ..core import protocol
 from ..core.database import log_exception, outside_transactions, require_no_transaction
@@ -55,7 +56,7 @@ def take_handover(request: HttpRequest, slug: str) -> HttpResponse | None:
     return _respond(request, peer, only_own=True)
 
 
-@method_decorator(csrf_exempt, name="dispatch")
+@method_decorator([csrf_exempt, login_not_required], name="dispatch")
 @method_decorator(holding_secrets, name="dispatch")
 @method_decorator(outside_transactions, name="dispatch")
 class HandoverView(View):

@@ -13,6 +13,7 @@ from reciprocal_oauth.models import InboxItem, Link, Peer
 from ..conftest import basic, post_form
 from ..fakes import FakePeer
 from ..party_a.visits import begin, link_both_ways
+from ..provider.postbox import DIALECTS
 
 pytestmark = pytest.mark.threat("W6")
 
@@ -70,6 +71,17 @@ def test_the_token_endpoint_answers_peers(client: Client, application: Any) -> N
 def test_a_hand_over_is_taken(hand_over: Callable[..., Any], token_of_a: Any) -> None:
     assert hand_over(access_token=token_of_a.raw).status_code == 200
     assert InboxItem.objects.count() == 1
+
+
+def test_the_address_of_a_peer_alone_is_open(
+    client: Client, settings: Settings, peer: Peer
+) -> None:
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "DIALECTS": DIALECTS}
+    Peer.objects.update(dialect="postbox")
+
+    response = client.post("/connections/handover/music/", {}, "application/json")
+
+    assert (response.status_code, response.json()) == (400, {"cause": "SHAPE"})
 
 
 def test_the_whole_flow_works_for_who_is_signed_in(
