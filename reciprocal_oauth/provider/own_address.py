@@ -27,7 +27,7 @@ from ..dialects.form import basic_client_id, has_odd_credentials
 from ..exceptions import Cause, HandoverRefused
 from ..models import Peer
 from ..party_b.take import log_refusal, site_accepts, take
-from ..redaction.error_reports import holding_secrets
+from ..redaction.error_reports import hide_form, holding_secrets
 from . import bodies, failure_limit
 from .token_revocation import end_link_of
 from .token_view import RETRY_AFTER_SECONDS, TokenView
@@ -98,11 +98,13 @@ def _respond(request: HttpRequest, peer: Peer, *, only_own: bool) -> HttpRespons
         with failure_limit.counting_failures(request):
             notice = dialect.notice(request)
             if notice is not None:
+                hide_form(request)
                 _take_notice(notice, peer)
                 return dialect.acknowledge(request)
             is_ours = dialect.endpoint is Endpoint.OWN
             if only_own and not (is_ours and dialect.recognise(request)):
                 return None
+            hide_form(request)
             if not is_ours:
                 raise HandoverRefused(
                     protocol.INVALID_REQUEST, "no message for this address", cause=Cause.GRANT

@@ -73,19 +73,19 @@ def holding_secrets(view: View) -> View:
 
 @sensitive_variables()
 def _guard(request: HttpRequest, call: Callable[[], HttpResponseBase]) -> HttpResponseBase:
-    _hide_form(request)
+    hide_form(request)
     try:
         response = call()
     except Exception:
         # Mark all form fields as sensitive again, because a decorator of DOT's token view has
         # replaced this mark with a list of only some fields.
-        _hide_form(request)
+        hide_form(request)
         _hide_query(request)
         raise
     if not getattr(response, "is_rendered", True):
         _guard_rendering(request, response)
     elif response.status_code >= 400:
-        _hide_form(request)
+        hide_form(request)
         _hide_query(request)
     return response
 
@@ -104,5 +104,6 @@ def _guard_rendering(request: HttpRequest, response: Any) -> None:
     response.render = render
 
 
-def _hide_form(request: Any) -> None:
+def hide_form(request: Any) -> None:
+    """Hide all form fields of ``request`` in error reports."""
     request.sensitive_post_parameters = "__ALL__"

@@ -13,10 +13,11 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory, TestCase, override_settings
 from django.utils import timezone
+from django.views.debug import ExceptionReporter
 from oauth2_provider.models import get_access_token_model
 
 from reciprocal_oauth import take_handover
-from reciprocal_oauth.dialects.alexa import AlexaDialect
+from reciprocal_oauth.dialects.alexa import GRANT_TYPE, AlexaDialect
 from reciprocal_oauth.links import lifecycle, outgoing_access
 from reciprocal_oauth.models import InboxItem, Link, Peer
 from reciprocal_oauth.testing import DialectContract, FakeResponse
@@ -638,6 +639,23 @@ class TestBothForms:
 
         assert take_handover(request, "alexa") is None
         assert json.loads(request.body) == discovery
+
+    def test_an_error_report_of_a_view_of_the_site_does_not_show_the_code(
+        self, rf: RequestFactory, token_of_a: Any, fake_peer: FakePeer
+    ) -> None:
+        fake_peer.answers["/token/"] = Reply(500, b"down")
+        fields = {"grant_type": GRANT_TYPE, "code": CODE, "client_id": "alexa-here"}
+        headers = {"Authorization": f"Bearer {token_of_a.raw}"}
+        request = rf.post("/alexa/", urlencode(fields), content_type=FORM, headers=headers)
+
+        response = take_handover(request, "alexa")
+
+        assert response is not None
+        assert response.status_code == 500
+        report = ExceptionReporter(request, None, None, None).get_traceback_text()
+        assert "client_id" in report
+        assert CODE not in report
+        assert token_of_a.raw not in report
 
 
 @pytest.mark.django_db(transaction=True)
