@@ -37,6 +37,8 @@ def within(seconds: float, call: Callable[[], T], *, late: Callable[[T], object]
         raise PeerUnreachable("There was no response within the time that is left.") from None
 
 
+# The decorator of the caller has no effect in this thread.
+@sensitive_variables()
 def _run(call: Callable[[], T], future: "Future[T]") -> None:
     try:
         future.set_result(call())
