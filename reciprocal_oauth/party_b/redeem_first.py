@@ -18,7 +18,7 @@ from ..core.database import release_connections, tried_again
 from ..delivery import worker
 from ..dialects import dialect_of
 from ..exceptions import Cause, HandoverRefused
-from ..models import InboxItem, Reason
+from ..models import InboxItem, Link, Reason
 
 #: The pause, in seconds, between two looks at a row that another request redeems.
 _POLL_SECONDS = 0.1
@@ -47,6 +47,12 @@ def redeem_first(item: InboxItem, started_at: float) -> None:
         state, reason = _state_of(item)
     if state != State.DONE:
         raise _refusal(reason)
+    if not Link.objects.filter(pk=item.link_id, status=Link.Status.ACTIVE).exists():
+        raise HandoverRefused(
+            protocol.INVALID_GRANT,
+            "the link for which the code was redeemed has ended",
+            cause=Cause.CODE,
+        )
 
 
 @tried_again

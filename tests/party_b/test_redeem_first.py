@@ -16,6 +16,7 @@ from pytest_django import Settings
 from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.delivery import dispatchers, worker
+from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.party_b import redeem
 from reciprocal_oauth.party_b.link_opening import open_link
@@ -108,6 +109,17 @@ def test_success_means_that_the_tokens_are_here(
     assert (row.state, row.attempts, row.lease_owner) == (State.DONE, 1, None)
     assert not row.code
     assert worker.drain() == 0, "nothing is left to do"
+
+
+def test_the_same_code_again_is_refused_after_the_end_of_its_link(
+    hand_over: HandOver, token_of_a: Any, peer: Peer, user: Any, make_token: Callable[..., Any]
+) -> None:
+    assert said(hand_over(access_token=token_of_a.raw)) == TAKEN
+    lifecycle.end_link(Link.objects.get(), Link.Reason.REVOKED_HERE, revoke_outgoing=True)
+
+    token_of_a_new_link = make_token(peer.application, user, "playback")
+
+    assert said(hand_over(access_token=token_of_a_new_link.raw)) == REFUSED
 
 
 @pytest.mark.parametrize(
