@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -93,7 +94,8 @@ def _check_peer(application: Any) -> Peer:
     """Return the peer that the client ``application`` belongs to.
 
     :raises HandoverRefused: ``unauthorized_client`` if there is no such peer, or if it is disabled;
-        status 503 with ``Retry-After`` if the peer is paused (RFC 9110, section 10.2.3).
+        status 503 with ``Retry-After`` if the peer is paused, or if there is no dialect with the
+        name in ``Peer.dialect`` (RFC 9110, section 10.2.3).
     """
     peer = incoming_access.peer_of(application)
     if peer is None or not peer.enabled:
@@ -109,6 +111,17 @@ def _check_peer(application: Any) -> Peer:
             status=503,
             retry_after=_PAUSED_RETRY_SECONDS,
         )
+    try:
+        dialect_of(peer)
+    except ImproperlyConfigured as error:
+        # Do not store the code: nothing could redeem it.
+        logger.error("Peer %s can hand over nothing: %s", peer.slug, error)
+        raise HandoverRefused(
+            protocol.TEMPORARILY_UNAVAILABLE,
+            "the dialect of the peer cannot be used",
+            status=503,
+            retry_after=_PAUSED_RETRY_SECONDS,
+        ) from None
     return peer
 
 

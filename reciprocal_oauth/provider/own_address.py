@@ -8,7 +8,7 @@ import logging
 import time
 from typing import Any
 
-from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
 from django.db import DatabaseError, InterfaceError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
@@ -66,13 +66,18 @@ class HandoverView(View):
     http_method_names = ("post", "options")
 
     def post(self, request: HttpRequest, slug: str) -> HttpResponse:
-        """Take a message of the peer ``slug``.
+        """Take a message of the peer ``slug``. If there is no dialect with the name in
+        ``Peer.dialect``, respond with status 503 and no body.
 
         :raises Http404: there is no such peer, or peers of its kind send nothing to this address.
         """
         peer = _find(slug)
-        if peer is None or not dialect_of(peer).has_own_address():
-            raise Http404
+        try:
+            if peer is None or not dialect_of(peer).has_own_address():
+                raise Http404
+        except ImproperlyConfigured as error:
+            logger.error("Peer %s can hand over nothing: %s", slug, error)
+            return HttpResponse(status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
         response = _respond(request, peer, only_own=False)
         assert response is not None  # noqa: S101  For the type checker.
         return response

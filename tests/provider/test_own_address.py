@@ -401,6 +401,21 @@ def test_credentials_in_the_query_are_none(post: Post, peer: Peer) -> None:
     assert post(path, basic(client_id, "wrong")).json() == {"cause": "CLIENT"}
 
 
+def test_an_unknown_dialect_is_a_failure_that_can_pass(
+    post: Post, peer: Peer, hand_over: Post, token_of_a: Any, caplog: Any
+) -> None:
+    speaks(peer, "of-another-release")
+
+    at_the_token_endpoint = hand_over(access_token=token_of_a.raw)
+
+    for response in (post(), at_the_token_endpoint):
+        assert response.status_code == 503
+        assert "Retry-After" in response
+    assert at_the_token_endpoint.json() == {"error": "temporarily_unavailable"}
+    assert caplog.text.count("There is no dialect “of-another-release”") == 2
+    assert not InboxItem.objects.exists()
+
+
 class TestOwnViewOfASite:
     """``take_handover`` in a view that gets other messages too."""
 
