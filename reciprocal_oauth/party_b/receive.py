@@ -93,9 +93,10 @@ def receive(
 def _check_peer(application: Any) -> Peer:
     """Return the peer that the client ``application`` belongs to.
 
-    :raises HandoverRefused: ``unauthorized_client`` if there is no such peer, or if it is disabled;
-        status 503 with ``Retry-After`` if the peer is paused, or if there is no dialect with the
-        name in ``Peer.dialect`` (RFC 9110, section 10.2.3).
+    :raises HandoverRefused: ``unauthorized_client`` if there is no such peer, if it is disabled, or
+        if this site could not redeem its codes; status 503 with ``Retry-After`` if the peer is
+        paused, or if there is no dialect with the name in ``Peer.dialect`` (RFC 9110, section
+        10.2.3).
     """
     peer = incoming_access.peer_of(application)
     if peer is None or not peer.enabled:
@@ -122,6 +123,11 @@ def _check_peer(application: Any) -> Peer:
             status=503,
             retry_after=_PAUSED_RETRY_SECONDS,
         ) from None
+    if not peer.sends_codes:
+        # A request without a client ID would look like wrong credentials, and pause the peer.
+        raise HandoverRefused(
+            protocol.UNAUTHORIZED_CLIENT, "this site could not redeem a code of this peer"
+        )
     return peer
 
 
@@ -150,6 +156,7 @@ def _find_access_token(access_token: Secret) -> Any:
                 "slug",
                 "allowed_scope",
                 "bound_to",
+                "client_id",
                 "dialect",
             ),
         )

@@ -302,6 +302,19 @@ def test_a_disabled_peer(hand_over: HandOver, fake_peer: FakePeer) -> None:
     assert fake_peer.requests == []
 
 
+def test_a_peer_without_a_client_id_of_this_site(
+    hand_over: HandOver, fake_peer: FakePeer, google: Peer
+) -> None:
+    always_had(client_id="", client_secret="")
+    fake_peer.answers["/token/"] = Reply.json(401, error="invalid_client")
+
+    assert said(hand_over()) == INTERNAL_ERROR
+
+    google.refresh_from_db()
+    assert google.paused_at is None
+    assert fake_peer.requests == []
+
+
 def test_a_site_that_accepts_no_hand_overs(
     hand_over: HandOver, fake_peer: FakePeer, settings: Settings
 ) -> None:
