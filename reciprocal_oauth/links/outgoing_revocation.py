@@ -88,6 +88,14 @@ def is_token_in_use(item: OutboxItem) -> bool:
     )
 
 
+def would_end_newer_tokens(item: OutboxItem) -> bool:
+    """Return whether the link of ``item`` has got newer tokens since ``item`` was stored, and this
+    kind of peer would revoke these too (:attr:`.Dialect.revokes_replaced_tokens`)."""
+    link = item.link
+    is_replaced = link is not None and link.is_active and link.has_outgoing_tokens
+    return is_replaced and dialect_of(item.peer).revokes_replaced_tokens is False
+
+
 def _is_same(stored: Secret, token: Secret) -> bool:
     try:
         return stored == token

@@ -244,6 +244,8 @@ def _revoke(item: OutboxItem) -> Result:
         return Cancelled()
     if outgoing_revocation.is_token_in_use(item):
         return Cancelled()  # The user has connected again with this token, so do not revoke it.
+    if outgoing_revocation.would_end_newer_tokens(item):
+        return Cancelled()
     if not is_bound(item.bound_to, peer, peer.revocation_endpoint):
         error = "the token belongs to another address of the peer, or another client ID there"
         return Failed(error, Reason.RECONFIGURED)

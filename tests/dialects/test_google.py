@@ -1,5 +1,6 @@
 """Google Account Linking on the wire, as its pages say."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -376,6 +377,22 @@ def test_an_id_token_that_is_bad(
     assert said(hand_over()) == INTERNAL_ERROR
     assert not Link.objects.get().has_outgoing_tokens
     assert OutboxItem.objects.get().token.reveal() == "Google-refresh-token", "it is revoked"
+
+
+def test_tokens_that_nobody_uses_are_not_revoked_once_newer_ones_are_here(
+    hand_over: HandOver, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/token/"] = google_tokens(aud="another")
+    assert said(hand_over(code="first")) == INTERNAL_ERROR
+    assert OutboxItem.objects.get().kind == "revocation"
+
+    newer = json.loads(google_tokens().body) | {"refresh_token": "newer"}
+    fake_peer.answers["/token/"] = Reply.json(200, **newer)
+    assert hand_over(code="second").status_code == 200
+    worker.drain()
+
+    assert fake_peer.to("/revoke/") == [], "Google would end the newer grant too"
+    assert OutboxItem.objects.get().state == "cancelled"
 
 
 # A late response of Google
