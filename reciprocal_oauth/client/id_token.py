@@ -45,6 +45,7 @@ def read(
     nonce: str,
     now: datetime,
     other_issuers: Collection[str] = (),
+    accepts_other_azp: bool = False,
 ) -> Account:
     """Check ``id_token`` and return the account that it names.
 
@@ -55,11 +56,12 @@ def read(
     :param nonce: the nonce of this site's authorization request, which the token must contain. If
         it is empty, the nonce of the token is not checked.
     :param other_issuers: other values of the claim ``iss`` that mean the issuer of the peer.
+    :param accepts_other_azp: whether the claim ``azp`` may name another client than this site.
     :raises BadResponse: the token comes from another issuer, is for another client, belongs to
         another request, or is not valid now.
     """
     claims = _claims(id_token)
-    _check_parties(claims, peer, other_issuers)
+    _check_parties(claims, peer, other_issuers, accepts_other_azp)
     if nonce and claims.get("nonce") != nonce:  # Item 11 of section 3.1.3.7.
         raise BadResponse("The ID token belongs to another request.")
     _check_times(claims, now.timestamp())
@@ -71,7 +73,9 @@ def read(
     return Account(subject, name_in(claims))
 
 
-def _check_parties(claims: Mapping[str, Any], peer: Peer, other_issuers: Collection[str]) -> None:
+def _check_parties(
+    claims: Mapping[str, Any], peer: Peer, other_issuers: Collection[str], accepts_other_azp: bool
+) -> None:
     """Check who issued the token and for which client (OpenID Connect Core 1.0, section 3.1.3.7,
     items 2 to 5).
 
@@ -84,7 +88,7 @@ def _check_parties(claims: Mapping[str, Any], peer: Peer, other_issuers: Collect
     if peer.client_id not in audiences:
         raise BadResponse("The ID token is for another client.")
     needs_azp = len(audiences) > 1 or "azp" in claims
-    if needs_azp and claims.get("azp") != peer.client_id:
+    if needs_azp and not accepts_other_azp and claims.get("azp") != peer.client_id:
         raise BadResponse("The ID token was issued to another party.")
 
 

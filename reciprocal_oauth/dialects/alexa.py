@@ -45,8 +45,7 @@ _NAMESPACE = "Alexa.Authorization"
 _NO_STORE = {"Cache-Control": "no-store"}
 _BASIC = {"WWW-Authenticate": 'Basic realm="handover"'}
 _FAILED = {"type": "ACCEPT_GRANT_FAILED", "message": "The grant was not accepted."}
-#: The longest correlation token that is sent back, in characters.
-_MAX_CORRELATION = 4096
+_MAX_CORRELATION = 4096  # Characters.
 
 #: The status and the error code for a form, by cause. Others get 500, as in the sample of Amazon.
 _FORM_ERRORS: Mapping[Cause, tuple[int, str]] = {
@@ -95,7 +94,8 @@ class AlexaDialect(EnablementMixin, IETFDialect):
         authenticate; for the form, an error object."""
         if _is_form(request):
             status, code = _FORM_ERRORS.get(refused.cause, (500, protocol.SERVER_ERROR))
-            challenge = {"WWW-Authenticate": CHALLENGE} if status == 401 else {}
+            bearer = {protocol.INVALID_TOKEN: CHALLENGE, protocol.INVALID_CLIENT: "Bearer"}
+            challenge = {"WWW-Authenticate": bearer[code]} if status == 401 else {}
         elif refused.cause is Cause.CLIENT:
             status, code, challenge = 401, protocol.INVALID_CLIENT, _BASIC
         else:

@@ -116,6 +116,9 @@ class Dialect(ABC):
     reads_id_token: ClassVar[bool] = False
     #: Other values of the claim ``iss`` that mean the issuer of the peer.
     other_issuers: ClassVar[tuple[str, ...]] = ()
+    #: Whether the claim ``azp`` of such an ID token may name another client, such as an app of this
+    #: site. The token comes directly from the token endpoint, so the claim ``aud`` is enough.
+    accepts_other_azp: ClassVar[bool] = False
     #: The fields of ``Peer`` that can be blank although a peer normally needs them.
     optional_fields: ClassVar[frozenset[str]] = frozenset()
     #: The names that ``Peer.dialect_options`` can contain, each with its allowed values. An empty

@@ -54,6 +54,8 @@ class GoogleDialect(IETFDialect):
     reads_id_token = True
     # Some ID tokens of Google name the issuer without its scheme.
     other_issuers = ("accounts.google.com",)
+    # It can be the client ID of the site's Android app. Google's page does not say which it is.
+    accepts_other_azp = True
     # Without a client ID of this site, Google sends no codes.
     optional_fields = frozenset(
         {"authorization_endpoint", "token_endpoint", "client_id", "client_secret"}

@@ -146,17 +146,25 @@ class ReciprocalGrant(GrantTypeBase):
 def _answering(request: Request, exchange: Exchange) -> Dialect:
     """Return the dialect of the peer that sent the hand-over, so that the response to a refusal has
     the form that the peer expects. If no peer is known, return the dialect of the draft."""
-    if request.client is not None:
-        peer = incoming_access.peer_of(request.client)
-    else:
-        named = exchange.handover.client_id
-        peer = Peer.objects.filter(application__client_id=named).first()
-    if peer is None:
-        return exchange.dialect
+    if request.client is None:
+        return dialect_of_client(exchange.handover.client_id, exchange.dialect)
+    return _dialect_or(incoming_access.peer_of(request.client), exchange.dialect)
+
+
+def dialect_of_client(client_id: str | None, otherwise: Dialect) -> Dialect:
+    """Return the dialect of the peer whose application has this client ID; ``otherwise`` if there
+    is none. The client need not be authenticated: only the form of the response depends on it."""
+    if not client_id:
+        return otherwise
+    named = Peer.objects.filter(application__client_id=client_id)
+    return _dialect_or(named.first(), otherwise)
+
+
+def _dialect_or(peer: Peer | None, otherwise: Dialect) -> Dialect:
     try:
-        return dialect_of(peer)
+        return otherwise if peer is None else dialect_of(peer)
     except ImproperlyConfigured:
-        return exchange.dialect
+        return otherwise
 
 
 def _parts(response: HttpResponse) -> tuple[dict[str, str], str, int]:

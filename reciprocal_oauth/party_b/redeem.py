@@ -68,7 +68,10 @@ def _redeem(item: InboxItem) -> Result:
     if not is_bound(item.bound_to, peer, peer.token_endpoint):
         error = "the address of the peer, or our client ID there, has changed since the code came"
         return Failed(error, Reason.RECONFIGURED)
-    dialect = dialect_of(peer, item.data)
+    try:
+        dialect = dialect_of(peer, item.data)
+    except DecryptionError as error:
+        return Failed(str(error), Reason.UNREADABLE)
     if dialect.redeems_first and not item.is_awaited:
         # The request that should redeem the code was interrupted, so the peer got no response, or
         # a failure. A success now would make a link that the peer does not know.
@@ -157,6 +160,7 @@ def _account_in(item: InboxItem, dialect: Dialect, tokens: TokenResponse) -> Acc
             nonce="",  # A reciprocal code comes without an authorization request.
             now=timezone.now(),
             other_issuers=dialect.other_issuers,
+            accepts_other_azp=dialect.accepts_other_azp,
         )
     except BadResponse:
         outgoing_revocation.revoke_unused(item.link, tokens)

@@ -96,28 +96,32 @@ def count_failure(stored: str) -> Callable[[], None]:
     return lambda: throttle.uncount(key)
 
 
-def require_few_unknown_tokens(peer: Peer) -> None:
+def require_few_unknown_tokens(peer: Peer, kind: str = "handover") -> None:
     """Check that the address of the current request has not sent too many unknown access tokens in
     the name of ``peer``. Valid tokens are not counted, so a burst of them is no problem.
 
+    :param kind: ``handover`` or ``notice``. Each kind has a limit of its own; the one for notices
+        is ten times as high.
     :raises TooManyFailures: the limit is reached.
     """
     address = _address.get()
-    throttle = _unknown_tokens()
+    throttle = _unknown_tokens(kind)
     if address is not None and throttle.limit and throttle.is_reached(_key(address, peer)):
         raise TooManyFailures(address)
 
 
-def count_unknown_token(peer: Peer) -> None:
-    """Count one unknown access token that came in the name of ``peer``."""
+def count_unknown_token(peer: Peer, kind: str = "handover") -> None:
+    """Count one unknown access token that came in the name of ``peer``: see
+    :func:`require_few_unknown_tokens`."""
     address = _address.get()
-    throttle = _unknown_tokens()
+    throttle = _unknown_tokens(kind)
     if address is not None and throttle.limit:
         throttle.count(_key(address, peer))
 
 
-def _unknown_tokens() -> Throttle:
-    return Throttle("unknown-token", settings.CLIENT_AUTH_FAILURES_PER_MINUTE, _MINUTE)
+def _unknown_tokens(kind: str) -> Throttle:
+    limit = settings.CLIENT_AUTH_FAILURES_PER_MINUTE * (10 if kind == "notice" else 1)
+    return Throttle(f"unknown-token-{kind}", limit, _MINUTE)
 
 
 def _key(address: str, peer: Peer) -> str:

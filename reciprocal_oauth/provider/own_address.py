@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
 from django.db import DatabaseError, InterfaceError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
@@ -21,6 +21,7 @@ from ..compat import login_not_required
 from ..conf import settings
 from ..core import protocol
 from ..core.database import log_exception, outside_transactions, require_no_transaction
+from ..core.throttle import Throttle
 from ..dialects import dialect_of
 from ..dialects.base import Dialect, Endpoint, Handover, Notice, Report, Trust
 from ..dialects.form import basic_client_id, has_odd_credentials
@@ -33,6 +34,9 @@ from .token_revocation import end_link_of
 from .token_view import RETRY_AFTER_SECONDS, TokenView
 
 logger = logging.getLogger("reciprocal_oauth.provider")
+
+#: How many reports of one peer are logged in a minute. Anybody can send a report.
+_REPORTS = Throttle("peer-reports", limit=10)
 
 
 @sensitive_variables()
@@ -64,6 +68,15 @@ class HandoverView(View):
     notice gets the response that the dialect of the peer defines for it."""
 
     http_method_names = ("post", "options")
+
+    def http_method_not_allowed(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Refuse another method than POST, with a response in JSON (RFC 9110, section 15.5.6)."""
+        body = {"error": protocol.INVALID_REQUEST}
+        return JsonResponse(
+            body, status=405, headers={"Cache-Control": "no-store", "Allow": "POST, OPTIONS"}
+        )
 
     def post(self, request: HttpRequest, slug: str) -> HttpResponse:
         """Take a message of the peer ``slug``. If there is no dialect with the name in
@@ -140,14 +153,19 @@ def _refusal_for(error: Exception) -> HandoverRefused:
 def _take_notice(notice: Notice, peer: Peer) -> None:
     """Carry out a notice. An unknown token changes nothing, and the response is the same.
 
-    :raises HandoverRefused: the peer is disabled.
+    :raises HandoverRefused: the peer is disabled, or too many unknown tokens came.
     """
     if not peer.enabled:
         raise HandoverRefused(protocol.UNAUTHORIZED_CLIENT, "the peer is disabled")
     if isinstance(notice, Report):
-        logger.warning("Peer %s reports: %s", peer.slug, notice.text)
-    else:
-        end_link_of(notice.access_token, peer.application)
+        if _REPORTS.count(str(peer.pk)):
+            logger.warning("Peer %s reports: %s", peer.slug, notice.text)
+        return
+    # A vendor can send many notices with tokens that are no longer known here, all from one
+    # address. So their limit is higher, and separate from the one for hand-overs.
+    failure_limit.require_few_unknown_tokens(peer, "notice")
+    if not end_link_of(notice.access_token, peer.application):
+        failure_limit.count_unknown_token(peer, "notice")
 
 
 def _take(request: HttpRequest, peer: Peer, dialect: Dialect, started_at: float) -> None:

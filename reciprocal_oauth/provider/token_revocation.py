@@ -48,26 +48,29 @@ def revoke_token(token: str, application: Any, revoke_in_dot: Callable[[], None]
 
 
 @tried_again
-def end_link_of(access_token: Secret, application: Any) -> None:
+def end_link_of(access_token: Secret, application: Any) -> bool:
     """End the link that ``access_token`` belongs to, because the peer says that the person has
     ended it there. The token can be expired. If the token belongs to no link, revoke only the
     token, its refresh token and their family. Do nothing if the token is unknown, or belongs to
     another client.
+
+    :returns: whether the token is a known one of this client.
     """
     token = access_token.reveal()
     link = _link_of_token(token, application)
     if link is not None:
         # Unlike after a revocation (RFC 7009), the tokens of this site at the peer may still work.
         lifecycle.end_link(link, Link.Reason.REVOKED_BY_PEER, revoke_outgoing=True)
-        return
+        return True
     own = {"token_checksum": hash_of(token), "application_id": application.pk}
     with atomic():
-        for row in rows_of(get_access_token_model()).filter(**own):
-            if incoming_access.is_registration_token(row):
-                continue
-            for family in list(incoming_access.token_families(row)):
-                get_refresh_token_model().revoke_family(family)
-            incoming_access.revoke_access_tokens([row.pk])
+        row = rows_of(get_access_token_model()).filter(**own).first()
+        if row is None or incoming_access.is_registration_token(row):
+            return False
+        for family in list(incoming_access.token_families(row)):
+            get_refresh_token_model().revoke_family(family)
+        incoming_access.revoke_access_tokens([row.pk])
+    return True
 
 
 def record_refused_refresh(refresh_token: str, application: Any) -> None:

@@ -19,8 +19,8 @@ from ..core.database import log_exception, outside_transactions
 from ..dialects import Dialect
 from ..dialects.form import UNREADABLE, has_odd_credentials
 from ..dialects.ietf import HEADERS, IETFDialect
-from ..exceptions import HandoverRefused
-from ..party_b.grant_type import EXCHANGE, Exchange
+from ..exceptions import Cause, HandoverRefused
+from ..party_b.grant_type import EXCHANGE, Exchange, dialect_of_client
 from ..redaction.error_reports import holding_secrets
 from . import bodies, failure_limit, hooks
 from .composition import composed_server
@@ -130,13 +130,22 @@ class TokenView(DOTTokenView):
         """Check the parameters of a hand-over (a request with which a peer sends a reciprocal
         code). Then let the class ``ReciprocalGrant`` store the code, and return its response.
 
-        :raises HandoverRefused: the site accepts no hand-overs, or a parameter is missing or wrong.
+        :raises HandoverRefused: a parameter is missing or wrong.
         """
-        if not settings.ACCEPT_HANDOVERS:
-            raise HandoverRefused(protocol.UNSUPPORTED_GRANT_TYPE, "hand-overs are off")
+        try:
+            if not settings.ACCEPT_HANDOVERS:
+                raise HandoverRefused(
+                    protocol.UNSUPPORTED_GRANT_TYPE, "hand-overs are off", cause=Cause.OFF
+                )
+            handover = self.dialect.parse(request)
+        except HandoverRefused as refused:
+            if refused.cause is Cause.SHAPE:
+                raise  # A malformed request causes no database query.
+            logger.info("A token request was refused: %s", refused)
+            dialect = dialect_of_client(request.POST.get("client_id"), self.dialect)
+            return dialect.error(refused, request)
         # Tell the class ReciprocalGrant that the parameters were checked. A client cannot set this
         # key with an HTTP header, because the keys of headers in request.META begin with "HTTP_".
-        handover = self.dialect.parse(request)
         request.META[EXCHANGE] = Exchange(request, handover, self.dialect)
         return self.authorization_flow_token_response(request)
 

@@ -460,6 +460,7 @@ class TestTheForm:
         for client_id in ("unknown", "second-here", "us-at-alexa"):
             response = alexa_posts(client_id=client_id)
             assert (response.status_code, response.json()) == (401, {"error": "invalid_client"})
+            assert response["WWW-Authenticate"] == "Bearer"
         assert not InboxItem.objects.exists()
 
     @pytest.mark.parametrize(

@@ -321,7 +321,14 @@ def test_a_site_that_accepts_no_hand_overs(
 ) -> None:
     settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "ACCEPT_HANDOVERS": False}
 
-    assert said(hand_over()) == (400, {"error": "unsupported_grant_type"}, None)
+    assert said(hand_over()) == INTERNAL_ERROR
+    assert fake_peer.requests == []
+
+
+def test_a_client_that_does_not_authenticate(hand_over: HandOver, fake_peer: FakePeer) -> None:
+    response = hand_over(client_secret="")
+
+    assert said(response) == (401, {"error": "invalid_request"}, None)
     assert fake_peer.requests == []
 
 
@@ -348,6 +355,15 @@ def test_an_id_token_that_is_good(hand_over: HandOver, fake_peer: FakePeer, clai
 
     assert hand_over().status_code == 200
     assert Link.objects.get().subject == "account-1"
+
+
+def test_an_id_token_that_was_issued_to_the_android_app(
+    hand_over: HandOver, fake_peer: FakePeer
+) -> None:
+    fake_peer.answers["/token/"] = google_tokens(azp="the-android-app")
+
+    assert hand_over().status_code == 200
+    assert Link.objects.get().subject
 
 
 def test_a_token_response_without_an_id_token_names_no_account(

@@ -330,6 +330,25 @@ class TestNotices:
             assert post(kind="report").content == b"{}"
         assert "Peer music reports: code 7" in caplog.text
 
+    @pytest.mark.threat("V3")
+    def test_too_many_unknown_tokens_are_not_looked_up(self, post: Post, settings: Any) -> None:
+        settings.RECIPROCAL_OAUTH = {
+            **settings.RECIPROCAL_OAUTH,
+            "CLIENT_AUTH_FAILURES_PER_MINUTE": 1,
+        }
+        assert {post(kind="gone", token=f"guess-{n}").status_code for n in range(10)} == {200}
+
+        assert post(kind="gone").status_code == 429
+        assert Link.objects.get().status == "active"
+        assert post().status_code == 200  # Hand-overs have a limit of their own.
+
+    def test_a_flood_of_reports_does_not_fill_the_log(
+        self, post: Post, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.WARNING, "reciprocal_oauth"):
+            assert {post(kind="report").status_code for _ in range(30)} == {200}
+        assert caplog.text.count("Peer music reports") == 10
+
     def test_a_peer_can_use_the_address_for_notices_alone(self, post: Post, peer: Peer) -> None:
         speaks(peer, "notices")
 
@@ -350,7 +369,10 @@ class TestTheViewItself:
 
     @pytest.mark.parametrize("method", ["get", "put", "delete"])
     def test_only_post_is_allowed(self, client: Client, peer: Peer, method: str) -> None:
-        assert getattr(client, method)(ADDRESS).status_code == 405
+        response = getattr(client, method)(ADDRESS)
+
+        assert (response.status_code, response["Allow"]) == (405, "POST, OPTIONS")
+        assert response.json() == {"error": "invalid_request"}
 
     def test_a_failing_database_is_told_as_later(
         self, post: Post, monkeypatch: pytest.MonkeyPatch
