@@ -30,6 +30,7 @@ from hypothesis import strategies as st
 
 from reciprocal_oauth import take_handover
 from reciprocal_oauth.client import http
+from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.core.plugins import BUILT_IN_DIALECTS, dialect_class
 from reciprocal_oauth.models import InboxItem, Link, Peer
 from reciprocal_oauth.party_b.link_opening import open_link
@@ -49,7 +50,9 @@ fuzz = settings(
 
 ADDRESS = "/connections/handover/music/"
 FORM, JSON, TEXT = "application/x-www-form-urlencoded", "application/json", "text/plain"
-TOKEN, CODE = "canary-token", "canary-code"
+#: No constants, because Hypothesis makes texts of the constants in all modules of a project: what a
+#: response repeats of a vendor's own values must not look like a secret.
+TOKEN, CODE = (f"canary-{hash_of(name)[:16]}" for name in ("token", "code"))
 BEARER = f"Bearer {TOKEN}"
 BASIC = basic("music-here", PEER_SECRET)["Authorization"]
 
@@ -280,9 +283,7 @@ content_types = st.one_of(
     header_text,
 )
 authorizations = st.one_of(
-    st.sampled_from(
-        [None, BASIC, BEARER, BASIC.lower(), "bearer  canary-token", "Bearer", "Basic"]
-    ),
+    st.sampled_from([None, BASIC, BEARER, BASIC.lower(), f"bearer  {TOKEN}", "Bearer", "Basic"]),
     st.builds("{} {}".format, st.sampled_from(["Basic", "Bearer"]), header_text),
     header_text,
 )
@@ -484,7 +485,8 @@ def test_a_view_of_the_site_gets_what_is_not_for_us_unread(
         if response is not None:
             check(wire, response, vendor, caplog)
             return
-        assert request.body == wire.body or len(wire.body) > 2_000_000
+        # Django itself gives no view a longer body.
+        assert len(wire.body) > 2_000_000 or request.body == wire.body
         assert vendor.calls == []
         assert not InboxItem.objects.exists()
         assert Link.objects.get().is_active
