@@ -43,12 +43,12 @@ def serve(port: int, grace: bool = True, thinks_for: float = 0) -> None:
     from django.core.management import call_command
     from oauth2_provider.settings import oauth2_settings
 
-    from reciprocal_oauth.party_b import grant_type
+    from reciprocal_oauth.party_b import take
 
     if not grace:
         settings.OAUTH2_PROVIDER["REFRESH_TOKEN_GRACE_PERIOD_SECONDS"] = 0
         oauth2_settings.reload()
-    receive = grant_type.receive
+    receive = take.receive
 
     def think(*args: Any, **kwargs: Any) -> Any:
         print(THINKING, flush=True)
@@ -56,7 +56,7 @@ def serve(port: int, grace: bool = True, thinks_for: float = 0) -> None:
         return receive(*args, **kwargs)
 
     if thinks_for:
-        grant_type.receive = think
+        take.receive = think
     call_command("runserver", f"127.0.0.1:{port}", "--noreload", "--skip-checks")
 
 

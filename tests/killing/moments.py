@@ -86,7 +86,7 @@ MOMENTS: Mapping[str, Arm] = {
     ),
     "with the link ended, before it answers": after("reciprocal_oauth.links.lifecycle.end_link"),
     # Of party B's server
-    "with the code stored, before it answers": after("reciprocal_oauth.party_b.grant_type.receive"),
+    "with the code stored, before it answers": after("reciprocal_oauth.party_b.take.receive"),
     # Of party B's worker
     "with a code claimed, before it calls": before(f"{_IETF}.redeem"),
     "when the tokens come, before it reads them": _when_the_answer_comes,
