@@ -14,10 +14,9 @@ from reciprocal_oauth.vendors import preset_of, presets
 
 PACKAGE = Path(reciprocal_oauth.__file__).parent
 DOCS = PACKAGE.parent / "docs"
-#: A dialect of a vendor is one file with fewer lines. What several share stands elsewhere; the form
-#: of the messages of SmartThings is shared with the functions for a site's own webhook.
+#: A dialect of a vendor is one file with fewer lines. What several share stands elsewhere.
 LINES = 150
-SHARED = {"__init__.py", "base.py", "form.py", "ietf.py", "json_body.py", "st_schema.py"}
+SHARED = {"__init__.py", "base.py", "form.py", "ietf.py", "json_body.py"}
 VENDORS = sorted(set(BUILT_IN_DIALECTS) - {"ietf"})
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from django.core.cache import cache
@@ -415,7 +416,7 @@ def check(wire: Wire, response: HttpResponse, vendor: Vendor, logs: Any) -> None
         assert "evil" not in url
         (item,) = InboxItem.objects.all()
         assert item.state == InboxItem.State.FAILED
-        assert any(word in arguments for word in texts_in(wire.body))
+        assert any(json.dumps(text)[1:-1] in arguments for text in texts_in(wire.body))
 
 
 def texts_in(body: bytes) -> list[str]:
@@ -423,7 +424,8 @@ def texts_in(body: bytes) -> list[str]:
     try:
         document = json.loads(body)
     except ValueError:
-        return [part.partition("=")[2] for part in body.decode("latin-1").split("&")]
+        fields = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
+        return [value for _name, value in fields if value]
     found, left = [], [document]
     while left:
         match left.pop():
