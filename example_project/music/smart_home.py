@@ -64,7 +64,8 @@ def google(request: HttpRequest) -> HttpResponse:
             status=401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}
         )
     inputs = message.get("inputs")
-    intents = [each.get("intent") for each in inputs] if isinstance(inputs, list) else []
+    listed = inputs if isinstance(inputs, list) else []
+    intents = [each.get("intent") for each in listed if isinstance(each, dict)]
     if intents != ["action.devices.SYNC"]:
         payload: dict[str, Any] = {"errorCode": "notSupported"}
     else:
