@@ -12,7 +12,7 @@ from oauth2_provider.generators import generate_client_id, generate_client_secre
 
 from reciprocal_oauth.core import site_address
 from reciprocal_oauth.delivery import pausing
-from reciprocal_oauth.exceptions import DecryptionError, PeerError
+from reciprocal_oauth.exceptions import PeerError
 from reciprocal_oauth.links import outgoing_access
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_a import resending
@@ -24,7 +24,7 @@ from reciprocal_oauth.vendors import Preset, preset_of
 from reciprocal_oauth.vendors.preset import Question
 
 from . import _peer_preset
-from ._output import as_json, fields_of, printable, shortened, table
+from ._output import as_json, fields_of, printable, table
 from ._peer_flags import (
     EPILOG,
     PEER_FLAGS,
@@ -36,6 +36,7 @@ from ._peer_flags import (
 )
 from ._peer_preset import PresetAnswers
 from ._peer_saving import save
+from ._peer_text import peer_text, row_of, sheet_text
 
 #: The fields of a peer that the output with ``--json`` contains. The client secret is never shown.
 SHOWN_FIELDS = (
@@ -46,20 +47,6 @@ SHOWN_FIELDS = (
     "paused_reason",
     "reverse_refused_at",
 )
-
-_LABELS: Mapping[str, str] = {
-    "client_id": "its client ID here",
-    "redirect_uri": "our redirect URI",
-    "issuer": "our issuer",
-    "metadata": "our metadata",
-    "authorization_endpoint": "our authorization endpoint",
-    "token_endpoint": "our token endpoint",
-    "revocation_endpoint": "our revocation endpoint",
-    "reciprocal_endpoint": "our reciprocal endpoint",
-    "scope_here": "scopes it may have here",
-    "scope_there": "scopes we request there",
-    "handover": "our address for this peer",
-}
 
 
 class Command(BaseCommand):
@@ -164,7 +151,7 @@ class Command(BaseCommand):
             return
         done = "added" if is_new else "updated"
         self.stdout.write(f"Peer {peer.slug} ({printable(peer.name)}) {done}.\n\n")
-        self.stdout.write(_sheet_text(peer, sheet, made_up, has_paths=not base))
+        self.stdout.write(sheet_text(peer, sheet, made_up, has_paths=not base))
 
     def _saved(
         self,
@@ -234,8 +221,8 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(as_json(_document(peer, sheet)))
             return
-        self.stdout.write(_peer_text(peer) + "\n\n")
-        self.stdout.write(_sheet_text(peer, sheet, has_paths=not base))
+        self.stdout.write(peer_text(peer) + "\n\n")
+        self.stdout.write(sheet_text(peer, sheet, has_paths=not base))
 
     def list(self, options: dict[str, Any]) -> None:
         """Print all peers."""
@@ -245,7 +232,7 @@ class Command(BaseCommand):
         elif not peers:
             self.stdout.write("There are no peers. Add one with: reciprocal_peer add SLUG")
         else:
-            self.stdout.write(table(map(_row, peers)))
+            self.stdout.write(table(map(row_of, peers)))
 
     def resume(self, options: dict[str, Any]) -> None:
         """Resume the delivery to a paused peer, and print how many deliveries are sent again."""
@@ -373,77 +360,3 @@ def _lines_before(
     peer = Peer(slug=options["slug"], **given)
     sheet = replace(sheet_for(peer, base), client_id=options["application_client_id"] or "")
     return console_lines(peer, sheet, Secret(options["application_client_secret"] or ""))
-
-
-def _row(peer: Any) -> tuple[str, ...]:
-    count = peer.active_links
-    return (
-        peer.slug,
-        shortened(peer.name),
-        _state(peer),
-        shortened(peer.dialect),
-        shortened(peer.issuer or peer.token_endpoint or "–", 60),
-        f"{count} link" if count == 1 else f"{count} links",
-    )
-
-
-def _state(peer: Peer) -> str:
-    state = "enabled" if peer.enabled else "disabled"
-    if peer.reverse_refused_at is not None or not peer.sends_codes:
-        state += ", one way only"
-    return f"{state}, paused ({peer.paused_reason})" if peer.paused_at else state
-
-
-def _peer_text(peer: Any) -> str:
-    """Return a table with one line for each value of the peer. The first column contains the name
-    of the flag that sets the value, without the two hyphens at its beginning."""
-    values = {flag: getattr(peer, field) for field, flag in PEER_FLAGS.items()}
-    values["--client-secret"] = _secret_text(peer.client_secret)
-    values["--application-client-id"] = peer.application.client_id
-    values["--redirect-uri"] = " ".join(peer.application.redirect_uris.split())
-    rows = [(flag.lstrip("-"), _value_text(value)) for flag, value in values.items()]
-    return table(
-        [("peer", f"{peer.slug}, {_state(peer)}, active links: {peer.active_links}"), *rows]
-    )
-
-
-def _value_text(value: str | bool) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return " ".join(value.splitlines()) or "–"
-
-
-def _secret_text(secret: Secret) -> str:
-    """Return a text that says whether a secret is stored, and whether it can be decrypted. The
-    text is empty if no secret is stored."""
-    try:
-        return "(stored)" if secret.reveal() else ""
-    except DecryptionError:
-        return "(cannot be read)"
-
-
-def _sheet_text(peer: Peer, sheet: Sheet, made_up_secret: str = "", *, has_paths: bool) -> str:
-    preset = preset_of(peer.dialect)
-    if preset is None:
-        text = _values_text(sheet, made_up_secret)
-    else:
-        lines = console_lines(peer, sheet, Secret(made_up_secret))
-        text = _peer_preset.console_text(preset, lines)
-    if has_paths:
-        text += (
-            "\n\nTo get URLs instead of paths, give the URL of this site with --base-url or in the "
-            "setting BASE_URL."
-        )
-    if made_up_secret:
-        text += "\n\nThe client secret was generated now. It is not shown again."
-    return text
-
-
-def _values_text(sheet: Sheet, made_up_secret: str) -> str:
-    rows = [
-        (_LABELS[name], value or ("(none)" if "scope" in name else "(not available on this site)"))
-        for name, value in sheet.values().items()
-    ]
-    if made_up_secret:
-        rows.insert(1, ("its client secret here", made_up_secret))
-    return "Give this to the other site:\n" + table(rows, indent="  ")
