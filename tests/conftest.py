@@ -16,6 +16,8 @@ import pytest
 from django.contrib.auth import get_user_model, hashers
 from django.core.cache import cache
 from django.db import connection, connections, transaction
+from django.db.models.sql.compiler import SQLCompiler
+from django.db.transaction import TransactionManagementError
 from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import (
@@ -109,6 +111,24 @@ def no_dispatcher_is_left() -> Iterator[None]:
     yield
     left = [each for each in threading.enumerate() if each.name == "reciprocal-dispatcher"]
     assert left == []
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _rows_are_locked_in_transactions_only() -> Iterator[None]:
+    """SQLite knows no row locks, so Django lets ``select_for_update`` pass there outside of a
+    transaction. Other databases fail. With this fixture SQLite fails too."""
+    as_sql = SQLCompiler.as_sql
+
+    def checked(compiler: SQLCompiler, *args: Any, **kwargs: Any) -> Any:
+        if compiler.query.select_for_update and compiler.connection.get_autocommit():
+            raise TransactionManagementError(
+                "select_for_update cannot be used outside of a transaction."
+            )
+        return as_sql(compiler, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SQLCompiler, "as_sql", checked)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -301,12 +321,22 @@ def link_as_a(peer: Peer, user: Any) -> Link:
 
 
 @pytest.fixture
-def token_of_a(peer: Peer, user: Any, make_token: Callable[..., Any]) -> Any:
+def make_token_of_a(make_token: Callable[..., Any]) -> Callable[..., Any]:
+    """Issues tokens as ``make_token`` does, to a peer as party A. They open a link."""
+
+    def make(peer: Peer, user: Any, scope: str = "playback", **values: Any) -> Any:
+        token = make_token(peer.application, user, scope, **values)
+        with transaction.atomic():
+            open_link(peer, user.pk, scope, token.family)
+        return token
+
+    return make
+
+
+@pytest.fixture
+def token_of_a(peer: Peer, user: Any, make_token_of_a: Callable[..., Any]) -> Any:
     """The access token that the peer, as party A, got here for alice; the link is open."""
-    token = make_token(peer.application, user, "playback")
-    with transaction.atomic():
-        open_link(peer, user.pk, "playback", token.family)
-    return token
+    return make_token_of_a(peer, user)
 
 
 @pytest.fixture

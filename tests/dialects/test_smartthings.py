@@ -28,7 +28,6 @@ from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.links.outgoing_access import fresh_access_token
 from reciprocal_oauth.models import InboxItem, Link, Peer, Reason, peer_data
 from reciprocal_oauth.models.results import Failed
-from reciprocal_oauth.party_b.link_opening import open_link
 from reciprocal_oauth.secret import Secret
 from reciprocal_oauth.testing import DialectContract, FakeResponse
 
@@ -122,15 +121,9 @@ def make_smartthings(make_peer: Callable[..., Peer], cloud: Cloud, slug: str) ->
 
 
 @pytest.fixture
-def token(peer: Peer, user: Any, make_token: Callable[..., Any]) -> str:
+def token(peer: Peer, user: Any, make_token_of_a: Callable[..., Any]) -> str:
     """The access token with which SmartThings calls this site for alice. Its link is open."""
-    return linked(peer, user, make_token)
-
-
-def linked(peer: Peer, user: Any, make_token: Callable[..., Any]) -> str:
-    made = make_token(peer.application, user)
-    open_link(peer, user.pk, "playback", made.family)
-    raw: str = made.raw
+    raw: str = make_token_of_a(peer, user).raw
     return raw
 
 
@@ -472,19 +465,19 @@ class TestRefusals:
         check_nothing_came_of_it(cloud)
 
     def test_an_expired_token_of_another_peer_is_unknown(
-        self, cloud: Cloud, token: str, user: Any, make_peer: Any, make_token: Any
+        self, cloud: Cloud, token: str, user: Any, make_peer: Any, make_token_of_a: Any
     ) -> None:
         other = make_smartthings(make_peer, cloud, "other")
-        foreign = linked(other, user, make_token)
+        foreign = make_token_of_a(other, user).raw
         get_access_token_model().objects.update(expires=timezone.now() - timedelta(seconds=1))
 
         check_refused(post(grant(foreign, cloud.callback_urls())), "INVALID-TOKEN")
 
     def test_two_peers_of_the_same_kind_are_kept_apart(
-        self, cloud: Cloud, token: str, user: Any, make_peer: Any, make_token: Any
+        self, cloud: Cloud, token: str, user: Any, make_peer: Any, make_token_of_a: Any
     ) -> None:
         other = make_smartthings(make_peer, cloud, "other")
-        foreign = linked(other, user, make_token)
+        foreign = make_token_of_a(other, user).raw
         here, there = (grant(each, cloud.callback_urls()) for each in (foreign, token))
 
         check_refused(post(here), "INVALID-TOKEN")
@@ -503,10 +496,10 @@ class TestRefusals:
         check_nothing_came_of_it(cloud)
 
     def test_one_code_for_two_people_is_refused(
-        self, give: Any, cloud: Cloud, peer: Peer, other_user: Any, make_token: Any
+        self, give: Any, cloud: Cloud, peer: Peer, other_user: Any, make_token_of_a: Any
     ) -> None:
         give()
-        token_of_bob = linked(peer, other_user, make_token)
+        token_of_bob = make_token_of_a(peer, other_user).raw
 
         check_refused(post(grant(token_of_bob, cloud.callback_urls())), "INVALID-CODE")
         assert len(cloud.requests) == 1

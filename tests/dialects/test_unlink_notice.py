@@ -16,7 +16,6 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 
 from reciprocal_oauth import take_handover
 from reciprocal_oauth.models import Link, Peer
-from reciprocal_oauth.party_b.link_opening import open_link
 from reciprocal_oauth.peers import connection_check
 from reciprocal_oauth.peers.findings import Check, State
 from reciprocal_oauth.secret import Secret
@@ -80,11 +79,9 @@ def unlinking(transactional_db: None, make_peer: Callable[..., Peer], vendor: st
 
 
 @pytest.fixture
-def token(unlinking: Peer, user: Any, make_token: Callable[..., Any]) -> Any:
+def token(unlinking: Peer, user: Any, make_token_of_a: Callable[..., Any]) -> Any:
     """The access token that the vendor holds here for alice; the link is open."""
-    token = make_token(unlinking.application, user, "playback")
-    open_link(unlinking, user.pk, "playback", token.family)
-    return token
+    return make_token_of_a(unlinking, user)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
@@ -19,7 +19,6 @@ from reciprocal_oauth.delivery import dispatchers, worker
 from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.party_b import redeem
-from reciprocal_oauth.party_b.link_opening import open_link
 
 from ..conftest import PEER_SECRET, basic, post_form
 from ..dialects.ietf_first import DIALECTS
@@ -424,7 +423,7 @@ def the_row_of(code: str) -> InboxItem:
 def test_a_burst_for_many_people_succeeds_as_a_whole(
     at_once: Callable[..., list[Any]],
     use: Callable[..., None],
-    make_token: Callable[..., Any],
+    make_token_of_a: Callable[..., Any],
     django_user_model: Any,
     application: Any,
     fake_peer: FakePeer,
@@ -442,9 +441,7 @@ def test_a_burst_for_many_people_succeeds_as_a_whole(
     tokens = []
     for number in range(8):
         user = django_user_model.objects.create_user(f"person-{number}")
-        token = make_token(application, user)
-        with transaction.atomic():
-            open_link(application.reciprocal_peer, user.pk, "playback", token.family)
+        token = make_token_of_a(application.reciprocal_peer, user)
         tokens.append(token.raw)
     left = iter(enumerate(tokens))
     lock = threading.Lock()

@@ -35,7 +35,6 @@ from oauth2_provider.models import get_application_model, get_grant_model, get_r
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import InboxItem, Link
 from reciprocal_oauth.party_a import codes, consent
-from reciprocal_oauth.party_b.link_opening import open_link
 
 from ..conftest import PEER_SECRET, basic
 from .authorization import CHALLENGE, VERIFIER
@@ -127,12 +126,11 @@ ORDINARY = [
 
 @pytest.fixture(autouse=True)
 def _rows(
-    link_as_a: Link, user: Any, make_token: Any, make_application: Any, monkeypatch: Any
+    link_as_a: Link, user: Any, make_token_of_a: Any, make_application: Any, monkeypatch: Any
 ) -> None:
     """What makes the right requests right: the same values in every run."""
     application = link_as_a.peer.application
-    token = make_token(application, user, "playback", token="canary-token")
-    open_link(link_as_a.peer, user.pk, "playback", token.family)
+    make_token_of_a(link_as_a.peer, user, token="canary-token")
     refresh_token = get_refresh_token_model().objects.get()
     refresh_token.token = "canary-refresh"
     refresh_token.save()

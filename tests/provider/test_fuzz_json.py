@@ -34,7 +34,6 @@ from reciprocal_oauth.client import http
 from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.core.plugins import BUILT_IN_DIALECTS, dialect_class
 from reciprocal_oauth.models import InboxItem, Link, Peer
-from reciprocal_oauth.party_b.link_opening import open_link
 
 from ..conftest import PEER_SECRET, always_had, basic
 from .oddities import CHARSETS, METHODS, as_form, encoded, header_text, odd_bytes, queries
@@ -368,10 +367,9 @@ def vendor(monkeypatch: pytest.MonkeyPatch) -> Vendor:
 
 
 @pytest.fixture(autouse=True)
-def _rows(peer: Peer, user: Any, make_token: Any) -> None:
+def _rows(peer: Peer, user: Any, make_token_of_a: Any) -> None:
     """What makes the right messages right: the same values in every run."""
-    token = make_token(peer.application, user, "playback", token=TOKEN)
-    open_link(peer, user.pk, "playback", token.family)
+    make_token_of_a(peer, user, token=TOKEN)
 
 
 def speak(dialect: str) -> None:

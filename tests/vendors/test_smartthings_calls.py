@@ -17,7 +17,6 @@ from reciprocal_oauth.exceptions import (
     PeerUnreachable,
 )
 from reciprocal_oauth.models import Link, Peer, peer_data
-from reciprocal_oauth.party_b.link_opening import open_link
 from reciprocal_oauth.secret import Secret
 from reciprocal_oauth.vendors import smartthings
 from reciprocal_oauth.vendors.smartthings import send_callback
@@ -67,10 +66,9 @@ def peer(cloud: Cloud, make_peer: Callable[..., Peer], settings: Any) -> Peer:
 
 
 @pytest.fixture
-def link(cloud: Cloud, peer: Peer, user: Any, make_token: Callable[..., Any]) -> Link:
+def link(cloud: Cloud, peer: Peer, user: Any, make_token_of_a: Callable[..., Any]) -> Link:
     """A link with the tokens ``at-1`` and ``rt-1``, in the region ``eu``."""
-    token = make_token(peer.application, user)
-    open_link(peer, user.pk, "playback", token.family)
+    token = make_token_of_a(peer, user)
     post(grant(token.raw, cloud.callback_urls("eu")))
     cloud.requests.clear()
     return Link.objects.get()
