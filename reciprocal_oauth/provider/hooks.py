@@ -7,6 +7,7 @@ this app has no effect, and no error occurs. This module finds such methods.
 import inspect
 import logging
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from types import CodeType
 from typing import Any
 
@@ -14,6 +15,7 @@ from oauth2_provider import urls, views
 from oauthlib.openid import RequestValidator
 
 from ..compat import oauth2_settings
+from .client_authentication import ClientAuthenticationMixin
 from .validator import ReciprocalValidatorMixin
 
 logger = logging.getLogger("reciprocal_oauth.provider")
@@ -51,8 +53,9 @@ def _uncalled_validator_methods() -> Iterator[str]:
     if not issubclass(validator, ReciprocalValidatorMixin):
         yield "OAUTH2_VALIDATOR_CLASS"
         return
-    below = [each for each in validator.__mro__ if not issubclass(each, ReciprocalValidatorMixin)]
-    for name, ours in vars(ReciprocalValidatorMixin).items():
+    mixins = ReciprocalValidatorMixin, ClientAuthenticationMixin
+    below = [each for each in validator.__mro__ if not issubclass(each, mixins)]
+    for name, ours in chain.from_iterable(vars(mixin).items() for mixin in mixins):
         if not inspect.isfunction(ours) or name.startswith("__"):
             continue
         # A class after the mixin in the method resolution order must define the method, and

@@ -12,7 +12,7 @@ The mixin relies on these facts about DOT and oauthlib:
 """
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from oauth2_provider.models import get_grant_model
 from oauthlib.common import Request
@@ -23,7 +23,8 @@ from ..core.database import atomic, tried_again
 from ..links import incoming_access
 from ..party_a import redemption
 from ..party_b import scope_request
-from . import token_revocation, token_rules, token_use, verified_secrets
+from . import token_revocation, token_rules, token_use
+from .client_authentication import ClientAuthenticationMixin
 from .code_redemption import (
     deleted_code_error,
     record_failure,
@@ -34,16 +35,8 @@ from .code_redemption import (
 
 logger = logging.getLogger("reciprocal_oauth.provider")
 
-#: The grant type of devices without a browser (RFC 8628, section 3.4).
-_DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 
-if TYPE_CHECKING:
-    from oauth2_provider.oauth2_validators import OAuth2Validator as _Validator
-else:
-    _Validator = object
-
-
-class ReciprocalValidatorMixin(_Validator):
+class ReciprocalValidatorMixin(ClientAuthenticationMixin):
     """Applies the rules for peers. :mod:`.composition` adds this mixin to the site's
     ``OAUTH2_VALIDATOR_CLASS``."""
 
@@ -66,34 +59,6 @@ class ReciprocalValidatorMixin(_Validator):
             # reciprocal grant. If the site's own validator overrides the method and knows the
             # reciprocal grant, there is no error, and its result was returned above.
             return grant_type == protocol.GRANT_TYPE
-
-    def _extract_basic_auth(self, request: Request) -> str | None:
-        # The name of an authentication scheme is case-insensitive (RFC 9110, section 11.1), but DOT
-        # accepts only the spelling "Basic".
-        scheme, _space, credentials = request.headers.get("HTTP_AUTHORIZATION", "").partition(" ")
-        return credentials if credentials and scheme.lower() == "basic" else None
-
-    def _authenticate_basic_auth(self, request: Request) -> bool:
-        # DOT decodes the credentials with the charset in request.encoding, or with Django's default
-        # charset if the attribute is None. If the attribute was never set, oauthlib returns the
-        # request parameter "encoding" instead. Then a client could choose an unknown charset, and
-        # the response would have status 500. So set the attribute.
-        request.encoding = None
-        return super()._authenticate_basic_auth(request)
-
-    def _authenticate_request_body(self, request: Request) -> bool:
-        # DOT tries the credentials in the body if those in the header are wrong. For a hand-over (a
-        # request with a reciprocal code) and for a body without a secret, do not try the body: it
-        # could cost a second slow hash, or authenticate another client. "The client MUST NOT use
-        # more than one authentication method in each request" (RFC 6749, section 2.3). Devices are
-        # an exception, because they need no credentials (RFC 8628, section 3.4).
-        is_second = request.headers.get("Authorization") and request.grant_type != _DEVICE_CODE
-        if is_second and (request.grant_type == protocol.GRANT_TYPE or not request.client_secret):
-            return False
-        return super()._authenticate_request_body(request)
-
-    def _check_secret(self, provided_secret: str, stored_secret: str) -> bool:
-        return verified_secrets.matches(provided_secret, stored_secret, super()._check_secret)
 
     # The next methods are for party A: the peer redeems a reciprocal code at this site.
 
