@@ -4,16 +4,14 @@ import logging
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..compat import APPLICATION_MODEL
-from ..core import plugins, scopes
 from ..core.database import atomic
-from ..core.protocol import OWN_AUTHORIZATION_PARAMETERS
 from ..secret import Secret
 from . import peer_validation
 from .base import BaseManager, BaseModel
@@ -26,6 +24,7 @@ from .binding import (
     is_bound,
 )
 from .fields import EncryptedField
+from .peer_derived import DerivedValues
 from .reasons import Reason
 
 logger = logging.getLogger("reciprocal_oauth")
@@ -49,7 +48,7 @@ class PeerManager(BaseManager["Peer"]):
         return self.get(slug=slug)
 
 
-class Peer(BaseModel):
+class Peer(DerivedValues, BaseModel):
     """Another site. The row stores the peer's endpoints, the registration of this site at the peer
     (client ID and secret), and the registration of the peer at this site (a DOT application)."""
 
@@ -363,69 +362,6 @@ class Peer(BaseModel):
         """Return whether the client secret of this site may be sent to ``url``."""
         return is_bound(self.binding, self, url)
 
-    @property
-    def handover_endpoint(self) -> str:
-        """Return the URL to which this site sends reciprocal codes. It is the reciprocal endpoint
-        of the peer if it is set; otherwise it is the token endpoint
-        (draft-ietf-oauth-reciprocal-04, section 2.2.2)."""
-        return self.reciprocal_endpoint or self.token_endpoint
-
-    @property
-    def extra_parameters(self) -> dict[str, str]:
-        """Return the extra parameters of authorization requests, by name (RFC 6749, section 3.1).
-        Parameters that this site sets itself are left out."""
-        found = peer_validation.parameters_in(self.authorization_parameters)
-        return {k: v for k, v in found.items() if k not in OWN_AUTHORIZATION_PARAMETERS}
-
-    @property
-    def reciprocal_limit(self) -> str:
-        """Return the largest scope that this peer can get with a reciprocal code now. It never
-        contains ``openid``."""
-        return scopes.without_openid(self.limit)
-
-    @property
-    def supports_reverse(self) -> bool:
-        """Return whether the peer accepts reciprocal codes, as far as this site knows. If the
-        dialect of the peer can send codes, the value is ``True`` until the peer says that it does
-        not support them."""
-        dialect = self._dialect_class
-        return self.reverse_refused_at is None and dialect is not None and dialect.takes_codes(self)
-
-    @property
-    def can_start(self) -> bool:
-        """Return whether people can start at this site to connect with the peer."""
-        dialect = self._dialect_class
-        return dialect is not None and dialect.can_start(self)
-
-    @property
-    def sends_codes(self) -> bool:
-        """Return whether the peer sends reciprocal codes to this site, as far as its dialect and
-        its settings tell. Without them, links with this peer never get outgoing access, unless the
-        user starts at this site."""
-        dialect = self._dialect_class
-        return dialect is None or (dialect.sends_codes and bool(self.client_id))
-
-    @property
-    def sends_code_challenge(self) -> bool:
-        """Return whether the peer, as a client of this site, sends a code challenge (RFC 7636,
-        section 4.3)."""
-        dialect = self._dialect_class
-        return dialect is None or dialect.sends_code_challenge
-
-    @property
-    def _dialect_class(self) -> Any:
-        """The class of the dialect; ``None`` if there is none with this name. In this case, the
-        checks of the peer report the unknown name."""
-        try:
-            return plugins.dialect_class(self.dialect)
-        except ImproperlyConfigured:
-            return None
-
-    @property
-    def options(self) -> dict[str, str]:
-        """Return the options of the dialect, by name."""
-        return peer_validation.parameters_in(self.dialect_options)
-
     def record_reverse_support(self, *, is_supported: bool) -> None:
         """Store whether the peer accepts reciprocal codes. If it does not, links with this peer
         work only in one direction."""
@@ -441,15 +377,6 @@ class Peer(BaseModel):
                 self.slug,
                 extra={"action": "reverse_refused"},
             )
-
-    @property
-    def limit(self) -> str:
-        """Return the largest scope that a token of this peer may have now. A scope is included if
-        all of this is true: the administrator allows it for the peer, this site defines it, and the
-        scopes backend of DOT offers it to the application of the peer."""
-        return scopes.cut(
-            self.allowed_scope, scopes.described(), scopes.available(self.application)
-        )
 
     def clean(self) -> None:
         """Check the configuration of the peer (used by forms and the Django admin).
