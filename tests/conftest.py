@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import pytest
 from django.contrib.auth import get_user_model, hashers
 from django.core.cache import cache
+from django.core.management.commands import flush
 from django.db import connection, connections, transaction
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.transaction import TransactionManagementError
@@ -128,6 +129,27 @@ def _rows_are_locked_in_transactions_only() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SQLCompiler, "as_sql", checked)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _tables_are_emptied_fast() -> Iterator[None]:
+    """After a test with transactions, Django empties all tables, and fills those of content types
+    and permissions again. That took longer than most of these tests. The rows of both tables are
+    always the same, so they stay. On PostgreSQL, the rows are deleted: TRUNCATE creates new files
+    for each table and each index."""
+
+    def statements(style: Any, database: Any, **options: Any) -> list[str]:
+        names = database.introspection.django_table_names(only_existing=True, include_views=False)
+        tables = sorted(set(names) - {"auth_permission", "django_content_type"})
+        if database.vendor == "postgresql":
+            return [f"DELETE FROM {database.ops.quote_name(table)}" for table in tables]
+        made: list[str] = database.ops.sql_flush(style, tables, **options)
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "sql_flush", statements)
+        patch.setattr(flush, "emit_post_migrate_signal", lambda *args, **kwargs: None)
         yield
 
 

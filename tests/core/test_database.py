@@ -171,7 +171,7 @@ class TestTryAgain:
             for running in [pool.submit(run, keys), pool.submit(run, keys[::-1])]:
                 running.result(60)
 
-        assert len(tries) == 3
+        assert len(tries) >= 3, "nobody waited for the other"
 
 
 class Rotating:
