@@ -143,7 +143,8 @@ def _tables_are_emptied_fast() -> Iterator[None]:
         names = database.introspection.django_table_names(only_existing=True, include_views=False)
         tables = sorted(set(names) - {"auth_permission", "django_content_type"})
         if database.vendor == "postgresql":
-            return [f"DELETE FROM {database.ops.quote_name(table)}" for table in tables]
+            quoted = map(database.ops.quote_name, tables)
+            return [f"DELETE FROM {table}" for table in quoted]  # noqa: S608 - our own tables
         made: list[str] = database.ops.sql_flush(style, tables, **options)
         return made
 
