@@ -27,7 +27,7 @@ def within(seconds: float, call: Callable[[], T], *, late: Callable[[T], object]
     :raises Exception: the error that ``call`` has raised in time.
     """
     future: Future[T] = Future()
-    threading.Thread(target=_run, args=(call, future), daemon=True).start()
+    threading.Thread(target=_run, args=(call, future), name="reciprocal-call", daemon=True).start()
     try:
         return future.result(timeout=max(seconds, 0))
     except TimeoutError:

@@ -105,7 +105,7 @@ def _redeem(item: InboxItem) -> Result:
             # The peer waits no longer, so nobody will use the tokens. The database may be back
             # before the lease ends.
             hand_back = partial(_hand_back, link, tokens, until=lease_ends)
-            threading.Thread(target=hand_back, daemon=True).start()
+            threading.Thread(target=hand_back, name="reciprocal-call", daemon=True).start()
         raise
 
 

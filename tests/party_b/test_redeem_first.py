@@ -308,13 +308,19 @@ def test_after_a_failure_another_code_is_accepted(
     assert Link.objects.get().access_token.reveal() == "newer"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_time_begins_when_the_request_comes(
-    use: Callable[..., None], hand_over: HandOver, token_of_a: Any, fake_peer: FakePeer
+    shared_database: None,
+    use: Callable[..., None],
+    hand_over: HandOver,
+    token_of_a: Any,
+    fake_peer: FakePeer,
 ) -> None:
     use(REDEEM_FIRST_SECONDS=0)
 
     assert said(hand_over(access_token=token_of_a.raw)) == BUSY
     assert the_row().state == State.CANCELLED
+    wait_until(OutboxItem.objects.filter(kind=OutboxItem.Kind.REVOCATION).exists)
 
 
 @pytest.mark.django_db(transaction=True)
