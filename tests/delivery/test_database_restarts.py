@@ -26,8 +26,8 @@ RESTARTS = 5
 pytestmark = pytest.mark.skipif(
     not ROWS, reason="starts database servers of its own; set RESTART_ROWS, to 300 or more"
 )
-#: How long a worker may take to go on after its database is back.
-SECONDS_TO_GO_ON = 10
+#: How long a worker may take to start, or to go on after its database is back.
+SECONDS_TO_GO_ON = 20
 
 BEGINNING = """
 import sys
@@ -244,9 +244,12 @@ def _environment(server: Server) -> dict[str, str]:
 
 
 def _wait_for(fake_peer: FakePeer, count: int) -> None:
-    end = time.monotonic() + SECONDS_TO_GO_ON
-    while len(fake_peer.requests) < count:
-        assert time.monotonic() < end, f"stands still at {len(fake_peer.requests)} requests"
+    """Wait until the peer has got ``count`` requests. Fail if no further one comes for a while."""
+    seen, end = -1, 0.0
+    while (came := len(fake_peer.requests)) < count:
+        if came != seen:
+            seen, end = came, time.monotonic() + SECONDS_TO_GO_ON
+        assert time.monotonic() < end, f"stands still at {came} requests"
         time.sleep(0.02)
 
 
