@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -22,6 +21,7 @@ from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.testing import DialectContract
 
 from ..conftest import OUR_SECRET, PEER_SECRET, always_had, post_form
+from ..delivery.processes import soon
 from ..fakes import FakePeer, Received, Reply
 from ..party_a.visits import good_claims, id_token
 
@@ -436,17 +436,10 @@ def test_a_late_google_gets_a_failure_and_its_tokens_are_revoked(
     assert said(hand_over()) == INTERNAL_ERROR
 
     slow_google.set()
-    wait_until(OutboxItem.objects.exists)
+    soon(OutboxItem.objects.exists)
     worker.drain()
     assert fake_peer.to("/revoke/")[0].form["token"] == "Google-refresh-token"
     assert not Link.objects.get().has_outgoing_tokens
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
 
 
 # DISCONNECT

@@ -21,6 +21,7 @@ from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
 from reciprocal_oauth.party_b import redeem
 
 from ..conftest import PEER_SECRET, basic, post_form
+from ..delivery.processes import soon
 from ..dialects.ietf_first import DIALECTS
 from ..fakes import FakePeer, Received, Reply, token_response
 
@@ -79,13 +80,6 @@ def post_from_a_thread(application: Any, token: str, code: str = "code-of-party-
 
 def the_row() -> InboxItem:
     return InboxItem.objects.get()
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
 
 
 def is_asked(fake_peer: FakePeer, times: int = 1) -> Callable[[], bool]:
@@ -275,7 +269,7 @@ def test_tokens_that_come_too_late_are_revoked(
     assert not the_row().code
     assert fake_peer.to("/revoke/") == []
     peer_waits.set()
-    wait_until(OutboxItem.objects.filter(kind=OutboxItem.Kind.REVOCATION).exists)
+    soon(OutboxItem.objects.filter(kind=OutboxItem.Kind.REVOCATION).exists)
     worker.drain()
     assert [each.form["token"] for each in fake_peer.to("/revoke/")] == ["refresh-of-the-peer"]
     link = Link.objects.get()
@@ -302,7 +296,7 @@ def test_after_a_failure_another_code_is_accepted(
     assert said(hand_over(access_token=token_of_a.raw, code="second-code")) == TAKEN
 
     peer_waits.set()
-    wait_until(OutboxItem.objects.filter(kind=OutboxItem.Kind.REVOCATION).exists)
+    soon(OutboxItem.objects.filter(kind=OutboxItem.Kind.REVOCATION).exists)
     worker.drain()
     assert [each.form["token"] for each in fake_peer.to("/revoke/")] == ["refresh-of-the-peer"]
     assert Link.objects.get().access_token.reveal() == "newer"
@@ -320,7 +314,7 @@ def test_the_time_begins_when_the_request_comes(
 
     assert said(hand_over(access_token=token_of_a.raw)) == BUSY
     assert the_row().state == State.CANCELLED
-    wait_until(OutboxItem.objects.filter(kind=OutboxItem.Kind.REVOCATION).exists)
+    soon(OutboxItem.objects.filter(kind=OutboxItem.Kind.REVOCATION).exists)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -354,7 +348,7 @@ def test_a_database_that_fails_meanwhile_does_not_make_the_peer_wait(
     assert answer == (TAKEN if is_back else BUSY)
     assert the_row().state == (State.DONE if is_back else State.CANCELLED)
     if not is_back:
-        wait_until(OutboxItem.objects.filter(kind=OutboxItem.Kind.REVOCATION).exists)
+        soon(OutboxItem.objects.filter(kind=OutboxItem.Kind.REVOCATION).exists)
     worker.drain()
     revoked = [each.form["token"] for each in fake_peer.to("/revoke/")]
     assert revoked == ([] if is_back else ["refresh-of-the-peer"])
