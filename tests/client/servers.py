@@ -162,11 +162,13 @@ def answering(*parts: bytes, pause: float = 0.0) -> Talk:
 
 
 def dripping(beginning: bytes, drop: bytes, pause: float = 0.02) -> Talk:
-    """Sends ``beginning``, and then ``drop`` again and again until the other side is gone."""
+    """Sends ``beginning``, and then ``drop`` again and again until the other side is gone, at most
+    for 20 seconds."""
 
     def talk(connection: socket.socket) -> None:
         connection.sendall(beginning)
-        while True:
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
             connection.sendall(drop)
             time.sleep(pause)
 
