@@ -111,12 +111,17 @@ def no_thread_is_left() -> Iterator[None]:
     """A dispatcher that goes on would claim the rows of the tests that follow, now and then. A call
     that comes late stores what it has got, at a time when another test needs the database."""
     yield
-    for thread in threading.enumerate():
-        if thread.name == "reciprocal-call":
-            thread.join(40)
+    wait_for_late_calls()
     ours = ("reciprocal-call", "reciprocal-dispatcher")
     left = [each for each in threading.enumerate() if each.name in ours]
     assert left == []
+
+
+def wait_for_late_calls() -> None:
+    """Wait for calls whose result this site did not wait for, and for what it does with them."""
+    for thread in threading.enumerate():
+        if thread.name == "reciprocal-call":
+            thread.join(40)
 
 
 @pytest.fixture(autouse=True, scope="session")

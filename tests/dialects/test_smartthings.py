@@ -3,7 +3,6 @@
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -32,7 +31,7 @@ from reciprocal_oauth.models.results import Failed
 from reciprocal_oauth.secret import Secret
 from reciprocal_oauth.testing import DialectContract, FakeResponse
 
-from ..conftest import OUR_SECRET
+from ..conftest import OUR_SECRET, wait_for_late_calls
 from ..fakes import Received, Reply
 from ..vendors.smartthings_cloud import (
     CODE,
@@ -645,11 +644,10 @@ class TestRedeemingFirst:
         assert InboxItem.objects.get().state == "cancelled"
 
     def test_a_slow_cloud(self, give: Any, cloud: Cloud, settings: Any) -> None:
-        may_go_on, has_ended = threading.Event(), threading.Event()
+        may_go_on = threading.Event()
 
         def slow(request: Received) -> Reply:
             assert may_go_on.wait(30)
-            has_ended.set()
             return cloud.issue(request)
 
         cloud.answer_tokens(slow)
@@ -658,8 +656,7 @@ class TestRedeemingFirst:
         check_failed(give())
         assert InboxItem.objects.get().state == "cancelled"
         may_go_on.set()
-        assert has_ended.wait(10)
-        time.sleep(0.3)
+        wait_for_late_calls()
         assert not Link.objects.get().has_outgoing_tokens
 
     def test_a_site_can_respond_first(self, give: Any, cloud: Cloud, settings: Any) -> None:
