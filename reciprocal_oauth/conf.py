@@ -205,6 +205,20 @@ class Settings:
     the same clients without slow password hashing. Only a keyed hash is kept in memory. If the
     setting is 0, no secret is remembered."""
 
+    # Settings for pairing with other sites
+
+    ACCEPT_PAIRINGS: bool = setting(True)
+    """Whether administrators can pair this site with another site by an invitation. Without an
+    invitation of an administrator of this site, nobody can register here, whatever the value is."""
+
+    PAIRING_LIFETIME_SECONDS: int = setting(24 * 3600)
+    """How long, in seconds, an invitation is valid, and how long a pairing may take. It is at most
+    7 days (604800)."""
+
+    PAIRING_ATTEMPTS: int = setting(5)
+    """How often somebody may claim an invitation for one site without being that site. After that,
+    the invitation is void."""
+
     # The setting for the encryption of stored secrets
 
     ENCRYPTION_KEYS: Sequence[str] = setting(())

@@ -1,14 +1,18 @@
 """All models of this app: the peers, the links between accounts, the two delivery queues (outbox
-and inbox), the reciprocal codes that this site issued, and the history of each link."""
+and inbox), the reciprocal codes that this site issued, the history of each link, the pairings with
+other sites, and the keys of this site."""
 
 from .events import LinkEvent, Party, Step
 from .inbox import InboxItem
 from .ledger import ReciprocalCode
 from .links import AuthorizationRequest, Link
 from .outbox import OutboxItem
+from .pairings import Pairing
+from .peer_keys import PeerAuthentication
 from .peers import Peer
 from .queue import ClaimGate, QueueItem
 from .reasons import Reason
+from .site_keys import PeerKeySet, SiteKey, UsedAssertion
 
 __all__ = [
     "AuthorizationRequest",
@@ -17,10 +21,15 @@ __all__ = [
     "LinkEvent",
     "Link",
     "OutboxItem",
+    "Pairing",
     "Party",
     "Peer",
+    "PeerAuthentication",
+    "PeerKeySet",
     "QueueItem",
     "Reason",
     "ReciprocalCode",
+    "SiteKey",
     "Step",
+    "UsedAssertion",
 ]

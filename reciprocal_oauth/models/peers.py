@@ -25,6 +25,7 @@ from .binding import (
 )
 from .fields import EncryptedField
 from .peer_derived import DerivedValues
+from .peer_keys import KeyFields
 from .reasons import Reason
 
 logger = logging.getLogger("reciprocal_oauth")
@@ -48,7 +49,7 @@ class PeerManager(BaseManager["Peer"]):
         return self.get(slug=slug)
 
 
-class Peer(DerivedValues, BaseModel):
+class Peer(DerivedValues, KeyFields, BaseModel):
     """Another site. The row stores the peer's endpoints, the registration of this site at the peer
     (client ID and secret), and the registration of the peer at this site (a DOT application)."""
 
@@ -58,6 +59,8 @@ class Peer(DerivedValues, BaseModel):
 
         BASIC = "client_secret_basic", _("HTTP Basic")
         POST = "client_secret_post", _("In the request body")
+        #: RFC 7523, section 2.2; OpenID Connect Core 1.0, section 9.
+        PRIVATE_KEY_JWT = "private_key_jwt", _("Signed with the key of this site")
 
     slug = models.SlugField(
         _("short name"),

@@ -9,11 +9,20 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 from pytest_django import Settings
 
 from reciprocal_oauth import secret
 from reciprocal_oauth.maintenance import key_rotation
-from reciprocal_oauth.models import AuthorizationRequest, InboxItem, Link, OutboxItem, Peer
+from reciprocal_oauth.models import (
+    AuthorizationRequest,
+    InboxItem,
+    Link,
+    OutboxItem,
+    Pairing,
+    Peer,
+    SiteKey,
+)
 from reciprocal_oauth.secret import PREFIX, Secret, derived_key
 
 OLD, NEW, LOST = (Fernet.generate_key().decode() for _ in range(3))
@@ -25,7 +34,15 @@ PLAIN = {
     "link.peer_data": '{"address": "c4nary-of-link"}',
     "link.refresh_token": "c4nary-refresh",
     "outboxitem.token": "c4nary-to-revoke",
+    "pairing.answer": "c4nary-answer",
+    "pairing.body": "c4nary-body",
+    "pairing.code": "c4nary-invitation",
+    "pairing.issued_client_secret": "c4nary-issued",
+    "pairing.our_client_secret": "c4nary-ours",
+    "pairing.our_token": "c4nary-registration",
+    "pairing.reverse_token": "c4nary-reverse",
     "peer.client_secret": "c4nary-client",
+    "sitekey.private_jwk": "c4nary-key",
 }
 
 
@@ -59,6 +76,8 @@ def make_rows(user: Any, make_peer: Callable[..., Peer]) -> Callable[[], None]:
         AuthorizationRequest.objects.create(
             user=user, peer=peer, **secrets_of(AuthorizationRequest)
         )
+        Pairing.objects.create(peer=peer, expires_at=timezone.now(), **secrets_of(Pairing))
+        SiteKey.objects.create(kid="1", **secrets_of(SiteKey))
 
     return make
 

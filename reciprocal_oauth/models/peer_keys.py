@@ -1,0 +1,78 @@
+"""The fields of a peer that are about keys instead of secrets, and the copy of the peer's public
+keys that this site keeps (RFC 7521; RFC 7523; RFC 7517)."""
+
+from typing import Any
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class PeerAuthentication(models.TextChoices):
+    """The ways in which a peer can authenticate at this site."""
+
+    SECRET = "secret", _("With a client secret")
+    PRIVATE_KEY_JWT = "private_key_jwt", _("Signed with a key of the peer")
+
+
+class KeyFields(models.Model):
+    """The fields of the model ``Peer`` for client authentication with keys, and for what the peer
+    has said about its scopes."""
+
+    #: How the peer proves that it is the client of this site (OpenID Connect Core 1.0, section 9).
+    authenticates_here_by = models.CharField(
+        _("authentication of the peer at this site"),
+        max_length=30,
+        choices=PeerAuthentication.choices,
+        default=PeerAuthentication.SECRET,
+        help_text=_(
+            "How the peer proves who it is at the token endpoint of this site. With a key, this "
+            "site refuses the client secret of the peer."
+        ),
+    )
+    #: The URL of the public keys of the peer (RFC 7591, section 2).
+    jwks_uri = models.CharField(
+        _("address of the public keys of the peer"),
+        max_length=500,
+        blank=True,
+        help_text=_("A JSON Web Key Set. Needed if the peer authenticates with a key."),
+    )
+    #: The value of ``aud`` in the assertions of this site (RFC 7523, section 3). Blank: the issuer.
+    assertion_audience = models.CharField(
+        _("audience of signed assertions"),
+        max_length=500,
+        blank=True,
+        help_text=_(
+            "Leave this blank: the audience is then the issuer of the peer. Some servers accept "
+            "only another value, such as the address of their token endpoint. An address of a "
+            "stranger here would let the stranger use what this site signs."
+        ),
+    )
+    #: What the scopes of the peer mean, in the words of the peer: for each scope, a text for each
+    #: language tag. The tag "" is for the language that the peer names none for.
+    scope_words = models.JSONField(
+        _("words for the scopes of the peer"), default=dict, blank=True, editable=False
+    )
+
+    class Meta:
+        abstract = True
+
+    @property
+    def uses_key_here(self) -> bool:
+        """Return whether the peer authenticates at this site with a key, so that its client secret
+        is refused."""
+        return self.authenticates_here_by == PeerAuthentication.PRIVATE_KEY_JWT
+
+    def words_of(self, language: str) -> dict[str, str]:
+        """Return what the scopes of the peer mean, by scope, in the words of the peer.
+
+        :param language: a language tag such as ``de-at``. If the peer has no text in this language,
+            the text without a language tag is used.
+        """
+        tags = (language, language.partition("-")[0], "")
+        words: dict[str, Any] = self.scope_words if isinstance(self.scope_words, dict) else {}
+        found = {}
+        for scope, texts in words.items():
+            text = next((texts[tag] for tag in tags if texts.get(tag)), None)
+            if text:
+                found[scope] = text
+        return found
