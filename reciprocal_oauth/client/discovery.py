@@ -14,13 +14,16 @@ metadata (RFC 8414, section 2.1) and WebFinger (OpenID Connect Discovery 1.0, se
 
 import contextlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from ..conf import settings
+from ..core import scopes
 from ..core.peer_urls import url_problem
+from ..core.plain_text import plain
 from ..core.protocol import GRANT_TYPE, OPENID
 from ..exceptions import AddressRefused, BadResponse, NoMetadata, PeerError
 from . import http
@@ -37,6 +40,11 @@ _OPTIONAL = ("revocation_endpoint",)
 
 #: How many entries of each list in the metadata are kept. Further entries are ignored.
 _MAX_ENTRIES = 200
+#: How many scopes with a description are kept, how many languages of each description, and how many
+#: characters of each text.
+_MAX_DESCRIBED, _MAX_LANGUAGES, _MAX_DESCRIPTION = 100, 10, 200
+#: A language tag after the name of a member (RFC 7591, section 2.2).
+_LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}")
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,17 @@ class Metadata:
         section 3).
     :ivar userinfo_endpoint: the URL of the UserInfo endpoint (OpenID Connect Discovery 1.0, section
         3); ``""`` if the metadata contains no usable URL for it.
+    :ivar auth_signing_algs: the values of ``token_endpoint_auth_signing_alg_values_supported``:
+        the algorithms with which a client may sign (RFC 8414, section 2).
+    :ivar jwks_uri: the URL of the public keys of the peer (RFC 8414, section 2); ``""`` if the
+        metadata contains no usable URL for it.
+    :ivar registration_endpoint: the URL at which clients register (RFC 7591, section 3); ``""`` if
+        the metadata contains no usable URL for it.
+    :ivar reciprocal_registration_endpoint: the URL at which a site pairs with the peer; ``""`` if
+        the metadata contains no usable URL for it.
+    :ivar scope_descriptions: what the scopes of the peer mean, in its own words: for each scope, a
+        text for each language tag in lower case. The tag ``""`` is for the text without a language
+        tag. The texts contain no invisible characters, but they can contain markup.
     """
 
     issuer: str
@@ -63,6 +82,11 @@ class Metadata:
     scopes: tuple[str, ...]
     sends_iss: bool
     userinfo_endpoint: str = ""
+    auth_signing_algs: tuple[str, ...] = ()
+    jwks_uri: str = ""
+    registration_endpoint: str = ""
+    reciprocal_registration_endpoint: str = ""
+    scope_descriptions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def takes_handovers(self) -> bool:
@@ -176,7 +200,12 @@ def _fetch(url: str, issuer: str) -> Metadata:
         ),
         scopes=_strings(document, "scopes_supported"),
         sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
-        userinfo_endpoint=_userinfo_endpoint(document),
+        userinfo_endpoint=_usable(document, "userinfo_endpoint"),
+        auth_signing_algs=_strings(document, "token_endpoint_auth_signing_alg_values_supported"),
+        jwks_uri=_usable(document, "jwks_uri"),
+        registration_endpoint=_usable(document, "registration_endpoint"),
+        reciprocal_registration_endpoint=_usable(document, "reciprocal_registration_endpoint"),
+        scope_descriptions=_scope_descriptions(document),
     )
 
 
@@ -226,11 +255,38 @@ def _endpoint(document: Mapping[str, Any], name: str) -> str:
     return url
 
 
-def _userinfo_endpoint(document: Mapping[str, Any]) -> str:
+def _usable(document: Mapping[str, Any], name: str) -> str:
+    """Return the URL of the endpoint ``name``; ``""`` if it is missing or cannot be used."""
     try:
-        return _endpoint(document, "userinfo_endpoint")
+        return _endpoint(document, name)
     except BadResponse:
         return ""
+
+
+def _scope_descriptions(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the texts in the member ``reciprocal_scope_descriptions``, by scope and language tag.
+
+    A language tag is appended to the scope after ``#``, as to the names of human-readable members
+    (RFC 7591, section 2.2). A scope can contain ``#`` itself (RFC 6749, section 3.3).
+    """
+    members = document.get("reciprocal_scope_descriptions")
+    if not isinstance(members, dict):
+        return {}
+    known = set(_strings(document, "scopes_supported"))
+    found: dict[str, dict[str, str]] = {}
+    for name, value in members.items():
+        scope, mark, tag = name.rpartition("#")
+        if name in known or not mark or not _LANGUAGE_TAG.fullmatch(tag):
+            scope, tag = name, ""
+        text = plain(value, _MAX_DESCRIPTION)
+        if not text or scopes.parse(scope) != [scope]:
+            continue
+        if scope not in found and len(found) >= _MAX_DESCRIBED:
+            continue
+        texts = found.setdefault(scope, {})
+        if tag.lower() in texts or len(texts) < _MAX_LANGUAGES:
+            texts[tag.lower()] = text
+    return found
 
 
 def _strings(document: Mapping[str, Any], name: str, *default: str) -> tuple[str, ...]:

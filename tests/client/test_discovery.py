@@ -297,3 +297,89 @@ def test_a_userinfo_endpoint_in_the_first_document_is_taken_without_another_requ
 
     assert discover(f"{fake_peer.url}/o").userinfo_endpoint == url
     assert asked(fake_peer) == [INSERTED]
+
+
+@pytest.mark.rfc(8414, "2")
+def test_what_a_peer_says_about_keys_and_registration(fake_peer: FakePeer) -> None:
+    fake_peer.answers[INSERTED] = document(
+        fake_peer,
+        token_endpoint_auth_signing_alg_values_supported=["ES256", 7, "RS256"],
+        jwks_uri="https://peer.example/o/.well-known/jwks.json",
+        registration_endpoint="https://peer.example/o/register/",
+        reciprocal_registration_endpoint="https://peer.example/o/reciprocal/register/",
+    )
+
+    found = discover(f"{fake_peer.url}/o")
+
+    assert found.auth_signing_algs == ("ES256", "RS256")
+    assert found.jwks_uri == "https://peer.example/o/.well-known/jwks.json"
+    assert found.registration_endpoint == "https://peer.example/o/register/"
+    assert found.reciprocal_registration_endpoint == "https://peer.example/o/reciprocal/register/"
+
+
+@pytest.mark.threat("H3")
+@pytest.mark.parametrize(
+    "name", ["jwks_uri", "registration_endpoint", "reciprocal_registration_endpoint"]
+)
+@pytest.mark.parametrize("url", ["http://peer.example/", "https://u@peer.example/", "", 7, ["a"]])
+def test_an_optional_address_that_cannot_be_used_is_none_and_no_fault(
+    fake_peer: FakePeer, name: str, url: object
+) -> None:
+    fake_peer.answers[INSERTED] = document(fake_peer, **{name: url})
+
+    assert getattr(discover(f"{fake_peer.url}/o"), name) == ""
+
+
+def described(fake_peer: FakePeer, descriptions: object, **changes: Any) -> Any:
+    fake_peer.answers[INSERTED] = document(
+        fake_peer, reciprocal_scope_descriptions=descriptions, **changes
+    )
+    return discover(f"{fake_peer.url}/o").scope_descriptions
+
+
+@pytest.mark.rfc(7591, "2.2")
+def test_a_peer_describes_its_scopes_in_several_languages(fake_peer: FakePeer) -> None:
+    found = described(
+        fake_peer,
+        {"play": "Play music", "play#de": "Musik spielen", "play#de-AT": "Spün", "history": "Log"},
+    )
+
+    assert found == {
+        "play": {"": "Play music", "de": "Musik spielen", "de-at": "Spün"},
+        "history": {"": "Log"},
+    }
+
+
+@pytest.mark.rfc(6749, "3.3")
+def test_a_scope_can_contain_the_mark_of_a_language(fake_peer: FakePeer) -> None:
+    found = described(
+        fake_peer, {"a#b": "One", "a#de": "Two", "a#1": "Three"}, scopes_supported=["a#b", "a#de"]
+    )
+
+    assert found == {"a#b": {"": "One"}, "a#de": {"": "Two"}, "a#1": {"": "Three"}}
+
+
+@pytest.mark.threat("H3")
+def test_a_description_holds_no_invisible_characters_and_has_an_end(fake_peer: FakePeer) -> None:
+    found = described(
+        fake_peer, {"play": " a\u202eb\x1b[2J\r\nc\u2028d\u200b ", "history": "x" * 5000}
+    )
+
+    assert found == {"play": {"": "ab[2J c d"}, "history": {"": "x" * 200}}
+
+
+@pytest.mark.threat("H3")
+def test_no_more_descriptions_are_kept_than_people_can_read(fake_peer: FakePeer) -> None:
+    languages = {f"play#a{chr(97 + number)}": "text" for number in range(20)}
+    found = described(fake_peer, languages | {f"s{number}": "text" for number in range(200)})
+
+    assert len(found) == 100
+    assert len(found["play"]) == 10
+
+
+@pytest.mark.threat("H3")
+@pytest.mark.parametrize(
+    "value", [None, [], "play", {"play": 7}, {"": "a"}, {"two words": "a"}, {"play": "\u202e"}]
+)
+def test_descriptions_of_another_form_are_none(fake_peer: FakePeer, value: object) -> None:
+    assert described(fake_peer, value) == {}
