@@ -154,6 +154,8 @@ class PeerRefused(PeerError):
         ``None`` if the response has no such header.
     :param is_foreign: ``True`` if the body is not an OAuth error response, for example if it is the
         error page of a proxy or a web framework.
+    :param description: the explanation of the peer for an administrator of this site, in the words
+        of the peer; ``""`` if there is none that is safe to show. It is not for the log.
     """
 
     def __init__(
@@ -164,9 +166,11 @@ class PeerRefused(PeerError):
         error: str = "",
         retry_after: float | None = None,
         is_foreign: bool = False,
+        description: str = "",
     ) -> None:
         super().__init__(log)
         self.status = status
+        self.description = description
         self.error = error
         self.retry_after = retry_after
         self.is_foreign = is_foreign

@@ -41,6 +41,7 @@ from ..exceptions import (
     ReciprocalError,
     TLSFailed,
 )
+from ..secret import Secret
 from . import failures
 from .capped import CappedBody
 from .connection import PinnedHTTPPool, PinnedHTTPSPool
@@ -98,8 +99,10 @@ def call(
     *,
     data: Mapping[str, str] | None = None,
     json: Mapping[str, Any] | None = None,
+    body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
     auth: AuthBase | None = None,
+    bearer: Secret | None = None,
 ) -> PeerResponse:
     """Send a request to a peer and read the response.
 
@@ -108,6 +111,9 @@ def call(
 
     :param data: the form fields, which are sent in UTF-8 (RFC 6749, appendix B).
     :param json: the members of a JSON object, which is sent in place of form fields (RFC 8259).
+    :param body: the exact bytes to send, in place of form fields. The caller gives the header
+        ``Content-Type``.
+    :param bearer: a token for the ``Authorization`` header, in place of ``auth``.
     :raises AddressRefused: this site must not call the URL or an IP address of its host.
     :raises PeerUnreachable: DNS, TLS or the connection failed, or the response was not complete
         after ``HTTP_TOTAL_TIMEOUT_SECONDS``.
@@ -117,7 +123,12 @@ def call(
         _refuse_bad_url(url)  # Check this first: ``requests`` would repair some bad URLs.
         with HardenedSession() as session:
             request = requests.Request(
-                method, url, data=data, json=json, headers=headers, auth=auth
+                method,
+                url,
+                data=data if body is None else body,
+                json=json,
+                headers=headers,
+                auth=auth if bearer is None else _Bearer(bearer),
             )
             with session.send(session.prepare_request(request), stream=True) as response:
                 content, problem = _read_capped(response, settings.HTTP_MAX_RESPONSE_BYTES)
@@ -131,6 +142,21 @@ def call(
     if _is_overdue(started_at):
         raise PeerUnreachable(f"{_origin(url)} did not complete its response in time.")
     return PeerResponse(response.status_code, response.headers, content, problem)
+
+
+@dataclass(frozen=True)
+class _Bearer(AuthBase):
+    """Adds a token to the ``Authorization`` header of a request (RFC 6750, section 2.1).
+
+    Until the header is written, the token stays a :class:`Secret`, so that no traceback or log
+    shows it.
+    """
+
+    token: Secret
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self.token.reveal()}"
+        return request
 
 
 class HardenedSession(requests.Session):

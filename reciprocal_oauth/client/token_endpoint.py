@@ -141,9 +141,7 @@ def post_json(
     else:
         require_bound(peer, url)
     headers = {"Accept": "application/json", "Content-Type": "application/json; charset=utf-8"}
-    if bearer is not None:
-        headers["Authorization"] = f"Bearer {bearer.reveal()}"
-    return http.call("POST", url, json=members, headers=headers)
+    return http.call("POST", url, json=members, headers=headers, bearer=bearer)
 
 
 def _require_listed(peer: Peer, url: str, addresses: Collection[str]) -> None:

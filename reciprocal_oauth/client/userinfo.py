@@ -11,10 +11,7 @@ This module follows OpenID Connect Core 1.0, sections 5.3.1 (request), 5.3.2 (re
 Not implemented here: responses that are signed or encrypted (``application/jwt``).
 """
 
-from dataclasses import dataclass
-
 import requests
-from requests.auth import AuthBase
 
 from ..exceptions import BadResponse
 from ..models import Peer
@@ -22,21 +19,6 @@ from ..secret import Secret
 from . import http
 from .id_token import name_in
 from .token_endpoint import members_of, refusal, require_bound
-
-
-@dataclass(frozen=True)
-class _Bearer(AuthBase):
-    """Adds the access token to the ``Authorization`` header of a request (RFC 6750, section 2.1).
-
-    Until the header is written, the token stays a :class:`Secret`, so that no traceback or log
-    shows it.
-    """
-
-    token: Secret
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self.token.reveal()}"
-        return request
 
 
 def name_of(peer: Peer, subject: str, access_token: Secret) -> str:
@@ -55,7 +37,7 @@ def name_of(peer: Peer, subject: str, access_token: Secret) -> str:
         "GET",
         peer.userinfo_endpoint,
         headers={"Accept": "application/json"},
-        auth=_Bearer(access_token),
+        bearer=access_token,
     )
     if response.status != requests.codes.ok:
         raise refusal(response)
