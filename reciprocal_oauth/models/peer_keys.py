@@ -14,6 +14,13 @@ class PeerAuthentication(models.TextChoices):
     PRIVATE_KEY_JWT = "private_key_jwt", _("Signed with a key of the peer")
 
 
+class SigningAlgorithm(models.TextChoices):
+    """The algorithms with which this site can sign (RFC 7518, section 3.1)."""
+
+    ES256 = "ES256", "ES256"
+    RS256 = "RS256", "RS256"
+
+
 class KeyFields(models.Model):
     """The fields of the model ``Peer`` for client authentication with keys, and for what the peer
     has said about its scopes."""
@@ -46,6 +53,14 @@ class KeyFields(models.Model):
             "only another value, such as the address of their token endpoint. An address of a "
             "stranger here would let the stranger use what this site signs."
         ),
+    )
+    #: The algorithm in the header of the assertions of this site (RFC 7515, section 4.1.1).
+    assertion_algorithm = models.CharField(
+        _("algorithm of signed assertions"),
+        max_length=10,
+        choices=SigningAlgorithm.choices,
+        default=SigningAlgorithm.ES256,
+        help_text=_("RS256 is only for a peer that does not know ES256."),
     )
     #: What the scopes of the peer mean, in the words of the peer: for each scope, a text for each
     #: language tag. The tag "" is for the language that the peer names none for.

@@ -10,17 +10,12 @@ from django.utils.translation import gettext_lazy as _
 
 from .base import BaseModel
 from .fields import EncryptedField
+from .peer_keys import SigningAlgorithm
 from .peers import Peer
 
 
 class SiteKey(BaseModel):
     """A key with which this site proves to peers that it is their client."""
-
-    class Algorithm(models.TextChoices):
-        """The signature algorithms (RFC 7518, section 3.1)."""
-
-        ES256 = "ES256", "ES256"
-        RS256 = "RS256", "RS256"
 
     class State(models.TextChoices):
         """The states of a key, in their order."""
@@ -29,18 +24,22 @@ class SiteKey(BaseModel):
         PUBLISHED = "published", _("published")
         #: This site signs with it.
         ACTIVE = "active", _("active")
-        #: This site no longer signs with it. It stays in the public set until ``retires_at``.
+        #: This site no longer signs with it, and the private key is erased. The public key stays in
+        #: the public set until ``retires_at``.
         RETIRED = "retired", _("retired")
 
     #: The thumbprint of the public key (RFC 7638), in base64url.
     kid = models.CharField(_("key ID"), max_length=64, unique=True, editable=False)
-    alg = models.CharField(_("algorithm"), max_length=10, choices=Algorithm.choices)
+    alg = models.CharField(_("algorithm"), max_length=10, choices=SigningAlgorithm.choices)
     #: The public key as a JSON Web Key (RFC 7517, section 4).
     public_jwk = models.TextField(_("public key"))
     private_jwk = EncryptedField(_("private key"), owner=("kid",), blank=True, default="")
     state = models.CharField(
         _("state"), max_length=10, choices=State.choices, default=State.PUBLISHED
     )
+    #: The algorithm and the state, and ``None`` for a retired key. The column is unique, so two
+    #: processes at once cannot make two active keys of one algorithm, or two published ones.
+    slot = models.CharField(max_length=30, unique=True, null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     activated_at = models.DateTimeField(_("active since"), null=True, blank=True)
     #: When a retired key leaves the public set.
