@@ -1,6 +1,7 @@
 """The button “Look up” on the admin page that adds a peer. After a click on the button, this site
 fetches the metadata of the peer (RFC 8414, section 3), and fills in the fields of the form."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,12 +13,14 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import path
 from django.utils.decorators import method_decorator
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
+from ..client.discovery import Metadata
 from ..core.database import outside_transactions
 from ..core.peer_urls import is_endpoint
 from ..exceptions import NoMetadata, PeerError
+from ..models import Peer
 from ..models.binding import ENDPOINTS
 from ..peers import discovery
 from ..redaction.error_reports import holding_secrets
@@ -117,7 +120,8 @@ class PeerDiscoveryMixin(admin.ModelAdmin):
     def _report(self, request: HttpRequest, form: LookedUpForm, found: Found) -> None:
         if not found.values:
             return
-        labels = ", ".join(str(form.fields[name].label) for name in found.values)
+        shown = [name for name in found.values if not form.fields[name].widget.is_hidden]
+        labels = ", ".join(str(form.fields[name].label) for name in shown)
         text = gettext("Found: %s.") % labels
         if missing := form.missing():
             text += " " + gettext("Please fill in: %s.") % ", ".join(missing)
@@ -143,6 +147,8 @@ def _look_up(address: str) -> Found:
         values = {name: url for name, url in error.endpoints.items() if url}
         return Found(values, {"address": reasons, **by_field})
     values = {name: value for name, value in discovery.values_of(metadata).items() if value}
+    if words := values.pop("scope_words", None):
+        values["peer_words"] = json.dumps(words)
     hints = discovery.warnings_about(metadata)
     if not metadata.revocation_endpoint:
         hints["revocation_endpoint"] = gettext(
@@ -150,8 +156,17 @@ def _look_up(address: str) -> Found:
             "peer is not revoked."
         )
     if metadata.scopes:
-        hints["scope"] = gettext("The metadata lists: %s.") % " ".join(metadata.scopes)
+        hints["scope"] = gettext("The metadata lists: %s.") % _listed(metadata)
     return Found(values, hints=hints)
+
+
+def _listed(metadata: Metadata) -> str:
+    """Return the scopes in ``metadata``. If the other site says what they mean, add its words."""
+    words = Peer(scope_words=discovery.words_of(metadata)).words_of(get_language() or "")
+    if not words:
+        return " ".join(metadata.scopes)
+    described = [f"{each} (“{words[each]}”)" if each in words else each for each in metadata.scopes]
+    return ", ".join(described)
 
 
 def _by_itself(reason: str) -> str:
@@ -173,7 +188,7 @@ def _merged(typed: QueryDict, found: Found) -> tuple[QueryDict, dict[str, str]]:
         before = data.get(name, "")
         if value is True:
             data[name] = "on"  # A browser sends this value for a checkbox that is checked.
-        elif name != "token_endpoint_auth_method" and before not in ("", value):
+        elif name not in ("token_endpoint_auth_method", "peer_words") and before not in ("", value):
             if name in ENDPOINTS and is_endpoint(before, value):
                 continue
             hints[name] = gettext("The metadata has %s. Your value was kept.") % value

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..core import plugins
 from ..models import Peer, peer_validation
+from ..peers import discovery
 from ..peers.application import application_is_fixed
 from ..secret import Secret
 from .peer_reconfiguration import ReconfigurationForm
@@ -190,6 +191,16 @@ class NewPeerForm(PeerForm):
             "For example https://peer.example. The metadata of the site fills in the fields below."
         ),
     )
+
+    #: What the scopes of the other site mean, in its words, from a look-up of its metadata. The
+    #: model field has another name, because it is not editable.
+    peer_words = forms.JSONField(widget=forms.HiddenInput, required=False)
+
+    def clean_peer_words(self) -> dict[str, dict[str, str]]:
+        """Return the words of the other site, and set them as those of the new peer."""
+        words = discovery.words_in(self.cleaned_data["peer_words"])
+        self.instance.scope_words = words
+        return words
 
     def clean_address(self) -> str:
         """Refuse to save the form while this field is filled in. The field only serves the button

@@ -120,7 +120,7 @@ class PeerAdmin(
             return self.fields_to_fill
         if preset := self.preset_for(request):
             return self.vendor_fieldsets(request, preset)
-        looked_up = (_("Metadata of the other site"), {"fields": ("address",)})
+        looked_up = (_("Metadata of the other site"), {"fields": ("address", "peer_words")})
         return [self._instructions(request), looked_up, *self.fields_to_fill]
 
     def _instructions(self, request: HttpRequest) -> Any:

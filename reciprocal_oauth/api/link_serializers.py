@@ -266,7 +266,7 @@ class ShownLink:
             ),
             "reason": self.link.outgoing_reason or None,
             **_said(self.link_status.outgoing),
-            "scopes": _described(may, scopes.described_at(self.link.peer.slug)),
+            "scopes": _described(may, self.link.peer.described_scopes()),
         }
 
     @property

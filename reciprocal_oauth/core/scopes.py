@@ -84,7 +84,8 @@ def described() -> Mapping[str, str]:
 
 
 def described_at(slug: str) -> Mapping[str, str]:
-    """Return the descriptions of the scopes of one peer, from the setting ``PEER_SCOPES``.
+    """Return the descriptions of the scopes of one peer, from the setting ``PEER_SCOPES``. The
+    peer itself may have described more of its scopes: see ``Peer.described_scopes``.
 
     :param slug: the short name of the peer.
     """

@@ -4,7 +4,10 @@ keys that this site keeps (RFC 7521; RFC 7523; RFC 7517)."""
 from typing import Any
 
 from django.db import models
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
+
+from ..core import scopes
 
 
 class PeerAuthentication(models.TextChoices):
@@ -24,6 +27,8 @@ class SigningAlgorithm(models.TextChoices):
 class KeyFields(models.Model):
     """The fields of the model ``Peer`` for client authentication with keys, and for what the peer
     has said about its scopes."""
+
+    slug: Any
 
     #: How the peer proves that it is the client of this site (OpenID Connect Core 1.0, section 9).
     authenticates_here_by = models.CharField(
@@ -91,3 +96,17 @@ class KeyFields(models.Model):
             if text:
                 found[scope] = text
         return found
+
+    def described_scopes(self) -> dict[str, str]:
+        """Return what the scopes of the peer mean, by scope, in the language of the user. The
+        texts are from the setting ``PEER_SCOPES``. If it has no text for a scope, the text is in
+        the words of the peer."""
+        ours = scopes.described_at(self.slug)
+        set_here = {scope: str(ours[scope]) for scope in ours if scopes.has_words(scope, ours)}
+        return {**self.words_of(get_language() or ""), **set_here}
+
+    def is_in_its_words(self, scope: str) -> bool:
+        """Return whether the text for ``scope`` in :meth:`described_scopes` was written by the
+        peer."""
+        ours = scopes.described_at(self.slug)
+        return not scopes.has_words(scope, ours) and scope in self.words_of(get_language() or "")

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from ..client.discovery import Metadata, discover, issuer_of
 from ..core.peer_urls import is_endpoint
+from ..core.plain_text import plain
 from ..exceptions import NoMetadata
 from ..models import Peer
 from ..models.binding import ENDPOINTS
@@ -73,11 +74,29 @@ def values_of(metadata: Metadata) -> dict[str, Any]:
         "token_endpoint": metadata.token_endpoint,
         "revocation_endpoint": metadata.revocation_endpoint,
         "userinfo_endpoint": metadata.userinfo_endpoint,
+        "scope_words": words_of(metadata),
     }
     basic, post = Peer.AuthMethod.BASIC, Peer.AuthMethod.POST
     if post in metadata.auth_methods and basic not in metadata.auth_methods:
         values["token_endpoint_auth_method"] = post
     return values
+
+
+def words_of(metadata: Metadata) -> dict[str, dict[str, str]]:
+    """Return what the scopes of the peer mean, in the form of ``Peer.scope_words``."""
+    return words_in({scope: dict(texts) for scope, texts in metadata.scope_descriptions.items()})
+
+
+def words_in(value: object) -> dict[str, dict[str, str]]:
+    """Return ``value`` in the form of ``Peer.scope_words``: for each scope, a text for each
+    language tag. Parts of another form are left out."""
+    scopes = value if isinstance(value, dict) else {}
+    found = {
+        scope: {tag: text for tag, given in texts.items() if (text := plain(given))}
+        for scope, texts in scopes.items()
+        if isinstance(texts, dict)
+    }
+    return {scope: texts for scope, texts in found.items() if texts}
 
 
 def new_values(peer: Peer, values: Mapping[str, Any]) -> dict[str, Any]:

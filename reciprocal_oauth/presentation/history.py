@@ -131,7 +131,7 @@ def details(event: LinkEvent) -> str:
         return for_people(event.detail, peer.name)
     _changed, _found, scope = event.detail.partition("scope: ")
     is_there = event.step == Step.D and event.party == Party.A
-    described = scopes.described_at(peer.slug) if is_there else scopes.described()
+    described = peer.described_scopes() if is_there else scopes.described()
     may = in_scope_words(scopes.without_openid(scope).replace("–", ""), described)
     return ", ".join(permission.text for permission in may)
 

@@ -5,14 +5,14 @@ Each status also has a tone, which selects its colour and symbol on the pages.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from django.utils.translation import gettext as _
 
 from ..core import scopes
 from ..links import incoming_access
-from ..models import InboxItem, Link
+from ..models import InboxItem, Link, Peer
 from ..models.inbox import newest_code
 from ..models.reasons import LOST_INCOMING
 from ..party_a import consent, scope_changes
@@ -42,10 +42,12 @@ class Permission:
 
     :ivar text: the description of the scope; its name if there is no description.
     :ivar is_name: whether ``text`` is the name of the scope.
+    :ivar is_quoted: whether ``text`` was written by the peer.
     """
 
     text: str
     is_name: bool
+    is_quoted: bool = False
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,7 @@ class LinkStatus:
         """Return the status of the access that this site has at the peer."""
         link, name = self.link, self._name
         scope = scopes.without_openid(link.outgoing_scope)
-        may = in_scope_words(scope, scopes.described_at(link.peer.slug))
+        may = in_words_of_peer(scope, link.peer)
         if link.is_active and not link.peer.enabled:
             return Direction(may, OFF, _("Switched off"))
         match link.outgoing_state:
@@ -364,4 +366,16 @@ def in_scope_words(scope: str, described: Mapping[str, str]) -> list[Permission]
             scopes.in_words(token, described), is_name=not scopes.has_words(token, described)
         )
         for token in scopes.split(scope)
+    ]
+
+
+def in_words_of_peer(scope: str, peer: Peer) -> list[Permission]:
+    """Return one permission for each scope in ``scope``, which are scopes of ``peer``.
+
+    :param scope: scope names, separated by spaces (RFC 6749, section 3.3).
+    """
+    permissions = in_scope_words(scope, peer.described_scopes())
+    return [
+        replace(permission, is_quoted=peer.is_in_its_words(token))
+        for token, permission in zip(scopes.split(scope), permissions, strict=True)
     ]

@@ -1,4 +1,5 @@
-"""DOT's two documents with metadata of the authorization server, with the reciprocal grant added.
+"""DOT's two documents with metadata of the authorization server, with the reciprocal grant and what
+the scopes of this site mean.
 
 RFC 8414, section 3; OpenID Connect Discovery 1.0, section 4.
 """
@@ -13,22 +14,25 @@ from oauth2_provider.views import OAuthServerMetadataView as DOTOAuthServerMetad
 
 from ..conf import settings
 from ..core import protocol
+from .scope_descriptions import descriptions
 
 
 class OAuthServerMetadataView(DOTOAuthServerMetadataView):
     """DOT's metadata document of RFC 8414, with the reciprocal grant in ``grant_types_supported``
-    (RFC 8414, section 2)."""
+    (RFC 8414, section 2) and the additional member ``reciprocal_scope_descriptions``."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return the document. It lists the reciprocal grant only while the site accepts reciprocal
-        codes (the setting ``ACCEPT_HANDOVERS``)."""
+        codes (the setting ``ACCEPT_HANDOVERS``), and describes the scopes only while the site
+        accepts pairings (the setting ``ACCEPT_PAIRINGS``)."""
         response: HttpResponse = super().get(request, *args, **kwargs)
-        if not settings.ACCEPT_HANDOVERS:
-            return response
         metadata = json.loads(response.content)
-        grant_types = metadata.setdefault("grant_types_supported", [])
-        if protocol.GRANT_TYPE not in grant_types:
-            grant_types.append(protocol.GRANT_TYPE)
+        if settings.ACCEPT_HANDOVERS:
+            grant_types = metadata.setdefault("grant_types_supported", [])
+            if protocol.GRANT_TYPE not in grant_types:
+                grant_types.append(protocol.GRANT_TYPE)
+        if settings.ACCEPT_PAIRINGS and (described := descriptions()):
+            metadata["reciprocal_scope_descriptions"] = described
         return _replace_document(response, metadata)
 
 

@@ -111,6 +111,37 @@ def test_what_was_found_can_be_saved(
     assert peer.token_endpoint_auth_method == "client_secret_post"
 
 
+def test_its_words_for_its_scopes_are_shown_and_saved(
+    admin: Client, fake_peer: FakePeer, answer: Callable[..., None], make_peer: Callable[..., Peer]
+) -> None:
+    answer(reciprocal_scope_descriptions={"play": "Play <music>", "play#de": "Abspielen"})
+    application = make_peer("tv").application
+    Peer.objects.all().delete()
+    typed = filled_in(application, authorization_endpoint="", token_endpoint="")
+
+    response = look_up(admin, f"{fake_peer.url}/o", **typed)
+    shown = values(response)
+    sent = {name: value for name, value in shown.items() if value not in (None, False)}
+    admin.post(admin_url(Peer, "add"), {**sent, "client_secret": "a-secret"})
+
+    assert hint(response, "scope") == "The metadata lists: play (“Play <music>”), history."
+    assert "<music>" not in response.content.decode()
+    assert "words" not in messages_of(response)[0]
+    assert Peer.objects.get().scope_words == {"play": {"": "Play <music>", "de": "Abspielen"}}
+
+
+@pytest.mark.parametrize("sent", ["[]", '{"play": "Play"}', '{"play": {"": 1}, "x": []}'])
+def test_words_of_another_form_are_not_saved(
+    admin: Client, make_peer: Callable[..., Peer], sent: str
+) -> None:
+    application = make_peer("tv").application
+    Peer.objects.all().delete()
+
+    admin.post(admin_url(Peer, "add"), {**filled_in(application), "peer_words": sent})
+
+    assert Peer.objects.get().scope_words == {}
+
+
 @pytest.mark.rfc("9207", "3")
 @pytest.mark.parametrize("promised", [True, False, None])
 def test_that_its_answers_name_the_issuer_is_ticked_and_saved(

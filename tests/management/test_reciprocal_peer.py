@@ -667,6 +667,21 @@ def test_a_peer_that_does_not_list_the_grant(fake_peer: FakePeer, metadata: dict
 
 
 @pytest.mark.django_db
+def test_discovery_brings_the_peers_words_for_its_scopes(
+    fake_peer: FakePeer, metadata: dict[str, Any]
+) -> None:
+    address = f"{fake_peer.url}/o"
+    metadata["reciprocal_scope_descriptions"] = {"play": "Play music"}
+    run("add", "music", *discovery_flags(), "--discover", address)
+    assert Peer.objects.get().scope_words == {"play": {"": "Play music"}}
+
+    metadata["reciprocal_scope_descriptions"] = {"play": "Play songs", "play#de": "Abspielen"}
+    run("add", "music", "--discover", address)
+
+    assert Peer.objects.get().words_of("de") == {"play": "Abspielen"}
+
+
+@pytest.mark.django_db
 def test_discovery_fails(fake_peer: FakePeer) -> None:
     with pytest.raises(CommandError) as raised:
         run("add", "music", *discovery_flags(), "--discover", f"{fake_peer.url}/o")

@@ -418,6 +418,34 @@ def test_the_words_for_what_this_site_may_do_there_are_the_sites_own(
     assert "<li><code>volume</code></li>" in page
 
 
+def test_where_the_site_has_no_words_those_of_the_other_site_stand_in_quotes(
+    browser: Client, user: Any, peer: Peer, settings: Settings
+) -> None:
+    words = {"music": {"play": "Play what you like"}}
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "PEER_SCOPES": words}
+    Peer.objects.update(
+        scope_words={
+            "play": {"": "Everything"},
+            "volume": {"": "Turn <b>it</b> up", "de": "Lauter"},
+            "mute": {"de": "Stumm"},
+        }
+    )
+    case = Case("", NextStep.NOTHING, link={"outgoing_scope": "play volume mute"})
+    make(case, user, Peer.objects.get())
+
+    page = browser.get("/connections/").content.decode()
+
+    assert "<li>Play what you like</li>" in page
+    assert ">Turn &lt;b&gt;it&lt;/b&gt; up</q></li>" in page
+    assert "In the words of the other site" in page
+    assert "<li><code>mute</code></li>" in page
+
+    settings.LANGUAGE_CODE = "de-at"
+    german = browser.get("/connections/").content.decode()
+    assert ">Lauter</q></li>" in german
+    assert ">Stumm</q></li>" in german
+
+
 @pytest.mark.parametrize("reason", [Reason.CREDENTIALS_REFUSED, Reason.GONE])
 def test_nobody_is_sent_to_a_paused_peer(browser: Client, peer: Peer, reason: str) -> None:
     Peer.objects.update(paused_at=timezone.now(), paused_reason=reason)

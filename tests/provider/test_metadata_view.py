@@ -35,6 +35,7 @@ def test_everything_else_is_what_dot_says(client: Client) -> None:
 
     document, stock = ours.json(), dots.json()
     assert document.pop("issuer") == "http://testserver/o"
+    assert document.pop("reciprocal_scope_descriptions")
     assert stock.pop("issuer") == "http://testserver/dot"
     assert document["grant_types_supported"] == [*stock["grant_types_supported"], GRANT_TYPE]
     document["grant_types_supported"].remove(GRANT_TYPE)

@@ -120,7 +120,10 @@ def _changes(before: Peer, peer: Peer, discovered: Collection[str]) -> list[str]
     found = [
         PeerChange(field, str(Peer._meta.get_field(field).verbose_name), str(old), str(new))  # type: ignore[union-attr]
         for field in discovered
-        if (old := getattr(before, field)) != (new := getattr(peer, field)) and field not in moved
+        # The words of the peer for its scopes need no confirmation: they change no access.
+        if field != "scope_words"
+        and (old := getattr(before, field)) != (new := getattr(peer, field))
+        and field not in moved
     ]
     lines = [f"Give this flag to change {change}" for change in (*moves, *found)]
     if moves and (count := reconfiguration.count_links_to_reconnect(peer)):
