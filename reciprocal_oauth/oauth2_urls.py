@@ -5,14 +5,14 @@ includes them with this line::
 
     path("o/", include("reciprocal_oauth.oauth2_urls"))
 
-This line adds all routes of ``oauth2_provider.urls``. A site that needs only some of the routes
-includes one or more of the lists below instead. A site that has its own list of routes to DOT views
-passes this list to :func:`with_ours`.
+This line adds all routes of ``oauth2_provider.urls``, and the routes that only this app has. A site
+that needs only some of the routes includes one or more of the lists below instead. A site that has
+its own list of routes to DOT views passes this list to :func:`with_ours`.
 """
 
 from oauth2_provider import urls as dot_urls
 
-from .provider.routes import with_ours
+from .provider.routes import reciprocal_routes, with_ours
 
 __all__ = [
     "app_name",
@@ -23,6 +23,7 @@ __all__ = [
     "management_urlpatterns",
     "metadata_urlpatterns",
     "oidc_urlpatterns",
+    "reciprocal_urlpatterns",
     "urlpatterns",
     "with_ours",
 ]
@@ -49,8 +50,10 @@ management_urlpatterns = with_ours(dot_urls.management_urlpatterns)
 oidc_urlpatterns = with_ours(dot_urls.oidc_urlpatterns)
 #: The endpoints of dynamic client registration (RFC 7591, section 3; RFC 7592, section 2).
 dcr_urlpatterns = with_ours(dot_urls.dcr_urlpatterns)
+#: The endpoints that only this app has: the public keys of this site (RFC 7517, section 5).
+reciprocal_urlpatterns = reciprocal_routes()
 
-#: All routes of DOT. This list has its own route objects, which are not in the lists above. So the
-#: system check ``check_opened`` can recognize whether the site includes this whole module or only
-#: some of the lists above.
-urlpatterns = with_ours(dot_urls.urlpatterns)
+#: All routes of DOT and of this app. This list has its own route objects, which are not in the
+#: lists above. So the system check ``check_opened`` can recognize whether the site includes this
+#: whole module or only some of the lists above.
+urlpatterns = with_ours(dot_urls.urlpatterns) + reciprocal_routes()

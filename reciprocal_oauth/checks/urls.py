@@ -128,7 +128,9 @@ def check_opened(**kwargs: Any) -> list[CheckMessage]:
         route.shown
         for route in routes
         if id(route.pattern) in included and route.pattern.name
-        if not chosen.intersection(_of_dot(route.view)) and route.is_reached
+        # The routes that only this app has are in no list of DOT.
+        if _of_dot(route.view) and not chosen.intersection(_of_dot(route.view))
+        if route.is_reached
     ]
     if not has_list or not opened:
         return []

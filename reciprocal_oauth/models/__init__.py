@@ -8,7 +8,7 @@ from .ledger import ReciprocalCode
 from .links import AuthorizationRequest, Link
 from .outbox import OutboxItem
 from .pairings import Pairing
-from .peer_keys import PeerAuthentication
+from .peer_keys import PeerAuthentication, SigningAlgorithm
 from .peers import Peer
 from .queue import ClaimGate, QueueItem
 from .reasons import Reason
@@ -29,6 +29,7 @@ __all__ = [
     "QueueItem",
     "Reason",
     "ReciprocalCode",
+    "SigningAlgorithm",
     "SiteKey",
     "Step",
     "UsedAssertion",

@@ -13,6 +13,7 @@ from .authorization_view import AuthorizationView
 from .bodies import refusing_files
 from .failure_limit import limits_failures
 from .introspection_view import IntrospectTokenView
+from .jwks_view import SiteKeysView
 from .metadata_view import ConnectDiscoveryInfoView, OAuthServerMetadataView
 from .registration_view import RegistrationManagementView
 from .token_view import TokenView
@@ -76,6 +77,11 @@ def with_ours(patterns: Iterable[URLPattern]) -> list[URLPattern]:
     :param patterns: URL patterns of DOT, or of the site itself.
     """
     return [ours for pattern in patterns for ours in _routes_for(pattern)]
+
+
+def reciprocal_routes() -> list[URLPattern]:
+    """Return new routes to the views that only this app has."""
+    return [path("reciprocal/jwks.json", SiteKeysView.as_view(), name="reciprocal-jwks")]
 
 
 def _routes_for(pattern: URLPattern) -> list[URLPattern]:
