@@ -14,6 +14,9 @@
     │   ├── RefreshPostponed       a refresh is needed, but this site must wait; nothing was sent
     │   └── BadResponse            the response of the peer does not follow the protocol
     │       └── NoMetadata         the peer publishes no usable metadata
+    ├── PairingError               an administrator of this site cannot pair in this way
+    ├── RegistrationRefused        this site refuses a registration of another site
+    │                              (RFC 7591, section 3.2.2)
     ├── NotLinked                  the user has no working link with the peer
     └── LeaseLost                  another worker has taken over the queue row
 
@@ -243,6 +246,46 @@ class NoMetadata(BadResponse):
         self.issuers = tuple(issuers)
         self.endpoints = dict(endpoints or {})
         self.problems = dict(problems or {})
+
+
+class PairingError(ReciprocalError):
+    """An administrator of this site wants to do something with a pairing that is not possible.
+    ``str(error)`` is a translated text for the administrator, and contains no secret.
+
+    :param field: the name of the value that is wrong, such as ``slug``; ``""`` if there is none.
+    """
+
+    def __init__(self, text: str, *, field: str = "") -> None:
+        super().__init__(text)
+        self.field = field
+
+
+class RegistrationRefused(ReciprocalError):
+    """This site refuses a request of another site to register, or about its registration (RFC 7591,
+    section 3.2.2; RFC 7592, section 2).
+
+    :param error: an error code of RFC 7591, section 3.2.2, or of RFC 6750, section 3.1.
+    :param log: the reason, which is written only to the log of this site.
+    :param description: a text for the developer of the other site, in English. It says nothing
+        about this site that the other site does not know.
+    :param status: the HTTP status of the response.
+    :param retry_after: the seconds in the ``Retry-After`` header, used only with 429 and 503.
+    """
+
+    def __init__(
+        self,
+        error: str,
+        log: str,
+        *,
+        description: str = "",
+        status: int = 400,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(f"{error}: {log}")
+        self.error = error
+        self.description = description
+        self.status = status
+        self.retry_after = retry_after
 
 
 class NotLinked(ReciprocalError):

@@ -15,10 +15,11 @@ from . import signals
 from .conf import settings
 from .core import plugins
 from .core.retry_policy import RetryPolicy
+from .delivery import chores, worker
 from .delivery import receivers as delivery_receivers
-from .delivery import worker
 from .links import receivers as link_receivers
 from .models import InboxItem, Link, OutboxItem, Peer
+from .pairing import due
 from .party_a import send
 from .party_b import redeem
 from .peers import reconfiguration
@@ -52,6 +53,7 @@ def connect() -> None:
             on_failed=redeem.log_failed,
         ),
     )
+    chores.register("pairing", chores.Chore(run=due.run, next_due_at=due.next_due_at))
     access_token, refresh_token = get_access_token_model(), get_refresh_token_model()
     for signal, receiver, sender in (
         (signals.access_granted, delivery_receivers.start_delivery, None),

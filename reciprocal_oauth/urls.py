@@ -10,6 +10,7 @@ from .pages.connect import CallbackView, ConnectView
 from .pages.consent import ConsentView
 from .pages.disconnect import DisconnectView
 from .pages.links import LinkListView, LinkView, StatusView
+from .pages.pair import PairView
 from .pages.retry import RetryView
 from .pages.scopes import ScopesView
 from .provider.own_address import HandoverView
@@ -20,6 +21,7 @@ urlpatterns = [
     # This is the first route, so that a peer can have the short name "connect". No peer can have
     # the short name "handover".
     path("handover/<slug:slug>/", HandoverView.as_view(), name="handover"),
+    path("pair/", PairView.as_view(), name="pair"),
     path("", LinkListView.as_view(), name="list"),
     path("links/<uuid:pk>/", LinkView.as_view(), name="link"),
     path("links/<uuid:pk>/status/", StatusView.as_view(), name="status"),

@@ -21,7 +21,7 @@ except ModuleNotFoundError as error:
     raise ImportError("Celery is not installed; install reciprocal-oauth[celery].") from error
 
 from ..conf import settings
-from ..delivery import worker
+from ..delivery import chores, worker
 from ..delivery.message_dispatcher import MessageDispatcher
 from ..delivery.message_dispatcher import deliver as deliver_row
 
@@ -106,9 +106,11 @@ def deliver(queue: str, pk: Any) -> None:
 def sweep() -> None:
     """Search for rows that are due, and send a message for each row that was found. If a peer has
     many due rows, only the first of them are found. The remaining rows need no message, because a
-    worker that has delivered one row continues with other due rows."""
+    worker that has delivered one row continues with other due rows. Then do the other work that is
+    due, such as a pairing that goes on."""
     if rows := worker.due():
         _publish(deliver, rows, expires=_expires())
+    chores.run()
 
 
 def _publish(task: Any, messages: Sequence[Sequence[Any]], **options: Any) -> None:

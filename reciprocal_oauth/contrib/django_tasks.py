@@ -13,7 +13,7 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError("The dispatcher needs Django 6.0 or later.") from error
 
-from ..delivery import worker
+from ..delivery import chores, worker
 from ..delivery.message_dispatcher import MessageDispatcher
 from ..delivery.message_dispatcher import deliver as deliver_row
 
@@ -50,9 +50,11 @@ def deliver(queue: str, pk: Any) -> None:
 def sweep() -> None:
     """Search for rows that are due, and enqueue a task for each row that was found. If a peer has
     many due rows, only the first of them are found. The remaining rows need no task, because a
-    worker that has delivered one row continues with other due rows."""
+    worker that has delivered one row continues with other due rows. Then do the other work that is
+    due, such as a pairing that goes on."""
     for queue, pk in worker.due():
         deliver.enqueue(queue, pk)
+    chores.run()
 
 
 __all__ = ["TasksDispatcher", "deliver", "sweep"]

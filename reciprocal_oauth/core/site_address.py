@@ -50,6 +50,16 @@ def configured_base_url() -> str:
     return f"{issuer.scheme}://{issuer.netloc}{path}"
 
 
+def configured_issuer() -> str:
+    """Return the issuer identifier of this site from DOT's setting ``OIDC_ISS_ENDPOINT`` (RFC 8414,
+    section 2); ``""`` if it is not set.
+
+    If it is not set, DOT takes the issuer from the host name of each request. Such an issuer cannot
+    be promised to another site.
+    """
+    return str(oauth2_settings.OIDC_ISS_ENDPOINT or "")
+
+
 def is_base_url(text: str) -> bool:
     """Return whether ``text`` is a valid value of ``BASE_URL``: it has the scheme http or https and
     a host, and may have a port and a path."""
@@ -101,7 +111,7 @@ def cannot_come_back(request: HttpRequest) -> bool:
     shared by both hosts. The header ``Origin`` contains the host that the browser shows (RFC 6454,
     section 7). The header ``Host`` is not used, because a proxy may have replaced it.
     """
-    shown, ours = _host(request.headers.get("Origin", "")), _host(configured_base_url())
+    shown, ours = host_of(request.headers.get("Origin", "")), host_of(configured_base_url())
     if not shown or not ours or shown == ours:
         return False
     shared = django_settings.SESSION_COOKIE_DOMAIN
@@ -111,7 +121,8 @@ def cannot_come_back(request: HttpRequest) -> bool:
     return not (is_same_domain(shown, pattern) and is_same_domain(ours, pattern))
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
+    """Return the host name in ``url``, or ``""`` if ``url`` has none."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:

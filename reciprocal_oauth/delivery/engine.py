@@ -15,6 +15,7 @@ from ..conf import settings
 from ..core.database import is_pooled, log_exception
 from ..models import QueueItem
 from . import worker
+from .chores import ChoreThread
 from .queue import ClaimPass
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
@@ -64,6 +65,7 @@ class Engine:
         self._suspect: QueueItem | None = None
         self._alone_until = 0.0
         self._workers: list[threading.Thread] = []
+        self._chores = ChoreThread()
         self._claimer = threading.Thread(
             target=self._run, name="reciprocal-dispatcher", daemon=True
         )
@@ -94,6 +96,7 @@ class Engine:
             self._to_do.put(None)
         for thread in self._workers:
             thread.join(max(end - time.monotonic(), 0))
+        self._chores.join(max(end - time.monotonic(), 0))
         self._release_items()
         self.is_stopping = False
 
@@ -104,7 +107,7 @@ class Engine:
             self._wake_event.clear()
             pause = self._sweep_pause
             try:
-                pause = self._pause(self._claim_and_start())
+                pause = min(self._pause(self._claim_and_start()), self._chores.look())
             except _NoThreads:
                 logger.exception("No thread can be started for deliveries")
                 self._release_items()

@@ -21,7 +21,7 @@ from ..core.retry_policy import RetryPolicy
 from ..exceptions import LeaseLost
 from ..models import InboxItem, Link, OutboxItem, Peer, QueueItem
 from ..models.results import Accepted, Cancelled, Done, Failed, Recorded, Result, Retry
-from . import pausing, queue
+from . import chores, pausing, queue
 from .queue import ClaimPass
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
@@ -89,14 +89,15 @@ def claim(limit: int, claim_pass: ClaimPass | None = None) -> list[QueueItem]:
 
 
 def drain() -> int:
-    """Deliver due rows in this thread until no row is due.
+    """Deliver due rows in this thread until no row is due. Also do the other work that is due
+    (:mod:`.chores`).
 
     Claim only one row at a time. If several rows were claimed together, the first row could take so
     long, because of a slow peer, that the leases of the other rows expire.
 
-    :returns: the number of delivery attempts.
+    :returns: the number of attempts.
     """
-    attempts = 0
+    attempts = chores.run()
     while items := claim(1):
         work(items[0])
         attempts += 1

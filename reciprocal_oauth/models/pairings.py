@@ -126,6 +126,8 @@ class Pairing(BaseModel):
     our_token = EncryptedField(owner=("id",), blank=True, default="", editable=False)
     #: The client configuration endpoint of this site there (RFC 7592, section 3).
     our_management_uri = models.CharField(max_length=500, blank=True, editable=False)
+    #: The thumbprints of the keys of this site (RFC 7638) that the other site was told first.
+    our_thumbprints = models.JSONField(default=list, blank=True, editable=False)
     #: How this site authenticates there.
     auth_method = models.CharField(_("our authentication there"), max_length=30, blank=True)
 
@@ -146,7 +148,7 @@ class Pairing(BaseModel):
     claims = models.PositiveIntegerField(default=0, editable=False)
     redirect_uris = models.JSONField(_("redirect URIs"), default=list, blank=True)
     issued_client_id = models.CharField(
-        _("its client ID here"), max_length=100, null=True, blank=True, unique=True
+        _("its client ID here"), max_length=255, blank=True, db_index=True
     )
     issued_client_secret = EncryptedField(owner=("id",), blank=True, default="", editable=False)
     #: The hash of the registration access token of the other site (RFC 7592, section 3).

@@ -119,6 +119,28 @@ def count_unknown_token(peer: Peer, kind: str = "handover") -> None:
         throttle.count(_key(address, peer))
 
 
+def require_few_unknown_codes() -> None:
+    """Check that the address of the current request has not sent too many unknown codes of
+    invitations, or unknown registration access tokens.
+
+    :raises TooManyFailures: the limit is reached.
+    """
+    address, throttle = _address.get(), _unknown_tokens("code")
+    if address is not None and throttle.limit and throttle.is_reached(_address_key(address)):
+        raise TooManyFailures(address)
+
+
+def count_unknown_code() -> None:
+    """Count one unknown code: see :func:`require_few_unknown_codes`."""
+    address, throttle = _address.get(), _unknown_tokens("code")
+    if address is not None and throttle.limit:
+        throttle.count(_address_key(address))
+
+
+def _address_key(address: str) -> str:
+    return salted_hmac(__name__, address, algorithm="sha256").hexdigest()
+
+
 def _unknown_tokens(kind: str) -> Throttle:
     limit = settings.CLIENT_AUTH_FAILURES_PER_MINUTE * (10 if kind == "notice" else 1)
     return Throttle(f"unknown-token-{kind}", limit, _MINUTE)

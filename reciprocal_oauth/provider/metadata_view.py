@@ -13,17 +13,18 @@ from oauth2_provider.views import ConnectDiscoveryInfoView as DOTConnectDiscover
 from oauth2_provider.views import OAuthServerMetadataView as DOTOAuthServerMetadataView
 
 from ..conf import settings
-from ..core import protocol
+from ..core import protocol, site_address
 from .scope_descriptions import descriptions
 
 
 class OAuthServerMetadataView(DOTOAuthServerMetadataView):
     """DOT's metadata document of RFC 8414, with the reciprocal grant in ``grant_types_supported``
-    (RFC 8414, section 2) and the additional member ``reciprocal_scope_descriptions``."""
+    (RFC 8414, section 2) and the additional members ``reciprocal_scope_descriptions`` and
+    ``reciprocal_registration_endpoint``."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return the document. It lists the reciprocal grant only while the site accepts reciprocal
-        codes (the setting ``ACCEPT_HANDOVERS``), and describes the scopes only while the site
+        codes (the setting ``ACCEPT_HANDOVERS``), and the additional members only while the site
         accepts pairings (the setting ``ACCEPT_PAIRINGS``)."""
         response: HttpResponse = super().get(request, *args, **kwargs)
         metadata = json.loads(response.content)
@@ -31,8 +32,11 @@ class OAuthServerMetadataView(DOTOAuthServerMetadataView):
             grant_types = metadata.setdefault("grant_types_supported", [])
             if protocol.GRANT_TYPE not in grant_types:
                 grant_types.append(protocol.GRANT_TYPE)
-        if settings.ACCEPT_PAIRINGS and (described := descriptions()):
-            metadata["reciprocal_scope_descriptions"] = described
+        if settings.ACCEPT_PAIRINGS:
+            if described := descriptions():
+                metadata["reciprocal_scope_descriptions"] = described
+            if endpoint := _pairing_endpoint():
+                metadata["reciprocal_registration_endpoint"] = endpoint
         return _replace_document(response, metadata)
 
 
@@ -53,6 +57,16 @@ class ConnectDiscoveryInfoView(DOTConnectDiscoveryInfoView):
         other = OAuthServerMetadataView.as_view()(request)
         metadata = {**json.loads(other.content), **json.loads(response.content)}
         return _replace_document(response, metadata)
+
+
+def _pairing_endpoint() -> str:
+    """Return the URL at which other sites register with the token of an invitation; ``""`` if this
+    site cannot pair, because it has no fixed issuer or no route for it."""
+    if not site_address.configured_issuer():
+        return ""
+    return site_address.url_of(
+        "oauth2_provider:reciprocal-register", base=site_address.configured_base_url()
+    )
 
 
 def _replace_document(response: HttpResponse, metadata: Mapping[str, Any]) -> HttpResponse:

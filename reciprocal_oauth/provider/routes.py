@@ -15,6 +15,7 @@ from .failure_limit import limits_failures
 from .introspection_view import IntrospectTokenView
 from .jwks_view import SiteKeysView
 from .metadata_view import ConnectDiscoveryInfoView, OAuthServerMetadataView
+from .registration_endpoint import ClientConfigurationView, RegistrationView
 from .registration_view import RegistrationManagementView
 from .token_view import TokenView
 
@@ -81,7 +82,12 @@ def with_ours(patterns: Iterable[URLPattern]) -> list[URLPattern]:
 
 def reciprocal_routes() -> list[URLPattern]:
     """Return new routes to the views that only this app has."""
-    return [path("reciprocal/jwks.json", SiteKeysView.as_view(), name="reciprocal-jwks")]
+    register, client = RegistrationView.as_view(), ClientConfigurationView.as_view()
+    return [
+        path("reciprocal/jwks.json", SiteKeysView.as_view(), name="reciprocal-jwks"),
+        path("reciprocal/register/", register, name="reciprocal-register"),
+        path("reciprocal/register/<str:client_id>/", client, name="reciprocal-client"),
+    ]
 
 
 def _routes_for(pattern: URLPattern) -> list[URLPattern]:

@@ -1,0 +1,111 @@
+"""Does what is due for the pairings: registrations to send again, the test of a new peer, and the
+end of what has expired. The dispatchers and the command ``reciprocal_deliver`` call it, so a
+pairing goes on although a process was killed."""
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Min, Q
+from django.utils import timezone
+
+from ..client import registration
+from ..core.database import atomic, log_exception, tried_again
+from ..exceptions import PeerError
+from ..models import Pairing, Peer
+from ..peers import connection_check
+from ..secret import Secret
+from . import inviting, sending
+
+logger = logging.getLogger("reciprocal_oauth.pairing")
+
+State, Task = Pairing.State, Pairing.Task
+#: How many pairings one call works on.
+_AT_ONCE = 50
+
+
+def next_due_at() -> datetime | None:
+    """Return when the next pairing is due; ``None`` if none is."""
+    found: dict[str, Any] = Pairing.objects.aggregate(at=Min("next_attempt_at"))
+    at: datetime | None = found["at"]
+    return at
+
+
+def run() -> int:
+    """Work on the pairings that are due. Return how many there were."""
+    due = Pairing.objects.filter(next_attempt_at__lte=timezone.now()).order_by("next_attempt_at")
+    keys = list(due.values_list("pk", flat=True)[:_AT_ONCE])
+    for pk in keys:
+        pairing = Pairing.objects.filter(pk=pk).first()
+        if pairing is None:
+            continue
+        try:
+            attempt(pairing)
+        except Exception:
+            log_exception(logger, "%s could not go on", pairing)
+    return len(keys)
+
+
+def attempt(pairing: Pairing) -> None:
+    """Do what is due for one pairing. ``pairing`` is read again."""
+    if pairing.state in Pairing.TO_SEND and pairing.expires_at > timezone.now():
+        sending.send(pairing)
+    elif pairing.task == Task.TEST:
+        test(pairing)
+    else:
+        _expire(pairing)
+    if Pairing.objects.filter(pk=pairing.pk).exists():
+        pairing.refresh_from_db()
+
+
+def test(pairing: Pairing) -> None:
+    """Test the connection with the new peer, and store the findings.
+
+    Ask the other site first how far it is. It may not have stored our registration yet, and then it
+    would refuse our credentials. Asking with the registration access token also tells it that this
+    site has got everything.
+    """
+    claimed = sending.claim(pairing, Q(task=Task.TEST))
+    if claimed is None or claimed.peer_id is None:
+        return
+    try:
+        found = registration.read(claimed.our_management_uri, claimed.our_token)
+        if found.metadata.get("reciprocal_state") == "waiting":
+            raise PeerError("The other site has not completed the pairing yet.")
+    except PeerError as error:
+        if claimed.expires_at > timezone.now():
+            sending.postpone(claimed, error)
+            return
+    peer = Peer.objects.select_related("application").get(pk=claimed.peer_id)
+    findings = [finding.as_dict() for finding in connection_check.run(peer)]
+    _store_findings(claimed, findings)
+
+
+@tried_again
+def _store_findings(claimed: Pairing, findings: list[dict[str, str]]) -> None:
+    rows = Pairing.objects.filter(pk=claimed.pk, lease_owner=claimed.lease_owner)
+    rows.filter(task=Task.TEST).update(
+        task=Task.NONE,
+        findings=findings,
+        attempts=0,
+        last_error="",
+        lease_until=None,
+        next_attempt_at=claimed.expires_at,
+    )
+
+
+@tried_again
+def _expire(pairing: Pairing) -> None:
+    """End a pairing that took too long. Of a complete one, delete the response that was kept for a
+    repeated request."""
+    with atomic():
+        row = Pairing.objects.select_for_update().get(pk=pairing.pk)
+        if row.expires_at > timezone.now():
+            row.next_attempt_at = row.expires_at
+            row.save(update_fields=["next_attempt_at", "updated_at"])
+        elif row.is_under_way:
+            inviting.close(row, State.EXPIRED, row.last_error)
+            logger.info("%s has expired", row)
+        else:
+            row.answer, row.next_attempt_at = Secret(""), None
+            row.save(update_fields=["answer", "next_attempt_at", "updated_at"])

@@ -1,0 +1,271 @@
+"""The bodies of the messages with which two sites register at each other.
+
+They are those of RFC 7591 (sections 2 and 3.2.1) with a few more members, whose names begin with
+``reciprocal_``:
+
+``reciprocal_issuer``
+    The issuer identifier of the site that registers (RFC 8414, section 2).
+``reciprocal_allowed_scope``
+    The largest scope that the answering site may have at the site that registers.
+``reciprocal_registration_token``
+    The initial access token with which the answering site registers in the other direction. Only
+    the first of the two registrations contains it.
+``reciprocal_key_thumbprints``
+    The thumbprints of the public keys (RFC 7638) of the site that sends them.
+``reciprocal_client_name``
+    In the response: the name of the answering site.
+``reciprocal_state``, ``reciprocal_enabled``
+    In the response: how far the pairing is, and whether the answering site lets people connect.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.views.decorators.debug import sensitive_variables
+
+from ..conf import settings
+from ..core import scopes
+from ..core.peer_urls import origin_of, url_problem
+from ..core.plain_text import plain
+from ..core.protocol import GRANT_TYPE
+from ..exceptions import RegistrationRefused
+from ..models import Peer
+from ..secret import Secret
+
+#: The longest request body that is read, in bytes.
+MAX_BODY_BYTES = 16 * 1024
+MAX_REDIRECT_URIS = 5
+_MAX_URL_LENGTH = 500
+_MAX_SCOPE_LENGTH = 1000
+_MAX_NAME_LENGTH = 200
+#: The methods of client authentication that a client can register for (RFC 7591, section 2).
+AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
+#: The grant types that a paired site uses at the other one.
+GRANT_TYPES = ("authorization_code", "refresh_token", GRANT_TYPE)
+_TOKEN = re.compile(r"[A-Za-z0-9._~-]{32,200}")
+_THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
+_MAX_THUMBPRINTS = 10
+
+INVALID_METADATA = "invalid_client_metadata"
+INVALID_REDIRECT_URI = "invalid_redirect_uri"
+INVALID_TOKEN = "invalid_token"  # noqa: S105
+
+
+@dataclass(frozen=True, repr=False)
+class Registration:
+    """A registration that another site has sent (RFC 7591, section 2).
+
+    :ivar issuer: ``""`` if the other site does not know this protocol, but only RFC 7591.
+    :ivar allowed_scope: what this site may have at the other site.
+    :ivar token: the token for the registration in the other direction; ``None`` if there is none.
+    """
+
+    name: str
+    homepage: str
+    redirect_uris: Sequence[str]
+    auth_method: str
+    jwks_uri: str
+    scope: str
+    issuer: str
+    allowed_scope: str
+    token: Secret | None
+    thumbprints: Sequence[str]
+
+
+def members(
+    *,
+    name: str,
+    homepage: str,
+    redirect_uri: str,
+    auth_method: str,
+    jwks_uri: str,
+    scope: str,
+    issuer: str,
+    allowed_scope: str,
+    thumbprints: Sequence[str],
+) -> dict[str, Any]:
+    """Return the members of our own registration at the other site (RFC 7591, section 2)."""
+    registration: dict[str, Any] = {
+        "client_name": name,
+        "client_uri": homepage,
+        "redirect_uris": [redirect_uri],
+        "grant_types": list(GRANT_TYPES),
+        "response_types": ["code"],
+        "token_endpoint_auth_method": auth_method,
+        "scope": scope,
+        "reciprocal_issuer": issuer,
+        "reciprocal_allowed_scope": allowed_scope,
+    }
+    if auth_method == Peer.AuthMethod.PRIVATE_KEY_JWT:
+        registration |= {
+            "jwks_uri": jwks_uri,
+            "reciprocal_key_thumbprints": list(thumbprints),
+        }
+    return registration
+
+
+@sensitive_variables()
+def read(body: bytes) -> Registration:
+    """Return the registration in a request body. Unknown members are ignored (RFC 7591, section 2).
+
+    :raises RegistrationRefused: ``invalid_client_metadata`` or ``invalid_redirect_uri`` (RFC 7591,
+        section 3.2.2). The description names the member that is wrong.
+    """
+    sent = _object(body)
+    issuer = _issuer(sent)
+    auth_method = _text(sent, "token_endpoint_auth_method") or "client_secret_basic"
+    if auth_method not in AUTH_METHODS:
+        raise invalid(f"token_endpoint_auth_method must be one of: {', '.join(AUTH_METHODS)}.")
+    for name, needed in (("grant_types", "authorization_code"), ("response_types", "code")):
+        if sent.get(name) is not None and needed not in _strings(sent, name):
+            raise invalid(f"{name} must contain {needed}.")
+    return Registration(
+        name=plain(_text(sent, "client_name"), _MAX_NAME_LENGTH),
+        homepage=_homepage(sent, issuer),
+        redirect_uris=_redirect_uris(sent, issuer),
+        auth_method=auth_method,
+        jwks_uri=_jwks_uri(sent, issuer) if auth_method == "private_key_jwt" else "",
+        scope=_scope(sent, "scope"),
+        issuer=issuer,
+        allowed_scope=_scope(sent, "reciprocal_allowed_scope"),
+        token=_registration_token(sent) if issuer else None,
+        thumbprints=thumbprints_in(sent),
+    )
+
+
+def thumbprints_in(sent: Mapping[str, Any]) -> list[str]:
+    """Return the thumbprints in a message; those of another form are left out."""
+    found = sent.get("reciprocal_key_thumbprints")
+    values = found if isinstance(found, list) else []
+    texts = [each for each in values if isinstance(each, str) and _THUMBPRINT.fullmatch(each)]
+    return texts[:_MAX_THUMBPRINTS]
+
+
+def invalid(description: str, error: str = INVALID_METADATA) -> RegistrationRefused:
+    """Return the exception for a registration with a wrong value. The text is also for the other
+    site, because it concerns only what the other site has sent."""
+    return RegistrationRefused(error, description, description=description)
+
+
+def unauthorized(why: str) -> RegistrationRefused:
+    """Return the exception for a token that is missing or not good. The response is the same in all
+    these cases, so that nobody learns which codes exist or existed (RFC 6750, section 3.1)."""
+    return RegistrationRefused(INVALID_TOKEN, why, status=401)
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    if len(body) > MAX_BODY_BYTES:
+        raise invalid(f"The body must not have more than {MAX_BODY_BYTES} bytes.")
+    try:
+        sent = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        raise invalid("The body must be a JSON object in UTF-8.") from None
+    if not isinstance(sent, dict):
+        raise invalid("The body must be a JSON object.")
+    return sent
+
+
+def _text(sent: Mapping[str, Any], name: str) -> str:
+    value = sent.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or "\x00" in value:
+        raise invalid(f"{name} must be a string.")
+    return value
+
+
+def _strings(sent: Mapping[str, Any], name: str) -> list[str]:
+    value = sent.get(name)
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise invalid(f"{name} must be a list of strings.")
+    return value
+
+
+def _scope(sent: Mapping[str, Any], name: str) -> str:
+    tokens = scopes.parse(_text(sent, name))
+    if tokens is None or len(scopes.join(tokens)) > _MAX_SCOPE_LENGTH:
+        raise invalid(f"{name} must be scopes separated by spaces (RFC 6749, section 3.3).")
+    return scopes.join(tokens)
+
+
+def _url(sent: Mapping[str, Any], name: str) -> str:
+    url = _text(sent, name)
+    if url and (problem := url_trouble(url)):
+        raise invalid(f"{name} cannot be used: {problem}")
+    return url
+
+
+def url_trouble(url: str) -> str:
+    """Return why ``url`` cannot be an address of another site, or ``""``. The host name is not
+    looked up."""
+    if len(url) > _MAX_URL_LENGTH or not url.isascii():
+        return f"It must be ASCII and have at most {_MAX_URL_LENGTH} characters."
+    return url_problem(url, allow_loopback=settings.HTTP_ALLOW_LOOPBACK) or ""
+
+
+def _issuer(sent: Mapping[str, Any]) -> str:
+    issuer = _url(sent, "reciprocal_issuer")
+    if "?" in issuer:
+        raise invalid("reciprocal_issuer must have no query (RFC 8414, section 2).")
+    return issuer
+
+
+def _homepage(sent: Mapping[str, Any], issuer: str) -> str:
+    """Return the homepage if it is at the address of the issuer. Secrets may be sent to all
+    addresses that a peer has, so an address of another site is not taken."""
+    homepage = _text(sent, "client_uri")
+    if not issuer or url_trouble(homepage) or origin_of(homepage) != origin_of(issuer):
+        return ""
+    return homepage
+
+
+def _redirect_uris(sent: Mapping[str, Any], issuer: str) -> list[str]:
+    uris = _strings(sent, "redirect_uris") if sent.get("redirect_uris") is not None else []
+    if not 0 < len(uris) <= MAX_REDIRECT_URIS:
+        text = f"redirect_uris must contain 1 to {MAX_REDIRECT_URIS} URIs."
+        raise invalid(text, INVALID_REDIRECT_URI)
+    for uri in uris:
+        # DOT stores the URIs in one text, separated by blanks.
+        if problem := url_trouble(uri):
+            raise invalid(f"redirect_uris: {uri[:200]!a}: {problem}", INVALID_REDIRECT_URI)
+        if issuer and origin_of(uri) != origin_of(issuer):
+            raise invalid(
+                f"redirect_uris: {uri[:200]!a} is not at the address of reciprocal_issuer.",
+                INVALID_REDIRECT_URI,
+            )
+    return list(dict.fromkeys(uris))
+
+
+def _jwks_uri(sent: Mapping[str, Any], issuer: str) -> str:
+    uri = _url(sent, "jwks_uri")
+    if not uri:
+        raise invalid("jwks_uri is missing. Keys by value (jwks) are not supported.")
+    if not issuer or origin_of(uri) != origin_of(issuer):
+        raise invalid("jwks_uri must be at the address of reciprocal_issuer.")
+    return uri
+
+
+def _registration_token(sent: Mapping[str, Any]) -> Secret | None:
+    token = _text(sent, "reciprocal_registration_token")
+    if not token:
+        return None
+    if not _TOKEN.fullmatch(token):
+        raise invalid("reciprocal_registration_token must have 32 to 200 characters.")
+    return Secret(token)
+
+
+__all__ = [
+    "AUTH_METHODS",
+    "GRANT_TYPES",
+    "MAX_BODY_BYTES",
+    "Registration",
+    "invalid",
+    "members",
+    "read",
+    "thumbprints_in",
+    "unauthorized",
+    "url_trouble",
+]
