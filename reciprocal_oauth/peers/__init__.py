@@ -7,6 +7,7 @@
 - ``findings``: the checks, and their results.
 - ``preset_values``: fills the fields of a peer from the preset of its vendor.
 - ``discovery``: fills the fields of a peer from the peer's metadata.
+- ``foreign_registration``: registers this site at a server that knows only RFC 7591.
 - ``reconfiguration``: revokes tokens and breaks links if the address, the client ID or the
   application of the peer changes.
 - ``save_warnings``: warns of values that can be saved, but that may not work.

@@ -53,7 +53,7 @@ APPLICATION_FLAGS: Mapping[str, str] = {
 }
 #: Flags whose value is a secret. The value ``-`` means that the command reads the secret from
 #: standard input. If several flags have this value, their secrets are read in this order.
-SECRET_FLAGS = ("--client-secret", "--application-client-secret")
+SECRET_FLAGS = ("--client-secret", "--application-client-secret", "--initial-access-token")
 
 #: Maps the last word of a flag to the placeholder that the help shows for the value of the flag.
 #: For example, the last word of ``--token-endpoint`` is ``endpoint``, so the help shows
@@ -112,6 +112,28 @@ def add_flags(parser: CommandParser) -> None:
         metavar="URL",
         help="Read the issuer and the endpoints from the metadata of the peer at this address (RFC "
         "8414, or OpenID Connect Discovery). The value of a flag takes precedence.",
+    )
+    peer.add_argument(
+        "--register",
+        action="store_true",
+        help="Register this site at the other site (RFC 7591), at the endpoint that its metadata "
+        "names. This fills in --client-id, --client-secret and --auth-method.",
+    )
+    peer.add_argument(
+        "--initial-access-token",
+        metavar="TOKEN",
+        help="The token with which --register may register, if the other site wants one. Give - to "
+        "read it from standard input.",
+    )
+    peer.add_argument(
+        "--registration-endpoint",
+        metavar="URL",
+        help="The endpoint for --register, if the metadata names none, or one at another host.",
+    )
+    peer.add_argument(
+        "--our-name",
+        metavar="NAME",
+        help="What --register calls this site. By default, it is the host name.",
     )
     peer.add_argument(
         "--accept-changes",

@@ -10,9 +10,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count, Q, QuerySet
 from oauth2_provider.generators import generate_client_id, generate_client_secret
 
+from reciprocal_oauth.client.discovery import Metadata
 from reciprocal_oauth.core import site_address
 from reciprocal_oauth.delivery import pausing
-from reciprocal_oauth.exceptions import PeerError
 from reciprocal_oauth.links import outgoing_access
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_a import resending
@@ -35,6 +35,7 @@ from ._peer_flags import (
     read_secrets,
 )
 from ._peer_preset import PresetAnswers
+from ._peer_registration import PeerRegistration, find, undone
 from ._peer_saving import save
 from ._peer_text import peer_text, row_of, sheet_text
 
@@ -122,10 +123,25 @@ class Command(BaseCommand):
         answers.hide_secret(options)
         read_secrets(options)
         given = self._given(options)
-        found = {} if options["discover"] is None else self._discovered(options["discover"])
-        if found and (stored := Peer.objects.filter(slug=options["slug"]).first()):
+        stored = Peer.objects.filter(slug=options["slug"]).first()
+        metadata = None if options["discover"] is None else self._metadata(options["discover"])
+        found = {} if metadata is None else discovery.values_of(metadata)
+        if found and stored:
             found = discovery.new_values(stored, found)
-        peer, is_new, made_up, values = self._saved(options, answers, given, found, base)
+        there = PeerRegistration.of(options, given, stored, metadata, base)
+        if there is not None:
+            # Save and undo, so that all errors are found before the other site is called.
+            with undone():
+                self._saved(options, answers, {**given, **there.placeholders()}, found, base)
+            given |= there.send()
+        try:
+            peer, is_new, made_up, values = self._saved(options, answers, given, found, base)
+        except Exception:
+            if there is not None:
+                there.give_back()
+            raise
+        for remark in there.store(peer) if there is not None else ():
+            self._warn(printable(remark))
         if warning := save_warnings.scope_warning(peer):
             self._warn(warning)
         if warning := save_warnings.grace_warning(peer):
@@ -274,15 +290,11 @@ class Command(BaseCommand):
             values["enabled"] = options["enabled"]
         return values
 
-    def _discovered(self, address: str) -> dict[str, Any]:
-        try:
-            metadata = discovery.find(address)
-        except PeerError as error:
-            reasons = "\n  ".join(map(printable, str(error).splitlines()))
-            raise CommandError(f"--discover: {reasons}") from error
+    def _metadata(self, address: str) -> Metadata:
+        metadata = find(address, "--discover")
         for doubt in discovery.warnings_about(metadata).values():
             self._warn(printable(doubt))
-        return discovery.values_of(metadata)
+        return metadata
 
     def _say(self, text: str) -> None:
         # Not to standard output: with --json, it contains only the document.
