@@ -46,13 +46,16 @@ class Site(Server):
     :ivar other: the other one of the two sites.
     :ivar reached_at: the base URL at which the server of the other site calls this site. Tests can
         replace it by the URL of a proxy, but only before the other site is prepared.
-    :ivar client_id: the client ID of this site at the other site.
-    :ivar client_secret: the client secret of this site at the other site.
+    :ivar is_paired: whether the sites become peers by an invitation, when both are running; see
+        :func:`.pairing.pair`. Otherwise :meth:`prepare` adds the other site as a peer by hand.
+    :ivar client_id: if not paired: the client ID of this site at the other site.
+    :ivar client_secret: if not paired: the client secret of this site at the other site.
     :ivar env: see :class:`.Server` and the module ``settings``.
     :ivar more_preparations: commands that :meth:`prepare` runs last.
     """
 
     other: "Site"
+    is_paired = False
     more_preparations: Sequence[Sequence[str]] = ()
     ready_path = "/.well-known/oauth-authorization-server"
 
@@ -122,8 +125,9 @@ class Site(Server):
             raise SiteError(f"{self}: {arguments[0]} printed no JSON:\n{printed}") from error
 
     def prepare(self) -> None:
-        """Create the tables and the users of the demo if they do not exist. Then add or update the
-        other site as a peer, with the same command that an administrator uses.
+        """Create the tables and the users of the demo if they do not exist. If the sites will not
+        be paired, then add or update the other site as a peer, with the same command that an
+        administrator uses.
 
         :raises SiteError: one of the commands failed.
         """
@@ -133,9 +137,12 @@ class Site(Server):
         return [
             ["migrate", "--verbosity=0"],
             ["create_demo_users"],
-            ["reciprocal_peer", "add", self.role.other.slug, *self._peer_flags()],
+            *([] if self.is_paired else [self._peer_command()]),
             *map(list, self.more_preparations),
         ]
+
+    def _peer_command(self) -> list[str]:
+        return ["reciprocal_peer", "add", self.role.other.slug, *self._peer_flags()]
 
     def _peer_flags(self) -> list[str]:
         role, other = self.role, self.other
@@ -181,6 +188,7 @@ def two_sites(
     ports: tuple[int | None, int | None] = (None, None),
     hosts: tuple[str, str] = (HOST, HOST),
     env: Mapping[str, str] | None = None,
+    paired: bool = False,
 ) -> tuple[Site, Site]:
     """Return the assistant and the music service, without starting them.
 
@@ -188,11 +196,13 @@ def two_sites(
     :param hosts: the host names or addresses in the URLs of the two sites. All must belong to this
         machine. If they differ, a browser does not send the cookies of one site to the other site.
     :param env: environment variables for both sites; see the module ``settings``.
+    :param paired: see ``Site.is_paired``.
     """
     data.mkdir(parents=True, exist_ok=True)
     assistant = Site(ASSISTANT, data, port=ports[0], host=hosts[0], env=env)
     music = Site(MUSIC, data, port=ports[1], host=hosts[1], env=env)
     assistant.other, music.other = music, assistant
+    assistant.is_paired = music.is_paired = paired
     return assistant, music
 
 
