@@ -5,6 +5,7 @@ peers, which are rows in the database. A peer is validated before the admin or a
 """
 
 from .ids import Id
+from .pairing import check_pairing, check_registration
 from .peers import check_grace
 from .settings import check_deployment, check_settings, check_sweep
 from .site import (
@@ -28,6 +29,8 @@ __all__ = [
     "check_introspection",
     "check_isolation",
     "check_opened",
+    "check_pairing",
+    "check_registration",
     "check_settings",
     "check_sqlite",
     "check_sweep",

@@ -39,3 +39,5 @@ class Id(enum.StrEnum):
     UNSOUND_BASE_URL = "reciprocal_oauth.W021"  #: Users cannot come back to ``BASE_URL``.
     NO_COUNTING = "reciprocal_oauth.W022"  #: (--deploy only) The default cache stores nothing.
     SHORT_GRACE = "reciprocal_oauth.W023"  #: (database) Replaced refresh tokens end too early.
+    CANNOT_PAIR = "reciprocal_oauth.W024"  #: The URLs do not let this site pair.
+    OPEN_REGISTRATION = "reciprocal_oauth.W025"  #: (--deploy only) Anybody can register a client.

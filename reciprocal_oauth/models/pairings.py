@@ -111,21 +111,26 @@ class Pairing(BaseModel):
     #: The hash of the code in the invitation.
     code_hash = models.CharField(max_length=64, unique=True, null=True, blank=True, editable=False)
     #: Accepter: the code, until this site is registered at the inviter.
-    code = EncryptedField(owner=("id",), blank=True, default="", editable=False)
+    code = EncryptedField(owner=("id", "issuer"), blank=True, default="", editable=False)
 
     # The registration of this site at the other site.
 
     #: The exact request body, so that a repeated request is the same request.
-    body = EncryptedField(owner=("id",), blank=True, default="", editable=False)
+    body = EncryptedField(owner=("id", "issuer"), blank=True, default="", editable=False)
     #: The token with which this site registers at the other site: the code of the invitation, or
     #: the token that came with the registration of the other site.
-    reverse_token = EncryptedField(owner=("id",), blank=True, default="", editable=False)
+    reverse_token = EncryptedField(owner=("id", "issuer"), blank=True, default="", editable=False)
     our_client_id = models.CharField(_("our client ID there"), max_length=255, blank=True)
-    our_client_secret = EncryptedField(owner=("id",), blank=True, default="", editable=False)
-    #: The registration access token of this site at the other site (RFC 7592, section 3).
-    our_token = EncryptedField(owner=("id",), blank=True, default="", editable=False)
+    our_client_secret = EncryptedField(
+        owner=("id", "issuer"), blank=True, default="", editable=False
+    )
     #: The client configuration endpoint of this site there (RFC 7592, section 3).
     our_management_uri = models.CharField(max_length=500, blank=True, editable=False)
+    #: The registration access token of this site at the other site (RFC 7592, section 3). It can be
+    #: decrypted only together with the address that it was issued for.
+    our_token = EncryptedField(
+        owner=("id", "our_management_uri"), blank=True, default="", editable=False
+    )
     #: The thumbprints of the keys of this site (RFC 7638) that the other site was told first.
     our_thumbprints = models.JSONField(default=list, blank=True, editable=False)
     #: How this site authenticates there.

@@ -42,6 +42,8 @@ State = Pairing.State
 _PAUSE_SECONDS = 1
 #: The ``Retry-After`` of a site that has not stored the response to its own registration yet.
 _RETRY_AFTER_SECONDS = 2
+#: The ``Retry-After`` of a site that cannot make the peer before an administrator does something.
+_LATER_SECONDS = 60
 
 
 @sensitive_variables()
@@ -118,7 +120,9 @@ def _refusal(pairing: Pairing, registration: Registration) -> RegistrationRefuse
 
 
 @sensitive_variables()
-def _register(pairing: Pairing, registration: Registration, digest: str) -> str:
+def _register(
+    pairing: Pairing, registration: Registration, digest: str
+) -> str | RegistrationRefused:
     """Store ``registration`` in ``pairing``, and return the response body."""
     token = secrets.token_urlsafe(32)
     client_secret = "" if _uses_key(registration) else generate_client_secret()
@@ -141,8 +145,8 @@ def _register(pairing: Pairing, registration: Registration, digest: str) -> str:
     _check_application(pairing)
     if pairing.role == Pairing.Role.INVITER:
         _accept(pairing, registration)
-    else:
-        _complete(pairing)
+    elif refused := _complete(pairing):
+        return refused
     text = json.dumps(
         {
             **answer_members(pairing, registration.auth_method),
@@ -210,19 +214,27 @@ def _accept(pairing: Pairing, registration: Registration) -> None:
     logger.info("%s: the other site has registered here", pairing)
 
 
-def _complete(pairing: Pairing) -> None:
-    """Site 2: the inviting site has registered here too.
+def _complete(pairing: Pairing) -> RegistrationRefused | None:
+    """Site 2: the inviting site has registered here too, so make the peer.
 
-    :raises RegistrationRefused: the peer cannot be made. An administrator of this site sees why.
+    If this is not possible, for example because its short name was taken meanwhile, store why, and
+    return an exception after which the inviting site tries again later. So an administrator of this
+    site can remove the cause, and nothing is lost.
     """
     try:
-        completion.complete(pairing)
+        with atomic():
+            completion.complete(pairing)
     except PairingError as error:
         logger.error("%s cannot be completed: %s", pairing, error)
-        raise RegistrationRefused(
-            messages.INVALID_METADATA, str(error), description="The pairing cannot be completed."
-        ) from None
+        Pairing.objects.filter(pk=pairing.pk).update(last_error=str(error)[:500])
+        return RegistrationRefused(
+            TEMPORARILY_UNAVAILABLE,
+            f"{pairing} cannot be completed",
+            status=503,
+            retry_after=_LATER_SECONDS,
+        )
     on_commit(dispatchers.wake)
+    return None
 
 
 def answer_members(pairing: Pairing, auth_method: str) -> Mapping[str, Any]:

@@ -130,7 +130,13 @@ def _send_as_inviter(claimed: Pairing) -> None:
     def complete(row: Pairing) -> None:
         completion.complete(row)
 
-    _store(claimed, values, complete)
+    try:
+        _store(claimed, values, complete)
+    except PairingError as error:
+        # The other site is complete. An administrator of this site can remove the cause, such as a
+        # short name that was taken meanwhile. Then the same request gets the same response.
+        logger.error("%s cannot be completed: %s", claimed, error)
+        postpone(claimed, PeerError(str(error)))
 
 
 @sensitive_variables()
