@@ -31,6 +31,8 @@ _BUTTON = "_look_up"
 #: field, the browser behaves as if the user had pressed the first button of the form, so the
 #: request contains this name.
 _ENTER = "_enter"
+#: The fields that always get the value that was found, whatever their value was.
+_FOUND_WINS = ("token_endpoint_auth_method", "peer_words", "registration_endpoint")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class PeerDiscoveryMixin(admin.ModelAdmin):
         return super().get_form(request, obj, change=change, **kwargs)
 
     @method_decorator(sensitive_variables())
-    @method_decorator(sensitive_post_parameters("client_secret"))
+    @method_decorator(sensitive_post_parameters("client_secret", "initial_access_token"))
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
@@ -86,16 +88,27 @@ class PeerDiscoveryMixin(admin.ModelAdmin):
             return super().add_view(request, form_url, extra_context)
         if not self.has_add_permission(request):
             raise PermissionDenied
-        return self._render_found(request, _look_up(request.POST.get("address", "")), extra_context)
+        return self.render_found(request, _look_up(request.POST.get("address", "")), extra_context)
 
     @sensitive_variables()
-    def _render_found(self, request: HttpRequest, found: Found, extra: Any) -> HttpResponse:
+    def render_found(
+        self, request: HttpRequest, found: Found, extra: Any, checked: Any = None
+    ) -> HttpResponse:
+        """Render the form with what the user has typed, and with ``found``. Save nothing.
+
+        :param checked: a form that was checked and whose question the page has to ask; see
+            :class:`.peer_reconfiguration.ReconfigurationForm`.
+        """
+        data, hints = _merged(request.POST, found)
+        request.POST = data  # type: ignore[assignment]  # The fieldsets depend on what was found.
         fieldsets: Any = list(self.get_fieldsets(request))
         form_class = self.get_form(
             request, None, form=LookedUpForm, fields=flatten_fieldsets(fieldsets)
         )
-        data, hints = _merged(request.POST, found)
         form = form_class(data, problems=found.problems, hints=hints)
+        for name in ("instance", "moves", "left_behind", "people", "asks"):
+            if checked is not None:
+                setattr(form, name, getattr(checked, name))
         self._report(request, form, found)
         admin_form = helpers.AdminForm(
             form,
@@ -147,8 +160,8 @@ def _look_up(address: str) -> Found:
         values = {name: url for name, url in error.endpoints.items() if url}
         return Found(values, {"address": reasons, **by_field})
     values = {name: value for name, value in discovery.values_of(metadata).items() if value}
-    if words := values.pop("scope_words", None):
-        values["peer_words"] = json.dumps(words)
+    values["peer_words"] = json.dumps(values.pop("scope_words", {}))
+    values["registration_endpoint"] = metadata.registration_endpoint
     hints = discovery.warnings_about(metadata)
     if not metadata.revocation_endpoint:
         hints["revocation_endpoint"] = gettext(
@@ -178,7 +191,8 @@ def _merged(typed: QueryDict, found: Found) -> tuple[QueryDict, dict[str, str]]:
     """Fill the form with the values that were found in the metadata.
 
     If the user typed another value into a text field, keep the typed value, and add a hint with the
-    value that was found. Checkboxes and the authentication method always get the value found.
+    value that was found. Checkboxes, hidden fields and the authentication method always get the
+    value found.
 
     :param typed: the form as the user has sent it.
     :returns: the data for the form, and a mapping from the names of some fields to hints.
@@ -188,7 +202,7 @@ def _merged(typed: QueryDict, found: Found) -> tuple[QueryDict, dict[str, str]]:
         before = data.get(name, "")
         if value is True:
             data[name] = "on"  # A browser sends this value for a checkbox that is checked.
-        elif name not in ("token_endpoint_auth_method", "peer_words") and before not in ("", value):
+        elif name not in _FOUND_WINS and before not in ("", value):
             if name in ENDPOINTS and is_endpoint(before, value):
                 continue
             hints[name] = gettext("The metadata has %s. Your value was kept.") % value

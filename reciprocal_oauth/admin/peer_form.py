@@ -72,6 +72,13 @@ class AddressInput(forms.TextInput):
     template_name = "reciprocal_oauth/admin/address_input.html"
 
 
+class RegistrationInput(forms.PasswordInput):
+    """An input for an initial access token, with the button “Register this site there” next to
+    it."""
+
+    template_name = "reciprocal_oauth/admin/registration_input.html"
+
+
 class PeerForm(ReconfigurationForm):
     """The form to change a peer that is already stored. It is also the base class of the form to
     add a peer."""
@@ -195,6 +202,45 @@ class NewPeerForm(PeerForm):
     #: What the scopes of the other site mean, in its words, from a look-up of its metadata. The
     #: model field has another name, because it is not editable.
     peer_words = forms.JSONField(widget=forms.HiddenInput, required=False)
+
+    #: The registration endpoint in the metadata. The page shows its host.
+    registration_endpoint = forms.CharField(widget=forms.HiddenInput, required=False)
+    our_name = forms.CharField(
+        label=_("Name of this site there"),
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"class": "vLargeTextField"}),
+        help_text=_("Blank: the host name of this site."),
+    )
+    other_host = forms.BooleanField(
+        label=_("Register at this other host"),
+        required=False,
+        help_text=_(
+            "The registration endpoint is at another host than the issuer. Check this box only if "
+            "you know that the other site uses this host."
+        ),
+    )
+    initial_access_token = forms.CharField(
+        label=_("Initial access token"),
+        required=False,
+        max_length=8192,
+        widget=RegistrationInput(
+            attrs={"class": "vLargeTextField", "autocomplete": "off", **CODE_ATTRIBUTES}
+        ),
+        help_text=_("It is sent to the other site only, and not stored."),
+    )
+
+    def clean_initial_access_token(self) -> str:
+        """Refuse to save the form while this field is filled in, because it serves only the button
+        “Register this site there”.
+
+        :raises ValidationError: the field is filled in.
+        """
+        if self.cleaned_data["initial_access_token"]:
+            raise forms.ValidationError(
+                _("Press “Register this site there” to use the token, or empty this field.")
+            )
+        return ""
 
     def clean_peer_words(self) -> dict[str, dict[str, str]]:
         """Return the words of the other site, and set them as those of the new peer."""

@@ -33,9 +33,9 @@ from ..presentation import delivery_text
 from .confirmation import ConfirmationMixin
 from .overview_page import OverviewMixin
 from .peer_connection_check import PeerConnectionCheckMixin
-from .peer_discovery import PeerDiscoveryMixin
 from .peer_form import PeerForm
 from .peer_reconfiguration import PeerReconfigurationMixin
+from .peer_registration import PeerRegistrationMixin
 from .peer_sheet import PeerSheetMixin
 from .peer_vendor import PeerVendorMixin
 from .read_only import NoSecretLookupsMixin
@@ -46,7 +46,7 @@ class PeerAdmin(
     ConfirmationMixin,
     OverviewMixin,
     PeerVendorMixin,
-    PeerDiscoveryMixin,
+    PeerRegistrationMixin,
     PeerReconfigurationMixin,
     PeerSheetMixin,
     PeerConnectionCheckMixin,
@@ -121,7 +121,9 @@ class PeerAdmin(
         if preset := self.preset_for(request):
             return self.vendor_fieldsets(request, preset)
         looked_up = (_("Metadata of the other site"), {"fields": ("address", "peer_words")})
-        return [self._instructions(request), looked_up, *self.fields_to_fill]
+        before, after = self.fields_to_fill[:2], self.fields_to_fill[2:]
+        there = self.registration_fieldsets(request)
+        return [self._instructions(request), looked_up, *before, *there, *after]
 
     def _instructions(self, request: HttpRequest) -> Any:
         """Return a fieldset without fields. It tells an administrator what to do before they add a
@@ -258,7 +260,7 @@ class PeerAdmin(
             self.message_user(request, warning, messages.WARNING)
 
     @method_decorator(sensitive_variables())
-    @method_decorator(sensitive_post_parameters("client_secret"))
+    @method_decorator(sensitive_post_parameters("client_secret", "initial_access_token"))
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Render the form of a peer, or save the peer. The decorators keep the client secret out of
         error reports."""

@@ -130,7 +130,7 @@ def test_a_response_that_is_no_json_object_is_refused(fake_peer: FakePeer, body:
 
 
 @pytest.mark.rfc("7592", "3")
-@pytest.mark.threat("FR1")
+@pytest.mark.threat("G1")
 @pytest.mark.parametrize("members", BAD[-4:], ids=lambda each: str(each)[:60])
 def test_a_foreign_server_whose_management_cannot_be_used_has_registered_us_all_the_same(
     members: dict[str, Any], register: Callable[..., Registration]
@@ -173,7 +173,7 @@ def test_a_refusal_has_a_code_for_the_log_and_a_description_for_the_administrato
 
 
 @pytest.mark.rfc("6749", "5.2")
-@pytest.mark.threat("X2", "FR2")
+@pytest.mark.threat("X2", "G2")
 @pytest.mark.parametrize(
     "description",
     [

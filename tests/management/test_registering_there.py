@@ -226,7 +226,7 @@ def test_nothing_is_sent_before_everything_else_is_right(fake_peer: FakePeer) ->
 
 
 @pytest.mark.rfc("7591", "3.2.2")
-@pytest.mark.threat("FR2")
+@pytest.mark.threat("G2")
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
@@ -261,7 +261,7 @@ def test_a_refusal_saves_nothing_and_is_explained(
     assert not get_application_model().objects.exists()
 
 
-@pytest.mark.threat("FR1")
+@pytest.mark.threat("G1")
 @pytest.mark.usefixtures("answer")
 def test_a_token_goes_to_another_host_only_if_it_is_named(
     fake_peer: FakePeer, metadata: dict[str, Any]
@@ -317,7 +317,7 @@ def test_a_site_that_does_not_know_its_address_cannot_register(fake_peer: FakePe
 
 
 @pytest.mark.rfc("7592", "2.3")
-@pytest.mark.threat("FR3")
+@pytest.mark.threat("G3")
 def test_a_registration_that_cannot_be_used_is_deleted_there(
     fake_peer: FakePeer, answer: Callable[..., None]
 ) -> None:
@@ -350,7 +350,7 @@ def test_a_peer_that_exists_is_registered_again_after_a_confirmation(
 
 
 @pytest.mark.rfc("7592", "2.3")
-@pytest.mark.threat("FR3")
+@pytest.mark.threat("G3")
 @pytest.mark.usefixtures("answer")
 def test_a_registration_that_cannot_be_saved_is_deleted_there(
     fake_peer: FakePeer, answer: Callable[..., None]
