@@ -13,6 +13,7 @@ users can link their accounts), and to view the rows of the other models.
 
 - ``links`` is the admin of links and their history
 - ``deliveries`` is the admin of the outbox, the inbox and the issued reciprocal codes
+- ``site_keys`` is the admin of the keys with which this site signs
 - ``overview_page`` is the page with charts: ``statistics`` counts the rows, and ``bar_charts``
   computes the positions of the bars
 - ``confirmation`` is for actions that ask for confirmation
@@ -22,6 +23,6 @@ The model ``AuthorizationRequest`` is not in the admin: its rows show which user
 their accounts right now, and this is private.
 """
 
-from . import deliveries, links, peers
+from . import deliveries, links, peers, site_keys
 
-__all__ = ["deliveries", "links", "peers"]
+__all__ = ["deliveries", "links", "peers", "site_keys"]

@@ -121,6 +121,8 @@ class PeerForm(ReconfigurationForm):
             self._limit_applications()
         if "dialect" in self.fields:
             self._offer_dialects()
+        if "assertion_algorithm" in self.fields:
+            self.fields["assertion_algorithm"].required = False  # It has a default value.
 
     def clean_client_secret(self) -> Secret:
         """Return the secret that the user entered. If the field is blank, return the stored
@@ -129,13 +131,17 @@ class PeerForm(ReconfigurationForm):
         return Secret(given) if given else self.instance.client_secret
 
     def _mark_needed(self) -> None:
-        """Mark the fields as required that the peer needs because of its dialect."""
-        names = ("dialect", "client_id")
+        """Mark the fields as required that the peer needs because of its dialect and of the way in
+        which this site authenticates."""
+        names = ("dialect", "client_id", "token_endpoint_auth_method")
         values = {name: getattr(self.instance, name) for name in names}
         if self.is_bound:
             typed = {name: self.data.get(self.add_prefix(name)) for name in names}
             values |= {name: value for name, value in typed.items() if value is not None}
-        optional = peer_validation.optional_fields(Peer(**values))
+        peer = Peer(**values)
+        optional = peer_validation.optional_fields(peer)
+        if peer.signs_assertions:
+            optional |= {"client_secret"}
         for name in peer_validation.NEEDED:
             if name in self.fields:
                 self.fields[name].required = name not in optional
@@ -292,7 +298,8 @@ class LookedUpForm(NewPeerForm):
     def missing(self) -> list[str]:
         """Return the labels of the fields that are still empty and that the peer needs."""
         given = {name: self.data.get(self.add_prefix(name), "") for name in self.fields}
-        needed = {name: given[name] for name in ("dialect", *peer_validation.NEEDED)}
+        names = ("dialect", "token_endpoint_auth_method", "issuer", *peer_validation.NEEDED)
+        needed = {name: given[name] for name in names}
         missing = peer_validation.missing_fields(
             Peer(**{**needed, "client_secret": Secret(needed["client_secret"])})
         )

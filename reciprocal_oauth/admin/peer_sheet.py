@@ -40,6 +40,8 @@ _LABELS = {
     "scope_here": _("Scopes that your site may have here"),
     "scope_there": _("Scopes that this site requests at your site"),
     "handover": _("Address of this site for your site alone"),
+    "jwks_uri": _("Public keys of this site"),
+    "keys": _("Thumbprints of these keys"),
 }
 
 

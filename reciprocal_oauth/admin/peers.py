@@ -89,6 +89,8 @@ class PeerAdmin(
                     "client_id",
                     "client_secret",
                     "token_endpoint_auth_method",
+                    "assertion_audience",
+                    "assertion_algorithm",
                     "revoke_replaced",
                 )
             },

@@ -1,7 +1,8 @@
 """Sends requests to a peer's token endpoint and reads the responses.
 
 This module follows RFC 6749, sections 2.3.1 (client authentication), 3.2 (token endpoint), 4.1.3
-(authorization code), 5.1 and 5.2 (responses) and 6 (refresh).
+(authorization code), 5.1 and 5.2 (responses) and 6 (refresh), and RFC 7523, section 2.2 (client
+authentication with a signed assertion).
 """
 
 import json
@@ -23,6 +24,7 @@ from ..core import scopes
 from ..core.peer_urls import origin_of
 from ..core.protocol import MAX_TOKEN_LENGTH, RECIPROCAL
 from ..exceptions import AddressRefused, BadResponse, PeerRefused
+from ..keys import assertions
 from ..models import Peer
 from ..secret import Secret
 from . import http, retry_after
@@ -96,24 +98,52 @@ def request_token(peer: Peer, parameters: Mapping[str, str]) -> TokenResponse:
 def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.PeerResponse:
     """Send form fields with our client credentials to an endpoint of the peer, in a POST request.
 
-    The credentials are sent with the configured method only (HTTP Basic or form fields), because
-    RFC 6749, section 2.3, forbids two methods in one request.
+    The credentials are sent with the configured method only (HTTP Basic, form fields, or a signed
+    assertion), because RFC 6749, section 2.3, forbids two methods in one request. Each call signs a
+    new assertion, because the peer accepts an assertion only once.
 
     :raises AddressRefused: this site must not call ``url``, or must not send our client secret to
-        it; see :func:`require_bound`.
+        it; see :func:`require_bound`. Or it must not sign for the audience of the peer.
+    :raises DecryptionError: the client secret or the key of this site cannot be decrypted.
     :raises PeerUnreachable: see :mod:`reciprocal_oauth.client.http`.
     """
     require_bound(peer, url)
     fields = dict(parameters)
     auth: AuthBase | None = None
-    secret = peer.client_secret.reveal()
-    if peer.token_endpoint_auth_method == Peer.AuthMethod.POST:
+    if peer.signs_assertions:
+        fields |= _signed(peer)
+    elif peer.token_endpoint_auth_method == Peer.AuthMethod.POST:
+        secret = peer.client_secret.reveal()
         fields |= {"client_id": peer.client_id, "client_secret": secret}
     else:
+        secret = peer.client_secret.reveal()
         # Client ID and secret are form-encoded, and the results are joined (RFC 6749, section
         # 2.3.1). Use quote(), which encodes a space as %20: some servers do not decode "+".
         auth = HTTPBasicAuth(quote(peer.client_id, safe=""), quote(secret, safe=""))
     return http.call("POST", url, data=fields, headers={"Accept": "application/json"}, auth=auth)
+
+
+@sensitive_variables()
+def _signed(peer: Peer) -> dict[str, str]:
+    """Return the form fields of a new assertion (RFC 7521, section 4.2; RFC 7523, section 2.2).
+
+    Its audience is the issuer of the peer and never the URL of the request. The metadata of a peer
+    can name the token endpoint of another server, and this other server would accept an assertion
+    with its own address (draft-ietf-oauth-rfc7523bis).
+
+    :raises AddressRefused: the audience is missing, or somebody has changed it since an
+        administrator saved the peer.
+    """
+    audience = peer.audience
+    if not origin_of(audience):
+        raise AddressRefused(_("The peer has no issuer, so nothing is signed for it."))
+    require_bound(peer, audience)
+    signed = assertions.sign(peer.client_id, audience, (peer.assertion_algorithm,))
+    return {
+        "client_id": peer.client_id,
+        "client_assertion_type": assertions.ASSERTION_TYPE,
+        "client_assertion": signed.reveal(),
+    }
 
 
 @sensitive_variables()
@@ -154,19 +184,24 @@ def _require_listed(peer: Peer, url: str, addresses: Collection[str]) -> None:
 
 
 def require_bound(peer: Peer, url: str) -> None:
-    """Check that this site may send secrets to ``url``, an endpoint of the peer.
+    """Check that this site may send secrets to ``url``, an endpoint of the peer, or sign for it.
 
     :raises AddressRefused: the administrator entered our client secret for another origin than that
-        of ``url``, or for another client ID.
+        of ``url``, or for another client ID. Or, if this site signs, the administrator saved the
+        peer with another origin or another client ID.
     """
-    if not peer.may_send_secret_to(url):
-        raise AddressRefused(
-            _(
-                "The client secret was entered for another address or another client ID, so it "
-                "is not sent to %(origin)s. Enter it again on the page of the peer."
-            )
-            % {"origin": origin_of(url)}
+    if peer.may_send_secret_to(url):
+        return
+    text = _(
+        "The client secret was entered for another address or another client ID, so it "
+        "is not sent to %(origin)s. Enter it again on the page of the peer."
+    )
+    if peer.signs_assertions:
+        text = _(
+            "The peer was saved with another address or another client ID, so this site does not "
+            "prove its identity to %(origin)s. Check the page of the peer, and save it."
         )
+    raise AddressRefused(text % {"origin": origin_of(url)})
 
 
 def refusal(response: http.PeerResponse) -> PeerRefused:

@@ -47,6 +47,8 @@ class EnablementMixin:
 
     hosts: ClassVar[Mapping[str, str]] = HOSTS
     token_address: ClassVar[str] = "https://api.amazon.com/auth/o2/token"  # noqa: S105
+    #: LWA knows client secrets only.
+    takes_assertions: ClassVar[bool] = False
     data: Mapping[str, str]
 
     @classmethod

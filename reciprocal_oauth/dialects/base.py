@@ -128,6 +128,10 @@ class Dialect(ABC):
     #: section 4.3). If it is False, this site requires none of such a peer, whatever DOT's setting
     #: ``PKCE_REQUIRED`` says. A challenge that the peer sends is checked all the same.
     sends_code_challenge: ClassVar[bool] = True
+    #: Whether this site can authenticate at such a peer with a signed assertion (RFC 7523, section
+    #: 2.2). Set it to False if the dialect sends the client secret itself, or if the vendor knows
+    #: only client secrets.
+    takes_assertions: ClassVar[bool] = True
     #: How many seconds a replaced refresh token of this site should still work, because this kind
     #: of peer can send it twice (DOT's setting ``REFRESH_TOKEN_GRACE_PERIOD_SECONDS``).
     grace_seconds: ClassVar[int] = 0

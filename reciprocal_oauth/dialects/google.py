@@ -51,6 +51,8 @@ class GoogleDialect(IETFDialect):
     no codes of this site."""
 
     redeems_first = True
+    # Google's page for this site has an input for a client secret, and none for keys.
+    takes_assertions = False
     reads_id_token = True
     # Some ID tokens of Google name the issuer without its scheme.
     other_issuers = ("accounts.google.com",)

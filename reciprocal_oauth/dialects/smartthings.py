@@ -42,6 +42,8 @@ class SmartThingsDialect(Dialect):
     # before it responds. A success before the redemption could not be taken back. After a failure,
     # the next discovery response of the site can ask for a new code.
     redeems_first = True
+    # The client secret is a member of the JSON object.
+    takes_assertions = False
     optional_fields = frozenset({"authorization_endpoint"})
     grace_seconds = 120
     sends_code_challenge = False

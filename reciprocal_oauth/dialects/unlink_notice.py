@@ -38,6 +38,7 @@ class UnlinkNoticeDialect(Dialect):
 
     endpoint = Endpoint.OWN
     sends_codes = False
+    takes_assertions = False
     sends_code_challenge = False
     optional_fields = frozenset(
         {"authorization_endpoint", "token_endpoint", "client_id", "client_secret"}

@@ -23,6 +23,7 @@ from ..models import (
     OutboxItem,
     QueueItem,
     ReciprocalCode,
+    SiteKey,
 )
 from ..models.events import SHOWN_EVENTS_PER_LINK
 
@@ -61,6 +62,8 @@ def prunable() -> dict[str, QuerySet[Any]]:
     rows that refer to a link must be deleted before the link.
     """
     now = timezone.now()
+    # A key that is no longer published has no private part. Nobody needs it.
+    retired = SiteKey.objects.filter(state=SiteKey.State.RETIRED, retires_at__lte=now)
     finished, code, event = _finished_item(now), _spent_code(now), _old_event(now)
     ended = Q(status=Link.Status.ENDED, ended_at__lt=_before(now, settings.RETENTION_HISTORY_DAYS))
     lifetime = timedelta(seconds=settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS)
@@ -71,6 +74,7 @@ def prunable() -> dict[str, QuerySet[Any]]:
         "authorization_requests": AuthorizationRequest.objects.filter(
             created_at__lt=now - lifetime - REQUEST_MARGIN
         ),
+        "site_keys": retired,
         "events": LinkEvent.objects.filter(event | _old_of_active_link(now)),
         "links": Link.objects.filter(
             ended,

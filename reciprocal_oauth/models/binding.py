@@ -4,6 +4,9 @@ The secret is a client secret, a token or a code. The column ``bound_to`` in the
 the client ID and the origins (scheme, host and port) that the secret belongs to. This app compares
 them with the present client ID and URL each time that it sends the secret. So if somebody changes
 the URLs of the peer, even with ``QuerySet.update()``, the secret is not sent to the new site.
+
+A signed assertion is treated like a client secret, and in addition this site signs only for an
+audience whose origin is in the binding.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,7 +30,7 @@ ENDPOINTS: Mapping[str, str] = {
     "reciprocal_endpoint": "https://peer.example/o/token/",
 }
 #: All fields of a peer that contain a URL at the peer.
-ADDRESS_FIELDS = (*ENDPOINTS, "homepage")
+ADDRESS_FIELDS = (*ENDPOINTS, "homepage", "assertion_audience")
 
 
 def binding_of(peer: Any) -> str:

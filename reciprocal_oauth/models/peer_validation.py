@@ -152,6 +152,8 @@ def problems_of(
     if peer.application_id is not None:
         found["application"] = check_application(peer.application)
     found["dialect"] = check_dialect(peer.dialect)
+    found["assertion_audience"] = check_endpoint(peer.assertion_audience, ENDPOINTS["issuer"])
+    found["token_endpoint_auth_method"] = _check_auth_method(peer)
     found["dialect_options"] = _check_options(peer)
     if stored is not None:
         changes = problems_of_changes(stored, peer, is_secret_entered=is_secret_entered)
@@ -212,9 +214,13 @@ def optional_fields(peer: "Peer") -> frozenset[str]:
 
 
 def missing_fields(peer: "Peer") -> list[str]:
-    """Return the blank fields that ``peer`` needs because of its dialect."""
-    optional = optional_fields(peer)
-    return [name for name in NEEDED if name not in optional and not getattr(peer, name)]
+    """Return the blank fields that ``peer`` needs because of its dialect, or because this site
+    signs for it. What this site signs is for one issuer (RFC 7523, section 3), and then there is no
+    client secret."""
+    optional, needed = optional_fields(peer), list(NEEDED)
+    if peer.signs_assertions:
+        needed = [*(name for name in NEEDED if name != "client_secret"), "issuer"]
+    return [name for name in needed if name not in optional and not getattr(peer, name)]
 
 
 def _check_present(peer: "Peer") -> dict[str, list[str]]:
@@ -222,9 +228,22 @@ def _check_present(peer: "Peer") -> dict[str, list[str]]:
     name."""
     missing = {
         "client_secret": _("Enter the client secret that the peer gave to this site."),
+        "issuer": _("Enter the issuer of the peer: what this site signs is only for this issuer."),
     }
     blank = _("This field cannot be blank for a peer with this dialect.")
     return {field: [missing.get(field, blank)] for field in missing_fields(peer)}
+
+
+def _check_auth_method(peer: "Peer") -> list[str]:
+    """Return the reason why this site cannot sign for ``peer``: its dialect sends the client secret
+    in a form of its own, or the vendor knows only client secrets."""
+    try:
+        takes_assertions = plugins.dialect_class(peer.dialect).takes_assertions
+    except ImproperlyConfigured:
+        return []
+    if takes_assertions or not peer.signs_assertions:
+        return []
+    return [_("Peers with this dialect need a client secret.")]
 
 
 def _check_options(peer: "Peer") -> list[str]:

@@ -36,6 +36,8 @@ logger = logging.getLogger("reciprocal_oauth")
 _BINDING_FIELDS = frozenset(
     {*ADDRESS_FIELDS, "client_id", "client_secret", "application", "application_id"}
 )
+#: When this field is saved with the value ``private_key_jwt``, the client secret is erased.
+_METHOD = "token_endpoint_auth_method"
 
 
 class PeerManager(BaseManager["Peer"]):
@@ -189,7 +191,10 @@ class Peer(DerivedValues, KeyFields, BaseModel):
         max_length=30,
         choices=AuthMethod.choices,
         default=AuthMethod.BASIC,
-        help_text=_("How this site authenticates at the token endpoint of the peer."),
+        help_text=_(
+            "How this site authenticates at the token endpoint of the peer. A site that signs with "
+            "its key needs no client secret: the peer reads the public keys of this site."
+        ),
     )
 
     application = models.OneToOneField(
@@ -307,13 +312,18 @@ class Peer(DerivedValues, KeyFields, BaseModel):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save the peer. If somebody has entered a new client secret, also store in ``bound_to``
-        that the secret belongs to the present addresses and the present client ID.
+        that the secret belongs to the present addresses and the present client ID. If this site
+        signs instead, erase the secret, because nobody needs it any more.
 
         :raises ValidationError: the peer has a new address or a new client ID, but nobody has
             entered a client secret for it. Or the peer has another application, but active links
             have tokens of the former application.
         """
         fields = kwargs.get("update_fields")
+        if self.signs_assertions and (fields is None or _METHOD in fields) and self.client_secret:
+            self.client_secret = Secret("")
+            fields = None if fields is None else {*fields, "client_secret"}
+            kwargs["update_fields"] = fields
         with atomic():
             if not self._state.adding and (fields is None or _BINDING_FIELDS & set(fields)):
                 self._bind(None if fields is None else set(fields))
@@ -361,8 +371,20 @@ class Peer(DerivedValues, KeyFields, BaseModel):
         yet, it is made from the present values of this object."""
         return binding_of(self) if self._state.adding else self.bound_to
 
+    @property
+    def signs_assertions(self) -> bool:
+        """Return whether this site authenticates at the peer with a signed assertion (RFC 7523,
+        section 2.2) instead of a client secret."""
+        return self.token_endpoint_auth_method == self.AuthMethod.PRIVATE_KEY_JWT
+
+    @property
+    def audience(self) -> str:
+        """Return the only audience of the assertions of this site (RFC 7523, section 3)."""
+        return self.assertion_audience or self.issuer
+
     def may_send_secret_to(self, url: str) -> bool:
-        """Return whether the client secret of this site may be sent to ``url``."""
+        """Return whether the client secret of this site may be sent to ``url``. If this site signs
+        instead, return whether it may send an assertion to ``url``, or sign for it."""
         return is_bound(self.binding, self, url)
 
     def record_reverse_support(self, *, is_supported: bool) -> None:
@@ -387,7 +409,7 @@ class Peer(DerivedValues, KeyFields, BaseModel):
         :raises ValidationError: the configuration has errors. The exception has them by field name.
         """
         stored = None if self._state.adding else Peer.objects.filter(pk=self.pk).first()
-        if problems := peer_validation.problems_of(
-            self, stored, is_secret_entered=self._has_new_secret
-        ):
+        # save() erases the secret of a peer for which this site signs.
+        is_entered = self._has_new_secret or self.signs_assertions
+        if problems := peer_validation.problems_of(self, stored, is_secret_entered=is_entered):
             raise ValidationError(problems)

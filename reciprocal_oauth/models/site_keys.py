@@ -53,6 +53,11 @@ class SiteKey(BaseModel):
     def __str__(self) -> str:
         return self.kid
 
+    @property
+    def is_published(self) -> bool:
+        """Return whether the key is in the public set now."""
+        return self.slot is not None or (self.retires_at or timezone.now()) > timezone.now()
+
 
 class PeerKeySet(BaseModel):
     """The public keys of a peer as this site last fetched them, so that not every request of the

@@ -20,6 +20,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from ..client import addresses, token_endpoint
 from ..client.discovery import Metadata, discover
+from ..core import site_address
 from ..core.peer_urls import is_endpoint
 from ..core.protocol import (
     GRANT_TYPE,
@@ -35,6 +36,7 @@ from ..secret import Secret
 from ..vendors import preset_of
 from . import vendor_checks
 from .findings import Check, Finding, Result, State, has_failed
+from .sheet import jwks_uri
 
 __all__ = ["Check", "Finding", "Result", "State", "has_failed", "run"]
 
@@ -76,7 +78,7 @@ def run(peer: Peer, base: str | None = None) -> list[Finding]:
         reason = gettext("This peer sends no codes, so this site sends it no requests.")
         results = dict.fromkeys(_FOR_ALL, (State.NOT_NEEDED, reason))
     else:
-        _run_checks(peer, dialect, results)
+        _run_checks(peer, dialect, results, base)
     if dialect is not None:
         results |= vendor_checks.results(peer, dialect, base)
     return [Finding(check, *result) for check, result in results.items()]
@@ -94,12 +96,17 @@ def _dialect(peer: Peer) -> Dialect | None:
 
 @sensitive_variables()
 def _run_checks(
-    peer: Peer, dialect: Dialect | None, results: MutableMapping[Check, Result]
+    peer: Peer,
+    dialect: Dialect | None,
+    results: MutableMapping[Check, Result],
+    base: str | None,
 ) -> None:
     """Make the checks one after the other and store their results in ``results``.
 
     If a check fails, do not make the checks that need its success. Their result in ``results``
     stays ``UNKNOWN``, as :func:`run` has set it.
+
+    :param base: the URL of this site; see :func:`run`.
     """
     if dialect is not None and not dialect.takes_codes(peer):
         reason = gettext("This site sends no codes to this kind of peer.")
@@ -115,14 +122,16 @@ def _run_checks(
     announced, results[Check.METADATA] = _metadata(peer)
     try:
         asked = _ask_for_tokens(peer, dialect)
-    except DecryptionError:
+    except DecryptionError as error:
         reason = gettext("The stored secret cannot be read with the keys of this site.")
+        if peer.signs_assertions:
+            reason = str(error)
         results[Check.CREDENTIALS] = State.FAILED, reason
         return
     results[Check.TLS] = _tls(peer, asked)
     results[Check.ENDPOINT] = _endpoint(asked)
     if isinstance(asked, PeerRefused):
-        results[Check.CREDENTIALS] = _credentials(asked)
+        results[Check.CREDENTIALS] = _credentials(asked, peer, base)
         is_unknown = results[Check.GRANT][0] == State.UNKNOWN
         if is_unknown and results[Check.CREDENTIALS][0] != State.FAILED:
             results[Check.GRANT] = _grant(peer, announced=announced)
@@ -236,7 +245,7 @@ def _endpoint(asked: PeerError | None) -> Result:
     return State.FAILED, gettext("It does not respond like a token endpoint: %s.") % asked
 
 
-def _credentials(refused: PeerRefused) -> Result:
+def _credentials(refused: PeerRefused, peer: Peer, base: str | None) -> Result:
     """Return the result of the check that the peer accepts our client credentials.
 
     The error code of the peer shows this result (RFC 6749, section 5.2): ``invalid_client`` means
@@ -247,6 +256,8 @@ def _credentials(refused: PeerRefused) -> Result:
     if refused.error == INVALID_GRANT:
         return State.PASSED, gettext("It refused only the made-up code.")
     if refused.status == 401 or refused.error == INVALID_CLIENT:
+        if peer.signs_assertions:
+            return State.FAILED, _signed_for_nothing(peer, base)
         return State.FAILED, gettext(
             "It refuses our credentials. Compare client ID, client secret and method with the "
             "registration at the peer."
@@ -254,6 +265,18 @@ def _credentials(refused: PeerRefused) -> Result:
     if refused.error in (UNAUTHORIZED_CLIENT, UNSUPPORTED_GRANT_TYPE):
         return State.FAILED, gettext("It does not allow this site to use authorization codes.")
     return _unknown(refused)
+
+
+def _signed_for_nothing(peer: Peer, base: str | None) -> str:
+    """Return what can be wrong if the peer refuses what this site signs."""
+    return gettext(
+        "It refuses what this site signs. Can it read our keys at %(jwks_uri)s? Does it know us by "
+        "the client ID %(client_id)s, and itself by the issuer %(issuer)s? Does its clock agree?"
+    ) % {
+        "jwks_uri": jwks_uri(site_address.base_url() if base is None else base) or "–",
+        "client_id": peer.client_id,
+        "issuer": peer.audience,
+    }
 
 
 def _grant(peer: Peer, *, announced: bool) -> Result:

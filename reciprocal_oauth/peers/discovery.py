@@ -13,8 +13,12 @@ from ..client.discovery import Metadata, discover, issuer_of
 from ..core.peer_urls import is_endpoint
 from ..core.plain_text import plain
 from ..exceptions import NoMetadata
-from ..models import Peer
+from ..keys.site_keys import algorithm_for
+from ..models import Peer, SigningAlgorithm
 from ..models.binding import ENDPOINTS
+
+#: The methods with a client secret (RFC 6749, section 2.3.1).
+_WITH_SECRET = {Peer.AuthMethod.BASIC, Peer.AuthMethod.POST}
 
 
 def find(address: str) -> Metadata:
@@ -79,6 +83,11 @@ def values_of(metadata: Metadata) -> dict[str, Any]:
     basic, post = Peer.AuthMethod.BASIC, Peer.AuthMethod.POST
     if post in metadata.auth_methods and basic not in metadata.auth_methods:
         values["token_endpoint_auth_method"] = post
+    # A key is not chosen by itself: the peer must first be told where the keys of this site are.
+    is_for_keys = Peer.AuthMethod.PRIVATE_KEY_JWT in metadata.auth_methods
+    algorithm = algorithm_for(metadata.auth_signing_algs) or SigningAlgorithm.ES256
+    if is_for_keys and algorithm != SigningAlgorithm.ES256:
+        values["assertion_algorithm"] = str(algorithm)
     return values
 
 
@@ -130,4 +139,9 @@ def warnings_about(metadata: Metadata) -> dict[str, str]:
             "The metadata of %(issuer)s lists no authentication method that this site knows, only: "
             "%(methods)s."
         ) % {"issuer": metadata.issuer, "methods": ", ".join(metadata.auth_methods) or "–"}
+    elif not _WITH_SECRET & set(metadata.auth_methods):
+        warnings["token_endpoint_auth_method"] = _(
+            "The peer takes no client secret. Choose “%(method)s”, and tell the other site where "
+            "the public keys of this site are."
+        ) % {"method": Peer.AuthMethod.PRIVATE_KEY_JWT.label}
     return warnings

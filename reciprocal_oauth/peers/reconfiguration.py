@@ -12,6 +12,7 @@ from django.db.models import Count
 from oauth2_provider.models import get_application_model
 
 from ..core.database import on_commit
+from ..keys import site_keys
 from ..links import incoming_access, lifecycle
 from ..models import Link, Peer
 from ..models.binding import describe_changes, is_bound_for_tokens
@@ -32,7 +33,13 @@ def count_links_to_reconnect(peer: Peer) -> int:
 def peer_saved(sender: type, instance: Peer, raw: bool, **arguments: Any) -> None:
     """Log each change of the peer's address, client ID or application. Revoke the tokens and break
     the links that the change makes invalid. Django calls this function after a peer was saved (it
-    is a receiver of ``post_save``)."""
+    is a receiver of ``post_save``).
+
+    If this site signs for the peer, make the key now, so that the administrators of both sites can
+    compare its thumbprint before the first request.
+    """
+    if not raw and instance.signs_assertions:
+        on_commit(lambda: site_keys.signing_key((instance.assertion_algorithm,)))
     changes = instance.changes_being_saved
     if raw or not changes:
         return

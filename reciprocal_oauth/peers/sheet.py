@@ -13,6 +13,7 @@ from ..compat import oauth2_settings
 from ..conf import settings
 from ..core import plugins, scopes, site_address
 from ..dialects.base import Dialect, Endpoint
+from ..keys import key_set
 from ..models import Peer
 from ..secret import Secret
 from ..vendors import preset_of
@@ -37,6 +38,10 @@ class Sheet:
     :ivar scope_there: the whole scope that this site requests at the peer.
     :ivar handover: the URL for this peer alone, to which it sends its reciprocal codes or its
         notices; ``None`` if peers with this dialect send nothing to such a URL.
+    :ivar jwks_uri: the URL of the public keys of this site (RFC 7591, section 2); ``None`` if this
+        site does not sign for the peer.
+    :ivar keys: the thumbprints of these keys (RFC 7638), separated by spaces, so that both
+        administrators can compare them; ``None`` if this site does not sign for the peer.
     """
 
     client_id: str
@@ -50,9 +55,11 @@ class Sheet:
     scope_here: str
     scope_there: str
     handover: str | None = None
+    jwks_uri: str | None = None
+    keys: str | None = None
 
     def values(self) -> dict[str, str]:
-        """Return the values by name, without ``handover`` if it is ``None``."""
+        """Return the values by name, without those that are ``None``."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
@@ -136,7 +143,17 @@ def sheet_for(peer: Peer, base: str = "") -> Sheet:
         scope_here=peer.allowed_scope,
         scope_there=" ".join(asked),
         handover=handover,
+        jwks_uri=jwks_uri(base) if peer.signs_assertions else None,
+        keys=" ".join(key_set.thumbprints()) if peer.signs_assertions else None,
     )
+
+
+def jwks_uri(base: str = "") -> str:
+    """Return the URL of the public keys of this site; ``""`` if the URLconf has no route for it.
+
+    :param base: the URL of this site. If it is empty, the result is a path.
+    """
+    return site_address.url_of("oauth2_provider:reciprocal-jwks", base=base)
 
 
 def _dialect_class(peer: Peer) -> type[Dialect] | None:

@@ -247,14 +247,14 @@ def test_what_is_missing_is_said_beside_the_field(
     answer(
         revocation_endpoint=None,
         grant_types_supported=["authorization_code"],
-        token_endpoint_auth_methods_supported=["private_key_jwt"],
+        token_endpoint_auth_methods_supported=["tls_client_auth"],
     )
 
     response = look_up(admin, f"{fake_peer.url}/o")
 
     assert "not revoked" in hint(response, "revocation_endpoint")
     assert "does not list the reciprocal grant" in hint(response, "reciprocal_endpoint")
-    assert "only: private_key_jwt" in hint(response, "token_endpoint_auth_method")
+    assert "only: tls_client_auth" in hint(response, "token_endpoint_auth_method")
     assert errors(response) == {}
 
 

@@ -1,6 +1,6 @@
 """How the keys of this site are made, used, replaced and retired."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -29,7 +29,7 @@ def signer() -> str:
 
 
 @pytest.fixture
-def clock() -> Any:
+def clock() -> Iterator[time_machine.Traveller]:
     with time_machine.travel("2026-08-01 12:00 +0000", tick=False) as traveller:
         yield traveller
 
@@ -77,7 +77,9 @@ def test_the_private_part_is_stored_encrypted_and_published_nowhere() -> None:
     assert set(key_set.public_set()["keys"][0]) == {"kty", "crv", "x", "y", "kid", "alg", "use"}
 
 
-def test_a_new_key_is_published_before_its_use_and_the_old_one_after_it(clock: Any) -> None:
+def test_a_new_key_is_published_before_its_use_and_the_old_one_after_it(
+    clock: time_machine.Traveller,
+) -> None:
     old = signer()
     (new,) = site_keys.rotate()
 
@@ -94,7 +96,7 @@ def test_a_new_key_is_published_before_its_use_and_the_old_one_after_it(clock: A
     assert kids() == [new.kid]
 
 
-def test_the_private_part_of_a_retired_key_is_erased(clock: Any) -> None:
+def test_the_private_part_of_a_retired_key_is_erased(clock: time_machine.Traveller) -> None:
     old = signer()
     site_keys.rotate()
     clock.shift(site_keys.PUBLISHED_BEFORE_USE)
@@ -103,7 +105,7 @@ def test_the_private_part_of_a_retired_key_is_erased(clock: Any) -> None:
     assert not SiteKey.objects.get(kid=old).private_jwk
 
 
-def test_a_site_that_signs_seldom_advances_as_well(clock: Any) -> None:
+def test_a_site_that_signs_seldom_advances_as_well(clock: time_machine.Traveller) -> None:
     signer()
     (new,) = site_keys.rotate()
     site_keys.advance()
@@ -116,7 +118,9 @@ def test_a_site_that_signs_seldom_advances_as_well(clock: Any) -> None:
     assert (new.state, new.activated_at) == (SiteKey.State.ACTIVE, timezone.now())
 
 
-def test_a_second_rotation_does_not_begin_before_the_first_is_over(clock: Any) -> None:
+def test_a_second_rotation_does_not_begin_before_the_first_is_over(
+    clock: time_machine.Traveller,
+) -> None:
     signer()
     first, second = site_keys.rotate(), site_keys.rotate()
 
@@ -154,7 +158,7 @@ def test_after_a_leak_the_former_keys_are_out_at_once(is_under_way: bool) -> Non
 
 
 @pytest.mark.threat("J5")
-def test_one_key_is_retired_at_once(clock: Any) -> None:
+def test_one_key_is_retired_at_once(clock: time_machine.Traveller) -> None:
     old = signer()
     (new,) = site_keys.rotate()
 

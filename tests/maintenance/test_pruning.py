@@ -37,6 +37,7 @@ NOTHING = {
     "inbox": 0,
     "codes": 0,
     "authorization_requests": 0,
+    "site_keys": 0,
     "events": 0,
     "links": 0,
 }

@@ -16,6 +16,7 @@ from jwcrypto import jwk
 from oauth2_provider.models import AbstractApplication, get_application_model
 
 from reciprocal_oauth.core.protocol import GRANT_TYPE
+from reciprocal_oauth.keys import key_set
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.models.links import KEY_UNKNOWN
 from reciprocal_oauth.peers import application as peer_application
@@ -461,7 +462,7 @@ def test_every_reason_names_its_flag() -> None:
             reciprocal_endpoint="https://u:p@music.example/",
             client_id="",
             client_secret="",
-            auth_method="private_key_jwt",
+            auth_method="none",
             scope='"',
             reciprocal_scope="openid",
             allowed_scope="everything",
@@ -528,7 +529,10 @@ def test_a_peer_without_any_scope_is_saved_with_a_warning(
 def test_of_a_wrong_choice_the_right_ones_are_told() -> None:
     reasons = refusal("add", "music", *flags(auth_method="foo"))
 
-    assert "Choose one of: client_secret_basic, client_secret_post." in reasons["--auth-method"]
+    assert (
+        "Choose one of: client_secret_basic, client_secret_post, private_key_jwt."
+        in reasons["--auth-method"]
+    )
 
 
 @pytest.mark.django_db
@@ -1045,3 +1049,22 @@ def test_no_key_is_needed_to_show_or_update(peer: Peer, settings: Any) -> None:
 
 def test_options_of_django_stand_behind_the_action(peer: Peer) -> None:
     run("list", "--no-color", "--traceback", "-v", "0", "--settings", "tests.settings")
+
+
+@pytest.mark.rfc("7523", "2.2")
+@pytest.mark.django_db(transaction=True)
+def test_a_peer_is_added_without_a_secret_if_this_site_signs() -> None:
+    printed = run(
+        "add",
+        "music",
+        *flags(client_secret=None, auth_method="private_key_jwt", issuer="https://music.example/o"),
+        "--base-url",
+        "https://this-site.example",
+    )
+
+    peer = Peer.objects.get()
+    assert (peer.signs_assertions, bool(peer.client_secret)) == (True, False)
+    assert "https://this-site.example/o/reciprocal/jwks.json" in printed
+    shown = run("show", "music")
+    (thumbprint,) = key_set.thumbprints()
+    assert thumbprint in shown

@@ -251,3 +251,77 @@ def test_a_disabled_peer_keeps_its_links(link_as_a: Link) -> None:
     link_as_a.peer.save()
 
     assert Link.objects.get().is_active
+
+
+KEY = {"token_endpoint_auth_method": "private_key_jwt"}
+ISSUER = "https://peer.example/o"
+
+
+@pytest.mark.rfc("7523", "2.2")
+def test_a_peer_for_which_this_site_signs_needs_an_issuer_and_no_secret(
+    make_peer: MakePeer,
+) -> None:
+    peer = make_peer(**KEY, client_secret=Secret(""), issuer=ISSUER)
+    assert (peer.signs_assertions, peer.audience) == (True, ISSUER)
+
+    peer.issuer = ""
+    with pytest.raises(ValidationError) as refused:
+        peer.full_clean()
+    assert list(refused.value.message_dict) == ["issuer"]
+
+
+@pytest.mark.parametrize("dialect", ["smartthings", "alexa", "google", "yandex", "sber"])
+def test_this_site_cannot_sign_for_a_peer_whose_dialect_sends_a_secret(
+    make_peer: MakePeer, dialect: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        make_peer(**KEY, issuer=ISSUER, dialect=dialect)
+
+    assert "token_endpoint_auth_method" in refused.value.message_dict
+
+
+@pytest.mark.parametrize("audience", ["http://peer.example/", "urn:peer", "peer"])
+def test_an_audience_is_an_address(make_peer: MakePeer, audience: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        make_peer(**KEY, issuer=ISSUER, assertion_audience=audience)
+
+    assert list(refused.value.message_dict) == ["assertion_audience"]
+
+
+@pytest.mark.threat("J2")
+@pytest.mark.parametrize("fields", [None, {"token_endpoint_auth_method"}], ids=["all", "one"])
+def test_the_secret_is_erased_once_this_site_signs(
+    make_peer: MakePeer, fields: set[str] | None
+) -> None:
+    peer = make_peer(issuer=ISSUER)
+    peer.token_endpoint_auth_method = Peer.AuthMethod.PRIVATE_KEY_JWT
+    peer.full_clean()
+    peer.save(update_fields=fields)
+
+    assert not Peer.objects.get().client_secret
+    assert Peer.objects.get().signs_assertions
+
+
+@pytest.mark.threat("J2")
+def test_a_secret_is_not_sent_elsewhere_by_a_detour_over_keys(make_peer: MakePeer) -> None:
+    """The secret is gone after the first step, so there is none to send after the last."""
+    peer = make_peer(issuer=ISSUER)
+    for method, url in (("private_key_jwt", ""), ("client_secret_basic", "https://evil.example/")):
+        peer = Peer.objects.get(pk=peer.pk)
+        peer.token_endpoint_auth_method = method
+        peer.token_endpoint = url or peer.token_endpoint
+        peer.save()
+
+    assert not Peer.objects.get().client_secret
+    with pytest.raises(ValidationError, match="Enter the client secret"):
+        Peer.objects.get().full_clean()
+
+
+@pytest.mark.threat("J2")
+def test_an_unsaved_method_does_not_open_another_address(make_peer: MakePeer) -> None:
+    peer = make_peer(issuer=ISSUER)
+    peer.token_endpoint_auth_method = Peer.AuthMethod.PRIVATE_KEY_JWT
+    peer.token_endpoint = "https://evil.example/token/"
+
+    with pytest.raises(ValidationError, match="enter the client secret again"):
+        peer.save(update_fields={"token_endpoint"})

@@ -15,6 +15,7 @@ from django.test import Client
 from django.urls import reverse
 
 from reciprocal_oauth.core.protocol import GRANT_TYPE
+from reciprocal_oauth.keys import site_keys
 from reciprocal_oauth.models import Peer
 from reciprocal_oauth.peers import connection_check
 from tests.conftest import OUR_SECRET
@@ -287,3 +288,37 @@ def test_the_button_needs_the_token_against_forged_requests(
 
     assert page_of(browser, peer).status_code == 403
     assert well.requests == []
+
+
+@pytest.mark.rfc("7523", "2.2")
+def test_of_a_refused_signature_it_says_what_the_peer_must_know(
+    admin_client: Client, well: FakePeer, peer: Peer
+) -> None:
+    peer.token_endpoint_auth_method = Peer.AuthMethod.PRIVATE_KEY_JWT
+    peer.save()
+    assert states()["credentials"] == "passed"
+    assert all(received.form["client_assertion"] for received in well.to("/token/"))
+
+    well.answers["/token/"] = refusing("invalid_client", 401)
+    text = page_of(admin_client, peer).content.decode()
+
+    assert "/o/reciprocal/jwks.json? Does it know us by" in text
+    assert peer.issuer in text
+
+
+@pytest.mark.threat("J7")
+def test_a_key_that_cannot_be_decrypted_is_named(
+    admin_client: Client, well: FakePeer, peer: Peer, settings: Any
+) -> None:
+    peer.token_endpoint_auth_method = Peer.AuthMethod.PRIVATE_KEY_JWT
+    peer.save()
+    kid = site_keys.signing_key().kid
+    settings.RECIPROCAL_OAUTH = {
+        **settings.RECIPROCAL_OAUTH,
+        "ENCRYPTION_KEYS": [Fernet.generate_key().decode()],
+    }
+
+    text = page_of(admin_client, peer).content.decode()
+
+    assert well.to("/token/") == []
+    assert f"The key {kid} of this site cannot be decrypted" in text

@@ -31,6 +31,8 @@ PEER_FLAGS: Mapping[str, str] = {
     "client_id": "--client-id",
     "client_secret": "--client-secret",
     "token_endpoint_auth_method": "--auth-method",
+    "assertion_audience": "--assertion-audience",
+    "assertion_algorithm": "--assertion-algorithm",
     "scope": "--scope",
     "reciprocal_scope": "--reciprocal-scope",
     "allowed_scope": "--allowed-scope",
@@ -59,6 +61,7 @@ SECRET_FLAGS = ("--client-secret", "--application-client-secret", "--initial-acc
 #: For example, the last word of ``--token-endpoint`` is ``endpoint``, so the help shows
 #: ``--token-endpoint URL``.
 _METAVARS: Mapping[str, str] = {
+    "audience": "URL",
     "dialect": "NAME",
     "endpoint": "URL",
     "homepage": "URL",

@@ -25,6 +25,8 @@ _LABELS: Mapping[str, str] = {
     "scope_here": "scopes it may have here",
     "scope_there": "scopes we request there",
     "handover": "our address for this peer",
+    "jwks_uri": "our public keys",
+    "keys": "thumbprints of our keys",
 }
 
 

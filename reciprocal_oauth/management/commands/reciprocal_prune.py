@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from reciprocal_oauth.keys import site_keys
 from reciprocal_oauth.links import lost_access
 from reciprocal_oauth.maintenance import pruning
 from reciprocal_oauth.models import Link
@@ -30,10 +31,12 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Mark links as broken if their peer no longer has a valid token at this site, delete old
-        rows, and print the counts. With ``--dry-run``, count these links and rows, but change
-        nothing."""
+        """Mark links as broken if their peer no longer has a valid token at this site, activate the
+        keys of this site whose time has come, delete old rows, and print the counts. With
+        ``--dry-run``, count these links and rows, but change nothing."""
         dry_run = options["dry_run"]
+        if not dry_run:
+            site_keys.advance()
         links = Link.objects.all()
         broken = (
             lost_access.with_unrecorded_loss(links).count()
