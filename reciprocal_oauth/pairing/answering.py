@@ -92,7 +92,8 @@ def _find(token: str) -> Pairing:
         raise unauthorized("unknown token")
     if not settings.ACCEPT_PAIRINGS:
         raise unauthorized("ACCEPT_PAIRINGS is off")
-    if pairing.is_under_way and pairing.expires_at <= timezone.now():
+    # Of a complete pairing, the response is kept for a day, for a repeated request.
+    if pairing.expires_at <= timezone.now():
         raise unauthorized(f"{pairing} has expired")
     if pairing.state == State.DRAFT:
         raise RegistrationRefused(

@@ -66,7 +66,10 @@ def test(pairing: Pairing) -> None:
     site has got everything.
     """
     claimed = sending.claim(pairing, Q(task=Task.TEST))
-    if claimed is None or claimed.peer_id is None:
+    if claimed is None:
+        return
+    if claimed.peer_id is None:  # Somebody has deleted it.
+        _store_findings(claimed, [])
         return
     try:
         found = registration.read(claimed.our_management_uri, claimed.our_token)

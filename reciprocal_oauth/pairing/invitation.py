@@ -25,6 +25,8 @@ from ..secret import Secret
 _VERSION = "1"
 #: The longest string that is read, in characters.
 MAX_LENGTH = 2000
+#: The longest issuer identifier that the tables can store.
+_MAX_ISSUER_LENGTH = 500
 #: 32 random bytes in base64url.
 _CODE = re.compile(r"[A-Za-z0-9_-]{43}")
 _NAMES = {"v", "iss", "code"}
@@ -122,8 +124,10 @@ def read(text: str) -> Invitation:
 
     :raises PairingError: ``text`` is not an invitation. The error does not contain ``text``.
     """
-    text = re.sub(r"[\s<>]", "", text[: 2 * MAX_LENGTH])
-    if len(text) > MAX_LENGTH:
+    text = re.sub(r"[\s<>]", "", text) if len(text) <= 2 * MAX_LENGTH else ""
+    # The host name of an issuer is in ASCII (RFC 3986, section 3.2.2). A letter of another alphabet
+    # or an invisible character would make an address look like another one.
+    if not text.isascii() or len(text) > MAX_LENGTH:
         raise _unreadable()
     page, _hash, fragment = text.partition("#")
     try:
@@ -138,7 +142,7 @@ def read(text: str) -> Invitation:
             _("This invitation is of a newer kind. Update this package to read it."),
             field="invitation",
         )
-    if not _CODE.fullmatch(code):
+    if not _CODE.fullmatch(code) or len(issuer) > _MAX_ISSUER_LENGTH or not issuer.isascii():
         raise _unreadable()
     for url in (page, issuer):
         problem = url_problem(url, allow_loopback=settings.HTTP_ALLOW_LOOPBACK)

@@ -215,7 +215,7 @@ def _locked(claimed: Pairing) -> Pairing:
 
 def _after(claimed: Pairing, error: PeerError) -> None:
     """Decide what follows an error of the other site: another attempt, or the end."""
-    if isinstance(error, PeerRefused) and not error.may_pass and error.status not in (404, 405):
+    if isinstance(error, PeerRefused) and not _may_pass(error):
         if error.status in (401, 403):
             _refused(claimed)
         else:
@@ -223,6 +223,13 @@ def _after(claimed: Pairing, error: PeerError) -> None:
             _fail(claimed, _("The other site refused: %(error)s.") % {"error": text})
         return
     postpone(claimed, error)
+
+
+def _may_pass(error: PeerRefused) -> bool:
+    """Return whether the registration can be sent again. Status 401 or 403 is final only if it
+    comes from the registration endpoint, and not for example from a proxy before it."""
+    is_elsewhere = error.is_foreign and error.status in (401, 403)
+    return error.may_pass or is_elsewhere or error.status in (404, 405)
 
 
 def _refused(claimed: Pairing) -> None:
