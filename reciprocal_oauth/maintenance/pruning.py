@@ -21,6 +21,7 @@ from ..models import (
     Link,
     LinkEvent,
     OutboxItem,
+    Pairing,
     QueueItem,
     ReciprocalCode,
     SiteKey,
@@ -76,6 +77,7 @@ def prunable() -> dict[str, QuerySet[Any]]:
         ),
         "site_keys": retired,
         "events": LinkEvent.objects.filter(event | _old_of_active_link(now)),
+        "pairings": Pairing.objects.filter(_finished_pairing(now)),
         "links": Link.objects.filter(
             ended,
             ~_link_has(OutboxItem, ~finished),
@@ -133,6 +135,15 @@ def _finished_item(now: datetime) -> Q:
     return Q(_FINISHED, finished_at__lt=_before(now, settings.RETENTION_FINISHED_DAYS)) | Q(
         state=QueueItem.State.FAILED, finished_at__lt=_before(now, settings.RETENTION_FAILED_DAYS)
     )
+
+
+def _finished_pairing(now: datetime) -> Q:
+    """Return the condition for pairings that were over long ago. A complete pairing is kept while
+    its peer exists, because this site manages its registration at the peer with it."""
+    is_over = ~Q(state__in=(*Pairing.UNDER_WAY, Pairing.State.COMPLETE))
+    is_over |= Q(state=Pairing.State.COMPLETE, peer__isnull=True)
+    before = _before(now, settings.RETENTION_FINISHED_DAYS)
+    return Q(is_over, updated_at__lt=before) & ~Q(task=Pairing.Task.END)
 
 
 def _spent_code(now: datetime) -> Q:

@@ -1,6 +1,6 @@
-"""Does what is due for the pairings: registrations to send again, the test of a new peer, and the
-end of what has expired. The dispatchers and the command ``reciprocal_deliver`` call it, so a
-pairing goes on although a process was killed."""
+"""Does what is due for the pairings: registrations to send again, the test of a new peer, a new
+secret, and the end of what has expired or was ended. The dispatchers and the command
+``reciprocal_deliver`` call it, so a pairing goes on although a process was killed."""
 
 import logging
 from datetime import datetime
@@ -15,7 +15,7 @@ from ..exceptions import PeerError
 from ..models import Pairing, Peer
 from ..peers import connection_check
 from ..secret import Secret
-from . import inviting, sending
+from . import inviting, renewing, sending
 
 logger = logging.getLogger("reciprocal_oauth.pairing")
 
@@ -52,6 +52,8 @@ def attempt(pairing: Pairing) -> None:
         sending.send(pairing)
     elif pairing.task == Task.TEST:
         test(pairing)
+    elif pairing.task in (Task.ROTATE, Task.END):
+        renewing.attempt(pairing)
     else:
         _expire(pairing)
     if Pairing.objects.filter(pk=pairing.pk).exists():

@@ -12,6 +12,8 @@ They are those of RFC 7591 (sections 2 and 3.2.1) with a few more members, whose
     the first of the two registrations contains it.
 ``reciprocal_key_thumbprints``
     The thumbprints of the public keys (RFC 7638) of the site that sends them.
+``reciprocal_new_secret``
+    In an update (RFC 7592, section 2.2): ``true`` to get a new client secret.
 ``reciprocal_client_name``
     In the response: the name of the answering site.
 ``reciprocal_state``, ``reciprocal_enabled``
@@ -45,6 +47,16 @@ _MAX_NAME_LENGTH = 200
 AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
 #: The grant types that a paired site uses at the other one.
 GRANT_TYPES = ("authorization_code", "refresh_token", GRANT_TYPE)
+#: What an update must not contain: the first four by RFC 7592, section 2.2. Keys by value are not
+#: supported, and the token is only for the first registration.
+_NOT_IN_UPDATES = (
+    "registration_access_token",
+    "registration_client_uri",
+    "client_secret_expires_at",
+    "client_id_issued_at",
+    "jwks",
+    "reciprocal_registration_token",
+)
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{32,200}")
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 _MAX_THUMBPRINTS = 10
@@ -73,6 +85,22 @@ class Registration:
     allowed_scope: str
     token: Secret | None
     thumbprints: Sequence[str]
+
+
+@dataclass(frozen=True, repr=False)
+class Update:
+    """An update of a registration that another site has sent (RFC 7592, section 2.2).
+
+    :ivar client_secret: the client secret as the other site knows it; ``None`` if it was not sent.
+    :ivar new_secret: whether the other site wants a new client secret.
+    """
+
+    client_id: str
+    client_secret: Secret | None
+    registration: Registration
+    grant_types: Sequence[str]
+    response_types: Sequence[str]
+    new_secret: bool
 
 
 def members(
@@ -114,7 +142,37 @@ def read(body: bytes) -> Registration:
     :raises RegistrationRefused: ``invalid_client_metadata`` or ``invalid_redirect_uri`` (RFC 7591,
         section 3.2.2). The description names the member that is wrong.
     """
+    return _registration(_object(body))
+
+
+@sensitive_variables()
+def read_update(body: bytes) -> Update:
+    """Return the update in a request body. Members that are missing have the value with which they
+    would be registered (RFC 7592, section 2.2).
+
+    :raises RegistrationRefused: see :func:`read`. Also if the update contains a member that only
+        the answering site decides (RFC 7592, section 2.2).
+    """
     sent = _object(body)
+    for name in _NOT_IN_UPDATES:
+        if sent.get(name) is not None:
+            raise invalid(f"{name} must not be part of an update.")
+    new_secret = sent.get("reciprocal_new_secret") or False
+    if not isinstance(new_secret, bool):
+        raise invalid("reciprocal_new_secret must be true or false.")
+    secret = _text(sent, "client_secret")
+    return Update(
+        client_id=_text(sent, "client_id"),
+        client_secret=Secret(secret) if secret else None,
+        registration=_registration(sent),
+        grant_types=_strings_or(sent, "grant_types", ["authorization_code"]),
+        response_types=_strings_or(sent, "response_types", ["code"]),
+        new_secret=new_secret,
+    )
+
+
+@sensitive_variables()
+def _registration(sent: Mapping[str, Any]) -> Registration:
     issuer = _issuer(sent)
     auth_method = _text(sent, "token_endpoint_auth_method") or "client_secret_basic"
     if auth_method not in AUTH_METHODS:
@@ -182,6 +240,10 @@ def _strings(sent: Mapping[str, Any], name: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise invalid(f"{name} must be a list of strings.")
     return value
+
+
+def _strings_or(sent: Mapping[str, Any], name: str, default: list[str]) -> list[str]:
+    return default if sent.get(name) is None else _strings(sent, name)
 
 
 def _scope(sent: Mapping[str, Any], name: str) -> str:
@@ -262,9 +324,11 @@ __all__ = [
     "GRANT_TYPES",
     "MAX_BODY_BYTES",
     "Registration",
+    "Update",
     "invalid",
     "members",
     "read",
+    "read_update",
     "thumbprints_in",
     "unauthorized",
     "url_trouble",

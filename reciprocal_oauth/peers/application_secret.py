@@ -1,6 +1,7 @@
 """Replaces the client secret of a peer's application: the secret that the peer uses at this site.
 
-An administrator replaces the secret on the page of the peer in the Django admin.
+An administrator replaces the secret on the page of the peer in the Django admin. A peer that has
+paired with this site can ask for a new one itself (RFC 7592, section 2.2).
 """
 
 from typing import Any
@@ -41,8 +42,28 @@ def replace(peer: Peer, seen: str) -> Secret | None:
         application = applications.get(pk=peer.application_id)
         if not constant_time_compare(_fingerprint(application), seen):
             return None
-        made = generate_client_secret()
-        application.client_secret = made
-        application.save(update_fields=["client_secret", "updated"])
+        made = _store_new(application)
     peer.application = application
+    return made
+
+
+@sensitive_variables()
+def replace_now(peer: Peer) -> Secret:
+    """Replace the client secret that the peer uses at this site, whatever it is. The old secret
+    becomes invalid immediately. Call it in a transaction.
+
+    :returns: the new secret in clear.
+    """
+    applications = get_application_model()._default_manager.select_for_update()
+    application = applications.get(pk=peer.application_id)
+    made = _store_new(application)
+    peer.application = application
+    return made
+
+
+@sensitive_variables()
+def _store_new(application: Any) -> Secret:
+    made = generate_client_secret()
+    application.client_secret = made
+    application.save(update_fields=["client_secret", "updated"])
     return Secret(made)

@@ -93,7 +93,7 @@ class RegistrationView(_Endpoint):
 class ClientConfigurationView(_Endpoint):
     """The client configuration endpoint of a paired site (RFC 7592, section 2)."""
 
-    http_method_names = ("get",)
+    http_method_names = ("get", "put", "delete")
 
     @sensitive_variables()
     def get(self, request: HttpRequest, client_id: str) -> HttpResponse:
@@ -102,6 +102,25 @@ class ClientConfigurationView(_Endpoint):
         :raises RegistrationRefused: the token is not good.
         """
         return _json(configuration.read(client_id, _bearer(request)))
+
+    @sensitive_variables()
+    def put(self, request: HttpRequest, client_id: str) -> HttpResponse:
+        """Update the registration, and respond with a new registration access token and, if the
+        other site asks for it, with a new client secret (RFC 7592, section 2.2).
+
+        :raises RegistrationRefused: the token is not good, or a value cannot be changed.
+        """
+        token = _bearer(request)
+        return _json(configuration.update(client_id, token, _body(request)))
+
+    @sensitive_variables()
+    def delete(self, request: HttpRequest, client_id: str) -> HttpResponse:
+        """End the pairing, and respond with status 204 (RFC 7592, section 2.3).
+
+        :raises RegistrationRefused: the token is not good.
+        """
+        configuration.delete(client_id, _bearer(request))
+        return HttpResponse(status=204, headers=_HEADERS)
 
 
 @sensitive_variables()

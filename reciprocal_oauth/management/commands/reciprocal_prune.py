@@ -18,9 +18,10 @@ class Command(BaseCommand):
     site."""
 
     help = (
-        "Deletes finished hand-overs, codes without valid tokens, abandoned authorization requests "
-        "and ended links that are older than the RETENTION settings. Before that, marks links as "
-        "broken if the peer has no valid token here any more. Run it daily."
+        "Deletes finished hand-overs, codes without valid tokens, abandoned authorization "
+        "requests, pairings that are over and ended links that are older than the RETENTION "
+        "settings. Before that, marks links as broken if the peer has no valid token here any "
+        "more. Run it daily."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
