@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,26 @@ def shared_database(transactional_db: None, tmp_path: Path) -> Iterator[None]:
         connections["default"].close()
         configured.update(before)
         connections["default"] = in_memory
+
+
+@pytest.fixture
+def at_once(shared_database: None) -> Callable[[int, Callable[[], Any]], list[Any]]:
+    """Runs a function in many threads at the same moment, and gives what it returned."""
+
+    def run(count: int, function: Callable[[], Any]) -> list[Any]:
+        start = threading.Barrier(count)
+
+        def work(_number: int) -> Any:
+            try:
+                start.wait(10)
+                return function()
+            finally:
+                connections.close_all()
+
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(work, range(count)))
+
+    return run
 
 
 @pytest.fixture

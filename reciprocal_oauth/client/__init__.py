@@ -12,5 +12,6 @@
 - ``discovery``: reads the peer's metadata (RFC 8414; OpenID Connect Discovery 1.0).
 - ``registration``: registers this site at another site, and manages the registration (RFC 7591;
   RFC 7592).
+- ``key_fetching``: fetches the public keys of a peer, and keeps them (RFC 7517, section 5).
 - ``retry_after``: reads the ``Retry-After`` header (RFC 9110, section 10.2.3).
 """

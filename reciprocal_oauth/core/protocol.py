@@ -45,6 +45,14 @@ OWN_AUTHORIZATION_PARAMETERS: Final = frozenset(
     }
 )
 
+#: The parameters with which a client authenticates by something that it has signed, and the only
+#: value of the second one that this site knows (RFC 7521, section 4.2; RFC 7523, section 2.2).
+CLIENT_ASSERTION: Final = "client_assertion"
+CLIENT_ASSERTION_TYPE: Final = "client_assertion_type"
+JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+#: The name of this way to authenticate (OpenID Connect Core 1.0, section 9).
+PRIVATE_KEY_JWT: Final = "private_key_jwt"
+
 # The error codes of a token endpoint (RFC 6749, section 5.2).
 INVALID_REQUEST: Final = "invalid_request"
 INVALID_CLIENT: Final = "invalid_client"
@@ -67,6 +75,7 @@ MAX_CODE_LENGTH: Final = 4096
 MAX_TOKEN_LENGTH: Final = 8 * 1024
 MAX_CLIENT_ID_LENGTH: Final = 255
 MAX_CLIENT_SECRET_LENGTH: Final = 1024
+MAX_ASSERTION_LENGTH: Final = 8 * 1024
 
 #: The longest body of a token request that this site accepts, in bytes.
 MAX_BODY_LENGTH: Final = 64 * 1024

@@ -27,6 +27,8 @@ _LIMITS = {
     "client_id": protocol.MAX_CLIENT_ID_LENGTH,
     "access_token": protocol.MAX_TOKEN_LENGTH,
 }
+#: The parameters with which a client sends an assertion (RFC 7521, section 4.2).
+_ASSERTION = (protocol.CLIENT_ASSERTION, protocol.CLIENT_ASSERTION_TYPE)
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 #: The exceptions that reading a request can raise if its body is too long, malformed or in an
@@ -97,7 +99,9 @@ def parse_form(request: HttpRequest) -> Handover:
     values = {name: single(request, name) for name in protocol.PARAMETERS}
     if values["grant_type"] != protocol.GRANT_TYPE:
         raise _malformed("grant_type is not the reciprocal grant")
-    if authenticated is not None:
+    if any(name in request.POST for name in _ASSERTION):
+        _check_assertion(request, authenticated)
+    elif authenticated is not None:
         if request.POST.getlist("client_secret"):
             raise _malformed("two ways of authenticating (RFC 6749, section 2.3)")
         if authenticated != values["client_id"]:
@@ -113,6 +117,21 @@ def parse_form(request: HttpRequest) -> Handover:
         code=Secret(values["code"]),
         access_token=Secret(values["access_token"]),
     )
+
+
+def _check_assertion(request: HttpRequest, authenticated: str | None) -> None:
+    """Check that the request has both parameters of an assertion (RFC 7521, section 4.2), and no
+    other credentials (RFC 6749, section 2.3).
+
+    :raises HandoverRefused: ``invalid_client`` with status 401.
+    """
+    if authenticated is not None or "client_secret" in request.POST:
+        raise _unauthenticated("two ways of authenticating (RFC 6749, section 2.3)")
+    if request.POST.get(protocol.CLIENT_ASSERTION_TYPE) != protocol.JWT_BEARER:
+        raise _unauthenticated("the type of the assertion is missing or unknown")
+    assertion = request.POST.get(protocol.CLIENT_ASSERTION, "")
+    if not 0 < len(assertion) <= protocol.MAX_ASSERTION_LENGTH:
+        raise _unauthenticated("the assertion is missing or too long")
 
 
 def refusal_response(refused: HandoverRefused, headers: Mapping[str, str]) -> HttpResponse:

@@ -25,6 +25,7 @@ from ..models import (
     QueueItem,
     ReciprocalCode,
     SiteKey,
+    UsedAssertion,
 )
 from ..models.events import SHOWN_EVENTS_PER_LINK
 
@@ -76,6 +77,7 @@ def prunable() -> dict[str, QuerySet[Any]]:
             created_at__lt=now - lifetime - REQUEST_MARGIN
         ),
         "site_keys": retired,
+        "assertions": UsedAssertion.objects.filter(expires_at__lt=now),
         "events": LinkEvent.objects.filter(event | _old_of_active_link(now)),
         "pairings": Pairing.objects.filter(_finished_pairing(now)),
         "links": Link.objects.filter(

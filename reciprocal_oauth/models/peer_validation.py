@@ -13,6 +13,7 @@ from ..core import networks, plugins, scopes
 from ..core.peer_urls import address_problem, url_problem
 from ..core.protocol import OPENID, OWN_AUTHORIZATION_PARAMETERS
 from .binding import ENDPOINTS, changes_between, describe_changes
+from .peer_key_validation import check_keys
 
 if TYPE_CHECKING:
     from .peers import Peer
@@ -151,6 +152,8 @@ def problems_of(
             )
     if peer.application_id is not None:
         found["application"] = check_application(peer.application)
+    for field, reasons in check_keys(peer).items():
+        found[field] = found.get(field, []) + reasons
     found["dialect"] = check_dialect(peer.dialect)
     found["assertion_audience"] = check_endpoint(peer.assertion_audience, ENDPOINTS["issuer"])
     found["token_endpoint_auth_method"] = _check_auth_method(peer)

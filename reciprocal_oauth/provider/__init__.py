@@ -10,7 +10,9 @@
 - ``hooks``: checks that the installed DOT and oauthlib still call the methods that this app
   overrides.
 - ``bodies``: refuses uploaded files and long multipart bodies before Django stores them.
-- ``failure_limit``: limits how many wrong client secrets one address can send.
+- ``failure_limit``: limits how many wrong client secrets and assertions one address can
+  send.
+- ``client_keys``: authenticates a peer that signs with a key.
 - ``verified_secrets``: remembers client secrets that were right, because hashing them is slow.
 - ``issuer``: adds the issuer identifier of this site to authorization responses.
 - ``token_view``, ``authorization_view``, ``introspection_view``, ``metadata_view``,

@@ -1,13 +1,16 @@
-"""Client authentication with a client secret (RFC 6749, section 2.3.1). Each method overrides a DOT
-method.
+"""Client authentication with a client secret (RFC 6749, section 2.3.1) or with a key (RFC 7523,
+section 2.2). Each method overrides a DOT method.
 """
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Any
 
 from oauthlib.common import Request
 
 from ..core import protocol
-from . import verified_secrets
+from . import client_keys, verified_secrets
+
+logger = logging.getLogger("reciprocal_oauth.provider")
 
 #: The grant type of devices without a browser (RFC 8628, section 3.4).
 _DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -20,6 +23,30 @@ else:
 
 class ClientAuthenticationMixin(_Validator):
     """The part of the site's validator class that reads and checks client credentials."""
+
+    def client_authentication_required(self, request: Request, *args: Any, **kwargs: Any) -> bool:
+        """Return whether the client must authenticate (RFC 6749, section 3.2.1). A client that must
+        sign, or that sends an assertion, always must."""
+        if client_keys.signing_peer(request) is not None:
+            return True
+        required: bool = super().client_authentication_required(request, *args, **kwargs)
+        return required or client_keys.must_sign(request.client)
+
+    def authenticate_client(self, request: Request, *args: Any, **kwargs: Any) -> bool:
+        """Return whether the client has proved who it is. A peer that authenticates with a key
+        cannot do it in another way: its client secret is refused."""
+        peer = client_keys.signing_peer(request)
+        if peer is not None:
+            return client_keys.authenticate(request, peer)
+        if not super().authenticate_client(request, *args, **kwargs):
+            return False
+        if client_keys.must_sign(request.client):
+            logger.warning(
+                "A client secret was refused: client %s authenticates with a key",
+                request.client.client_id,
+            )
+            return False
+        return True
 
     def _extract_basic_auth(self, request: Request) -> str | None:
         # The name of an authentication scheme is case-insensitive (RFC 9110, section 11.1), but DOT

@@ -11,6 +11,7 @@ from oauthlib.oauth2.rfc6749 import errors
 
 from ..party_a import redemption
 from ..party_a.redemption import Redemption
+from . import client_keys
 
 
 def redemption_of(request: Request) -> Redemption | None:
@@ -20,15 +21,18 @@ def redemption_of(request: Request) -> Redemption | None:
     return redeeming if isinstance(redeeming, Redemption) else None
 
 
-def require_secret(client: Any, request: Request) -> None:
-    """Check that the client is confidential and has sent a secret (RFC 6749, section 3.2.1).
+def require_proof(client: Any, request: Request) -> None:
+    """Check that the client has proved who it is: it has signed an assertion, or it is confidential
+    and has sent a secret (RFC 6749, section 3.2.1).
 
-    A reciprocal code is redeemed without PKCE, so only the client's secret protects the code. DOT
-    accepts a public client without a secret, and a confidential client whose stored secret is the
-    hash of an empty text. This function refuses both.
+    A reciprocal code is redeemed without PKCE, so only this proof protects the code. DOT accepts a
+    public client without a secret, and a confidential client whose stored secret is the hash of an
+    empty text. This function refuses both.
 
-    :raises Refused: the client is public, or sent no secret.
+    :raises Refused: the client is public, or has proved nothing.
     """
+    if client_keys.is_proved(request):
+        return
     if client.client_type != client.CLIENT_CONFIDENTIAL:
         raise redemption.Refused("the client is not confidential")
     if not request.headers.get("Authorization") and not request.client_secret:

@@ -36,13 +36,13 @@ _address: ContextVar[str | None] = ContextVar("reciprocal_oauth_address", defaul
 
 
 class TooManyFailures(HandoverRefused):
-    """One address has sent too many wrong secrets or unknown tokens for one client. The response
-    has status 429 (RFC 6585, section 4), and the secret or token in this request is not checked."""
+    """One address has sent too many wrong secrets, assertions or tokens for one client. The
+    response has status 429 (RFC 6585, section 4), and what this request contains is not checked."""
 
     def __init__(self, address: str) -> None:
         super().__init__(
             protocol.TEMPORARILY_UNAVAILABLE,
-            f"too many wrong secrets or tokens for one client from {address}",
+            f"too many wrong secrets, assertions or tokens for one client from {address}",
             status=429,
             retry_after=_MINUTE,
         )
@@ -68,7 +68,7 @@ def limits_failures(view: View) -> View:
         try:
             with counting_failures(request):
                 return view(request, *args, **kwargs)
-        except TooManyFailures as refused:
+        except HandoverRefused as refused:
             logger.warning("A request was refused: %s", refused)
             return refusal_response(refused, HEADERS)
 
@@ -96,25 +96,26 @@ def count_failure(stored: str) -> Callable[[], None]:
     return lambda: throttle.uncount(key)
 
 
-def require_few_unknown_tokens(peer: Peer, kind: str = "handover") -> None:
-    """Check that the address of the current request has not sent too many unknown access tokens in
-    the name of ``peer``. Valid tokens are not counted, so a burst of them is no problem.
+def require_few_failures(peer: Peer, kind: str = "handover") -> None:
+    """Check that the address of the current request has not sent too much in the name of ``peer``
+    that was refused. What was accepted is not counted, so a burst of it is no problem.
 
-    :param kind: ``handover`` or ``notice``. Each kind has a limit of its own; the one for notices
-        is ten times as high.
+    :param kind: ``handover`` or ``notice`` for unknown access tokens, ``assertion`` for assertions
+        that prove nothing. Each kind has a limit of its own; the one for notices is ten times as
+        high.
     :raises TooManyFailures: the limit is reached.
     """
     address = _address.get()
-    throttle = _unknown_tokens(kind)
+    throttle = _failures(kind)
     if address is not None and throttle.limit and throttle.is_reached(_key(address, peer)):
         raise TooManyFailures(address)
 
 
-def count_unknown_token(peer: Peer, kind: str = "handover") -> None:
-    """Count one unknown access token that came in the name of ``peer``: see
-    :func:`require_few_unknown_tokens`."""
+def count_failure_of(peer: Peer, kind: str = "handover") -> None:
+    """Count one message that came in the name of ``peer`` and was refused: see
+    :func:`require_few_failures`."""
     address = _address.get()
-    throttle = _unknown_tokens(kind)
+    throttle = _failures(kind)
     if address is not None and throttle.limit:
         throttle.count(_key(address, peer))
 
@@ -125,14 +126,14 @@ def require_few_unknown_codes() -> None:
 
     :raises TooManyFailures: the limit is reached.
     """
-    address, throttle = _address.get(), _unknown_tokens("code")
+    address, throttle = _address.get(), _failures("code")
     if address is not None and throttle.limit and throttle.is_reached(_address_key(address)):
         raise TooManyFailures(address)
 
 
 def count_unknown_code() -> None:
     """Count one unknown code: see :func:`require_few_unknown_codes`."""
-    address, throttle = _address.get(), _unknown_tokens("code")
+    address, throttle = _address.get(), _failures("code")
     if address is not None and throttle.limit:
         throttle.count(_address_key(address))
 
@@ -141,9 +142,9 @@ def _address_key(address: str) -> str:
     return salted_hmac(__name__, address, algorithm="sha256").hexdigest()
 
 
-def _unknown_tokens(kind: str) -> Throttle:
+def _failures(kind: str) -> Throttle:
     limit = settings.CLIENT_AUTH_FAILURES_PER_MINUTE * (10 if kind == "notice" else 1)
-    return Throttle(f"unknown-token-{kind}", limit, _MINUTE)
+    return Throttle(f"peer-failures-{kind}", limit, _MINUTE)
 
 
 def _key(address: str, peer: Peer) -> str:

@@ -1,5 +1,5 @@
-"""DOT's two documents with metadata of the authorization server, with the reciprocal grant and what
-the scopes of this site mean.
+"""DOT's two documents with metadata of the authorization server. This app adds the reciprocal
+grant, what the scopes of this site mean, and authentication with a key.
 
 RFC 8414, section 3; OpenID Connect Discovery 1.0, section 4.
 """
@@ -14,7 +14,11 @@ from oauth2_provider.views import OAuthServerMetadataView as DOTOAuthServerMetad
 
 from ..conf import settings
 from ..core import protocol, site_address
+from ..keys.public_keys import ALGORITHMS
 from .scope_descriptions import descriptions
+
+#: The endpoints at which clients authenticate, by the first word of their members in the metadata.
+_AUTHENTICATING = ("token", "revocation", "introspection")
 
 
 class OAuthServerMetadataView(DOTOAuthServerMetadataView):
@@ -29,14 +33,13 @@ class OAuthServerMetadataView(DOTOAuthServerMetadataView):
         response: HttpResponse = super().get(request, *args, **kwargs)
         metadata = json.loads(response.content)
         if settings.ACCEPT_HANDOVERS:
-            grant_types = metadata.setdefault("grant_types_supported", [])
-            if protocol.GRANT_TYPE not in grant_types:
-                grant_types.append(protocol.GRANT_TYPE)
+            _add(metadata, "grant_types_supported", protocol.GRANT_TYPE)
         if settings.ACCEPT_PAIRINGS:
             if described := descriptions():
                 metadata["reciprocal_scope_descriptions"] = described
             if endpoint := _pairing_endpoint():
                 metadata["reciprocal_registration_endpoint"] = endpoint
+        _add_keys(metadata)
         return _replace_document(response, metadata)
 
 
@@ -56,6 +59,7 @@ class ConnectDiscoveryInfoView(DOTConnectDiscoveryInfoView):
         response: HttpResponse = super().get(request, *args, **kwargs)
         other = OAuthServerMetadataView.as_view()(request)
         metadata = {**json.loads(other.content), **json.loads(response.content)}
+        _add_keys(metadata)
         return _replace_document(response, metadata)
 
 
@@ -67,6 +71,28 @@ def _pairing_endpoint() -> str:
     return site_address.url_of(
         "oauth2_provider:reciprocal-register", base=site_address.configured_base_url()
     )
+
+
+def _add_keys(metadata: dict[str, Any]) -> None:
+    """Add that a client can authenticate with a key (RFC 8414, section 2), at each endpoint that
+    the document names.
+
+    Add it only if the document names the issuer that the settings fix: an assertion for another
+    issuer is refused.
+    """
+    issuer = site_address.configured_issuer()
+    if not issuer or metadata.get("issuer") != issuer:
+        return
+    for endpoint in _AUTHENTICATING:
+        if f"{endpoint}_endpoint" in metadata:
+            _add(metadata, f"{endpoint}_endpoint_auth_methods_supported", protocol.PRIVATE_KEY_JWT)
+            _add(metadata, f"{endpoint}_endpoint_auth_signing_alg_values_supported", *ALGORITHMS)
+
+
+def _add(metadata: dict[str, Any], name: str, *values: str) -> None:
+    """Add ``values`` to the list ``name`` of ``metadata``, if they are not in it."""
+    present = metadata.setdefault(name, [])
+    present.extend(value for value in values if value not in present)
 
 
 def _replace_document(response: HttpResponse, metadata: Mapping[str, Any]) -> HttpResponse:

@@ -163,9 +163,9 @@ def _take_notice(notice: Notice, peer: Peer) -> None:
         return
     # A vendor can send many notices with tokens that are no longer known here, all from one
     # address. So their limit is higher, and separate from the one for hand-overs.
-    failure_limit.require_few_unknown_tokens(peer, "notice")
+    failure_limit.require_few_failures(peer, "notice")
     if not end_link_of(notice.access_token, peer.application):
-        failure_limit.count_unknown_token(peer, "notice")
+        failure_limit.count_failure_of(peer, "notice")
 
 
 def _take(request: HttpRequest, peer: Peer, dialect: Dialect, started_at: float) -> None:
@@ -183,7 +183,7 @@ def _take(request: HttpRequest, peer: Peer, dialect: Dialect, started_at: float)
     if handover.trust is Trust.CLIENT:
         _authenticate(request, for_oauthlib, validator, peer)
     else:
-        failure_limit.require_few_unknown_tokens(peer)
+        failure_limit.require_few_failures(peer)
     for_oauthlib.client = peer.application
     _check_client_ids(handover, peer)
     try:
@@ -195,7 +195,7 @@ def _take(request: HttpRequest, peer: Peer, dialect: Dialect, started_at: float)
         )
     except HandoverRefused as refused:
         if refused.cause is Cause.TOKEN_UNKNOWN:
-            failure_limit.count_unknown_token(peer)
+            failure_limit.count_failure_of(peer)
         raise
 
 

@@ -6,11 +6,13 @@ from typing import Any
 from django.urls import URLPattern, path
 from oauth2_provider import views
 
+from ..core.database import outside_transactions
 from ..pages.headers import protected
 from ..redaction.error_reports import holding_secrets
 from .application_view import ApplicationDelete, ApplicationUpdate
 from .authorization_view import AuthorizationView
 from .bodies import refusing_files
+from .client_keys import refusing_repeated
 from .failure_limit import limits_failures
 from .introspection_view import IntrospectTokenView
 from .jwks_view import SiteKeysView
@@ -46,6 +48,12 @@ _POSTED_TO = frozenset(
         "token",
         "user-info",
     }
+)
+
+#: Names of the other routes at which a client authenticates (RFC 7009, section 2.1; RFC 7662,
+#: section 2.1; RFC 8628, section 3.1; RFC 9126, section 2).
+_AUTHENTICATING = frozenset(
+    {"device-authorization", "introspect", "pushed-authorization-request", "revoke-token"}
 )
 
 #: Names of the pages on which people manage clients or their access. These pages get security
@@ -106,6 +114,10 @@ def _wrapped_view(pattern: URLPattern) -> View:
     # token, a code or a secret, and a new release of DOT can add such a view.
     ours = OUR_VIEWS.get(getattr(pattern.callback, "view_class", type(None)))
     view = holding_secrets(_as_view(ours, pattern.callback) if ours else pattern.callback)
+    if pattern.name in _AUTHENTICATING:
+        # To check an assertion, this site may have to call the peer. No transaction may be open
+        # meanwhile.
+        view = outside_transactions(refusing_repeated(view))
     view = limits_failures(refusing_files(view) if pattern.name in _POSTED_TO else view)
     return protected(view) if pattern.name in _PAGES else view
 

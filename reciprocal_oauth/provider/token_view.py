@@ -22,7 +22,7 @@ from ..dialects.ietf import HEADERS, IETFDialect
 from ..exceptions import Cause, HandoverRefused
 from ..party_b.grant_type import EXCHANGE, Exchange, dialect_of_client
 from ..redaction.error_reports import holding_secrets
-from . import bodies, failure_limit, hooks
+from . import bodies, client_keys, failure_limit, hooks
 from .composition import composed_server
 
 logger = logging.getLogger("reciprocal_oauth.provider")
@@ -77,6 +77,7 @@ class TokenView(DOTTokenView):
         try:
             bodies.refuse_files(request)
             _check_readable(request)
+            client_keys.refuse_repeated(request)
             with failure_limit.counting_failures(request):
                 if self.dialect.recognise(request):
                     return self._take_handover(request)

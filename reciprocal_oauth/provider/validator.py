@@ -29,8 +29,8 @@ from .code_redemption import (
     deleted_code_error,
     record_failure,
     redemption_of,
+    require_proof,
     require_registered_redirect_uri,
-    require_secret,
 )
 
 logger = logging.getLogger("reciprocal_oauth.provider")
@@ -77,7 +77,7 @@ class ReciprocalValidatorMixin(ClientAuthenticationMixin):
         if entry is not None:
             sent = {name for name, _ in request.decoded_body or [] if name}
             try:
-                require_secret(client, request)
+                require_proof(client, request)
                 redeeming = redemption.check_redeemable(entry, sent=sent)
                 require_registered_redirect_uri(self, client_id, request)
                 if "resource" in sent:

@@ -26,13 +26,10 @@ from reciprocal_oauth.testing import DialectContract, FakeResponse
 from ..alexa import CODE, LWA_REFUSAL, LWA_TOKENS, accept_grant, make_alexa
 from ..conftest import PEER_SECRET, basic, wait_for_late_calls
 from ..fakes import FakePeer, Received, Reply
-from ..provider.conftest import at_once
 
 ADDRESS = "/connections/handover/alexa/"
 FORM = "application/x-www-form-urlencoded"
 Post = Callable[..., Any]
-
-__all__ = ["at_once"]
 
 
 @override_settings(RECIPROCAL_OAUTH={"DISPATCHER": "none"})

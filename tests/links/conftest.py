@@ -8,7 +8,6 @@ from django.utils import timezone
 from reciprocal_oauth.models import Link
 
 from ..provider.conftest import (  # noqa: F401  Fixtures.
-    at_once,
     broken,
     dot_settings,
     make_application,

@@ -1,7 +1,6 @@
 """Fixtures of party B's tests."""
 
 from ..provider.conftest import (
-    at_once,
     dot_settings,
     make_application,
     openid_connect,
@@ -12,7 +11,6 @@ from ..provider.conftest import (
 )
 
 __all__ = [
-    "at_once",
     "dot_settings",
     "make_application",
     "openid_connect",

@@ -338,5 +338,5 @@ def test_a_hand_over_needs_few_statements(
     hand_over(access_token=token_of_a.raw, code="warm")
     InboxItem.objects.update(state=InboxItem.State.DONE)
 
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         assert hand_over(access_token=token_of_a.raw).status_code == 200

@@ -1,14 +1,11 @@
 """Fixtures of the provider's tests: reciprocal codes as the peer receives them, other settings."""
 
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from django.db import connections
 from django.test import Client
 from oauth2_provider.models import get_application_model
 
@@ -22,6 +19,7 @@ from ..dot import OAuthLibCoreMixin
 from ..fakes import FakePeer
 from ..party_a.visits import link_both_ways
 from .doors import Tokens
+from .signing import ISSUER, JWKS_PATH, Signer, make_key, publish
 
 
 @pytest.fixture
@@ -124,6 +122,18 @@ def refresh(application: Any) -> Callable[..., Any]:
 
 
 @pytest.fixture
+def signer(peer: Peer, fake_peer: FakePeer, settings: Any) -> Signer:
+    """The peer, which authenticates with a key from now on. Its secret still exists."""
+    key = make_key()
+    publish(fake_peer, key)
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": ISSUER}
+    peer.authenticates_here_by, peer.jwks_uri = "private_key_jwt", fake_peer.url + JWKS_PATH
+    peer.full_clean()
+    peer.save()
+    return Signer(peer.application.client_id, key)
+
+
+@pytest.fixture
 def tokens(browser: Client, fake_peer: FakePeer, peer: Peer, application: Any) -> Tokens:
     """Those of a link that works both ways."""
     tokens = Tokens(browser, link_both_ways(browser, fake_peer, application))
@@ -142,26 +152,6 @@ def broken() -> Iterator[list[tuple[str, str]]]:
     signals.direction_broken.connect(note)
     yield heard
     signals.direction_broken.disconnect(note)
-
-
-@pytest.fixture
-def at_once(shared_database: None) -> Callable[[int, Callable[[], Any]], list[Any]]:
-    """Runs a function in many threads at the same moment, and gives what it returned."""
-
-    def run(count: int, function: Callable[[], Any]) -> list[Any]:
-        start = threading.Barrier(count)
-
-        def work(_number: int) -> Any:
-            try:
-                start.wait(10)
-                return function()
-            finally:
-                connections.close_all()
-
-        with ThreadPoolExecutor(count) as pool:
-            return list(pool.map(work, range(count)))
-
-    return run
 
 
 def call_api(access_token: str, path: str = "/api/playback/") -> Any:
