@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
@@ -158,7 +159,10 @@ def check_terms(terms: Terms, issuer: str) -> None:
     :param issuer: the issuer of the other site; ``""`` if it is not known yet.
     :raises PairingError: a value is wrong. The error names it.
     """
-    Pairing._meta.get_field("slug").clean(terms.slug, None)
+    try:
+        Pairing._meta.get_field("slug").clean(terms.slug, None)
+    except ValidationError as error:
+        raise PairingError(" ".join(error.messages), field="slug") from None
     _check_slug(terms, issuer)
     for name in ("allowed_scope", "asked_scope"):
         for problem in check_scope(getattr(terms, name)):

@@ -78,8 +78,8 @@ def what_next(pairing: Pairing) -> str:
             "Check that this is the right site: compare the check number or the thumbprints with "
             "the administrator there. Then confirm."
         ),
-        State.CONFIRMED: gettext("This site registers at the other site now."),
-        State.DRAFT: gettext("This site registers at the other site now."),
+        State.CONFIRMED: gettext("This site has to register at the other site."),
+        State.DRAFT: gettext("This site has to register at the other site."),
         State.REGISTERED: gettext(
             "The other site must register here too. If its invitation was not made for this site, "
             "an administrator there must confirm the pairing first."

@@ -1,0 +1,161 @@
+"""What the command ``reciprocal_pair`` prints about a pairing: as text, and as a JSON document."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reciprocal_oauth.core import scopes
+from reciprocal_oauth.models import Pairing
+from reciprocal_oauth.pairing.check_number import check_number
+from reciprocal_oauth.peers.findings import Check
+from reciprocal_oauth.peers.findings import State as Result
+from reciprocal_oauth.presentation import pairing_status
+from reciprocal_oauth.presentation.pairing_status import AgreedScope, Turn
+
+from ._output import fields_of, for_people, printable, shortened, table
+
+State = Pairing.State
+#: The fields of a pairing that the JSON document contains as they are. No secret is among them.
+_FIELDS = (
+    "slug role state task renews enable name our_name homepage issuer expected_issuer "
+    "auth_method its_auth_method our_thumbprints thumbprints allowed_scope asked_scope "
+    "offered_scope wanted_scope attempts next_attempt_at last_error findings created_at expires_at "
+    "completed_at"
+)
+
+
+def document_of(pairing: Pairing) -> dict[str, Any]:
+    """Return the pairing for a JSON document. Programs rely on the names."""
+    there, here = pairing_status.scope_there(pairing), pairing_status.scope_here(pairing)
+    return {
+        "id": str(pairing.pk),
+        **fields_of(pairing, _FIELDS),
+        "peer": pairing.peer.slug if pairing.peer else None,
+        "peer_enabled": pairing.peer.enabled if pairing.peer else None,
+        "check_number": check_number(pairing),
+        "waits_for": pairing_status.turn_of(pairing).value,
+        "next": pairing_status.what_next(pairing),
+        "next_command": next_command(pairing),
+        "scope_there": _scope_document(there),
+        "scope_here": _scope_document(here),
+    }
+
+
+def _scope_document(scope: AgreedScope) -> dict[str, Any]:
+    return {
+        "agreed": scopes.join(scope.agreed),
+        "dropped": scopes.join(scope.dropped),
+        "known": scope.is_known,
+    }
+
+
+def next_command(pairing: Pairing) -> str:
+    """Return the command with which an administrator of this site goes on; ``""`` if there is
+    none."""
+    turn, slug = pairing_status.turn_of(pairing), pairing.slug
+    if turn in (Turn.THIS_SITE, Turn.OTHER_SITE):
+        # It waits for the other site, and does what is due then.
+        return f"reciprocal_pair retry {slug}"
+    if pairing.state == State.ACCEPTED:
+        return f"reciprocal_pair confirm {slug}"
+    if turn == Turn.ADMINISTRATOR and pairing_status.has_failed_test(pairing):
+        return f"reciprocal_peer test {slug}"
+    return f"reciprocal_peer add {slug} --enable" if turn == Turn.ADMINISTRATOR else ""
+
+
+def row_of(pairing: Pairing) -> tuple[str, ...]:
+    """Return the row of a pairing in the list of pairings."""
+    issuer = pairing.issuer or pairing.expected_issuer
+    return (
+        pairing.slug,
+        shortened(issuer or "(whoever has the invitation)", 60),
+        str(Pairing.Role(pairing.role).label),
+        str(State(pairing.state).label),
+        next_command(pairing),
+    )
+
+
+def pairing_text(pairing: Pairing) -> str:
+    """Return a table with what this site knows about the pairing, and the findings of its test."""
+    issuer = pairing.issuer or pairing.expected_issuer
+    state = str(State(pairing.state).label)
+    if pairing.completed_at and pairing.state == State.COMPLETE:
+        state += f", {for_people(pairing.completed_at)}"
+    rows = [
+        ("pairing", f"{pairing.slug} ({Pairing.Role(pairing.role).label})"),
+        ("host", pairing_status.host_of(issuer) or "(whoever has the invitation)"),
+        ("issuer", issuer or "–"),
+        ("its name", pairing.name or "–"),
+        ("our name", pairing.our_name),
+        ("state", state),
+        ("next", pairing_status.what_next(pairing)),
+        *_if_any("command", next_command(pairing)),
+        *_if_any("last error", pairing.last_error),
+        *_attempt_rows(pairing),
+        *_check_rows(pairing),
+        *_scope_rows(pairing),
+    ]
+    return "\n\n".join(filter(None, [table(rows), findings_text(pairing)]))
+
+
+def _if_any(label: str, value: str) -> list[tuple[str, str]]:
+    return [(label, value)] if value else []
+
+
+def _attempt_rows(pairing: Pairing) -> Iterable[tuple[str, str]]:
+    if pairing_status.turn_of(pairing) == Turn.THIS_SITE:
+        at = pairing.next_attempt_at
+        yield "attempts", str(pairing.attempts)
+        yield "next attempt", for_people(at) if at else "–"
+    if pairing.is_under_way:
+        yield "good until", for_people(pairing.expires_at)
+
+
+def _check_rows(pairing: Pairing) -> Iterable[tuple[str, str]]:
+    if not pairing_status.is_over(pairing):
+        yield from _if_any("check number", check_number(pairing))
+    methods = pairing_status.method_in_words
+    yield from _if_any("we authenticate there", methods(pairing.auth_method))
+    yield from _if_any("it authenticates here", methods(pairing.its_auth_method))
+    for thumbprint in pairing.our_thumbprints:
+        yield "our key", thumbprint
+    for thumbprint in pairing.thumbprints:
+        yield "its key", thumbprint
+
+
+def _scope_rows(pairing: Pairing) -> Iterable[tuple[str, str]]:
+    there, here = pairing_status.scope_there(pairing), pairing_status.scope_here(pairing)
+    words = pairing_status.words_there(pairing)
+    yield from _rows_for(there, "we may hold there", "we ask for there", words)
+    yield from _rows_for(here, "it may hold here", "allowed here", scopes.described())
+    for label, scope in (("not allowed there", there), ("not allowed here", here)):
+        yield from _if_any(label, " ".join(scope.dropped))
+
+
+def _rows_for(
+    scope: AgreedScope, known: str, not_known: str, words: Mapping[str, str]
+) -> Iterable[tuple[str, str]]:
+    label = known if scope.is_known else not_known
+    if not scope.agreed:
+        yield label, "(nothing)"
+    for token in scope.agreed:
+        yield label, scope_in_words(token, words)
+        label = ""
+
+
+def scope_in_words(token: str, words: Mapping[str, str]) -> str:
+    """Return the name of a scope, with its description if it has one."""
+    return f"{token}: {words[token]}" if scopes.has_words(token, words) else token
+
+
+def findings_text(pairing: Pairing) -> str:
+    """Return the findings of the test that was made when the pairing was complete; ``""`` if it was
+    not made yet."""
+    rows = [
+        (_label(Result, each.get("state")), _label(Check, each.get("check")), each.get("reason"))
+        for each in pairing.findings
+    ]
+    return table(rows)
+
+
+def _label(choices: Any, value: object) -> str:
+    return str(choices(value).label) if value in choices.values else printable(value)

@@ -1,0 +1,59 @@
+"""Goes on with a pairing until it is complete or must wait, for the command ``reciprocal_pair``.
+
+The command does what is due itself, so it also works if the site has no dispatcher.
+"""
+
+import time
+from collections.abc import Callable
+
+from django.utils import timezone
+
+from reciprocal_oauth.models import Pairing
+from reciprocal_oauth.pairing import due
+from reciprocal_oauth.presentation import pairing_status
+from reciprocal_oauth.presentation.pairing_status import Turn
+
+#: How long, in seconds, to wait before the row is read again. The other site or a dispatcher of
+#: this site may have changed it.
+_PAUSE_SECONDS = 0.25
+
+COMPLETE, REFUSED, WAITS = 0, 1, 2
+
+
+def go_on(pairing: Pairing, seconds: float, say: Callable[[str], None]) -> None:
+    """Do what is due for the pairing, and wait for the other site, for at most ``seconds`` seconds.
+    ``pairing`` is read again.
+
+    The first attempt is made at once, even if it is not due yet.
+
+    :param say: writes what the command waits for.
+    """
+    give_up = time.monotonic() + seconds
+    if pairing_status.turn_of(pairing) == Turn.THIS_SITE:
+        due.attempt(pairing)
+    if seconds and not _is_settled(pairing):
+        say(f"{pairing_status.what_next(pairing)} Waiting for at most {seconds:g} s …")
+    while not _is_settled(pairing) and (left := give_up - time.monotonic()) > 0:
+        time.sleep(min(_PAUSE_SECONDS, left))
+        pairing.refresh_from_db()
+        if _is_due(pairing):
+            due.attempt(pairing)
+
+
+def _is_settled(pairing: Pairing) -> bool:
+    """Return whether waiting is of no use: nobody but an administrator of this site can go on."""
+    return pairing_status.turn_of(pairing) in (Turn.ADMINISTRATOR, Turn.NOBODY)
+
+
+def _is_due(pairing: Pairing) -> bool:
+    at = pairing.next_attempt_at
+    return at is not None and at <= timezone.now() and not _is_settled(pairing)
+
+
+def exit_status(pairing: Pairing) -> int:
+    """Return the exit status that says how far the pairing is."""
+    if pairing_status.is_over(pairing) or pairing_status.has_failed_test(pairing):
+        return REFUSED
+    if pairing.state == Pairing.State.COMPLETE and not pairing.task:
+        return COMPLETE
+    return WAITS
