@@ -108,6 +108,9 @@ ALLAUTH = Kind(
     auth_method="client_secret_post",
 )
 OIDC_PROVIDER = Kind("node-oidc-provider", "node_site/site.mjs")
+OIDC_PROVIDER_KEYS = Kind(
+    "node-oidc-provider with private_key_jwt", "node_site/site.mjs", auth_method="private_key_jwt"
+)
 
 
 class ForeignSite:
@@ -138,6 +141,7 @@ class ForeignSite:
                 "secret": self.client_secret,
                 "redirect_uri": f"{ours.url}/connections/music/callback/",
                 "auth_method": self.kind.auth_method,
+                "jwks_uri": f"{ours.issuer}/reciprocal/jwks.json",
             },
             "at_the_other": {
                 "id": ours.foreign_client_id,
@@ -244,6 +248,8 @@ class OurSite(Site):
             "--application-client-secret": self.foreign_client_secret,
             "--redirect-uri": self.foreign_redirect_uri,
         }
+        if foreign.kind.auth_method == "private_key_jwt":
+            del flags["--client-secret"]
         if foreign.kind.metadata:
             flags["--discover"] = foreign.url
         else:

@@ -14,6 +14,7 @@ from .foreign import (
     AUTHLIB_PLAIN,
     AUTHLIB_POST,
     OIDC_PROVIDER,
+    OIDC_PROVIDER_KEYS,
     ForeignSite,
     Kind,
     OurSite,
@@ -21,7 +22,7 @@ from .foreign import (
 
 pytestmark = pytest.mark.interop
 
-WITH_THE_GRANT = [AUTHLIB, AUTHLIB_POST, OIDC_PROVIDER]
+WITH_THE_GRANT = [AUTHLIB, AUTHLIB_POST, OIDC_PROVIDER, OIDC_PROVIDER_KEYS]
 WITHOUT_THE_GRANT = [AUTHLIB_PLAIN, ALLAUTH]
 
 StartWith = Callable[[Kind], tuple[OurSite, ForeignSite]]

@@ -17,7 +17,7 @@ PATH = "/o/reciprocal/jwks.json"
 
 def test_the_route_is_in_the_namespace_of_the_provider() -> None:
     assert reverse("oauth2_provider:reciprocal-jwks") == PATH
-    assert [route.name for route in oauth2_urls.reciprocal_urlpatterns] == ["reciprocal-jwks"]
+    assert "reciprocal-jwks" in [route.name for route in oauth2_urls.reciprocal_urlpatterns]
 
 
 @pytest.mark.rfc("7517", "5")

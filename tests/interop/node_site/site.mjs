@@ -14,6 +14,9 @@ const HERE = CONFIG.at_the_other;
 const GRANT_TYPE = "urn:ietf:params:oauth:grant-type:reciprocal";
 const SUBJECT = "alice-there";
 
+// With private_key_jwt, the other site has keys in place of a secret.
+const SIGNS = THERE.auth_method === "private_key_jwt";
+
 const journal = [];
 const note = (what, more = {}) => journal.push({ what, ...more });
 // What we hold at the other site, and the visits of browsers there.
@@ -26,12 +29,15 @@ const provider = new Provider(CONFIG.url, {
   clients: [
     {
       client_id: THERE.id,
-      client_secret: THERE.secret,
+      ...(SIGNS ? { jwks_uri: THERE.jwks_uri } : { client_secret: THERE.secret }),
+      ...(SIGNS && { token_endpoint_auth_signing_alg: "ES256" }),
       redirect_uris: [THERE.redirect_uri],
       token_endpoint_auth_method: THERE.auth_method,
       grant_types: ["authorization_code", "refresh_token", GRANT_TYPE],
     },
   ],
+  // By itself, it does not fetch keys from an address of this machine.
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options),
   scopes: ["openid", "playback", "history"],
   // The ID token of the code flow holds "sub" alone; the name is at the UserInfo endpoint.
   claims: { openid: ["sub", "name"] },
