@@ -10,6 +10,14 @@ users can link their accounts), and to view the rows of the other models.
   - ``peer_connection_check`` tests the connection to a peer
   - ``peer_sheet`` is the page with the values that the administrator of the peer needs to
     register this site there
+  - ``peer_pairing`` has the buttons that pair this site with another one
+
+- ``pairings`` is the admin of pairings. These modules belong to it:
+
+  - ``pairing_invite`` invites another site
+  - ``pairing_accept`` accepts an invitation of another site
+  - ``pairing_forms`` are the forms for both
+  - ``pairing_rights`` says who may pair, and has what these pages have in common
 
 - ``links`` is the admin of links and their history
 - ``deliveries`` is the admin of the outbox, the inbox and the issued reciprocal codes
@@ -23,6 +31,6 @@ The model ``AuthorizationRequest`` is not in the admin: its rows show which user
 their accounts right now, and this is private.
 """
 
-from . import deliveries, links, peers, site_keys
+from . import deliveries, links, pairings, peers, site_keys
 
-__all__ = ["deliveries", "links", "peers", "site_keys"]
+__all__ = ["deliveries", "links", "pairings", "peers", "site_keys"]

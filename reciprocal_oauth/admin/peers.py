@@ -34,6 +34,7 @@ from .confirmation import ConfirmationMixin
 from .overview_page import OverviewMixin
 from .peer_connection_check import PeerConnectionCheckMixin
 from .peer_form import PeerForm
+from .peer_pairing import PeerPairingMixin
 from .peer_reconfiguration import PeerReconfigurationMixin
 from .peer_registration import PeerRegistrationMixin
 from .peer_sheet import PeerSheetMixin
@@ -45,6 +46,7 @@ from .read_only import NoSecretLookupsMixin
 class PeerAdmin(
     ConfirmationMixin,
     OverviewMixin,
+    PeerPairingMixin,
     PeerVendorMixin,
     PeerRegistrationMixin,
     PeerReconfigurationMixin,

@@ -43,8 +43,10 @@ class NoSecretLookupsMixin:
         """Return whether the URL of the list may contain the filter ``lookup``."""
         name = lookup.partition("__")[0]
         hidden = {
-            field.name for field in self.model._meta.fields if isinstance(field, EncryptedField)
-        } | {"code_hash", "live_key"}
+            field.name
+            for field in self.model._meta.fields
+            if isinstance(field, EncryptedField) or field.name.endswith(("_hash", "_digest"))
+        } | {"live_key"}
         return name not in hidden and super().lookup_allowed(lookup, value, request)  # type: ignore[misc]
 
 

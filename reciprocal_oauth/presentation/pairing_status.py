@@ -67,6 +67,11 @@ def what_next(pairing: Pairing) -> str:
         return _when_complete(pairing)
     if pairing.state == State.ENDED and pairing.task == Task.END:
         return gettext("This site still has to tell the other site that the pairing has ended.")
+    if pairing.state == State.ACCEPTED and not pairing.issuer:
+        return gettext(
+            "A site that knows only the standard registration (RFC 7591) has used the invitation. "
+            "Add it as a peer by hand, or withdraw the invitation."
+        )
     if pairing.state == State.OPEN and not pairing.is_bound:
         return gettext(
             "Whoever has the invitation can accept it at another site. Then an administrator of "
@@ -101,6 +106,8 @@ def _when_complete(pairing: Pairing) -> str:
     }
     if pairing.task:
         return tasks[Task(pairing.task)]
+    if pairing.role == Pairing.Role.REGISTRANT:
+        return gettext("This site is registered there. The other direction is set up by hand.")
     if has_failed_test(pairing):
         return gettext("A test of the connection has failed. See what it says.")
     if _is_off(pairing):
