@@ -22,7 +22,7 @@ from .models import InboxItem, Link, OutboxItem, Peer
 from .pairing import due
 from .party_a import send
 from .party_b import redeem
-from .peers import reconfiguration
+from .peers import application, reconfiguration
 from .provider import composition
 from .redaction import log_filter, sentry
 
@@ -62,6 +62,7 @@ def connect() -> None:
         (signals.direction_broken, link_receivers.on_direction_broken, None),
         (signals.linked_both_ways, link_receivers.on_linked_both_ways, None),
         (post_save, reconfiguration.peer_saved, Peer),
+        (post_save, application.peer_saved, Peer),
         (pre_delete, delivery_receivers.link_deleted, Link),
         (pre_delete, link_receivers.on_token_deleted, access_token),
         (pre_delete, link_receivers.on_token_deleted, refresh_token),

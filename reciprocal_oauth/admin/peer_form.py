@@ -28,6 +28,7 @@ _LONG = (
     "revocation_endpoint",
     "userinfo_endpoint",
     "reciprocal_endpoint",
+    "jwks_uri",
     "client_id",
     "scope",
     "reciprocal_scope",

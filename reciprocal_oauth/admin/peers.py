@@ -97,7 +97,10 @@ class PeerAdmin(
                 )
             },
         ),
-        (_("Registration of the peer here"), {"fields": ("application",)}),
+        (
+            _("Registration of the peer here"),
+            {"fields": ("application", "authenticates_here_by", "jwks_uri")},
+        ),
         (
             _("Scopes"),
             {"fields": ("scope", "reciprocal_scope", "allowed_scope", "preconfigured_scope")},
@@ -162,9 +165,13 @@ class PeerAdmin(
         return field
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the fields that cannot be edited: for a stored peer, the short name (``slug``)."""
+        """Return the fields that cannot be edited: for a stored peer, the short name (``slug``).
+        Only a user who may change applications can change how the peer authenticates here."""
         # The short name is part of the redirect URI of this site, which is registered at the peer.
-        return () if obj is None else ("slug",)
+        names = () if obj is None else ("slug",)
+        if self.may_change_applications(request):
+            return names
+        return (*names, "authenticates_here_by", "jwks_uri")
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the fields that the page fills in from other fields while the user types. For a

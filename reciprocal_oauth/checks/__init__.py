@@ -1,12 +1,12 @@
 """System checks, which find mistakes in the configuration before the site serves requests.
 
-Only :func:`.peers.check_grace` uses the database. The other checks do not find mistakes in the
+Only the functions in :mod:`.peers` use the database. The other checks do not find mistakes in the
 peers, which are rows in the database. A peer is validated before the admin or a command saves it.
 """
 
 from .ids import Id
 from .pairing import check_pairing, check_registration
-from .peers import check_grace
+from .peers import check_grace, check_issuer
 from .settings import check_deployment, check_settings, check_sweep
 from .site import (
     check_databases,
@@ -28,6 +28,7 @@ __all__ = [
     "check_hooks",
     "check_introspection",
     "check_isolation",
+    "check_issuer",
     "check_opened",
     "check_pairing",
     "check_registration",

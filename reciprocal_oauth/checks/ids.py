@@ -25,6 +25,7 @@ class Id(enum.StrEnum):
     UNREACHED = "reciprocal_oauth.E017"  #: A method that this app overrides is never called.
     MAY_AUTHORIZE = "reciprocal_oauth.E018"  #: ``MAY_AUTHORIZE`` is not a usable function.
     BASE_URL = "reciprocal_oauth.E020"  #: ``BASE_URL`` is not the URL of a site.
+    KEYS_WITHOUT_ISSUER = "reciprocal_oauth.E021"  #: (database) Peers cannot use their keys.
     NO_ENDPOINT = "reciprocal_oauth.W001"  #: The URLconf has no token view.
     DERIVED_KEYS = "reciprocal_oauth.W002"  #: (--deploy only) ``ENCRYPTION_KEYS`` is empty.
     LOOPBACK = "reciprocal_oauth.W003"  #: (--deploy only) Peers on this machine may be called.

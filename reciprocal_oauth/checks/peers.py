@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 
 from ..compat import oauth2_settings
+from ..core import site_address
 from ..core.database import database
 from .guards import needs_settings
 from .ids import Id
@@ -44,5 +45,36 @@ def check_grace(*, databases: Sequence[str] | None = None, **kwargs: Any) -> lis
             hint='Set OAUTH2_PROVIDER["REFRESH_TOKEN_GRACE_PERIOD_SECONDS"] = '
             f"{max(wanted.values())} or more.",
             id=Id.SHORT_GRACE,
+        )
+    ]
+
+
+@register(Tags.database)
+def check_issuer(*, databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Check that this site has a fixed issuer if a peer authenticates here with a key: the peer
+    signs for this issuer (RFC 7523, section 3).
+
+    :param databases: the databases that checks may use.
+    """
+    from ..models import Peer, PeerAuthentication
+
+    alias = database()
+    if alias not in (databases or ()) or site_address.configured_issuer():
+        return []
+    signing = Peer.objects.using(alias).filter(
+        authenticates_here_by=PeerAuthentication.PRIVATE_KEY_JWT
+    )
+    try:
+        slugs = sorted(signing.values_list("slug", flat=True))
+    except DatabaseError:
+        return []  # The tables are not created yet.
+    if not slugs:
+        return []
+    return [
+        Error(
+            f"This site refuses everything that these peers sign: {', '.join(slugs)}. They sign "
+            "for the issuer of this site, and it is not set.",
+            hint='Set OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] to the issuer that the peers know.',
+            id=Id.KEYS_WITHOUT_ISSUER,
         )
     ]

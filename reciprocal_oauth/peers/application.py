@@ -9,7 +9,10 @@ from typing import Any
 from oauth2_provider.models import get_application_model
 
 from ..compat import oauth2_settings
-from ..models import Link, Peer
+from ..models import Link, Peer, PeerAuthentication
+
+#: The fields of the application model in later releases of DOT.
+_KEY_FIELDS = ("token_endpoint_auth_method", "client_jwks_uri", "client_jwks")
 
 
 def application_is_fixed(peer: Peer) -> bool:
@@ -63,6 +66,29 @@ def application_for(
     for name, value in (fields or {}).items():
         setattr(application, name, value)
     return application
+
+
+def peer_saved(sender: type, instance: Peer, raw: bool, **arguments: Any) -> None:
+    """If the application model has fields for it, write there how the peer authenticates. DOT then
+    refuses the client secret of a peer with a key, too. Django calls this function after a peer was
+    saved (it is a receiver of ``post_save``).
+
+    Only later releases of DOT have these fields. An address that is not https is left out, because
+    the application model refuses it.
+    """
+    model = get_application_model()
+    if raw or not all(_is_field(model, name) for name in _KEY_FIELDS):
+        return
+    rows = model._default_manager.filter(pk=instance.application_id)
+    if instance.uses_key_here and instance.jwks_uri.startswith("https://"):
+        rows.update(
+            token_endpoint_auth_method=PeerAuthentication.PRIVATE_KEY_JWT.value,
+            client_jwks_uri=instance.jwks_uri,
+            client_jwks="",
+        )
+    else:
+        rows = rows.filter(token_endpoint_auth_method=PeerAuthentication.PRIVATE_KEY_JWT.value)
+        rows.update(token_endpoint_auth_method="", client_jwks_uri="")
 
 
 def _is_field(model: Any, name: str) -> bool:

@@ -230,6 +230,32 @@ def test_a_peer_keeps_its_application_without_that_permission(
     assert same.status_code == 302
 
 
+@pytest.mark.threat("W52", "J7")
+@pytest.mark.parametrize("may_change_applications", [True, False])
+def test_who_may_change_applications_says_how_the_peer_authenticates_here(
+    staff: Callable[..., Client],
+    peer: Peer,
+    application: Any,
+    settings: Any,
+    may_change_applications: bool,
+) -> None:
+    settings.OAUTH2_PROVIDER = {
+        **settings.OAUTH2_PROVIDER,
+        "OIDC_ISS_ENDPOINT": "https://s.example",
+    }
+    keys = peer.issuer.removesuffix("/o") + "/jwks.json"
+    permissions = ["view_peer", "change_peer"]
+    if may_change_applications:
+        permissions.append(get_permission_codename("change", application._meta))
+
+    staff(*permissions).post(
+        admin_url(Peer, "change", peer.pk),
+        values_of(peer, authenticates_here_by="private_key_jwt", jwks_uri=keys),
+    )
+
+    assert Peer.objects.get().uses_key_here is may_change_applications
+
+
 @pytest.mark.threat("W52")
 def test_a_client_that_people_have_let_in_is_taken_over_after_a_question_only(
     admin: Client, application: Any, user: Any, other_user: Any, make_token: Any

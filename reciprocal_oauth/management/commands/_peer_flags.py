@@ -33,6 +33,8 @@ PEER_FLAGS: Mapping[str, str] = {
     "token_endpoint_auth_method": "--auth-method",
     "assertion_audience": "--assertion-audience",
     "assertion_algorithm": "--assertion-algorithm",
+    "authenticates_here_by": "--authenticates-here-by",
+    "jwks_uri": "--jwks-uri",
     "scope": "--scope",
     "reciprocal_scope": "--reciprocal-scope",
     "allowed_scope": "--allowed-scope",
@@ -62,12 +64,14 @@ SECRET_FLAGS = ("--client-secret", "--application-client-secret", "--initial-acc
 #: ``--token-endpoint URL``.
 _METAVARS: Mapping[str, str] = {
     "audience": "URL",
+    "by": "METHOD",
     "dialect": "NAME",
     "endpoint": "URL",
     "homepage": "URL",
     "issuer": "URL",
     "option": "NAME=VALUE",
     "parameter": "NAME=VALUE",
+    "uri": "URL",
 }
 
 #: Maps a field of a peer to the help of its flag. This mapping contains only the fields whose

@@ -101,7 +101,8 @@ def save(
         if problems:
             raise CommandError(_text(problems))
         peer.save()
-    return peer, found is None, made_up
+    # Nobody needs the generated secret of a peer that authenticates with a key.
+    return peer, found is None, "" if peer.uses_key_here else made_up
 
 
 def _changes(before: Peer, peer: Peer, discovered: Collection[str]) -> list[str]:
