@@ -267,6 +267,8 @@ class PeerAdmin(
             self.message_user(request, warning, messages.WARNING)
         if warning := save_warnings.grace_warning(obj):
             self.message_user(request, warning, messages.WARNING)
+        if warning := save_warnings.keys_warning(obj):
+            self.message_user(request, warning, messages.WARNING)
         if "client_secret" in form.changed_data and (warning := save_warnings.secret_warning(obj)):
             self.message_user(request, warning, messages.WARNING)
 

@@ -9,6 +9,7 @@ from django.views.decorators.debug import sensitive_variables
 from ..compat import oauth2_settings
 from ..core import plugins
 from ..models import Peer
+from .sheet import jwks_uri
 
 
 def scope_warning(peer: Peer) -> str:
@@ -45,6 +46,17 @@ def missing_grace(dialect: str) -> int:
         return 0
     present = oauth2_settings.REFRESH_TOKEN_GRACE_PERIOD_SECONDS
     return wanted if oauth2_settings.ROTATE_REFRESH_TOKEN and present < wanted else 0
+
+
+def keys_warning(peer: Peer) -> str:
+    """Return a warning if this site signs for ``peer``, but the URLs of this site do not include
+    its public keys; otherwise ``""``."""
+    if not peer.signs_assertions or jwks_uri():
+        return ""
+    return _(
+        "The peer cannot read the public keys of this site: the URLs of this site do not include "
+        "reciprocal_urlpatterns of reciprocal_oauth.oauth2_urls."
+    )
 
 
 @sensitive_variables()

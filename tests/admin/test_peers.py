@@ -10,7 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_permission_codename
-from django.test import Client
+from django.test import Client, override_settings
 from oauth2_provider.models import get_application_model
 
 from reciprocal_oauth.models import Link, Peer
@@ -51,6 +51,39 @@ def test_adding(admin: Client, application: Any) -> None:
     assert peer.client_secret.reveal() == "canary-client-secret"
     assert LogEntry.objects.count() == 1
     assert "canary" not in all_log_entries()
+
+
+SIGNED = {
+    "token_endpoint_auth_method": "private_key_jwt",
+    "client_secret": "",
+    "issuer": "https://tv.example",
+}
+
+
+@pytest.mark.rfc("7523", "2.2")
+def test_a_peer_for_which_this_site_signs_is_added_without_a_secret(
+    admin: Client, application: Any
+) -> None:
+    response = admin.post(admin_url(Peer, "add"), filled_in(application, **SIGNED))
+
+    assert response.status_code == 302
+    assert Peer.objects.get().signs_assertions
+
+
+@pytest.mark.rfc("7523", "3")
+def test_this_site_signs_for_no_peer_without_an_issuer(admin: Client, application: Any) -> None:
+    sent = filled_in(application, **{**SIGNED, "issuer": ""})
+
+    response = admin.post(admin_url(Peer, "add"), sent)
+
+    assert list(errors(response)) == ["issuer"]
+
+
+@override_settings(ROOT_URLCONF="tests.admin.urls_of_admin_only")
+def test_a_site_that_publishes_no_keys_is_warned(admin: Client, application: Any) -> None:
+    response = admin.post(admin_url(Peer, "add"), filled_in(application, **SIGNED), follow=True)
+
+    assert any("cannot read the public keys" in message for message in messages_of(response))
 
 
 @pytest.mark.parametrize(("scope", "warns"), [("", True), ("play", False)])

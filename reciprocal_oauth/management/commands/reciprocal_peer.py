@@ -146,6 +146,8 @@ class Command(BaseCommand):
             self._warn(warning)
         if warning := save_warnings.grace_warning(peer):
             self._warn(warning)
+        if warning := save_warnings.keys_warning(peer):
+            self._warn(warning)
         if "client_secret" in values and (warning := save_warnings.secret_warning(peer)):
             self._warn(warning)
         if {*pausing.RELEVANT_FIELDS, "dialect"} & values.keys():
