@@ -16,6 +16,7 @@ users can link their accounts), and to view the rows of the other models.
 
   - ``pairing_invite`` invites another site
   - ``pairing_accept`` accepts an invitation of another site
+  - ``pairing_changes`` renews and ends a pairing, and gets a new client secret
   - ``pairing_forms`` are the forms for both
   - ``pairing_rights`` says who may pair, and has what these pages have in common
 

@@ -6,7 +6,6 @@ from typing import Any
 from django.contrib import messages
 from django.core import signing
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect
 from django.urls import path
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
@@ -127,8 +126,7 @@ class PairingAcceptMixin(PairingPagesMixin):
             return self._ask_about_offer(request, offer, form)
         self.log_addition(request, pairing, gettext("Accepted an invitation."))
         sending.send(pairing)
-        page = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_change"
-        return redirect(page, pairing.pk)
+        return self.back_to(request, pairing)
 
     def _ask_about_offer(
         self, request: HttpRequest, offer: Offer, form: AcceptForm

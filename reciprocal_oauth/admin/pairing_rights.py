@@ -7,13 +7,15 @@ needs the permission to add both, and a renewal needs the permission to change b
 from collections.abc import Sequence
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin import helpers
+from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_permission_codename
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.forms import BaseForm
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from oauth2_provider.models import get_application_model
 
@@ -40,12 +42,51 @@ def _may(request: HttpRequest, action: str) -> bool:
     )
 
 
+def can_be_ended(pairing: Pairing | None) -> bool:
+    """Return whether the pairing is complete, so that it can be ended."""
+    return (
+        pairing is not None
+        and pairing.state == Pairing.State.COMPLETE
+        and pairing.peer_id is not None
+    )
+
+
+def can_be_rotated(pairing: Pairing | None) -> bool:
+    """Return whether this site has a client secret there, and can ask for another one (RFC 7592,
+    section 2.2)."""
+    if pairing is None or not can_be_ended(pairing):
+        return False
+    uses_key = pairing.auth_method == Peer.AuthMethod.PRIVATE_KEY_JWT
+    return bool(pairing.our_management_uri and pairing.our_token) and not uses_key
+
+
 class PairingPagesMixin(admin.ModelAdmin):
     """What the pages of pairings have in common."""
 
     def may_decide(self, request: HttpRequest, pairing: Pairing) -> bool:
         """Return whether the user may confirm or withdraw ``pairing``, or try again."""
         return may_renew(request) if pairing.renews else may_pair(request)
+
+    def pairing_of(self, request: HttpRequest, object_id: str) -> Pairing:
+        """Return the pairing with this primary key.
+
+        :raises PermissionDenied: the user may not view pairings.
+        :raises Http404: the pairing does not exist.
+        """
+        self.require(self.has_view_permission(request))
+        pairing: Pairing | None = self.get_object(request, unquote(object_id))
+        if pairing is None:
+            raise Http404
+        return pairing
+
+    def back_to(
+        self, request: HttpRequest, pairing: Pairing, text: str = "", level: int = messages.SUCCESS
+    ) -> HttpResponse:
+        """Redirect to the page of the pairing, which shows ``text``."""
+        if text:
+            self.message_user(request, text, level)
+        page = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_change"
+        return redirect(page, pairing.pk)
 
     def require(self, is_allowed: bool) -> None:
         """Check a permission.

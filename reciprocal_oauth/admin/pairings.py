@@ -5,13 +5,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
 from django.db.models import Q
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import get_object_or_404, redirect
-from django.urls import path, reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.urls import path
 from django.utils.html import format_html
-from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -28,14 +25,15 @@ from ..presentation.host_name import host_in
 from ..presentation.link_status import Permission, in_scope_words, in_words_of_peer
 from ..presentation.pairing_status import AgreedScope, Turn
 from .pairing_accept import PairingAcceptMixin
+from .pairing_changes import PairingChangesMixin
 from .pairing_forms import ConfirmForm
 from .pairing_invite import PairingInviteMixin
-from .pairing_rights import may_pair, may_renew
+from .pairing_rights import can_be_ended, can_be_rotated, may_pair, may_renew
 from .read_only import ReadOnlyAdmin
 
 
 @admin.register(Pairing)
-class PairingAdmin(PairingInviteMixin, PairingAcceptMixin, ReadOnlyAdmin):
+class PairingAdmin(PairingInviteMixin, PairingAcceptMixin, PairingChangesMixin, ReadOnlyAdmin):
     """The admin of pairings."""
 
     list_display = ("other_site", "slug", "role", "progress", "created_at", "expires_at", "peer")
@@ -82,31 +80,7 @@ class PairingAdmin(PairingInviteMixin, PairingAcceptMixin, ReadOnlyAdmin):
             )
             for name, view in views.items()
         ]
-        renew = path(
-            "renew/<int:peer_pk>/",
-            self.admin_site.admin_view(self.renew_view),
-            name=f"{self.opts.app_label}_{self.opts.model_name}_renew",
-        )
-        return [renew, *own, *super().get_urls()]
-
-    def renew_view(self, request: HttpRequest, peer_pk: int) -> HttpResponse:
-        """Ask which of the two sites invites, to renew a peer.
-
-        :raises PermissionDenied: the user may not change peers and applications.
-        :raises Http404: the peer does not exist, or cannot be renewed.
-        """
-        self.require(may_renew(request))
-        peer = get_object_or_404(Peer, pk=peer_pk, dialect="ietf")
-        begin = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}"
-        renew = {"renew": str(peer.pk)}
-        invite = urlencode({**renew, "address": peer.issuer})
-        return self.render(
-            request,
-            "pairing_renew",
-            gettext("Renew %s") % peer,
-            invite_url=f"{reverse(f'{begin}_invite')}?{invite}",
-            accept_url=f"{reverse(f'{begin}_accept')}?{urlencode(renew)}",
-        )
+        return [*own, *super().get_urls()]
 
     @admin.display(description=_("other site"))
     def other_site(self, pairing: Pairing) -> SafeString | str:
@@ -138,17 +112,10 @@ class PairingAdmin(PairingInviteMixin, PairingAcceptMixin, ReadOnlyAdmin):
         """
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
-        pairing = self._pairing(request, object_id)
+        pairing = self.pairing_of(request, object_id)
         return self.render(
             request, "pairing_page", str(pairing), **self._facts(request, pairing), original=None
         )
-
-    def _pairing(self, request: HttpRequest, object_id: str) -> Pairing:
-        self.require(self.has_view_permission(request))
-        pairing: Pairing | None = self.get_object(request, unquote(object_id))
-        if pairing is None:
-            raise Http404
-        return pairing
 
     def _facts(self, request: HttpRequest, pairing: Pairing) -> dict[str, Any]:
         """Return what the page of a pairing shows, without secrets."""
@@ -174,6 +141,8 @@ class PairingAdmin(PairingInviteMixin, PairingAcceptMixin, ReadOnlyAdmin):
             "may_confirm": may_decide and _waits_for_confirmation(pairing),
             "may_retry": may_decide and _can_be_retried(pairing),
             "may_withdraw": may_decide and pairing.is_under_way,
+            "may_rotate": may_renew(request) and can_be_rotated(pairing),
+            "may_end": may_renew(request) and can_be_ended(pairing),
         }
 
     def confirm_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -183,11 +152,11 @@ class PairingAdmin(PairingInviteMixin, PairingAcceptMixin, ReadOnlyAdmin):
         :raises PermissionDenied: the user may not confirm the pairing.
         :raises Http404: the pairing does not exist.
         """
-        pairing = self._pairing(request, object_id)
+        pairing = self.pairing_of(request, object_id)
         self.require(self.may_decide(request, pairing))
         if not _waits_for_confirmation(pairing):
             text = gettext("This pairing does not wait for a confirmation.")
-            return self._back(request, pairing, text, messages.WARNING)
+            return self.back_to(request, pairing, text, messages.WARNING)
         form = ConfirmForm(request.POST if request.method == "POST" else None, pairing=pairing)
         # Confirm exactly what the page has shown.
         is_same = request.POST.get("shown") == pairing.body_digest
@@ -196,10 +165,10 @@ class PairingAdmin(PairingInviteMixin, PairingAcceptMixin, ReadOnlyAdmin):
                 asked = None if pairing.is_bound else form.cleaned_data["asked_scope"]
                 inviting.confirm(pairing, asked_scope=asked, user=request.user)
             except PairingError as error:
-                return self._back(request, pairing, str(error), messages.ERROR)
+                return self.back_to(request, pairing, str(error), messages.ERROR)
             self.log_change(request, pairing, gettext("Confirmed."))
             due.attempt(pairing)
-            return self._back(request, pairing)
+            return self.back_to(request, pairing)
         fields = [] if pairing.is_bound else ["asked_scope"]
         host = host_in(pairing.issuer)
         return self.render(
@@ -222,12 +191,12 @@ class PairingAdmin(PairingInviteMixin, PairingAcceptMixin, ReadOnlyAdmin):
         """
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        pairing = self._pairing(request, object_id)
+        pairing = self.pairing_of(request, object_id)
         self.require(self.may_decide(request, pairing))
         if _can_be_retried(pairing):
             due.attempt(pairing)
             self.log_change(request, pairing, gettext("Tried again."))
-        return self._back(request, pairing)
+        return self.back_to(request, pairing)
 
     def withdraw_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask whether to withdraw the invitation or to stop the pairing, and do so.
@@ -235,26 +204,18 @@ class PairingAdmin(PairingInviteMixin, PairingAcceptMixin, ReadOnlyAdmin):
         :raises PermissionDenied: the user may not do it.
         :raises Http404: the pairing does not exist.
         """
-        pairing = self._pairing(request, object_id)
+        pairing = self.pairing_of(request, object_id)
         self.require(self.may_decide(request, pairing))
         if request.method == "POST":
             try:
                 inviting.withdraw(pairing)
             except PairingError as error:
-                return self._back(request, pairing, str(error), messages.WARNING)
+                return self.back_to(request, pairing, str(error), messages.WARNING)
             self.log_change(request, pairing, gettext("Withdrawn."))
-            return self._back(request, pairing, gettext("The pairing was withdrawn."))
+            return self.back_to(request, pairing, gettext("The pairing was withdrawn."))
         title = gettext("Withdraw the pairing")
         facts = self._facts(request, pairing)
         return self.render(request, "pairing_withdraw", title, **facts, original=pairing)
-
-    def _back(
-        self, request: HttpRequest, pairing: Pairing, text: str = "", level: int = messages.SUCCESS
-    ) -> HttpResponse:
-        if text:
-            self.message_user(request, text, level)
-        page = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_change"
-        return redirect(page, pairing.pk)
 
 
 def _waits_for_confirmation(pairing: Pairing) -> bool:

@@ -5,8 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 
-from ..models import Pairing, Peer
-from .pairing_rights import may_pair, may_renew
+from ..models import Pairing
+from .pairing_rights import can_be_ended, can_be_rotated, may_pair, may_renew
 
 
 class PeerPairingMixin(admin.ModelAdmin):
@@ -30,8 +30,8 @@ class PeerPairingMixin(admin.ModelAdmin):
             more = {
                 "pairing": pairing,
                 "may_renew": may_renew(request) and peer.dialect == "ietf",
-                "may_rotate": may_renew(request) and _has_secret_to_rotate(peer, pairing),
-                "may_end": may_renew(request) and _is_complete(pairing),
+                "may_rotate": may_renew(request) and can_be_rotated(pairing),
+                "may_end": may_renew(request) and can_be_ended(pairing),
             }
         response: HttpResponse = super().change_view(
             request, object_id, form_url, {**more, **(extra_context or {})}
@@ -40,16 +40,3 @@ class PeerPairingMixin(admin.ModelAdmin):
 
     def _has_pairings(self) -> bool:
         return self.admin_site.is_registered(Pairing)
-
-
-def _is_complete(pairing: Pairing | None) -> bool:
-    return pairing is not None and pairing.state == Pairing.State.COMPLETE
-
-
-def _has_secret_to_rotate(peer: Peer, pairing: Pairing | None) -> bool:
-    """Return whether this site has a client secret there, and can ask for another one (RFC 7592,
-    section 2.2)."""
-    if pairing is None or not _is_complete(pairing):
-        return False
-    uses_key = peer.token_endpoint_auth_method == Peer.AuthMethod.PRIVATE_KEY_JWT
-    return bool(pairing.our_management_uri and pairing.our_token) and not uses_key

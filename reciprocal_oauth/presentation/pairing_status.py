@@ -69,8 +69,8 @@ def what_next(pairing: Pairing) -> str:
         return gettext("This site still has to tell the other site that the pairing has ended.")
     if pairing.state == State.ACCEPTED and not pairing.issuer:
         return gettext(
-            "A site that knows only the standard registration (RFC 7591) has used the invitation. "
-            "Add it as a peer by hand, or withdraw the invitation."
+            "A site that cannot pair has used the invitation: it knows only RFC 7591. Withdraw the "
+            "invitation, and add the site as a peer by hand."
         )
     if pairing.state == State.OPEN and not pairing.is_bound:
         return gettext(

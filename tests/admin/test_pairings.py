@@ -16,7 +16,7 @@ from oauth2_provider.models import get_application_model
 from pytest_django import Settings
 
 from reciprocal_oauth.core.hashing import hash_of
-from reciprocal_oauth.models import Pairing, Peer
+from reciprocal_oauth.models import Link, Pairing, Peer
 from reciprocal_oauth.pairing import inviting
 
 from ..fakes import Reply
@@ -464,6 +464,85 @@ def test_the_findings_of_the_test_and_the_peer_are_shown_at_the_end(
     assert "The host name resolves" in text
     assert f'href="{admin_url(Peer, "change", peer.pk)}"' in text
     assert "Paired on" in text_of(admin.get(admin_url(Peer, "change", peer.pk)))
+
+
+# What is complete
+
+
+@pytest.fixture
+def complete(admin: Client, accepted: Pairing) -> Pairing:
+    admin.post(page_of("confirm", accepted.pk), {"shown": accepted.body_digest})
+    accepted.refresh_from_db()
+    assert accepted.state == State.COMPLETE
+    LogEntry.objects.all().delete()
+    return accepted
+
+
+@pytest.mark.rfc("7592", "2.2")
+def test_a_new_secret_is_stored_and_shown_nowhere(
+    admin: Client, complete: Pairing, other: OtherSite
+) -> None:
+    page = page_of("rotate", complete.pk)
+    assert f'action="{page}"' in text_of(admin.get(admin_url(Peer, "change", complete.peer_id)))
+    other.answer["client_secret"] = "the-next-secret"
+
+    response = admin.post(page, follow=True)
+
+    assert messages_of(response) == ["This site has a new client secret there."]
+    assert Peer.objects.get().client_secret.reveal() == "the-next-secret"
+    assert "the-next-secret" not in response.content.decode()
+    assert "the-next-secret" not in str(list(LogEntry.objects.values()))
+    assert LogEntry.objects.count() == 2  # For the pairing, and for the peer.
+
+
+def test_a_site_that_issues_no_new_secret_is_named(
+    admin: Client, complete: Pairing, other: OtherSite
+) -> None:
+    response = admin.post(page_of("rotate", complete.pk), follow=True)
+
+    assert "issued no new secret" in messages_of(response)[0]
+
+
+def test_nothing_is_rotated_where_keys_are_used(admin: Client, complete: Pairing) -> None:
+    Pairing.objects.update(auth_method="private_key_jwt")
+
+    page = page_of("rotate", complete.pk)
+    assert page not in text_of(admin.get(admin_url(Peer, "change", complete.peer_id)))
+    assert page not in text_of(admin.get(page_of("change", complete.pk)))
+    assert admin.post(page).status_code == 404
+
+
+@pytest.mark.rfc("7592", "2.3")
+def test_the_end_is_asked_for_and_says_how_many_links_end(
+    admin: Client, complete: Pairing, other: OtherSite, user: Any
+) -> None:
+    peer = Peer.objects.get()
+    Link.objects.create(user=user, peer=peer, account_key="x")
+    page = page_of("end", complete.pk)
+    assert f'href="{page}"' in text_of(admin.get(admin_url(Peer, "change", peer.pk)))
+
+    question = text_of(admin.get(page))
+    assert "1 active connection ends at once" in question
+    assert Link.objects.get().is_active
+    other.answers["/o/reciprocal/register/us-there/"] = Reply(204)
+
+    response = admin.post(page, follow=True)
+
+    assert messages_of(response) == ["The pairing has ended."]
+    assert not Link.objects.get().is_active
+    assert not Peer.objects.get().enabled
+    assert Pairing.objects.get().state == State.ENDED
+    assert admin.get(page).status_code == 404
+
+
+def test_who_may_only_pair_ends_nothing(staff: Callable[..., Client], complete: Pairing) -> None:
+    client = staff(*MAY_PAIR, "view_peer")
+
+    for name in ("rotate", "end"):
+        assert client.post(page_of(name, complete.pk)).status_code == 403
+        assert page_of(name, complete.pk) not in text_of(
+            client.get(admin_url(Peer, "change", complete.peer_id))
+        )
 
 
 # Who may do it
