@@ -103,7 +103,7 @@ def _peer(pairing: Pairing) -> Peer:
             status=503,
             retry_after=_RETRY_AFTER_SECONDS,
         )
-    return Peer.objects.select_for_update().get(pk=pairing.peer_id)
+    return Peer.objects.select_for_update().get(pairing=pairing)
 
 
 @sensitive_variables()

@@ -34,7 +34,7 @@ from ..exceptions import BadResponse, DecryptionError, PeerError, PeerRefused, T
 from ..models import Peer
 from ..secret import Secret
 from ..vendors import preset_of
-from . import vendor_checks
+from . import pairing_standing, vendor_checks
 from .findings import Check, Finding, Result, State, has_failed
 from .sheet import jwks_uri
 
@@ -120,6 +120,7 @@ def _run_checks(
         return
     results[Check.NAME] = State.PASSED, ", ".join(found)
     announced, results[Check.METADATA] = _metadata(peer)
+    standing = pairing_standing.ask(peer)
     try:
         asked = _ask_for_tokens(peer, dialect)
     except DecryptionError as error:
@@ -131,10 +132,12 @@ def _run_checks(
     results[Check.TLS] = _tls(peer, asked)
     results[Check.ENDPOINT] = _endpoint(asked)
     if isinstance(asked, PeerRefused):
-        results[Check.CREDENTIALS] = _credentials(asked, peer, base)
+        result = _credentials(asked, peer, base)
+        results[Check.CREDENTIALS] = pairing_standing.explain(standing, result, asked)
         is_unknown = results[Check.GRANT][0] == State.UNKNOWN
-        if is_unknown and results[Check.CREDENTIALS][0] != State.FAILED:
-            results[Check.GRANT] = _grant(peer, announced=announced)
+        if is_unknown and result[0] != State.FAILED:
+            result, refused = _grant(peer, announced=announced)
+            results[Check.GRANT] = pairing_standing.explain(standing, result, refused)
 
 
 @sensitive_variables()
@@ -279,19 +282,24 @@ def _signed_for_nothing(peer: Peer, base: str | None) -> str:
     }
 
 
-def _grant(peer: Peer, *, announced: bool) -> Result:
-    """Return the result of the check that the peer accepts reciprocal codes: send it an invented
-    reciprocal code and access token (draft-ietf-oauth-reciprocal-04, section 2.2.2).
+def _grant(peer: Peer, *, announced: bool) -> tuple[Result, PeerError | None]:
+    """Return the result of the check that the peer accepts reciprocal codes, and the error on which
+    it is based. Send the peer an invented reciprocal code and access token
+    (draft-ietf-oauth-reciprocal-04, section 2.2.2).
 
     :param announced: whether the peer's metadata lists the reciprocal grant. If it does, other
         error codes than ``invalid_grant`` can also show that the peer accepts reciprocal codes.
     """
     if peer.dialect != _DRAFT:
-        return State.UNKNOWN, gettext(
-            "Not checked: this check is only for peers with the dialect “ietf”."
-        )
+        reason = gettext("Not checked: this check is only for peers with the dialect “ietf”.")
+        return (State.UNKNOWN, reason), None
     made_up = {"client_id": peer.client_id, "access_token": secrets.token_urlsafe()}
     asked = _ask(peer, peer.handover_endpoint, {"grant_type": GRANT_TYPE, **made_up})
+    return _of_handover(peer, asked, announced=announced), asked
+
+
+def _of_handover(peer: Peer, asked: PeerError | None, *, announced: bool) -> Result:
+    """Return what the response to the invented hand-over shows."""
     if asked is None:
         return State.FAILED, gettext(
             "It accepts a made-up hand-over. Either it does not check hand-overs, or the address "

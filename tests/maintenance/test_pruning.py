@@ -24,6 +24,7 @@ from reciprocal_oauth.models import (
     Link,
     LinkEvent,
     OutboxItem,
+    Pairing,
     Peer,
     ReciprocalCode,
     Step,
@@ -40,6 +41,7 @@ NOTHING = {
     "site_keys": 0,
     "assertions": 0,
     "events": 0,
+    "pairings": 0,
     "links": 0,
 }
 
@@ -122,6 +124,29 @@ class TestQueues:
         assert pruned() == ({"outbox": 1, "inbox": 1} if goes else {})
         assert OutboxItem.objects.exists() is not goes
         assert InboxItem.objects.exists() is not goes
+
+    @pytest.mark.parametrize(
+        ("values", "days", "goes"),
+        [
+            ({"state": "ended"}, 29, False),
+            ({"state": "ended"}, 31, True),
+            ({"state": "replaced"}, 31, True),
+            ({"state": "ended", "task": "end"}, 31, False),
+            ({"state": "complete"}, 1000, False),
+            ({"state": "complete", "peer": None}, 31, True),
+            ({"state": "accepted"}, 1000, False),
+        ],
+    )
+    def test_a_pairing_is_deleted_when_it_is_over_or_its_peer_is_gone(
+        self, peer: Peer, values: dict[str, Any], days: int, goes: bool
+    ) -> None:
+        pairing = Pairing.objects.create(
+            **{"role": "inviter", "peer": peer, "expires_at": days_ago(days), **values}
+        )
+        Pairing.objects.update(updated_at=days_ago(days))
+
+        assert pruned() == ({"pairings": 1} if goes else {})
+        assert Pairing.objects.filter(pk=pairing.pk).exists() is not goes
 
     def test_the_settings_decide(self, link_as_a: Link, settings: Settings) -> None:
         for state in (State.DONE, State.FAILED):
