@@ -118,7 +118,8 @@ def _fixed_members(pairing: Pairing, peer: Peer, sent: Update) -> Iterator[str]:
         given = registration.redirect_uris if name == "redirect_uris" else getattr(sent, name)
         if set(given) != set(current[name]):
             yield name
-    if scopes.cut(registration.scope, pairing.allowed_scope) != current["scope"]:
+    is_wider = not set(scopes.split(registration.scope)) <= set(scopes.split(pairing.wanted_scope))
+    if is_wider or scopes.cut(registration.scope, pairing.allowed_scope) != current["scope"]:
         yield "scope"
     if pairing.its_auth_method == _KEY and registration.auth_method != _KEY:
         yield "token_endpoint_auth_method"
