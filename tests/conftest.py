@@ -54,6 +54,7 @@ SHARING = (
     "tests/browser/",
     "tests/interop/",
     "tests/killing/",
+    "tests/pairing/test_two_sites.py",
     "tests/protocol/test_several_accounts.py",
     "tests/protocol/test_two_sites.py",
     "tests/test_layering.py",  # They parse the package.
