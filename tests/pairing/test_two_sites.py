@@ -114,7 +114,7 @@ def test_two_sites_pair_by_commands_and_a_person_connects(
 
     logs = assistant.read_log() + music.read_log()
     assert "is complete" in logs
-    assert len(admins.secrets) > 5
+    assert len(admins.secrets) >= 5
     assert [secret for secret in admins.secrets if secret in said or secret in logs] == []
 
 
