@@ -49,11 +49,16 @@ def turn_of(pairing: Pairing) -> Turn:
         return Turn.THIS_SITE
     if pairing.state == State.ACCEPTED:
         return Turn.ADMINISTRATOR
-    if pairing.state == State.COMPLETE and (has_failed_test(pairing) or _is_off(pairing)):
+    if pairing.state == State.COMPLETE and _needs_administrator(pairing):
         return Turn.ADMINISTRATOR
     if pairing.state in (State.OPEN, State.REGISTERED):
         return Turn.OTHER_SITE
     return Turn.NOBODY
+
+
+def _needs_administrator(pairing: Pairing) -> bool:
+    """Return whether a complete pairing without a task needs an administrator of this site."""
+    return bool(pairing.last_error) or has_failed_test(pairing) or _is_off(pairing)
 
 
 def is_over(pairing: Pairing) -> bool:
@@ -106,6 +111,8 @@ def _when_complete(pairing: Pairing) -> str:
     }
     if pairing.task:
         return tasks[Task(pairing.task)]
+    if pairing.last_error:
+        return gettext("The credentials of this site were not replaced: see the last error.")
     if pairing.role == Pairing.Role.REGISTRANT:
         return gettext("This site is registered there. The other direction is set up by hand.")
     if has_failed_test(pairing):
@@ -132,8 +139,12 @@ def host_of(issuer: str) -> str:
 
 def scope_there(pairing: Pairing) -> AgreedScope:
     """Return what this site may hold at the other site."""
-    is_inviter = pairing.role == Pairing.Role.INVITER
-    is_known = bool(pairing.issued_client_id if is_inviter else pairing.our_client_id)
+    by_role = {
+        Pairing.Role.INVITER: pairing.issued_client_id,
+        Pairing.Role.ACCEPTER: pairing.our_client_id,
+    }
+    # A server that knows only RFC 7591 does not say what this site may hold there.
+    is_known = bool(by_role.get(Pairing.Role(pairing.role)))
     return _agreed(pairing.asked_scope, pairing.offered_scope, is_known=is_known)
 
 

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 State = Pairing.State
 SCOPES = ("--scope", "play", "--allowed-scope", "playback")
-#: A finding that no pairing of these tests can pass: the other site is no real one.
+#: The exit status.
 COMPLETE, REFUSED, WAITS = 0, 1, 2
 
 
@@ -356,6 +356,98 @@ def test_what_is_cut_is_said(waiting: Pairing, other: OtherSite) -> None:  # noq
     text = Ran("show", "other").out
     assert "not allowed there      queue" in text
     assert "not allowed here       all" in text
+
+
+# rotate, end
+
+
+@pytest.fixture
+def paired(complete: Pairing, other: OtherSite) -> Pairing:  # noqa: F811
+    """A complete pairing whose test has passed."""
+    other.answers["/o/token/"] = Reply.json(400, error="invalid_grant")
+    assert Ran("retry", "other").status == COMPLETE
+    complete.refresh_from_db()
+    return complete
+
+
+@pytest.mark.rfc("7592", "2.2")
+def test_a_new_secret_replaces_the_old_one_and_is_tested(
+    paired: Pairing,
+    other: OtherSite,  # noqa: F811
+) -> None:
+    other.answer["client_secret"] = "a-new-secret-at-the-other-site"
+
+    ran = Ran("rotate", "other")
+
+    assert ran.status == COMPLETE
+    assert Peer.objects.get().client_secret.reveal() == "a-new-secret-at-the-other-site"
+    assert "a-new-secret" not in ran.out + ran.err
+
+
+def test_a_site_that_issues_no_new_secret_is_named(paired: Pairing) -> None:
+    with pytest.raises(CommandError, match="issued no new secret"):
+        Ran("rotate", "other")
+
+    shown = Ran("show", "other", "--json").json
+    assert shown["waits_for"] == "administrator"
+    assert shown["next_command"] == "reciprocal_pair rotate other"
+
+
+def test_a_secret_that_cannot_be_fetched_now_is_fetched_later(
+    paired: Pairing,
+    other: OtherSite,  # noqa: F811
+) -> None:
+    address = f"{REGISTER}us-there/"
+    other.answers[address] = Reply.json(503, error="temporarily_unavailable")
+
+    ran = Ran("rotate", "other", "--wait", "0")
+
+    assert ran.status == WAITS
+    assert "still has to get a new secret" in ran.out
+    assert len([each for each in other.to(address) if each.method == "PUT"]) == 1
+
+
+@pytest.mark.rfc("7592", "2.3")
+def test_a_pairing_is_ended_at_both_sites(
+    paired: Pairing,
+    other: OtherSite,  # noqa: F811
+) -> None:
+    address = f"{REGISTER}us-there/"
+    other.answers[address] = Reply(204, b"")
+    assert refusal("end", "other", stdin=Terminal("\n")) == "Nothing was changed."
+
+    ran = Ran("end", "other", stdin=Terminal("y\n"))
+
+    assert ran.status == COMPLETE
+    assert "Connections that will end: 0." in ran.err
+    assert other.to(address)[-1].method == "DELETE"
+    assert not Peer.objects.get().enabled
+    assert "There is no complete pairing “other”." in refusal("end", "other", "--yes")
+    assert Ran("show", "other", "--json").json["state"] == "ended"
+
+
+def test_a_site_that_cannot_be_told_of_the_end_is_told_later(
+    paired: Pairing,
+    other: OtherSite,  # noqa: F811
+) -> None:
+    other.answers[f"{REGISTER}us-there/"] = Reply.json(503, error="temporarily_unavailable")
+
+    ran = Ran("end", "other", "--yes", "--wait", "0", "--json")
+
+    assert ran.status == WAITS
+    assert (ran.json["state"], ran.json["waits_for"]) == ("ended", "this_site")
+    other.answers[f"{REGISTER}us-there/"] = Reply(204, b"")
+    assert Ran("retry", "other").status == COMPLETE
+
+
+def test_the_peer_says_how_it_was_paired(paired: Pairing) -> None:
+    out = io.StringIO()
+    call_command("reciprocal_peer", "show", "other", stdout=out)
+    assert "complete; see: reciprocal_pair show other" in out.getvalue()
+
+    out = io.StringIO()
+    call_command("reciprocal_peer", "show", "other", "--json", stdout=out)
+    assert json.loads(out.getvalue())["pairing"]["state"] == "complete"
 
 
 # withdraw, list, show

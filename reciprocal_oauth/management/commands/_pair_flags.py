@@ -70,9 +70,22 @@ def add_actions(actions: "_SubParsersAction[Any]") -> None:
         description="Withdraws an invitation, or stops a pairing that is under way. Its secrets "
         "are deleted.",
     )
+    rotate = actions.add_parser(
+        "rotate",
+        help="get a new client secret from the other site",
+        description="Gets a new client secret for this site from the other site, which refuses the "
+        "old one at once. Then the connection is tested.",
+        epilog=EPILOG,
+    )
+    end = actions.add_parser(
+        "end",
+        help="end a pairing at both sites",
+        description="Ends a pairing: disables the peer, ends all connections with it, and tells "
+        "the other site, which does the same. Nothing is deleted.",
+    )
     show = actions.add_parser("show", help="show a pairing, and what it waits for")
     listing = actions.add_parser("list", help="list the pairings")
-    each = (invite, accept, confirm, retry, withdraw, show)
+    each = (invite, accept, confirm, retry, withdraw, rotate, end, show)
     for action in each:
         action.add_argument(
             "slug", metavar="SLUG", help="The short name of the other site, at this site."
@@ -103,9 +116,14 @@ def add_actions(actions: "_SubParsersAction[Any]") -> None:
     confirm.add_argument(
         "--scope", metavar="SCOPE", help="What this site asks for there. Replaces the earlier one."
     )
-    for action in (accept, confirm):
+    rotate.add_argument(
+        "--use-key",
+        action="store_true",
+        help="Sign with the key of this site from now on, in place of a client secret.",
+    )
+    for action in (accept, confirm, end):
         action.add_argument("--yes", action="store_true", help="Do not ask whether to go on.")
-    for action in (accept, confirm, retry):
+    for action in (accept, confirm, retry, rotate, end):
         action.add_argument(
             "--wait",
             type=_seconds,

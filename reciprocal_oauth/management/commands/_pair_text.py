@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from reciprocal_oauth.conf import settings
 from reciprocal_oauth.core import scopes
-from reciprocal_oauth.models import Pairing
+from reciprocal_oauth.models import Pairing, Peer
+from reciprocal_oauth.pairing.accepting import Offer
 from reciprocal_oauth.pairing.check_number import check_number
+from reciprocal_oauth.pairing.inviting import Terms
+from reciprocal_oauth.peers import discovery
 from reciprocal_oauth.peers.findings import Check
 from reciprocal_oauth.peers.findings import State as Result
 from reciprocal_oauth.presentation import pairing_status
@@ -31,7 +35,7 @@ def document_of(pairing: Pairing) -> dict[str, Any]:
         **fields_of(pairing, _FIELDS),
         "peer": pairing.peer.slug if pairing.peer else None,
         "peer_enabled": pairing.peer.enabled if pairing.peer else None,
-        "check_number": check_number(pairing),
+        "check_number": _number(pairing),
         "waits_for": pairing_status.turn_of(pairing).value,
         "next": pairing_status.what_next(pairing),
         "next_command": next_command(pairing),
@@ -55,11 +59,16 @@ def next_command(pairing: Pairing) -> str:
     if turn in (Turn.THIS_SITE, Turn.OTHER_SITE):
         # It waits for the other site, and does what is due then.
         return f"reciprocal_pair retry {slug}"
+    if turn != Turn.ADMINISTRATOR:
+        return ""
     if pairing.state == State.ACCEPTED:
         return f"reciprocal_pair confirm {slug}"
-    if turn == Turn.ADMINISTRATOR and pairing_status.has_failed_test(pairing):
+    slug = pairing.peer.slug if pairing.peer else slug
+    if pairing.last_error:
+        return f"reciprocal_pair rotate {slug}"
+    if pairing_status.has_failed_test(pairing):
         return f"reciprocal_peer test {slug}"
-    return f"reciprocal_peer add {slug} --enable" if turn == Turn.ADMINISTRATOR else ""
+    return f"reciprocal_peer add {slug} --enable"
 
 
 def row_of(pairing: Pairing) -> tuple[str, ...]:
@@ -110,9 +119,14 @@ def _attempt_rows(pairing: Pairing) -> Iterable[tuple[str, str]]:
         yield "good until", for_people(pairing.expires_at)
 
 
+def _number(pairing: Pairing) -> str:
+    """Return the check number; ``""`` if the other site does not know one."""
+    return "" if pairing.role == Pairing.Role.REGISTRANT else check_number(pairing)
+
+
 def _check_rows(pairing: Pairing) -> Iterable[tuple[str, str]]:
     if not pairing_status.is_over(pairing):
-        yield from _if_any("check number", check_number(pairing))
+        yield from _if_any("check number", _number(pairing))
     methods = pairing_status.method_in_words
     yield from _if_any("we authenticate there", methods(pairing.auth_method))
     yield from _if_any("it authenticates here", methods(pairing.its_auth_method))
@@ -159,3 +173,50 @@ def findings_text(pairing: Pairing) -> str:
 
 def _label(choices: Any, value: object) -> str:
     return str(choices(value).label) if value in choices.values else printable(value)
+
+
+def about_invitation(pairing: Pairing) -> str:
+    """Return what to do with an invitation that was just made."""
+    until = for_people(pairing.expires_at)
+    if pairing.is_bound:
+        lines = [
+            f"This invitation is for {printable(pairing.expected_issuer)}. It is good until "
+            f"{until}.",
+            "Give it to an administrator there. The pairing then completes by itself.",
+        ]
+    else:
+        lines = [
+            f"This invitation is for whoever has it first. It is good until {until}.",
+            "Give it to an administrator of the other site in a private message. When it is "
+            f"accepted, confirm with: reciprocal_pair confirm {pairing.slug}",
+        ]
+    lines.append("There, it is accepted in the admin, or with: reciprocal_pair accept SLUG")
+    if settings.DISPATCHER == "none":
+        lines.append(
+            "This site has no dispatcher: run reciprocal_deliver here, or afterwards: "
+            f"reciprocal_pair retry {pairing.slug}"
+        )
+    return "\n".join([*lines, ""])
+
+
+def about_offer(offer: Offer, terms: Terms) -> str:
+    """Return what the user decides about when accepting an invitation."""
+    words = Peer(slug=terms.slug, scope_words=discovery.words_of(offer.metadata)).described_scopes()
+    ours = scopes.described()
+    method = pairing_status.method_in_words(offer.auth_method)
+    enabled = "at once" if terms.enable else "after you have enabled the peer"
+    rows = [
+        ("issuer", offer.metadata.issuer),
+        ("short name here", f"{terms.slug}{', which gets new credentials' * terms.renews}"),
+        *_decided_rows("this site asks for there", terms.asked_scope, words),
+        *_decided_rows("it may hold here", terms.allowed_scope, ours),
+        ("this site authenticates there", method),
+        ("people can connect", enabled),
+    ]
+    return table(rows)
+
+
+def _decided_rows(label: str, scope: str, words: Any) -> list[tuple[str, str]]:
+    tokens = scopes.split(scope)
+    texts = [scope_in_words(token, words) for token in tokens] or ["(nothing)"]
+    return [(label if number == 0 else "", text) for number, text in enumerate(texts)]

@@ -17,19 +17,20 @@ from reciprocal_oauth.presentation.pairing_status import Turn
 #: this site may have changed it.
 _PAUSE_SECONDS = 0.25
 
-COMPLETE, REFUSED, WAITS = 0, 1, 2
+DONE, REFUSED, WAITS = 0, 1, 2
 
 
-def go_on(pairing: Pairing, seconds: float, say: Callable[[str], None]) -> None:
+def go_on(
+    pairing: Pairing, seconds: float, say: Callable[[str], None], *, at_once: bool = False
+) -> None:
     """Do what is due for the pairing, and wait for the other site, for at most ``seconds`` seconds.
     ``pairing`` is read again.
 
-    The first attempt is made at once, even if it is not due yet.
-
     :param say: writes what the command waits for.
+    :param at_once: whether the first attempt is made even if it is not due yet.
     """
     give_up = time.monotonic() + seconds
-    if pairing_status.turn_of(pairing) == Turn.THIS_SITE:
+    if _is_due(pairing) or (at_once and pairing_status.turn_of(pairing) == Turn.THIS_SITE):
         due.attempt(pairing)
     if seconds and not _is_settled(pairing):
         say(f"{pairing_status.what_next(pairing)} Waiting for at most {seconds:g} s …")
@@ -50,10 +51,17 @@ def _is_due(pairing: Pairing) -> bool:
     return at is not None and at <= timezone.now() and not _is_settled(pairing)
 
 
-def exit_status(pairing: Pairing) -> int:
-    """Return the exit status that says how far the pairing is."""
-    if pairing_status.is_over(pairing) or pairing_status.has_failed_test(pairing):
-        return REFUSED
-    if pairing.state == Pairing.State.COMPLETE and not pairing.task:
-        return COMPLETE
-    return WAITS
+def exit_status(pairing: Pairing, wanted: Pairing.State) -> int:
+    """Return the exit status that says how far the pairing is.
+
+    :param wanted: the state that the command was to reach.
+    """
+    if pairing.state == wanted and not pairing.task:
+        is_complete = wanted == Pairing.State.COMPLETE
+        has_failed = is_complete and pairing_status.has_failed_test(pairing)
+        return REFUSED if has_failed or pairing.last_error else DONE
+    return REFUSED if _is_settled(pairing) and not _waits_here(pairing) else WAITS
+
+
+def _waits_here(pairing: Pairing) -> bool:
+    return pairing_status.turn_of(pairing) == Turn.ADMINISTRATOR

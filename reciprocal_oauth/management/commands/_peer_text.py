@@ -59,6 +59,9 @@ def peer_text(peer: Any) -> str:
     values["--application-client-id"] = peer.application.client_id
     values["--redirect-uri"] = " ".join(peer.application.redirect_uris.split())
     rows = [(flag.lstrip("-"), _value_text(value)) for flag, value in values.items()]
+    if pairing := getattr(peer, "pairing", None):
+        state = str(pairing.get_state_display())
+        rows.insert(0, ("pairing", f"{state}; see: reciprocal_pair show {pairing.slug}"))
     return table(
         [("peer", f"{peer.slug}, {_state(peer)}, active links: {peer.active_links}"), *rows]
     )

@@ -9,21 +9,19 @@ from django.db.models import Case, QuerySet, Value, When
 from django.views.decorators.debug import sensitive_variables
 
 from reciprocal_oauth.client.discovery import Metadata
-from reciprocal_oauth.conf import settings
 from reciprocal_oauth.core import scopes
 from reciprocal_oauth.exceptions import PairingError, PeerError
 from reciprocal_oauth.models import Pairing, Peer
-from reciprocal_oauth.pairing import accepting, inviting
-from reciprocal_oauth.pairing.accepting import Offer
+from reciprocal_oauth.pairing import accepting, inviting, renewing
 from reciprocal_oauth.pairing.inviting import Terms
 from reciprocal_oauth.peers import discovery
 from reciprocal_oauth.presentation import pairing_status
 from reciprocal_oauth.secret import Secret
 
 from . import _pair_asking, _pair_waiting
-from ._output import as_json, for_people, printable, table
+from ._output import as_json, printable, table
 from ._pair_flags import add_actions, refusal
-from ._pair_text import document_of, pairing_text, row_of, scope_in_words
+from ._pair_text import about_invitation, about_offer, document_of, pairing_text, row_of
 
 State = Pairing.State
 _NOT_SENT = "Nothing was sent."
@@ -53,6 +51,8 @@ class Command(BaseCommand):
             "confirm": self.confirm,
             "retry": self.retry,
             "withdraw": self.withdraw,
+            "rotate": self.rotate,
+            "end": self.end,
             "show": self.show,
             "list": self.list,
         }
@@ -82,7 +82,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(as_json({**document_of(pairing), "invitation": text.reveal()}))
             return
-        self._say(_about_invitation(pairing))
+        self._say(about_invitation(pairing))
         self.stdout.write(text.reveal())
 
     def confirm(self, options: dict[str, Any]) -> None:
@@ -146,7 +146,7 @@ class Command(BaseCommand):
             self._say(self._heading(offer.metadata.issuer))
             _require_renewal(offer.metadata.issuer, peer)
             terms = self._terms(options, peer, offer.metadata)
-            self._say(_about_offer(offer, terms))
+            self._say(about_offer(offer, terms))
             host = pairing_status.host_of(offer.metadata.issuer)
             _pair_asking.require_yes(f"\nPair with {host}?", given=options["yes"], done=_NOT_SENT)
             pairing = accepting.accept(offer, terms)
@@ -164,7 +164,7 @@ class Command(BaseCommand):
         pairing = _named(options["slug"])
         if pairing_status.is_over(pairing) and not pairing.task:
             raise CommandError(pairing_status.what_next(pairing))
-        self._go_on(pairing, options)
+        self._go_on(pairing, options, at_once=True)
 
     def withdraw(self, options: dict[str, Any]) -> None:
         """Withdraw an invitation, or stop a pairing that is under way.
@@ -180,6 +180,37 @@ class Command(BaseCommand):
             self.stdout.write(as_json(document_of(pairing)))
         else:
             self.stdout.write(f"{pairing} is withdrawn. The invitation is not good any more.")
+
+    def rotate(self, options: dict[str, Any]) -> None:
+        """Replace the credentials of this site at the other site, and test the new ones.
+
+        :raises CommandError: they cannot be replaced.
+        """
+        pairing = _complete(options["slug"])
+        try:
+            if options["use_key"]:
+                renewing.use_key(pairing)
+            else:
+                renewing.rotate(pairing)
+        except (PairingError, PeerError) as error:
+            raise refusal(error) from error
+        self._go_on(pairing, options)
+
+    def end(self, options: dict[str, Any]) -> None:
+        """End a pairing at both sites.
+
+        :raises CommandError: the pairing is not complete, or the user says no.
+        """
+        pairing = _complete(options["slug"])
+        count = renewing.count_links(pairing)
+        self._say(self._heading(pairing.issuer))
+        self._say(f"The peer will be disabled. Connections that will end: {count}.")
+        _pair_asking.require_yes("\nEnd this pairing?", given=options["yes"])
+        try:
+            renewing.end(pairing)
+        except PairingError as error:
+            raise refusal(error) from error
+        self._go_on(pairing, options)
 
     def show(self, options: dict[str, Any]) -> None:
         """Print a pairing, and what it waits for."""
@@ -203,15 +234,16 @@ class Command(BaseCommand):
         else:
             self.stdout.write(table(map(row_of, found)))
 
-    def _go_on(self, pairing: Pairing, options: dict[str, Any]) -> None:
+    def _go_on(self, pairing: Pairing, options: dict[str, Any], *, at_once: bool = False) -> None:
         """Do what is due, wait, print how far the pairing is, and exit with the status that says
         it."""
-        _pair_waiting.go_on(pairing, options["wait"], self._say)
+        wanted = State.ENDED if pairing.state == State.ENDED else State.COMPLETE
+        _pair_waiting.go_on(pairing, options["wait"], self._say, at_once=at_once)
         if options["json"]:
             self.stdout.write(as_json(document_of(pairing)))
         else:
             self.stdout.write(pairing_text(pairing))
-        if status := _pair_waiting.exit_status(pairing):
+        if status := _pair_waiting.exit_status(pairing, wanted):
             sys.exit(status)
 
     def _terms(self, options: dict[str, Any], peer: Peer | None, partner: Metadata | None) -> Terms:
@@ -265,53 +297,6 @@ class Command(BaseCommand):
         self.stderr.write(text, style_func=str)
 
 
-def _about_invitation(pairing: Pairing) -> str:
-    """Return what to do with an invitation that was just made."""
-    until = for_people(pairing.expires_at)
-    if pairing.is_bound:
-        lines = [
-            f"This invitation is for {printable(pairing.expected_issuer)}. It is good until "
-            f"{until}.",
-            "Give it to an administrator there. The pairing then completes by itself.",
-        ]
-    else:
-        lines = [
-            f"This invitation is for whoever has it first. It is good until {until}.",
-            "Give it to an administrator of the other site in a private message. When it is "
-            f"accepted, confirm with: reciprocal_pair confirm {pairing.slug}",
-        ]
-    lines.append("There, it is accepted in the admin, or with: reciprocal_pair accept SLUG")
-    if settings.DISPATCHER == "none":
-        lines.append(
-            "This site has no dispatcher: run reciprocal_deliver here, or afterwards: "
-            f"reciprocal_pair retry {pairing.slug}"
-        )
-    return "\n".join([*lines, ""])
-
-
-def _about_offer(offer: Offer, terms: Terms) -> str:
-    """Return what the user decides about when accepting an invitation."""
-    words = Peer(slug=terms.slug, scope_words=discovery.words_of(offer.metadata)).described_scopes()
-    ours = scopes.described()
-    method = pairing_status.method_in_words(offer.auth_method)
-    enabled = "at once" if terms.enable else "after you have enabled the peer"
-    rows = [
-        ("issuer", offer.metadata.issuer),
-        ("short name here", f"{terms.slug}{', which gets new credentials' * terms.renews}"),
-        *_scope_rows("this site asks for there", terms.asked_scope, words),
-        *_scope_rows("it may hold here", terms.allowed_scope, ours),
-        ("this site authenticates there", method),
-        ("people can connect", enabled),
-    ]
-    return table(rows)
-
-
-def _scope_rows(label: str, scope: str, words: Any) -> list[tuple[str, str]]:
-    tokens = scopes.split(scope)
-    texts = [scope_in_words(token, words) for token in tokens] or ["(nothing)"]
-    return [(label if number == 0 else "", text) for number, text in enumerate(texts)]
-
-
 def _pairings() -> QuerySet[Pairing]:
     """Return all pairings: those under way first, and then the newest."""
     under_way = When(state__in=Pairing.UNDER_WAY, then=Value(0))
@@ -328,6 +313,17 @@ def _named(slug: str) -> Pairing:
     if pairing is None:
         known = ", ".join(dict.fromkeys(_pairings().values_list("slug", flat=True))) or "none"
         raise CommandError(f"There is no pairing “{printable(slug)}”. Known: {known}.")
+    return pairing
+
+
+def _complete(slug: str) -> Pairing:
+    """Return the complete pairing of the peer ``slug``.
+
+    :raises CommandError: there is none.
+    """
+    pairing = _pairings().filter(peer__slug=slug, state=State.COMPLETE).first()
+    if pairing is None:
+        raise CommandError(f"There is no complete pairing “{printable(slug)}”.")
     return pairing
 
 

@@ -322,7 +322,11 @@ def _joined(given: Any) -> Any:
 
 def _peers() -> QuerySet[Peer]:
     active = Count("links", filter=Q(links__status=Link.Status.ACTIVE))
-    return Peer.objects.select_related("application").annotate(active_links=active).order_by("slug")
+    return (
+        Peer.objects.select_related("application", "pairing")
+        .annotate(active_links=active)
+        .order_by("slug")
+    )
 
 
 def _named(slug: str) -> Any:
@@ -340,6 +344,7 @@ def _document(peer: Any, sheet: Sheet | None = None) -> dict[str, Any]:
         "application_client_id": peer.application.client_id,
         "redirect_uris": peer.application.redirect_uris.split(),
         "active_links": peer.active_links,
+        "pairing": _pairing_document(peer),
     }
     if sheet is None:
         return document
@@ -350,6 +355,11 @@ def _document(peer: Any, sheet: Sheet | None = None) -> dict[str, Any]:
         ]
         document["limits"] = [str(limit) for limit in preset.limits]
     return document
+
+
+def _pairing_document(peer: Any) -> dict[str, Any] | None:
+    pairing = getattr(peer, "pairing", None)
+    return pairing and fields_of(pairing, "id slug state completed_at")
 
 
 def _make_credentials(options: dict[str, Any]) -> str:
