@@ -174,6 +174,7 @@ def _plan(typed: QueryDict, base: str) -> Plan:
         our_name=typed.get("our_name", "").strip(),
         scope=typed.get("scope", ""),
         endpoint=metadata.registration_endpoint if is_confirmed else "",
+        dialect=typed.get("dialect", ""),
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -21,7 +22,7 @@ from ..client import registration
 from ..client.discovery import Metadata
 from ..client.registration import Registration
 from ..conf import settings
-from ..core import scopes, site_address
+from ..core import plugins, scopes, site_address
 from ..core.database import atomic, require_no_transaction, tried_again
 from ..core.peer_urls import origin_of, url_problem
 from ..exceptions import BadResponse, PeerError, PeerRefused
@@ -81,6 +82,7 @@ def plan(
     scope: str = "",
     auth_method: str = "",
     endpoint: str = "",
+    dialect: str = "",
 ) -> Plan:
     """Return the registration that this site would send.
 
@@ -92,6 +94,7 @@ def plan(
         the other site lists.
     :param endpoint: the registration endpoint that an administrator has confirmed, if the metadata
         names one at another host than the issuer, or none.
+    :param dialect: the dialect of the peer; ``""`` for the usual one.
     :raises CannotRegister: a value is missing or cannot be used.
     """
     callback = site_address.url_of("reciprocal_oauth:callback", slug, base=base)
@@ -106,7 +109,7 @@ def plan(
         "redirect_uris": [callback],
         "grant_types": _grant_types(metadata),
         "response_types": ["code"],
-        "token_endpoint_auth_method": auth_method or _method_of(metadata, base),
+        "token_endpoint_auth_method": auth_method or _method_of(metadata, base, dialect),
     }
     if members["token_endpoint_auth_method"] == Peer.AuthMethod.PRIVATE_KEY_JWT:
         members["jwks_uri"] = _jwks_uri(base)
@@ -161,12 +164,15 @@ def _problem_of(plan: Plan, result: Registration) -> str:
 def peer_values(plan: Plan, result: Registration) -> dict[str, Any]:
     """Return the values of the peer's fields that the registration gives."""
     method = _method_in(plan, result)
-    uses_key = method == Peer.AuthMethod.PRIVATE_KEY_JWT
-    return {
+    values = {
         "client_id": result.client_id,
-        "client_secret": Secret("") if uses_key else result.client_secret,
+        "client_secret": result.client_secret,
         "token_endpoint_auth_method": method,
     }
+    if method == Peer.AuthMethod.PRIVATE_KEY_JWT:
+        algorithm = site_keys.algorithm_for(plan.metadata.auth_signing_algs)
+        values |= {"client_secret": Secret(""), "assertion_algorithm": str(algorithm or "")}
+    return {name: value for name, value in values.items() if name == "client_secret" or value}
 
 
 @tried_again
@@ -302,11 +308,12 @@ def _grant_types(metadata: Metadata) -> list[str]:
     return ["authorization_code", *[_REFRESH] * has_refresh]
 
 
-def _method_of(metadata: Metadata, base: str) -> str:
+def _method_of(metadata: Metadata, base: str, dialect: str) -> str:
+    can_sign = _can_sign(metadata, base, dialect)
     for method in _METHODS:
         if method not in metadata.auth_methods:
             continue
-        if method != Peer.AuthMethod.PRIVATE_KEY_JWT or _can_sign(metadata, base):
+        if method != Peer.AuthMethod.PRIVATE_KEY_JWT or can_sign:
             return str(method)
     raise CannotRegister(
         _(
@@ -317,10 +324,15 @@ def _method_of(metadata: Metadata, base: str) -> str:
     )
 
 
-def _can_sign(metadata: Metadata, base: str) -> bool:
-    """Return whether this site has an algorithm that the other site knows, and publishes its public
-    keys."""
-    return bool(_jwks_uri(base)) and site_keys.algorithm_for(metadata.auth_signing_algs) is not None
+def _can_sign(metadata: Metadata, base: str, dialect: str) -> bool:
+    """Return whether this site publishes its public keys, has an algorithm that the other site
+    knows, and signs for peers with this dialect."""
+    try:
+        takes_assertions = not dialect or plugins.dialect_class(dialect).takes_assertions
+    except ImproperlyConfigured:
+        return False
+    algorithm = site_keys.algorithm_for(metadata.auth_signing_algs)
+    return takes_assertions and algorithm is not None and bool(_jwks_uri(base))
 
 
 def _jwks_uri(base: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError
 from oauth2_provider.models import get_application_model
 
-from reciprocal_oauth.models import Pairing, Peer
+from reciprocal_oauth.models import Pairing, Peer, SiteKey
 from reciprocal_oauth.secret import Secret
 
 from ..fakes import FakePeer, Received, Reply
@@ -149,6 +149,52 @@ def test_the_secret_goes_in_the_body_at_a_server_that_lists_nothing_else(
 
     add(fake_peer)
     assert Peer.objects.get().token_endpoint_auth_method == "client_secret_post"
+
+
+KEYS = ["private_key_jwt", "client_secret_basic"]
+
+
+@pytest.mark.rfc("7591", "2")
+@pytest.mark.usefixtures("answer")
+@pytest.mark.parametrize(
+    ("algorithms", "used"), [(["ES256", "RS256"], "ES256"), (["RS256", "PS256"], "RS256")]
+)
+def test_at_a_server_that_knows_keys_there_is_no_secret(
+    fake_peer: FakePeer,
+    metadata: dict[str, Any],
+    answer: Callable[..., None],
+    algorithms: list[str],
+    used: str,
+) -> None:
+    metadata["token_endpoint_auth_methods_supported"] = KEYS
+    metadata["token_endpoint_auth_signing_alg_values_supported"] = algorithms
+    answer(client_secret=None)
+
+    add(fake_peer)
+
+    sent = json.loads(fake_peer.to("/reg")[0].body)
+    assert sent["token_endpoint_auth_method"] == "private_key_jwt"
+    assert sent["jwks_uri"] == "https://us.example/o/reciprocal/jwks.json"
+    peer = Peer.objects.get()
+    assert (peer.token_endpoint_auth_method, peer.client_secret) == ("private_key_jwt", Secret(""))
+    assert peer.assertion_algorithm == used
+    assert used in {key.alg for key in SiteKey.objects.all()}
+
+
+@pytest.mark.usefixtures("answer")
+@pytest.mark.parametrize(
+    ("algorithms", "flags"),
+    [(["EdDSA"], []), (["ES256"], ["--auth-method=client_secret_basic"])],
+    ids=["no algorithm", "not wanted"],
+)
+def test_a_secret_is_used_where_no_key_can_be(
+    fake_peer: FakePeer, metadata: dict[str, Any], algorithms: list[str], flags: list[str]
+) -> None:
+    metadata["token_endpoint_auth_methods_supported"] = KEYS
+    metadata["token_endpoint_auth_signing_alg_values_supported"] = algorithms
+
+    add(fake_peer, *flags)
+    assert Peer.objects.get().token_endpoint_auth_method == "client_secret_basic"
 
 
 def test_a_server_without_a_method_that_we_have_gets_nothing(

@@ -71,6 +71,7 @@ class PeerRegistration:
                 scope=scope,
                 auth_method=given.get("token_endpoint_auth_method", ""),
                 endpoint=options["registration_endpoint"] or "",
+                dialect=dialect,
             )
         except CannotRegister as error:
             raise CommandError(f"--register: {printable(error)}") from error
