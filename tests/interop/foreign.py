@@ -41,6 +41,9 @@ class Kind:
     :ivar callback: path of its redirect URI.
     :ivar openid: whether it is linked with ``openid``, as OpenID Connect.
     :ivar metadata: whether it has a discovery document.
+    :ivar issuer_path: the path of its issuer.
+    :ivar registers: whether our site registers itself there (RFC 7591), so that it has neither a
+        client ID nor a secret of ours before.
     """
 
     name: str
@@ -49,6 +52,8 @@ class Kind:
     callback: str = "/callback"
     openid: bool = True
     metadata: bool = True
+    issuer_path: str = ""
+    registers: bool = False
     auth_method: str = "client_secret_basic"
     config: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
@@ -110,6 +115,32 @@ ALLAUTH = Kind(
 OIDC_PROVIDER = Kind("node-oidc-provider", "node_site/site.mjs")
 OIDC_PROVIDER_KEYS = Kind(
     "node-oidc-provider with private_key_jwt", "node_site/site.mjs", auth_method="private_key_jwt"
+)
+
+#: The initial access token (RFC 7591, section 1.2) of the sites that let clients register.
+REGISTRATION_TOKEN = "initial-access-token-of-them"
+OIDC_PROVIDER_WITH_SECRET = Kind(
+    "node-oidc-provider, registered with a secret",
+    "node_site/site.mjs",
+    registers=True,
+    config={"registration_token": REGISTRATION_TOKEN},
+)
+OIDC_PROVIDER_WITH_KEY = Kind(
+    "node-oidc-provider, registered with a key",
+    "node_site/site.mjs",
+    registers=True,
+    auth_method="private_key_jwt",
+    config={"registration_token": REGISTRATION_TOKEN},
+)
+DOT = Kind(
+    "django-oauth-toolkit alone",
+    "dot_site.py",
+    ("oauth2_provider",),
+    issuer_path="/o",
+    # A client that has registered itself gets no ID tokens there: it has no algorithm.
+    openid=False,
+    registers=True,
+    config={"registration_token": REGISTRATION_TOKEN},
 )
 
 
@@ -237,8 +268,6 @@ class OurSite(Site):
         openid = ["openid"] * foreign.kind.openid
         flags = {
             "--name": MUSIC.name,
-            "--client-id": foreign.client_id,
-            "--client-secret": foreign.client_secret,
             "--auth-method": foreign.kind.auth_method,
             "--scope": " ".join([*openid, "playback", "history"]),
             "--reciprocal-scope": "playback",
@@ -248,10 +277,14 @@ class OurSite(Site):
             "--application-client-secret": self.foreign_client_secret,
             "--redirect-uri": self.foreign_redirect_uri,
         }
-        if foreign.kind.auth_method == "private_key_jwt":
-            del flags["--client-secret"]
+        if foreign.kind.registers:
+            flags["--initial-access-token"] = REGISTRATION_TOKEN
+        else:
+            flags["--client-id"] = foreign.client_id
+            if foreign.kind.auth_method != "private_key_jwt":
+                flags["--client-secret"] = foreign.client_secret
         if foreign.kind.metadata:
-            flags["--discover"] = foreign.url
+            flags["--discover"] = f"{foreign.url}{foreign.kind.issuer_path}"
         else:
             flags |= {
                 "--issuer": foreign.url,
@@ -259,7 +292,8 @@ class OurSite(Site):
                 "--token-endpoint": f"{foreign.url}/token",
                 "--revocation-endpoint": f"{foreign.url}/revoke",
             }
-        return [f"{flag}={value}" for flag, value in flags.items()]
+        register = ["--register"] * foreign.kind.registers
+        return [*register, *(f"{flag}={value}" for flag, value in flags.items())]
 
     def read(self, code: str) -> Any:
         """Run ``code`` inside the site and return the JSON that it prints."""

@@ -25,8 +25,15 @@ const visits = new Map();
 
 // The authorization server
 
+// With an initial access token, the other site registers itself (RFC 7591, RFC 7592).
+const INITIAL = CONFIG.registration_token;
+const REGISTRATION = INITIAL && {
+  registration: { enabled: true, initialAccessToken: INITIAL },
+  registrationManagement: { enabled: true, rotateRegistrationAccessToken: true },
+};
+
 const provider = new Provider(CONFIG.url, {
-  clients: [
+  clients: INITIAL ? [] : [
     {
       client_id: THERE.id,
       ...(SIGNS ? { jwks_uri: THERE.jwks_uri } : { client_secret: THERE.secret }),
@@ -45,7 +52,11 @@ const provider = new Provider(CONFIG.url, {
     accountId: id,
     claims: async () => ({ sub: id, name: "Alice There" }),
   }),
-  features: { devInteractions: { enabled: false }, revocation: { enabled: true } },
+  features: {
+    devInteractions: { enabled: false },
+    revocation: { enabled: true },
+    ...REGISTRATION,
+  },
   routes: { authorization: "/authorize", revocation: "/revoke" },
   interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
   issueRefreshToken: async (ctx, client) => client.grantTypeAllowed("refresh_token"),
@@ -77,7 +88,7 @@ async function interaction(request, response) {
   if (details.prompt.name === "login") {
     result = { login: { accountId: SUBJECT } };
   } else {
-    const grantId = await grantOf(details.params.scope);
+    const grantId = await grantOf(details.params.scope, details.params.client_id);
     result = { consent: { grantId } };
   }
   await provider.interactionFinished(request, response, result, {
@@ -85,8 +96,8 @@ async function interaction(request, response) {
   });
 }
 
-async function grantOf(scope) {
-  const grant = new provider.Grant({ accountId: SUBJECT, clientId: THERE.id });
+async function grantOf(scope, clientId = THERE.id) {
+  const grant = new provider.Grant({ accountId: SUBJECT, clientId });
   grant.addOIDCScope(scope);
   return grant.save();
 }
@@ -201,6 +212,9 @@ function send(response, document) {
 provider.on("grant.success", (ctx) => {
   if (ctx.oidc.params?.grant_type === "refresh_token") note("refreshed");
 });
+provider.on("registration_create.success", (ctx, client) =>
+  note("registered", { client: client.clientId, method: client.tokenEndpointAuthMethod }),
+);
 provider.on("access_token.destroyed", () => note("revoked"));
 provider.on("refresh_token.destroyed", () => note("revoked"));
 provider.on("server_error", (ctx, error) => console.error(error));
