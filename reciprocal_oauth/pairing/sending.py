@@ -7,6 +7,7 @@ have one worker only, which waits for the response.
 
 import json
 import logging
+import re
 import secrets
 from collections.abc import Callable
 from datetime import timedelta
@@ -167,7 +168,7 @@ def _values_in(response: Registration, claimed: Pairing) -> dict[str, object]:
         # Otherwise somebody could make both sites use a secret, although both can use keys.
         raise PairingError(
             _("The other site changed how this site authenticates there, to %(method)s.")
-            % {"method": plain(method, 50) or "–"}
+            % {"method": method if _is_method(method) else "–"}
         )
     uses_secret = method != Peer.AuthMethod.PRIVATE_KEY_JWT
     if uses_secret and response.client_secret is None:
@@ -183,6 +184,12 @@ def _values_in(response: Registration, claimed: Pairing) -> dict[str, object]:
         "thumbprints": messages.thumbprints_in(response.metadata),
         **({"offered_scope": scopes.join(allowed)} if allowed is not None else {}),
     }
+
+
+def _is_method(value: object) -> bool:
+    """Return whether ``value`` has the form of an authentication method. Another value may be a
+    secret that the other site sends back, and is not shown."""
+    return isinstance(value, str) and bool(re.fullmatch(r"[a-z_]{1,30}", value))
 
 
 @sensitive_variables()
