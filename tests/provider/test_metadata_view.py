@@ -85,3 +85,27 @@ def test_the_openid_document_of_a_site_that_takes_no_hand_overs(
 
 def test_a_site_that_is_no_openid_provider_has_no_openid_document(client: Client) -> None:
     assert client.get("/o/.well-known/openid-configuration").status_code == 404
+
+
+@pytest.mark.rfc("8414", "2")
+@pytest.mark.parametrize("where", [f"/o/{WELL_KNOWN}", "/o/.well-known/openid-configuration"])
+def test_keys_are_listed_for_the_issuer_of_the_settings(
+    client: Client, openid_connect: None, dot_settings: Callable[..., None], where: str
+) -> None:
+    dot_settings(OIDC_ISS_ENDPOINT="http://testserver/o")
+
+    document = client.get(where).json()
+
+    for endpoint in ("token", "revocation", "introspection"):
+        methods = document[f"{endpoint}_endpoint_auth_methods_supported"]
+        assert methods.count("private_key_jwt") == 1
+        assert "client_secret_basic" in methods
+        algorithms = document[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]
+        assert {"ES256", "PS256", "RS256", "EdDSA"} <= set(algorithms)
+
+
+@pytest.mark.threat("J3")
+def test_keys_are_not_listed_without_a_fixed_issuer(client: Client) -> None:
+    document = client.get(f"/o/{WELL_KNOWN}").json()
+
+    assert "private_key_jwt" not in document["token_endpoint_auth_methods_supported"]
