@@ -49,7 +49,7 @@ from datetime import timedelta
 from django.utils import timezone
 Link.objects.update(access_token_expires_at=timezone.now() - timedelta(seconds=1))
 """
-#: Reads the registration there and sends it back unchanged.
+#: Reads the registration there, and sends it back with the wish for a new secret.
 MANAGE = """
 import json
 from reciprocal_oauth.client import registration
@@ -62,6 +62,8 @@ members = {"client_id": found.client_id, **found.metadata, "reciprocal_new_secre
 changed = registration.update(uri, token, members, is_foreign=True)
 pairing.our_token = changed.registration_access_token or token
 pairing.save()
+stored, sent = pairing.peer.client_secret, changed.client_secret
+assert sent is None or sent == stored, "It issued a new secret."
 print(json.dumps([found.client_id, found.metadata["redirect_uris"], changed.client_id]))
 """
 
