@@ -108,6 +108,18 @@ def test_programs_get_the_invitation_once() -> None:
     assert shown == {name: value for name, value in made.items() if name != "invitation"}
 
 
+def test_an_invitation_that_renews_a_peer_is_for_its_site_only(
+    complete: Pairing,  # noqa: F811
+    other: OtherSite,  # noqa: F811
+) -> None:
+    Ran("invite", "other", "--renew")
+
+    pairing = Pairing.objects.get(renews=True)
+    assert pairing.expected_issuer == other.issuer
+    peer = Peer.objects.get()
+    assert (pairing.asked_scope, pairing.allowed_scope) == (peer.scope, peer.allowed_scope)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -224,6 +236,22 @@ def test_what_is_no_invitation_is_refused_and_not_repeated(text: str) -> None:
     assert not text.strip() or text.strip() not in reason
 
 
+def test_the_user_can_stop_waiting(
+    other: OtherSite,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", interrupt)
+
+    ran = Ran("accept", "other", *SCOPES, "--yes", stdin=other.invitation())
+
+    assert ran.status == WAITS
+    assert "Waiting for at most 30 s" in ran.err
+    assert "The other site must register here too." in ran.out
+
+
 def test_the_other_site_refuses(other: OtherSite) -> None:  # noqa: F811
     other.answers[REGISTER] = Reply.json(401, error="invalid_token")
 
@@ -303,6 +331,18 @@ def test_a_scope_that_the_other_site_does_not_offer_is_refused(waiting: Pairing)
     reason = refusal("confirm", "other", "--scope", "queue", "--yes")
 
     assert reason.startswith("--scope: Not known: queue. What this site may ask for there:\n  play")
+
+
+def test_a_site_that_cannot_pair_is_not_confirmed(
+    invited_all: tuple[Pairing, str],  # noqa: F811
+    other: OtherSite,  # noqa: F811
+) -> None:
+    left_out = ("issuer", "allowed_scope", "registration_token")
+    plain = other.registration(**{f"reciprocal_{name}": ... for name in left_out})
+    assert register(invited_all[1], plain).status_code == 201
+
+    assert "it knows only RFC 7591" in refusal("confirm", "other", "--yes")
+    assert Ran("show", "other", "--json").json["next_command"] == "reciprocal_pair withdraw other"
 
 
 def test_only_what_waits_for_it_is_confirmed(registered: Pairing) -> None:  # noqa: F811

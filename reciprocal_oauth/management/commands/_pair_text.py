@@ -62,7 +62,7 @@ def next_command(pairing: Pairing) -> str:
     if turn != Turn.ADMINISTRATOR:
         return ""
     if pairing.state == State.ACCEPTED:
-        return f"reciprocal_pair confirm {slug}"
+        return f"reciprocal_pair {'confirm' if pairing.issuer else 'withdraw'} {slug}"
     slug = pairing.peer.slug if pairing.peer else slug
     if pairing.last_error:
         return f"reciprocal_pair rotate {slug}"

@@ -35,7 +35,11 @@ def go_on(
     if seconds and not _is_settled(pairing):
         say(f"{pairing_status.what_next(pairing)} Waiting for at most {seconds:g} s …")
     while not _is_settled(pairing) and (left := give_up - time.monotonic()) > 0:
-        time.sleep(min(_PAUSE_SECONDS, left))
+        try:
+            time.sleep(min(_PAUSE_SECONDS, left))
+        except KeyboardInterrupt:
+            # The user does not want to wait. The pairing goes on without this command.
+            return
         pairing.refresh_from_db()
         if _is_due(pairing):
             due.attempt(pairing)

@@ -97,10 +97,7 @@ class Command(BaseCommand):
                 f"{pairing_status.what_next(pairing)}"
             )
         if not pairing.issuer:
-            raise CommandError(
-                "The other site has registered here, but it cannot pair in the other direction. "
-                "Complete this pairing in the admin."
-            )
+            raise CommandError(pairing_status.what_next(pairing))
         self._say(self._heading(pairing.issuer))
         self._say(pairing_text(pairing))
         asked = self._asked_on_confirming(options["scope"], pairing)
