@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import path
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from ..core.database import outside_transactions
@@ -115,7 +114,9 @@ class PairingAcceptMixin(PairingPagesMixin):
         form = AcceptForm(data, **given)
         if form.is_valid() and offer.auth_method != method:
             # What the administrator has seen is no longer so. They decide again.
-            form.add_error(None, _("The other site has changed meanwhile. Please check it again."))
+            form.add_error(
+                None, gettext("The other site has changed meanwhile. Please check it again.")
+            )
         if not form.is_valid():
             return self._ask_about_offer(request, offer, form)
         self.require(may_renew(request) if form.renewed else may_pair(request))
@@ -132,10 +133,10 @@ class PairingAcceptMixin(PairingPagesMixin):
         self, request: HttpRequest, offer: Offer, form: AcceptForm
     ) -> HttpResponse:
         fieldsets = [
-            (_("The peer at this site"), {"fields": ["peer", "slug"]}),
-            (_("What this site asks for there"), {"fields": ["asked_scope"]}),
-            (_("What the other site may do here"), {"fields": ["allowed_scope"]}),
-            (None, {"fields": ["our_name", "enable"]}),
+            (
+                None,
+                {"fields": ["peer", "slug", "asked_scope", "allowed_scope", "our_name", "enable"]},
+            )
         ]
         return self.render(
             request,

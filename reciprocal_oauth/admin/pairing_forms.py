@@ -15,7 +15,6 @@ from ..conf import settings
 from ..core import scopes, site_address
 from ..exceptions import PairingError
 from ..models import Pairing, Peer
-from ..pairing.invitation import own_issuer
 from ..pairing.inviting import MAX_LIFETIME_SECONDS, Terms
 from ..peers import discovery
 from .peer_form import CODE_ATTRIBUTES
@@ -139,7 +138,7 @@ class TermsForm(forms.Form):
         self.metadata, self.renewable = metadata, {str(peer.pk): peer for peer in renewable}
         self._offer_peers()
         self.fields["allowed_scope"].choices = scope_choices(scopes.described())  # type: ignore[attr-defined]
-        self.fields["our_name"].initial = site_address.host_of(own_issuer())
+        self.fields["our_name"].initial = _usual_name()
         if metadata is None:
             del self.fields["asked_scope"]
         elif choices := theirs(metadata):
@@ -246,7 +245,11 @@ class ConfirmForm(forms.Form):
         words = Peer(slug=pairing.slug, scope_words=pairing.scope_words).described_scopes()
         field: Any = self.fields["asked_scope"]
         field.choices = scope_choices({each: words.get(each, "") for each in offered})
-        field.initial = scopes.split(pairing.asked_scope)
+        asked = pairing.asked_scope
+        if pairing.renews and not asked:
+            peer = Peer.objects.filter(slug=pairing.slug).first()
+            asked = peer.scope if peer else ""
+        field.initial = scopes.split(asked)
         if not offered:
             field.help_text = _("The other site lets this site do nothing there.")
 
@@ -281,6 +284,12 @@ def proposed_slug(metadata: Metadata) -> str:
         taken.update(rows.filter(slug__startswith=wanted).values_list("slug", flat=True))
     numbered = (f"{wanted}-{number}" for number in range(2, len(taken) + 3))
     return next(slug for slug in (wanted, *numbered) if slug not in taken)
+
+
+def _usual_name() -> str:
+    """Return how this site called itself last; at first the host of its issuer."""
+    last = Pairing.objects.exclude(our_name="").order_by("-created_at").first()
+    return last.our_name if last else site_address.host_of(site_address.configured_issuer())
 
 
 def _is_address(host: str) -> bool:

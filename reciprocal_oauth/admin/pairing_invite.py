@@ -6,7 +6,6 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import path
 from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from ..client.discovery import Metadata
@@ -103,22 +102,13 @@ class PairingInviteMixin(PairingPagesMixin):
 
     def _ask_for_offer(self, request: HttpRequest, form: InviteForm) -> HttpResponse:
         metadata = form.metadata
-        there: Any = {"fields": ["asked_scope"]}
-        if metadata is None:
-            text = gettext("You choose this when you confirm the pairing.")
-            there = {"fields": [], "description": text}
-        fieldsets = [
-            (_("The peer at this site"), {"fields": ["peer", "slug"]}),
-            (_("What the other site may do here"), {"fields": ["allowed_scope"]}),
-            (_("What this site asks for there"), there),
-            (None, {"fields": ["our_name", "lifetime", "enable"]}),
-        ]
+        names = ["peer", "slug", "asked_scope", "allowed_scope", "our_name", "lifetime", "enable"]
         return self.render(
             request,
             "pairing_invite",
             gettext("Invite another site"),
             form=form,
-            adminform=self.admin_form(form, fieldsets),
+            adminform=self.admin_form(form, [(None, {"fields": names})]),
             host=host_in(metadata.issuer) if metadata else None,
             issuer=metadata.issuer if metadata else "",
             button=_MAKE,

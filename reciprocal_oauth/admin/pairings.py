@@ -176,9 +176,7 @@ class PairingAdmin(PairingInviteMixin, PairingAcceptMixin, PairingChangesMixin, 
             "pairing_confirm",
             gettext("Confirm the pairing with %s") % (host.name if host else pairing.issuer),
             **self._facts(request, pairing),
-            adminform=self.admin_form(
-                form, [(_("What this site asks for there"), {"fields": fields})]
-            ),
+            adminform=self.admin_form(form, [(None, {"fields": fields})]),
             form=form,
             original=pairing,
         )

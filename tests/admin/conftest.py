@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from reciprocal_oauth.models import (
     Link,
     LinkEvent,
     OutboxItem,
+    Pairing,
     Party,
     Peer,
     ReciprocalCode,
@@ -26,6 +28,7 @@ from reciprocal_oauth.models import (
     peer_data,
 )
 from reciprocal_oauth.models.events import record_event
+from reciprocal_oauth.models.fields import EncryptedField
 from reciprocal_oauth.models.links import key_of_subject
 from reciprocal_oauth.secret import Secret
 
@@ -38,8 +41,13 @@ CANARIES = (
     "canary-revoked-token",
     "canary-data-of-code",
     "canary-data-of-link",
+    "canary-of-pairing",
     hash_of("canary-code"),
     "fernet2:",
+)
+
+SECRETS_OF_PAIRINGS = tuple(
+    field.name for field in Pairing._meta.fields if isinstance(field, EncryptedField)
 )
 
 #: What can be looked at only.
@@ -128,6 +136,29 @@ def make_full_link(peer: Peer) -> Callable[..., Link]:
         return link
 
     return make
+
+
+@pytest.fixture
+def full_pairings(db: None, peer: Peer) -> list[Pairing]:
+    """A pairing in each state, with a canary in each column that holds a secret or its hash."""
+    secrets = {name: Secret("canary-of-pairing") for name in SECRETS_OF_PAIRINGS}
+    hashes = ("code_hash", "reverse_token_hash", "issued_token_hash", "previous_token_hash")
+    return [
+        Pairing.objects.create(
+            role=Pairing.Role.INVITER,
+            state=state,
+            peer=peer if state == Pairing.State.COMPLETE else None,
+            slug="music",
+            issuer="https://music.example/o",
+            body_digest="canary-digest",
+            issued_client_id="music-here",
+            our_management_uri="https://music.example/canary-of-pairing/",
+            expires_at=timezone.now() + timedelta(hours=1),
+            **secrets,
+            **dict.fromkeys(hashes, f"canary-of-pairing-{number}"),
+        )
+        for number, state in enumerate(Pairing.State.values)
+    ]
 
 
 @pytest.fixture

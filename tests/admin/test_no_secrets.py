@@ -7,9 +7,11 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from reciprocal_oauth.models import Link, Peer
+from reciprocal_oauth.admin import pairing_accept
+from reciprocal_oauth.models import Link, Pairing, Peer
+from reciprocal_oauth.pairing import accepting
 
-from .conftest import CANARIES, LOOKED_AT, admin_url, text_of
+from .conftest import CANARIES, LOOKED_AT, SECRETS_OF_PAIRINGS, admin_url, text_of
 from .peer_pages import values_of
 
 pytestmark = pytest.mark.threat("W7", "X2", "X3")
@@ -30,6 +32,39 @@ def test_every_page(admin: Client, full_link: Link, made_up_vendors: None) -> No
     given = {"client_secret": "canary-client-secret"}
     for chosen in ({}, {"dialect": "ietf"}, {"dialect": "tunes"}):
         text_of(admin.get(admin_url(Peer, "add"), {**given, **chosen}))
+
+
+@pytest.mark.threat("PA12")
+def test_every_page_of_a_pairing(admin: Client, full_pairings: list[Pairing]) -> None:
+    assert len(SECRETS_OF_PAIRINGS) >= 7
+    text_of(admin.get(admin_url(Pairing, "changelist")))
+    for pairing in full_pairings:
+        for name in ("change", "history", "confirm", "withdraw", "end"):
+            text_of(admin.get(admin_url(Pairing, name, pairing.pk), follow=True))
+
+
+@pytest.mark.threat("PA12")
+@pytest.mark.parametrize(
+    "sent", [{"invitation": "canary-of-pairing"}, {"sealed": "canary-of-pairing"}]
+)
+def test_a_fault_while_pairing(
+    admin: Client,
+    sent: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    reports: list[str],
+) -> None:
+    def fail(*args: Any) -> None:
+        raise RuntimeError("on purpose")
+
+    monkeypatch.setattr(accepting, "look_up", fail)
+    monkeypatch.setattr(pairing_accept, "own_problem", fail if "sealed" in sent else lambda: "")
+    admin.raise_request_exception = False
+
+    response = admin.post(admin_url(Pairing, "accept"), sent)
+
+    assert response.status_code == 500
+    assert "on purpose" in reports[0]
+    assert not canaries_in(reports[0])
 
 
 def test_the_canaries_are_stored(full_link: Link) -> None:
