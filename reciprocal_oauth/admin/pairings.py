@@ -36,7 +36,7 @@ from .read_only import ReadOnlyAdmin
 class PairingAdmin(PairingInviteMixin, PairingAcceptMixin, PairingChangesMixin, ReadOnlyAdmin):
     """The admin of pairings."""
 
-    list_display = ("other_site", "slug", "role", "progress", "created_at", "expires_at", "peer")
+    list_display = ("other_site", "slug", "progress", "peer", "created_at")
     list_filter = ("state", "role")
     shown_with = ("peer",)
     search_help_text = _("Short name, name or address of the other site")
