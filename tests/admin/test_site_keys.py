@@ -10,7 +10,7 @@ from reciprocal_oauth.models import SiteKey
 from .conftest import admin_url, text_of
 
 
-@pytest.mark.threat("J4", "W7")
+@pytest.mark.threat("JC4", "W7")
 def test_a_key_is_shown_without_its_private_part(admin: Client) -> None:
     key = site_keys.signing_key()
     private = jwk.JWK.from_json(key.private_jwk.reveal()).export(as_dict=True)["d"]
@@ -34,7 +34,7 @@ def test_nothing_can_be_changed(admin: Client) -> None:
     assert SiteKey.objects.get() == key
 
 
-@pytest.mark.threat("J4")
+@pytest.mark.threat("JC4")
 def test_the_list_cannot_be_filtered_by_the_private_part(admin: Client) -> None:
     site_keys.signing_key()
     url = admin_url(SiteKey, "changelist")

@@ -68,7 +68,7 @@ def test_the_assertion_is_in_the_body_and_no_secret_is_anywhere(
 
 
 @pytest.mark.rfc("7523", "3")
-@pytest.mark.threat("J1")
+@pytest.mark.threat("JC1")
 def test_the_audience_is_the_issuer_whatever_the_endpoint_is(
     fake_peer: FakePeer, signing: MakePeer
 ) -> None:
@@ -91,7 +91,7 @@ def test_the_audience_is_the_issuer_whatever_the_endpoint_is(
     assert claims_of(fake_peer.requests[-1].form)["aud"] == issuer
 
 
-@pytest.mark.threat("J1")
+@pytest.mark.threat("JC1")
 def test_another_audience_is_used_only_if_an_administrator_enters_it(
     fake_peer: FakePeer, signing: MakePeer
 ) -> None:
@@ -102,7 +102,7 @@ def test_another_audience_is_used_only_if_an_administrator_enters_it(
     assert claims_of(fake_peer.requests[0].form)["aud"] == audience
 
 
-@pytest.mark.threat("J3")
+@pytest.mark.threat("JC3")
 def test_each_attempt_has_an_assertion_of_its_own(fake_peer: FakePeer, signing: MakePeer) -> None:
     peer = signing()
     fake_peer.answers["/token/"] = Reply(503)
@@ -124,7 +124,7 @@ def test_a_peer_without_es256_gets_rs256(fake_peer: FakePeer, signing: MakePeer)
 EVIL = "https://evil.example/o"
 
 
-@pytest.mark.threat("J2")
+@pytest.mark.threat("JC2")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -150,7 +150,7 @@ def test_nothing_is_signed_after_the_row_was_changed_without_this_app(
     assert not SiteKey.objects.exists()
 
 
-@pytest.mark.threat("J2")
+@pytest.mark.threat("JC2")
 def test_it_is_signed_again_after_an_administrator_has_saved_the_peer(
     fake_peer: FakePeer, signing: MakePeer
 ) -> None:

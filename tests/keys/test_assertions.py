@@ -60,7 +60,7 @@ def test_an_assertion_is_not_shown() -> None:
     assert f"{signed} {signed!r}" == "*** Secret('***')"
 
 
-@pytest.mark.threat("J7")
+@pytest.mark.threat("JC7")
 def test_a_key_that_cannot_be_decrypted_is_neither_used_nor_replaced_by_itself() -> None:
     key = site_keys.signing_key()
 
@@ -75,7 +75,7 @@ def test_a_key_that_cannot_be_decrypted_is_neither_used_nor_replaced_by_itself()
     assert checked(assertions.sign("our-client", ISSUER).reveal())
 
 
-@pytest.mark.threat("J7")
+@pytest.mark.threat("JC7")
 def test_after_the_encryption_key_is_lost_a_new_key_is_made_by_a_person() -> None:
     old = site_keys.signing_key().kid
     with override_settings(SECRET_KEY="another-key-of-the-site"):

@@ -144,7 +144,7 @@ def test_the_first_rotation_makes_the_first_key() -> None:
     assert signer() == key.kid
 
 
-@pytest.mark.threat("J5")
+@pytest.mark.threat("JC5")
 @pytest.mark.parametrize("is_under_way", [False, True], ids=["at rest", "rotation under way"])
 def test_after_a_leak_the_former_keys_are_out_at_once(is_under_way: bool) -> None:
     signer()
@@ -157,7 +157,7 @@ def test_after_a_leak_the_former_keys_are_out_at_once(is_under_way: bool) -> Non
     assert not any(key.private_jwk for key in SiteKey.objects.exclude(pk=new.pk))
 
 
-@pytest.mark.threat("J5")
+@pytest.mark.threat("JC5")
 def test_one_key_is_retired_at_once(clock: time_machine.Traveller) -> None:
     old = signer()
     (new,) = site_keys.rotate()
@@ -201,12 +201,12 @@ def at_once(work: Callable[[], Any], times: int = 6) -> list[Any]:
 class TestAtOnce:
     """Several threads with connections of their own, as several processes have."""
 
-    @pytest.mark.threat("J6")
+    @pytest.mark.threat("JC6")
     def test_the_first_key_is_one_key(self) -> None:
         assert len(set(at_once(signer))) == 1
         assert len(kids()) == 1
 
-    @pytest.mark.threat("J6")
+    @pytest.mark.threat("JC6")
     def test_several_rotations_are_one(self) -> None:
         signer()
         found = at_once(lambda: site_keys.rotate()[0].kid)
@@ -214,7 +214,7 @@ class TestAtOnce:
         assert len(set(found)) == 1
         assert SiteKey.objects.count() == 2
 
-    @pytest.mark.threat("J6")
+    @pytest.mark.threat("JC6")
     def test_several_rotations_after_a_leak_leave_no_former_key(self) -> None:
         old = signer()
         found = at_once(lambda: site_keys.rotate(at_once=True)[0].kid)
@@ -223,7 +223,7 @@ class TestAtOnce:
         assert kids() == [signer()]
         assert signer() in found
 
-    @pytest.mark.threat("J6")
+    @pytest.mark.threat("JC6")
     def test_a_published_key_is_activated_once(self) -> None:
         old = signer()
         (new,) = site_keys.rotate()
@@ -235,7 +235,7 @@ class TestAtOnce:
         assert set(kids()) == {new.kid, old}
 
     @pytest.mark.rfc("7515", "6")
-    @pytest.mark.threat("J6")
+    @pytest.mark.threat("JC6")
     def test_no_assertion_is_refused_while_keys_rotate(self) -> None:
         """A peer that keeps a copy of the set for an hour checks each assertion."""
         signer()

@@ -69,7 +69,7 @@ def test_the_states_of_a_rotation_are_listed(clock: time_machine.Traveller) -> N
     assert document("list")[1]["is_published"] is False
 
 
-@pytest.mark.threat("J5")
+@pytest.mark.threat("JC5")
 def test_after_a_leak_the_public_set_has_the_new_key_alone(client: Client) -> None:
     document("rotate")
     old = published(client)
@@ -80,7 +80,7 @@ def test_after_a_leak_the_public_set_has_the_new_key_alone(client: Client) -> No
     assert new["kid"] not in old
 
 
-@pytest.mark.threat("J5")
+@pytest.mark.threat("JC5")
 def test_it_names_the_peers_that_may_have_a_copy_of_the_former_key(
     make_peer: Callable[..., Peer],
 ) -> None:
@@ -111,7 +111,7 @@ def test_the_active_key_is_not_retired(client: Client) -> None:
     assert published(client) == [active["kid"]]
 
 
-@pytest.mark.threat("J4")
+@pytest.mark.threat("JC4")
 @pytest.mark.parametrize("arguments", [["list"], ["list", "--json"], ["rotate", "--json"]])
 def test_no_private_part_is_printed(arguments: list[str]) -> None:
     key = site_keys.signing_key()

@@ -288,7 +288,7 @@ def test_an_audience_is_an_address(make_peer: MakePeer, audience: str) -> None:
     assert list(refused.value.message_dict) == ["assertion_audience"]
 
 
-@pytest.mark.threat("J2")
+@pytest.mark.threat("JC2")
 @pytest.mark.parametrize("fields", [None, {"token_endpoint_auth_method"}], ids=["all", "one"])
 def test_the_secret_is_erased_once_this_site_signs(
     make_peer: MakePeer, fields: set[str] | None
@@ -302,7 +302,7 @@ def test_the_secret_is_erased_once_this_site_signs(
     assert Peer.objects.get().signs_assertions
 
 
-@pytest.mark.threat("J2")
+@pytest.mark.threat("JC2")
 def test_a_secret_is_not_sent_elsewhere_by_a_detour_over_keys(make_peer: MakePeer) -> None:
     """The secret is gone after the first step, so there is none to send after the last."""
     peer = make_peer(issuer=ISSUER)
@@ -317,7 +317,7 @@ def test_a_secret_is_not_sent_elsewhere_by_a_detour_over_keys(make_peer: MakePee
         Peer.objects.get().full_clean()
 
 
-@pytest.mark.threat("J2")
+@pytest.mark.threat("JC2")
 def test_an_unsaved_method_does_not_open_another_address(make_peer: MakePeer) -> None:
     peer = make_peer(issuer=ISSUER)
     peer.token_endpoint_auth_method = Peer.AuthMethod.PRIVATE_KEY_JWT

@@ -306,7 +306,7 @@ def test_of_a_refused_signature_it_says_what_the_peer_must_know(
     assert peer.issuer in text
 
 
-@pytest.mark.threat("J7")
+@pytest.mark.threat("JC7")
 def test_a_key_that_cannot_be_decrypted_is_named(
     admin_client: Client, well: FakePeer, peer: Peer, settings: Any
 ) -> None:

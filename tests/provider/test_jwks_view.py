@@ -21,7 +21,7 @@ def test_the_route_is_in_the_namespace_of_the_provider() -> None:
 
 
 @pytest.mark.rfc("7517", "5")
-@pytest.mark.threat("J4")
+@pytest.mark.threat("JC4")
 def test_everybody_reads_the_public_parts_and_nothing_else(client: Client) -> None:
     key = site_keys.signing_key()
 
@@ -43,7 +43,7 @@ def test_everybody_reads_the_public_parts_and_nothing_else(client: Client) -> No
     assert "Cookie" not in response.get("Vary", "")
 
 
-@pytest.mark.threat("J4")
+@pytest.mark.threat("JC4")
 def test_a_request_makes_no_key(client: Client) -> None:
     assert client.get(PATH).json() == {"keys": []}
     assert not SiteKey.objects.exists()
