@@ -23,6 +23,7 @@ from .peer_form import CODE_ATTRIBUTES
 _LIFETIMES = (3600, 24 * 3600, 3 * 24 * 3600, MAX_LIFETIME_SECONDS)
 _LONG = {"class": "vLargeTextField", **CODE_ATTRIBUTES}
 _NEW = "new"
+_MAX_SCOPE_LENGTH = 1000
 FOR_SITE, FOR_ANYONE = "site", "anyone"
 
 
@@ -32,8 +33,13 @@ class ScopesField(forms.MultipleChoiceField):
     widget = forms.CheckboxSelectMultiple
 
     def clean(self, value: Any) -> str:
-        """Return the names of the chosen scopes as one text."""
-        return scopes.join(super().clean(value))
+        """Return the names of the chosen scopes as one text.
+
+        :raises ValidationError: a scope was not offered, or the text is too long to be stored.
+        """
+        text = scopes.join(super().clean(value))
+        MaxLengthValidator(_MAX_SCOPE_LENGTH)(text)
+        return text
 
 
 class WhoForm(forms.Form):
@@ -102,6 +108,7 @@ class TermsForm(forms.Form):
     slug = forms.SlugField(
         label=_("Short name"),
         required=False,
+        max_length=50,
         widget=forms.TextInput(attrs=CODE_ATTRIBUTES),
         help_text=_(
             "Part of the addresses of this site that are for the other site. It cannot be changed "
@@ -148,7 +155,7 @@ class TermsForm(forms.Form):
             self.fields["asked_scope"] = forms.CharField(
                 label=self.fields["asked_scope"].label,
                 required=False,
-                max_length=1000,
+                max_length=_MAX_SCOPE_LENGTH,
                 widget=forms.TextInput(attrs=_LONG),
                 help_text=_("The names of scopes, separated by spaces. The site lists none."),
             )

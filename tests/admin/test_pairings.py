@@ -153,6 +153,7 @@ def test_an_invitation_for_whoever_has_it_asks_for_no_address(
         pytest.param({"address": "http://10.0.0.1/o"}, "address", "", id="private"),
         pytest.param({"slug": ""}, "slug", "required", id="no short name"),
         pytest.param({"slug": "handover"}, "slug", "Choose another", id="reserved"),
+        pytest.param({"slug": "a" * 51}, "slug", "at most 50", id="long short name"),
         pytest.param({"slug": "a b"}, "slug", "valid", id="not a short name"),
         pytest.param({"allowed_scope": ["admin"]}, "allowed_scope", "admin", id="scope"),
         pytest.param({"lifetime": "9999999"}, "lifetime", "", id="lifetime"),
@@ -308,6 +309,28 @@ def test_a_scope_that_was_not_offered_is_refused(
 
     assert field in errors(response)
     assert not other.received
+
+
+def test_more_scopes_than_can_be_stored_are_refused(admin: Client, other: OtherSite) -> None:
+    names = [f"{number}{'x' * 99}" for number in range(10, 25)]
+    other.metadata["scopes_supported"] = [*names, "not\x00valid", "two words"]
+    looked_up = look_up(admin, other.invitation())
+    offered = [name for name, _text in looked_up.context["form"].fields["asked_scope"].choices]
+    assert offered == names
+
+    response = pair(admin, looked_up, asked_scope=names)
+
+    assert "at most 1000 characters" in errors(response)["asked_scope"][0]
+
+
+def test_the_scopes_of_a_site_that_lists_none_are_typed(admin: Client, other: OtherSite) -> None:
+    del other.metadata["scopes_supported"]
+    looked_up = look_up(admin, other.invitation())
+
+    assert "asked_scope" in errors(pair(admin, looked_up, asked_scope='p"lay'))
+    pair(admin, looked_up, asked_scope="play  queue")
+
+    assert Pairing.objects.get().asked_scope == "play queue"
 
 
 def test_a_used_invitation_says_so(admin: Client, other: OtherSite) -> None:
