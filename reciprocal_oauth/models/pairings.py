@@ -75,8 +75,8 @@ class Pairing(BaseModel):
         TEST = "test", _("test the connection")
         #: Get a new client secret (RFC 7592, section 2.2).
         ROTATE = "rotate", _("get a new secret")
-        #: Say that the pairing has ended (RFC 7592, section 2.3).
-        END = "end", _("say that the pairing has ended")
+        #: End the links, and say that the pairing has ended (RFC 7592, section 2.3).
+        END = "end", _("end the connections, and tell the other site")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     role = models.CharField(_("role"), max_length=12, choices=Role.choices)

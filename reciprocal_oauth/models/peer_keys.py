@@ -1,5 +1,5 @@
-"""The fields of a peer that are about keys instead of secrets, and the copy of the peer's public
-keys that this site keeps (RFC 7521; RFC 7523; RFC 7517)."""
+"""The fields of a peer that say how this site and the peer authenticate at each other (RFC 6749,
+section 2.3; RFC 7521, section 4.2), and what the peer has said about its scopes."""
 
 from typing import Any
 
@@ -8,6 +8,16 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from ..core import scopes
+
+
+class AuthMethod(models.TextChoices):
+    """The ways in which this site can authenticate at the token endpoint of the peer (RFC 6749,
+    section 2.3.1)."""
+
+    BASIC = "client_secret_basic", _("HTTP Basic")
+    POST = "client_secret_post", _("In the request body")
+    #: RFC 7523, section 2.2; OpenID Connect Core 1.0, section 9.
+    PRIVATE_KEY_JWT = "private_key_jwt", _("Signed with the key of this site")
 
 
 class PeerAuthentication(models.TextChoices):
@@ -25,11 +35,21 @@ class SigningAlgorithm(models.TextChoices):
 
 
 class KeyFields(models.Model):
-    """The fields of the model ``Peer`` for client authentication with keys, and for what the peer
-    has said about its scopes."""
+    """The fields of the model ``Peer`` for client authentication, and for what the peer has said
+    about its scopes."""
 
     slug: Any
 
+    token_endpoint_auth_method = models.CharField(
+        _("client authentication"),
+        max_length=30,
+        choices=AuthMethod.choices,
+        default=AuthMethod.BASIC,
+        help_text=_(
+            "How this site authenticates at the token endpoint of the peer. A site that signs with "
+            "its key needs no client secret: the peer reads the public keys of this site."
+        ),
+    )
     #: How the peer proves that it is the client of this site (OpenID Connect Core 1.0, section 9).
     authenticates_here_by = models.CharField(
         _("authentication of the peer at this site"),

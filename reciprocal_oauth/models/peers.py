@@ -25,7 +25,7 @@ from .binding import (
 )
 from .fields import EncryptedField
 from .peer_derived import DerivedValues
-from .peer_keys import KeyFields
+from .peer_keys import AuthMethod, KeyFields
 from .reasons import Reason
 
 logger = logging.getLogger("reciprocal_oauth")
@@ -55,14 +55,7 @@ class Peer(DerivedValues, KeyFields, BaseModel):
     """Another site. The row stores the peer's endpoints, the registration of this site at the peer
     (client ID and secret), and the registration of the peer at this site (a DOT application)."""
 
-    class AuthMethod(models.TextChoices):
-        """The ways in which this site can authenticate at the token endpoint of the peer (RFC 6749,
-        section 2.3.1)."""
-
-        BASIC = "client_secret_basic", _("HTTP Basic")
-        POST = "client_secret_post", _("In the request body")
-        #: RFC 7523, section 2.2; OpenID Connect Core 1.0, section 9.
-        PRIVATE_KEY_JWT = "private_key_jwt", _("Signed with the key of this site")
+    AuthMethod = AuthMethod
 
     slug = models.SlugField(
         _("short name"),
@@ -184,16 +177,6 @@ class Peer(DerivedValues, KeyFields, BaseModel):
         default="",
         help_text=_(
             "The client secret that the peer gave to this site. Stored encrypted, never shown."
-        ),
-    )
-    token_endpoint_auth_method = models.CharField(
-        _("client authentication"),
-        max_length=30,
-        choices=AuthMethod.choices,
-        default=AuthMethod.BASIC,
-        help_text=_(
-            "How this site authenticates at the token endpoint of the peer. A site that signs with "
-            "its key needs no client secret: the peer reads the public keys of this site."
         ),
     )
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from ..client import registration
 from ..core.database import atomic, log_exception, tried_again
-from ..exceptions import PeerError
+from ..exceptions import DecryptionError, PeerError
 from ..models import Pairing, Peer
 from ..peers import connection_check
 from ..secret import Secret
@@ -77,6 +77,8 @@ def test(pairing: Pairing) -> None:
         found = registration.read(claimed.our_management_uri, claimed.our_token)
         if found.metadata.get("reciprocal_state") == "waiting":
             raise PeerError("The other site has not completed the pairing yet.")
+    except DecryptionError:
+        logger.error("%s: its token cannot be read with the keys of this site", claimed)
     except PeerError as error:
         if claimed.expires_at > timezone.now():
             sending.postpone(claimed, error)
