@@ -50,6 +50,25 @@ def places(
         yield a, b
 
 
+@pytest.fixture(scope="package")
+def strangers(
+    tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any
+) -> Iterator[tuple[Place, Place]]:
+    """Two sites that are no peers yet. The first one invites, and the second one accepts."""
+    data = tmp_path_factory.mktemp("pairing")
+    with ExitStack() as stack:
+        sites = _sites(data, paired=True)
+        with django_db_blocker.unblock():
+            for site in sites:
+                stack.enter_context(_Database(site, django_db_blocker, "pairing"))
+        prepare_all(*sites)
+        first, second = (Place(site) for site in sites)
+        for place in (first, second):
+            stack.enter_context(place.opened())
+            place.serve()
+        yield first, second
+
+
 @pytest.fixture
 def story(places: tuple[Place, Place]) -> Story:
     """A person whom neither site knows yet."""
@@ -57,21 +76,22 @@ def story(places: tuple[Place, Place]) -> Story:
     return Story(*places, Person(f"person-{next(_numbers)}"), begun)
 
 
-def _sites(data: Path) -> tuple[Site, Site]:
+def _sites(data: Path, *, paired: bool = False) -> tuple[Site, Site]:
     env = {
         "RECIPROCAL_DISPATCHER": "none",
         "EXAMPLE_RECIPROCAL_OAUTH": json.dumps(OUR_SETTINGS),
     }
-    return two_sites(data, ports=tuple(free_ports()), env=env)  # type: ignore[arg-type]
+    ports = tuple(free_ports())
+    return two_sites(data, ports=ports, env=env, paired=paired)  # type: ignore[arg-type]
 
 
 class _Database:
     """The database of a site: a file, or one of its own on the server of ``TEST_DATABASE_URL``."""
 
-    def __init__(self, site: Site, blocker: Any) -> None:
+    def __init__(self, site: Site, blocker: Any, what: str = "killing") -> None:
         self._site, self._blocker = site, blocker
         run = os.environ.get("TEST_DATABASE_SUFFIX", "alone")
-        self._name = connection.ops.quote_name(f"killing_{run}_{site.role.slug}")
+        self._name = connection.ops.quote_name(f"{what}_{run}_{site.role.slug}")
 
     def __enter__(self) -> None:
         if connection.vendor == "sqlite":

@@ -172,6 +172,84 @@ def _checksum(secret: Any) -> str:
     return hashlib.sha256(secret.reveal().encode()).hexdigest() if secret else ""
 
 
+# What a site that pairs can be asked to do.
+
+
+def invite(issuer: str, scope: str, allowed_scope: str) -> str:
+    """Give the string of an invitation for the site with this issuer."""
+    from reciprocal_oauth.pairing import inviting
+
+    terms = inviting.Terms("other", allowed_scope=allowed_scope, asked_scope=scope)
+    return inviting.invite(terms, partner=inviting.look_up(issuer))[1].reveal()
+
+
+def accept(text: str, scope: str, allowed_scope: str, has_key: bool = True) -> None:
+    """Accept an invitation, and register there.
+
+    :param has_key: whether this site signs; otherwise it gets a secret.
+    """
+    from reciprocal_oauth.pairing import accepting, inviting, sending
+
+    if not has_key:
+        accepting.auth_method_for = lambda metadata: "client_secret_basic"
+    terms = inviting.Terms("other", allowed_scope=allowed_scope, asked_scope=scope)
+    sending.send(accepting.accept(accepting.look_up(text), terms))
+
+
+def go_on_pairing() -> list[str]:
+    """Do what the pairings wait for, as if all pauses and leases were over. Gives the states of
+    those that are still under way or have something to do."""
+    from django.utils import timezone
+
+    from reciprocal_oauth.models import Pairing
+    from reciprocal_oauth.pairing import due
+
+    past = timezone.now() - timedelta(seconds=1)
+    Pairing.objects.filter(lease_until__isnull=False).update(lease_until=past)
+    Pairing.objects.filter(next_attempt_at__isnull=False).update(next_attempt_at=past)
+    due.run()
+    return [each.state for each in Pairing.objects.all() if each.is_under_way or each.task]
+
+
+def get_a_new_secret() -> None:
+    from reciprocal_oauth.models import Pairing
+    from reciprocal_oauth.pairing import renewing
+
+    renewing.rotate(Pairing.objects.get())
+
+
+def end_the_pairing() -> None:
+    from reciprocal_oauth.models import Pairing
+    from reciprocal_oauth.pairing import renewing
+
+    renewing.end(Pairing.objects.get())
+
+
+def pairings() -> dict[str, Any]:
+    """Everything that the site knows about its pairings. Secrets leave it as checksums."""
+    from oauth2_provider.models import get_application_model
+
+    from reciprocal_oauth.models import Pairing, Peer
+
+    return {
+        "states": [each.state for each in Pairing.objects.all()],
+        "errors": [each.last_error for each in Pairing.objects.all() if each.last_error],
+        "findings": [found["state"] for each in Pairing.objects.all() for found in each.findings],
+        "peers": [[each.client_id, each.enabled] for each in Peer.objects.all()],
+        "applications": [each.client_id for each in get_application_model().objects.all()],
+    }
+
+
+def forget_pairings() -> None:
+    from oauth2_provider.models import get_application_model
+
+    from reciprocal_oauth.models import Pairing, Peer
+
+    Pairing.objects.all().delete()
+    Peer.objects.all().delete()
+    get_application_model().objects.all().delete()
+
+
 # Orders
 
 

@@ -61,12 +61,25 @@ def _when_the_answer_comes() -> None:
     _replace("http.client.HTTPConnection.getresponse", lambda original: wait)
 
 
+def _with_the_registration_sent() -> None:
+    def wrap(request: Function) -> Function:
+        def send(connection: Any, method: str, *args: Any, **kwargs: Any) -> None:
+            request(connection, method, *args, **kwargs)
+            if method in ("POST", "PUT", "DELETE"):
+                die()
+
+        return send
+
+    _replace("urllib3.connection.HTTPConnection.request", wrap)
+
+
 def _replace(path: str, wrap: Callable[[Function], Function]) -> None:
     owner, _, name = path.rpartition(".")
     place = pkgutil.resolve_name(owner)
     setattr(place, name, wrap(getattr(place, name)))
 
 
+_PAIRING = "reciprocal_oauth.pairing"
 _IETF = "reciprocal_oauth.dialects.ietf.IETFDialect"
 
 MOMENTS: Mapping[str, Arm] = {
@@ -92,6 +105,20 @@ MOMENTS: Mapping[str, Arm] = {
     "when the tokens come, before it reads them": _when_the_answer_comes,
     "with the tokens read, before it stores them": after(f"{_IETF}.redeem"),
     "with the tokens stored": after("reciprocal_oauth.party_b.redeem._store_tokens"),
+    # Of whoever registers at the other site, in a pairing
+    "with the pairing stored, before anything is sent": after(f"{_PAIRING}.accepting.accept"),
+    "with the registration made, before it is sent": after(f"{_PAIRING}.sending._with_body"),
+    "with the registration sent": _with_the_registration_sent,
+    "with its response read, before it is stored": before(f"{_PAIRING}.sending._store"),
+    "with the peer made, before the commit": after(f"{_PAIRING}.completion.complete"),
+    "with its response stored": after(f"{_PAIRING}.sending._store"),
+    "with the peer tested, before that is stored": before(f"{_PAIRING}.due._store_findings"),
+    "with a new secret read, before it is stored": before(f"{_PAIRING}.renewing._store"),
+    # Of the server of the other site
+    "with the registration taken, before the commit": after(f"{_PAIRING}.answering._register"),
+    "with the registration stored, before it answers": after(f"{_PAIRING}.answering.answer"),
+    "with a new secret stored, before it answers": after(f"{_PAIRING}.configuration.update"),
+    "with the end stored, before it answers": after(f"{_PAIRING}.configuration.delete"),
     # Of whoever calls the peer
     "with renewed tokens, before it stores them": before(
         "reciprocal_oauth.links.outgoing_access._store_refreshed"
