@@ -130,7 +130,8 @@ def details(event: LinkEvent) -> str:
     if event.detail in Link.Reason.values:
         return for_people(event.detail, peer.name)
     _changed, _found, scope = event.detail.partition("scope: ")
-    is_there = event.step == Step.D and event.party == Party.A
+    # In these two steps, this site gets a token of the peer.
+    is_there = (event.step, event.party) in ((Step.D, Party.A), (Step.G, Party.B))
     described = peer.described_scopes() if is_there else scopes.described()
     may = in_scope_words(scopes.without_openid(scope).replace("–", ""), described)
     return ", ".join(permission.text for permission in may)

@@ -321,6 +321,19 @@ def test_the_history_says_in_words_what_was_allowed(
     assert "You changed what Music may do here. <span" in history
 
 
+def test_the_history_says_in_words_what_this_site_got_in_the_reverse_direction(
+    browser: Client, link_as_a: Link, settings: Settings
+) -> None:
+    words = {link_as_a.peer.slug: {"play": "Play what you like"}}
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "PEER_SCOPES": words}
+    record_event(link_as_a, Step.G, party=Party.B, detail="scope: play")
+
+    page = browser.get(f"/connections/links/{link_as_a.pk}/").content.decode()
+
+    history = page[page.index("<table") :]
+    assert '<span class="ro-detail">Play what you like</span>' in history
+
+
 def test_the_question_that_waits_can_be_reached_from_list_and_link(
     browser: Client, link_as_a: Link
 ) -> None:
