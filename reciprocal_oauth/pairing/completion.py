@@ -104,6 +104,9 @@ def peer_values(pairing: Pairing) -> dict[str, Any]:
     }
     if not pairing.renews:
         values["name"] = pairing.name or site_address.host_of(pairing.issuer)
+        # A site that pairs keeps newer tokens when an older one is revoked. So a person who
+        # connects again does not see the old connection beside the new one there.
+        values["revoke_replaced"] = True
     if pairing.enable:
         values["enabled"] = True
     return values

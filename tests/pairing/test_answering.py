@@ -293,6 +293,14 @@ def test_enabled_is_what_the_administrator_has_ticked(
     assert (Peer.objects.get().enabled, answer["reciprocal_enabled"]) == (True, True)
 
 
+def test_a_person_who_connects_again_has_one_connection_there(
+    registered: Pairing, reverse_token: str, other: OtherSite
+) -> None:
+    register(reverse_token, other.registration())
+
+    assert Peer.objects.get().revoke_replaced
+
+
 def test_a_short_name_that_was_taken_meanwhile_can_be_freed(
     registered: Pairing, reverse_token: str, other: OtherSite, make_peer: Callable[..., Peer]
 ) -> None:
