@@ -286,16 +286,17 @@ class Person:
                 raise PageError(f"{page} does not say that both ways work. It says: {page.text}")
             time.sleep(0.1)
 
-    def link_page(self, site: Site) -> Page:
+    def link_page(self, site: Site, *, newest: bool = False) -> Page:
         """Open the page of the person's link at ``site``, and return it.
 
-        :raises PageError: the person has no link or several links at ``site``.
+        :param newest: whether to open the newest link if there are several.
+        :raises PageError: the person has no link at ``site``, or several links without ``newest``.
         """
         page = self.browser.open(f"{site.url}/connections/")
         links = [card.get("data-link") for card in page.document.all("li") if card.has("data-link")]
-        if len(links) != 1:
+        if not links or (len(links) > 1 and not newest):
             raise PageError(f"{page} lists {len(links)} connections.")
-        return self.browser.open(f"{site.url}/connections/links/{links[0]}/")
+        return self.browser.open(f"{site.url}/connections/links/{links[-1]}/")
 
     def disconnect(self, site: Site) -> Page:
         """End the person's link at ``site``. Return the page with the list of connections.

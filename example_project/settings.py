@@ -190,7 +190,6 @@ if issuer := os.environ.get("EXAMPLE_ISSUER"):
 
 RECIPROCAL_OAUTH: dict[str, Any] = {
     "DISPATCHER": os.environ.get("RECIPROCAL_DISPATCHER") or "thread",
-    "PEER_SCOPES": {ROLE.other.slug: dict(ROLE.other.scopes)},
     **json.loads(os.environ.get("EXAMPLE_RECIPROCAL_OAUTH") or "{}"),
 }
 

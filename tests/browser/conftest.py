@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from example_project.pairing import pair
 from example_project.sites import Site, free_ports, running, two_sites
 
 #: Debian's name first. Chromium's own requests to the network are of no use here.
@@ -105,6 +106,20 @@ def running_sites(
         ports=(first, second),
         hosts=HOSTS,
         env={"EXAMPLE_REPORT_URI": report_collector.url},
+        paired=True,
+    )
+    with running(assistant, music, prepare=True):
+        pair(assistant, music)
+        yield assistant, music
+
+
+@pytest.fixture(scope="package")
+def running_by_hand(
+    chromium: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Site, Site]]:
+    """Two sites whose peers were set up by hand, with client secrets."""
+    assistant, music = two_sites(
+        tmp_path_factory.mktemp("by-hand"), ports=free_ports(), hosts=HOSTS
     )
     with running(assistant, music, prepare=True):
         yield assistant, music
@@ -118,9 +133,14 @@ def sites_with_accounts(
     first, second = free_ports()
     env = {"EXAMPLE_REPORT_URI": report_collector.url, "EXAMPLE_OIDC": "1"}
     assistant, music = two_sites(
-        tmp_path_factory.mktemp("sites-with-accounts"), ports=(first, second), hosts=HOSTS, env=env
+        tmp_path_factory.mktemp("sites-with-accounts"),
+        ports=(first, second),
+        hosts=HOSTS,
+        env=env,
+        paired=True,
     )
     with running(assistant, music, prepare=True):
+        pair(assistant, music)
         yield assistant, music
 
 
@@ -132,9 +152,10 @@ def strict_sites(
     first, second = free_ports()
     env = {"EXAMPLE_REPORT_URI": report_collector.url, "EXAMPLE_SESSION_SAMESITE": "Strict"}
     assistant, music = two_sites(
-        tmp_path_factory.mktemp("strict"), ports=(first, second), hosts=HOSTS, env=env
+        tmp_path_factory.mktemp("strict"), ports=(first, second), hosts=HOSTS, env=env, paired=True
     )
     with running(assistant, music, prepare=True):
+        pair(assistant, music)
         yield assistant, music
 
 
@@ -142,6 +163,12 @@ def strict_sites(
 def sites(running_sites: tuple[Site, Site]) -> tuple[Site, Site]:
     """The assistant and the music service, running, nobody connected."""
     return forget_links(running_sites)
+
+
+@pytest.fixture
+def sites_by_hand(running_by_hand: tuple[Site, Site]) -> tuple[Site, Site]:
+    """The same, with peers that were set up by hand."""
+    return forget_links(running_by_hand)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from example_project.pairing import pair
 from example_project.sites import free_ports, running, two_sites
 
 from .conftest import ARGUMENTS, BROWSERS, HOSTS
@@ -31,8 +32,9 @@ def main() -> int:
     IMAGES.mkdir(exist_ok=True)
     first, second = free_ports()
     with tempfile.TemporaryDirectory() as data, sync_playwright() as playwright:
-        assistant, music = two_sites(Path(data), ports=(first, second), hosts=HOSTS)
+        assistant, music = two_sites(Path(data), ports=(first, second), hosts=HOSTS, paired=True)
         with running(assistant, music, prepare=True):
+            pair(assistant, music)
             browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
             page = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light")
             go_to_consent(page, assistant, music)

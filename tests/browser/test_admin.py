@@ -43,6 +43,11 @@ def check(picture: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
 
 
 @pytest.fixture
+def sites(sites_by_hand: tuple[Site, Site]) -> tuple[Site, Site]:
+    return sites_by_hand
+
+
+@pytest.fixture
 def application(sites: tuple[Site, Site]) -> Iterator[str]:
     """What the assistant's form offers as the application of a second peer, which goes again."""
     assistant, _music = sites

@@ -198,11 +198,11 @@ def test_an_answer_that_was_not_asked_for_in_this_browser_is_explained(
 
 
 def test_the_form_of_a_peer_in_the_admin(
-    sites: tuple[Site, Site],
+    sites_by_hand: tuple[Site, Site],
     new_page: Callable[..., Any],
     picture: Callable[[Any, str], None],
 ) -> None:
-    assistant, _music = sites
+    assistant, _music = sites_by_hand
     page = new_page(**DESKTOP)
     sign_in(page, assistant, "admin")
     page.goto(f"{assistant.url}/admin/reciprocal_oauth/peer/")

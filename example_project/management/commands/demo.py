@@ -1,6 +1,7 @@
-"""The command ``demo``. It starts both sites on this machine. A person can then use them with a
-browser; with ``--auto``, a program does this and prints each step. With ``--vendors``, the command
-starts the music service and stand-ins for three vendors instead, and a program uses them."""
+"""The command ``demo``. It starts both sites on this machine and pairs them. A person can then use
+them with a browser; with ``--auto``, a program does this and prints each step. With ``--vendors``,
+the command starts the music service and stand-ins for three vendors instead, and a program uses
+them."""
 
 import contextlib
 import shlex
@@ -14,6 +15,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from ...pairing import pair
 from ...roles import ASSISTANT, MUSIC
 from ...sites import Site, SiteError, port_is_free, running, two_sites
 from ...vendors.processes import music_and_stand_ins
@@ -96,11 +98,12 @@ class Command(BaseCommand):
 
     def _run(self, data: Path, ports: tuple[int, int], *, auto: bool) -> None:
         begun = time.monotonic()
-        assistant, music = two_sites(data, ports=ports)
-        self.stdout.write("Making databases, users and peers, and starting both sites …")
+        assistant, music = two_sites(data, ports=ports, paired=True)
+        self.stdout.write("Making databases and users, and starting both sites …")
         try:
             with running(assistant, music, prepare=True):
                 self._say_where(assistant, music, data)
+                pair(assistant, music, self.stdout.write)
                 if auto:
                     Walkthrough(assistant, music, self.stdout.write).run()
                     self.stdout.write(f"Done in {time.monotonic() - begun:.1f} s.")
