@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Min, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from ..client import registration
@@ -20,20 +21,26 @@ from . import inviting, renewing, sending
 logger = logging.getLogger("reciprocal_oauth.pairing")
 
 State, Task = Pairing.State, Pairing.Task
+#: The pairings that no process has reserved.
+_FREE = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
 #: How many pairings one call works on.
 _AT_ONCE = 50
 
 
 def next_due_at() -> datetime | None:
-    """Return when the next pairing is due; ``None`` if none is."""
-    found: dict[str, Any] = Pairing.objects.aggregate(at=Min("next_attempt_at"))
-    at: datetime | None = found["at"]
-    return at
+    """Return when the next pairing is due; ``None`` if none is. One that a process has reserved is
+    due when that ends: the process may have been killed."""
+    reserved = Q(lease_until__gte=Now(), next_attempt_at__isnull=False)
+    found: dict[str, Any] = Pairing.objects.aggregate(
+        at=Min("next_attempt_at", filter=_FREE), reserved=Min("lease_until", filter=reserved)
+    )
+    return min((at for at in found.values() if at is not None), default=None)
 
 
 def run() -> int:
     """Work on the pairings that are due. Return how many there were."""
-    due = Pairing.objects.filter(next_attempt_at__lte=timezone.now()).order_by("next_attempt_at")
+    due = Pairing.objects.filter(_FREE, next_attempt_at__lte=timezone.now())
+    due = due.order_by("next_attempt_at")
     keys = list(due.values_list("pk", flat=True)[:_AT_ONCE])
     for pk in keys:
         pairing = Pairing.objects.filter(pk=pk).first()

@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -146,7 +147,7 @@ def test_a_process_that_was_killed_is_followed_by_the_next_one(
     chores.run()
     assert Pairing.objects.get().task == "rotate", "its lease is not over"
 
-    Pairing.objects.update(lease_until=timezone.now())
+    Pairing.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     chores.run()
 
     assert peer_of(pairing).client_secret.reveal() == NEW_SECRET

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.db import connections, transaction
+from django.db.models import Q
 from django.utils import timezone
 from oauth2_provider.models import get_application_model
 
@@ -282,9 +283,12 @@ def test_nothing_is_sent_in_a_transaction(accepted: Pairing, other: OtherSite) -
 def test_a_process_that_died_leaves_its_work_to_the_next_one(
     to_send: Pairing, other: OtherSite
 ) -> None:
-    sending.claim(to_send, sending.Q())
+    Pairing.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    sending.claim(to_send, Q())
     sending.send(to_send)
     assert not is_sent(to_send)
+    assert due.run() == 0
+    assert pause() > 60, "not before the reservation ends"
 
     Pairing.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     sending.send(to_send)
