@@ -22,7 +22,13 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from ..core import scopes
 from ..core.peer_urls import origin_of
-from ..core.protocol import MAX_TOKEN_LENGTH, RECIPROCAL
+from ..core.protocol import (
+    CLIENT_ASSERTION,
+    CLIENT_ASSERTION_TYPE,
+    JWT_BEARER,
+    MAX_TOKEN_LENGTH,
+    RECIPROCAL,
+)
 from ..exceptions import AddressRefused, BadResponse, PeerRefused
 from ..keys import assertions
 from ..models import Peer
@@ -141,8 +147,8 @@ def _signed(peer: Peer) -> dict[str, str]:
     signed = assertions.sign(peer.client_id, audience, (peer.assertion_algorithm,))
     return {
         "client_id": peer.client_id,
-        "client_assertion_type": assertions.ASSERTION_TYPE,
-        "client_assertion": signed.reveal(),
+        CLIENT_ASSERTION_TYPE: JWT_BEARER,
+        CLIENT_ASSERTION: signed.reveal(),
     }
 
 

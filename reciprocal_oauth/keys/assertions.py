@@ -22,8 +22,6 @@ from ..models import SiteKey
 from ..secret import Secret
 from . import site_keys
 
-#: The value of ``client_assertion_type`` (RFC 7523, section 2.2).
-ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 #: How many seconds an assertion is valid. It is used at once.
 LIFETIME_SECONDS = 60
 
