@@ -196,6 +196,8 @@ def authenticate(client_id: str, token: str) -> Pairing:
 
     :raises RegistrationRefused: the token is wrong, the pairing is over, or its peer was deleted.
     """
+    if "\x00" in client_id:  # PostgreSQL refuses to look for it.
+        raise unauthorized("the client ID contains NUL")
     digest = hash_of(token)
     rows = Pairing.objects.select_for_update().filter(issued_client_id=client_id)
     for pairing in rows.exclude(issued_token_hash="").exclude(state=State.COMPLETE, peer=None):

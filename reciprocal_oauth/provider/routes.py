@@ -44,6 +44,7 @@ _POSTED_TO = frozenset(
         "device-authorization",
         "introspect",
         "pushed-authorization-request",
+        "reciprocal-register",
         "revoke-token",
         "token",
         "user-info",
@@ -93,18 +94,25 @@ def reciprocal_routes() -> list[URLPattern]:
     register, client = RegistrationView.as_view(), ClientConfigurationView.as_view()
     return [
         path("reciprocal/jwks.json", SiteKeysView.as_view(), name="reciprocal-jwks"),
-        path("reciprocal/register/", register, name="reciprocal-register"),
+        *_with_and_without_slash(
+            path("reciprocal/register/", register, name="reciprocal-register")
+        ),
         path("reciprocal/register/<str:client_id>/", client, name="reciprocal-client"),
     ]
 
 
 def _routes_for(pattern: URLPattern) -> list[URLPattern]:
     view = _wrapped_view(pattern)
-    routes = [URLPattern(pattern.pattern, view, pattern.default_args, pattern.name)]
-    route = str(pattern.pattern)
+    return _with_and_without_slash(
+        URLPattern(pattern.pattern, view, pattern.default_args, pattern.name)
+    )
+
+
+def _with_and_without_slash(pattern: URLPattern) -> list[URLPattern]:
+    routes, route = [pattern], str(pattern.pattern)
     if pattern.name in _POSTED_TO and route.endswith("/"):
-        # This copy gets no name, so that reverse() still returns DOT's URL with the slash.
-        routes.append(path(route.removesuffix("/"), view, pattern.default_args))
+        # This copy gets no name, so that reverse() still returns the URL with the slash.
+        routes.append(path(route.removesuffix("/"), pattern.callback, pattern.default_args))
     return routes
 
 

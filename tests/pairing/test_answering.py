@@ -468,3 +468,28 @@ def test_who_guesses_codes_is_slowed_down(invited: tuple[Pairing, str], other: O
     assert (limited.status_code, limited["Retry-After"]) == (429, "60")
     assert limited.json() == {"error": "temporarily_unavailable"}
     assert elsewhere.status_code == 201
+
+
+@pytest.mark.rfc("7591", "3.1")
+@pytest.mark.parametrize("append_slash", [False, True])
+def test_a_registration_without_the_last_slash_is_answered_too(
+    invited: tuple[Pairing, str], other: OtherSite, settings: Settings, append_slash: bool
+) -> None:
+    settings.APPEND_SLASH = append_slash
+    headers = {"Authorization": f"Bearer {invited[1]}"}
+    path, body = REGISTER.removesuffix("/"), json.dumps(other.registration())
+
+    answer = Client().post(path, body, content_type="application/json", headers=headers)
+
+    assert answer.status_code == 201
+
+
+@pytest.mark.rfc("7592", "2.1")
+@pytest.mark.parametrize("client_id", ["%00", "a%00b", "%ff", "%f0%9f%94%91", "x" * 5000])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_client_id_that_cannot_be_is_unknown(db: None, client_id: str, method: str) -> None:
+    headers = {"Authorization": "Bearer none"}
+
+    answer = Client().generic(method, f"{REGISTER}{client_id}/", headers=headers)
+
+    assert (answer.status_code, answer.json()) == (401, {"error": "invalid_token"})
