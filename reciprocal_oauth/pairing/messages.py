@@ -161,6 +161,8 @@ def read_update(body: bytes) -> Update:
     if not isinstance(new_secret, bool):
         raise invalid("reciprocal_new_secret must be true or false.")
     secret = _text(sent, "client_secret")
+    if not secret.isascii():
+        raise invalid("client_secret must be ASCII (RFC 6749, appendix A.2).")
     return Update(
         client_id=_text(sent, "client_id"),
         client_secret=Secret(secret) if secret else None,

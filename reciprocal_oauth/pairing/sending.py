@@ -175,15 +175,25 @@ def _values_in(response: Registration, claimed: Pairing) -> dict[str, object]:
         raise PairingError(_("The other site issued no client secret."))
     if not response.is_managed:
         raise PairingError(_("The other site issued no token for this registration (RFC 7592)."))
-    allowed = scopes.parse(response.metadata.get("reciprocal_allowed_scope") or "")
     return {
         "our_client_id": response.client_id,
         "our_client_secret": response.client_secret if uses_secret else Secret(""),
         "our_token": response.registration_access_token,
         "our_management_uri": response.registration_client_uri,
         "thumbprints": messages.thumbprints_in(response.metadata),
-        **({"offered_scope": scopes.join(allowed)} if allowed is not None else {}),
+        **_offered_scope(response, claimed),
     }
+
+
+def _offered_scope(response: Registration, claimed: Pairing) -> dict[str, str]:
+    """Return what this site may hold at the other site, as the field to store. If that is too long
+    for the field, return only what this site asks for."""
+    allowed = scopes.parse(response.metadata.get("reciprocal_allowed_scope") or "")
+    if allowed is None:
+        return {}
+    scope = scopes.join(allowed)
+    is_short = len(scope) <= (Pairing._meta.get_field("offered_scope").max_length or 0)
+    return {"offered_scope": scope if is_short else scopes.cut(claimed.asked_scope, allowed)}
 
 
 def _is_method(value: object) -> bool:

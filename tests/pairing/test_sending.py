@@ -338,3 +338,14 @@ def test_the_check_number_covers_what_both_see(
     registered.refresh_from_db()
     assert check_number.check_number(registered) == number
     assert get_application_model().objects.count() == 1
+
+
+@pytest.mark.usefixtures("shared_database")
+def test_of_very_many_scopes_those_are_kept_that_this_site_asks_for(
+    accepted: Pairing, other: OtherSite
+) -> None:
+    other.answer["reciprocal_allowed_scope"] = " ".join(f"scope-{n}" for n in range(200)) + " play"
+
+    sending.send(accepted)
+
+    assert (accepted.state, accepted.offered_scope) == (State.REGISTERED, "play")
