@@ -20,6 +20,7 @@ from .delivery import receivers as delivery_receivers
 from .links import receivers as link_receivers
 from .models import InboxItem, Link, OutboxItem, Peer
 from .pairing import due
+from .pairing import receivers as pairing_receivers
 from .party_a import send
 from .party_b import redeem
 from .peers import application, reconfiguration
@@ -63,6 +64,7 @@ def connect() -> None:
         (signals.linked_both_ways, link_receivers.on_linked_both_ways, None),
         (post_save, reconfiguration.peer_saved, Peer),
         (post_save, application.peer_saved, Peer),
+        (pre_delete, pairing_receivers.peer_deleted, Peer),
         (pre_delete, delivery_receivers.link_deleted, Link),
         (pre_delete, link_receivers.on_token_deleted, access_token),
         (pre_delete, link_receivers.on_token_deleted, refresh_token),

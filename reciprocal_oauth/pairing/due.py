@@ -10,11 +10,10 @@ from django.db.models import Min, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from ..client import registration
 from ..core.database import atomic, log_exception, tried_again
 from ..exceptions import DecryptionError, PeerError
 from ..models import Pairing, Peer
-from ..peers import connection_check
+from ..peers import connection_check, registration_access
 from ..secret import Secret
 from . import inviting, renewing, sending
 
@@ -81,7 +80,7 @@ def test(pairing: Pairing) -> None:
         _store_findings(claimed, [])
         return
     try:
-        found = registration.read(claimed.our_management_uri, claimed.our_token)
+        found = registration_access.read(claimed)
         if found.metadata.get("reciprocal_state") == "waiting":
             raise PeerError("The other site has not completed the pairing yet.")
     except DecryptionError:

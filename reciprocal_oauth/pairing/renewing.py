@@ -27,6 +27,7 @@ from ..keys import site_keys
 from ..links import lifecycle
 from ..models import Link, Pairing, Peer, Reason
 from ..party_a import resending
+from ..peers import registration_access
 from ..secret import Secret
 from . import accepting, inviting, sending
 
@@ -137,15 +138,21 @@ def end(pairing: Pairing) -> None:
     require_no_transaction("A pairing cannot be ended")
     with atomic():
         row, peer = _lock(pairing)
-        token = row.our_token
         Peer.objects.filter(pk=peer.pk).update(enabled=False)
-        inviting.close(row, State.ENDED)
-        row.our_token, row.task = token, Task.END
-        _make_due(row)
-        row.save()
-    logger.warning("%s is ended", row, extra={"action": "pairing_ended"})
+        begin_end(row)
     attempt(pairing)
     pairing.refresh_from_db()
+
+
+def begin_end(row: Pairing) -> None:
+    """Store that a complete pairing ends, because this site wants it. The caller has locked the
+    row. :func:`attempt` then ends the links and tells the other site."""
+    token = row.our_token
+    inviting.close(row, State.ENDED)
+    row.our_token, row.task = token, Task.END
+    _make_due(row)
+    row.save()
+    logger.warning("%s is ended", row, extra={"action": "pairing_ended"})
 
 
 def count_links(pairing: Pairing) -> int:
@@ -223,42 +230,40 @@ def _update(claimed: Pairing) -> None:
     :raises PeerError: the request failed or was refused.
     """
     is_foreign = claimed.role == Pairing.Role.REGISTRANT
-    uri, token = claimed.our_management_uri, claimed.our_token
     members: Mapping[str, Any]
     if is_foreign:
         # It can have registered other values than this site asked for, and expects those.
-        current = registration.read(uri, token, is_foreign=True)
-        members, token = current.metadata, current.registration_access_token or token
+        members = registration_access.read(claimed).metadata
     else:
         members = accepting.our_members(claimed)
     sent = {**members, "client_id": claimed.our_client_id}
     if claimed.auth_method != _KEY:
         sent["reciprocal_new_secret"] = True
+    uri, token = claimed.our_management_uri, claimed.our_token
     response = registration.update(uri, token, sent, is_foreign=is_foreign)
-    if response.client_id != claimed.our_client_id:
-        raise PairingError(_("The other site changed the client ID of this site."))
-    if problem := _store(claimed, response, token):
+    if problem := _store(claimed, response):
         raise PairingError(problem)
 
 
 @sensitive_variables()
 @tried_again
-def _store(claimed: Pairing, response: Registration, token: Secret) -> str:
+def _store(claimed: Pairing, response: Registration) -> str:
     """Store the response in the pairing and in the peer. Return what is wrong with it, or ``""``.
 
-    The registration access token is stored in any case, because the one before it ends.
+    The registration access token is stored in any case, because the one before it ends. This site
+    needs it to end a pairing, too.
     """
     with atomic():
         row = Pairing.objects.select_for_update().get(pk=claimed.pk)
         peer = Peer.objects.select_for_update().filter(pairing=row).first()
         is_same = row.task == Task.ROTATE and row.lease_owner == claimed.lease_owner
+        if is_same or registration_access.is_of(row, claimed.our_token):
+            registration_access.put_in(row, response)
         if not is_same or peer is None:
             # Another process does it, or the pairing was ended meanwhile.
             logger.info("%s: the response to an update came too late", row)
+            row.save(update_fields=["our_management_uri", "our_token", "updated_at"])
             return ""
-        row.our_management_uri = response.registration_client_uri or row.our_management_uri
-        # A new object, because a stored token can be decrypted only with the address before.
-        row.our_token = Secret((response.registration_access_token or token).reveal())
         if problem := _problem(claimed, response, peer):
             row.save()
             return problem
@@ -281,6 +286,8 @@ def _store(claimed: Pairing, response: Registration, token: Secret) -> str:
 @sensitive_variables()
 def _problem(claimed: Pairing, response: Registration, peer: Peer) -> str:
     """Return why the response does not contain the credentials that this site wants, or ``""``."""
+    if response.client_id != claimed.our_client_id:
+        return _("The other site changed the client ID of this site.")
     if claimed.auth_method == _KEY:
         is_key = response.metadata.get("token_endpoint_auth_method") == _KEY
         return "" if is_key else _("The other site did not change the authentication.")

@@ -87,6 +87,15 @@ def peer_saved(sender: type, instance: Peer, raw: bool, **arguments: Any) -> Non
             client_jwks="",
         )
     else:
+        forget_keys(instance)
+
+
+def forget_keys(peer: Peer) -> None:
+    """If the application model has fields for it, remove the keys of the peer from its application,
+    so that DOT accepts no signature of the peer."""
+    model = get_application_model()
+    if all(_is_field(model, name) for name in _KEY_FIELDS):
+        rows = model._default_manager.filter(pk=peer.application_id)
         rows = rows.filter(token_endpoint_auth_method=PeerAuthentication.PRIVATE_KEY_JWT.value)
         rows.update(token_endpoint_auth_method="", client_jwks_uri="")
 

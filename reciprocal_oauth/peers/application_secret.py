@@ -14,6 +14,7 @@ from oauth2_provider.models import get_application_model
 from ..core.database import atomic, tried_again
 from ..models import Peer
 from ..secret import Secret
+from .application import forget_keys
 
 
 def fingerprint(peer: Peer) -> str:
@@ -59,6 +60,13 @@ def replace_now(peer: Peer) -> Secret:
     made = _store_new(application)
     peer.application = application
     return made
+
+
+def lock_out(peer: Peer) -> None:
+    """Take from a peer that is about to be deleted all credentials that it has at this site. Call
+    it in a transaction."""
+    replace_now(peer)
+    forget_keys(peer)
 
 
 @sensitive_variables()

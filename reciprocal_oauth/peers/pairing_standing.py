@@ -9,10 +9,10 @@ import enum
 from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 
-from ..client import registration
 from ..core.protocol import UNAUTHORIZED_CLIENT
 from ..exceptions import DecryptionError, PeerError, PeerRefused
 from ..models import Pairing, Peer
+from . import registration_access
 from .findings import Result, State
 
 
@@ -38,7 +38,7 @@ def ask(peer: Peer) -> Standing:
     if pairing is None or pairing.role == Pairing.Role.REGISTRANT:
         return Standing.UNKNOWN
     try:
-        found = registration.read(pairing.our_management_uri, pairing.our_token).metadata
+        found = registration_access.read(pairing).metadata
     except PeerRefused as error:
         return Standing.ENDED if error.status == 401 else Standing.UNKNOWN
     except (PeerError, DecryptionError):

@@ -147,6 +147,7 @@ def test_an_update_whose_response_was_lost_is_sent_again(answer: Answer, other: 
         {"client_id": "another"},
         {"client_id": ...},
         {"client_secret": "chosen-by-the-other-site"},
+        {"client_secret": "half-of-a-pair-\ud800"},
         {"reciprocal_issuer": "https://evil.example/o"},
         {"reciprocal_issuer": ...},
         {"reciprocal_allowed_scope": "play queue more"},
@@ -297,6 +298,22 @@ def test_the_token_is_dead_when_the_peer_was_deleted(answer: Answer, other: Othe
 
     assert call("GET", answer).status_code == 401
     assert call("DELETE", answer).status_code == 401
+
+
+@pytest.mark.threat("PA10")
+@pytest.mark.parametrize("is_ended", [False, True])
+def test_the_secret_is_dead_when_the_peer_was_deleted(
+    answer: Answer, other: OtherSite, is_ended: bool
+) -> None:
+    pairing = Pairing.objects.get()
+    assert pairing.peer
+    assert authenticates(answer)
+    if is_ended:
+        assert call("DELETE", answer).status_code == 204
+
+    pairing.peer.delete()
+
+    assert not authenticates(answer)
 
 
 @pytest.mark.threat("PA13")

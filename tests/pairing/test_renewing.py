@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import DatabaseError
+from django.db import DatabaseError, connections, transaction
 from django.utils import timezone
 
 from reciprocal_oauth.delivery import chores, pausing
@@ -209,6 +209,88 @@ def test_a_foreign_server_gets_back_what_it_has_registered(
     assert peer_of(pairing).client_secret.reveal() == NEW_SECRET
 
 
+@pytest.mark.rfc("7592", "2.1")
+def test_a_token_that_a_server_replaces_when_it_is_read_is_stored_before_the_update(
+    pairing: Pairing, other: OtherSite
+) -> None:
+    Pairing.objects.update(role=Pairing.Role.REGISTRANT)
+    before, read = other.answer["registration_access_token"], "token-of-the-read"
+    answers(
+        other,
+        GET=Reply.json(200, **{**other.answer, "registration_access_token": read}),
+        PUT=Reply.json(503),
+    )
+
+    renewing.rotate(pairing)
+
+    assert calls(other) == [("GET", before), ("PUT", read)]
+    assert (pairing.task, pairing.our_token.reveal()) == ("rotate", read)
+
+
+@pytest.mark.rfc("7592", "2.1")
+@pytest.mark.parametrize("role", ["inviter", "registrant"])
+def test_a_token_that_is_replaced_when_the_peer_is_tested_is_stored(
+    pairing: Pairing, other: OtherSite, role: str
+) -> None:
+    Pairing.objects.update(role=role, task=Pairing.Task.TEST, next_attempt_at=timezone.now())
+    moved = f"{other.url}{US}moved/"
+    other.answers[f"{US}moved/"] = Reply.json(
+        200, reciprocal_state="complete", client_id="us-there"
+    )
+    answers(
+        other,
+        GET=Reply.json(
+            200,
+            client_id="us-there",
+            registration_access_token=NEW_TOKEN,
+            registration_client_uri=moved,
+        ),
+    )
+
+    chores.run()
+
+    pairing.refresh_from_db()
+    assert pairing.task == ""
+    assert (pairing.our_token.reveal(), pairing.our_management_uri) == (NEW_TOKEN, moved)
+
+
+@pytest.mark.rfc("7592", "2.3")
+@pytest.mark.usefixtures("shared_database")
+def test_a_pairing_that_is_ended_during_an_update_is_ended_with_the_new_token(
+    pairing: Pairing, other: OtherSite
+) -> None:
+    other_process = Pairing.objects.get()
+
+    def end_first(received: Received) -> Reply:
+        answers(other, DELETE=Reply.json(503))
+        renewing.end(other_process)
+        connections.close_all()
+        return new_secret(other)
+
+    answers(other, PUT=end_first)
+    renewing.rotate(pairing)
+    answers(other, DELETE=Reply(204, b""))
+
+    with time_machine.travel(Pairing.objects.get().next_attempt_at, tick=False):
+        chores.run()
+
+    assert calls(other)[-1] == ("DELETE", NEW_TOKEN)
+    assert Pairing.objects.get().task == ""
+
+
+def test_a_peer_whose_token_cannot_be_decrypted_is_tested_once(
+    pairing: Pairing, settings: Any
+) -> None:
+    Pairing.objects.update(task=Pairing.Task.TEST, next_attempt_at=timezone.now())
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another", []
+
+    chores.run()
+
+    pairing.refresh_from_db()
+    assert pairing.task == ""
+    assert {finding["state"] for finding in pairing.findings} >= {"failed"}
+
+
 @pytest.mark.rfc("7592", "2.2")
 @pytest.mark.parametrize(
     ("reply", "text"),
@@ -357,6 +439,38 @@ def test_a_registration_that_does_not_exist_there_any_more_needs_no_end(
     renewing.end(pairing)
 
     assert (pairing.task, pairing.last_error) == ("", "")
+
+
+@pytest.mark.rfc("7592", "2.3")
+@pytest.mark.parametrize("role", ["inviter", "registrant"])
+def test_who_deletes_a_peer_ends_its_pairing(pairing: Pairing, other: OtherSite, role: str) -> None:
+    Pairing.objects.update(role=role)
+    token = other.answer["registration_access_token"]
+
+    Peer.objects.all().delete()
+
+    pairing.refresh_from_db()
+    assert (pairing.state, pairing.task, pairing.peer_id) == ("ended", "end", None)
+    assert {str(getattr(pairing, name)) for name in Pairing.without_secrets()} <= {
+        "",
+        "None",
+        "***",
+    }
+    assert pairing.issued_token_hash == ""
+    assert other.requests == []
+    chores.run()
+    assert calls(other) == [("DELETE", token)]
+    pairing.refresh_from_db()
+    assert (pairing.task, bool(pairing.our_token)) == ("", False)
+
+
+def test_a_peer_that_could_not_be_deleted_keeps_its_pairing(pairing: Pairing) -> None:
+    with transaction.atomic():
+        Peer.objects.all().delete()
+        transaction.set_rollback(True)
+
+    pairing.refresh_from_db()
+    assert (pairing.state, bool(pairing.our_token)) == ("complete", True)
 
 
 def found(pairing: Pairing) -> dict[str, tuple[str, str]]:
