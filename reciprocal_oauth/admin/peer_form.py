@@ -304,9 +304,10 @@ class LookedUpForm(NewPeerForm):
         missing = peer_validation.missing_fields(
             Peer(**{**needed, "client_secret": Secret(needed["client_secret"])})
         )
-        return [
-            str(field.label)
+        needed_by_form = (
+            name
             for name, field in self.fields.items()
-            if name in missing
-            or (field.required and not given[name] and name not in peer_validation.NEEDED)
-        ]
+            if field.required and not (given[name] or field.initial)
+        )
+        missing += [name for name in needed_by_form if name not in peer_validation.NEEDED]
+        return [str(field.label) for name, field in self.fields.items() if name in missing]

@@ -61,10 +61,9 @@ def check_issuer(*, databases: Sequence[str] | None = None, **kwargs: Any) -> li
     alias = database()
     if alias not in (databases or ()) or site_address.configured_issuer():
         return []
-    signing = Peer.objects.using(alias).filter(
-        authenticates_here_by=PeerAuthentication.PRIVATE_KEY_JWT
-    )
+    method = PeerAuthentication.PRIVATE_KEY_JWT
     try:
+        signing = Peer.objects.using(alias).filter(authenticates_here_by=method)
         slugs = sorted(signing.values_list("slug", flat=True))
     except DatabaseError:
         return []  # The tables are not created yet.
