@@ -46,11 +46,14 @@ class _Endpoint(View):
         response: HttpResponseBase
         try:
             with failure_limit.counting_failures(request):
-                failure_limit.require_few_unknown_codes()
                 try:
                     response = super().dispatch(request, *args, **kwargs)
                 except RegistrationRefused as refused:
                     if refused.status == 401:
+                        # Only now, so that nobody who guesses stops those that have a good token.
+                        # Behind a proxy that is not set up, all have the same address. Nobody can
+                        # guess a token of 256 bits.
+                        failure_limit.require_few_unknown_codes()
                         failure_limit.count_unknown_code()
                     raise
         except RegistrationRefused as refused:
