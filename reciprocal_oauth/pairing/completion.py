@@ -122,6 +122,9 @@ def _application(pairing: Pairing, peer: Peer) -> Any:
     )
     if not pairing.renews:
         application.client_id = pairing.issued_client_id
+    elif application.client_id != pairing.issued_client_id:
+        # The other site was told the client ID that the application had before.
+        raise PairingError(_("The client ID of the peer was changed meanwhile. Pair again."))
     return application
 
 

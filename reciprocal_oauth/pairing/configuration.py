@@ -75,6 +75,8 @@ def update(client_id: str, token: str, body: bytes) -> Mapping[str, Any]:
         pairing = authenticate(client_id, token)
         sent = messages.read_update(body)
         peer = _peer(pairing)
+        # An administrator of this site can have changed it by hand.
+        pairing.its_auth_method = peer.authenticates_here_by
         if different := list(_fixed_members(pairing, peer, sent)):
             names = ", ".join(different)
             raise invalid(f"This cannot be changed in an update: {names}. Pair again.")
@@ -150,7 +152,8 @@ def _change(pairing: Pairing, peer: Peer, sent: Update) -> Secret | None:
     registration = sent.registration
     pairing.name = registration.name or pairing.name
     pairing.homepage = peer.homepage = registration.homepage
-    pairing.jwks_uri = peer.jwks_uri = registration.jwks_uri
+    if registration.auth_method == _KEY:
+        pairing.jwks_uri = peer.jwks_uri = registration.jwks_uri
     # Nobody needs a secret of a client that uses its key. So make one that nobody knows.
     begins_with_key = registration.auth_method == _KEY and pairing.its_auth_method != _KEY
     if begins_with_key:

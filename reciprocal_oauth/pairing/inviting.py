@@ -227,7 +227,7 @@ def confirm(pairing: Pairing, *, asked_scope: str | None = None, user: Any = Non
     there; :func:`.sending.send` does so.
 
     :param asked_scope: what this site asks for there; ``None`` leaves what was decided before.
-    :raises PairingError: the pairing does not wait for a confirmation.
+    :raises PairingError: the pairing does not wait for a confirmation, or has expired.
     """
     with atomic():
         row = Pairing.objects.select_for_update().get(pk=pairing.pk)
@@ -236,6 +236,8 @@ def confirm(pairing: Pairing, *, asked_scope: str | None = None, user: Any = Non
                 _("This pairing does not wait for a confirmation: %(state)s.")
                 % {"state": row.get_state_display()}
             )
+        if row.expires_at <= timezone.now():
+            raise PairingError(_("This pairing has expired. Make a new invitation."))
         if asked_scope is not None:
             for problem in check_scope(asked_scope):
                 raise PairingError(problem, field="asked_scope")

@@ -30,12 +30,14 @@ from ..exceptions import AddressRefused, PairingError, PeerError, PeerRefused
 from ..keys import key_set, site_keys
 from ..models import Pairing, Peer
 from ..peers import discovery
+from ..peers.foreign_registration import give_back
 from ..secret import Secret
 from . import accepting, completion, inviting, messages
 
 logger = logging.getLogger("reciprocal_oauth.pairing")
 
 State = Pairing.State
+_NOT_OVER = (*Pairing.UNDER_WAY, State.COMPLETE)
 #: The pauses, in seconds, between the attempts. After the last one, an attempt is made every ten
 #: minutes until the pairing expires.
 PAUSES = (2, 5, 15, 60, 300, 600)
@@ -54,7 +56,7 @@ def send(pairing: Pairing) -> None:
     :raises TransactionManagementError: the caller has a transaction open.
     """
     require_no_transaction("A registration cannot be sent")
-    claimed = claim(pairing, Q(state__in=Pairing.TO_SEND))
+    claimed = claim(pairing, Q(state__in=Pairing.TO_SEND, expires_at__gt=timezone.now()))
     if claimed is not None:
         try:
             if claimed.role == Pairing.Role.INVITER:
@@ -98,7 +100,7 @@ def _send_as_accepter(claimed: Pairing) -> None:
     response = registration.register(
         metadata.reciprocal_registration_endpoint, claimed.body, claimed.code
     )
-    values = _values_in(response, claimed)
+    values = _usable_values(response, claimed)
 
     def store(row: Pairing) -> None:
         row.state = State.REGISTERED
@@ -122,7 +124,7 @@ def _send_as_inviter(claimed: Pairing) -> None:
     response = registration.register(
         metadata.reciprocal_registration_endpoint, claimed.body, claimed.reverse_token
     )
-    values = _values_in(response, claimed)
+    values = _usable_values(response, claimed)
     values |= {
         "metadata": discovery.values_of(metadata),
         "scope_words": metadata.scope_descriptions,
@@ -155,6 +157,25 @@ def _with_body(claimed: Pairing, auth_method: str, algorithms: tuple[str, ...]) 
         row.body = Secret(json.dumps(accepting.our_members(row)))
         row.save()
     return row
+
+
+@sensitive_variables()
+def _usable_values(response: Registration, claimed: Pairing) -> dict[str, object]:
+    """Return the values of a response to store. If they cannot be stored, end the registration of
+    this site at the other site, which may have completed the pairing.
+
+    :raises PairingError: the response cannot be used, or the pairing is over meanwhile, for example
+        withdrawn.
+    """
+    try:
+        values = _values_in(response, claimed)
+        # Only if it is over: another process can have stored the same response.
+        if Pairing.objects.get(pk=claimed.pk).state not in _NOT_OVER:
+            raise _changed()
+    except PairingError:
+        give_back(response)
+        raise
+    return values
 
 
 @sensitive_variables()
@@ -226,8 +247,12 @@ def _locked(claimed: Pairing) -> Pairing:
     """
     row = Pairing.objects.select_for_update().get(pk=claimed.pk)
     if row.state != claimed.state or row.lease_owner != claimed.lease_owner:
-        raise PairingError(_("The pairing was changed meanwhile."))
+        raise _changed()
     return row
+
+
+def _changed() -> PairingError:
+    return PairingError(_("The pairing was changed meanwhile."))
 
 
 def _after(claimed: Pairing, error: PeerError) -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.delivery import chores
-from reciprocal_oauth.models import Link, Pairing
+from reciprocal_oauth.models import Link, Pairing, Peer
 from reciprocal_oauth.pairing import renewing, sending
 from tests.conftest import basic, post_form
 
@@ -174,6 +174,21 @@ def test_nothing_else_can_be_changed(
     assert response.json()["error"] in ("invalid_client_metadata", "invalid_redirect_uri")
     assert all_values() == before
     assert authenticates(answer)
+
+
+@pytest.mark.rfc("7592", "2.2")
+@pytest.mark.threat("PA9")
+def test_a_key_that_an_administrator_has_entered_is_not_lost(
+    answer: Answer, other: OtherSite
+) -> None:
+    peer = Peer.objects.get()
+    peer.authenticates_here_by, peer.jwks_uri = "private_key_jwt", f"{other.url}/keys/"
+    peer.save()
+
+    assert call("PUT", answer, unchanged(other, answer)).status_code == 400
+
+    peer.refresh_from_db()
+    assert (peer.authenticates_here_by, peer.jwks_uri) == ("private_key_jwt", f"{other.url}/keys/")
 
 
 @pytest.mark.rfc("7592", "2.2")

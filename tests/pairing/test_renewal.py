@@ -115,3 +115,14 @@ def test_a_new_client_id_at_the_other_site_leaves_what_the_other_site_holds_here
     assert pairing.state == "complete", pairing.last_error
     assert Peer.objects.get().client_id == "us-there-again"
     assert refreshed(answer, token.raw_refresh) == 200
+
+
+def test_a_client_id_that_was_changed_meanwhile_is_told(by_hand: Peer, other: OtherSite) -> None:
+    pairing, text = inviting.invite(terms(renews=True), partner=inviting.look_up(other.issuer))
+    assert register(code_in(text), other.registration()).status_code == 201
+    by_hand.application.client_id = "changed-by-hand"
+    by_hand.application.save()
+
+    sending.send(pairing)
+
+    assert (pairing.state, "changed meanwhile" in pairing.last_error) == ("confirmed", True)

@@ -239,6 +239,46 @@ def test_what_was_withdrawn_meanwhile_stays_withdrawn(to_send: Pairing, other: O
     assert to_send.state == State.WITHDRAWN
     assert not to_send.our_client_secret
     assert not Peer.objects.exists()
+    assert was_given_back(other)
+
+
+def was_given_back(other: OtherSite) -> bool:
+    """Whether this site has deleted its registration there (RFC 7592, section 2.3)."""
+    (call,) = other.to(f"{REGISTER}us-there/")
+    token = other.answer["registration_access_token"]
+    return (call.method, call.headers["Authorization"]) == ("DELETE", f"Bearer {token}")
+
+
+@pytest.mark.rfc("7592", "2.3")
+def test_a_registration_that_cannot_be_used_is_given_back(
+    to_send: Pairing, other: OtherSite
+) -> None:
+    other.answer["client_secret"] = None
+
+    sending.send(to_send)
+
+    assert to_send.state == State.FAILED
+    assert was_given_back(other)
+
+
+def test_nothing_is_sent_after_the_end_of_the_lifetime(to_send: Pairing, other: OtherSite) -> None:
+    with time_machine.travel(to_send.expires_at, tick=False):
+        sending.send(to_send)
+
+    assert other.received == []
+
+
+def test_what_has_expired_cannot_be_confirmed(in_state: InState, other: OtherSite) -> None:
+    pairing, _token = in_state("inviter accepted")
+
+    with (
+        time_machine.travel(pairing.expires_at, tick=False),
+        pytest.raises(PairingError, match="has expired"),
+    ):
+        inviting.confirm(pairing)
+
+    pairing.refresh_from_db()
+    assert pairing.state == State.ACCEPTED
 
 
 @pytest.mark.parametrize("words", ["inviter open", "inviter accepted", "accepter registered"])
