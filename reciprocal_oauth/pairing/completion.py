@@ -71,6 +71,10 @@ def _peer(pairing: Pairing) -> Peer:
 
     :raises PairingError: there is already a peer with the short name, or none to renew.
     """
+    # Lock the earlier pairing of the peer before the peer, which is the order everywhere. Otherwise
+    # a renewal and an update or a deletion can wait for each other.
+    known = list(Peer.objects.filter(slug=pairing.slug).values_list("pk", flat=True))
+    list(Pairing.objects.select_for_update().filter(peer__in=known))
     peer = Peer.objects.select_for_update().filter(slug=pairing.slug).first()
     if pairing.renews:
         inviting.check_renewal(peer, pairing.issuer)

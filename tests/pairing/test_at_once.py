@@ -11,16 +11,16 @@ from django.db import connections
 from oauth2_provider.models import get_application_model
 
 from reciprocal_oauth.models import Pairing, Peer
-from reciprocal_oauth.pairing import sending
+from reciprocal_oauth.pairing import inviting, sending
 
-from .other_site import OtherSite, register
+from .other_site import OtherSite, code_in, register, terms
 
 pytestmark = pytest.mark.usefixtures("shared_database")
 
 AT_ONCE = 50
 
 
-def many(function: Callable[[], Any]) -> list[Any]:
+def many(function: Callable[[], Any], times: int = AT_ONCE) -> list[Any]:
     """Call the function again and again in eight threads."""
 
     def work(_number: int) -> Any:
@@ -30,7 +30,7 @@ def many(function: Callable[[], Any]) -> list[Any]:
             connections.close_all()
 
     with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(work, range(AT_ONCE)))
+        return list(pool.map(work, range(times)))
 
 
 @pytest.mark.threat("PA3")
@@ -86,3 +86,24 @@ def test_the_reverse_registration_sent_many_times_makes_one_peer(
 def assert_one(state: str) -> None:
     assert Pairing.objects.get().state == state
     assert Peer.objects.count() == get_application_model().objects.count() == 1
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_a_peer_that_is_deleted_while_it_is_renewed_is_gone(
+    complete: Pairing, other: OtherSite, number: int
+) -> None:
+    partner = inviting.look_up(other.issuer)
+    renewal, text = inviting.invite(terms(renews=True), partner=partner)
+    assert register(code_in(text), other.registration()).status_code == 201
+    functions = iter(
+        [
+            lambda: sending.send(Pairing.objects.get(pk=renewal.pk)),
+            lambda: Peer.objects.all().delete(),
+        ]
+    )
+
+    many(lambda: next(functions)(), times=2)
+
+    assert not Peer.objects.exists()
+    states = Pairing.objects.values_list("state", flat=True)
+    assert Pairing.State.COMPLETE not in states
