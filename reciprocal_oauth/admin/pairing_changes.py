@@ -12,7 +12,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext
 
 from ..core.database import outside_transactions
-from ..exceptions import PairingError
+from ..exceptions import PairingError, PeerError
 from ..models import Pairing, Peer
 from ..pairing import renewing
 from .pairing_rights import PairingPagesMixin, can_be_ended, can_be_rotated, may_renew
@@ -26,6 +26,7 @@ class PairingChangesMixin(PairingPagesMixin):
         views: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
             "renew": ("renew/<int:peer_pk>/", self.renew_view),
             "rotate": ("<path:object_id>/rotate/", self.rotate_view),
+            "use_key": ("<path:object_id>/use-key/", self.use_key_view),
             "end": ("<path:object_id>/end/", self.end_view),
         }
         own = [
@@ -69,15 +70,59 @@ class PairingChangesMixin(PairingPagesMixin):
         self.require(may_renew(request))
         if not can_be_rotated(pairing):
             raise Http404
+        return self._replace(
+            request,
+            pairing,
+            renewing.rotate,
+            asked=gettext("Asked the other site for a new client secret."),
+            done=gettext("This site has a new client secret there."),
+        )
+
+    def use_key_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Let this site sign with its key there, in place of its client secret.
+
+        :raises PermissionDenied: the user may not change peers and applications.
+        :raises Http404: the pairing does not exist, or this site has no secret there.
+        """
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        pairing = self.pairing_of(request, object_id)
+        self.require(may_renew(request))
+        if not can_be_rotated(pairing):
+            raise Http404
+        return self._replace(
+            request,
+            pairing,
+            renewing.use_key,
+            asked=gettext("Asked the other site to accept the key of this site."),
+            done=gettext(
+                "This site signs with its key there. Its client secret is not good any more."
+            ),
+        )
+
+    def _replace(
+        self,
+        request: HttpRequest,
+        pairing: Pairing,
+        replace: Callable[[Pairing], None],
+        *,
+        asked: str,
+        done: str,
+    ) -> HttpResponse:
+        """Replace the credentials of this site at the other site, and show the page of the pairing.
+
+        :param asked: what the history says.
+        :param done: what the page says if the other site has replaced them.
+        """
         try:
-            renewing.rotate(pairing)
-        except PairingError as error:
+            replace(pairing)
+        except (PairingError, PeerError) as error:
             return self.back_to(request, pairing, str(error), messages.ERROR)
-        self._log(request, pairing, gettext("Asked the other site for a new client secret."))
+        self._log(request, pairing, asked)
         if pairing.task == Pairing.Task.ROTATE:
             text = gettext("The other site cannot be reached now. This site tries again.")
             return self.back_to(request, pairing, text, messages.WARNING)
-        return self.back_to(request, pairing, gettext("This site has a new client secret there."))
+        return self.back_to(request, pairing, done)
 
     def end_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask whether to end the pairing, and end it.

@@ -17,7 +17,7 @@ from ..core import scopes, site_address
 from ..core.database import outside_transactions
 from ..exceptions import PairingError
 from ..models import Pairing, Peer
-from ..pairing import due, inviting
+from ..pairing import due, inviting, plain_client
 from ..pairing.check_number import check_number
 from ..peers.findings import Check, State
 from ..presentation import pairing_status
@@ -138,6 +138,7 @@ class PairingAdmin(PairingInviteMixin, PairingAcceptMixin, PairingChangesMixin, 
             "its_method": pairing_status.method_in_words(pairing.its_auth_method),
             "check_number": check_number(pairing),
             "findings": _findings(pairing),
+            "may_fill_in": may_decide and _waits_for_endpoints(pairing),
             "may_confirm": may_decide and _waits_for_confirmation(pairing),
             "may_retry": may_decide and _can_be_retried(pairing),
             "may_withdraw": may_decide and pairing.is_under_way,
@@ -220,6 +221,12 @@ def _waits_for_confirmation(pairing: Pairing) -> bool:
     return pairing.state == Pairing.State.ACCEPTED and bool(pairing.issuer)
 
 
+def _waits_for_endpoints(pairing: Pairing) -> bool:
+    """Return whether the form for a new peer can make the peer of ``pairing``. A peer that is
+    renewed has its endpoints already; the command ``reciprocal_peer`` completes the pairing."""
+    return plain_client.is_waiting(pairing) and not pairing.renews
+
+
 def _can_be_retried(pairing: Pairing) -> bool:
     return pairing.state in Pairing.TO_SEND or pairing.task != Pairing.Task.NONE
 
@@ -241,8 +248,9 @@ def _findings(pairing: Pairing) -> list[dict[str, Any]]:
 
 def _issuer_of(pairing: Pairing) -> str:
     """Return the issuer of the other site; ``""`` if nobody has used the invitation yet, and it is
-    for whoever has it."""
-    return pairing.issuer or pairing.expected_issuer
+    for whoever has it. For a site that knows only RFC 7591, an administrator has entered it."""
+    entered = pairing.peer.issuer if pairing.peer else ""
+    return pairing.issuer or pairing.expected_issuer or entered
 
 
 def _here(pairing: Pairing) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import Q
 from django.forms.utils import ErrorDict
 from django.utils.html import format_html
@@ -130,6 +131,20 @@ class PeerForm(ReconfigurationForm):
         secret."""
         given: str = self.cleaned_data["client_secret"]
         return Secret(given) if given else self.instance.client_secret
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Add an error. If it is about a field that the form does not have, show it at the top of
+        the form, with the name of the field."""
+        if field is None and hasattr(error, "error_dict"):
+            for name, reasons in error.error_dict.items():
+                if name in self.fields or name == NON_FIELD_ERRORS:
+                    super().add_error(name, reasons)
+                else:
+                    label = str(Peer._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
+                    texts = " ".join(ValidationError(reasons).messages)
+                    super().add_error(None, f"{label}: {texts}")
+            return
+        super().add_error(field, error)
 
     def _mark_needed(self) -> None:
         """Mark the fields as required that the peer needs because of its dialect and of the way in

@@ -19,9 +19,10 @@ from django.views.decorators.debug import sensitive_variables
 from oauth2_provider.models import get_application_model
 
 from ..core import site_address
-from ..models import Peer
+from ..models import Pairing, Peer
 from ..peers import application_secret
 from ..peers.sheet import Sheet, console_lines, sheet_for
+from ..presentation import pairing_status
 from ..redaction.error_reports import holding_secrets
 from ..secret import Secret
 from ..vendors import preset_of
@@ -94,6 +95,7 @@ class PeerSheetMixin(admin.ModelAdmin):
         """
         sheet = sheet_for(peer, site_address.base_url(request))
         preset = preset_of(peer.dialect)
+        pairing = Pairing.objects.filter(peer=peer).first()
         title = gettext("What to give to %s")
         if preset is not None:
             title = gettext("What to enter in the console for %s")
@@ -103,6 +105,7 @@ class PeerSheetMixin(admin.ModelAdmin):
             "opts": self.opts,
             "original": peer,
             "preset": preset,
+            "pairing": pairing if pairing_status.exchanged_all(pairing) else None,
             "console": console_lines(peer, sheet),
             "lines": list(_lines(sheet)),
             "secret": secret,

@@ -11,7 +11,6 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
 from ..core import scopes
-from ..models import Peer
 from ..peers import preset_values
 from ..peers.application import application_for
 from ..secret import Secret
@@ -161,20 +160,6 @@ class VendorPeerForm(PeerForm):
         """Return the form fields on which the redirect URIs depend."""
         names = set().union(*map(names_in, self.preset.redirect_uris))
         return [field_of(each) for each in self.preset.questions if each.name in names]
-
-    def add_error(self, field: str | None, error: Any) -> None:
-        """Add an error. If it is about a field that the form does not have, show it at the top of
-        the form, with the name of the field."""
-        if field is None and hasattr(error, "error_dict"):
-            for name, reasons in error.error_dict.items():
-                if name in self.fields or name == NON_FIELD_ERRORS:
-                    super().add_error(name, reasons)
-                else:
-                    label = str(Peer._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
-                    texts = " ".join(ValidationError(reasons).messages)
-                    super().add_error(None, f"{label}: {texts}")
-            return
-        super().add_error(field, error)
 
 
 def form_class_for(preset: Preset, *, may_create: bool) -> type[VendorPeerForm]:

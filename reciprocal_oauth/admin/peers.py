@@ -35,6 +35,7 @@ from .overview_page import OverviewMixin
 from .peer_connection_check import PeerConnectionCheckMixin
 from .peer_form import PeerForm
 from .peer_pairing import PeerPairingMixin
+from .peer_plain_client import PeerPlainClientMixin
 from .peer_reconfiguration import PeerReconfigurationMixin
 from .peer_registration import PeerRegistrationMixin
 from .peer_sheet import PeerSheetMixin
@@ -48,6 +49,7 @@ class PeerAdmin(
     OverviewMixin,
     PeerPairingMixin,
     PeerVendorMixin,
+    PeerPlainClientMixin,
     PeerRegistrationMixin,
     PeerReconfigurationMixin,
     PeerSheetMixin,
@@ -128,6 +130,9 @@ class PeerAdmin(
         if preset := self.preset_for(request):
             return self.vendor_fieldsets(request, preset)
         looked_up = (_("Metadata of the other site"), {"fields": ("address", "peer_words")})
+        if pairing := self.waiting_pairing(request):
+            sets = [looked_up, *self.fields_to_fill]
+            return self.plain_client_fieldsets(pairing, request, sets)
         before, after = self.fields_to_fill[:2], self.fields_to_fill[2:]
         there = self.registration_fieldsets(request)
         return [self._instructions(request), looked_up, *before, *there, *after]
@@ -176,7 +181,8 @@ class PeerAdmin(
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the fields that the page fills in from other fields while the user types. For a
         new peer, the short name is made from the name."""
-        return super().get_prepopulated_fields(request, obj) if obj is None else {}
+        found: Any = super().get_prepopulated_fields(request, obj)
+        return found if obj is None else {}
 
     @admin.display(description=_("active links"), ordering="active_links")
     def link_count(self, peer: Any) -> SafeString:

@@ -18,14 +18,14 @@ _DIGITS = 12
 
 def check_number(pairing: Pairing) -> str:
     """Return the check number of a pairing: 12 digits in groups of four. Return ``""`` if the site
-    that accepted the invitation is not registered yet.
+    that accepted the invitation is not registered yet, or knows only RFC 7591.
 
     It covers both issuers, the keys of both sites, and of the site that accepted the invitation:
     its client ID, redirect URIs, scopes and authentication at the inviting site.
     """
     is_inviter = pairing.role == Pairing.Role.INVITER
     values = _as_inviter(pairing) if is_inviter else _as_accepter(pairing)
-    if not values["client_id"]:
+    if not (values["client_id"] and pairing.issuer):
         return ""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     number = int(hashlib.sha256(text.encode()).hexdigest(), 16) % 10**_DIGITS

@@ -41,7 +41,7 @@ def complete(pairing: Pairing) -> Peer:
     peer = _peer(pairing)
     for name, value in peer_values(pairing).items():
         setattr(peer, name, value)
-    application = _application(pairing, peer)
+    application = application_of(pairing, peer)
     try:
         application.full_clean()
         application.save()
@@ -50,6 +50,13 @@ def complete(pairing: Pairing) -> Peer:
         peer.save()
     except ValidationError as error:
         raise PairingError("; ".join(error.messages)) from None
+    mark_complete(pairing, peer)
+    return peer
+
+
+@sensitive_variables()
+def mark_complete(pairing: Pairing, peer: Peer) -> None:
+    """Set the state of ``pairing``, whose peer and application were saved, without saving it."""
     _replace_earlier(pairing, peer)
     now = timezone.now()
     pairing.peer = peer
@@ -63,7 +70,6 @@ def complete(pairing: Pairing) -> Peer:
         # A pause for refused credentials has no cause any more.
         on_commit(lambda: resending.resume(peer))
     logger.info("%s is complete", pairing, extra={"action": "paired"})
-    return peer
 
 
 def _peer(pairing: Pairing) -> Peer:
@@ -71,11 +77,7 @@ def _peer(pairing: Pairing) -> Peer:
 
     :raises PairingError: there is already a peer with the short name, or none to renew.
     """
-    # Lock the earlier pairing of the peer before the peer, which is the order everywhere. Otherwise
-    # a renewal and an update or a deletion can wait for each other.
-    known = list(Peer.objects.filter(slug=pairing.slug).values_list("pk", flat=True))
-    list(Pairing.objects.select_for_update().filter(peer__in=known))
-    peer = Peer.objects.select_for_update().filter(slug=pairing.slug).first()
+    peer = lock_peer(pairing.slug)
     if pairing.renews:
         inviting.check_renewal(peer, pairing.issuer)
     elif peer is not None:
@@ -83,6 +85,15 @@ def _peer(pairing: Pairing) -> Peer:
             _("There is already a peer with the short name “%(slug)s”.") % {"slug": pairing.slug}
         )
     return peer or Peer(slug=pairing.slug, enabled=False)
+
+
+def lock_peer(slug: str) -> Peer | None:
+    """Return the peer with the short name ``slug``, locked; ``None`` if there is none."""
+    # Lock the earlier pairing of the peer before the peer, which is the order everywhere. Otherwise
+    # a renewal and an update or a deletion can wait for each other.
+    known = list(Peer.objects.filter(slug=slug).values_list("pk", flat=True))
+    list(Pairing.objects.select_for_update().filter(peer__in=known))
+    return Peer.objects.select_for_update().filter(slug=slug).first()
 
 
 def peer_values(pairing: Pairing) -> dict[str, Any]:
@@ -117,7 +128,7 @@ def peer_values(pairing: Pairing) -> dict[str, Any]:
 
 
 @sensitive_variables()
-def _application(pairing: Pairing, peer: Peer) -> Any:
+def application_of(pairing: Pairing, peer: Peer) -> Any:
     """Return the application of ``peer``: the one that it has already, or a new one. DOT must store
     a secret; that of a peer with a key is random, and nobody knows it."""
     secret = pairing.issued_client_secret.reveal() or generate_client_secret()
@@ -126,10 +137,19 @@ def _application(pairing: Pairing, peer: Peer) -> Any:
     )
     if not pairing.renews:
         application.client_id = pairing.issued_client_id
-    elif application.client_id != pairing.issued_client_id:
-        # The other site was told the client ID that the application had before.
-        raise PairingError(_("The client ID of the peer was changed meanwhile. Pair again."))
+    else:
+        require_same_client_id(pairing, application)
     return application
+
+
+def require_same_client_id(pairing: Pairing, application: Any) -> None:
+    """Check that the application of a peer that is renewed has the client ID that the other site
+    was told.
+
+    :raises PairingError: it was changed meanwhile.
+    """
+    if application.client_id != pairing.issued_client_id:
+        raise PairingError(_("The client ID of the peer was changed meanwhile. Pair again."))
 
 
 def _replace_earlier(pairing: Pairing, peer: Peer) -> None:

@@ -151,7 +151,8 @@ def _change(pairing: Pairing, peer: Peer, sent: Update) -> Secret | None:
     """
     registration = sent.registration
     pairing.name = registration.name or pairing.name
-    pairing.homepage = peer.homepage = registration.homepage
+    if registration.issuer:  # Otherwise an administrator of this site has entered the homepage.
+        pairing.homepage = peer.homepage = registration.homepage
     if registration.auth_method == _KEY:
         pairing.jwks_uri = peer.jwks_uri = registration.jwks_uri
     # Nobody needs a secret of a client that uses its key. So make one that nobody knows.

@@ -182,12 +182,15 @@ def _registration(sent: Mapping[str, Any]) -> Registration:
     for name, needed in (("grant_types", "authorization_code"), ("response_types", "code")):
         if sent.get(name) is not None and needed not in _strings(sent, name):
             raise invalid(f"{name} must contain {needed}.")
+    redirect_uris = _redirect_uris(sent, issuer)
     return Registration(
         name=plain(_text(sent, "client_name"), _MAX_NAME_LENGTH),
         homepage=_homepage(sent, issuer),
-        redirect_uris=_redirect_uris(sent, issuer),
+        redirect_uris=redirect_uris,
         auth_method=auth_method,
-        jwks_uri=_jwks_uri(sent, issuer) if auth_method == "private_key_jwt" else "",
+        jwks_uri=_jwks_uri(sent, issuer or redirect_uris[0])
+        if auth_method == "private_key_jwt"
+        else "",
         scope=_scope(sent, "scope"),
         issuer=issuer,
         allowed_scope=_scope(sent, "reciprocal_allowed_scope"),
@@ -303,12 +306,17 @@ def _redirect_uris(sent: Mapping[str, Any], issuer: str) -> list[str]:
     return list(dict.fromkeys(uris))
 
 
-def _jwks_uri(sent: Mapping[str, Any], issuer: str) -> str:
+def _jwks_uri(sent: Mapping[str, Any], home: str) -> str:
+    """Return the address of the keys.
+
+    :param home: the issuer. For a site that knows only RFC 7591, a redirect URI. When its issuer is
+        known, the peer is saved only if the keys are at this issuer.
+    """
     uri = _url(sent, "jwks_uri")
     if not uri:
         raise invalid("jwks_uri is missing. Keys by value (jwks) are not supported.")
-    if not issuer or origin_of(uri) != origin_of(issuer):
-        raise invalid("jwks_uri must be at the address of reciprocal_issuer.")
+    if origin_of(uri) != origin_of(home):
+        raise invalid("jwks_uri must be at the address of reciprocal_issuer, or of redirect_uris.")
     return uri
 
 

@@ -322,7 +322,11 @@ def _end(claimed: Pairing) -> None:
 def _was_ended_here(claimed: Pairing) -> bool:
     """Return whether this site was the one that ended the pairing. Otherwise, its token was deleted
     with the other secrets. A server that knows only RFC 7591 never ends a pairing."""
-    return bool(claimed.our_token) or claimed.role == Pairing.Role.REGISTRANT
+    if claimed.our_token or claimed.role == Pairing.Role.REGISTRANT:
+        return True
+    # A site that knows only RFC 7591 gave this site no token. When it ends a pairing, the row says
+    # so.
+    return not claimed.issuer and not claimed.last_error
 
 
 def _end_links(claimed: Pairing) -> bool:

@@ -324,16 +324,22 @@ def _reopen(claimed: Pairing) -> None:
         if row.state != claimed.state or row.lease_owner != claimed.lease_owner:
             return
         row.claims += 1
-        logger.warning("%s: somebody else than the invited site used the invitation", row)
+        logger.warning("%s: the invited site did not confirm this registration", row)
         if row.claims >= settings.PAIRING_ATTEMPTS:
-            text = _("Somebody else used the invitation %(count)s times.") % {"count": row.claims}
+            text = _(
+                "The invited site did not confirm %(count)s registrations: they were withdrawn "
+                "there, or somebody else used the invitation."
+            ) % {"count": row.claims}
             inviting.close(row, State.FAILED, text)
             return
         blank = Pairing()
         for name in _CLAIMED:
             setattr(row, name, getattr(blank, name))
         row.state, row.lease_until, row.next_attempt_at = State.OPEN, None, row.expires_at
-        row.last_error = _("Somebody else than the invited site used the invitation.")
+        row.last_error = _(
+            "The invited site did not confirm this registration: it was withdrawn there, or "
+            "somebody else used the invitation."
+        )
         row.save()
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.utils.translation import gettext as _
 
 from ..client.discovery import Metadata, discover, issuer_of
-from ..core.peer_urls import is_endpoint
+from ..core.peer_urls import is_endpoint, origin_of
 from ..core.plain_text import plain
 from ..exceptions import NoMetadata
 from ..keys.site_keys import algorithm_for
@@ -114,12 +114,30 @@ def new_values(peer: Peer, values: Mapping[str, Any]) -> dict[str, Any]:
 
     A field contains an endpoint even if the URL in the field has additional query parameters. So
     query parameters that an administrator added are not overwritten.
+
+    If the peer has moved, its keys have moved too: they must be at the issuer.
     """
+    moved = _moved_keys(peer, values.get("issuer", ""))
     return {
         name: value
         for name, value in values.items()
         if not (name in ENDPOINTS and value and is_endpoint(getattr(peer, name), value))
-    }
+    } | ({"jwks_uri": moved} if moved else {})
+
+
+def _moved_keys(peer: Peer, issuer: str) -> str:
+    """Return the address of the keys of ``peer`` at another issuer; ``""`` if they stay where they
+    are. The path below the issuer, or below its host, stays the same."""
+    if not (issuer and peer.issuer and peer.jwks_uri) or issuer == peer.issuer:
+        return ""
+    for before, after in (
+        (peer.issuer.rstrip("/"), issuer.rstrip("/")),
+        (origin_of(peer.issuer), origin_of(issuer)),
+    ):
+        if before and peer.jwks_uri.startswith(f"{before}/"):
+            moved = after + peer.jwks_uri.removeprefix(before)
+            return moved if moved != peer.jwks_uri else ""
+    return ""
 
 
 def warnings_about(metadata: Metadata) -> dict[str, str]:

@@ -35,7 +35,9 @@ def ask(peer: Peer) -> Standing:
     """Ask the other site, if this site is paired with ``peer``. A failure is no result: the checks
     that follow show its cause."""
     pairing = Pairing.objects.filter(peer=peer, state=Pairing.State.COMPLETE).first()
-    if pairing is None or pairing.role == Pairing.Role.REGISTRANT:
+    if pairing is None or not pairing.our_management_uri:
+        return Standing.UNKNOWN  # At a site that knows only RFC 7591, there is nothing to ask.
+    if pairing.role == Pairing.Role.REGISTRANT:
         return Standing.UNKNOWN
     try:
         found = registration_access.read(pairing).metadata

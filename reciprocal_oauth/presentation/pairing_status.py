@@ -66,6 +66,17 @@ def is_over(pairing: Pairing) -> bool:
     return not pairing.is_under_way and pairing.state != State.COMPLETE
 
 
+def exchanged_all(pairing: Pairing | None) -> bool:
+    """Return whether the two sites have registered at each other, so that no administrator has to
+    give a value to the other site."""
+    return (
+        pairing is not None
+        and pairing.state == State.COMPLETE
+        and pairing.role != Pairing.Role.REGISTRANT
+        and bool(pairing.issuer)
+    )
+
+
 def what_next(pairing: Pairing) -> str:
     """Return one or two sentences for an administrator of this site: what the pairing waits for."""
     if pairing.state == State.COMPLETE:
@@ -74,8 +85,8 @@ def what_next(pairing: Pairing) -> str:
         return gettext("This site still has to tell the other site that the pairing has ended.")
     if pairing.state == State.ACCEPTED and not pairing.issuer:
         return gettext(
-            "A site that cannot pair has used the invitation: it knows only RFC 7591. Withdraw the "
-            "invitation, and add the site as a peer by hand."
+            "The site that has used the invitation is registered here, but it knows only RFC 7591. "
+            "Register this site there by hand. Then enter the endpoints of the other site."
         )
     if pairing.state == State.OPEN and not pairing.is_bound:
         return gettext(

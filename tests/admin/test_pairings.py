@@ -535,6 +535,38 @@ def test_nothing_is_rotated_where_keys_are_used(admin: Client, complete: Pairing
     assert admin.post(page).status_code == 404
 
 
+@pytest.mark.rfc("7592", "2.2")
+def test_this_site_begins_to_use_its_key(
+    admin: Client, complete: Pairing, other: OtherSite
+) -> None:
+    page = page_of("use_key", complete.pk)
+    assert f'action="{page}"' in text_of(admin.get(page_of("change", complete.pk)))
+    assert messages_of(admin.post(page, follow=True)) == [
+        "The other site cannot check signatures of this site."
+    ]
+    other.metadata["token_endpoint_auth_methods_supported"].append("private_key_jwt")
+    other.answer["token_endpoint_auth_method"] = "private_key_jwt"
+    del other.answer["client_secret"]
+
+    response = admin.post(page, follow=True)
+
+    assert messages_of(response) == [
+        "This site signs with its key there. Its client secret is not good any more."
+    ]
+    assert Peer.objects.get().signs_assertions
+    assert f'action="{page}"' not in text_of(response)
+    assert admin.post(page).status_code == 404
+
+
+def test_nothing_has_to_be_given_to_a_paired_site(admin: Client, complete: Pairing) -> None:
+    sheet = admin_url(Peer, "sheet", complete.peer_id)
+    assert "Nothing has to be given to the other site" in text_of(admin.get(sheet))
+
+    Pairing.objects.update(role=Pairing.Role.REGISTRANT)
+
+    assert "needs these values to register this site" in text_of(admin.get(sheet))
+
+
 @pytest.mark.rfc("7592", "2.3")
 def test_the_end_is_asked_for_and_says_how_many_links_end(
     admin: Client, complete: Pairing, other: OtherSite, user: Any
@@ -561,7 +593,7 @@ def test_the_end_is_asked_for_and_says_how_many_links_end(
 def test_who_may_only_pair_ends_nothing(staff: Callable[..., Client], complete: Pairing) -> None:
     client = staff(*MAY_PAIR, "view_peer")
 
-    for name in ("rotate", "end"):
+    for name in ("rotate", "use_key", "end"):
         assert client.post(page_of(name, complete.pk)).status_code == 403
         assert page_of(name, complete.pk) not in text_of(
             client.get(admin_url(Peer, "change", complete.peer_id))

@@ -23,7 +23,7 @@ from ..pairing.conftest import (  # noqa: F401
     registered,
 )
 from ..pairing.other_site import REGISTER, OtherSite, register
-from .peer_command import Terminal
+from .peer_command import Terminal, run
 
 # Nothing here changes the database but the command: requests to the other site go out, so no
 # transaction may be open.
@@ -195,6 +195,7 @@ def test_an_invitation_is_accepted_from_standard_input(
     pairing = Pairing.objects.get()
     assert (pairing.state, pairing.asked_scope) == (State.REGISTERED, "play")
     assert len(other.received) == 1
+    assert "must confirm" not in ran.err
     assert "The other site must register here too." in ran.out
     assert check_number(pairing) in ran.out
     assert "retry other" in ran.out
@@ -248,7 +249,7 @@ def test_the_user_can_stop_waiting(
     ran = Ran("accept", "other", *SCOPES, "--yes", stdin=other.invitation())
 
     assert ran.status == WAITS
-    assert "Waiting for at most 30 s" in ran.err
+    assert "Waiting for the other site to register here, for at most 30 s" in ran.err
     assert "The other site must register here too." in ran.out
 
 
@@ -342,7 +343,9 @@ def test_a_site_that_cannot_pair_is_not_confirmed(
     assert register(invited_all[1], plain).status_code == 201
 
     assert "it knows only RFC 7591" in refusal("confirm", "other", "--yes")
-    assert Ran("show", "other", "--json").json["next_command"] == "reciprocal_pair withdraw other"
+    assert (
+        Ran("show", "other", "--json").json["next_command"] == "reciprocal_peer add other --pairing"
+    )
 
 
 def test_only_what_waits_for_it_is_confirmed(registered: Pairing) -> None:  # noqa: F811
@@ -396,6 +399,13 @@ def test_what_is_cut_is_said(waiting: Pairing, other: OtherSite) -> None:  # noq
     text = Ran("show", "other").out
     assert "not allowed there      queue" in text
     assert "not allowed here       all" in text
+
+
+def test_nothing_has_to_be_given_to_a_paired_site(complete: Pairing) -> None:  # noqa: F811
+    out = run("show", "other")
+
+    assert "Nothing has to be given to the other site. It knows:" in out
+    assert "Give this to the other site" not in out
 
 
 # rotate, end

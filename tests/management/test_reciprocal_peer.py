@@ -781,6 +781,28 @@ def test_discovery_once_more_names_what_it_would_change(
     assert Peer.objects.get().revocation_endpoint == metadata["revocation_endpoint"]
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("issuer", "path"),
+    [("https://old.example/o", "/o/keys.json"), ("https://old.example/auth", "/keys.json")],
+)
+def test_the_keys_of_a_peer_that_has_moved_are_looked_for_at_its_new_issuer(
+    fake_peer: FakePeer, metadata: dict[str, Any], issuer: str, path: str
+) -> None:
+    address = f"{fake_peer.url}/o"
+    run("add", "music", *discovery_flags(), "--discover", address)
+    Peer.objects.update(issuer=issuer, jwks_uri=f"https://old.example{path}")
+
+    reasons = refusal("add", "music", "--discover", address)
+
+    moved = f"https://old.example{path} → {fake_peer.url}{path}"
+    assert [reason for reason in reasons["--accept-changes"] if reason.endswith(moved)]
+
+    run("add", "music", "--discover", address, "--accept-changes", "--client-secret", CANARY)
+
+    assert Peer.objects.get().jwks_uri == f"{fake_peer.url}{path}"
+
+
 @pytest.mark.threat("X50", "W51")
 def test_another_address_needs_the_secret_once_more_and_to_be_accepted(
     peer: Peer, link_as_a: Link

@@ -20,6 +20,7 @@ def test_it_says_what_to_do_and_needs_no_login(client: Client, settings: Setting
     page = response.content.decode()
     assert "site.example" in page
     assert "Copy the whole address" in page
+    assert "reciprocal_pair accept NAME -" in page
 
 
 def test_no_part_of_its_address_goes_to_other_sites(client: Client) -> None:

@@ -70,7 +70,7 @@ def test_a_thief_who_claims_to_be_the_invited_site_gets_nothing_and_the_code_is_
     sending.send(pairing)
 
     assert pairing.state == State.OPEN
-    assert "Somebody else" in pairing.last_error
+    assert "somebody else used the invitation" in pairing.last_error
     assert nobody_is_in()
     assert authenticates_with(stolen.json()) == 401
     assert reads_with(stolen.json()) == 401

@@ -6,6 +6,7 @@ from typing import Any
 from reciprocal_oauth.conf import settings
 from reciprocal_oauth.core import scopes
 from reciprocal_oauth.models import Pairing, Peer
+from reciprocal_oauth.pairing import plain_client
 from reciprocal_oauth.pairing.accepting import Offer
 from reciprocal_oauth.pairing.check_number import check_number
 from reciprocal_oauth.pairing.inviting import Terms
@@ -61,8 +62,10 @@ def next_command(pairing: Pairing) -> str:
         return f"reciprocal_pair retry {slug}"
     if turn != Turn.ADMINISTRATOR:
         return ""
+    if plain_client.is_waiting(pairing):
+        return f"reciprocal_peer add {slug} --pairing"
     if pairing.state == State.ACCEPTED:
-        return f"reciprocal_pair {'confirm' if pairing.issuer else 'withdraw'} {slug}"
+        return f"reciprocal_pair confirm {slug}"
     slug = pairing.peer.slug if pairing.peer else slug
     if pairing.last_error:
         return f"reciprocal_pair rotate {slug}"
@@ -99,6 +102,7 @@ def pairing_text(pairing: Pairing) -> str:
         ("next", pairing_status.what_next(pairing)),
         *_if_any("command", next_command(pairing)),
         *_if_any("last error", pairing.last_error),
+        *_client_rows(pairing),
         *_attempt_rows(pairing),
         *_check_rows(pairing),
         *_scope_rows(pairing),
@@ -108,6 +112,14 @@ def pairing_text(pairing: Pairing) -> str:
 
 def _if_any(label: str, value: str) -> list[tuple[str, str]]:
     return [(label, value)] if value else []
+
+
+def _client_rows(pairing: Pairing) -> Iterable[tuple[str, str]]:
+    """Yield what shows who a site is that knows only RFC 7591, and so has named no issuer."""
+    if pairing.issued_client_id and not pairing.issuer:
+        yield "its client ID here", pairing.issued_client_id
+        for uri in pairing.redirect_uris:
+            yield "its redirect URI", uri
 
 
 def _attempt_rows(pairing: Pairing) -> Iterable[tuple[str, str]]:

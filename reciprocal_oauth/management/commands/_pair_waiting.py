@@ -33,7 +33,7 @@ def go_on(
     if _is_due(pairing) or (at_once and pairing_status.turn_of(pairing) == Turn.THIS_SITE):
         due.attempt(pairing)
     if seconds and not _is_settled(pairing):
-        say(f"{pairing_status.what_next(pairing)} Waiting for at most {seconds:g} s …")
+        say(f"{_waits_for(pairing)} for at most {seconds:g} s …")
     while not _is_settled(pairing) and (left := give_up - time.monotonic()) > 0:
         try:
             time.sleep(min(_PAUSE_SECONDS, left))
@@ -43,6 +43,14 @@ def go_on(
         pairing.refresh_from_db()
         if _is_due(pairing):
             due.attempt(pairing)
+
+
+def _waits_for(pairing: Pairing) -> str:
+    if pairing.state == Pairing.State.REGISTERED:
+        # Mostly this takes a second or two. If an administrator there must confirm the pairing,
+        # the result says so after the wait.
+        return "Waiting for the other site to register here,"
+    return f"{pairing_status.what_next(pairing)} Waiting"
 
 
 def _is_settled(pairing: Pairing) -> bool:

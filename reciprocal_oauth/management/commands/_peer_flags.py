@@ -127,6 +127,13 @@ def add_flags(parser: CommandParser) -> None:
         "names. This fills in --client-id, --client-secret and --auth-method.",
     )
     peer.add_argument(
+        "--pairing",
+        action="store_true",
+        help="The peer is a site that knows only RFC 7591 and has used an invitation with this "
+        "short name: see “reciprocal_pair show SLUG”. Give its endpoints, and the client ID and "
+        "secret of this site there. What it has registered here is known.",
+    )
+    peer.add_argument(
         "--initial-access-token",
         metavar="TOKEN",
         help="The token with which --register may register, if the other site wants one. Give - to "

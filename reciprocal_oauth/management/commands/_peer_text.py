@@ -6,11 +6,12 @@ from typing import Any
 from reciprocal_oauth.exceptions import DecryptionError
 from reciprocal_oauth.models import Peer
 from reciprocal_oauth.peers.sheet import Sheet, console_lines
+from reciprocal_oauth.presentation import pairing_status
 from reciprocal_oauth.secret import Secret
 from reciprocal_oauth.vendors import preset_of
 
 from . import _peer_preset
-from ._output import shortened, table
+from ._output import for_people, shortened, table
 from ._peer_flags import PEER_FLAGS
 
 _LABELS: Mapping[str, str] = {
@@ -91,7 +92,7 @@ def sheet_text(peer: Peer, sheet: Sheet, made_up_secret: str = "", *, has_paths:
     """
     preset = preset_of(peer.dialect)
     if preset is None:
-        text = _values_text(sheet, made_up_secret)
+        text = _values_text(peer, sheet, made_up_secret)
     else:
         lines = console_lines(peer, sheet, Secret(made_up_secret))
         text = _peer_preset.console_text(preset, lines)
@@ -105,11 +106,19 @@ def sheet_text(peer: Peer, sheet: Sheet, made_up_secret: str = "", *, has_paths:
     return text
 
 
-def _values_text(sheet: Sheet, made_up_secret: str) -> str:
+def _values_text(peer: Peer, sheet: Sheet, made_up_secret: str) -> str:
     rows = [
         (_LABELS[name], value or ("(none)" if "scope" in name else "(not available on this site)"))
         for name, value in sheet.values().items()
     ]
     if made_up_secret:
         rows.insert(1, ("its client secret here", made_up_secret))
-    return "Give this to the other site:\n" + table(rows, indent="  ")
+    return f"{_heading(peer)}:\n{table(rows, indent='  ')}"
+
+
+def _heading(peer: Peer) -> str:
+    pairing = getattr(peer, "pairing", None)
+    if not pairing_status.exchanged_all(pairing):
+        return "Give this to the other site"
+    at = f" on {for_people(pairing.completed_at)}" if pairing and pairing.completed_at else ""
+    return f"Paired{at}. Nothing has to be given to the other site. It knows"

@@ -2,7 +2,7 @@
 resume the delivery to them, and test the connection to them."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from ._peer_flags import (
     option,
     read_secrets,
 )
+from ._peer_plain_client import PlainClient
 from ._peer_preset import PresetAnswers
 from ._peer_registration import PeerRegistration, find, undone
 from ._peer_saving import save
@@ -123,6 +124,8 @@ class Command(BaseCommand):
         answers.hide_secret(options)
         read_secrets(options)
         given = self._given(options)
+        if (client := PlainClient.of(options)) is not None:
+            given = client.with_values(given)
         stored = Peer.objects.filter(slug=options["slug"]).first()
         metadata = None if options["discover"] is None else self._metadata(options["discover"])
         found = {} if metadata is None else discovery.values_of(metadata)
@@ -132,10 +135,12 @@ class Command(BaseCommand):
         if there is not None:
             # Save and undo, so that all errors are found before the other site is called.
             with undone():
-                self._saved(options, answers, {**given, **there.placeholders()}, found, base)
+                self._saved(options, answers, {**given, **there.placeholders()}, found, base, save)
             given |= there.send()
         try:
-            peer, is_new, made_up, values = self._saved(options, answers, given, found, base)
+            saving = save if client is None else client.save
+            saved = self._saved(options, answers, given, found, base, saving)
+            peer, is_new, made_up, values = saved
         except Exception:
             if there is not None:
                 there.give_back()
@@ -178,6 +183,7 @@ class Command(BaseCommand):
         given: Mapping[str, Any],
         found: Mapping[str, Any],
         base: str,
+        saving: Callable[..., tuple[Peer, bool, str]],
     ) -> tuple[Peer, bool, str, Mapping[str, Any]]:
         """Save the peer with the values that the user has given, those of its metadata, and those
         of the preset of its vendor.
@@ -186,6 +192,7 @@ class Command(BaseCommand):
             missing ones.
         :param given: the values for which the user has given a flag, by field name.
         :param found: the values from the metadata of the peer, by field name.
+        :param saving: see :func:`save`.
         :returns: the peer, whether it is new, the client secret of its application if it was
             generated now (otherwise ``""``), and the fields that were set.
         :raises CommandError: see :func:`save`, and :meth:`PresetAnswers.values`.
@@ -210,7 +217,7 @@ class Command(BaseCommand):
                 has_redirect_uris=redirect_uris is not None,
                 ask=ask if sys.stdin.isatty() else None,
             )
-            peer, is_new, made_up = save(
+            peer, is_new, made_up = saving(
                 options["slug"],
                 preset.fields,
                 client_id=options["application_client_id"],
