@@ -10,13 +10,13 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from oauth2_provider.models import get_application_model
 
-from reciprocal_oauth.models import Pairing, Peer
+from reciprocal_oauth.models import Link, Pairing, Peer
 from reciprocal_oauth.pairing import due, inviting, plain_client
 
 from ..conftest import basic, post_form
 from ..pairing.conftest import invited_all, issuer, other  # noqa: F401
-from ..pairing.other_site import OtherSite, code_in, terms
-from ..pairing.plain_client import register_plain, registration_of
+from ..pairing.other_site import OtherSite, code_in, register, terms
+from ..pairing.plain_client import plain_registration, register_plain, registration_of
 from ..provider.signing import JWKS_PATH, claims_of, make_key, parameters, publish, sign
 from .peer_command import refusal, run
 
@@ -217,3 +217,63 @@ def test_a_peer_that_exists_keeps_its_application_and_gets_new_credentials(
     assert Peer.objects.get().application_id == peer.application_id
     credentials = basic(answer["client_id"], answer["client_secret"])
     assert asks_for_a_token(credentials) == (400, "invalid_grant")
+
+
+@pytest.mark.rfc("7591", "3.2.2")
+def test_the_keys_of_a_client_are_at_the_address_of_its_redirect_uris(
+    invited_all: tuple[Pairing, str],  # noqa: F811
+    other: OtherSite,  # noqa: F811
+) -> None:
+    body = plain_registration(
+        other,
+        token_endpoint_auth_method="private_key_jwt",
+        jwks_uri="https://elsewhere.example/jwks.json",
+    )
+
+    response = register(invited_all[1], body)
+
+    assert response.status_code == 400
+    assert "jwks_uri must be at the address" in response.json()["error_description"]
+
+
+@pytest.mark.rfc("7592", "2.2")
+def test_an_update_of_the_client_leaves_what_an_administrator_has_entered(
+    invited_all: tuple[Pairing, str],  # noqa: F811
+    other: OtherSite,  # noqa: F811
+    there: tuple[str, ...],
+) -> None:
+    answer = register_plain(invited_all[1], other)
+    add(*there, "--homepage", "https://other.example/")
+    body = {"client_id": answer["client_id"], **plain_registration(other, client_name="New")}
+
+    response = registration_of(answer, "PUT", body)
+
+    assert response.status_code == 200, response.content
+    peer = Peer.objects.get()
+    assert (peer.homepage, peer.issuer) == ("https://other.example/", other.issuer)
+
+
+@pytest.mark.rfc("7592", "2.3")
+@pytest.mark.parametrize(("ends", "reason"), [("us", "revoked_here"), ("them", "revoked_by_peer")])
+def test_the_history_says_who_has_ended_the_pairing(
+    invited_all: tuple[Pairing, str],  # noqa: F811
+    other: OtherSite,  # noqa: F811
+    there: tuple[str, ...],
+    make_token_of_a: Any,
+    user: Any,
+    ends: str,
+    reason: str,
+) -> None:
+    answer = register_plain(invited_all[1], other)
+    add(*there, "--enable")
+    make_token_of_a(Peer.objects.get(), user)
+
+    if ends == "us":
+        call_command("reciprocal_pair", "end", "other", "--yes", stdout=io.StringIO())
+    else:
+        assert registration_of(answer, "DELETE").status_code == 204
+        due.run()
+
+    assert Link.objects.get().incoming_reason == reason
+    assert not Peer.objects.get().enabled
+    assert registration_of(answer).status_code == 401
