@@ -9,6 +9,7 @@ Site 1 invites, and site 2 accepts. In the order of the messages:
 - ``sending``: one site registers at the other one (RFC 7591, section 3).
 - ``answering``: a site answers the registration of the other one.
 - ``completion``: the peer and its application are made, when both sites are registered.
+- ``plain_client``: the same for a site that knows only RFC 7591, when its endpoints are entered.
 - ``configuration``: a site answers what the other one asks about its registration (RFC 7592).
 - ``renewing``: a new secret, and the end of a pairing (RFC 7592, sections 2.2 and 2.3).
 - ``due``: does what is due, also after a process was killed.
