@@ -61,6 +61,8 @@ def worker_beside(
     """
     command = [sys.executable, "-m", "celery", "-A", "tests.delivery.celery_app", "worker"]
     options = ["--concurrency=2", "--loglevel=INFO", "--without-gossip", "--without-mingle"]
+    # Two workers of one name cannot be connected to RabbitMQ at once, and tests may run at once.
+    options.append(f"--hostname={uuid.uuid4().hex[:12]}@%h")
     return running(
         [*command, *options, "--scheduler=celery.beat:Scheduler", *arguments],
         {
