@@ -7,25 +7,11 @@ import pytest
 
 from example_project.sites import Site
 
-from .people import DESKTOP, PHONE, go_to_consent, sign_in, wait_for_both_ways
+from .people import DESKTOP, PHONE, faults_in_the_admin, go_to_consent, sign_in, wait_for_both_ways
 
 pytestmark = [pytest.mark.browser, pytest.mark.two_process]
 
 PEERS = "/admin/reciprocal_oauth/peer/"
-
-
-def faults_of(page: Any) -> list[str]:
-    """What axe finds against WCAG 2.2 AA in what stands between Django's own header and footer."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-    options = {"runOnly": {"type": "tag", "values": tags}}
-    results = Axe().run(page, context="#content", options=options)
-    return [
-        f"{each['id']}: {node['html']}"
-        for each in results.response["violations"]
-        for node in each["nodes"]
-    ]
 
 
 @pytest.fixture
@@ -35,7 +21,7 @@ def check(picture: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
     def look(page: Any, name: str) -> None:
         width = page.viewport_size["width"]
         picture(page, f"admin-{name}-{width}")
-        assert faults_of(page) == [], name
+        assert faults_in_the_admin(page) == [], name
         fits = "document.documentElement.scrollWidth <= window.innerWidth"
         assert page.evaluate(fits), f"{name} scrolls sideways"
 

@@ -8,13 +8,13 @@ import pytest
 from example_project.sites import Site, free_ports, running, two_sites
 
 from .conftest import HOSTS, Collector
-from .people import DESKTOP, go_to_consent, sign_in, wait_for_both_ways
+from .people import DESKTOP, faults_in_the_admin, go_to_consent, sign_in, wait_for_both_ways
 
 pytestmark = [pytest.mark.browser, pytest.mark.two_process]
 
 PAIRINGS = "/admin/reciprocal_oauth/pairing/"
 #: Where axe looks at the pages.
-PHONE: dict[str, Any] = {"viewport": {"width": 320, "height": 700}, "bypass_csp": True}
+PHONE: dict[str, Any] = {"viewport": {"width": 320, "height": 700}}
 _FORGET = (
     "from reciprocal_oauth.models import Link, Pairing, Peer; "
     "from oauth2_provider.models import Application; Link.objects.all().delete(); "
@@ -47,21 +47,6 @@ def strangers(sites_without_peers: tuple[Site, Site]) -> tuple[Site, Site]:
     return sites_without_peers
 
 
-def faults_of(page: Any) -> list[str]:
-    """What axe finds against WCAG 2.2 AA in what stands between Django's own header and footer. To
-    measure what scrolls, axe writes styles into the page, which its policy would keep out."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-    options = {"runOnly": {"type": "tag", "values": tags}}
-    results = Axe().run(page, context="#content", options=options)
-    return [
-        f"{each['id']}: {node['html']}"
-        for each in results.response["violations"]
-        for node in each["nodes"]
-    ]
-
-
 @pytest.fixture
 def check(picture: Check) -> Check:
     """Looks at a page: a picture, whether it fits, and axe on a phone."""
@@ -70,7 +55,7 @@ def check(picture: Check) -> Check:
         width = page.viewport_size["width"]
         picture(page, f"pairing-{name}-{width}")
         if width == PHONE["viewport"]["width"]:
-            assert faults_of(page) == [], name
+            assert faults_in_the_admin(page) == [], name
         fits = "document.documentElement.scrollWidth <= window.innerWidth"
         assert page.evaluate(fits), f"{name} scrolls sideways"
 
