@@ -54,7 +54,7 @@ def registered(fake_peer: FakePeer, metadata: dict[str, Any]) -> None:
 
 @pytest.fixture
 def typed(fake_peer: FakePeer, make_peer: Callable[..., Peer]) -> dict[str, Any]:
-    """What the browser sends for the form after the look-up, without credentials of ours."""
+    """What the browser sends for the form after the look-up, without our credentials."""
     application = make_peer("tv").application
     Peer.objects.all().delete()
     return filled_in(

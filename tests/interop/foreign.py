@@ -43,7 +43,7 @@ class Kind:
     :ivar metadata: whether it has a discovery document.
     :ivar issuer_path: the path of its issuer.
     :ivar registers: whether our site registers itself there (RFC 7591), so that it has neither a
-        client ID nor a secret of ours before.
+        client ID nor a client secret for us before.
     """
 
     name: str
