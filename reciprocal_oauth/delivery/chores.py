@@ -52,7 +52,6 @@ def run() -> int:
                 done += chore.run()
         except Exception:
             log_exception(logger, "The work “%s” could not be done; it is tried again", name)
-            connections.close_all()
     return done
 
 

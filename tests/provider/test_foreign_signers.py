@@ -120,7 +120,7 @@ def test_an_assertion_is_used_once_in_whatever_process(
 ) -> None:
     sent = json.dumps(parameters(signer.assertion()))
     variables = {
-        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
         "TEST_DATABASE_URL": url_of_the_database(),
     }
 
