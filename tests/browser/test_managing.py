@@ -22,10 +22,13 @@ OpenPage = Callable[..., Any]
 Examine = Callable[[Any, str], None]
 
 BREAK = """
+import time
 from reciprocal_oauth.models import Link, OutboxItem
 from reciprocal_oauth.links import lifecycle
 from django.utils import timezone
-row = OutboxItem.objects.get(state="pending")
+row, end = None, time.monotonic() + 30
+while row is None and time.monotonic() < end:  # An attempt may be under way.
+    row = OutboxItem.objects.filter(state="pending").first() or time.sleep(0.1)
 ended = OutboxItem.final_values("failed", timezone.now(), reason=Link.Reason.UNREACHABLE)
 OutboxItem.objects.filter(pk=row.pk).update(**ended, live_key=None)
 lifecycle.break_incoming(row.link, Link.Reason.UNREACHABLE)
