@@ -20,6 +20,7 @@ from reciprocal_oauth.models import Link, Pairing, Peer
 from reciprocal_oauth.pairing import inviting
 
 from ..fakes import Reply
+from ..pairing.conftest import issuer  # noqa: F401
 from ..pairing.other_site import OUR_ISSUER, OtherSite, code_in, register, terms
 from .conftest import admin_url, text_of
 from .peer_pages import messages_of
@@ -32,16 +33,6 @@ MAY_PAIR = ("add_peer", f"add_{APPLICATION}")
 MAY_RENEW = ("change_peer", f"change_{APPLICATION}")
 INVITE = {"for_whom": "site", "_make": "1", "lifetime": "86400", "slug": "other"}
 State = Pairing.State
-
-
-@pytest.fixture(autouse=True)
-def issuer(settings: Settings) -> str:
-    settings.OAUTH2_PROVIDER = {
-        **settings.OAUTH2_PROVIDER,
-        "OIDC_ISS_ENDPOINT": OUR_ISSUER,
-        "ALWAYS_RELOAD_OAUTHLIB_CORE": True,
-    }
-    return OUR_ISSUER
 
 
 @pytest.fixture
@@ -433,9 +424,9 @@ def test_what_a_site_calls_itself_is_escaped_and_stands_beside_its_host(
 
 @pytest.mark.threat("PA8")
 def test_a_host_in_other_letters_is_shown_in_ascii_first(admin: Client) -> None:
-    issuer = "https://xn--mller-kva.example/o"
+    of_other = "https://xn--mller-kva.example/o"
     pairing, _text = inviting.invite(terms())
-    Pairing.objects.update(state=State.ACCEPTED, issuer=issuer, issued_client_id="x")
+    Pairing.objects.update(state=State.ACCEPTED, issuer=of_other, issued_client_id="x")
 
     shown = text_of(admin.get(page_of("confirm", pairing.pk)))
 

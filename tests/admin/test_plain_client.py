@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from django.test import Client
 from oauth2_provider.models import get_application_model
-from pytest_django import Settings
 
 from reciprocal_oauth.models import Pairing, Peer
 from reciprocal_oauth.pairing import inviting
 
 from ..conftest import basic, post_form
-from ..pairing.other_site import OUR_ISSUER, OtherSite, code_in, terms
+from ..pairing.conftest import issuer  # noqa: F401
+from ..pairing.other_site import OtherSite, code_in, terms
 from ..pairing.plain_client import register_plain, registration_of
 from .conftest import admin_url, text_of
 
@@ -23,16 +23,6 @@ State = Pairing.State
 APPLICATION = get_application_model()._meta.model_name
 MAY_PAIR = ("add_peer", f"add_{APPLICATION}")
 OUR_SECRET = "canary-client-secret"
-
-
-@pytest.fixture(autouse=True)
-def issuer(settings: Settings) -> str:
-    settings.OAUTH2_PROVIDER = {
-        **settings.OAUTH2_PROVIDER,
-        "OIDC_ISS_ENDPOINT": OUR_ISSUER,
-        "ALWAYS_RELOAD_OAUTHLIB_CORE": True,
-    }
-    return OUR_ISSUER
 
 
 @pytest.fixture
