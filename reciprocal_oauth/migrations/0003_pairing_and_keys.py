@@ -120,7 +120,6 @@ class Migration(migrations.Migration):
                 ('reverse_token_hash', models.CharField(blank=True, editable=False, max_length=64, null=True, unique=True)),
                 ('body_digest', models.CharField(blank=True, editable=False, max_length=64)),
                 ('answer', reciprocal_oauth.models.fields.EncryptedField(blank=True, default='', editable=False)),
-                ('failures', models.PositiveIntegerField(default=0, editable=False)),
                 ('claims', models.PositiveIntegerField(default=0, editable=False)),
                 ('redirect_uris', models.JSONField(blank=True, default=list, verbose_name='redirect URIs')),
                 ('issued_client_id', models.CharField(blank=True, db_index=True, max_length=255, verbose_name='its client ID here')),

@@ -147,8 +147,6 @@ class Pairing(BaseModel):
     body_digest = models.CharField(max_length=64, blank=True, editable=False)
     #: The response to it, for a repeated request.
     answer = EncryptedField(owner=("id",), blank=True, default="", editable=False)
-    #: How many requests with the right code and another body were refused.
-    failures = models.PositiveIntegerField(default=0, editable=False)
     #: How often somebody claimed the invitation who was not the invited site.
     claims = models.PositiveIntegerField(default=0, editable=False)
     redirect_uris = models.JSONField(_("redirect URIs"), default=list, blank=True)

@@ -62,7 +62,7 @@ def answer(token: str, body: bytes) -> str:
         pairing = _find(token)
         outcome = _outcome(pairing, body)
     if isinstance(outcome, RegistrationRefused):
-        raise outcome  # After the transaction, so that the count of failures is kept.
+        raise outcome  # After the transaction, so that the stored reason is kept.
     return outcome
 
 
@@ -74,8 +74,6 @@ def _outcome(pairing: Pairing, body: bytes) -> str | RegistrationRefused:
         return _refusal(pairing, registration) or _register(pairing, registration, digest)
     if pairing.answer and constant_time_compare(digest, pairing.body_digest):
         return pairing.answer.reveal()
-    pairing.failures += 1
-    pairing.save(update_fields=["failures", "updated_at"])
     return unauthorized(f"{pairing}: the token was used with another body, or too long ago")
 
 

@@ -132,9 +132,7 @@ def application_of(pairing: Pairing, peer: Peer) -> Any:
     """Return the application of ``peer``: the one that it has already, or a new one. DOT must store
     a secret; that of a peer with a key is random, and nobody knows it."""
     secret = pairing.issued_client_secret.reveal() or generate_client_secret()
-    application = application_for(
-        peer, client_secret=secret, redirect_uris=pairing.redirect_uris, fields=None
-    )
+    application = application_for(peer, client_secret=secret, redirect_uris=pairing.redirect_uris)
     if not pairing.renews:
         application.client_id = pairing.issued_client_id
     else:

@@ -350,7 +350,6 @@ _CLAIMED = (
     "auth_method",
     "body",
     "body_digest",
-    "failures",
     "homepage",
     "issued_client_id",
     "issued_client_secret",
