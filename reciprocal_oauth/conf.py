@@ -150,6 +150,10 @@ class Settings:
     timeouts: it waits until another worker has refreshed the token, refreshes the token itself, and
     sends the request. With a shorter time, a second worker may process the same row."""
 
+    WORKER_MISSING_SECONDS: float = setting(300.0)
+    """After how many seconds without a sign of life a worker counts as missing. Set it above the
+    time between two runs of ``reciprocal_deliver`` if a timer starts this command."""
+
     # Settings of the protocol
 
     BASE_URL: str = setting("")

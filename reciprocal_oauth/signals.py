@@ -23,6 +23,11 @@ access_granted = Signal()
 #: (draft-ietf-oauth-reciprocal-04, section 2.2.2). Arguments: ``link``.
 handover_received = Signal()
 
+#: A user started at this site to connect with a peer, and the attempt ended without a link.
+#: Arguments: ``visit`` (the ``AuthorizationRequest``), ``peer``, ``problem`` (a value of
+#: ``AuthorizationRequest.Problem``), ``error`` (the error code of the peer, or an empty text).
+connection_failed = Signal()
+
 #: A link now works in both directions. Arguments: ``link``.
 linked_both_ways = Signal()
 

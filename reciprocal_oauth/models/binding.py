@@ -27,6 +27,7 @@ ENDPOINTS: Mapping[str, str] = {
     "token_endpoint": "https://peer.example/o/token/",
     "revocation_endpoint": "https://peer.example/o/revoke_token/",
     "userinfo_endpoint": "https://peer.example/o/userinfo/",
+    "account_endpoint": "https://peer.example/api/me/",
     "reciprocal_endpoint": "https://peer.example/o/token/",
 }
 #: All fields of a peer that contain a URL at the peer.

@@ -272,6 +272,10 @@ class AuthorizationRequest(BaseModel):
         BAD_RESPONSE = "bad_response", _("the response of the other site cannot be used")
         WRONG_ISSUER = "wrong_issuer", _("the response came from another site")
         NO_CODE = "no_code", _("the response contained no code")
+        CREDENTIALS = "credentials", _("the other site refused the credentials of this site")
+        SCOPE = "scope", _("the other site does not know a scope that this site asks for")
+        TOO_LATE = "too_late", _("the person came back too late")
+        OTHER_BROWSER = "other_browser", _("the person came back in another browser or account")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
@@ -292,16 +296,24 @@ class AuthorizationRequest(BaseModel):
     #: The language of the user. It is needed at sites whose URLs contain the language.
     language = models.CharField(max_length=35, blank=True, default="")
     return_to = models.CharField(max_length=300, blank=True, default="")
+    #: Whether this site asks for consent on its own page before the user returns to ``return_to``.
+    #: Otherwise the user returns at once, and a front end asks through the API.
+    asks_here = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
     answered_at = models.DateTimeField(null=True, blank=True)
-    problem = models.CharField(max_length=20, choices=Problem.choices, blank=True)
+    problem = models.CharField(_("problem"), max_length=20, choices=Problem.choices, blank=True)
+    #: The error code of the peer, such as ``invalid_scope``; empty if the peer sent none.
+    error = models.CharField(_("error code of the peer"), max_length=60, blank=True, default="")
+    #: What happened, for administrators. It contains no secret.
+    detail = models.CharField(_("details"), max_length=500, blank=True, default="")
     link = models.ForeignKey(
         Link, null=True, blank=True, on_delete=models.CASCADE, related_name="+"
     )
 
     class Meta:
-        verbose_name = _("authorization request")
-        verbose_name_plural = _("authorization requests")
+        verbose_name = _("attempt to connect")
+        verbose_name_plural = _("attempts to connect")
+        indexes = [models.Index(fields=["peer", "created_at"], name="reciprocal_request_of_peer")]
 
     def __str__(self) -> str:
         return str(self.id)

@@ -25,6 +25,7 @@ from .binding import (
 )
 from .fields import EncryptedField
 from .peer_derived import DerivedValues
+from .peer_display import AccountFields, DisplayFields
 from .peer_keys import AuthMethod, KeyFields
 from .reasons import Reason
 
@@ -51,7 +52,7 @@ class PeerManager(BaseManager["Peer"]):
         return self.get(slug=slug)
 
 
-class Peer(DerivedValues, KeyFields, BaseModel):
+class Peer(DerivedValues, KeyFields, AccountFields, DisplayFields, BaseModel):
     """Another site. The row stores the peer's endpoints, the registration of this site at the peer
     (client ID and secret), and the registration of the peer at this site (a DOT application)."""
 
@@ -142,15 +143,6 @@ class Peer(DerivedValues, KeyFields, BaseModel):
         help_text=_(
             "Where this site revokes tokens that it no longer needs (RFC 7009). Blank: it cannot "
             "revoke them."
-        ),
-    )
-    userinfo_endpoint = models.CharField(
-        _("UserInfo endpoint"),
-        max_length=500,
-        blank=True,
-        help_text=_(
-            "Where this site reads the name of an account when the ID token does not contain it "
-            "(OpenID Connect Core 1.0, section 5.3). Blank: this site does not read it."
         ),
     )
     reciprocal_endpoint = models.CharField(

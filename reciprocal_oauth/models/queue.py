@@ -49,6 +49,9 @@ class QueueItem(BaseModel):
     #: The token or code in this row belongs to this client ID of this site and to these origins of
     #: the peer.
     bound_to = BindingField()
+    #: The position of this delivery in a trace (the header ``traceparent`` of W3C Trace Context).
+    #: With it, the work of a worker belongs to the request that caused it. Empty without a trace.
+    trace_parent = models.CharField(max_length=64, blank=True, default="", editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
