@@ -29,6 +29,11 @@ _LONG = (
     "revocation_endpoint",
     "userinfo_endpoint",
     "reciprocal_endpoint",
+    "account_endpoint",
+    "account_member",
+    "logo_uri",
+    "policy_uri",
+    "tos_uri",
     "jwks_uri",
     "client_id",
     "scope",
@@ -104,6 +109,7 @@ class PeerForm(ReconfigurationForm):
                 )
                 for name in ("authorization_parameters", "dialect_options")
             },
+            "description": forms.Textarea(attrs={"class": "vLargeTextField", "rows": 2}),
             "client_secret": forms.PasswordInput(
                 attrs={
                     "class": "vLargeTextField",

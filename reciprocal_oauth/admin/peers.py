@@ -107,6 +107,19 @@ class PeerAdmin(
             _("Scopes"),
             {"fields": ("scope", "reciprocal_scope", "allowed_scope", "preconfigured_scope")},
         ),
+        (
+            _("What people see of the peer"),
+            {
+                "fields": (
+                    "description",
+                    "logo_uri",
+                    "policy_uri",
+                    "tos_uri",
+                    "account_endpoint",
+                    "account_member",
+                )
+            },
+        ),
     )
 
     class Media:

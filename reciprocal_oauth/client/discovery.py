@@ -71,6 +71,10 @@ class Metadata:
     :ivar scope_descriptions: what the scopes of the peer mean, in its own words: for each scope, a
         text for each language tag in lower case. The tag ``""`` is for the text without a language
         tag. The texts contain no invisible characters, but they can contain markup.
+    :ivar policy_uri: the value of ``op_policy_uri``: the page that says how the peer uses data;
+        ``""`` if the metadata contains no usable URL for it.
+    :ivar tos_uri: the value of ``op_tos_uri``: the page with the terms of service of the peer;
+        ``""`` if the metadata contains no usable URL for it.
     """
 
     issuer: str
@@ -87,6 +91,8 @@ class Metadata:
     registration_endpoint: str = ""
     reciprocal_registration_endpoint: str = ""
     scope_descriptions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    policy_uri: str = ""
+    tos_uri: str = ""
 
     @property
     def takes_handovers(self) -> bool:
@@ -206,6 +212,8 @@ def _fetch(url: str, issuer: str) -> Metadata:
         registration_endpoint=_usable(document, "registration_endpoint"),
         reciprocal_registration_endpoint=_usable(document, "reciprocal_registration_endpoint"),
         scope_descriptions=_scope_descriptions(document),
+        policy_uri=_usable(document, "op_policy_uri"),
+        tos_uri=_usable(document, "op_tos_uri"),
     )
 
 

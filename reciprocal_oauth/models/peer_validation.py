@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _CLIENT_ID = re.compile(r"[\x20-\x7e]*")
 #: A valid name of a parameter. It consists of ``name-char`` (RFC 6749, section 8.2).
 _PARAMETER = re.compile(r"[A-Za-z0-9._-]{1,100}")
+#: The name of a member of a JSON object. A dot leads to a member of an inner object.
+_MEMBER = re.compile(r"[^\s.]+(?:\.[^\s.]+)*")
 
 
 def check_endpoint(url: str, example: str) -> list[str]:
@@ -136,6 +138,7 @@ def problems_of(
         found["issuer"] += _check_no_issuer(peer)
     if peer.slug == "handover":
         found["slug"] = [_("“handover” is part of the addresses of this app. Choose another name.")]
+    found["account_member"] = []
     found["client_id"] = check_client_id(peer.client_id)
     found["authorization_parameters"] = check_parameters(peer.authorization_parameters)
     for field, reasons in _check_present(peer).items():
@@ -155,6 +158,8 @@ def problems_of(
     for field, reasons in check_keys(peer).items():
         found[field] = found.get(field, []) + reasons
     found["dialect"] = check_dialect(peer.dialect)
+    for field, reasons in _check_account(peer).items():
+        found[field] += reasons
     found["assertion_audience"] = check_endpoint(peer.assertion_audience, ENDPOINTS["issuer"])
     found["token_endpoint_auth_method"] = _check_auth_method(peer)
     found["dialect_options"] = _check_options(peer)
@@ -285,6 +290,25 @@ def _check_no_issuer(peer: "Peer") -> list[str]:
             _("Enter the issuer of the peer: when this site asks for “openid”, ID tokens name it.")
         ]
     return []
+
+
+def _check_account(peer: "Peer") -> dict[str, list[str]]:
+    """Return the reasons why this site cannot read the name of an account at the account endpoint
+    of ``peer``."""
+    problems: dict[str, list[str]] = {"account_endpoint": [], "account_member": []}
+    if peer.account_member and not _MEMBER.fullmatch(peer.account_member):
+        problems["account_member"] = [
+            _("Enter the name of a member, such as “username”, or “user.email” for an inner one.")
+        ]
+    if peer.account_endpoint and not peer.account_member:
+        problems["account_member"] = [
+            _("Enter the member of the response at the account endpoint that contains the name.")
+        ]
+    if peer.account_member and not peer.account_endpoint:
+        problems["account_endpoint"] = [
+            _("Enter the account endpoint whose response contains this member.")
+        ]
+    return problems
 
 
 def _check_preconfigured_scope(peer: "Peer") -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from ..client.discovery import Metadata, discover, issuer_of
@@ -88,7 +89,19 @@ def values_of(metadata: Metadata) -> dict[str, Any]:
     algorithm = algorithm_for(metadata.auth_signing_algs) or SigningAlgorithm.ES256
     if is_for_keys and algorithm != SigningAlgorithm.ES256:
         values["assertion_algorithm"] = str(algorithm)
-    return values
+    # If the metadata does not name these pages, keep what an administrator has entered.
+    pages = {"policy_uri": metadata.policy_uri, "tos_uri": metadata.tos_uri}
+    return values | {name: url for name, url in pages.items() if url and _fits(name, url)}
+
+
+def _fits(name: str, value: str) -> bool:
+    """Return whether the field ``name`` of ``Peer`` can have this value."""
+    field: Any = Peer._meta.get_field(name)
+    try:
+        field.run_validators(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def words_of(metadata: Metadata) -> dict[str, dict[str, str]]:

@@ -93,6 +93,18 @@ def test_its_metadata_fills_in_the_form(
     assert not Peer.objects.exists()
 
 
+def test_the_pages_for_people_are_found(
+    admin: Client, fake_peer: FakePeer, answer: Callable[..., None]
+) -> None:
+    too_long = f"{fake_peer.url}/{'x' * 500}"
+    answer(op_policy_uri=f"{fake_peer.url}/privacy", op_tos_uri=too_long)
+
+    found = values(look_up(admin, f"{fake_peer.url}/o"))
+
+    assert found["policy_uri"] == f"{fake_peer.url}/privacy"
+    assert not found["tos_uri"]
+
+
 def test_what_was_found_can_be_saved(
     admin: Client, fake_peer: FakePeer, answer: Callable[..., None], make_peer: Callable[..., Peer]
 ) -> None:

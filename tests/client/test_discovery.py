@@ -100,6 +100,27 @@ def test_what_the_document_leaves_out(fake_peer: FakePeer) -> None:
     assert not found.takes_handovers
 
 
+@pytest.mark.rfc(8414, "2")
+def test_the_pages_for_people_are_read(fake_peer: FakePeer) -> None:
+    policy, terms = f"{fake_peer.url}/privacy", f"{fake_peer.url}/terms"
+    fake_peer.answers[INSERTED] = document(fake_peer, op_policy_uri=policy, op_tos_uri=terms)
+
+    found = discover(f"{fake_peer.url}/o")
+
+    assert (found.policy_uri, found.tos_uri) == (policy, terms)
+
+
+@pytest.mark.parametrize("given", ["javascript:alert(1)", "http://peer.example/", 7, ""])
+def test_a_page_for_people_that_cannot_be_used_is_left_out(
+    fake_peer: FakePeer, given: object
+) -> None:
+    fake_peer.answers[INSERTED] = document(fake_peer, op_policy_uri=given, op_tos_uri=given)
+
+    found = discover(f"{fake_peer.url}/o")
+
+    assert (found.policy_uri, found.tos_uri) == ("", "")
+
+
 @pytest.mark.rfc(8259, "8.1")
 @pytest.mark.threat("T60")
 def test_a_byte_order_mark_before_the_document_is_passed_over(fake_peer: FakePeer) -> None:

@@ -79,6 +79,12 @@ def test_every_flag() -> None:
             issuer="https://music.example/o",
             revocation_endpoint="https://music.example/o/revoke_token/",
             userinfo_endpoint="https://music.example/o/userinfo/",
+            account_endpoint="https://music.example/api/me/",
+            account_member="user.name",
+            description="Plays music.",
+            logo_uri="https://music.example/logo.png",
+            policy_uri="https://music.example/privacy",
+            tos_uri="https://music.example/terms",
             reciprocal_endpoint="https://music.example/o/reciprocal/",
             auth_method="client_secret_post",
             scope="play openid",
@@ -101,6 +107,12 @@ def test_every_flag() -> None:
     assert peer.issuer == "https://music.example/o"
     assert peer.revocation_endpoint == "https://music.example/o/revoke_token/"
     assert peer.userinfo_endpoint == "https://music.example/o/userinfo/"
+    assert peer.account_endpoint == "https://music.example/api/me/"
+    assert peer.account_member == "user.name"
+    assert peer.description == "Plays music."
+    assert peer.logo_uri == "https://music.example/logo.png"
+    assert peer.policy_uri == "https://music.example/privacy"
+    assert peer.tos_uri == "https://music.example/terms"
     assert peer.reciprocal_endpoint == "https://music.example/o/reciprocal/"
     assert peer.token_endpoint_auth_method == "client_secret_post"
     assert peer.scope == "play openid"

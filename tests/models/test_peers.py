@@ -39,6 +39,11 @@ REFUSED = [
     ("homepage", "javascript:alert(1)"),
     ("issuer", "http://peer.example"),
     ("revocation_endpoint", "ftp://peer.example/"),
+    ("account_member", "user..name"),
+    ("account_endpoint", "ftp://peer.example/me"),
+    ("logo_uri", "data:image/png;base64,AAAA"),
+    ("policy_uri", "javascript:alert(1)"),
+    ("tos_uri", "ftp://peer.example/"),
     ("reciprocal_endpoint", "https://user@peer.example/"),
     ("scope", 'pl"ay'),
     ("allowed_scope", "profile no-such-scope"),
@@ -54,10 +59,27 @@ REFUSED = [
 def test_what_cannot_work_is_refused_beside_its_field(
     field: str, value: Any, make_peer: MakePeer
 ) -> None:
+    account = {"account_endpoint": "https://peer.example/me", "account_member": "name"}
     with pytest.raises(ValidationError) as refused:
-        make_peer(**{field: value})
+        make_peer(**{**account, field: value})
 
     assert list(refused.value.message_dict) == [field]
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"account_endpoint": "https://peer.example/me"}, "account_member"),
+        ({"account_member": "name"}, "account_endpoint"),
+    ],
+)
+def test_the_account_endpoint_and_its_member_need_each_other(
+    given: dict[str, str], missing: str, make_peer: MakePeer
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        make_peer(**given)
+
+    assert list(refused.value.message_dict) == [missing]
     assert not Peer.objects.exists()
 
 
