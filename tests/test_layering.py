@@ -23,7 +23,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("dialects",),
     ("links",),
     ("vendors",),
-    ("delivery", "maintenance", "peers", "session"),
+    ("delivery", "maintenance", "peers", "session", "status"),
     ("party_a", "party_b"),
     ("pairing",),
     ("presentation",),

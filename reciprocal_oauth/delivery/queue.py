@@ -106,6 +106,12 @@ def claim_one(model: type[Item], pk: Any) -> Item | None:
     return next(iter(_claim(model, 1, _is_due() & Q(pk=pk), _ORDER, ClaimPass())), None)
 
 
+def due_rows(model: type[QueueItem]) -> QuerySet[Any]:
+    """Return the rows of ``model`` that are due, including those of paused peers, which no worker
+    claims."""
+    return _rows(model).filter(_is_due())
+
+
 def undo_claims(claim_pass: ClaimPass) -> None:
     """Release the rows that were claimed with ``claim_pass.owner``, because an error has ended the
     search. The claims no longer count as attempts.
