@@ -251,6 +251,18 @@ class Settings:
     ``{"short name of the peer": {"scope": "description"}}``. A description can be a lazily
     translated text. If a scope has no description, its name is shown."""
 
+    # Settings for mails and for signing in again
+
+    MAIL_EVENTS: Sequence[str] = setting(())
+    """About which events this site sends a mail to the user of a link, through Django's mail:
+    ``connected``, ``ended``, ``needs_attention``. If the list is empty, no mail is sent."""
+
+    REAUTHENTICATE: str = setting("")
+    """``allauth``, or the dotted path of a function that can ask a user for the password again
+    before a link is made: ``reauthenticate(request, next_url)``. It returns ``None``, or a response
+    that leads to the question and then to ``next_url``. If the setting is empty, nobody is
+    asked."""
+
     # Settings for requests to peers
 
     HTTP_CONNECT_TIMEOUT_SECONDS: float = setting(5.0)

@@ -31,6 +31,10 @@ connection_failed = Signal()
 #: A link now works in both directions. Arguments: ``link``.
 linked_both_ways = Signal()
 
+#: A link is complete in one direction: this site can call the peer, and the peer gets no access
+#: here, because the user or a site does not want it or does not support it. Arguments: ``link``.
+linked_one_way = Signal()
+
 #: One direction of a link stopped working: this site can no longer call the peer (``outgoing``), or
 #: the peer can no longer call this site (``incoming``). Arguments: ``link``, ``direction``
 #: ("outgoing" or "incoming"), ``reason`` (a value of ``Link.Reason``).

@@ -18,6 +18,8 @@ from .core.retry_policy import RetryPolicy
 from .delivery import chores, worker
 from .delivery import receivers as delivery_receivers
 from .links import receivers as link_receivers
+from .mails import events as mail_events
+from .mails import sending as mail_sending
 from .models import InboxItem, Link, OutboxItem, Peer
 from .pairing import due
 from .pairing import receivers as pairing_receivers
@@ -55,6 +57,9 @@ def connect() -> None:
         ),
     )
     chores.register("pairing", chores.Chore(run=due.run, next_due_at=due.next_due_at))
+    chores.register(
+        "mails", chores.Chore(run=mail_sending.run, next_due_at=mail_sending.next_due_at)
+    )
     access_token, refresh_token = get_access_token_model(), get_refresh_token_model()
     for signal, receiver, sender in (
         (signals.access_granted, delivery_receivers.start_delivery, None),
@@ -62,6 +67,10 @@ def connect() -> None:
         (signals.link_ended, delivery_receivers.start_delivery, None),
         (signals.direction_broken, link_receivers.on_direction_broken, None),
         (signals.linked_both_ways, link_receivers.on_linked_both_ways, None),
+        (signals.linked_both_ways, mail_events.on_linked, None),
+        (signals.linked_one_way, mail_events.on_linked, None),
+        (signals.link_ended, mail_events.on_link_ended, None),
+        (signals.direction_broken, mail_events.on_direction_broken, None),
         (post_save, reconfiguration.peer_saved, Peer),
         (post_save, application.peer_saved, Peer),
         (pre_delete, pairing_receivers.peer_deleted, Peer),

@@ -27,6 +27,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("party_a", "party_b"),
     ("pairing",),
     ("presentation",),
+    ("mails",),
     ("admin", "api", "contrib", "pages", "templatetags", "testing"),
     ("provider",),
     ("checks", "management", "oauth2_urls", "urls"),

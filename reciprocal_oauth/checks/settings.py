@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from .. import secret
 from ..conf import Settings, settings
-from ..core import plugins
+from ..core import plugins, site_address
 from .guards import needs_settings
 from .ids import Id
 from .setting_types import expected_of
@@ -153,6 +153,41 @@ def _check_may_authorize() -> Iterator[CheckMessage]:
         )
 
 
+def _check_reauthentication() -> Iterator[CheckMessage]:
+    name = settings.REAUTHENTICATE
+    if not name:
+        return
+    try:
+        inspect.signature(plugins.reauthentication(name)).bind("request", "/next/")
+    except Exception as error:  # Importing a module of the site can raise any error.
+        yield Error(
+            f'RECIPROCAL_OAUTH["REAUTHENTICATE"] = {name!r} cannot be used: {error}',
+            hint='Set RECIPROCAL_OAUTH["REAUTHENTICATE"] to "allauth" or the dotted path of a '
+            "function reauthenticate(request, next_url), or remove it.",
+            id=Id.REAUTHENTICATE,
+        )
+
+
+def _check_mail_events() -> Iterator[CheckMessage]:
+    from ..models import Notice
+
+    known = [str(kind) for kind in Notice.Kind.values]
+    for event in settings.MAIL_EVENTS:
+        if event not in known:
+            yield Error(
+                f'RECIPROCAL_OAUTH["MAIL_EVENTS"] has {event!r}, which is not an event.',
+                hint=f"The events are: {', '.join(known)}.",
+                id=Id.MAIL_EVENTS,
+            )
+    if settings.MAIL_EVENTS and not site_address.configured_base_url():
+        yield Warning(
+            "The mails about connections contain no link, because a worker does not know the "
+            "address of this site.",
+            hint='Set RECIPROCAL_OAUTH["BASE_URL"], such as "https://site.example".',
+            id=Id.MAIL_WITHOUT_ADDRESS,
+        )
+
+
 def _check_networks() -> Iterator[CheckMessage]:
     for text in settings.HTTP_ALLOWED_NETWORKS:
         try:
@@ -195,6 +230,8 @@ _CHECKS_OF_VALUES: Mapping[tuple[str, ...], Callable[[], Iterable[CheckMessage]]
     ("DISPATCHER",): _check_dispatcher,
     ("DIALECTS",): _check_dialects,
     ("MAY_AUTHORIZE",): _check_may_authorize,
+    ("REAUTHENTICATE",): _check_reauthentication,
+    ("MAIL_EVENTS",): _check_mail_events,
     ("HTTP_ALLOWED_NETWORKS",): _check_networks,
     ("HTTP_CA_BUNDLE",): _check_ca_bundle,
     ("LEASE_SECONDS", "HTTP_TOTAL_TIMEOUT_SECONDS"): _check_lease,

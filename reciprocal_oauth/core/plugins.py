@@ -1,5 +1,6 @@
 """Imports classes and functions that are configured by name: dialects (variants of the protocol
-that some peers use), dispatchers (which start deliveries), and the function in ``MAY_AUTHORIZE``.
+that some peers use), dispatchers (which start deliveries), and the functions in ``MAY_AUTHORIZE``
+and ``REAUTHENTICATE``.
 
 Only this module imports code by a name that is configured. It imports only paths that are written
 in this module or in the settings, and never a path that is found only in the database.
@@ -38,6 +39,7 @@ _BASES: Mapping[str, str] = {
 _DIALECTS = "RECIPROCAL_OAUTH['DIALECTS']"
 _DISPATCHER = "RECIPROCAL_OAUTH['DISPATCHER']"
 _POLICY = "RECIPROCAL_OAUTH['MAY_AUTHORIZE']"
+_REAUTHENTICATION = "RECIPROCAL_OAUTH['REAUTHENTICATE']"
 
 
 def dialects() -> dict[str, str]:
@@ -79,19 +81,29 @@ def dispatcher_class(name: str) -> type[Any]:
     return _class_at(path, "dispatcher", name, _DISPATCHER)
 
 
-def function_at(path: str) -> Callable[..., Any]:
+def function_at(path: str, setting: str = _POLICY) -> Callable[..., Any]:
     """Return the function at a dotted path.
 
-    :param path: the value of the setting ``MAY_AUTHORIZE``.
+    :param path: the value of the setting ``MAY_AUTHORIZE``, or of ``setting``.
     :raises ImproperlyConfigured: the object cannot be imported, or is not a function.
     """
     try:
         found = import_string(path)
     except ImportError as error:
-        raise ImproperlyConfigured(f"{path} cannot be imported ({_POLICY}): {error}") from error
+        raise ImproperlyConfigured(f"{path} cannot be imported ({setting}): {error}") from error
     if not callable(found):
-        raise ImproperlyConfigured(f"{path} is not a function ({_POLICY}).")
+        raise ImproperlyConfigured(f"{path} is not a function ({setting}).")
     return cast(Callable[..., Any], found)
+
+
+def reauthentication(name: str) -> Callable[..., Any]:
+    """Return the function that asks a person for the password again.
+
+    :param name: the value of the setting ``REAUTHENTICATE``: ``allauth``, or a dotted path.
+    :raises ImproperlyConfigured: the function cannot be imported.
+    """
+    path = "reciprocal_oauth.contrib.allauth.reauthenticate" if name == "allauth" else name
+    return function_at(path, _REAUTHENTICATION)
 
 
 def _class_at(path: str, kind: str, name: str, setting: str) -> type[Any]:

@@ -166,6 +166,13 @@ def announce_two_way(link: Link) -> None:
         signals.send_after_commit(signals.linked_both_ways, Link, link=link)
 
 
+def announce_one_way(link: Link) -> None:
+    """Send the signal ``linked_one_way`` if this site can call the peer. Call this function in the
+    transaction that decides that the peer gets no access at this site."""
+    if link.outgoing_state == Link.Outgoing.ACTIVE:
+        signals.send_after_commit(signals.linked_one_way, Link, link=link)
+
+
 @tried_again
 def end_link(link: Link, reason: str, *, revoke_outgoing: bool) -> bool:
     """End ``link``. Revoke the tokens of the peer at this site, delete the stored tokens of this

@@ -20,6 +20,7 @@ from ..models import (
     InboxItem,
     Link,
     LinkEvent,
+    Notice,
     OutboxItem,
     Pairing,
     QueueItem,
@@ -79,6 +80,9 @@ def prunable() -> dict[str, QuerySet[Any]]:
         "site_keys": retired,
         "assertions": UsedAssertion.objects.filter(expires_at__lt=now),
         "events": LinkEvent.objects.filter(event | _old_of_active_link(now)),
+        "notices": Notice.objects.filter(
+            due_at__isnull=True, created_at__lt=_before(now, settings.RETENTION_FINISHED_DAYS)
+        ),
         "pairings": Pairing.objects.filter(_finished_pairing(now)),
         "links": Link.objects.filter(
             ended,

@@ -25,7 +25,7 @@ from ..models import AuthorizationRequest, Peer
 from ..party_a import authorization, callback, consent, return_urls
 from ..party_a.exchange import exchange
 from ..redaction.error_reports import take_query
-from . import same_site
+from . import reauthentication, same_site
 from .headers import ProtectedPageMixin
 
 logger = logging.getLogger("reciprocal_oauth.pages")
@@ -80,6 +80,8 @@ class ConnectView(ProtectedPageMixin, LoginRequiredMixin, View):
         if site_address.cannot_come_back(request):
             page = "reciprocal_oauth:list"
             return SeeOther(site_address.url_of(page, base=site_address.base_url()))
+        if question := reauthentication.ask(request, reverse("reciprocal_oauth:list")):
+            return question
         started = authorization.begin(request, peer)
         response = SeeOther(started.url.reveal())
         started.bind_to_browser(response)

@@ -127,6 +127,7 @@ def deny(link: Link) -> None:
         locked.linked_at = None
         locked.save()
         record_event(locked, Step.CONSENT, party=Party.A, detail=NOT_ALLOWED)
+        lifecycle.announce_one_way(locked)
     link.refresh_from_db()
 
 

@@ -85,6 +85,8 @@ def _save(
         visit.link = link
         visit.save(update_fields=["link"])
         _record_steps(link, visit, sent_at)
+        if not_asked:
+            lifecycle.announce_one_way(link)
     if account and not account.name and visit.peer.userinfo_endpoint:
         _fetch_account_name(link, visit.peer, answer.access_token)
     return link

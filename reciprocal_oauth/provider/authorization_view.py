@@ -13,8 +13,10 @@ from oauth2_provider.views import AuthorizationView as DOTAuthorizationView
 from oauthlib.oauth2.rfc6749 import errors
 
 from ..compat import login_not_required, oauth2_settings
+from ..conf import settings
 from ..links import grant_policy
 from ..links.incoming_access import peer_of
+from ..pages import reauthentication
 from ..pages.headers import ProtectedPageMixin
 from ..pages.refusal import not_allowed
 from ..party_b import scope_request
@@ -50,7 +52,9 @@ class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show the consent page. If the site's own rules refuse the access, show a page that says
-        so."""
+        so. If the site asks for the password again before a link is made, ask first."""
+        if question := self._reauthentication(request.GET.get("client_id", "")):
+            return question
         try:
             response = super().get(request, *args, **kwargs)
         except _QuestionRequired:
@@ -67,11 +71,24 @@ class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
         """Carry out what the person has chosen on the consent page. If the person allows the access
         but the site's own rules refuse it, show a page that says so."""
         sent = form.cleaned_data
+        if sent["allow"] and (question := self._reauthentication(sent["client_id"])):
+            return question
         if sent["allow"] and grant_policy.has_rules():
             client = get_application_model().objects.filter(client_id=sent["client_id"]).first()
             if not self._site_allows(client, sent["scope"].split()):
                 return self._not_allowed_page(client, sent["redirect_uri"], sent["state"])
         return super().form_valid(form)
+
+    def _reauthentication(self, client_id: str) -> HttpResponse | None:
+        """Return the response that asks the person for the password again, if the site wants it and
+        the client is a peer. The person comes back to this page, which then asks about the access.
+        """
+        if not settings.REAUTHENTICATE or not self.request.user.is_authenticated:
+            return None
+        client = get_application_model().objects.filter(client_id=client_id).first()
+        if peer_of(client) is None:
+            return None
+        return reauthentication.ask(self.request, self.request.get_full_path())
 
     def _site_allows(self, client: Any, scopes: list[str]) -> bool:
         if not grant_policy.has_rules() or peer_of(client) is None:

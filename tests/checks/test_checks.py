@@ -269,6 +269,30 @@ def test_a_bad_dialect(path_: str, why: str) -> None:
     assert 'RECIPROCAL_OAUTH["DIALECTS"]["own"]' in str(message.hint)
 
 
+def test_a_function_that_cannot_ask_for_the_password() -> None:
+    (message,) = found(REAUTHENTICATE="nowhere.reauthenticate")
+    (other,) = found(REAUTHENTICATE=f"{HERE}.a_function")
+
+    assert message.id == other.id == Id.REAUTHENTICATE
+    assert "No module named" in message.msg
+    assert "argument" in other.msg
+
+
+def test_mails_about_events_that_do_not_exist() -> None:
+    (message,) = found(MAIL_EVENTS=["connected", "borken"], BASE_URL="http://testserver")
+
+    assert message.id == Id.MAIL_EVENTS
+    assert "borken" in message.msg
+    assert "needs_attention" in (message.hint or "")
+
+
+def test_mails_of_a_site_that_does_not_know_its_address() -> None:
+    (message,) = found(MAIL_EVENTS=["ended"])
+
+    assert message.id == Id.MAIL_WITHOUT_ADDRESS
+    assert found(MAIL_EVENTS=["ended"], BASE_URL="http://testserver") == []
+
+
 @pytest.mark.parametrize(
     ("path_", "why"),
     [

@@ -41,6 +41,7 @@ NOTHING = {
     "site_keys": 0,
     "assertions": 0,
     "events": 0,
+    "notices": 0,
     "pairings": 0,
     "links": 0,
 }
