@@ -26,7 +26,7 @@ from ..core import site_address
 from ..core.database import on_commit
 from ..delivery import pausing
 from ..links import outgoing_access
-from ..models import Link, Peer
+from ..models import Link, Peer, peer_validation
 from ..party_a import resending
 from ..peers import save_warnings
 from ..presentation import delivery_text
@@ -183,13 +183,19 @@ class PeerAdmin(
         return field
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the fields that cannot be edited: for a stored peer, the short name (``slug``).
-        Only a user who may change applications can change how the peer authenticates here."""
-        # The short name is part of the redirect URI of this site, which is registered at the peer.
-        names = () if obj is None else ("slug",)
+        """Return the fields that cannot be edited: the short name (``slug``) once people have
+        connected. Only a user who may change applications can change how the peer authenticates
+        here."""
+        names = ("slug",) if obj is not None and peer_validation.why_slug_is_fixed(obj) else ()
         if self.may_change_applications(request):
             return names
         return (*names, "authenticates_here_by", "jwks_uri")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any):  # type: ignore[no-untyped-def]
+        """Return the form class. If the short name cannot be changed, the form says why."""
+        if obj is not None and (reason := peer_validation.why_slug_is_fixed(obj)):
+            kwargs["help_texts"] = {"slug": reason}
+        return super().get_form(request, obj, change=change, **kwargs)
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the fields that the page fills in from other fields while the user types. For a
@@ -282,6 +288,8 @@ class PeerAdmin(
             # Until the commit, this transaction holds the lock on the row of the peer. Another
             # transaction may hold the lock on a link and wait for the row of the peer.
             on_commit(lambda: self._resume_after_change(request, obj))
+        if change and "slug" in form.changed_data:
+            self.message_user(request, _explain_new_slug(request, obj), messages.WARNING)
         if warning := save_warnings.scope_warning(obj):
             self.message_user(request, warning, messages.WARNING)
         if warning := save_warnings.grace_warning(obj):
@@ -352,6 +360,16 @@ class PeerAdmin(
             else ngettext("%d peer was disabled.", "%d peers were disabled.", count)
         )
         self.message_user(request, message % count)
+
+
+def _explain_new_slug(request: HttpRequest, peer: Peer) -> SafeString:
+    base = site_address.base_url(request)
+    callback = site_address.url_of("reciprocal_oauth:callback", peer.slug, base=base)
+    text = gettext(
+        "The redirect URI of this site for this peer is now {}. The peer must register it, and "
+        "refuses people who connect until then."
+    )
+    return format_html(text, format_html('<code dir="ltr">{}</code>', callback))
 
 
 def _explain_one_way(peer: Peer, since: datetime) -> str:

@@ -12,6 +12,7 @@ from ..conf import settings
 from ..core import networks, plugins, scopes
 from ..core.peer_urls import address_problem, url_problem
 from ..core.protocol import OPENID, OWN_AUTHORIZATION_PARAMETERS
+from ..exceptions import DecryptionError
 from .binding import ENDPOINTS, changes_between, describe_changes
 from .peer_key_validation import check_keys
 
@@ -175,13 +176,14 @@ def problems_of_changes(
 ) -> dict[str, list[str]]:
     """Return the reasons why the changed ``peer`` must not be saved, by field name.
 
-    There are two kinds of reasons:
+    There are three kinds of reasons:
 
     - A URL of the peer has a new origin, or the client ID is new. A client secret is stored, and
       nobody has entered it again. The stored client secret must not be sent to another site.
     - The DOT application of the peer is replaced, but there are active links. Their tokens belong
       to the former application, which would belong to no peer. This app can limit and revoke only
       the tokens of a peer's application.
+    - The short name is new, but links or a pairing depend on the former one.
 
     :param stored: the row of this peer in the database, which does not have the changes yet.
     :param is_secret_entered: whether somebody has entered a new client secret for ``peer``.
@@ -203,7 +205,43 @@ def problems_of_changes(
                 "application. End these links first."
             )
         ]
+    if peer.slug != stored.slug and (reason := why_slug_is_fixed(stored)):
+        problems["slug"] = [reason]
+    elif peer.slug != stored.slug and not (is_secret_entered or _is_readable(stored)):
+        problems["slug"] = [
+            _(
+                "The short name cannot be changed, because no key decrypts the stored client "
+                "secret, which is encrypted for this name. Enter the client secret again."
+            )
+        ]
     return problems
+
+
+def _is_readable(peer: "Peer") -> bool:
+    try:
+        peer.client_secret.reveal()
+    except DecryptionError:
+        return False
+    return True
+
+
+def why_slug_is_fixed(peer: "Peer") -> str:
+    """Return why the short name of the stored ``peer`` cannot be changed; ``""`` if it can.
+
+    The short name is part of the redirect URI of this site, which the peer has registered, and of
+    the address to which peers with some dialects send codes.
+    """
+    if peer.links.exists():
+        return _(
+            "The short name cannot be changed, because people have connected with this peer. It is "
+            "part of the redirect URI of this site, which the peer has registered."
+        )
+    if getattr(peer, "pairing", None) is not None:
+        return _(
+            "The short name cannot be changed, because the peer is paired. It is part of the "
+            "redirect URI of this site, which the peer has registered."
+        )
+    return ""
 
 
 #: The fields that a peer must have, unless its dialect says that they are optional.

@@ -35,7 +35,7 @@ logger = logging.getLogger("reciprocal_oauth")
 #: be used with the new values, and updates ``bound_to`` (the addresses and the client ID that the
 #: secret belongs to).
 _BINDING_FIELDS = frozenset(
-    {*ADDRESS_FIELDS, "client_id", "client_secret", "application", "application_id"}
+    {*ADDRESS_FIELDS, "slug", "client_id", "client_secret", "application", "application_id"}
 )
 #: When this field is saved with the value ``private_key_jwt``, the client secret is erased.
 _METHOD = "token_endpoint_auth_method"
@@ -62,7 +62,8 @@ class Peer(DerivedValues, KeyFields, AccountFields, DisplayFields, BaseModel):
         _("short name"),
         unique=True,
         help_text=_(
-            "Part of the redirect URI that the peer has registered for this site. Do not change it."
+            "Part of the redirect URI that the peer registers for this site. It can be changed "
+            "until people connect."
         ),
     )
     name = models.CharField(_("name"), max_length=200, help_text=_("The name that people know."))
@@ -292,7 +293,8 @@ class Peer(DerivedValues, KeyFields, AccountFields, DisplayFields, BaseModel):
 
         :raises ValidationError: the peer has a new address or a new client ID, but nobody has
             entered a client secret for it. Or the peer has another application, but active links
-            have tokens of the former application.
+            have tokens of the former application. Or it has another short name, but it has links or
+            is paired.
         """
         fields = kwargs.get("update_fields")
         if self.signs_assertions and (fields is None or _METHOD in fields) and self.client_secret:
@@ -301,33 +303,37 @@ class Peer(DerivedValues, KeyFields, AccountFields, DisplayFields, BaseModel):
             kwargs["update_fields"] = fields
         with atomic():
             if not self._state.adding and (fields is None or _BINDING_FIELDS & set(fields)):
-                self._bind(None if fields is None else set(fields))
+                more = self._bind(None if fields is None else set(fields))
                 if fields is not None:
-                    kwargs["update_fields"] = {*fields, "bound_to"}
+                    kwargs["update_fields"] = {*fields, *more}
             super().save(*args, **kwargs)
         self._keep_secret()
         self.changes_being_saved = ()
 
-    def _bind(self, fields: set[str] | None) -> None:
+    def _bind(self, fields: set[str] | None) -> set[str]:
         """Compare the peer with its stored row. Set ``bound_to``, which stores the addresses and
         the client ID that the client secret belongs to, and ``changes_being_saved``.
 
+        :returns: the fields that must be saved too.
         :raises ValidationError: see :meth:`save`.
         """
         is_entered = self._has_new_secret and (fields is None or "client_secret" in fields)
         stored = Peer.objects.select_for_update().filter(pk=self.pk).first()
         if stored is None:
-            return
+            return {"bound_to"}
         problems = peer_validation.problems_of_changes(stored, self, is_secret_entered=is_entered)
         if problems:
             raise ValidationError(problems)
-        if not is_entered and "client_secret" in vars(self):
+        is_renamed = self.slug != stored.slug
+        if not is_entered and ("client_secret" in vars(self) or is_renamed):
             # Nobody has entered a secret in this object. So use the secret in the database, because
             # another process can have saved a newer secret after this object was read.
             self.client_secret = stored.client_secret
         self.changes_being_saved = changes_between(stored, self)
         is_new = is_entered or any(move.needs_secret for move in self.changes_being_saved)
         self.bound_to = binding_of(self) if is_new else stored.bound_to
+        # The secret is encrypted for the short name, so it is encrypted again for a new one.
+        return {"bound_to", "client_secret"} if is_renamed else {"bound_to"}
 
     def _keep_secret(self) -> None:
         # Read the value with vars(). If the field was not loaded, normal access to the attribute

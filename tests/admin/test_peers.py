@@ -382,12 +382,30 @@ def test_a_secret_that_no_key_reads(admin: Client, peer: Peer, settings: Any) ->
     assert Peer.objects.get().client_secret.reveal() == OUR_SECRET
 
 
-def test_the_short_name_stays(admin: Client, peer: Peer) -> None:
-    admin.post(admin_url(Peer, "change", peer.pk), values_of(peer, slug="other", name="Other"))
+def test_the_short_name_can_be_corrected_while_nobody_has_linked(admin: Client, peer: Peer) -> None:
+    page = admin_url(Peer, "change", peer.pk)
+
+    response = admin.post(page, values_of(peer, slug="tunes"), follow=True)
+
+    peer.refresh_from_db()
+    assert peer.slug == "tunes"
+    assert peer.client_secret.reveal() == OUR_SECRET
+    said = " ".join(messages_of(response))
+    assert "http://testserver/connections/tunes/callback/" in said
+    assert "The peer must register it" in said
+
+
+def test_the_short_name_stays_once_somebody_has_linked(
+    admin: Client, peer: Peer, link_as_a: Link
+) -> None:
+    page = admin_url(Peer, "change", peer.pk)
+
+    admin.post(page, values_of(peer, slug="other", name="Other"))
 
     peer.refresh_from_db()
     assert peer.slug == "music"
     assert peer.name == "Other"
+    assert "cannot be changed, because people have connected" in text_of(admin.get(page))
 
 
 def test_the_application_stays_while_there_are_links(

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
+from django.utils import timezone
 
-from reciprocal_oauth.models import Link, Peer
+from reciprocal_oauth.models import Link, Pairing, Peer
 from reciprocal_oauth.secret import Secret
 
 MakePeer = Callable[..., Peer]
@@ -347,3 +349,73 @@ def test_an_unsaved_method_does_not_open_another_address(make_peer: MakePeer) ->
 
     with pytest.raises(ValidationError, match="enter the client secret again"):
         peer.save(update_fields={"token_endpoint"})
+
+
+@pytest.mark.parametrize("only", [None, ["slug"]])
+def test_the_short_name_is_corrected_while_nobody_has_linked(
+    make_peer: MakePeer, only: list[str] | None
+) -> None:
+    peer = make_peer("musik", client_secret=Secret("s3cret"))
+
+    peer.slug = "music"
+    peer.full_clean()
+    peer.save(update_fields=only)
+
+    assert Peer.objects.get(slug="music").client_secret.reveal() == "s3cret"
+
+
+def test_the_short_name_is_corrected_although_the_secret_was_not_loaded(
+    make_peer: MakePeer,
+) -> None:
+    make_peer("musik", client_secret=Secret("s3cret"))
+
+    peer = Peer.objects.only("slug").get()
+    peer.slug = "music"
+    peer.save(update_fields=["slug"])
+
+    assert Peer.objects.get(slug="music").client_secret.reveal() == "s3cret"
+
+
+@pytest.mark.parametrize("status", Link.Status.values)
+def test_the_short_name_stays_once_somebody_has_linked(link_as_a: Link, status: str) -> None:
+    Link.objects.update(status=status)
+    peer = link_as_a.peer
+    peer.slug = "other"
+
+    with pytest.raises(ValidationError, match="people have connected") as refused:
+        peer.full_clean()
+    assert list(refused.value.message_dict) == ["slug"]
+    with pytest.raises(ValidationError):
+        peer.save(update_fields=["slug"])
+
+
+def test_the_short_name_of_a_paired_peer_stays(make_peer: MakePeer) -> None:
+    peer = make_peer()
+    Pairing.objects.create(
+        role=Pairing.Role.INVITER,
+        state=Pairing.State.COMPLETE,
+        peer=peer,
+        slug=peer.slug,
+        issuer=peer.issuer,
+        expires_at=timezone.now(),
+    )
+    peer.slug = "other"
+
+    with pytest.raises(ValidationError, match="is paired"):
+        peer.save()
+
+
+def test_a_secret_that_no_key_decrypts_is_not_lost_with_the_short_name(
+    make_peer: MakePeer, settings: Any
+) -> None:
+    make_peer(client_secret=Secret("s3cret"))
+    before = settings.RECIPROCAL_OAUTH
+    settings.RECIPROCAL_OAUTH = {**before, "ENCRYPTION_KEYS": [Fernet.generate_key().decode()]}
+    peer = Peer.objects.get()
+    peer.slug = "other"
+
+    with pytest.raises(ValidationError, match="no key decrypts"):
+        peer.save()
+
+    settings.RECIPROCAL_OAUTH = before
+    assert Peer.objects.get(slug="music").client_secret.reveal() == "s3cret"
