@@ -68,7 +68,7 @@ class AccountFields(models.Model):
         ),
     )
     account_member = models.CharField(
-        _("member with the name of the account"),
+        _("account member"),
         max_length=100,
         blank=True,
         help_text=_(

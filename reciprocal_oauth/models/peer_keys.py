@@ -41,7 +41,7 @@ class KeyFields(models.Model):
     slug: Any
 
     token_endpoint_auth_method = models.CharField(
-        _("client authentication"),
+        _("authentication method"),
         max_length=30,
         choices=AuthMethod.choices,
         default=AuthMethod.BASIC,

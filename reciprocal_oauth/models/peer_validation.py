@@ -356,7 +356,7 @@ def _check_preconfigured_scope(peer: "Peer") -> list[str]:
     beyond = set(scopes.split(peer.preconfigured_scope)) - set(scopes.split(peer.allowed_scope))
     if beyond:
         problems.append(
-            _("The field “largest scope of the peer at this site” does not contain: %(scopes)s.")
+            _("The field “allowed scope” does not contain: %(scopes)s.")
             % {"scopes": " ".join(sorted(beyond))}
         )
     return problems

@@ -87,7 +87,7 @@ class Peer(DerivedValues, KeyFields, AccountFields, DisplayFields, BaseModel):
         ),
     )
     dialect_options = models.TextField(
-        _("options of the dialect"),
+        _("dialect options"),
         max_length=2000,
         blank=True,
         help_text=_(
@@ -106,7 +106,7 @@ class Peer(DerivedValues, KeyFields, AccountFields, DisplayFields, BaseModel):
         ),
     )
     sends_iss = models.BooleanField(
-        _("names its issuer in authorization responses"),
+        _("sends its issuer in authorization responses"),
         default=False,
         help_text=_(
             "Turn this on when the metadata of the peer says so "
@@ -122,7 +122,7 @@ class Peer(DerivedValues, KeyFields, AccountFields, DisplayFields, BaseModel):
         help_text=_("Where people allow access. Blank: people cannot start at this site."),
     )
     authorization_parameters = models.TextField(
-        _("extra authorization parameters"),
+        _("authorization parameters"),
         max_length=2000,
         blank=True,
         help_text=_(
@@ -186,7 +186,7 @@ class Peer(DerivedValues, KeyFields, AccountFields, DisplayFields, BaseModel):
 
     #: The scope that this site asks for in an authorization request (RFC 6749, section 3.3).
     scope = models.CharField(
-        _("scope to ask for"),
+        _("scope"),
         max_length=1000,
         blank=True,
         help_text=_(
@@ -196,7 +196,7 @@ class Peer(DerivedValues, KeyFields, AccountFields, DisplayFields, BaseModel):
     #: The scope in the ``reciprocal`` parameter that this site, as party B, sends to the peer in
     #: responses (draft-ietf-oauth-reciprocal-04, section 2.1).
     reciprocal_scope = models.CharField(
-        _("reciprocal scope to ask for"),
+        _("reciprocal scope"),
         max_length=1000,
         blank=True,
         help_text=_(
@@ -205,23 +205,23 @@ class Peer(DerivedValues, KeyFields, AccountFields, DisplayFields, BaseModel):
         ),
     )
     allowed_scope = models.CharField(
-        _("largest scope of the peer at this site"),
+        _("allowed scope"),
         max_length=1000,
         blank=True,
         help_text=_(
-            "Names of scopes of this site. The tokens that this site issues to the peer have no "
-            "other scope."
+            "The most that the peer may do here, in scopes of this site. The tokens that this site "
+            "issues to the peer have no other scope."
         ),
     )
     #: The scope that both sites agreed on. It is used if the peer sends no ``reciprocal`` parameter
     #: (draft-ietf-oauth-reciprocal-04, section 2.1).
     preconfigured_scope = models.CharField(
-        _("agreed scope"),
+        _("preconfigured scope"),
         max_length=1000,
         blank=True,
         help_text=_(
             "The scope that people are asked to allow when the peer sends no “reciprocal” "
-            "parameter. It must be part of the largest scope of the peer."
+            "parameter. It must be part of the allowed scope."
         ),
     )
 

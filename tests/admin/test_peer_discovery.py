@@ -86,7 +86,7 @@ def test_its_metadata_fills_in_the_form(
     assert hint(response, "scope") == "The metadata lists: play history."
     assert messages_of(response) == [
         "Found: Issuer, Authorization endpoint, Token endpoint, Revocation endpoint, "
-        "UserInfo endpoint, Client authentication. Please fill in: Name, Short name, "
+        "UserInfo endpoint, Authentication method. Please fill in: Name, Short name, "
         "Client ID of this site at the peer, Client secret of this site at the peer, "
         "Application of the peer."
     ]

@@ -166,7 +166,7 @@ def test_an_unknown_code_may_be_refused_with_401(well: FakePeer) -> None:
     [
         (True, True, "passed", "All addresses agree."),
         (False, False, "passed", "All addresses agree."),
-        (True, False, "passed", "Switch on “names its issuer in"),
+        (True, False, "passed", "Switch on “sends its issuer in"),
         (False, True, "unknown", "does not say that the peer names its issuer"),
     ],
 )

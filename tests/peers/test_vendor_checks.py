@@ -202,7 +202,7 @@ def test_what_the_vendor_has_otherwise_is_named(tunes: Peer) -> None:
 
     assert state == "advice"
     assert "token endpoint: https://api.tunes.example/token" in reason
-    assert "client authentication: client_secret_post" in reason
+    assert "authentication method: client_secret_post" in reason
 
 
 def test_an_unknown_dialect_has_the_checks_of_every_peer(tunes: Peer) -> None:
