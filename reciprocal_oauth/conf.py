@@ -295,6 +295,13 @@ class Settings:
     ``certifi``), so it must contain the authorities of all peers. If it is empty, the public
     authorities are used."""
 
+    HTTP_PROXY_URL: str = setting("")
+    """The URL of the proxy through which this site calls peers, such as
+    ``http://user:password@proxy.example:3128``; ``https://`` is possible too. A site needs it if it
+    reaches other sites only through such a proxy (Smokescreen or Squid, for example). The proxy
+    then decides which addresses may be called. If it is empty, this site calls peers directly.
+    Environment variables such as ``HTTPS_PROXY`` are never read."""
+
     # Settings of the REST API
 
     API_READ_SCOPE: str = setting("reciprocal:read")

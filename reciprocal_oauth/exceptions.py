@@ -9,7 +9,8 @@
     ├── PeerError                  a request to a peer failed
     │   ├── AddressRefused         the URL is not allowed; nothing was sent
     │   ├── PeerUnreachable        no complete response: DNS, connection, TLS or timeout
-    │   │   └── TLSFailed          no encrypted connection, or an invalid certificate
+    │   │   ├── TLSFailed          no encrypted connection, or an invalid certificate
+    │   │   └── ProxyFailed        the proxy of this site fails or refuses
     │   ├── PeerRefused            the peer responded with an error
     │   ├── RefreshPostponed       a refresh is needed, but this site must wait; nothing was sent
     │   └── BadResponse            the response of the peer does not follow the protocol
@@ -144,6 +145,11 @@ class TLSFailed(PeerUnreachable):
     There are two possible causes: the TLS configuration of the peer is wrong, or the setting
     ``HTTP_CA_BUNDLE`` of this site lacks the certificate authority of the peer.
     """
+
+
+class ProxyFailed(PeerUnreachable):
+    """The proxy of this site (the setting ``HTTP_PROXY_URL``) cannot be reached, or does not allow
+    the connection. The peer has received nothing and is not the cause."""
 
 
 class PeerRefused(PeerError):

@@ -42,7 +42,7 @@ MODULES_AT_THE_ROOT = 14
 LATE = {("__init__", "session"), ("__init__", "provider"), ("apps", "startup")}
 
 #: The modules of ``client`` that speak to the network, or know its errors.
-DOOR = ("http", "connection", "racing", "addresses", "failures")
+DOOR = ("http", "connection", "proxy", "tls", "racing", "addresses", "failures")
 
 SERVER_OF_TESTS = "reciprocal_oauth.testing.fake_server"
 

@@ -28,6 +28,7 @@ class Id(enum.StrEnum):
     KEYS_WITHOUT_ISSUER = "reciprocal_oauth.E021"  #: (database) Peers cannot use their keys.
     MAIL_EVENTS = "reciprocal_oauth.E025"  #: ``MAIL_EVENTS`` has an unknown event.
     REAUTHENTICATE = "reciprocal_oauth.E026"  #: ``REAUTHENTICATE`` is not a usable function.
+    PROXY_URL = "reciprocal_oauth.E024"  #: ``HTTP_PROXY_URL`` is not the URL of a proxy.
     NO_ENDPOINT = "reciprocal_oauth.W001"  #: The URLconf has no token view.
     DERIVED_KEYS = "reciprocal_oauth.W002"  #: (--deploy only) ``ENCRYPTION_KEYS`` is empty.
     LOOPBACK = "reciprocal_oauth.W003"  #: (--deploy only) Peers on this machine may be called.
@@ -45,3 +46,4 @@ class Id(enum.StrEnum):
     CANNOT_PAIR = "reciprocal_oauth.W024"  #: The URLs do not let this site pair.
     OPEN_REGISTRATION = "reciprocal_oauth.W025"  #: (--deploy only) Anybody can register a client.
     MAIL_WITHOUT_ADDRESS = "reciprocal_oauth.W031"  #: Mails can contain no link to this site.
+    PROXY_CHECKS = "reciprocal_oauth.W030"  #: (--deploy only) The proxy must check the addresses.

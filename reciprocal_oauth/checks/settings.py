@@ -16,6 +16,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
 from .. import secret
+from ..client import proxy
 from ..conf import Settings, settings
 from ..core import plugins, site_address
 from .guards import needs_settings
@@ -23,8 +24,8 @@ from .ids import Id
 from .setting_types import expected_of
 
 #: Settings with secret values. ``check_settings`` does not check their type, because its error
-#: message would show the value. ``_check_encryption_keys`` checks it without showing the value.
-_CHECKED_APART = frozenset({"ENCRYPTION_KEYS"})
+#: message would show the value. A check of its own does that without showing the value.
+_CHECKED_APART = frozenset({"ENCRYPTION_KEYS", "HTTP_PROXY_URL"})
 
 
 @register("reciprocal_oauth")
@@ -212,6 +213,22 @@ def _check_ca_bundle() -> Iterator[CheckMessage]:
         )
 
 
+def _check_proxy_url() -> Iterator[CheckMessage]:
+    url = settings.HTTP_PROXY_URL
+    try:
+        if url != "":
+            proxy.read(url)
+    except ValueError as error:  # Its text does not contain the URL, which can have a password.
+        yield Error(
+            f'RECIPROCAL_OAUTH["HTTP_PROXY_URL"] is not the URL of a proxy: {error}. No peer can '
+            "be called.",
+            hint='Write it like "http://proxy.example:3128" or '
+            '"http://user:password@proxy.example:3128", with the special characters of the user '
+            "name and the password percent-encoded.",
+            id=Id.PROXY_URL,
+        )
+
+
 def _check_lease() -> Iterator[CheckMessage]:
     lease, least = settings.LEASE_SECONDS, 3 * settings.HTTP_TOTAL_TIMEOUT_SECONDS
     if lease <= least:
@@ -234,6 +251,7 @@ _CHECKS_OF_VALUES: Mapping[tuple[str, ...], Callable[[], Iterable[CheckMessage]]
     ("MAIL_EVENTS",): _check_mail_events,
     ("HTTP_ALLOWED_NETWORKS",): _check_networks,
     ("HTTP_CA_BUNDLE",): _check_ca_bundle,
+    ("HTTP_PROXY_URL",): _check_proxy_url,
     ("LEASE_SECONDS", "HTTP_TOTAL_TIMEOUT_SECONDS"): _check_lease,
 }
 
@@ -274,6 +292,16 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
                 "Peers on this machine may be called, even by plain http.",
                 hint='Set RECIPROCAL_OAUTH["HTTP_ALLOW_LOOPBACK"] = False; its default is DEBUG.',
                 id=Id.LOOPBACK,
+            )
+        )
+    if settings.HTTP_PROXY_URL:
+        problems.append(
+            Warning(
+                "Peers are called through a proxy, which looks up their names. So this site cannot "
+                "check the addresses to which these names lead.",
+                hint="Make sure that the proxy allows no private addresses (Smokescreen does so by "
+                "default; Squid needs a rule), then silence this warning.",
+                id=Id.PROXY_CHECKS,
             )
         )
     return problems

@@ -31,6 +31,19 @@ def resolve(host: str, port: int) -> Sequence[str]:
     :raises PeerUnreachable: the name does not resolve, the look-up takes longer than
         ``HTTP_CONNECT_TIMEOUT_SECONDS``, or ``MAX_LOOKUPS`` look-ups of other names already run.
     """
+    addresses = look_up(host, port)
+    for address in addresses:
+        if not is_allowed(address):
+            raise AddressRefused(f"{host} resolves to {address}, which this site does not call.")
+    return addresses
+
+
+def look_up(host: str, port: int) -> Sequence[str]:
+    """Look up the addresses of ``host`` without a check. Use it only for a host that the settings
+    name, such as the proxy.
+
+    :raises PeerUnreachable: see :func:`resolve`.
+    """
     limit = min(settings.HTTP_CONNECT_TIMEOUT_SECONDS, settings.HTTP_TOTAL_TIMEOUT_SECONDS)
     try:
         found = _lookup(host, port).result(limit)
@@ -39,11 +52,7 @@ def resolve(host: str, port: int) -> Sequence[str]:
     except (OSError, UnicodeError) as error:
         reason = failures.describe_lookup(error)
         raise PeerUnreachable(f"{host} does not resolve: {reason}") from error
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    for address in addresses:
-        if not is_allowed(address):
-            raise AddressRefused(f"{host} resolves to {address}, which this site does not call.")
-    return addresses
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def _lookup(host: str, port: int) -> Lookup:

@@ -1,6 +1,7 @@
 """The connections of the HTTP client.
 
-A connection goes to a checked IP address and is closed at a deadline. The status line and the
+A connection goes to a checked IP address or through the proxy of this site, and is closed at a
+deadline. The status line and the
 headers of a response have a limit in bytes.
 """
 
@@ -26,7 +27,7 @@ except ImportError:
 from ..conf import settings
 from ..core.peer_urls import is_loopback_host
 from ..exceptions import AddressRefused
-from . import racing
+from . import proxy, racing, tls
 from .addresses import resolve
 
 #: The highest number of bytes that the status line and the headers of a response have together.
@@ -204,12 +205,7 @@ class _Pinned:
             self._deadline = None
 
     def _connect(self, addresses: Sequence[str]) -> socket.socket:
-        # All addresses together have one time limit. If each address had a limit of its own, a host
-        # name with many addresses could block a worker for a long time.
-        limit = min(settings.HTTP_CONNECT_TIMEOUT_SECONDS, settings.HTTP_TOTAL_TIMEOUT_SECONDS)
-        # setsockopt() takes three values. urllib3-future adds a fourth value to an option: the kind
-        # of socket for which the option is, such as "udp".
-        options = [each[:3] for each in self.socket_options or () if "udp" not in each[3:]]
+        limit, options = _connect_limit(), _options(self.socket_options)
         try:
             return racing.connect(addresses, self.port, limit=limit, options=options)
         except TimeoutError as error:
@@ -217,6 +213,19 @@ class _Pinned:
         except OSError as error:
             text = f"Cannot connect: {error}"
             raise NewConnectionError(self, text) from error  # type: ignore[arg-type]
+
+
+def _connect_limit() -> float:
+    """Return how many seconds connecting may take. All addresses together have one time limit. If
+    each address had a limit of its own, a host name with many addresses could block a worker for a
+    long time."""
+    return min(settings.HTTP_CONNECT_TIMEOUT_SECONDS, settings.HTTP_TOTAL_TIMEOUT_SECONDS)
+
+
+def _options(given: Any) -> list[tuple[Any, ...]]:
+    # setsockopt() takes three values. urllib3-future adds a fourth value to an option: the kind of
+    # socket for which the option is, such as "udp".
+    return [each[:3] for each in given or () if "udp" not in each[3:]]
 
 
 class _PinnedHTTPConnection(_Pinned, HTTPConnection):
@@ -234,7 +243,33 @@ class _PinnedHTTPConnection(_Pinned, HTTPConnection):
 
 
 class _PinnedHTTPSConnection(_Pinned, HTTPSConnection):
-    pass
+    def _new_conn(self) -> socket.socket:
+        way = proxy.proxy_for(self.host)
+        return super()._new_conn() if way is None else self._tunnelled(way)
+
+    def _tunnelled(self, way: proxy.Proxy) -> socket.socket:
+        """Return a connection to the peer through the proxy. It has the same deadline as a direct
+        connection, which includes the time to connect to the proxy.
+
+        :raises AddressRefused: the host is an IP address that this site must not call.
+        :raises ProxyFailed: the proxy cannot be reached, or refuses.
+        :raises PeerUnreachable: the proxy cannot reach the peer.
+        """
+        started_at = time.monotonic()
+        self._remove_deadline()
+        proxy.refuse_bad_address(self._dns_host)
+        connected = proxy.connect(way, _connect_limit(), _options(self.socket_options))
+        self._deadline = _Deadline(connected, started_at)
+        try:
+            tunnel = proxy.secure(way, connected)
+            proxy.open_tunnel(way, tunnel, self._dns_host, self.port)
+        except BaseException:
+            self._remove_deadline()
+            connected.close()
+            raise
+        if tunnel is not connected:
+            self.ssl_context = proxy.over_tls(self.ssl_context or tls.context())
+        return tunnel
 
 
 class PinnedHTTPPool(HTTPConnectionPool):
@@ -245,6 +280,6 @@ class PinnedHTTPPool(HTTPConnectionPool):
 
 class PinnedHTTPSPool(HTTPSConnectionPool):
     """A connection pool for https (RFC 9110, section 4.2.2). Its connections go only to checked IP
-    addresses."""
+    addresses, or through the proxy of this site."""
 
     ConnectionCls = _PinnedHTTPSConnection

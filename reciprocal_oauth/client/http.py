@@ -6,17 +6,16 @@
   DNS look-up with another result cannot lead the request to another host.
 - It follows no redirect (RFC 9110, section 15.4). After status 307 or 308, it would have to send
   the code, the token and the client secret to another host.
-- It ignores the proxies and the netrc file that the environment defines.
+- It ignores the proxies and the netrc file that the environment defines. It uses a proxy only if
+  the setting ``HTTP_PROXY_URL`` names one. The proxy then looks up the names of peers, and checks
+  their addresses (see :mod:`.proxy`).
 - A request and its response together have one deadline.
 - The response body has a limit in bytes, which applies after decompression.
 """
 
-import os
-import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,7 +27,6 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import DecodeError
 from urllib3.util.retry import Retry
-from urllib3.util.ssl_ import create_urllib3_context
 
 from .._version import __version__
 from ..conf import settings
@@ -42,7 +40,7 @@ from ..exceptions import (
     TLSFailed,
 )
 from ..secret import Secret
-from . import failures
+from . import failures, tls
 from .capped import CappedBody
 from .connection import PinnedHTTPPool, PinnedHTTPSPool
 
@@ -234,18 +232,19 @@ class HardenedAdapter(HTTPAdapter):
         }
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
-        """Send a request without a proxy, with the time limits and the certificate check of this
-        module.
+        """Send a request without a proxy of the caller, with the time limits and the certificate
+        check of this module.
 
         :raises AddressRefused: this site must not call the URL or an IP address of its host.
         """
         _refuse_bad_url(request.url or "")
-        # Three arguments of the caller are ignored. No proxy is used: it would connect to an IP
-        # address that this site has not checked. The certificate is always checked, and the time
+        # Three arguments of the caller are ignored. A proxy of the caller is not used: it would
+        # connect to an IP address that this site has not checked. The proxy of the setting
+        # HTTP_PROXY_URL belongs to the connection. The certificate is always checked, and the time
         # limits always apply.
         kwargs.update(
             proxies={},
-            verify=_ca_bundle() or True,
+            verify=tls.ca_bundle() or True,
             timeout=(settings.HTTP_CONNECT_TIMEOUT_SECONDS, settings.HTTP_TOTAL_TIMEOUT_SECONDS),
         )
         response = super().send(request, **kwargs)
@@ -262,30 +261,8 @@ class HardenedAdapter(HTTPAdapter):
         # All callers share the TLS context. Do not use it for a caller with a client certificate,
         # because the context would keep this certificate for all later callers.
         if authorities and not cert:
-            conn.conn_kw["ssl_context"] = _tls_context(authorities)
+            conn.conn_kw["ssl_context"] = tls.context(authorities)
             conn.ca_certs = conn.ca_cert_dir = None
-
-
-def _tls_context(authorities: str) -> ssl.SSLContext:
-    return _make_tls_context(authorities, os.stat(authorities).st_mtime_ns)
-
-
-@lru_cache(maxsize=4)
-def _make_tls_context(authorities: str, changed: int) -> ssl.SSLContext:
-    """Return a TLS context that checks the certificate and the host name of the peer (RFC 9110,
-    section 4.3.4). The context is cached until the certificate authorities change.
-
-    :param authorities: the path of the file or folder of certificate authorities.
-    :param changed: when this file or folder was last changed. It is only a part of the cache key:
-        after a change, the key is new, so the certificate authorities are read again.
-    """
-    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
-    context.check_hostname = True
-    if os.path.isdir(authorities):
-        context.load_verify_locations(capath=authorities)
-    else:
-        context.load_verify_locations(cafile=authorities)
-    return context
 
 
 def _refuse_bad_url(url: str) -> None:
@@ -296,18 +273,6 @@ def _refuse_bad_url(url: str) -> None:
     problem = url_problem(url, allow_loopback=settings.HTTP_ALLOW_LOOPBACK)
     if problem:
         raise AddressRefused(f"{_origin(url)}: {problem}")
-
-
-def _ca_bundle() -> str:
-    """Return the path in the setting ``HTTP_CA_BUNDLE``; ``""`` if the setting is empty.
-
-    :raises ImproperlyConfigured: the path does not exist. The settings of this site are wrong, so
-        this is not reported as an error of the peer.
-    """
-    path = str(settings.HTTP_CA_BUNDLE)  # The setting can be a pathlib.Path.
-    if path and not os.path.exists(path):
-        raise ImproperlyConfigured(f"RECIPROCAL_OAUTH['HTTP_CA_BUNDLE']: {path} does not exist.")
-    return path
 
 
 def _read_capped(response: requests.Response, limit: int) -> tuple[bytes, str]:

@@ -268,6 +268,7 @@ class AuthorizationRequest(BaseModel):
         PEER_ERROR = "peer_error", _("the other site reported an error")
         SETUP = "setup", _("the other site does not accept the requests of this site")
         PEER_UNREACHABLE = "peer_unreachable", _("the other site could not be reached")
+        PROXY_FAILED = "proxy_failed", _("this site could not reach out, because its proxy failed")
         PEER_REFUSED = "peer_refused", _("the other site refused to exchange the code")
         BAD_RESPONSE = "bad_response", _("the response of the other site cannot be used")
         WRONG_ISSUER = "wrong_issuer", _("the response came from another site")

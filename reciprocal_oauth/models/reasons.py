@@ -3,6 +3,8 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from ..exceptions import PeerError, ProxyFailed
+
 
 class Reason(models.TextChoices):
     """The reason why a direction of a link does not work, why a link has ended, or why a delivery
@@ -19,6 +21,7 @@ class Reason(models.TextChoices):
         _("the other site refused the credentials of this site"),
     )
     UNREACHABLE = "unreachable", _("the other site could not be reached")
+    PROXY_FAILED = "proxy_failed", _("this site could not reach out, because its proxy failed")
     UNCONFIRMED = "unconfirmed", _("the other site accepted the code but never used it")
     CODE_REFUSED = "code_refused", _("the other site refused to redeem its own code")
     BAD_RESPONSE = "bad_response", _("the response of the other site cannot be used")
@@ -44,3 +47,8 @@ class Reason(models.TextChoices):
 #: The reasons for which a peer can lose its access to this site without an error: the access was
 #: revoked at this site, or it expired.
 LOST_INCOMING = (Reason.REVOKED_HERE, Reason.EXPIRED)
+
+
+def reason_of(error: PeerError) -> Reason:
+    """Return the reason to store if a peer could not be called, or did not respond as it must."""
+    return Reason.PROXY_FAILED if isinstance(error, ProxyFailed) else Reason.UNREACHABLE

@@ -24,6 +24,7 @@ from ..exceptions import (
     PeerError,
     PeerRefused,
     PeerUnreachable,
+    ProxyFailed,
 )
 from ..links import grant_policy, incoming_access, lifecycle, outgoing_access, outgoing_revocation
 from ..models import AuthorizationRequest, Link, Party, Peer, Step
@@ -138,6 +139,8 @@ def _request_tokens(
         # Show the user a message instead of a server error, although only an administrator can
         # restore the missing encryption key.
         raise AuthorizationFailed(Problem.SETUP, str(error)) from error
+    except ProxyFailed as error:
+        raise AuthorizationFailed(Problem.PROXY_FAILED, str(error)) from error
     except (PeerUnreachable, AddressRefused) as error:
         raise AuthorizationFailed(Problem.PEER_UNREACHABLE, str(error)) from error
     except PeerRefused as error:

@@ -25,6 +25,7 @@ RESENDABLE_STATES = (State.FAILED, State.CANCELLED)
 #: for the same reason.
 _RETRYABLE_REASONS = (
     Reason.UNREACHABLE,
+    Reason.PROXY_FAILED,
     Reason.UNCONFIRMED,
     Reason.BAD_RESPONSE,
     Reason.HANDOVER_REFUSED,

@@ -33,6 +33,7 @@ from ..links.outgoing_access import fresh_access_token
 from ..models import Link, LinkEvent, OutboxItem, Party, Peer, Step
 from ..models.binding import is_bound
 from ..models.events import record_event
+from ..models.reasons import reason_of
 from ..models.results import (
     Accepted,
     Cancelled,
@@ -144,7 +145,7 @@ def _hand_over(item: OutboxItem) -> Result:
     except BadResponse as error:
         return Retry(str(error), Reason.BAD_RESPONSE)
     except PeerError as error:
-        return Retry(str(error), Reason.UNREACHABLE)
+        return Retry(str(error), reason_of(error))
     return _conclude(link, token, result)
 
 
@@ -254,4 +255,4 @@ def _revoke(item: OutboxItem) -> Result:
         # token endpoint may still accept requests.
         return dialect_of(peer).revoke(peer, item.token)
     except PeerError as error:
-        return Retry(str(error), Reason.UNREACHABLE)
+        return Retry(str(error), reason_of(error))

@@ -35,6 +35,7 @@ from ..links import lifecycle, outgoing_access, outgoing_revocation, superseded
 from ..models import InboxItem, Link, LinkEvent, Party, Peer, Step, peer_data
 from ..models.binding import is_bound
 from ..models.events import record_event
+from ..models.reasons import reason_of
 from ..models.results import Cancelled, Failed, Recorded, Result, Retry
 from ..secret import Secret
 
@@ -93,7 +94,7 @@ def _redeem(item: InboxItem) -> Result:
         return _retry_newest_only(item, Retry(str(error), Reason.BAD_RESPONSE))
     except PeerError as error:
         _record_failure(link, sent_at, str(error))
-        return _retry_newest_only(item, Retry(str(error), Reason.UNREACHABLE))
+        return _retry_newest_only(item, Retry(str(error), reason_of(error)))
     except DecryptionError as error:
         return Failed(str(error), Reason.UNREADABLE)
     save = partial(_store_tokens, item, tokens, account, sent_at)

@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 
-from ..client import addresses, token_endpoint
+from ..client import addresses, proxy, token_endpoint
 from ..client.discovery import Metadata, discover
 from ..core import site_address
 from ..core.peer_urls import is_endpoint
@@ -112,13 +112,10 @@ def _run_checks(
         reason = gettext("This site sends no codes to this kind of peer.")
         results[Check.GRANT] = State.NOT_NEEDED, reason
     try:
-        parts = urlsplit(peer.token_endpoint)
-        port = parts.port or _DEFAULT_PORTS[parts.scheme]
-        found = addresses.resolve(parts.hostname or "", port)
+        results[Check.NAME] = _name(peer)
     except PeerError as error:
         results[Check.NAME] = State.FAILED, str(error)
         return
-    results[Check.NAME] = State.PASSED, ", ".join(found)
     announced, results[Check.METADATA] = _metadata(peer)
     standing = pairing_standing.ask(peer)
     try:
@@ -185,6 +182,20 @@ def _tls(peer: Peer, asked: PeerError | None) -> Result:
     if urlsplit(peer.token_endpoint).scheme != "https":
         return State.UNKNOWN, gettext("It is not encrypted. That is allowed only on this machine.")
     return State.PASSED, gettext("The certificate is valid.")
+
+
+def _name(peer: Peer) -> Result:
+    """Look up the host of the token endpoint, unless the proxy of this site does that.
+
+    :raises PeerError: the name does not resolve, or leads to an address that may not be called.
+    """
+    parts = urlsplit(peer.token_endpoint)
+    host = parts.hostname or ""
+    if way := proxy.proxy_for(host):
+        proxy.refuse_bad_address(host)
+        return State.UNKNOWN, gettext("The proxy %s looks up the name.") % way
+    port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    return State.PASSED, ", ".join(addresses.resolve(host, port))
 
 
 def _metadata(peer: Peer) -> tuple[bool, Result]:

@@ -44,6 +44,14 @@ def problem_in_words(visit: AuthorizationRequest) -> str:
             )
         case problem.PEER_UNREACHABLE:
             return _("%(name)s could not be reached. Try again in a few minutes.") % name
+        case problem.PROXY_FAILED:
+            return (
+                _(
+                    "This site could not reach out to %(name)s. Try again in a few minutes. If "
+                    "that does not help, tell an administrator of this site."
+                )
+                % name
+            )
         case problem.PEER_REFUSED:
             return (
                 _(

@@ -24,6 +24,7 @@ _SENTENCES: dict[str, str] = {
     Reason.TOKEN_REFUSED: gettext_noop("%(name)s no longer knows this connection."),
     Reason.CREDENTIALS_REFUSED: gettext_noop("%(name)s does not recognise this site."),
     Reason.UNREACHABLE: gettext_noop("%(name)s could not be reached."),
+    Reason.PROXY_FAILED: gettext_noop("This site could not reach out to %(name)s."),
     Reason.UNCONFIRMED: gettext_noop("%(name)s accepted what this site sent, but never used it."),
     Reason.CODE_REFUSED: gettext_noop("%(name)s did not give the access that it had offered."),
     Reason.BAD_RESPONSE: gettext_noop("%(name)s sent a response that this site cannot use."),

@@ -339,6 +339,27 @@ def test_a_bundle_of_authorities(tmp_path: Any) -> None:
     assert found(HTTP_CA_BUNDLE="") == []
 
 
+@pytest.mark.threat("H84")
+@pytest.mark.parametrize("url", ["socks5://us:pa55word@proxy.example", "proxy.example", None, 7])
+def test_a_proxy_that_cannot_be_used(url: Any) -> None:
+    (message,) = found(HTTP_PROXY_URL=url)
+
+    assert message.id == Id.PROXY_URL
+    assert "pa55word" not in f"{message.msg}{message.hint}"
+
+
+@pytest.mark.threat("H84")
+def test_the_proxy_must_check_the_addresses() -> None:
+    url = "http://us:pa55word@proxy.example:3128"
+    (message,) = found(
+        HTTP_PROXY_URL=url, deploy=True, ENCRYPTION_KEYS=[Fernet.generate_key().decode()]
+    )
+
+    assert message.id == Id.PROXY_CHECKS
+    assert "pa55word" not in f"{message.msg}{message.hint}"
+    assert found(HTTP_PROXY_URL=url) == []
+
+
 @pytest.mark.parametrize(
     ("lease", "total", "short"), [(45, 15, True), (46, 15, False), (14, 5, True)]
 )

@@ -108,12 +108,10 @@ class Wire:
                 ((client, server), there, sent),
                 ((server, client), back, bytearray()),
             ):
-                threading.Thread(target=_carry, args=(*ends, limit, note), daemon=True).start()
+                threading.Thread(target=carry, args=(*ends, limit, note), daemon=True).start()
 
 
-def _carry(
-    source: socket.socket, target: socket.socket, limit: int | None, note: bytearray
-) -> None:
+def carry(source: socket.socket, target: socket.socket, limit: int | None, note: bytearray) -> None:
     with contextlib.suppress(OSError):
         while limit is None or len(note) <= limit:
             data = source.recv(65536)
