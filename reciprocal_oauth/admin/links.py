@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from ..links import incoming_access, lifecycle
 from ..models import Link, LinkEvent, Reason
 from ..presentation import flow_diagram
+from ..presentation.account import account_of
 from .confirmation import ConfirmationMixin
 from .read_only import LinkRelatedAdmin, ReadOnlyAdmin, ReadOnlyInline, stored_or_none, with_reason
 
@@ -168,7 +169,7 @@ class LinkAdmin(ConfirmationMixin, ReadOnlyAdmin):
     def account(self, link: Link) -> str:
         """Return the name of the user's account at the peer. If the name is not known, return the
         ID of the account. If the ID is not known either, return a dash."""
-        return link.account_name or link.subject or "–"
+        return account_of(link) or "–"
 
     @admin.display(description=_("outgoing access"), ordering="outgoing_state")
     def outgoing(self, link: Link) -> str:

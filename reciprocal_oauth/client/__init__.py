@@ -9,6 +9,7 @@
 - ``token_endpoint``: sends requests to the peer's token endpoint (RFC 6749, sections 4.1.3, 5, 6).
 - ``id_token``: checks an ID token (OpenID Connect Core 1.0, section 3.1.3.7).
 - ``userinfo``: reads the name of an account at the peer (OpenID Connect Core 1.0, section 5.3).
+- ``account_endpoint``: reads this name from an endpoint of the peer's own API.
 - ``discovery``: reads the peer's metadata (RFC 8414; OpenID Connect Discovery 1.0).
 - ``registration``: registers this site at another site, and manages the registration (RFC 7591;
   RFC 7592).

@@ -24,7 +24,8 @@ from .token_endpoint import members_of, refusal, require_bound
 def name_of(peer: Peer, subject: str, access_token: Secret) -> str:
     """Return the name of an account at the peer; ``""`` if the response contains no usable name.
 
-    :param subject: the identifier of the account, from the claim ``sub`` of the ID token.
+    :param subject: the identifier of the account, from the claim ``sub`` of the ID token; ``""`` if
+        there was no ID token to compare the response with.
     :param access_token: an access token for this account.
     :raises PeerRefused: the peer responded with an error (OpenID Connect Core 1.0, section 5.3.3).
     :raises BadResponse: the response is not a JSON object, or its ``sub`` differs from ``subject``
@@ -42,7 +43,8 @@ def name_of(peer: Peer, subject: str, access_token: Secret) -> str:
     if response.status != requests.codes.ok:
         raise refusal(response)
     claims = members_of(response.body)
-    if claims.get("sub") != subject:
+    told = claims.get("sub")
+    if not told or (subject and told != subject):
         raise BadResponse(
             "The UserInfo response contains no account, or not the account of the ID token."
         )

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from ..client import id_token, token_endpoint, userinfo
+from ..client import id_token, token_endpoint
 from ..client.id_token import Account
 from ..client.token_endpoint import TokenResponse
 from ..conf import settings
@@ -21,13 +21,19 @@ from ..exceptions import (
     AuthorizationFailed,
     BadResponse,
     DecryptionError,
-    PeerError,
     PeerRefused,
     PeerUnreachable,
     ProxyFailed,
 )
-from ..links import grant_policy, incoming_access, lifecycle, outgoing_access, outgoing_revocation
-from ..models import AuthorizationRequest, Link, Party, Peer, Step
+from ..links import (
+    account_name,
+    grant_policy,
+    incoming_access,
+    lifecycle,
+    outgoing_access,
+    outgoing_revocation,
+)
+from ..models import AuthorizationRequest, Link, Party, Step
 from ..models.binding import is_bound
 from ..models.events import record_event
 from ..models.links import KEY_UNKNOWN, key_of_subject
@@ -88,8 +94,8 @@ def _save(
         _record_steps(link, visit, sent_at)
         if not_asked:
             lifecycle.announce_one_way(link)
-    if account and not account.name and visit.peer.userinfo_endpoint:
-        _fetch_account_name(link, visit.peer, answer.access_token)
+    if not (account and account.name):
+        account_name.ask_for(link, visit.peer, answer.access_token)
     return link
 
 
@@ -173,23 +179,6 @@ def _account(visit: AuthorizationRequest, answer: TokenResponse) -> Account | No
     )
 
 
-def _fetch_account_name(link: Link, peer: Peer, access_token: Secret) -> None:
-    """Fetch the display name of the account from the UserInfo endpoint of the peer (OpenID Connect
-    Core 1.0, section 5.3), and store it in the link. If this fails, only log the error, because the
-    link works without a name.
-
-    :param peer: the peer with the field values that were used for the token request.
-    """
-    try:
-        name = userinfo.name_of(peer, link.subject, access_token)
-    except PeerError as error:
-        logger.warning("Peer %s did not return the name of an account: %s", peer.slug, error)
-        return
-    if name:
-        link.account_name = name
-        Link.objects.filter(pk=link.pk, subject=link.subject).update(account_name=name)
-
-
 def _open_link(visit: AuthorizationRequest, account: Account | None, answer: TokenResponse) -> Link:
     """Find or create the link of the user with this account at the peer, lock it, and prepare it
     for the new tokens.
@@ -203,6 +192,8 @@ def _open_link(visit: AuthorizationRequest, account: Account | None, answer: Tok
     )
     if account:
         link.subject, link.account_name = account.subject, account.name or link.account_name
+    else:
+        link.account_name = ""  # The tokens can be for another account than the tokens before.
     was_active = not created and link.is_active
     if not created:
         # Keep the stored refresh token if the response contains no new one. A refresh token in the

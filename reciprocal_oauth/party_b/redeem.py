@@ -31,7 +31,7 @@ from ..delivery import dispatchers, pausing
 from ..dialects import dialect_of
 from ..dialects.base import Dialect
 from ..exceptions import BadResponse, DecryptionError, PeerError, PeerRefused
-from ..links import lifecycle, outgoing_access, outgoing_revocation, superseded
+from ..links import account_name, lifecycle, outgoing_access, outgoing_revocation, superseded
 from ..models import InboxItem, Link, LinkEvent, Party, Peer, Step, peer_data
 from ..models.binding import is_bound
 from ..models.events import record_event
@@ -100,7 +100,7 @@ def _redeem(item: InboxItem) -> Result:
     save = partial(_store_tokens, item, tokens, account, sent_at)
     until = min(lease_ends, item.awaited_until) if item.is_awaited else lease_ends
     try:
-        return saved_at_last(f"The tokens of {item}", save, until=until)
+        result = saved_at_last(f"The tokens of {item}", save, until=until)
     except (DatabaseError, InterfaceError):
         if item.is_awaited:
             # The peer waits no longer, so nobody will use the tokens. The database may be back
@@ -108,6 +108,11 @@ def _redeem(item: InboxItem) -> Result:
             hand_back = partial(_hand_back, link, tokens, until=lease_ends)
             threading.Thread(target=hand_back, name="reciprocal-call", daemon=True).start()
         raise
+    if isinstance(result, Recorded) and not (account and account.name):
+        # Only now: what the peer tells about the account must not delay or lose the tokens.
+        wait = 0 if item.is_awaited else None
+        account_name.ask_for(item.link, peer, tokens.access_token, wait_seconds=wait)
+    return result
 
 
 def _tokens_for(item: InboxItem, dialect: Dialect) -> TokenResponse:
@@ -237,6 +242,8 @@ def _store_tokens(
         record_event(link, Step.F, party=Party.B, at=sent_at)
         record_event(link, Step.G, party=Party.B, detail=f"scope: {link.outgoing_scope or '–'}")
         lifecycle.announce_two_way(link)
+    for field in ("subject", "outgoing_scope", "outgoing_grant"):
+        setattr(item.link, field, getattr(link, field))
     return Recorded()
 
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from ..core import scopes
 from ..models import AuthorizationRequest, Link, LinkEvent, Party, Step
 from ..models.events import REPLAY
+from .account import account_of
 from .link_status import in_scope_words
 from .reasons import for_people
 
@@ -23,7 +24,7 @@ def name_with_account(link: Link) -> str:
     without the text around them, and a user can have two links with the same peer. Without this
     text, the user could not tell the buttons of the two links apart.
     """
-    account = link.account_name or link.subject
+    account = account_of(link)
     return f"{link.peer.name} ({account})" if account else link.peer.name
 
 

@@ -4,10 +4,12 @@
 from django import template
 
 from ..presentation import history
+from ..presentation.account import account_of
 from ..presentation.link_status import link_status
 from ..presentation.next_step import knows_accounts
 
 register = template.Library()
+register.filter(account_of)
 register.filter(link_status)
 register.filter(knows_accounts)
 for each in (

@@ -188,6 +188,17 @@ def test_the_example_fits_the_field(field: str, example: str, make_peer: MakePee
     assert refused.value.message_dict == {field: [f"Enter a URL such as {PEER}{example}"]}
 
 
+@pytest.mark.threat("X50")
+def test_an_account_endpoint_at_another_site_needs_the_client_secret_again(
+    make_peer: MakePeer,
+) -> None:
+    peer = make_peer(url=PEER)
+    peer.account_endpoint, peer.account_member = "https://other.example/me/", "username"
+
+    with pytest.raises(ValidationError, match="enter the client secret again"):
+        peer.save()
+
+
 @pytest.mark.parametrize("scheme", ["ftp", "http"])
 def test_the_message_about_another_scheme_names_https(scheme: str, make_peer: MakePeer) -> None:
     with pytest.raises(ValidationError, match="must begin with https://"):

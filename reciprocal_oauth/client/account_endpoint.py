@@ -1,0 +1,75 @@
+"""Reads the name of a user's account from an endpoint of the peer's own API.
+
+No specification describes this endpoint. An administrator names its address
+(``Peer.account_endpoint``) and the member of its JSON object that contains the name
+(``Peer.account_member``). It is for peers without OpenID Connect. This is a request:
+
+::
+
+    GET /api/me/ HTTP/1.1
+    Authorization: Bearer SlAV32hkKG
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+from django.views.decorators.debug import sensitive_variables
+
+from ..core.plain_text import plain
+from ..exceptions import BadResponse
+from ..models import Peer
+from ..secret import Secret
+from . import http
+from .token_endpoint import members_of, refusal, require_bound
+
+#: The longest name that is kept, in characters.
+MAX_NAME_LENGTH = 100
+
+
+@sensitive_variables()
+def name_of(peer: Peer, access_token: Secret) -> str:
+    """Return the name of the account whose access token this is. Characters that are not visible
+    are removed, and a long name is cut.
+
+    :raises PeerRefused: the peer responded with another status than 200.
+    :raises BadResponse: the response has no text and no number where ``Peer.account_member`` says.
+    :raises AddressRefused: this site must not call the endpoint, or must not send secrets to it.
+    :raises PeerUnreachable: see :mod:`reciprocal_oauth.client.http`.
+    """
+    require_bound(peer, peer.account_endpoint)
+    response = http.call(
+        "GET",
+        peer.account_endpoint,
+        headers={"Accept": "application/json"},
+        bearer=access_token,
+    )
+    if response.status != requests.codes.ok:
+        raise refusal(response)
+    name = _text_of(_value_at(members_of(response.body), peer.account_member))
+    if not name:
+        # The value itself is not part of the error: it can be anything that the peer has sent.
+        raise BadResponse(
+            f"The response of the account endpoint has no text and no number in the member "
+            f"“{peer.account_member}”."
+        )
+    return name
+
+
+def _value_at(members: Mapping[str, Any], path: str) -> object:
+    """Return the value at ``path``, the names of members with dots between them; ``None`` if there
+    is none. A member whose own name contains the dots comes first."""
+    if path in members:
+        return members[path]
+    value: object = members
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _text_of(value: object) -> str:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and math.isfinite(value):  # type: ignore[arg-type]
+        value = str(value)
+    return plain(value, MAX_NAME_LENGTH)
