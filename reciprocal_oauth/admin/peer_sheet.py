@@ -32,6 +32,9 @@ from ..vendors import preset_of
 _LABELS = {
     "client_id": _("Client ID of your site here"),
     "redirect_uri": _("Redirect URI of this site"),
+    "client_type": _("Client type of this site"),
+    "grant_types": _("Grant types of this site"),
+    "response_types": _("Response types of this site"),
     "issuer": _("Issuer"),
     "metadata": _("Metadata"),
     "authorization_endpoint": _("Authorization endpoint"),

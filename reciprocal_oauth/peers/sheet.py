@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from ..compat import oauth2_settings
 from ..conf import settings
 from ..core import plugins, scopes, site_address
+from ..core.protocol import GRANT_TYPE
 from ..dialects.base import Dialect, Endpoint
 from ..keys import key_set
 from ..models import Peer
@@ -30,6 +31,11 @@ class Sheet:
     :ivar client_id: the client ID of the peer at this site.
     :ivar redirect_uri: the callback URL of this site, which the peer must register (RFC 6749,
         section 3.1.2.2).
+    :ivar client_type: the type of client as which the peer registers this site (RFC 6749, section
+        2.1).
+    :ivar grant_types: the grant types that this site uses at the peer, separated by spaces (RFC
+        7591, section 2).
+    :ivar response_types: the response types that this site uses at the peer.
     :ivar metadata: the URL of this site's metadata, from which programs can read most of these
         values (RFC 8414, section 3).
     :ivar reciprocal_endpoint: the URL to which the peer sends its reciprocal codes
@@ -46,6 +52,9 @@ class Sheet:
 
     client_id: str
     redirect_uri: str
+    client_type: str
+    grant_types: str
+    response_types: str
     issuer: str
     metadata: str
     authorization_endpoint: str
@@ -132,6 +141,9 @@ def sheet_for(peer: Peer, base: str = "") -> Sheet:
     return Sheet(
         client_id=peer.application.client_id if peer.application_id is not None else "",
         redirect_uri=url("reciprocal_oauth:callback", peer.slug),
+        client_type="confidential",
+        grant_types=_grant_types(peer, dialect),
+        response_types="code",
         # Compute the issuer in the same way as DOT. DOT names this issuer in its metadata and in
         # its authorization responses (RFC 9207, section 2).
         issuer=oauth2_settings.OIDC_ISS_ENDPOINT or metadata.partition("/.well-known/")[0],
@@ -146,6 +158,14 @@ def sheet_for(peer: Peer, base: str = "") -> Sheet:
         jwks_uri=jwks_uri(base) if peer.signs_assertions else None,
         keys=" ".join(key_set.thumbprints()) if peer.signs_assertions else None,
     )
+
+
+def _grant_types(peer: Peer, dialect: type[Dialect] | None) -> str:
+    """Return the grant types that this site uses at the token endpoint of ``peer``."""
+    hands_over = dialect is None or (
+        dialect.takes_codes(peer) and peer.handover_endpoint == peer.token_endpoint
+    )
+    return " ".join(["authorization_code", "refresh_token", *[GRANT_TYPE] * hands_over])
 
 
 def jwks_uri(base: str = "") -> str:

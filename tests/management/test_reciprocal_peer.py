@@ -909,6 +909,9 @@ def test_discovery_at_an_address_that_is_never_called() -> None:
 SHEET = {
     "client_id": "music-here",
     "redirect_uri": "/connections/music/callback/",
+    "client_type": "confidential",
+    "grant_types": f"authorization_code refresh_token {GRANT_TYPE}",
+    "response_types": "code",
     "issuer": "/o",
     "metadata": "/o/.well-known/oauth-authorization-server",
     "authorization_endpoint": "/o/authorize/",

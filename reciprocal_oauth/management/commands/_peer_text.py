@@ -17,6 +17,9 @@ from ._peer_flags import PEER_FLAGS
 _LABELS: Mapping[str, str] = {
     "client_id": "its client ID here",
     "redirect_uri": "our redirect URI",
+    "client_type": "our client type",
+    "grant_types": "our grant types",
+    "response_types": "our response types",
     "issuer": "our issuer",
     "metadata": "our metadata",
     "authorization_endpoint": "our authorization endpoint",

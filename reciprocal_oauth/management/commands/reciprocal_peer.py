@@ -17,14 +17,15 @@ from reciprocal_oauth.links import outgoing_access
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_a import resending
 from reciprocal_oauth.peers import connection_check, discovery, save_warnings
-from reciprocal_oauth.peers.sheet import ConsoleLine, Sheet, console_lines, sheet_for
+from reciprocal_oauth.peers.sheet import ConsoleLine, console_lines, sheet_for
 from reciprocal_oauth.presentation import delivery_text
 from reciprocal_oauth.secret import Secret
-from reciprocal_oauth.vendors import Preset, preset_of
+from reciprocal_oauth.vendors import Preset
 from reciprocal_oauth.vendors.preset import Question
 
-from . import _peer_preset
-from ._output import as_json, fields_of, printable, table
+from . import _peer_preset, _peer_sheet
+from ._output import as_json, printable, table
+from ._peer_document import peer_document
 from ._peer_flags import (
     EPILOG,
     PEER_FLAGS,
@@ -39,16 +40,6 @@ from ._peer_preset import PresetAnswers
 from ._peer_registration import PeerRegistration, find, undone
 from ._peer_saving import save
 from ._peer_text import peer_text, row_of, sheet_text
-
-#: The fields of a peer that the output with ``--json`` contains. The client secret is never shown.
-SHOWN_FIELDS = (
-    "slug",
-    "enabled",
-    *(field for field in PEER_FLAGS if field != "client_secret"),
-    "paused_at",
-    "paused_reason",
-    "reverse_refused_at",
-)
 
 
 class Command(BaseCommand):
@@ -84,6 +75,7 @@ class Command(BaseCommand):
             "vendors", help="list the vendors that have a preset, and what it asks for"
         )
         add_flags(add)
+        _peer_sheet.add_sheet_flags(add, show)
         for action in (add, show, resume, test):
             action.add_argument(
                 "slug", metavar="SLUG", help="The short name, which is part of the redirect URI."
@@ -120,15 +112,17 @@ class Command(BaseCommand):
         :raises CommandError: an option is not valid, or the metadata cannot be read.
         """
         base = _base_url(options["base_url"])
+        stored = Peer.objects.filter(slug=options["slug"]).first()
+        imported = _peer_sheet.imported(options, stored)
         answers = PresetAnswers(options)
         answers.hide_secret(options)
         read_secrets(options)
         given = self._given(options)
         if (client := PlainClient.of(options)) is not None:
             given = client.with_values(given)
-        stored = Peer.objects.filter(slug=options["slug"]).first()
         metadata = None if options["discover"] is None else self._metadata(options["discover"])
-        found = {} if metadata is None else discovery.values_of(metadata)
+        found = _peer_sheet.values_of(imported, stored)
+        found |= {} if metadata is None else discovery.values_of(metadata)
         if found and stored:
             found = discovery.new_values(stored, found)
         there = PeerRegistration.of(options, given, stored, metadata, base)
@@ -165,11 +159,13 @@ class Command(BaseCommand):
                 outgoing_access.allow_refresh(peer)
             else:
                 resending.resume(peer)
+        if imported is not None:
+            self._say(_peer_sheet.remark(imported))
         peer = _peers().get(pk=peer.pk)
         sheet = sheet_for(peer, base)
         if options["json"]:
             secret = {"application_client_secret": made_up} if made_up else {}
-            document = {**_document(peer, sheet), "created": is_new, **secret}
+            document = {**peer_document(peer, sheet, base), "created": is_new, **secret}
             self.stdout.write(as_json(document))
             return
         done = "added" if is_new else "updated"
@@ -243,17 +239,21 @@ class Command(BaseCommand):
         base = _base_url(options["base_url"])
         peer = _named(options["slug"])
         sheet = sheet_for(peer, base)
+        if options["sheet"]:
+            self.stdout.write(_peer_sheet.exported(peer, sheet, base, json=options["json"]))
+            return
         if options["json"]:
-            self.stdout.write(as_json(_document(peer, sheet)))
+            self.stdout.write(as_json(peer_document(peer, sheet, base)))
             return
         self.stdout.write(peer_text(peer) + "\n\n")
+        self.stdout.write(_peer_sheet.own_address_text(sheet, base) + "\n\n")
         self.stdout.write(sheet_text(peer, sheet, has_paths=not base))
 
     def list(self, options: dict[str, Any]) -> None:
         """Print all peers."""
         peers = _peers()
         if options["json"]:
-            self.stdout.write(as_json([_document(peer) for peer in peers]))
+            self.stdout.write(as_json([peer_document(peer) for peer in peers]))
         elif not peers:
             self.stdout.write("There are no peers. Add one with: reciprocal_peer add SLUG")
         else:
@@ -342,31 +342,6 @@ def _named(slug: str) -> Any:
         known = ", ".join(_peers().values_list("slug", flat=True)) or "none"
         raise CommandError(f"There is no peer “{printable(slug)}”. Known: {known}.")
     return peer
-
-
-def _document(peer: Any, sheet: Sheet | None = None) -> dict[str, Any]:
-    document = {
-        **{field: getattr(peer, field) for field in SHOWN_FIELDS},
-        "client_secret_stored": bool(peer.client_secret),
-        "application_client_id": peer.application.client_id,
-        "redirect_uris": peer.application.redirect_uris.split(),
-        "active_links": peer.active_links,
-        "pairing": _pairing_document(peer),
-    }
-    if sheet is None:
-        return document
-    document["give_to_peer"] = sheet.values()
-    if preset := preset_of(peer.dialect):
-        document["console"] = [
-            fields_of(line, "label value note is_secret") for line in console_lines(peer, sheet)
-        ]
-        document["limits"] = [str(limit) for limit in preset.limits]
-    return document
-
-
-def _pairing_document(peer: Any) -> dict[str, Any] | None:
-    pairing = getattr(peer, "pairing", None)
-    return pairing and fields_of(pairing, "id slug state completed_at")
 
 
 def _make_credentials(options: dict[str, Any]) -> str:
