@@ -6,6 +6,7 @@ A site includes them with ``path("connections/", include("reciprocal_oauth.urls"
 
 from django.urls import path
 
+from .pages.back_to_app import BackToAppView
 from .pages.connect import CallbackView, ConnectView
 from .pages.consent import ConsentView
 from .pages.disconnect import DisconnectView
@@ -13,6 +14,7 @@ from .pages.links import LinkListView, LinkView, StatusView
 from .pages.pair import PairView
 from .pages.retry import RetryView
 from .pages.scopes import ScopesView
+from .pages.start import StartView
 from .provider.own_address import HandoverView
 
 app_name = "reciprocal_oauth"
@@ -29,6 +31,8 @@ urlpatterns = [
     path("links/<uuid:pk>/scopes/", ScopesView.as_view(), name="scopes"),
     path("links/<uuid:pk>/retry/", RetryView.as_view(), name="retry"),
     path("links/<uuid:pk>/disconnect/", DisconnectView.as_view(), name="disconnect"),
+    path("visits/<uuid:pk>/back/", BackToAppView.as_view(), name="back_to_app"),
+    path("<slug:slug>/start/", StartView.as_view(), name="start"),
     path("<slug:slug>/connect/", ConnectView.as_view(), name="connect"),
     path("<slug:slug>/callback/", CallbackView.as_view(), name="callback"),
 ]

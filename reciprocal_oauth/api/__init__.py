@@ -1,5 +1,5 @@
 """The JSON API. Front ends and apps use it to do what users do on the pages of this package.
 
-The module ``views`` has one class for each route. The module ``openapi`` is imported only if
-drf-spectacular is installed.
+The modules ``views`` and ``start_view`` have one class for each route. The module ``openapi`` is
+imported only if drf-spectacular is installed.
 """

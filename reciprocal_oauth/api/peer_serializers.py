@@ -18,6 +18,15 @@ class AuthorizationSerializer(serializers.Serializer):
     expires_in = serializers.IntegerField(help_text=_("Seconds until the URL expires."))
 
 
+class StartUrlSerializer(serializers.Serializer):
+    """The URL of this site that an app opens in the browser of the system."""
+
+    url = serializers.URLField(
+        help_text=_("Open this URL in the browser of the system, only one time.")
+    )
+    expires_in = serializers.IntegerField(help_text=_("Seconds until the URL expires."))
+
+
 class PeerSerializer(serializers.ModelSerializer):
     """A peer: another site to which people can link their accounts."""
 
@@ -43,7 +52,12 @@ class OfferSerializer(PeerSerializer):
     asks_for = serializers.SerializerMethodField(
         help_text=_("The scopes that this site requests at the peer.")
     )
-    connect_url = serializers.SerializerMethodField(help_text=_("The URL to start a connection."))
+    connect_url = serializers.SerializerMethodField(
+        help_text=_("The URL to start a connection in the same browser, with a session.")
+    )
+    start_url = serializers.SerializerMethodField(
+        help_text=_("The URL at which an app gets the page that starts a connection.")
+    )
 
     class Meta(PeerSerializer.Meta):
         fields = [
@@ -53,6 +67,7 @@ class OfferSerializer(PeerSerializer):
             "several_accounts",
             "asks_for",
             "connect_url",
+            "start_url",
         ]
 
     def get_is_paused(self, peer: Peer) -> bool:
@@ -71,4 +86,10 @@ class OfferSerializer(PeerSerializer):
         """Return the URL in this API that starts a connection to the peer."""
         return reverse(
             "reciprocal_oauth_api:connect", args=[peer.slug], request=self.context["request"]
+        )
+
+    def get_start_url(self, peer: Peer) -> str:
+        """Return the URL in this API at which an app gets the page that starts a connection."""
+        return reverse(
+            "reciprocal_oauth_api:start", args=[peer.slug], request=self.context["request"]
         )

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from ..models import Link
-from ..party_a import return_urls
+from ..party_a import app_starts, return_urls
 
 #: The characters of a scope token (RFC 6749, section 3.3).
 _SCOPE_CHARACTERS = r"[\x21\x23-\x5b\x5d-\x7e]+"
@@ -47,6 +47,29 @@ class ConnectSerializer(serializers.Serializer):
         help_text=_(
             "Where the browser is redirected afterwards: a URL that API_RETURN_TO allows. Without "
             "it, the browser goes to a page of this site."
+        ),
+    )
+
+
+class StartSerializer(ConnectSerializer):
+    """The request of an app for a URL that begins a connection in the browser of the system."""
+
+    return_to = Text(
+        return_urls.URL_CHARACTERS,
+        required=False,
+        max_length=return_urls.MAX_LENGTH,
+        help_text=_(
+            "Where the person returns to afterwards: a URL of the app that API_RETURN_TO allows. "
+            "Without it, the browser stays on a page of this site."
+        ),
+    )
+    state = Text(
+        r"[\x20-\x7e]+",
+        required=False,
+        max_length=app_starts.MAX_STATE_LENGTH,
+        help_text=_(
+            "A text that the app gets back with the person, so that it recognizes its own start. "
+            "Choose a new random text each time."
         ),
     )
 

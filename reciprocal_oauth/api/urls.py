@@ -6,6 +6,7 @@ import importlib.util
 
 from django.urls import path, re_path
 
+from .start_view import StartView
 from .views import (
     ConnectView,
     ConsentView,
@@ -25,6 +26,7 @@ app_name = "reciprocal_oauth_api"
 urlpatterns = [
     path("peers/", PeersView.as_view(), name="peers"),
     path("peers/<slug:slug>/connect/", ConnectView.as_view(), name="connect"),
+    path("peers/<slug:slug>/start/", StartView.as_view(), name="start"),
     path("links/", LinksView.as_view(), name="links"),
     path("links/<uuid:pk>/", LinkView.as_view(), name="link"),
     path("links/<uuid:pk>/consent/", ConsentView.as_view(), name="consent"),

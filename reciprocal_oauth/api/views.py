@@ -153,15 +153,16 @@ class ConnectView(ApiView):
         """Start a connection, and return the URL at the peer to which the browser must go.
 
         :raises Conflict: people cannot start at this site to connect with this peer.
-        :raises Forbidden: the setting ``API_RETURN_TO`` does not allow ``return_to``.
+        :raises Forbidden: the setting ``API_RETURN_TO`` does not allow ``return_to``, or it is a
+            URL that a browser does not open itself.
         """
         peer = self.get_object()
-        if not peer.can_start:
-            text = _("People start at %(name)s to connect this peer, not at this site.")
-            raise Conflict("starts_at_peer", text % {"name": peer.name})
+        require_startable(peer)
         return_to = self.read(ConnectSerializer).get("return_to", "")
-        if return_to and not return_urls.is_allowed(return_to):
-            raise Forbidden("return_to_not_allowed", _("API_RETURN_TO does not contain this URL."))
+        require_return_to(return_to)
+        if return_to and not return_urls.is_of_web(return_to):
+            text = _("The browser cannot return to an app. An app has to use “start” instead.")
+            raise Forbidden("return_to_not_allowed", text)
         started = authorization.begin(request._request, peer, return_to=return_to)
         data = {
             "authorization_url": started.url.reveal(),
@@ -311,6 +312,25 @@ class RetryView(OwnLinksView):
         except resending.NotPossible as why:
             raise Conflict("nothing_to_retry", str(why)) from why
         return self.respond_with(link, status.HTTP_202_ACCEPTED)
+
+
+def require_startable(peer: Peer) -> None:
+    """Check that people can start at this site to connect with ``peer``.
+
+    :raises Conflict: they start at the peer.
+    """
+    if not peer.can_start:
+        text = _("People start at %(name)s to connect this peer, not at this site.")
+        raise Conflict("starts_at_peer", text % {"name": peer.name})
+
+
+def require_return_to(url: str) -> None:
+    """Check that the person may return to ``url``. An empty URL is a page of this app.
+
+    :raises Forbidden: the setting ``API_RETURN_TO`` does not allow it.
+    """
+    if url and not return_urls.is_allowed(url):
+        raise Forbidden("return_to_not_allowed", _("API_RETURN_TO does not contain this URL."))
 
 
 def _require_same(sent: str, now: str) -> None:

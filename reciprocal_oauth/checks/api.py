@@ -25,8 +25,10 @@ def check_return_to(**kwargs: Any) -> list[CheckMessage]:
             f'RECIPROCAL_OAUTH["API_RETURN_TO"] has {entry!r}, which is neither an origin nor a '
             "URL to return to, so no user is sent there.",
             hint='Write an origin like "https://app.example", which allows all URLs below it, or a '
-            'URL like "https://app.example/connected". Use lower case up to the path, no user name '
-            "and no fragment. http is allowed for this machine only.",
+            'URL like "https://app.example/connected", or the URL of an app with a private-use '
+            'scheme like "com.example.app:/connected". Use lower case up to the path, no user name '
+            "and no fragment. http is allowed for this machine only. A private-use scheme contains "
+            "a dot.",
             id=Id.API_RETURN_TO,
         )
         for entry in settings.API_RETURN_TO

@@ -66,6 +66,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='authorizationrequest',
+            name='app_state',
+            field=models.CharField(blank=True, default='', max_length=200),
+        ),
+        migrations.AddField(
+            model_name='authorizationrequest',
             name='asks_here',
             field=models.BooleanField(default=False),
         ),
@@ -78,6 +83,11 @@ class Migration(migrations.Migration):
             model_name='authorizationrequest',
             name='error',
             field=models.CharField(blank=True, default='', max_length=60, verbose_name='error code of the peer'),
+        ),
+        migrations.AddField(
+            model_name='authorizationrequest',
+            name='start_hash',
+            field=models.CharField(editable=False, max_length=64, null=True, unique=True),
         ),
         migrations.AddField(
             model_name='inboxitem',

@@ -300,6 +300,11 @@ class AuthorizationRequest(BaseModel):
     #: Whether this site asks for consent on its own page before the user returns to ``return_to``.
     #: Otherwise the user returns at once, and a front end asks through the API.
     asks_here = models.BooleanField(default=False)
+    #: The hash of the start, the signed text with which an app opened the page that began this
+    #: request. A start begins only one request.
+    start_hash = models.CharField(max_length=64, null=True, unique=True, editable=False)  # noqa: DJ001  Unique if not null.
+    #: A text of the app. The user returns to the app with the same text.
+    app_state = models.CharField(max_length=200, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     answered_at = models.DateTimeField(null=True, blank=True)
     problem = models.CharField(_("problem"), max_length=20, choices=Problem.choices, blank=True)

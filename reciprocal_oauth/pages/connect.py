@@ -25,7 +25,7 @@ from ..models import AuthorizationRequest, Peer
 from ..party_a import authorization, callback, consent, return_urls
 from ..party_a.exchange import exchange
 from ..redaction.error_reports import take_query
-from . import reauthentication, same_site
+from . import back_to_app, reauthentication, same_site
 from .headers import ProtectedPageMixin
 
 logger = logging.getLogger("reciprocal_oauth.pages")
@@ -151,7 +151,8 @@ class CallbackView(ProtectedPageMixin, View):
                 # save() would try to insert the visit again.
                 rows = AuthorizationRequest.objects.filter(pk=visit.pk)
                 tried_again(rows.update)(problem=failed.reason)
-        return SeeOther(return_urls.return_url(visit) or _page_after(visit))
+        front_end = "" if visit.asks_here else return_urls.return_url(visit)
+        return SeeOther(front_end or _page_after(visit))
 
 
 def _refuse(slug: str) -> HttpResponse:
@@ -167,13 +168,19 @@ def _refuse(slug: str) -> HttpResponse:
 def _page_after(visit: AuthorizationRequest) -> str:
     """Return the path of the page to show after ``visit``.
 
+    - If an app has started the visit, and the person cannot decide anything now: the page from
+      which the person returns to the app.
     - If the visit led to no link: the list of connections. If the visit failed, the list says why.
     - If the person can now decide what the peer may do at this site: the consent page.
     - Otherwise: the page of the link.
     """
     with translation.override(visit.language or translation.get_language()):
+        if visit.link and consent.can_answer(visit.link):
+            page = reverse("reciprocal_oauth:consent", args=[visit.link.pk])
+            return back_to_app.keep_visit(page, visit)
+        if back_to_app.returns_to_app(visit):
+            return back_to_app.path_of(visit)
         if visit.link:
-            name = "consent" if consent.can_answer(visit.link) else "link"
-            return reverse(f"reciprocal_oauth:{name}", args=[visit.link.pk])
+            return reverse("reciprocal_oauth:link", args=[visit.link.pk])
         page = reverse("reciprocal_oauth:list")
         return f"{page}?attempt={visit.pk}" if visit.problem else page

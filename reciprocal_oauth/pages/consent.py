@@ -7,8 +7,10 @@ the figure in section 2 of the draft.
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from ..party_a import consent
+from . import back_to_app
 from .refusal import not_allowed
 from .scope_form import ChoosingView
 
@@ -59,3 +61,9 @@ class ConsentView(ChoosingView):
         """
         consent.allow(self.link, chosen, snapshot=answers, request=self.request)
         return self.to_link()
+
+    def to_link(self) -> HttpResponse:
+        """Redirect to the page from which the person returns to the app that has started the visit.
+        If no app has started it, redirect to the page of the link."""
+        visit = back_to_app.visit_in_query(self.request, self.link)
+        return redirect(back_to_app.path_of(visit)) if visit else super().to_link()

@@ -7,6 +7,7 @@ The modules follow the steps of draft-ietf-oauth-reciprocal-04, section 2, figur
 - (B) ``callback``: the authorization response (RFC 6749, section 4.1.2; RFC 9207, section 2)
 - ``visit_cookies``: cookies that show whether the authorization response arrives in the browser in
   which the visit was started (RFC 6749, section 10.12)
+- ``app_starts``: signed texts with which an app begins a connection in the browser of the system
 - ``return_urls``: the URL to which the user returns after an authorization request that was started
   through the JSON API
 - (C), (D) ``exchange``: redeem the authorization code (RFC 6749, sections 4.1.3 and 4.1.4)

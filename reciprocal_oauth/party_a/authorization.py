@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from django.db import IntegrityError
 from django.db.models import Q
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -20,12 +21,13 @@ from oauthlib.common import generate_token
 from oauthlib.oauth2 import WebApplicationClient
 
 from ..core import scopes, site_address
-from ..core.database import tried_again
+from ..core.database import atomic, tried_again
 from ..core.hashing import hash_of
 from ..core.protocol import OPENID, OWN_AUTHORIZATION_PARAMETERS
 from ..models import AuthorizationRequest, Peer
 from ..secret import Secret
 from . import visit_cookies
+from .app_starts import AppStart, StartUsed
 
 #: The largest number of visits (authorization requests) of one user to one peer that are stored.
 #: When a new visit starts, the oldest visits beyond this number are deleted.
@@ -56,7 +58,9 @@ class StartedVisit:
 
 
 @sensitive_variables()
-def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> StartedVisit:
+def begin(
+    request: HttpRequest, peer: Peer, *, return_to: str = "", start: AppStart | None = None
+) -> StartedVisit:
     """Start a visit: create the authorization request that sends the user of ``request`` to the
     peer.
 
@@ -69,6 +73,9 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> StartedVi
 
     :param return_to: the URL to which the user returns at the end. It must be allowed by
         :func:`.return_urls.is_allowed`. If it is empty, the user returns to a page of this app.
+    :param start: the start of the app that wants the connection. It names the return URL, and this
+        site asks for consent on its own page before the user returns.
+    :raises StartUsed: the start has begun a connection before.
     """
     state = secrets.token_urlsafe(32)
     browser_key = visit_cookies.new_browser_key()
@@ -77,7 +84,8 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> StartedVi
     _delete_oldest_visits(request.user, peer)
     base = site_address.base_url(request)
     redirect_uri = site_address.url_of("reciprocal_oauth:callback", peer.slug, base=base)
-    tried_again(AuthorizationRequest.objects.create)(
+    tried_again(_store)(
+        start,
         user=request.user,
         peer=peer,
         state_hash=hash_of(state),
@@ -85,7 +93,7 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> StartedVi
         code_verifier=Secret(verifier),
         nonce=nonce,
         redirect_uri=redirect_uri,
-        return_to=return_to,
+        return_to=start.return_to if start else return_to,
         language=get_language() or "",
     )
     parameters = {
@@ -103,6 +111,25 @@ def begin(request: HttpRequest, peer: Peer, *, return_to: str = "") -> StartedVi
         parameters["nonce"] = nonce
     url = _with_query(peer.authorization_endpoint, {**peer.extra_parameters, **parameters})
     return StartedVisit(Secret(url), request, hash_of(state), browser_key)
+
+
+def _store(start: AppStart | None, **values: Any) -> None:
+    """Store a new visit. Its column ``start_hash`` is unique, so that two requests at the same time
+    cannot use the same start.
+
+    :raises StartUsed: the start has begun a connection before.
+    """
+    if start is None:
+        AuthorizationRequest.objects.create(**values)
+        return
+    values |= {"asks_here": True, "start_hash": start.text_hash, "app_state": start.state}
+    try:
+        with atomic():
+            AuthorizationRequest.objects.create(**values)
+    except IntegrityError:
+        if not AuthorizationRequest.objects.filter(start_hash=start.text_hash).exists():
+            raise  # Another reason, such as a user that was deleted meanwhile.
+        raise StartUsed("the start has begun a connection before") from None
 
 
 def _delete_oldest_visits(user: Any, peer: Peer) -> None:

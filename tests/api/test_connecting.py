@@ -57,6 +57,7 @@ def test_the_peers_that_can_be_connected(
                 "several_accounts": True,
                 "asks_for": ["openid", "warmth"],
                 "connect_url": "http://testserver/api/reciprocal/peers/heating/connect/",
+                "start_url": "http://testserver/api/reciprocal/peers/heating/start/",
             },
             {
                 "slug": "music",
@@ -67,6 +68,7 @@ def test_the_peers_that_can_be_connected(
                 "several_accounts": False,
                 "asks_for": ["play"],
                 "connect_url": "http://testserver/api/reciprocal/peers/music/connect/",
+                "start_url": "http://testserver/api/reciprocal/peers/music/start/",
             },
         ],
     }

@@ -29,6 +29,7 @@ def test_the_schema_validates_without_a_warning() -> None:
         "post /links/{id}/consent/",
         "post /links/{id}/retry/",
         "post /peers/{slug}/connect/",
+        "post /peers/{slug}/start/",
         "put /links/{id}/scopes/",
     ]
     connect = schema["paths"]["/api/reciprocal/peers/{slug}/connect/"]["post"]
