@@ -190,6 +190,8 @@ if issuer := os.environ.get("EXAMPLE_ISSUER"):
 
 RECIPROCAL_OAUTH: dict[str, Any] = {
     "DISPATCHER": os.environ.get("RECIPROCAL_DISPATCHER") or "thread",
+    # The app on this machine (the module phone_app), and an app on a phone.
+    "API_RETURN_TO": ["http://127.0.0.1/connected", "com.example.app:/connected"],
     **json.loads(os.environ.get("EXAMPLE_RECIPROCAL_OAUTH") or "{}"),
 }
 

@@ -137,6 +137,7 @@ class Site(Server):
         return [
             ["migrate", "--verbosity=0"],
             ["create_demo_users"],
+            ["create_demo_app"],
             *([] if self.is_paired else [self._peer_command()]),
             *map(list, self.more_preparations),
         ]

@@ -135,6 +135,11 @@ class Command(BaseCommand):
         )
         for site in sites:
             self._say_how(site)
+        first = sites[0]
+        self.stdout.write(
+            "An app on this machine connects the other site through the API:\n"
+            f"  python -m example_project.phone_app {first.url} {first.role.other.slug}\n"
+        )
         self.stdout.write("Ctrl-C stops both.\n")
         self.stdout.flush()
         while True:
