@@ -6,6 +6,7 @@ to here. After the visit to the peer and the consent page, the person returns to
 
 import logging
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
@@ -19,7 +20,7 @@ from ..models import Peer
 from ..party_a import app_starts, authorization, return_urls
 from ..party_a.app_starts import AppStart, StartRefused, StartTooLate, StartUsed
 from ..redaction.error_reports import holding_secrets
-from . import same_site
+from . import reauthentication, same_site
 from .connect import SeeOther
 from .headers import ProtectedPageMixin
 
@@ -65,6 +66,8 @@ class StartView(ProtectedPageMixin, View):
             _require_same_account(start, request)
         except StartRefused as refused:
             return _refuse(request, peer, refused)
+        if question := reauthentication.ask(request, request.get_full_path()):
+            return question
         context = {
             "peer": peer,
             "application": start.application,
@@ -83,6 +86,9 @@ class StartView(ProtectedPageMixin, View):
         try:
             start = _read(request.POST.get("start", ""), peer, while_on_page=True)
             _require_same_account(start, request)
+            page = f"{request.path}?{urlencode({'start': request.POST['start']})}"
+            if question := reauthentication.ask(request, page):
+                return question
             started = authorization.begin(request, peer, start=start)
         except StartRefused as refused:
             return _refuse(request, peer, refused)

@@ -5,11 +5,12 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 import time_machine
 from django.core import signing
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model
@@ -479,3 +480,33 @@ def test_a_token_is_neither_in_the_address_nor_of_use_after_it_was_revoked(
     assert token not in url
     assert browser.get(url).status_code == 200
     assert problem(api.post("/peers/music/start/", {})) == (401, "invalid_token")
+
+
+# A site that asks for the password again
+
+
+def reauthenticate(request: HttpRequest, next_url: str) -> HttpResponse | None:
+    """The function of the site: it asks until the session says that the person has answered."""
+    if request.session.get("answered"):
+        return None
+    return HttpResponseRedirect(f"/password/?{urlencode({'next': next_url})}")
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_site_that_asks_for_the_password_again_does_so_here(
+    api: Api, browser: Client, peer: Peer, site: Settings, seen: bool
+) -> None:
+    """Also if the person saw the page before the site wanted it."""
+    url = start(api)
+    fields = hidden_fields(browser.get(url))
+    path = f"{__name__}.{reauthenticate.__name__}"
+    site.RECIPROCAL_OAUTH = {**site.RECIPROCAL_OAUTH, "REAUTHENTICATE": path}
+
+    asked = browser.post(urlsplit(url).path, fields) if seen else browser.get(url)
+
+    assert asked["Location"] == f"/password/?{urlencode({'next': url})}"
+    assert not AuthorizationRequest.objects.exists()
+    session = browser.session
+    session["answered"] = True
+    session.save()
+    assert press(browser, url).status_code == 303
