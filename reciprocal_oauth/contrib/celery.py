@@ -21,7 +21,8 @@ except ModuleNotFoundError as error:
     raise ImportError("Celery is not installed; install reciprocal-oauth[celery].") from error
 
 from ..conf import settings
-from ..delivery import chores, worker
+from ..delivery import chores, heartbeat, worker
+from ..delivery.heartbeat import Kind
 from ..delivery.message_dispatcher import MessageDispatcher
 from ..delivery.message_dispatcher import deliver as deliver_row
 
@@ -99,7 +100,7 @@ def deliver(queue: str, pk: Any) -> None:
     :param queue: the queue of the row: ``inbox`` (reciprocal codes that this site redeems at the
         peer) or ``outbox`` (reciprocal codes and revocations that this site sends to the peer).
     """
-    deliver_row(queue, pk)
+    deliver_row(queue, pk, Kind.CELERY)
 
 
 @shared_task(name="reciprocal_oauth.sweep", **_NO_RESULT)
@@ -108,6 +109,7 @@ def sweep() -> None:
     many due rows, only the first of them are found. The remaining rows need no message, because a
     worker that has delivered one row continues with other due rows. Then do the other work that is
     due, such as a pairing that goes on."""
+    heartbeat.beat(Kind.CELERY)
     if rows := worker.due():
         _publish(deliver, rows, expires=_expires())
     chores.run()

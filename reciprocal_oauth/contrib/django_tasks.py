@@ -13,7 +13,8 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError("The dispatcher needs Django 6.0 or later.") from error
 
-from ..delivery import chores, worker
+from ..delivery import chores, heartbeat, worker
+from ..delivery.heartbeat import Kind
 from ..delivery.message_dispatcher import MessageDispatcher
 from ..delivery.message_dispatcher import deliver as deliver_row
 
@@ -43,7 +44,7 @@ def deliver(queue: str, pk: Any) -> None:
     :param queue: the queue of the row: ``inbox`` (reciprocal codes that this site redeems at the
         peer) or ``outbox`` (reciprocal codes and revocations that this site sends to the peer).
     """
-    deliver_row(queue, pk)
+    deliver_row(queue, pk, Kind.TASKS)
 
 
 @task
@@ -52,6 +53,7 @@ def sweep() -> None:
     many due rows, only the first of them are found. The remaining rows need no task, because a
     worker that has delivered one row continues with other due rows. Then do the other work that is
     due, such as a pairing that goes on."""
+    heartbeat.beat(Kind.TASKS)
     for queue, pk in worker.due():
         deliver.enqueue(queue, pk)
     chores.run()

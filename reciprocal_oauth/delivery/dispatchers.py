@@ -17,6 +17,7 @@ from ..core.plugins import dispatcher_class
 from ..models import Link
 from . import worker
 from .engine import Engine
+from .heartbeat import Kind
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
@@ -64,7 +65,7 @@ class EagerDispatcher(Dispatcher):
             return  # The loop in worker.drain(), which is already running, finds the new row.
         self._running.now = True
         try:
-            worker.drain()
+            worker.drain(kind=None)
         finally:
             self._running.now = False
 
@@ -97,18 +98,19 @@ class ThreadDispatcher(Dispatcher):
         """Start the engine if it does not run in this process yet."""
         self.start()
 
-    def start(self, sweep_seconds: float | None = None) -> Engine:
+    def start(self, sweep_seconds: float | None = None, kind: Kind = Kind.THREAD) -> Engine:
         """Return the engine of this process. Start the engine if it does not run.
 
         :param sweep_seconds: the seconds between two searches for due rows; see
             :class:`~.engine.Engine`.
+        :param kind: what this process is.
         """
         if engine := self._running():
             return engine
         with self._lock:
             engine = self._running()
             if engine is None:
-                engine = self._engine = Engine(sweep_seconds)
+                engine = self._engine = Engine(sweep_seconds, kind)
             return engine
 
     def _running(self) -> Engine | None:
@@ -205,7 +207,8 @@ def deliver_forever(seconds: float, stop: threading.Event) -> None:
     configured = get_dispatcher()
     threads = configured if isinstance(configured, ThreadDispatcher) else ThreadDispatcher()
     while not stop.is_set():
-        threads.start(seconds)  # This starts a new engine only if the previous engine has ended.
+        # This starts a new engine only if the previous engine has ended.
+        threads.start(seconds, Kind.COMMAND)
         stop.wait(_ENGINE_CHECK_SECONDS)
     threads.stop()
 

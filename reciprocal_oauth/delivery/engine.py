@@ -14,8 +14,9 @@ from django.utils import timezone
 from ..conf import settings
 from ..core.database import is_pooled, log_exception
 from ..models import QueueItem
-from . import worker
+from . import heartbeat, worker
 from .chores import ChoreThread
+from .heartbeat import Kind
 from .queue import ClaimPass
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
@@ -46,12 +47,14 @@ class Engine:
 
     :param sweep_seconds: the longest time between two searches for due rows if nobody calls
         :meth:`wake`. The default is ``DISPATCHER_SWEEP_SECONDS``.
+    :param kind: what this process is. The engine gives signs of life for it.
     """
 
-    def __init__(self, sweep_seconds: float | None = None) -> None:
+    def __init__(self, sweep_seconds: float | None = None, kind: Kind = Kind.THREAD) -> None:
         self._pid = os.getpid()
         self.is_stopping = False
         self._sweep_seconds = sweep_seconds
+        self._kind = kind
         self._slots = settings.DISPATCHER_THREADS
         self._wake_event = threading.Event()
         self._stopped = False
@@ -105,6 +108,7 @@ class Engine:
         engine stops. This method runs in the thread that claims rows."""
         while not self._stopped:
             self._wake_event.clear()
+            heartbeat.beat(self._kind)
             pause = self._sweep_pause
             try:
                 pause = min(self._pause(self._claim_and_start()), self._chores.look())
@@ -120,13 +124,17 @@ class Engine:
 
     def _wait(self, seconds: float) -> None:
         """Wait for ``seconds``, or less if :meth:`wake` is called. During a long wait, close the
-        database connections of this thread."""
+        database connections of this thread, and go on giving signs of life."""
         idle = min(seconds, _idle_seconds())
         if self._stopped or self._wake_event.wait(idle):
             return
-        if seconds > idle:
+        left = seconds - idle
+        while left > 0:
             connections.close_all()
-            self._wake_event.wait(seconds - idle)
+            if self._wake_event.wait(min(left, heartbeat.BEAT_SECONDS)):
+                return
+            left -= heartbeat.BEAT_SECONDS
+            heartbeat.beat(self._kind)
 
     def _claim_and_start(self) -> ClaimPass | None:
         """Claim due rows and start their delivery, until no row is due or no thread is free.

@@ -15,6 +15,7 @@ from ..conf import settings
 from ..models import Link
 from . import worker
 from .dispatchers import Dispatcher
+from .heartbeat import Kind
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
 
@@ -52,7 +53,7 @@ class MessageDispatcher(Dispatcher, ABC):
         """Send one message that makes a worker process search for all due rows."""
 
 
-def deliver(queue: str, pk: Any) -> None:
+def deliver(queue: str, pk: Any, kind: Kind = Kind.OTHER) -> None:
     """Deliver one row. Then deliver other due rows for up to ``DISPATCHER_SWEEP_SECONDS``.
 
     A message for one of these other rows may have arrived when ``DELIVERIES_PER_PEER`` rows of its
@@ -61,8 +62,9 @@ def deliver(queue: str, pk: Any) -> None:
 
     :param queue: ``inbox`` or ``outbox``.
     :param pk: the primary key of the row.
+    :param kind: what the worker process is; it gives a sign of life (:mod:`.heartbeat`).
     """
-    worker.work_on(queue, pk)
+    worker.work_on(queue, pk, kind)
     worker.work_for(settings.DISPATCHER_SWEEP_SECONDS)
 
 

@@ -21,7 +21,8 @@ from ..core.retry_policy import RetryPolicy
 from ..exceptions import LeaseLost
 from ..models import InboxItem, Link, OutboxItem, Peer, QueueItem
 from ..models.results import Accepted, Cancelled, Done, Failed, Recorded, Result, Retry
-from . import chores, pausing, queue
+from . import chores, heartbeat, pausing, queue
+from .heartbeat import Kind
 from .queue import ClaimPass
 
 logger = logging.getLogger("reciprocal_oauth.delivery")
@@ -88,19 +89,23 @@ def claim(limit: int, claim_pass: ClaimPass | None = None) -> list[QueueItem]:
     return items
 
 
-def drain() -> int:
+def drain(kind: Kind | None = Kind.OTHER) -> int:
     """Deliver due rows in this thread until no row is due. Also do the other work that is due
     (:mod:`.chores`).
 
     Claim only one row at a time. If several rows were claimed together, the first row could take so
     long, because of a slow peer, that the leases of the other rows expire.
 
+    :param kind: what the caller is; it gives a sign of life (:mod:`.heartbeat`). ``None`` if it is
+        no worker.
     :returns: the number of attempts.
     """
+    heartbeat.beat(kind)
     attempts = chores.run()
     while items := claim(1):
         work(items[0])
         attempts += 1
+        heartbeat.beat(kind)
     return attempts
 
 
@@ -118,13 +123,15 @@ def due(link: Link | None = None) -> list[tuple[str, Any]]:
     ]
 
 
-def work_on(queue_name: str, pk: Any) -> None:
+def work_on(queue_name: str, pk: Any, kind: Kind | None = Kind.OTHER) -> None:
     """Make one attempt to deliver one row. Do nothing if the row is not due, another worker has
     claimed it, its peer is paused, or ``DELIVERIES_PER_PEER`` rows of its peer are already claimed.
 
     :param queue_name: ``inbox`` or ``outbox``.
     :param pk: the primary key of the row.
+    :param kind: see :func:`drain`.
     """
+    heartbeat.beat(kind)
     if item := queue.claim_one(_QUEUES[queue_name], pk):
         work(item)
 

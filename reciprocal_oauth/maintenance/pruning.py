@@ -17,6 +17,7 @@ from ..conf import settings
 from ..core.database import atomic, tried_again
 from ..models import (
     AuthorizationRequest,
+    Heartbeat,
     InboxItem,
     Link,
     LinkEvent,
@@ -52,6 +53,9 @@ _REVOKED = Q(state=ReciprocalCode.State.REVOKED)
 #: An authorization request is kept for this time after its lifetime has ended. In this time, this
 #: site can finish processing the response, and the user can reload the page.
 REQUEST_MARGIN = timedelta(days=1)
+#: How long the last sign of life of a worker is kept. Hosts that no longer exist, such as replaced
+#: containers, then disappear from the status of the site.
+HEARTBEAT_AGE = timedelta(days=7)
 #: The longest retention time, in days. A longer setting is shortened to this number, because Python
 #: has no dates before the year 1.
 MAX_DAYS = 36500.0
@@ -78,6 +82,7 @@ def prunable() -> dict[str, QuerySet[Any]]:
             created_at__lt=now - lifetime - REQUEST_MARGIN
         ),
         "site_keys": retired,
+        "workers": Heartbeat.objects.filter(seen_at__lt=now - HEARTBEAT_AGE),
         "assertions": UsedAssertion.objects.filter(expires_at__lt=now),
         "events": LinkEvent.objects.filter(event | _old_of_active_link(now)),
         "notices": Notice.objects.filter(

@@ -44,7 +44,7 @@ class RecordingDispatcher(Dispatcher):
 
         :returns: the number of delivery attempts.
         """
-        return worker.drain()
+        return worker.drain(kind=None)
 
 
 @contextmanager

@@ -122,7 +122,7 @@ def test_eager_works_again_after_it_has_failed(
     use("eager")
     make_row()
     with monkeypatch.context() as broken:
-        broken.setattr(worker, "drain", lambda: 1 / 0)
+        broken.setattr(worker, "drain", lambda kind: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             get_dispatcher().wake()
 

@@ -121,6 +121,26 @@ def test_a_process_that_is_forked_off_while_threads_are_started_does_not_wait_fo
     assert len(fake_peer.to("/revoke/")) == 1
 
 
+@pytest.mark.threat("R77")
+def test_a_process_that_is_forked_off_gives_signs_of_life_of_its_own(run: Run) -> None:
+    printed = run("""
+        from reciprocal_oauth.delivery.heartbeat import Kind, beat
+        from reciprocal_oauth.models import Heartbeat
+        beat(Kind.THREAD)
+        Heartbeat.objects.all().delete()
+        beat(Kind.THREAD)
+        print("parent", Heartbeat.objects.count(), flush=True)
+        connections.close_all()
+        if os.fork() == 0:
+            beat(Kind.THREAD)
+            print("child", Heartbeat.objects.count(), flush=True)
+            os._exit(0)
+        assert os.wait()[1] == 0
+    """)
+
+    assert printed.splitlines() == ["parent 0", "child 1"]
+
+
 @pytest.mark.threat("R21")
 def test_commands_that_save_nothing_start_no_threads(run: Run) -> None:
     printed = run("""

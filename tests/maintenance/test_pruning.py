@@ -39,6 +39,7 @@ NOTHING = {
     "codes": 0,
     "authorization_requests": 0,
     "site_keys": 0,
+    "workers": 0,
     "assertions": 0,
     "events": 0,
     "notices": 0,

@@ -15,6 +15,7 @@ from django.db.models import Count
 
 from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.delivery.dispatchers import deliver_forever
+from reciprocal_oauth.delivery.heartbeat import Kind
 from reciprocal_oauth.models import QueueItem
 
 from ._output import as_json
@@ -50,7 +51,7 @@ class Command(BaseCommand):
         if options["loop"] is not None:
             self._loop(options["loop"], options["json"])
             return
-        attempts = worker.drain()
+        attempts = worker.drain(Kind.COMMAND)
         left = _left()
         if options["json"]:
             self.stdout.write(as_json({"attempts": attempts, **left}))
