@@ -9,17 +9,16 @@ from django.db.models import Count, Max, Q
 from django.utils import timezone
 
 from ..conf import settings
-from ..models import AuthorizationRequest, Heartbeat, Link, Pairing, Peer
-from ..models.heartbeats import is_worker_missing, workers_last_seen
+from ..models import AuthorizationRequest, Link, Pairing, Peer
+from ..models.heartbeats import workers_last_seen
 from ..models.reasons import LOST_INCOMING
 from ..peers.findings import State as Result
 from .queues import QueueFigures, queue_figures
 from .secrets import unreadable_secrets
+from .workers import Worker, absence, listed_workers
 
 #: The period in which failures are counted, if the caller names none.
 PERIOD = timedelta(hours=24)
-#: Workers that were last seen longer ago than this are not listed.
-LISTED_WORKERS = timedelta(days=7)
 #: After this number of attempts without success, a pairing counts as one that stands still.
 _STALLED_ATTEMPTS = 3
 
@@ -36,22 +35,6 @@ class PausedPeer:
     slug: str
     since: datetime
     reason: str
-
-
-@dataclass(frozen=True)
-class Worker:
-    """The workers of one kind on one host.
-
-    :ivar kind: a value of ``Heartbeat.Kind``.
-    :ivar host: the name of the host.
-    :ivar seen_at: the last sign of life.
-    :ivar is_missing: whether this sign is older than ``WORKER_MISSING_SECONDS``.
-    """
-
-    kind: str
-    host: str
-    seen_at: datetime
-    is_missing: bool
 
 
 @dataclass(frozen=True)
@@ -95,9 +78,10 @@ class Figures:
     :ivar at: the moment.
     :ivar since: the beginning of the period in which failures were counted.
     :ivar dispatcher: the setting ``DISPATCHER``.
-    :ivar worker_missing: whether no worker runs now, so that nothing is delivered.
+    :ivar worker_missing: whether no worker runs now, so that nothing is delivered. A site without
+        peers and pairings needs no worker.
     :ivar worker_seen_at: when any worker was last seen; ``None`` if none has ever run.
-    :ivar workers: the workers that were seen in the last :data:`LISTED_WORKERS`, newest first.
+    :ivar workers: the workers that were seen in the last seven days, the newest first.
     :ivar queues: the outbox and the inbox.
     :ivar paused_peers: the enabled peers to which nothing is delivered.
     :ivar broken_outgoing: the number of active links whose outgoing access is broken.
@@ -144,24 +128,15 @@ def collect(period: timedelta = PERIOD) -> Figures:
         at=now,
         since=since,
         dispatcher=settings.DISPATCHER,
-        worker_missing=is_worker_missing(seen_at),
+        worker_missing=absence(seen_at) is not None,
         worker_seen_at=seen_at,
-        workers=_workers(now),
+        workers=listed_workers(now),
         queues=queue_figures(since),
         paused_peers=_paused_peers(),
         **_broken_links(),
         stalled_pairings=_stalled_pairings(),
         failed_connections=_failed_connections(since),
         unreadable=tuple(unreadable_secrets()),
-    )
-
-
-def _workers(now: datetime) -> tuple[Worker, ...]:
-    rows = Heartbeat.objects.filter(seen_at__gte=now - LISTED_WORKERS).order_by("-seen_at")
-    missing_before = now - timedelta(seconds=settings.WORKER_MISSING_SECONDS)
-    return tuple(
-        Worker(row.kind, row.host, row.seen_at, is_missing=row.seen_at < missing_before)
-        for row in rows
     )
 
 

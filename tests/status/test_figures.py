@@ -41,10 +41,10 @@ def make_row(peer: Peer) -> Callable[..., OutboxItem]:
     return make
 
 
-def test_a_new_site_has_no_figures_and_no_worker(db: None) -> None:
+def test_a_new_site_has_no_figures_and_needs_no_worker(db: None) -> None:
     found = collect()
 
-    assert found.worker_missing
+    assert not found.worker_missing
     assert found.worker_seen_at is None
     assert found.workers == found.paused_peers == found.unreadable == ()
     assert [(each.name, each.due, each.oldest_due_seconds) for each in found.queues] == [
@@ -139,6 +139,17 @@ def test_a_paused_peer_with_time_and_reason(peer: Peer, make_peer: Callable[...,
 
     assert (paused.slug, paused.reason) == (peer.slug, Reason.CREDENTIALS_REFUSED)
     assert abs(paused.since - at) < timedelta(seconds=1)
+
+
+def test_a_site_with_a_peer_needs_a_worker(peer: Peer) -> None:
+    assert collect().worker_missing
+
+
+def test_a_site_with_an_invitation_needs_a_worker(db: None) -> None:
+    tomorrow = timezone.now() + timedelta(days=1)
+    Pairing.objects.create(role="inviter", slug="music", expires_at=tomorrow)
+
+    assert collect().worker_missing
 
 
 def test_workers_that_were_seen_lately_the_newest_first(db: None) -> None:

@@ -17,6 +17,7 @@ from reciprocal_oauth.delivery import worker
 from reciprocal_oauth.delivery.dispatchers import deliver_forever
 from reciprocal_oauth.delivery.heartbeat import Kind
 from reciprocal_oauth.models import QueueItem
+from reciprocal_oauth.status.workers import present_absence
 
 from ._output import as_json
 
@@ -51,6 +52,7 @@ class Command(BaseCommand):
         if options["loop"] is not None:
             self._loop(options["loop"], options["json"])
             return
+        missing = present_absence()  # Before this command gives a sign of life itself.
         attempts = worker.drain(Kind.COMMAND)
         left = _left()
         if options["json"]:
@@ -59,6 +61,9 @@ class Command(BaseCommand):
         self.stdout.write(f"{attempts} attempt{'' if attempts == 1 else 's'} made.")
         counts = ", ".join(f"{count} {state}" for state, count in left.items())
         self.stdout.write(f"In the queues: {counts}.")
+        if missing and any(left[state] for state in QueueItem.LIVE_STATES):
+            told = "No other worker has run lately, so what is left waits for the next run."
+            self.stderr.write(self.style.WARNING(f"{told} {missing.remedy}"))
 
     def _loop(self, seconds: float, json: bool) -> None:
         if not json:

@@ -1,6 +1,7 @@
 """The command ``reciprocal_handovers``. It lists deliveries, sends them again, or cancels them. A
 delivery is a hand-over (it sends a reciprocal code) or a revocation (it revokes a token)."""
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -9,6 +10,7 @@ from django.db.models import QuerySet
 from reciprocal_oauth.models import InboxItem, OutboxItem, Peer, QueueItem
 from reciprocal_oauth.party_a import resending
 from reciprocal_oauth.presentation import delivery_text
+from reciprocal_oauth.status.workers import present_absence
 
 from ._output import as_json, fields_of, for_people, printable, shortened, table
 from ._peer_flags import add_django_flags
@@ -80,6 +82,13 @@ class Command(BaseCommand):
             self.stdout.write("There are no hand-overs or revocations.")
         else:
             self.stdout.write(table(map(_row, found)))
+            self._warn_of_missing_worker(found)
+
+    def _warn_of_missing_worker(self, items: Iterable[QueueItem]) -> None:
+        """Warn if one of ``items`` waits, and no worker runs that could deliver it."""
+        is_waiting = any(item.state in QueueItem.LIVE_STATES for item in items)
+        if is_waiting and (missing := present_absence()):
+            self.stderr.write(self.style.WARNING(f"{missing.text} {missing.remedy}"))
 
     def resend(self, options: dict[str, Any]) -> None:
         """Send failed or cancelled deliveries again. If delivery to a peer is paused, warn that the
