@@ -10,6 +10,7 @@ from .pages.back_to_app import BackToAppView
 from .pages.connect import CallbackView, ConnectView
 from .pages.consent import ConsentView
 from .pages.disconnect import DisconnectView
+from .pages.health import HealthView, LivenessView
 from .pages.links import LinkListView, LinkView, StatusView
 from .pages.pair import PairView
 from .pages.retry import RetryView
@@ -23,6 +24,9 @@ urlpatterns = [
     # This is the first route, so that a peer can have the short name "connect". No peer can have
     # the short name "handover".
     path("handover/<slug:slug>/", HandoverView.as_view(), name="handover"),
+    # Peers can have the short name "health": their routes have another second part.
+    path("health/", HealthView.as_view(), name="health"),
+    path("health/live/", LivenessView.as_view(), name="live"),
     path("pair/", PairView.as_view(), name="pair"),
     path("", LinkListView.as_view(), name="list"),
     path("links/<uuid:pk>/", LinkView.as_view(), name="link"),
