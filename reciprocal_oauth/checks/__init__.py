@@ -1,7 +1,8 @@
 """System checks, which find mistakes in the configuration before the site serves requests.
 
-Only the functions in :mod:`.peers` use the database. The other checks do not find mistakes in the
-peers, which are rows in the database. A peer is validated before the admin or a command saves it.
+Only the functions in :mod:`.peers` and :mod:`.workers` use the database. The other checks do not
+find mistakes in the peers, which are rows in the database. A peer is validated before the admin or
+a command saves it.
 """
 
 from .ids import Id
@@ -18,6 +19,7 @@ from .site import (
 )
 from .site_address import check_base_url
 from .urls import check_opened, check_urls
+from .workers import check_workers
 
 __all__ = [
     "Id",
@@ -36,5 +38,6 @@ __all__ = [
     "check_sqlite",
     "check_sweep",
     "check_urls",
+    "check_workers",
     "require_toolkit",
 ]

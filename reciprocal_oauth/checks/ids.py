@@ -47,3 +47,4 @@ class Id(enum.StrEnum):
     OPEN_REGISTRATION = "reciprocal_oauth.W025"  #: (--deploy only) Anybody can register a client.
     MAIL_WITHOUT_ADDRESS = "reciprocal_oauth.W031"  #: Mails can contain no link to this site.
     PROXY_CHECKS = "reciprocal_oauth.W030"  #: (--deploy only) The proxy must check the addresses.
+    NO_WORKER = "reciprocal_oauth.W029"  #: (--deploy, database) No worker runs.
