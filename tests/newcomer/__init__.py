@@ -1,0 +1,1 @@
+"""What a newcomer meets: the commands and code of the documentation, followed to the letter."""

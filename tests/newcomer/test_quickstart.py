@@ -1,0 +1,36 @@
+"""The quickstart: two sites with django-oauth-toolkit get this app, and end linked."""
+
+import pytest
+
+from .conftest import Projects
+from .people import connect
+from .provider import Quickstart, create_provider
+
+pytestmark = pytest.mark.two_process
+
+USE = """
+from django.contrib.auth import get_user_model
+
+
+class request:
+    user = get_user_model().objects.get(username="alice")
+
+
+{code}
+print(response.json())
+"""
+
+
+def test_two_sites_that_follow_the_quickstart_are_linked_both_ways(projects: Projects) -> None:
+    assistant, music = projects
+    quickstart = Quickstart(assistant, music)
+    for project in projects:
+        create_provider(project)
+        quickstart.install_in(project)
+        project.serve()
+
+    quickstart.pair()
+    connect(assistant, "music")
+
+    (assistant.folder / "use.py").write_text(USE.format(code=quickstart.use()))
+    assert "{'username': 'alice'}" in assistant.run("python manage.py shell < use.py")
