@@ -14,7 +14,13 @@ from ..models import Link, Party, Step
 from ..models.reasons import Reason
 from ..party_a import consent, scope_changes
 from ..presentation import flow_diagram
-from ..presentation.link_status import Direction, LinkStatus
+from ..presentation.link_status import (
+    Direction,
+    LinkStatus,
+    Permission,
+    in_scope_words,
+    in_words_of_peer,
+)
 from ..presentation.next_step import NextStep
 from .peer_serializers import PeerSerializer
 
@@ -55,7 +61,10 @@ class ScopeSerializer(serializers.Serializer):
 
     name = serializers.CharField()
     description = serializers.CharField(
-        help_text=_("What the scope allows, in words. Empty if there is no description.")
+        help_text=_(
+            "What the scope allows, in words. If nobody has described it, the text says which site "
+            "gave the scope its name."
+        )
     )
 
 
@@ -235,7 +244,7 @@ class ShownLink:
             "state": Link.Incoming.ACTIVE if works else state,
             "reason": None if works else reason,
             **_said(self.link_status.incoming),
-            "scopes": _described(self.link_status.in_force, scopes.described()),
+            "scopes": _described(in_scope_words(self.link_status.in_force, scopes.described())),
             "pending": self._pending,
         }
 
@@ -249,7 +258,7 @@ class ShownLink:
             "state": link.incoming_state,
             "reason": link.incoming_reason or None,
             **_said(self.link_status.incoming.pending or self.link_status.incoming),
-            "scopes": _described(added, scopes.described()),
+            "scopes": _described(in_scope_words(added, scopes.described())),
         }
 
     @property
@@ -266,7 +275,7 @@ class ShownLink:
             ),
             "reason": self.link.outgoing_reason or None,
             **_said(self.link_status.outgoing),
-            "scopes": _described(may, self.link.peer.described_scopes()),
+            "scopes": _described(in_words_of_peer(may, self.link.peer)),
         }
 
     @property
@@ -310,8 +319,8 @@ def _said(direction: Direction) -> Mapping[str, str]:
     }
 
 
-def _described(scope: str, described: Mapping[str, Any]) -> list[Mapping[str, str]]:
-    return _named([(token, str(described.get(token, ""))) for token in scopes.split(scope)])
+def _described(permissions: list[Permission]) -> list[Mapping[str, str]]:
+    return _named([(permission.name, permission.text) for permission in permissions])
 
 
 def _named(choices: list[tuple[str, str]]) -> list[Mapping[str, str]]:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from ..compat import get_scopes_backend
 from ..conf import settings
 from .protocol import OPENID
@@ -97,9 +99,17 @@ def has_words(token: str, described: Mapping[str, str]) -> bool:
     return bool(str(described.get(token, "")).strip())
 
 
-def in_words(token: str, described: Mapping[str, str]) -> str:
-    """Return the description of ``token``, or its name if it has no description."""
-    return str(described[token]) if has_words(token, described) else token
+def in_words(token: str, described: Mapping[str, str], *, of_peer: bool = False) -> str:
+    """Return the description of ``token``. If it has none, return a text that says whose name for
+    an access ``token`` is, so that people do not take the name for a sentence.
+
+    :param of_peer: whether ``token`` is a scope of a peer; otherwise it is a scope of this site.
+    """
+    if has_words(token, described):
+        return str(described[token])
+    if of_peer:
+        return _("Access that the other site calls “%s”") % token
+    return _("Access that this site calls “%s”") % token
 
 
 def available(application: Any) -> Iterable[str]:

@@ -13,7 +13,7 @@ from ..core import scopes
 from ..models import AuthorizationRequest, Link, LinkEvent, Party, Step
 from ..models.events import REPLAY
 from .account import account_of
-from .link_status import in_scope_words
+from .link_status import in_scope_words, in_words_of_peer
 from .reasons import for_people
 
 
@@ -141,8 +141,8 @@ def details(event: LinkEvent) -> str:
     _changed, _found, scope = event.detail.partition("scope: ")
     # In these two steps, this site gets a token of the peer.
     is_there = (event.step, event.party) in ((Step.D, Party.A), (Step.G, Party.B))
-    described = peer.described_scopes() if is_there else scopes.described()
-    may = in_scope_words(scopes.without_openid(scope).replace("–", ""), described)
+    names = scopes.without_openid(scope).replace("–", "")
+    may = in_words_of_peer(names, peer) if is_there else in_scope_words(names, scopes.described())
     return ", ".join(permission.text for permission in may)
 
 

@@ -5,7 +5,7 @@ Each status also has a tone, which selects its colour and symbol on the pages.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from django.utils.translation import gettext as _
@@ -40,11 +40,14 @@ _NOT_ASKED = (Link.Reason.NO_REVERSE, Link.Reason.SITE_REFUSES)
 class Permission:
     """One scope in words: one thing that a site may do with its access.
 
-    :ivar text: the description of the scope; its name if there is no description.
-    :ivar is_name: whether ``text`` is the name of the scope.
+    :ivar name: the name of the scope, for administrators.
+    :ivar text: the description of the scope. If there is none, a text that contains the name and
+        says which site uses it.
+    :ivar is_name: whether the scope has no description.
     :ivar is_quoted: whether ``text`` was written by the peer.
     """
 
+    name: str
     text: str
     is_name: bool
     is_quoted: bool = False
@@ -355,15 +358,16 @@ def link_status(link: Link) -> LinkStatus:
 
 
 def in_scope_words(scope: str, described: Mapping[str, str]) -> list[Permission]:
-    """Return one permission for each scope in ``scope``.
+    """Return one permission for each scope in ``scope``, which are scopes of this site.
 
     :param scope: scope names, separated by spaces (RFC 6749, section 3.3).
-    :param described: the description of each scope, by its name. A scope without a description is
-        shown by its name.
+    :param described: the description of each scope, by its name.
     """
     return [
         Permission(
-            scopes.in_words(token, described), is_name=not scopes.has_words(token, described)
+            name=token,
+            text=scopes.in_words(token, described),
+            is_name=not scopes.has_words(token, described),
         )
         for token in scopes.split(scope)
     ]
@@ -374,8 +378,13 @@ def in_words_of_peer(scope: str, peer: Peer) -> list[Permission]:
 
     :param scope: scope names, separated by spaces (RFC 6749, section 3.3).
     """
-    permissions = in_scope_words(scope, peer.described_scopes())
+    described = peer.described_scopes()
     return [
-        replace(permission, is_quoted=peer.is_in_its_words(token))
-        for token, permission in zip(scopes.split(scope), permissions, strict=True)
+        Permission(
+            name=token,
+            text=scopes.in_words(token, described, of_peer=True),
+            is_name=not scopes.has_words(token, described),
+            is_quoted=peer.is_in_its_words(token),
+        )
+        for token in scopes.split(scope)
     ]

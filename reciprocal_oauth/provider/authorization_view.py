@@ -14,6 +14,7 @@ from oauthlib.oauth2.rfc6749 import errors
 
 from ..compat import login_not_required, oauth2_settings
 from ..conf import settings
+from ..core.scopes import described, in_words
 from ..links import grant_policy
 from ..links.incoming_access import peer_of
 from ..pages import reauthentication
@@ -89,6 +90,15 @@ class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
         if peer_of(client) is None:
             return None
         return reauthentication.ask(self.request, self.request.get_full_path())
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Describe scopes that this site has left without a description. DOT would show an empty
+        line for each."""
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        if "scopes_descriptions" in context:
+            words = described()
+            context["scopes_descriptions"] = [in_words(token, words) for token in context["scopes"]]
+        return context
 
     def _site_allows(self, client: Any, scopes: list[str]) -> bool:
         if not grant_policy.has_rules() or peer_of(client) is None:

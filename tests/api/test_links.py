@@ -45,7 +45,9 @@ def test_a_link_says_what_each_side_may_do(api: Api, link: Link) -> None:
     assert {"name": "playback", "description": "Control what is playing"} in (
         said["incoming"]["scopes"]
     )
-    assert said["outgoing"]["scopes"] == [{"name": "play", "description": ""}]
+    assert said["outgoing"]["scopes"] == [
+        {"name": "play", "description": "Access that the other site calls “play”"}
+    ]
     assert said["question"] is None
     assert named(said["choices"]) == {"profile", "playback"}
     assert response["Cache-Control"] == "no-store"

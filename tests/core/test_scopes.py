@@ -106,13 +106,23 @@ def test_openid_is_taken_out_of_what_a_reciprocal_grant_may_carry() -> None:
     assert scopes.without_openid("openid2 openid x") == "openid2 x"
 
 
+HERE, THERE = "Access that this site calls “play”", "Access that the other site calls “play”"
+
+
 @pytest.mark.parametrize(
-    ("described", "words"),
-    [({"play": "Play music"}, "Play music"), ({"play": ""}, "play"), ({"play": " "}, "play")],
+    ("described", "here", "there"),
+    [
+        ({"play": "Play music"}, "Play music", "Play music"),
+        ({"play": ""}, HERE, THERE),
+        ({"play": " "}, HERE, THERE),
+        ({}, HERE, THERE),
+    ],
 )
-def test_a_scope_that_the_site_has_left_without_words_is_called_by_its_name(
-    described: dict[str, str], words: str
+def test_a_scope_that_nobody_has_described_says_whose_name_it_is(
+    described: dict[str, str], here: str, there: str
 ) -> None:
-    assert scopes.in_words("play", described) == words
-    assert [each.text for each in in_scope_words("play", described)] == [words]
-    assert [each.is_name for each in in_scope_words("play", described)] == [words == "play"]
+    assert scopes.in_words("play", described) == here
+    assert scopes.in_words("play", described, of_peer=True) == there
+    [permission] = in_scope_words("play", described)
+    assert (permission.name, permission.text) == ("play", here)
+    assert permission.is_name is (here == HERE)

@@ -48,7 +48,7 @@ def test_the_page_says_what_each_side_may_no_longer_do(
 
     here, there = page.split("This site may no longer, at Music:")
     assert "<li>Control what is playing</li>" in here.split("Music may no longer, here:")[1]
-    assert "<li>Play what you like</li><li><code>volume</code></li>" in there
+    assert "<li>Play what you like</li><li>Access that the other site calls “volume”</li>" in there
     assert "openid" not in page
 
 

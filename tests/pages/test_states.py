@@ -415,7 +415,7 @@ def test_the_words_for_what_this_site_may_do_there_are_the_sites_own(
     page = browser.get("/connections/").content.decode()
 
     assert "<li>Play what you like</li>" in page
-    assert "<li><code>volume</code></li>" in page
+    assert "<li>Access that the other site calls “volume”</li>" in page
 
 
 def test_where_the_site_has_no_words_those_of_the_other_site_stand_in_quotes(
@@ -438,7 +438,7 @@ def test_where_the_site_has_no_words_those_of_the_other_site_stand_in_quotes(
     assert "<li>Play what you like</li>" in page
     assert ">Turn &lt;b&gt;it&lt;/b&gt; up</q></li>" in page
     assert "In the words of the other site" in page
-    assert "<li><code>mute</code></li>" in page
+    assert "<li>Access that the other site calls “mute”</li>" in page
 
     settings.LANGUAGE_CODE = "de-at"
     german = browser.get("/connections/").content.decode()

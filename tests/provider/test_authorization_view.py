@@ -201,6 +201,17 @@ def test_consent_tells_what_the_peer_may_do_in_words(browser: Client, applicatio
     assert "See what you have listened to" not in page
 
 
+def test_consent_says_of_a_scope_without_words_whose_name_it_is(
+    browser: Client, application: Any, settings: Settings
+) -> None:
+    words = {**settings.OAUTH2_PROVIDER["SCOPES"], "playback": ""}
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "SCOPES": words}
+
+    page = ask(browser, application, scope="playback").content.decode()
+
+    assert "<li>Access that this site calls “playback”</li>" in page
+
+
 @pytest.mark.rfc("6749", "4.1")
 def test_a_login_of_somebody_else_in_the_same_browser_gets_a_link_of_its_own(
     client: Client, application: Any, user: Any, other_user: Any
