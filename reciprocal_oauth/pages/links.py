@@ -16,7 +16,7 @@ from ..models import AuthorizationRequest, Link, Peer
 from ..models.events import SHOWN_EVENTS_PER_LINK, newest_events
 from ..models.inbox import with_newest_code
 from ..presentation import flow_diagram
-from ..presentation.link_status import LinkStatus
+from ..presentation.link_status import ASKING, BAD, LinkStatus
 from ..presentation.next_step import NextStep, knows_accounts
 from .headers import ProtectedPageMixin
 
@@ -24,6 +24,8 @@ from .headers import ProtectedPageMixin
 _SHOWN_ENDED = timedelta(days=30)
 #: The largest number of ended connections that the list shows.
 _MOST_ENDED = 20
+#: With more connections than this, the list folds away what each side may do, where all is well.
+_LONG_LIST = 8
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,10 @@ class LinkListView(OwnLinksMixin, ListView):
         recently, and the failed visit or the ended link that the query names."""
         context = super().get_context_data(**kwargs)
         linked = {link.peer_id for link in context["links"]}
-        statuses = context["statuses"] = [LinkStatus(link) for link in context["links"]]
+        statuses = [LinkStatus(link) for link in context["links"]]
+        # The first of many connections should be those that the person can do something about.
+        context["statuses"] = sorted(statuses, key=lambda status: status.tone not in (BAD, ASKING))
+        context["is_long"] = len(statuses) > _LONG_LIST
         reconnectable = {x.link.peer_id for x in statuses if x.next_step == NextStep.CONNECT}
         # Do not offer a peer if its link has the button "Connect again", which does the same. But
         # always offer a peer at which the person can connect several accounts.

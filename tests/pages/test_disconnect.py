@@ -111,6 +111,16 @@ def test_of_a_link_that_has_ended_the_page_asks_nothing(browser: Client, link: L
     assert (answer.status_code, answer["Location"]) == (302, f"/connections/links/{link.pk}/")
 
 
+def test_the_list_leads_to_the_question_of_each_link_that_has_not_ended(
+    browser: Client, link: Link
+) -> None:
+    question = f'href="/connections/links/{link.pk}/disconnect/"'
+    assert question in browser.get("/connections/").content.decode()
+
+    lifecycle.end_link(link, Link.Reason.REVOKED_BY_PEER, revoke_outgoing=False)
+    assert question not in browser.get("/connections/").content.decode()
+
+
 @pytest.mark.draft("Authorization Update Flow")
 @pytest.mark.threat("T3", "I6")
 def test_disconnecting_ends_both_directions_at_once(

@@ -484,6 +484,7 @@ def test_names_and_controls_alone_tell_accounts_apart(
             f"Music ({name})",
             f"Allow it after all: Music ({name})",
             f"Details and history of Music ({name})",
+            f"Disconnect: Music ({name})",
         } <= set(controls)
     assert len(controls) == len(set(controls))
 
@@ -546,3 +547,20 @@ def test_the_list_finds_out_the_status_of_a_link_once(
     assert asked.count("can_answer") == 1
     # Of the site's scopes, the limit of the peer takes two questions, choices and words one each.
     assert (asked.count("described"), asked.count("available")) == (3, 1)
+
+
+def test_what_needs_the_person_stands_first_and_a_long_list_is_folded_where_all_is_well(
+    browser: Client, user: Any, make_peer: Any
+) -> None:
+    for number in range(8):
+        make(CASES["both ways"], user, make_peer(f"a-{number}"))
+    assert not Tags(browser.get("/connections/")).named("details")
+
+    asked = make(CASES["asked"], user, make_peer("y-asks"))
+    cut = make(CASES["cut off"], user, make_peer("z-broken"))
+
+    tags = Tags(browser.get("/connections/"))
+    cards = [tag["data-link"] for tag in tags.named("li") if "data-link" in tag]
+    assert cards[:2] == [str(asked.pk), str(cut.pk)]
+    assert len(cards) == 10
+    assert len(tags.named("details")) == 8
