@@ -3,10 +3,6 @@
 A visit is the trip of a person to the peer and back, to allow this site access.
 """
 
-from datetime import datetime
-
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from ..core import scopes
@@ -144,10 +140,3 @@ def details(event: LinkEvent) -> str:
     names = scopes.without_openid(scope).replace("–", "")
     may = in_words_of_peer(names, peer) if is_there else in_scope_words(names, scopes.described())
     return ", ".join(permission.text for permission in may)
-
-
-def clock(moment: datetime) -> str:
-    """Return the local time of day with milliseconds, because several steps can happen within one
-    second."""
-    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
-    return f"{date_format(local, 'H:i:s')}.{local.microsecond // 1000:03d}"

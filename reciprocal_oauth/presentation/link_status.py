@@ -104,6 +104,11 @@ class LinkStatus:
         """Return the one action by which the person can make the link work in both directions."""
         return next_step_of(self.link, can_answer=self.can_answer)
 
+    @property
+    def needs_nothing(self) -> bool:
+        """Return whether the link works or is about to work, and the person has nothing to do."""
+        return self.link.is_active and not self.next_step and self.tone in (GOOD, WAITING)
+
     @cached_property
     def in_force(self) -> str:
         """Return the scope that the peer can use at this site at this moment."""

@@ -40,7 +40,7 @@ _SENTENCES: dict[str, str] = {
     Reason.PEER_DISABLED: gettext_noop("An administrator of this site had switched off %(name)s."),
     Reason.GONE: gettext_noop("%(name)s no longer accepts what this site sends."),
     Reason.STOPPED: gettext_noop("An administrator of this site stopped it."),
-    Reason.NO_REVERSE: gettext_noop("%(name)s does not support the reverse direction."),
+    Reason.NO_REVERSE: gettext_noop("%(name)s works with this site in one direction only."),
     Reason.SITE_REFUSES: gettext_noop(
         "This site does not allow your account to give %(name)s access."
     ),

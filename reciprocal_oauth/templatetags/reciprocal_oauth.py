@@ -3,7 +3,7 @@
 
 from django import template
 
-from ..presentation import history
+from ..presentation import dates, history
 from ..presentation.account import account_of
 from ..presentation.link_status import link_status
 from ..presentation.next_step import knows_accounts
@@ -17,6 +17,7 @@ for each in (
     history.problem_in_words,
     history.happened,
     history.details,
-    history.clock,
+    dates.moment,
+    dates.exact_moment,
 ):
     register.filter(each)

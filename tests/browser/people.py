@@ -37,6 +37,12 @@ def go_to_consent(page: Any, assistant: Site, music: Site) -> None:
     page.wait_for_url(f"{assistant.url}/connections/links/*/consent/")
 
 
+def open_steps(page: Any) -> None:
+    """Open the steps on the page of a link, which are folded away."""
+    page.get_by_text("What happened, step by step").click()
+    page.locator(".ro-fold[open]").wait_for()
+
+
 def wait_for_both_ways(page: Any) -> None:
     """Reload the page of a link until it says that both ways work."""
     for _attempt in range(50):

@@ -17,7 +17,7 @@ from example_project.pairing import pair
 from example_project.sites import free_ports, running, two_sites
 
 from .conftest import ARGUMENTS, BROWSERS, HOSTS
-from .people import go_to_consent, wait_for_both_ways
+from .people import go_to_consent, open_steps, wait_for_both_ways
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 #: Narrow, so that the text is still large enough in the README, and the files are small.
@@ -41,6 +41,7 @@ def main() -> int:
             page.get_by_role("button", name="Allow", exact=True).click()
             page.wait_for_url("**/connections/links/*/")
             wait_for_both_ways(page)
+            open_steps(page)
             page.locator(".ro-diagram").screenshot(path=IMAGES / "diagram.png")
             page.goto(f"{assistant.url}/connections/")
             card = page.locator("[data-link]").bounding_box()

@@ -185,7 +185,7 @@ def test_a_failed_hand_over_is_sent_again(
     try:
         person.get_by_role("button", name="Allow", exact=True).click()
         person.wait_for_url(f"{assistant.url}/connections/links/*/")
-        person.locator("[data-drawn=E][data-state=running]").wait_for()
+        person.locator("[data-drawn=E][data-state=running]").wait_for(state="attached")
         assistant.manage(
             "shell",
             "--verbosity=0",

@@ -13,6 +13,7 @@ from .people import (
     PHONE,
     faults_of,
     go_to_consent,
+    open_steps,
     sign_in,
     wait_for_both_ways,
     watch_reloads,
@@ -78,6 +79,7 @@ def page_of_a_link_under_way(
         music.stop()
         page.get_by_role("button", name="Allow", exact=True).click()
         page.wait_for_url(f"{assistant.url}/connections/links/*/")
+        open_steps(page)
         page.locator("[data-drawn=E][data-state=running]").wait_for()
         return page
 

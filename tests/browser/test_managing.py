@@ -11,6 +11,7 @@ from .people import (
     DESKTOP,
     PHONE,
     go_to_consent,
+    open_steps,
     sign_in,
     wait_for_both_ways,
     watch_reloads,
@@ -96,6 +97,8 @@ def follow_until_both_ways(page: Any) -> None:
 def test_changing_what_the_other_site_may_do(connected: OpenPage, examine: Examine) -> None:
     page = connected()
     examine(page, "link")
+    open_steps(page)
+    examine(page, "link-with-steps")
     page.get_by_role("link", name="Change what Music may do here").click()
     page.wait_for_url("**/scopes/")
     examine(page, "scopes")
@@ -187,6 +190,7 @@ def test_what_failed_while_the_other_site_was_down_is_tried_again(
     page.get_by_role("button", name="Allow", exact=True).click()
     page.wait_for_url("**/connections/links/*/")
     if script:
+        open_steps(page)
         page.locator("[data-drawn=E]").get_by_text("The last attempt failed.").wait_for()
         examine(page, "link-under-way")
     page.goto(f"{assistant.url}/connections/")

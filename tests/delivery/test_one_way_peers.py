@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.threat("T42"),
 ]
 
-SAYS = "Music does not support the reverse direction."
+SAYS = "Music works with this site in one direction only."
 
 
 def answer_handovers(fake_peer: FakePeer, answer: Reply) -> None:

@@ -1,6 +1,7 @@
 """The names of the pages, and helpers that read their HTML."""
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 
@@ -39,3 +40,17 @@ class Tags(HTMLParser):
     def named(self, name: str) -> list[dict[str, str | None]]:
         """The attributes of every tag of this name."""
         return [attributes for tag, attributes in self.found if tag == name]
+
+
+def only_our_script(tags: Tags) -> bool:
+    """Return whether a page has no script but the one of this app, which is a file."""
+    own = {"src": "/static/reciprocal_oauth/live.js", "defer": None}
+    return all(script == own for script in tags.named("script"))
+
+
+def text_for_people(response: Any) -> str:
+    """Return all that a person reads or hears on a page, without what is folded away."""
+    page = re.sub(r"<details\b.*?</details>", " ", response.content.decode(), flags=re.DOTALL)
+    page = re.sub(r"<(head|script)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    said = re.findall(r'(?:title|aria-label|data-said)="([^"]*)"', page)
+    return unescape(" ".join([re.sub("<[^>]+>", " ", page), *said]))

@@ -13,7 +13,7 @@ from reciprocal_oauth.models.events import record_event
 
 from ..fakes import FakePeer
 from ..party_a.visits import ALLOW_ALL, connect, fill_in, link_both_ways
-from .looks import Tags, heard
+from .looks import Tags, heard, only_our_script
 
 
 def states(browser: Client, page: str = "") -> dict[str, str]:
@@ -189,18 +189,37 @@ def test_a_long_name_stands_in_full(browser: Client, peer: Peer) -> None:
 
 
 @pytest.mark.threat("W3")
-def test_only_a_page_with_something_under_way_carries_the_script(
+def test_only_a_page_with_something_under_way_has_what_makes_the_script_ask_again(
     browser: Client, fake_peer: FakePeer, application: Any
 ) -> None:
     question = connect(browser, reciprocal="profile playback")["Location"]
     path = f"/connections/links/{Link.objects.get().pk}/"
-    assert not Tags(browser.get(path)).named("script")
+    assert 'id="ro-voice"' not in browser.get(path).content.decode()
 
     fill_in(browser, question, ALLOW_ALL)
-    [script] = Tags(browser.get(path)).named("script")
+    page = browser.get(path)
 
-    assert script == {"src": "/static/reciprocal_oauth/live.js", "defer": None}
-    assert "Reload this page" in browser.get(path).content.decode()
+    assert Tags(page).named("script")
+    assert only_our_script(Tags(page))
+    assert 'id="ro-voice"' in page.content.decode()
+    assert "Reload this page" in page.content.decode()
+
+
+def test_the_steps_are_folded_away_until_the_person_opens_them(
+    browser: Client, fake_peer: FakePeer, application: Any
+) -> None:
+    link_both_ways(browser, fake_peer, application)
+
+    response = browser.get(f"/connections/links/{Link.objects.get().pk}/")
+
+    [fold] = Tags(response).named("details")
+    assert "open" not in fold
+    assert heard(response, "summary") == ["What happened, step by step"]
+    above, below = response.content.decode().split("<details")
+    assert 'data-live="directions"' in above
+    for technical in ("data-drawn", "data-step", "party A", 'data-precision="millisecond"'):
+        assert technical not in above
+        assert technical in below
 
 
 def test_the_status_is_the_content_of_the_page_alone(browser: Client, peer: Peer) -> None:

@@ -1,7 +1,42 @@
-/* Keeps the page of a link up to date while a step is in progress: requests the content again and
-   replaces the parts marked data-live. All words come from the server. */
+/* Shows the times on a page in the reader's time zone. On the page of a link, while a step is in
+   progress, also requests the content again and replaces the parts marked data-live. All words come
+   from the server. */
 (() => {
   "use strict";
+
+  const MINUTE = {
+    year: "numeric", month: "short", day: "numeric",
+    hour: "numeric", minute: "2-digit", timeZoneName: "short",
+  };
+  const PRECISIONS = {
+    minute: MINUTE,
+    millisecond: { ...MINUTE, second: "2-digit", fractionalSecondDigits: 3 },
+  };
+
+  /* The reader's own kind of the page's language: en-GB and en-US write dates in different ways. */
+  function locale() {
+    const language = document.documentElement.lang || navigator.language;
+    const base = (tag) => tag.toLowerCase().split("-")[0];
+    return navigator.languages.find((each) => base(each) === base(language)) || language;
+  }
+
+  const formats = {};
+  function format(precision) {
+    formats[precision] ??= new Intl.DateTimeFormat(locale(), PRECISIONS[precision]);
+    return formats[precision];
+  }
+
+  /* The time as the server wrote it stays in the tooltip. */
+  function showInZoneOfReader(root) {
+    for (const time of root.querySelectorAll("time[data-precision]")) {
+      const at = new Date(time.dateTime);
+      if (Number.isNaN(at.getTime()) || !(time.dataset.precision in PRECISIONS)) continue;
+      time.title = time.textContent;
+      time.textContent = format(time.dataset.precision).format(at);
+    }
+  }
+
+  showInZoneOfReader(document);
 
   const page = document.querySelector("[data-status]");
   const voice = document.getElementById("ro-voice");
@@ -15,6 +50,7 @@
   function take(html) {
     const fresh = new DOMParser().parseFromString(html, "text/html").querySelector("[data-status]");
     if (!fresh) return false;
+    showInZoneOfReader(fresh);
     const focused = document.activeElement;
     for (const old of page.querySelectorAll("[data-live]")) {
       const next = fresh.querySelector(`[data-live="${old.dataset.live}"]`);
