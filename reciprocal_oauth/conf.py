@@ -234,10 +234,12 @@ class Settings:
 
     RETENTION_FINISHED_DAYS: float = setting(30)
     """How long, in days, the command ``reciprocal_prune`` keeps queue rows that are done or
-    cancelled, and reciprocal codes for which the peer has no valid token."""
+    cancelled, attempts to connect that did not fail, and reciprocal codes for which the peer has
+    no valid token."""
 
     RETENTION_FAILED_DAYS: float = setting(180)
-    """How long, in days, the command ``reciprocal_prune`` keeps queue rows that failed."""
+    """How long, in days, the command ``reciprocal_prune`` keeps queue rows and attempts to connect
+    that failed."""
 
     RETENTION_HISTORY_DAYS: float = setting(365)
     """How long, in days, the command ``reciprocal_prune`` keeps ended links with their history, and

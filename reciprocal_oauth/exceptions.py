@@ -111,12 +111,15 @@ class AuthorizationFailed(ReciprocalError):
 
     :param reason: a value of ``models.AuthorizationRequest.Problem``. The page that the user sees
         next explains this problem.
-    :param log: a description of the failure for the log of this site.
+    :param log: a description of the failure for administrators of this site.
+    :param error: the error code of the peer (RFC 6749, sections 4.1.2.1 and 5.2), or ``""`` if the
+        peer sent none that is safe to show.
     """
 
-    def __init__(self, reason: str, log: str) -> None:
+    def __init__(self, reason: str, log: str, *, error: str = "") -> None:
         super().__init__(log)
         self.reason = reason
+        self.error = error
 
 
 class PeerError(ReciprocalError):

@@ -57,6 +57,7 @@ PRIVATE_KEY_JWT: Final = "private_key_jwt"
 INVALID_REQUEST: Final = "invalid_request"
 INVALID_CLIENT: Final = "invalid_client"
 INVALID_GRANT: Final = "invalid_grant"
+INVALID_SCOPE: Final = "invalid_scope"
 UNAUTHORIZED_CLIENT: Final = "unauthorized_client"
 UNSUPPORTED_GRANT_TYPE: Final = "unsupported_grant_type"
 #: The error code for an access token that is expired, revoked or unknown (RFC 6750, section 3.1).

@@ -50,8 +50,8 @@ _FINISHED_IN_INBOX = _FINISHED | Q(state=QueueItem.State.FAILED)
 #: ``MAX_FINISHED_PER_LINK`` such codes, the oldest can be deleted before their retention time ends,
 #: because the peer got no tokens for them.
 _REVOKED = Q(state=ReciprocalCode.State.REVOKED)
-#: An authorization request is kept for this time after its lifetime has ended. In this time, this
-#: site can finish processing the response, and the user can reload the page.
+#: An authorization request is kept for at least this time after its lifetime has ended. In this
+#: time, this site can finish processing the response, and the user can reload the page.
 REQUEST_MARGIN = timedelta(days=1)
 #: How long the last sign of life of a worker is kept. Hosts that no longer exist, such as replaced
 #: containers, then disappear from the status of the site.
@@ -73,14 +73,11 @@ def prunable() -> dict[str, QuerySet[Any]]:
     retired = SiteKey.objects.filter(state=SiteKey.State.RETIRED, retires_at__lte=now)
     finished, code, event = _finished_item(now), _spent_code(now), _old_event(now)
     ended = Q(status=Link.Status.ENDED, ended_at__lt=_before(now, settings.RETENTION_HISTORY_DAYS))
-    lifetime = timedelta(seconds=settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS)
     return {
         "outbox": OutboxItem.objects.filter(finished | _of_full_link(OutboxItem, _FINISHED)),
         "inbox": InboxItem.objects.filter(finished | _of_full_link(InboxItem, _FINISHED_IN_INBOX)),
         "codes": ReciprocalCode.objects.filter(code | _of_full_link(ReciprocalCode, _REVOKED)),
-        "authorization_requests": AuthorizationRequest.objects.filter(
-            created_at__lt=now - lifetime - REQUEST_MARGIN
-        ),
+        "authorization_requests": AuthorizationRequest.objects.filter(_old_request(now)),
         "site_keys": retired,
         "workers": Heartbeat.objects.filter(seen_at__lt=now - HEARTBEAT_AGE),
         "assertions": UsedAssertion.objects.filter(expires_at__lt=now),
@@ -145,6 +142,17 @@ def _finished_item(now: datetime) -> Q:
     see them, and can send failed deliveries of the outbox again."""
     return Q(_FINISHED, finished_at__lt=_before(now, settings.RETENTION_FINISHED_DAYS)) | Q(
         state=QueueItem.State.FAILED, finished_at__lt=_before(now, settings.RETENTION_FAILED_DAYS)
+    )
+
+
+def _old_request(now: datetime) -> Q:
+    """Return the condition for old authorization requests. An administrator looks for the reason of
+    those that failed, so they are kept as long as failed deliveries."""
+    lifetime = timedelta(seconds=settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS)
+    finished, failed = settings.RETENTION_FINISHED_DAYS, settings.RETENTION_FAILED_DAYS
+    return Q(created_at__lt=now - lifetime - REQUEST_MARGIN) & (
+        Q(problem="", created_at__lt=_before(now, finished))
+        | (~Q(problem="") & Q(created_at__lt=_before(now, failed)))
     )
 
 

@@ -131,8 +131,38 @@ class Migration(migrations.Migration):
         ),
         migrations.AlterField(
             model_name='authorizationrequest',
+            name='answered_at',
+            field=models.DateTimeField(blank=True, null=True, verbose_name='came back'),
+        ),
+        migrations.AlterField(
+            model_name='authorizationrequest',
+            name='created_at',
+            field=models.DateTimeField(default=django.utils.timezone.now, verbose_name='started'),
+        ),
+        migrations.AlterField(
+            model_name='authorizationrequest',
+            name='link',
+            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='reciprocal_oauth.link', verbose_name='link'),
+        ),
+        migrations.AlterField(
+            model_name='authorizationrequest',
+            name='peer',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='reciprocal_oauth.peer', verbose_name='peer'),
+        ),
+        migrations.AlterField(
+            model_name='authorizationrequest',
             name='problem',
             field=models.CharField(blank=True, choices=[('', 'no problem'), ('denied', 'access was not allowed at the other site'), ('peer_error', 'the other site reported an error'), ('setup', 'the other site does not accept the requests of this site'), ('peer_unreachable', 'the other site could not be reached'), ('proxy_failed', 'this site could not reach out, because its proxy failed'), ('peer_refused', 'the other site refused to exchange the code'), ('bad_response', 'the response of the other site cannot be used'), ('wrong_issuer', 'the response came from another site'), ('no_code', 'the response contained no code'), ('credentials', 'the other site refused the credentials of this site'), ('scope', 'the other site does not know a scope that this site asks for'), ('too_late', 'the person came back too late'), ('other_browser', 'the person came back in another browser or account')], max_length=20, verbose_name='problem'),
+        ),
+        migrations.AlterField(
+            model_name='authorizationrequest',
+            name='redirect_uri',
+            field=models.CharField(max_length=500, verbose_name='redirect URI'),
+        ),
+        migrations.AlterField(
+            model_name='authorizationrequest',
+            name='user',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='user'),
         ),
         migrations.AlterField(
             model_name='inboxitem',
@@ -156,11 +186,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AlterField(
             model_name='peer',
-            name='paused_reason',
-            field=models.CharField(blank=True, choices=[('', 'no reason'), ('expired', 'the access has expired and cannot be renewed'), ('refresh_refused', 'the other site no longer renews the access'), ('unreadable', 'this site has no key that decrypts the stored access'), ('handover_refused', 'the other site refused the code'), ('token_refused', 'the other site no longer knows this connection'), ('credentials_refused', 'the other site refused the credentials of this site'), ('unreachable', 'the other site could not be reached'), ('proxy_failed', 'this site could not reach out, because its proxy failed'), ('unconfirmed', 'the other site accepted the code but never used it'), ('code_refused', 'the other site refused to redeem its own code'), ('bad_response', 'the response of the other site cannot be used'), ('nothing_left', 'no scope is left that the other site may get at this site'), ('replaced', 'a newer connection replaced it'), ('revoked_here', 'it was ended at this site'), ('revoked_by_peer', 'the other site ended it'), ('reconfigured', 'an administrator of this site changed the addresses of the other site, or the client ID of this site there'), ('user_inactive', 'the account at this site was deactivated'), ('peer_disabled', 'an administrator disabled the other site'), ('gone', 'the other site says that its endpoint no longer exists (410 Gone)'), ('stopped', 'an administrator stopped the delivery'), ('no_reverse', 'the other site does not support the reverse direction'), ('site_refuses', 'the rules of this site do not allow it')], editable=False, max_length=30, verbose_name='why it is paused'),
-        ),
-        migrations.AlterField(
-            model_name='peer',
             name='allowed_scope',
             field=models.CharField(blank=True, help_text='The most that the peer may do here, in scopes of this site. The tokens that this site issues to the peer have no other scope.', max_length=1000, verbose_name='allowed scope'),
         ),
@@ -173,6 +198,11 @@ class Migration(migrations.Migration):
             model_name='peer',
             name='dialect_options',
             field=models.TextField(blank=True, help_text='Values that only this dialect needs. One NAME=VALUE on each line, such as stage=development.', max_length=2000, verbose_name='dialect options'),
+        ),
+        migrations.AlterField(
+            model_name='peer',
+            name='paused_reason',
+            field=models.CharField(blank=True, choices=[('', 'no reason'), ('expired', 'the access has expired and cannot be renewed'), ('refresh_refused', 'the other site no longer renews the access'), ('unreadable', 'this site has no key that decrypts the stored access'), ('handover_refused', 'the other site refused the code'), ('token_refused', 'the other site no longer knows this connection'), ('credentials_refused', 'the other site refused the credentials of this site'), ('unreachable', 'the other site could not be reached'), ('proxy_failed', 'this site could not reach out, because its proxy failed'), ('unconfirmed', 'the other site accepted the code but never used it'), ('code_refused', 'the other site refused to redeem its own code'), ('bad_response', 'the response of the other site cannot be used'), ('nothing_left', 'no scope is left that the other site may get at this site'), ('replaced', 'a newer connection replaced it'), ('revoked_here', 'it was ended at this site'), ('revoked_by_peer', 'the other site ended it'), ('reconfigured', 'an administrator of this site changed the addresses of the other site, or the client ID of this site there'), ('user_inactive', 'the account at this site was deactivated'), ('peer_disabled', 'an administrator disabled the other site'), ('gone', 'the other site says that its endpoint no longer exists (410 Gone)'), ('stopped', 'an administrator stopped the delivery'), ('no_reverse', 'the other site does not support the reverse direction'), ('site_refuses', 'the rules of this site do not allow it')], editable=False, max_length=30, verbose_name='why it is paused'),
         ),
         migrations.AlterField(
             model_name='peer',
@@ -207,6 +237,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='authorizationrequest',
             index=models.Index(fields=['peer', 'created_at'], name='reciprocal_request_of_peer'),
+        ),
+        migrations.AddIndex(
+            model_name='authorizationrequest',
+            index=models.Index(fields=['created_at'], name='reciprocal_request_time'),
         ),
         migrations.AddConstraint(
             model_name='heartbeat',

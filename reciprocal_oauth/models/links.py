@@ -280,9 +280,14 @@ class AuthorizationRequest(BaseModel):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
-        django_settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+        django_settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="+",
+        verbose_name=_("user"),
     )
-    peer = models.ForeignKey(Peer, on_delete=models.CASCADE, related_name="+")
+    peer = models.ForeignKey(
+        Peer, on_delete=models.CASCADE, related_name="+", verbose_name=_("peer")
+    )
     state_hash = models.CharField(max_length=64, unique=True, editable=False)
     browser_hash = models.CharField(max_length=64, editable=False, default="")
     #: The authorization code belongs to this client ID of this site and to these origins of the
@@ -293,7 +298,7 @@ class AuthorizationRequest(BaseModel):
     #: The value that the ID token must repeat (OpenID Connect Core 1.0, section 3.1.2.1).
     nonce = models.CharField(max_length=64, blank=True)
     #: The redirect URI in this request. The token request must repeat it (RFC 6749, section 4.1.3).
-    redirect_uri = models.CharField(max_length=500)
+    redirect_uri = models.CharField(_("redirect URI"), max_length=500)
     #: The language of the user. It is needed at sites whose URLs contain the language.
     language = models.CharField(max_length=35, blank=True, default="")
     return_to = models.CharField(max_length=300, blank=True, default="")
@@ -305,21 +310,30 @@ class AuthorizationRequest(BaseModel):
     start_hash = models.CharField(max_length=64, null=True, unique=True, editable=False)  # noqa: DJ001  Unique if not null.
     #: A text of the app. The user returns to the app with the same text.
     app_state = models.CharField(max_length=200, blank=True, default="")
-    created_at = models.DateTimeField(default=timezone.now)
-    answered_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(_("started"), default=timezone.now)
+    answered_at = models.DateTimeField(_("came back"), null=True, blank=True)
     problem = models.CharField(_("problem"), max_length=20, choices=Problem.choices, blank=True)
     #: The error code of the peer, such as ``invalid_scope``; empty if the peer sent none.
     error = models.CharField(_("error code of the peer"), max_length=60, blank=True, default="")
     #: What happened, for administrators. It contains no secret.
     detail = models.CharField(_("details"), max_length=500, blank=True, default="")
     link = models.ForeignKey(
-        Link, null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+        Link,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        verbose_name=_("link"),
     )
 
     class Meta:
         verbose_name = _("attempt to connect")
         verbose_name_plural = _("attempts to connect")
-        indexes = [models.Index(fields=["peer", "created_at"], name="reciprocal_request_of_peer")]
+        indexes = [
+            models.Index(fields=["peer", "created_at"], name="reciprocal_request_of_peer"),
+            # For the list in the admin, the overview and the deletion of old rows.
+            models.Index(fields=["created_at"], name="reciprocal_request_time"),
+        ]
 
     def __str__(self) -> str:
         return str(self.id)

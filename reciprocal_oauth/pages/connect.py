@@ -19,11 +19,12 @@ from django.views.generic import View
 
 from ..compat import login_not_required
 from ..core import site_address
-from ..core.database import outside_transactions, tried_again
+from ..core.database import outside_transactions
 from ..exceptions import AuthorizationFailed
 from ..models import AuthorizationRequest, Peer
-from ..party_a import authorization, callback, consent, return_urls
+from ..party_a import attempts, authorization, callback, consent, return_urls
 from ..party_a.exchange import exchange
+from ..presentation import attempt_remedies
 from ..redaction.error_reports import take_query
 from . import back_to_app, reauthentication, same_site
 from .headers import ProtectedPageMixin
@@ -138,21 +139,28 @@ class CallbackView(ProtectedPageMixin, View):
             visit, is_first = callback.claim_visit(query, peer=peer, request=request)
         except callback.StateRefused as refused:
             logger.warning("A callback for peer %s was refused: %s", peer.slug, refused)
+            if refused.visit:
+                _fail(refused.visit, AuthorizationFailed(refused.problem, str(refused)))
             return _refuse(slug)
         if is_first:
             try:
                 exchange(visit, callback.read_response(query, visit))
             except AuthorizationFailed as failed:
-                is_choice = failed.reason == AuthorizationRequest.Problem.DENIED
-                level = logging.INFO if is_choice else logging.WARNING
-                logger.log(level, "Connecting to peer %s failed: %s", peer.slug, failed)
-                visit.problem = failed.reason
-                # Do not use save(): if the visit and its user were deleted during the exchange,
-                # save() would try to insert the visit again.
-                rows = AuthorizationRequest.objects.filter(pk=visit.pk)
-                tried_again(rows.update)(problem=failed.reason)
+                _fail(visit, failed)
         front_end = "" if visit.asks_here else return_urls.return_url(visit)
         return SeeOther(front_end or _page_after(visit))
+
+
+def _fail(visit: AuthorizationRequest, failed: AuthorizationFailed) -> None:
+    """Store and log why ``visit`` led to no link."""
+    attempts.record_failure(visit, failed)
+    is_choice = failed.reason == AuthorizationRequest.Problem.DENIED
+    logger.log(
+        logging.INFO if is_choice else logging.WARNING,
+        "Connecting to peer %s failed: %s",
+        visit.peer.slug,
+        attempt_remedies.for_log(visit),
+    )
 
 
 def _refuse(slug: str) -> HttpResponse:

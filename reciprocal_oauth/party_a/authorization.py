@@ -6,7 +6,6 @@ This is step (A) of figure 1 in draft-ietf-oauth-reciprocal-04, section 2.
 
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -28,13 +27,12 @@ from ..models import AuthorizationRequest, Peer
 from ..secret import Secret
 from . import visit_cookies
 from .app_starts import AppStart, StartUsed
+from .attempts import IN_USE_AFTER_RESPONSE
 
 #: The largest number of visits (authorization requests) of one user to one peer that are stored.
-#: When a new visit starts, the oldest visits beyond this number are deleted.
+#: When a new visit starts, the oldest visits beyond this number are deleted. Failed visits are
+#: counted separately, so that a user who presses the button often does not delete them.
 MAX_VISITS = 20
-#: For this long after the authorization response has arrived, its visit is not deleted, because
-#: this site may still be redeeming the authorization code.
-_IN_USE_AFTER_RESPONSE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -134,12 +132,14 @@ def _store(start: AppStart | None, **values: Any) -> None:
 
 def _delete_oldest_visits(user: Any, peer: Peer) -> None:
     """Delete the oldest visits (authorization requests) of ``user`` to ``peer``, so that at most
-    :data:`MAX_VISITS` exist after the new visit is stored. Visits whose response has just arrived
-    are not counted and not deleted."""
+    :data:`MAX_VISITS` failed visits and :data:`MAX_VISITS` other visits exist after the new visit
+    is stored. Visits whose response has just arrived are not counted and not deleted."""
     rows = AuthorizationRequest.objects.filter(user=user, peer=peer)
-    in_use = Q(answered_at__gt=timezone.now() - _IN_USE_AFTER_RESPONSE)
-    oldest = rows.exclude(in_use).order_by("-created_at").values_list("pk", flat=True)
-    if over := list(oldest[MAX_VISITS - 1 :]):
+    in_use = Q(problem="", answered_at__gt=timezone.now() - IN_USE_AFTER_RESPONSE)
+    oldest = rows.exclude(in_use).order_by("-created_at").values_list("pk", "problem")
+    failed = [pk for pk, problem in oldest if problem]
+    others = [pk for pk, problem in oldest if not problem]
+    if over := failed[MAX_VISITS:] + others[MAX_VISITS - 1 :]:
         rows.filter(pk__in=over).delete()
 
 

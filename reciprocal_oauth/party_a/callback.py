@@ -15,10 +15,11 @@ from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
+from ..client.token_endpoint import error_code
 from ..conf import settings
 from ..core.database import tried_again
 from ..core.hashing import hash_of
-from ..core.protocol import MAX_CODE_LENGTH, RECIPROCAL
+from ..core.protocol import INVALID_SCOPE, MAX_CODE_LENGTH, RECIPROCAL
 from ..exceptions import AuthorizationFailed
 from ..models import AuthorizationRequest, Peer
 from ..secret import Secret
@@ -44,9 +45,13 @@ _DENIALS = {
 _SETUP_ERRORS = {
     "invalid_client",
     "invalid_request",
-    "invalid_scope",
     "unauthorized_client",
     "unsupported_response_type",
+}
+_REASONS = {
+    **dict.fromkeys(_DENIALS, Problem.DENIED),
+    **dict.fromkeys(_SETUP_ERRORS, Problem.SETUP),
+    INVALID_SCOPE: Problem.SCOPE,
 }
 
 
@@ -66,8 +71,20 @@ class AuthorizationResponse:
 
 class StateRefused(Exception):
     """The authorization response must not be used, because this user has sent no matching
-    authorization request from this browser, or the request is too old. ``str()`` returns the
-    reason, for the log."""
+    authorization request from this browser.
+
+    :param log: the reason, for administrators of this site.
+    :param visit: the visit that the response would have answered, if this response has used it up.
+        Otherwise ``None``: then this response changes nothing about any visit.
+    :param problem: why ``visit`` has failed.
+    """
+
+    def __init__(
+        self, log: str, visit: AuthorizationRequest | None = None, problem: str = Problem.NONE
+    ) -> None:
+        super().__init__(log)
+        self.visit = visit
+        self.problem = problem
 
 
 @sensitive_variables()
@@ -81,7 +98,7 @@ def claim_visit(
     :param request: the HTTP request in which the browser sends the response to this site.
     :returns: two values: the visit, and whether this is the first response for the visit.
     :raises StateRefused: the response belongs to no visit of this user to this peer in this
-        browser, or the visit has expired.
+        browser.
     """
     states = query.getlist("state")
     if len(states) != 1 or not states[0]:
@@ -96,17 +113,30 @@ def claim_visit(
     visits = AuthorizationRequest.objects.filter(state_hash=state_hash)
     now = timezone.now()
     first = tried_again(visits.filter(answered_at__isnull=True).update)(answered_at=now)
-    if not request.user.is_authenticated:
-        raise StateRefused("nobody is signed in")
     visit = visits.select_related("peer", "link").first()
-    if visit is None or not visit_cookies.is_same_browser(request, visit):
-        raise StateRefused("the visit was not started in this browser")
-    if visit.user_id != request.user.pk or visit.peer_id != peer.pk:
-        raise StateRefused("the visit was started by another user, or to another peer")
-    lifetime = timedelta(seconds=settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS)
-    if visit.created_at + lifetime < (visit.answered_at or now):
-        raise StateRefused("the state is too old")
+    if visit is None:
+        raise StateRefused("no visit has this state")
+    if why := _why_refused(visit, peer, request):
+        # Only who has used up ``state`` may say what became of the visit. So nobody can replace the
+        # outcome of a visit that is over.
+        problem, log = why
+        raise StateRefused(log, visit if first else None, problem)
     return visit, bool(first)
+
+
+def _why_refused(
+    visit: AuthorizationRequest, peer: Peer, request: HttpRequest
+) -> tuple[str, str] | None:
+    """Return the problem and a text for the log if ``request`` must not answer ``visit``."""
+    if not request.user.is_authenticated:
+        return Problem.OTHER_BROWSER, "nobody is signed in"
+    if not visit_cookies.is_same_browser(request, visit):
+        return Problem.OTHER_BROWSER, "the visit was not started in this browser"
+    if visit.user_id != request.user.pk:
+        return Problem.OTHER_BROWSER, "the visit was started by another user"
+    if visit.peer_id != peer.pk:
+        return Problem.WRONG_ISSUER, "the response came to the redirect URI of another peer"
+    return None
 
 
 @sensitive_variables()
@@ -114,18 +144,14 @@ def read_response(query: QueryDict, visit: AuthorizationRequest) -> Authorizatio
     """Read the parameters of a successful authorization response.
 
     :param visit: the visit (the row of the authorization request) that the response belongs to.
-    :raises AuthorizationFailed: the response is an error (RFC 6749, section 4.1.2.1), it contains
-        no usable authorization code, or its issuer is wrong or missing (RFC 9207, section 2.4).
+    :raises AuthorizationFailed: the response came too late, it is an error (RFC 6749, section
+        4.1.2.1), it contains no usable authorization code, or its issuer is wrong or missing (RFC
+        9207, section 2.4).
     """
+    _check_time(visit)
     _check_issuer(query.getlist("iss"), visit.peer)
     if "error" in query:
-        errors = query.getlist("error")
-        reason = Problem.PEER_ERROR
-        if len(errors) == 1 and errors[0] in _DENIALS:
-            reason = Problem.DENIED
-        elif len(errors) == 1 and errors[0] in _SETUP_ERRORS:
-            reason = Problem.SETUP
-        raise AuthorizationFailed(reason, f"the peer responded with error={_short(errors[0])}")
+        raise _error_of_peer(query.getlist("error"))
     codes = query.getlist("code")
     if len(codes) != 1 or not 0 < len(codes[0]) <= MAX_CODE_LENGTH:
         raise AuthorizationFailed(Problem.NO_CODE, "no code, or more than one")
@@ -133,6 +159,24 @@ def read_response(query: QueryDict, visit: AuthorizationRequest) -> Authorizatio
     return AuthorizationResponse(
         code=Secret(codes[0]), reciprocal=reciprocals[0] if len(reciprocals) == 1 else None
     )
+
+
+def _check_time(visit: AuthorizationRequest) -> None:
+    lifetime = timedelta(seconds=settings.AUTHORIZATION_REQUEST_LIFETIME_SECONDS)
+    if visit.created_at + lifetime < (visit.answered_at or timezone.now()):
+        raise AuthorizationFailed(Problem.TOO_LATE, "the state is too old")
+
+
+def _error_of_peer(errors: list[str]) -> AuthorizationFailed:
+    """Return the exception for an error response (RFC 6749, section 4.1.2.1).
+
+    :param errors: the values of the parameter ``error``. There should be one.
+    """
+    reason = Problem.PEER_ERROR
+    if len(errors) == 1:
+        reason = _REASONS.get(errors[0], reason)
+    log = f"the peer responded with error={_short(errors[0])}"
+    return AuthorizationFailed(reason, log, error=error_code(errors[0]))
 
 
 def _check_issuer(issuers: list[str], peer: Peer) -> None:

@@ -15,6 +15,7 @@ from ..client import id_token, token_endpoint
 from ..client.id_token import Account
 from ..client.token_endpoint import TokenResponse
 from ..conf import settings
+from ..core import protocol
 from ..core.database import atomic, saved_at_last
 from ..exceptions import (
     AddressRefused,
@@ -43,6 +44,13 @@ from .scope_hint import offered_scope
 
 logger = logging.getLogger("reciprocal_oauth.party_a")
 Problem = AuthorizationRequest.Problem
+#: Error codes of a token endpoint that mean that the configuration of this site or of the peer is
+#: wrong (RFC 6749, section 5.2).
+_PROBLEMS = {
+    protocol.INVALID_SCOPE: Problem.SCOPE,
+    protocol.UNAUTHORIZED_CLIENT: Problem.SETUP,
+    protocol.UNSUPPORTED_GRANT_TYPE: Problem.SETUP,
+}
 
 
 def exchange(visit: AuthorizationRequest, response: AuthorizationResponse) -> Link:
@@ -150,10 +158,20 @@ def _request_tokens(
     except (PeerUnreachable, AddressRefused) as error:
         raise AuthorizationFailed(Problem.PEER_UNREACHABLE, str(error)) from error
     except PeerRefused as error:
-        reason = Problem.PEER_ERROR if error.may_pass else Problem.PEER_REFUSED
-        raise AuthorizationFailed(reason, str(error)) from error
+        problem = _problem_of(error)
+        raise AuthorizationFailed(problem, str(error), error=error.error) from error
     except BadResponse as error:
         raise AuthorizationFailed(Problem.BAD_RESPONSE, str(error)) from error
+
+
+def _problem_of(error: PeerRefused) -> str:
+    """Return the problem that leads an administrator to the cause of ``error`` (RFC 6749, section
+    5.2)."""
+    if error.refuses_credentials:
+        return Problem.CREDENTIALS
+    if error.may_pass:
+        return Problem.PEER_ERROR
+    return _PROBLEMS.get(error.error, Problem.PEER_REFUSED)
 
 
 def _account(visit: AuthorizationRequest, answer: TokenResponse) -> Account | None:

@@ -31,7 +31,7 @@ def problem_in_words(visit: AuthorizationRequest) -> str:
     match visit.problem:
         case problem.DENIED:
             return _("You did not allow access at %(name)s.") % name
-        case problem.SETUP:
+        case problem.SETUP | problem.CREDENTIALS | problem.SCOPE:
             return (
                 _(
                     "%(name)s does not accept the requests of this site. Trying again does not "
@@ -69,8 +69,25 @@ def problem_in_words(visit: AuthorizationRequest) -> str:
             return (
                 _("The response came from another site than %(name)s, so it was not used.") % name
             )
+        case problem.TOO_LATE:
+            return _("You came back from %(name)s too late. Try again.") % name
+        case problem.OTHER_BROWSER:
+            return (
+                _(
+                    "You came back from %(name)s in another browser, or you were not signed in as "
+                    "the person who had started. Try again, and stay in one browser."
+                )
+                % name
+            )
         case _other:
             return _("%(name)s responded with an error. Try again in a few minutes.") % name
+
+
+def may_try_again(visit: AuthorizationRequest) -> bool:
+    """Return whether the person can connect by trying again after ``visit`` has failed. Otherwise
+    only an administrator can remove the cause."""
+    problem = AuthorizationRequest.Problem
+    return visit.problem not in (problem.SETUP, problem.CREDENTIALS, problem.SCOPE)
 
 
 def happened(event: LinkEvent) -> str:

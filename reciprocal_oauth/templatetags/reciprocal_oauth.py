@@ -15,6 +15,7 @@ register.filter(knows_accounts)
 for each in (
     history.name_with_account,
     history.problem_in_words,
+    history.may_try_again,
     history.happened,
     history.details,
     dates.moment,

@@ -290,11 +290,52 @@ class TestVisits:
     """Authorization requests."""
 
     @pytest.mark.threat("D5")
+    @pytest.mark.parametrize(
+        ("problem", "days", "goes"),
+        [
+            ("", 29, False),
+            ("", 31, True),
+            ("scope", 31, False),
+            ("scope", 179, False),
+            ("scope", 181, True),
+        ],
+    )
+    @pytest.mark.parametrize("is_answered", [False, True])
+    def test_a_failed_attempt_to_connect_is_kept_longer_than_others(
+        self,
+        link_as_a: Link,
+        user: Any,
+        problem: str,
+        days: int,
+        goes: bool,
+        is_answered: bool,
+    ) -> None:
+        AuthorizationRequest.objects.create(
+            user=user,
+            peer=link_as_a.peer,
+            state_hash="x",
+            created_at=days_ago(days),
+            answered_at=days_ago(days) if is_answered else None,
+            problem=problem,
+            link=link_as_a if is_answered and not problem else None,
+        )
+
+        assert pruned() == ({"authorization_requests": 1} if goes else {})
+        assert Link.objects.exists()
+
+    @pytest.mark.threat("D5")
     @pytest.mark.parametrize(("hours", "goes"), [(0.4, False), (24, False), (24.6, True)])
     @pytest.mark.parametrize("is_answered", [False, True])
-    def test_an_authorization_request_is_deleted_a_day_after_its_lifetime(
-        self, link_as_a: Link, user: Any, hours: float, goes: bool, is_answered: bool
+    def test_an_authorization_request_is_kept_for_a_day_after_its_lifetime(
+        self,
+        link_as_a: Link,
+        user: Any,
+        hours: float,
+        goes: bool,
+        is_answered: bool,
+        settings: Settings,
     ) -> None:
+        settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "RETENTION_FINISHED_DAYS": 0}
         AuthorizationRequest.objects.create(
             user=user,
             peer=link_as_a.peer,

@@ -226,17 +226,22 @@ def test_an_issuer_that_nobody_configured_is_not_compared(
     assert "consent" in connect(browser, iss="https://music.example")["Location"]
 
 
-@pytest.mark.parametrize(("minutes", "status"), [(29, 303), (31, 400)])
+@pytest.mark.parametrize(("minutes", "problem"), [(29, Problem.NONE), (31, Problem.TOO_LATE)])
 def test_a_person_may_stay_at_the_peer_for_half_an_hour(
-    browser: Client, peer: Peer, fake_peer: FakePeer, minutes: int, status: int
+    browser: Client, peer: Peer, fake_peer: FakePeer, minutes: int, problem: str
 ) -> None:
     visit = begin(browser)
 
     with time_machine.travel(timezone.now() + timedelta(minutes=minutes), tick=False):
-        answers = [visit.come_back().status_code for _ in range(2)]
+        first, second = (visit.come_back()["Location"] for _ in range(2))
 
-    assert answers == [status, status]
-    assert len(fake_peer.requests) == (1 if status == 303 else 0)
+    assert first == second
+    assert AuthorizationRequest.objects.get().problem == problem
+    assert len(fake_peer.requests) == (0 if problem else 1)
+    if problem:
+        page = browser.get(first).content.decode()
+        assert "You came back from Music too late" in page
+        assert "Try again" in page
 
 
 @pytest.mark.rfc("6749", "4.1.2.1")
@@ -296,22 +301,22 @@ def test_a_person_who_cancels_there_is_told_so_whatever_the_peer_calls_it(
 
 @pytest.mark.rfc("6749", "4.1.2.1")
 @pytest.mark.parametrize(
-    "error",
+    ("error", "problem"),
     [
-        "invalid_client",
-        "invalid_request",
-        "invalid_scope",
-        "unauthorized_client",
-        "unsupported_response_type",
+        ("invalid_client", Problem.SETUP),
+        ("invalid_request", Problem.SETUP),
+        ("invalid_scope", Problem.SCOPE),
+        ("unauthorized_client", Problem.SETUP),
+        ("unsupported_response_type", Problem.SETUP),
     ],
 )
 def test_an_error_that_only_an_administrator_can_mend_is_not_tried_again(
-    browser: Client, peer: Peer, fake_peer: FakePeer, error: str
+    browser: Client, peer: Peer, fake_peer: FakePeer, error: str, problem: str
 ) -> None:
     response = connect(browser, error=error)
 
     assert fake_peer.requests == []
-    assert AuthorizationRequest.objects.get().problem == Problem.SETUP
+    assert AuthorizationRequest.objects.get().problem == problem
     page = browser.get(response["Location"]).content.decode()
     assert "an administrator of this site needs to check the settings of Music" in page
     assert "Try again" not in page

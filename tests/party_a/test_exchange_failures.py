@@ -62,7 +62,6 @@ def tokens(**members: Any) -> Reply:
     ("answer", "problem", "words"),
     [
         (Reply.json(400, error="invalid_grant"), Problem.PEER_REFUSED, REFUSED),
-        (Reply.json(401, error="invalid_client"), Problem.PEER_REFUSED, REFUSED),
         (Reply.json(200, error="invalid_grant"), Problem.PEER_REFUSED, REFUSED),
         (Reply(400, b"<h1>Bad request</h1>"), Problem.PEER_ERROR, ERROR),
         (Reply(400, b""), Problem.PEER_REFUSED, REFUSED),
@@ -73,7 +72,6 @@ def tokens(**members: Any) -> Reply:
     ],
     ids=[
         "400",
-        "401",
         "200 with an error",
         "400 HTML",
         "400 bare",
@@ -95,6 +93,31 @@ def test_an_error_of_the_peer(
     fake_peer.answers["/token/"] = answer
 
     assert_can_try_again(connect(browser), problem, words)
+
+
+@pytest.mark.rfc("6749", "5.2")
+@pytest.mark.parametrize(
+    ("answer", "problem", "error"),
+    [
+        (Reply.json(401, error="invalid_client"), Problem.CREDENTIALS, "invalid_client"),
+        (Reply.json(400, error="invalid_client"), Problem.CREDENTIALS, "invalid_client"),
+        (Reply(401), Problem.CREDENTIALS, ""),
+        (Reply.json(400, error="invalid_scope"), Problem.SCOPE, "invalid_scope"),
+        (Reply.json(400, error="unauthorized_client"), Problem.SETUP, "unauthorized_client"),
+        (Reply.json(400, error="unsupported_grant_type"), Problem.SETUP, "unsupported_grant_type"),
+    ],
+)
+def test_an_error_that_only_an_administrator_can_mend_is_not_tried_again(
+    browser: Client, peer: Peer, fake_peer: FakePeer, answer: Reply, problem: str, error: str
+) -> None:
+    fake_peer.answers["/token/"] = answer
+
+    page = browser.get(connect(browser)["Location"]).content.decode()
+
+    visit = AuthorizationRequest.objects.get()
+    assert (visit.problem, visit.error) == (problem, error)
+    assert "an administrator of this site needs to check the settings of Music" in page
+    assert "Try again" not in page
 
 
 @pytest.mark.rfc("6749", "5.1")
