@@ -21,17 +21,15 @@ users can link their accounts), and to view the rows of the other models.
   - ``pairing_rights`` says who may pair, and has what these pages have in common
 
 - ``links`` is the admin of links and their history
+- ``attempts`` is the admin of attempts to connect, with the reasons why they failed
 - ``deliveries`` is the admin of the outbox, the inbox and the issued reciprocal codes
 - ``site_keys`` is the admin of the keys with which this site signs
-- ``overview_page`` is the page with charts: ``statistics`` counts the rows, and ``bar_charts``
-  computes the positions of the bars
+- ``overview_page`` is the page with charts: ``statistics`` and ``attempt_statistics`` count the
+  rows, ``peer_states`` says how each peer is, and ``bar_charts`` computes the positions of the bars
 - ``confirmation`` is for actions that ask for confirmation
 - ``read_only`` has base classes for models whose rows nobody may edit in the admin
-
-The model ``AuthorizationRequest`` is not in the admin: its rows show which users are connecting
-their accounts right now, and this is private.
 """
 
-from . import deliveries, links, pairings, peers, site_keys
+from . import attempts, deliveries, links, pairings, peers, site_keys
 
-__all__ = ["deliveries", "links", "pairings", "peers", "site_keys"]
+__all__ = ["attempts", "deliveries", "links", "pairings", "peers", "site_keys"]

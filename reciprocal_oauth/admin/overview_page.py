@@ -13,9 +13,11 @@ from django.urls import path
 from django.utils.formats import date_format, number_format
 from django.utils.translation import get_language_bidi, gettext
 
-from . import bar_charts, statistics
+from ..presentation import attempt_remedies
+from . import attempt_statistics, bar_charts, statistics
 from .bar_charts import Chart
-from .statistics import DURATIONS, Overview, PeerCounts
+from .peer_states import PeerState, state_in_words
+from .statistics import DURATIONS, Overview
 
 #: The chart of peers shows at most this number of peers: the peers with the most pending and failed
 #: hand-overs. The table next to the chart shows all peers.
@@ -67,6 +69,9 @@ class OverviewMixin(admin.ModelAdmin):
             "success": _percent(found.success),
             "median": _in_words(found.median),
             "p95": _in_words(found.p95),
+            "failures": _failures(found),
+            "peer_states": _states(found),
+            "days_of_peer": attempt_statistics.DAYS_OF_PEER,
             "durations": list(zip(_duration_labels(), found.durations, strict=True)),
             **_charts(found),
         }
@@ -83,7 +88,7 @@ def _charts(found: Overview) -> dict[str, Chart | None]:
         (failed, [day.failed for day in found.days]),
     ]
     links = [("", [day.active for day in found.days])]
-    busy = [each for each in found.peers if _unfinished(each)]
+    busy = [each for each in found.peers if each.unfinished]
     peers = sorted(busy, key=_unfinished, reverse=True)[:_MAX_PEERS_IN_CHART]
     queues = [
         (gettext("pending"), [each.sent_waiting + each.received_waiting for each in peers]),
@@ -95,14 +100,31 @@ def _charts(found: Overview) -> dict[str, Chart | None]:
         "durations_chart": bar_charts.row_chart(
             _duration_labels(), [("", found.durations)], mirrored=mirrored
         ),
+        "attempts_chart": bar_charts.row_chart(
+            [name for _outcome, name, _n in _failures(found)],
+            [("", [n for _outcome, _name, n in _failures(found)])],
+            mirrored=mirrored,
+        ),
         "peers_chart": bar_charts.row_chart(
             [str(each.peer) for each in peers], queues, mirrored=mirrored
         ),
     }
 
 
-def _unfinished(each: PeerCounts) -> int:
-    return each.sent_waiting + each.sent_failed + each.received_waiting + each.received_failed
+def _unfinished(each: PeerState) -> int:
+    return each.unfinished
+
+
+def _failures(found: Overview) -> list[tuple[str, str, int]]:
+    """Return the failed attempts: the outcome, its name and the number of attempts."""
+    in_words = attempt_remedies.outcome_in_words
+    return [(outcome, in_words(outcome), n) for outcome, n in found.attempts.failures]
+
+
+def _states(found: Overview) -> list[tuple[PeerState, str]]:
+    """Return the peers, each with its state in words."""
+    missing = found.is_worker_missing
+    return [(each, state_in_words(each, is_worker_missing=missing)) for each in found.peers]
 
 
 def _duration_labels() -> list[str]:

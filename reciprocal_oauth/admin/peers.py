@@ -30,6 +30,7 @@ from ..models import Link, Peer, peer_validation
 from ..party_a import resending
 from ..peers import save_warnings
 from ..presentation import delivery_text
+from .attempts import PeerAttemptsMixin
 from .confirmation import ConfirmationMixin
 from .overview_page import OverviewMixin
 from .peer_connection_check import PeerConnectionCheckMixin
@@ -47,6 +48,7 @@ from .read_only import NoSecretLookupsMixin
 class PeerAdmin(
     ConfirmationMixin,
     OverviewMixin,
+    PeerAttemptsMixin,
     PeerPairingMixin,
     PeerVendorMixin,
     PeerPlainClientMixin,

@@ -1,5 +1,5 @@
-"""Statistics about the links and the hand-overs of this site. A hand-over sends one reciprocal code
-to a peer, and is done when the peer has redeemed this code.
+"""Statistics about the links, the hand-overs and the workers of this site. A hand-over sends one
+reciprocal code to a peer, and is done when the peer has redeemed this code.
 
 A day begins at midnight in the current time zone. This module computes the beginning of each day
 in Python: MariaDB could do this only if an administrator had loaded the time zones into it.
@@ -11,14 +11,19 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, Count, F, IntegerField, QuerySet, Value, When
 from django.utils import timezone
 
-from ..models import InboxItem, Link, OutboxItem, Peer
+from ..models import Heartbeat, Link, OutboxItem
+from ..models.heartbeats import is_worker_missing
+from .attempt_statistics import Attempts, attempts_of_site
+from .peer_states import PeerState, peer_states
 
 State = OutboxItem.State
 #: The number of days in the statistics. The last day is today.
 DAYS = 30
+#: The page shows at most this number of workers.
+MAX_WORKERS = 20
 #: The durations that separate the ranges in the chart of durations. The first range is “less than
 #: one second”, the second is “1 s to 10 s”, and the last range is “one day or longer”.
 DURATIONS = (
@@ -51,25 +56,6 @@ class Day:
 
 
 @dataclass(frozen=True)
-class PeerCounts:
-    """The numbers of one peer.
-
-    :ivar links: the number of active links.
-    :ivar sent_waiting: the number of unfinished hand-overs from this site to the peer.
-    :ivar sent_failed: the number of failed hand-overs from this site to the peer.
-    :ivar received_waiting: the number of unfinished hand-overs from the peer to this site.
-    :ivar received_failed: the number of failed hand-overs from the peer to this site.
-    """
-
-    peer: Peer
-    links: int
-    sent_waiting: int
-    sent_failed: int
-    received_waiting: int
-    received_failed: int
-
-
-@dataclass(frozen=True)
 class Overview:
     """The numbers of the overview page.
 
@@ -79,13 +65,18 @@ class Overview:
     :ivar durations: the number of hand-overs for each range of durations; see :data:`DURATIONS`.
     :ivar median: the median of the durations; ``None`` if no reciprocal code was redeemed.
     :ivar p95: the 95th percentile of the durations; ``None`` if no reciprocal code was redeemed.
+    :ivar workers: the workers that were seen last.
+    :ivar is_worker_missing: whether nothing is delivered, because this site has no worker.
     """
 
     days: list[Day]
     durations: list[int]
     median: timedelta | None
     p95: timedelta | None
-    peers: list[PeerCounts]
+    attempts: Attempts
+    peers: list[PeerState]
+    workers: list[Heartbeat]
+    is_worker_missing: bool
 
     @property
     def active(self) -> int:
@@ -118,19 +109,24 @@ class Overview:
 
 
 def overview_of_site() -> Overview:
-    """Compute the numbers of the overview page with eleven queries, for any number of rows."""
+    """Compute the numbers of the overview page with thirteen queries, for any number of rows."""
     dates, bounds = _days()
     handovers = OutboxItem.objects.filter(kind=OutboxItem.Kind.HANDOVER)
     ended = handovers.filter(
         state__in=(State.DONE, State.FAILED), finished_at__gte=bounds[0]
     ).order_by()
     duration = F("finished_at") - F("created_at")
+    attempts = attempts_of_site()
+    workers = list(Heartbeat.objects.order_by("-seen_at")[:MAX_WORKERS])
     took: QuerySet[Any] = ended.filter(state=State.DONE).annotate(took=duration)
     return Overview(
         days=_by_day(dates, bounds, ended),
         durations=_durations(took),
         **_percentiles(took),
-        peers=_by_peer(handovers),
+        attempts=attempts,
+        peers=peer_states(attempts.failed_at),
+        workers=workers,
+        is_worker_missing=is_worker_missing(workers[0].seen_at if workers else None),
     )
 
 
@@ -201,26 +197,3 @@ def _percentiles(took: QuerySet[Any]) -> dict[str, timedelta | None]:
         return ordered[place : place + 1].first()
 
     return {"median": at(50), "p95": at(95)}
-
-
-def _by_peer(handovers: QuerySet[OutboxItem]) -> list[PeerCounts]:
-    active = Link.objects.filter(status=Link.Status.ACTIVE).order_by()
-    links = dict(active.values_list("peer").annotate(n=Count("pk")))
-    sent, received = _unfinished(handovers), _unfinished(InboxItem.objects.all())
-    return [
-        PeerCounts(
-            peer, links.get(peer.pk, 0), *sent.get(peer.pk, (0, 0)), *received.get(peer.pk, (0, 0))
-        )
-        for peer in Peer.objects.order_by("name")
-    ]
-
-
-def _unfinished(rows: QuerySet[Any]) -> dict[Any, tuple[int, int]]:
-    """Return a mapping from the primary key of each peer to two numbers: how many of its ``rows``
-    are not finished, and how many have failed. Peers without such rows are not in the mapping."""
-    of_interest = rows.filter(state__in=(*OutboxItem.LIVE_STATES, State.FAILED)).order_by()
-    counted = of_interest.values_list("peer").annotate(
-        waiting=Count("pk", filter=Q(state__in=OutboxItem.LIVE_STATES)),
-        failed=Count("pk", filter=Q(state=State.FAILED)),
-    )
-    return {peer: (waiting, failed) for peer, waiting, failed in counted}

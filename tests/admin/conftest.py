@@ -16,6 +16,7 @@ from django.views.debug import ExceptionReporter
 
 from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.models import (
+    AuthorizationRequest,
     InboxItem,
     Link,
     LinkEvent,
@@ -42,6 +43,7 @@ CANARIES = (
     "canary-data-of-code",
     "canary-data-of-link",
     "canary-of-pairing",
+    "canary-of-visit",
     hash_of("canary-code"),
     "fernet2:",
 )
@@ -51,7 +53,7 @@ SECRETS_OF_PAIRINGS = tuple(
 )
 
 #: What can be looked at only.
-LOOKED_AT = (Link, LinkEvent, OutboxItem, InboxItem, ReciprocalCode)
+LOOKED_AT = (Link, LinkEvent, OutboxItem, InboxItem, ReciprocalCode, AuthorizationRequest)
 
 
 def admin_url(model: Any, page: str, *args: Any) -> str:
@@ -133,6 +135,19 @@ def make_full_link(peer: Peer) -> Callable[..., Link]:
             application_pk="1",
             expires_at=timezone.now(),
         )
+        for number, outcome in enumerate(({"link": link}, {"problem": "scope"})):
+            AuthorizationRequest.objects.create(
+                user=user,
+                peer=peer,
+                state_hash=f"canary-of-visit-{subject}-{number}",
+                browser_hash="canary-of-visit",
+                code_verifier=Secret("canary-of-visit"),
+                nonce="canary-of-visit",
+                return_to="https://app.example/canary-of-visit",
+                redirect_uri="https://testserver/connections/music/callback/",
+                answered_at=timezone.now(),
+                **outcome,
+            )
         return link
 
     return make

@@ -2,6 +2,7 @@
 
 import html
 import re
+import uuid
 from collections.abc import Callable
 from datetime import datetime, time, timedelta
 from typing import Any
@@ -12,7 +13,15 @@ from django.urls import reverse
 from django.utils import timezone
 
 from reciprocal_oauth.admin import statistics
-from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer
+from reciprocal_oauth.admin.peer_states import PeerState
+from reciprocal_oauth.models import (
+    AuthorizationRequest,
+    Heartbeat,
+    InboxItem,
+    Link,
+    OutboxItem,
+    Peer,
+)
 
 from .conftest import admin_url, text_of
 
@@ -60,6 +69,16 @@ def page(client: Client) -> str:
 
 def numbers(text: str) -> list[str]:
     return re.findall(r"<dd>(.*?)</dd>", text)
+
+
+def attempt(user: Any, peer: Peer, **values: Any) -> AuthorizationRequest:
+    return AuthorizationRequest.objects.create(
+        user=user,
+        peer=peer,
+        state_hash=str(uuid.uuid4()),
+        redirect_uri="https://a.example",
+        **values,
+    )
 
 
 def test_links_over_time(peer: Peer, make_links: Callable[..., None]) -> None:
@@ -123,8 +142,10 @@ def test_what_waits_and_what_was_given_up(
 
     of_music, of_other = statistics.overview_of_site().peers
 
-    assert of_music == statistics.PeerCounts(peer, 1, 3, 1, 1, 2)
-    assert of_other == statistics.PeerCounts(other, 0, 0, 0, 0, 0)
+    assert of_music == PeerState(
+        peer, links=1, sent_waiting=3, sent_failed=1, received_waiting=1, received_failed=2
+    )
+    assert of_other == PeerState(other)
 
 
 def test_the_page(admin: Client, peer: Peer, make_links: Callable[..., None]) -> None:
@@ -176,7 +197,95 @@ def test_links_without_any_hand_over(admin: Client, peer: Peer, link_as_a: Link)
 
     assert numbers(text) == ["1", "–", "–", "–"]
     assert "No hand-over of this site ended in this time." in text
-    assert "No hand-over is pending or has failed." in text
+
+
+@pytest.fixture
+def six_attempts(peer: Peer, link_as_a: Link, user: Any) -> None:
+    """One that led to a link, one under way, and four that failed, one of them long ago."""
+    now = timezone.now()
+    attempt(user, peer, answered_at=now, link=link_as_a)
+    attempt(user, peer)
+    attempt(user, peer, problem="scope", error="invalid_scope")
+    attempt(user, peer, problem="scope", created_at=now - timedelta(days=8))
+    attempt(user, peer, created_at=now - timedelta(hours=1))
+    attempt(user, peer, problem="scope", created_at=now - timedelta(days=31))
+
+
+def test_attempts_to_connect(six_attempts: None) -> None:
+    found = statistics.overview_of_site()
+
+    assert (found.attempts.started, found.attempts.connected, found.attempts.failed) == (5, 1, 3)
+    assert found.attempts.failures == [("scope", 2), ("no_answer", 1)]
+    assert [each.failed_attempts for each in found.peers] == [2]
+
+
+def test_the_reasons_lead_to_the_attempts(admin: Client, six_attempts: None) -> None:
+    text = page(admin)
+
+    assert "Started at this site in 30 days: 5. Connected: 1. Failed: 3." in text
+    lists = dict(re.findall(r'href="([^"]+authorizationrequest/\?outcome=\w+)">(\d+)<', text))
+    assert sorted(lists.values()) == ["1", "2"]
+    for address, count in lists.items():
+        # The list goes back further than the overview.
+        assert admin.get(address).context["cl"].result_count >= int(count)
+
+
+def test_attempts_are_counted_for_all_and_lead_to_the_list_only_with_its_permission(
+    staff: Callable[..., Client], six_attempts: None
+) -> None:
+    text = page(staff("view_peer", "view_link"))
+
+    assert "Failed: 3." in text
+    assert "authorizationrequest" not in text
+
+
+def test_broken_directions_and_the_last_success_of_a_peer(
+    peer: Peer, make_links: Callable[..., None]
+) -> None:
+    make_links(peer, (3, None), (2, None), (1, 0))
+    linked = noon(1)
+    Link.objects.update(outgoing_state="broken", incoming_state="broken", linked_at=linked)
+    Link.objects.filter(account_key="key-1").update(incoming_state="active", linked_at=noon(2))
+
+    (found,) = statistics.overview_of_site().peers
+
+    assert (found.outgoing_broken, found.incoming_broken) == (2, 1)
+    assert found.last_linked_at == linked
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, "working"),
+        ({"enabled": False}, "disabled"),
+        ({"reverse_refused_at": noon(1)}, "one way only"),
+        ({"paused_at": noon(1), "paused_reason": "credentials_refused"}, "paused since"),
+    ],
+    ids=["working", "disabled", "one way", "paused"],
+)
+def test_how_a_peer_is(
+    admin: Client, peer: Peer, link_as_a: Link, values: dict[str, Any], words: str
+) -> None:
+    Peer.objects.update(**values)
+
+    assert f'<td class="ro-peer-state">{words}' in page(admin)
+
+
+def test_a_site_without_a_worker_is_told_so(
+    admin: Client, peer: Peer, link_as_a: Link, settings: Any
+) -> None:
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "DISPATCHER": "none"}
+    hand_over(peer, State.PENDING)
+    seen = Heartbeat.objects.create(kind="command", host="worker-1", seen_at=noon(3))
+
+    text = page(admin)
+
+    assert "No worker runs, so nothing is delivered" in text
+    assert '<td class="ro-peer-state">waiting: no worker runs' in text
+    assert "<td>worker-1</td>" in text
+
+    Heartbeat.objects.filter(pk=seen.pk).update(seen_at=timezone.now())
+    assert "No worker runs" not in page(admin)
 
 
 def test_from_right_to_left(admin: Client, peer: Peer, link_as_a: Link, settings: Any) -> None:
@@ -245,7 +354,7 @@ def test_the_number_of_queries_is_fixed(
         hand_over(other, State.DONE, days_ago=number)
         hand_over(other, State.FAILED, days_ago=number)
 
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(13):
         statistics.overview_of_site()
 
 
