@@ -236,6 +236,11 @@ if HAS_API_DOCS:
         "TITLE": format_lazy(_("Connections of {site}"), site=ROLE.name),
         "VERSION": "1",
         "OAS_VERSION": "3.1.0",
+        "DESCRIPTION": _("What people connected with other sites, for front ends and apps."),
+        "POSTPROCESSING_HOOKS": [
+            "drf_spectacular.hooks.postprocess_schema_enums",
+            "reciprocal_oauth.api.openapi_introduction.add_introduction",
+        ],
         "SWAGGER_UI_DIST": "SIDECAR",
         "SWAGGER_UI_FAVICON_HREF": f"/{STATIC_URL}example/{SITE}.svg",
     }

@@ -21,11 +21,13 @@ from ..conf import settings
 from ..core import scopes
 from ..models import Link
 from . import link_serializers, peer_serializers, request_serializers
+from .openapi_examples import EXAMPLES, PROBLEMS
+from .openapi_introduction import CONNECTING, LINKS, PEERS
 from .pagination import MAX_PAGE_SIZE
 from .permissions import scope_for
 from .problems import MEDIA_TYPE
 
-_VIEWS = "reciprocal_oauth.api.views"
+_VIEWS = "reciprocal_oauth.api"
 _BEARER = "reciprocalBearer"
 
 _MEANINGS = {
@@ -76,25 +78,29 @@ for _name, _class in {
 
 
 def _operation(
-    name: str, summary: str, description: str, *problems: int, success: Any, **more: Any
+    name: str, summary: str, description: str, *problems: int, success: Any, tag: str, **more: Any
 ) -> Any:
     """Return a decorator that describes one HTTP method of a view.
 
     :param problems: the status codes of errors that this method can return, in addition to the
         errors that every method can return.
     :param success: the successful responses, by status code.
+    :param tag: the group in which the operation is shown.
     """
     responses: dict[Any, Any] = dict(success)
     for status in sorted({*_ALWAYS, *problems}):
         responses[status, MEDIA_TYPE] = OpenApiResponse(
-            ProblemSerializer, description=_MEANINGS[status]
+            ProblemSerializer,
+            description=_MEANINGS[status],
+            examples=PROBLEMS.get(status, []),
         )
     return extend_schema(
         operation_id=f"reciprocal_{name}",
         summary=summary,
         description=description,
         responses=responses,
-        tags=["reciprocal"],
+        tags=[tag],
+        examples=EXAMPLES[name],
         **more,
     )
 
@@ -107,7 +113,7 @@ def _describe(view: str, **operations: Any) -> None:
     """
 
     class Extension(OpenApiViewExtension):  # type: ignore[no-untyped-call]
-        target_class = f"{_VIEWS}.{view}"
+        target_class = f"{_VIEWS}.{'start_view' if view == 'StartView' else 'views'}.{view}"
 
         def view_replacement(self) -> Any:
             # Describe a subclass instead of the view class itself, because extend_schema_view()
@@ -135,6 +141,7 @@ _describe(
         "The other sites, ordered by short name.",
         400,
         404,
+        tag=PEERS,
         success={200: peer_serializers.OfferSerializer(many=True)},
         parameters=[_PAGE_SIZE],
     ),
@@ -150,9 +157,28 @@ _describe(
         "`problem` added to the query.",
         404,
         *_WITH_BODY,
+        tag=CONNECTING,
         success={200: peer_serializers.AuthorizationSerializer},
         request=request_serializers.ConnectSerializer,
         auth=[{"cookieAuth": []}],
+    ),
+)
+_describe(
+    "StartView",
+    post=_operation(
+        "start",
+        "Get a page that starts a connection, for an app",
+        "Returns the URL of a page of this site. Open it in the browser of the system (RFC 8252). "
+        "The page works only if the browser is signed in as the person of this request, begins one "
+        "connection, and asks for the consent too. Afterwards, the person returns to `return_to`, "
+        "with `peer`, `result` (`linked`, `one_way`, `denied` or `failed`), `link` or `problem`, "
+        "and `state` in the query. The application of a peer cannot start (403, `own_access`).",
+        404,
+        409,
+        *_WITH_BODY,
+        tag=CONNECTING,
+        success={200: peer_serializers.StartUrlSerializer},
+        request=request_serializers.StartSerializer,
     ),
 )
 _describe(
@@ -163,6 +189,7 @@ _describe(
         "The newest first.",
         400,
         404,
+        tag=LINKS,
         success={200: link_serializers.LinkSerializer(many=True)},
         parameters=[_PAGE_SIZE, _STATUS],
     ),
@@ -174,6 +201,7 @@ _describe(
         "One link",
         "Both directions, and the steps of the newest flow.",
         404,
+        tag=LINKS,
         success={200: link_serializers.LinkDetailSerializer},
     ),
     delete=_operation(
@@ -182,6 +210,7 @@ _describe(
         "The peer's tokens here are revoked at once. The tokens of this site at the peer are "
         "revoked as soon as the peer can be reached. Ending a link twice is not an error.",
         404,
+        tag=LINKS,
         success={204: OpenApiResponse(description="The link has ended.")},
     ),
 )
@@ -195,6 +224,7 @@ _describe(
         404,
         409,
         *_WITH_BODY,
+        tag=LINKS,
         success={200: link_serializers.LinkDetailSerializer},
         request=request_serializers.AnswerSerializer,
     ),
@@ -209,6 +239,7 @@ _describe(
         404,
         409,
         *_WITH_BODY,
+        tag=LINKS,
         success={200: link_serializers.LinkDetailSerializer},
         request=request_serializers.ScopesSerializer,
     ),
@@ -221,6 +252,7 @@ _describe(
         "Sends the peer again what the person has allowed.",
         404,
         409,
+        tag=LINKS,
         success={202: link_serializers.LinkDetailSerializer},
         request=None,
     ),

@@ -41,6 +41,42 @@ def test_the_schema_validates_without_a_warning() -> None:
     assert [name for name in ours if "Reciprocal" not in name] == []
 
 
+@needs_spectacular
+def test_each_operation_has_examples_that_keep_to_the_schema() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads(schema_in_json())
+    without: list[str] = []
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+            contents = [content for body in bodies for content in body.get("content", {}).values()]
+            good = {"204", "200", "202"} & operation["responses"].keys()
+            answers = [operation["responses"][status].get("content", {}) for status in good]
+            for content in contents:
+                for name, example in content.get("examples", {}).items():
+                    # The lists of the schema name their parts by reference.
+                    whole = {**content["schema"], "components": schema["components"]}
+                    try:
+                        jsonschema.validate(example["value"], whole)
+                    except jsonschema.ValidationError as error:
+                        pytest.fail(f"{operation['operationId']}, {name}: {error.message}")
+            without += [
+                operation["operationId"]
+                for answer in answers
+                for content in answer.values()
+                if not content.get("examples")
+            ]
+
+    assert without == []
+    assert [tag["name"].partition(":")[0] for tag in schema["tags"]] == ["Connections"] * 3
+    assert {tag["name"] for tag in schema["tags"]} == {
+        tag
+        for operations in schema["paths"].values()
+        for operation in operations.values()
+        for tag in operation["tags"]
+    }
+
+
 @pytest.mark.skipif(
     not importlib.util.find_spec("drf_spectacular_sidecar"),
     reason="needs the pages of the API: .[demo]",
