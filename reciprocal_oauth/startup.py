@@ -25,7 +25,7 @@ from .pairing import due
 from .pairing import receivers as pairing_receivers
 from .party_a import send
 from .party_b import redeem
-from .peers import application, reconfiguration
+from .peers import application, logos, reconfiguration
 from .provider import composition
 from .redaction import log_filter, sentry
 
@@ -57,6 +57,7 @@ def connect() -> None:
         ),
     )
     chores.register("pairing", chores.Chore(run=due.run, next_due_at=due.next_due_at))
+    chores.register("logos", chores.Chore(run=logos.run, next_due_at=logos.next_due_at))
     chores.register(
         "mails", chores.Chore(run=mail_sending.run, next_due_at=mail_sending.next_due_at)
     )

@@ -12,6 +12,7 @@ from .pages.consent import ConsentView
 from .pages.disconnect import DisconnectView
 from .pages.health import HealthView, LivenessView
 from .pages.links import LinkListView, LinkView, StatusView
+from .pages.logo import LogoView
 from .pages.pair import PairView
 from .pages.retry import RetryView
 from .pages.scopes import ScopesView
@@ -39,4 +40,5 @@ urlpatterns = [
     path("<slug:slug>/start/", StartView.as_view(), name="start"),
     path("<slug:slug>/connect/", ConnectView.as_view(), name="connect"),
     path("<slug:slug>/callback/", CallbackView.as_view(), name="callback"),
+    path("<slug:slug>/logo/", LogoView.as_view(), name="logo"),
 ]

@@ -35,6 +35,7 @@ from .confirmation import ConfirmationMixin
 from .overview_page import OverviewMixin
 from .peer_connection_check import PeerConnectionCheckMixin
 from .peer_form import PeerForm
+from .peer_logo import PeerLogoMixin
 from .peer_pairing import PeerPairingMixin
 from .peer_plain_client import PeerPlainClientMixin
 from .peer_reconfiguration import PeerReconfigurationMixin
@@ -56,6 +57,7 @@ class PeerAdmin(
     PeerReconfigurationMixin,
     PeerSheetMixin,
     PeerConnectionCheckMixin,
+    PeerLogoMixin,
     NoSecretLookupsMixin,
     admin.ModelAdmin,
 ):

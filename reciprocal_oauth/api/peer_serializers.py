@@ -7,6 +7,7 @@ from rest_framework.reverse import reverse
 from ..core import scopes
 from ..models import Peer
 from ..presentation.next_step import knows_accounts
+from ..presentation.peer_logo import logo_url
 
 
 class AuthorizationSerializer(serializers.Serializer):
@@ -31,10 +32,29 @@ class PeerSerializer(serializers.ModelSerializer):
     """A peer: another site to which people can link their accounts."""
 
     homepage = serializers.CharField(help_text=_("May be empty."))
+    description = serializers.CharField(help_text=_("What the peer is. May be empty."))
+    logo_url = serializers.SerializerMethodField(
+        help_text=_("The logo of the peer, at this site. Empty if there is none.")
+    )
+    policy_uri = serializers.CharField(help_text=_("The privacy policy of the peer. May be empty."))
+    tos_uri = serializers.CharField(help_text=_("The terms of service of the peer. May be empty."))
 
     class Meta:
         model = Peer
-        fields = ["slug", "name", "homepage"]
+        fields = [
+            "slug",
+            "name",
+            "homepage",
+            "description",
+            "logo_url",
+            "policy_uri",
+            "tos_uri",
+        ]
+
+    def get_logo_url(self, peer: Peer) -> str:
+        """Return the URL of the logo at this site, or ``""``."""
+        path = logo_url(peer)
+        return self.context["request"].build_absolute_uri(path) if path else ""
 
 
 class OfferSerializer(PeerSerializer):

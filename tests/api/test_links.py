@@ -38,7 +38,15 @@ def test_a_link_says_what_each_side_may_do(api: Api, link: Link) -> None:
     assert response.status_code == 200
     said = response.said
     assert said["url"] == f"http://testserver/api/reciprocal/links/{link.pk}/"
-    assert said["peer"] == {"slug": "music", "name": "Music", "homepage": ""}
+    assert said["peer"] == {
+        "slug": "music",
+        "name": "Music",
+        "homepage": "",
+        "description": "",
+        "logo_url": "",
+        "policy_uri": "",
+        "tos_uri": "",
+    }
     assert (said["status"], said["is_two_way"], said["next_step"]) == ("active", True, None)
     assert said["text"] == "Connected both ways"
     assert said["incoming"]["state"] == said["outgoing"]["state"] == "active"

@@ -35,6 +35,7 @@ from ._peer_flags import (
     option,
     read_secrets,
 )
+from ._peer_logo import fetch_logo
 from ._peer_plain_client import PlainClient
 from ._peer_preset import PresetAnswers
 from ._peer_registration import PeerRegistration, find, undone
@@ -74,9 +75,10 @@ class Command(BaseCommand):
         vendors = actions.add_parser(
             "vendors", help="list the vendors that have a preset, and what it asks for"
         )
+        logo = actions.add_parser("logo", help="fetch the logo of a peer now")
         add_flags(add)
         _peer_sheet.add_sheet_flags(add, show)
-        for action in (add, show, resume, test):
+        for action in (add, show, resume, test, logo):
             action.add_argument(
                 "slug", metavar="SLUG", help="The short name, which is part of the redirect URI."
             )
@@ -86,7 +88,7 @@ class Command(BaseCommand):
                 metavar="URL",
                 help="The URL of this site, instead of the setting BASE_URL.",
             )
-        for action in (add, show, listing, resume, test, vendors):
+        for action in (add, show, listing, resume, test, vendors, logo):
             action.add_argument("--json", action="store_true", help="Print one JSON document.")
             add_django_flags(action)
 
@@ -102,6 +104,7 @@ class Command(BaseCommand):
             "resume": self.resume,
             "test": self.test,
             "vendors": self.vendors,
+            "logo": self.logo,
         }
         actions[action](options)
 
@@ -269,6 +272,10 @@ class Command(BaseCommand):
             return
         done = "Delivery is resumed" if was_paused else "Delivery was not paused"
         self.stdout.write(f"{done}. Sent again: {delivery_text.in_words(count)}.")
+
+    def logo(self, options: dict[str, Any]) -> None:
+        """Fetch the logo of a peer now."""
+        self.stdout.write(fetch_logo(_named(options["slug"]), as_document=options["json"]))
 
     def test(self, options: dict[str, Any]) -> None:
         """Test the connection to a peer, and print the result of each check. The exit status is 1

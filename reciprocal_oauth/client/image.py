@@ -1,0 +1,61 @@
+"""Fetches an image of a peer, such as its logo, without trusting what the peer says about it.
+
+The media type comes from the first bytes of the image and not from the header ``Content-Type``
+(RFC 9110, section 8.3). Only formats that cannot contain a script are accepted, so no SVG.
+"""
+
+from dataclasses import dataclass
+
+import requests
+
+from ..exceptions import BadResponse
+from . import http
+from .token_endpoint import refusal
+
+#: The largest image that is accepted, in bytes.
+MAX_BYTES = 64 * 1024
+_WEBP_KIND = slice(8, 12)
+#: The first bytes of each format that is accepted.
+_FIRST_BYTES = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+)
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image, and its media type by its first bytes."""
+
+    media_type: str
+    content: bytes
+
+
+def fetch(url: str) -> Image:
+    """Return the image at ``url``. The request contains no token and no cookie.
+
+    :raises BadResponse: the response is not an image that is accepted, or is larger than
+        :data:`MAX_BYTES` or ``HTTP_MAX_RESPONSE_BYTES``.
+    :raises PeerRefused: the response has another status than 200. A redirect is not followed.
+    :raises PeerUnreachable, AddressRefused: see :mod:`reciprocal_oauth.client.http`.
+    """
+    response = http.call(
+        "GET", url, headers={"Accept": "image/png, image/jpeg, image/webp, image/gif"}
+    )
+    if response.status != requests.codes.ok:
+        raise refusal(response)
+    content = response.body
+    if len(content) > MAX_BYTES:
+        raise BadResponse(f"The image has more than {MAX_BYTES} bytes.")
+    media_type = media_type_of(content)
+    if not media_type:
+        raise BadResponse("The response is not a PNG, JPEG, WebP or GIF image.")
+    return Image(media_type, content)
+
+
+def media_type_of(content: bytes) -> str:
+    """Return the media type of an image by its first bytes; ``""`` if it has no accepted format."""
+    if content.startswith(b"RIFF") and content[_WEBP_KIND] == b"WEBP":
+        return "image/webp"
+    return next((kind for first, kind in _FIRST_BYTES if content.startswith(first)), "")
