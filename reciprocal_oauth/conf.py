@@ -304,6 +304,22 @@ class Settings:
     then decides which addresses may be called. If it is empty, this site calls peers directly.
     Environment variables such as ``HTTPS_PROXY`` are never read."""
 
+    # Settings for metrics and traces
+
+    TELEMETRY: Sequence[str] = setting(())
+    """Who is told what this app does: ``prometheus`` (metrics), ``opentelemetry`` (traces), or the
+    dotted path of a subclass of ``reciprocal_oauth.core.telemetry.Listener``. It is read when the
+    process starts."""
+
+    METRICS_TOKEN: str = setting("")
+    """The bearer token that Prometheus must send to read the metrics of this site at
+    ``reciprocal_oauth.contrib.prometheus.metrics_view``. If it is empty, this view refuses every
+    request."""
+
+    CONTINUE_PEER_TRACES: bool = setting(True)
+    """Whether the work that a hand-over or a redemption of a peer causes here belongs to the trace
+    that the peer names (W3C Trace Context). This is only done after the peer has authenticated."""
+
     # Settings of the REST API
 
     API_READ_SCOPE: str = setting("reciprocal:read")

@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from .client.capped import ResponseTooLong
 from .client.http import HardenedSession
 from .conf import settings
+from .core import telemetry
 from .exceptions import AddressRefused, NotLinked, PeerUnreachable
 from .links.outgoing_access import fresh_access_token
 from .models import Link, Peer
@@ -115,7 +116,10 @@ class PeerSession(HardenedSession):
         self._check_host(request)
         request.headers["Authorization"] = f"Bearer {token.reveal()}"
         try:
-            return super().send(request, **kwargs)
+            with telemetry.http_request(self.link.peer.slug, "api") as ended:
+                response = super().send(request, **kwargs)
+                ended(f"{response.status_code // 100}xx")
+                return response
         except PeerUnreachable as error:
             # The host name cannot be resolved. Raise the exception that ``requests`` would raise.
             raise requests.ConnectionError(str(error)) from None

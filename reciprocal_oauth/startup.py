@@ -13,7 +13,7 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 
 from . import signals
 from .conf import settings
-from .core import plugins
+from .core import plugins, telemetry
 from .core.retry_policy import RetryPolicy
 from .delivery import chores, worker
 from .delivery import receivers as delivery_receivers
@@ -66,6 +66,10 @@ def connect() -> None:
         (signals.access_granted, delivery_receivers.start_delivery, None),
         (signals.handover_received, delivery_receivers.start_delivery, None),
         (signals.link_ended, delivery_receivers.start_delivery, None),
+        (signals.linked_both_ways, link_receivers.count_linked, None),
+        (signals.connection_failed, link_receivers.count_failed_connection, None),
+        (signals.link_ended, link_receivers.count_ended, None),
+        (signals.delivery_failed, delivery_receivers.count_failure, None),
         (signals.direction_broken, link_receivers.on_direction_broken, None),
         (signals.linked_both_ways, link_receivers.on_linked_both_ways, None),
         (signals.linked_both_ways, mail_events.on_linked, None),
@@ -83,6 +87,7 @@ def connect() -> None:
         (request_finished, delivery_receivers.request_is_over, None),
     ):
         signal.connect(receiver, sender)
+    telemetry.install()
     with suppress(ImproperlyConfigured):  # A system check reports a wrong setting.
         if settings.DISPATCHER == "celery":
             # Import the dispatcher now, because its module defines the tasks. A Celery worker must

@@ -28,6 +28,7 @@ class Id(enum.StrEnum):
     KEYS_WITHOUT_ISSUER = "reciprocal_oauth.E021"  #: (database) Peers cannot use their keys.
     MAIL_EVENTS = "reciprocal_oauth.E025"  #: ``MAIL_EVENTS`` has an unknown event.
     REAUTHENTICATE = "reciprocal_oauth.E026"  #: ``REAUTHENTICATE`` is not a usable function.
+    TELEMETRY = "reciprocal_oauth.E030"  #: ``TELEMETRY`` names something that cannot listen.
     PROXY_URL = "reciprocal_oauth.E024"  #: ``HTTP_PROXY_URL`` is not the URL of a proxy.
     NO_ENDPOINT = "reciprocal_oauth.W001"  #: The URLconf has no token view.
     DERIVED_KEYS = "reciprocal_oauth.W002"  #: (--deploy only) ``ENCRYPTION_KEYS`` is empty.

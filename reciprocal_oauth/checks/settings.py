@@ -18,14 +18,14 @@ from django.core.exceptions import ImproperlyConfigured
 from .. import secret
 from ..client import proxy
 from ..conf import Settings, settings
-from ..core import plugins, site_address
+from ..core import plugins, site_address, telemetry
 from .guards import needs_settings
 from .ids import Id
 from .setting_types import expected_of
 
 #: Settings with secret values. ``check_settings`` does not check their type, because its error
 #: message would show the value. A check of its own does that without showing the value.
-_CHECKED_APART = frozenset({"ENCRYPTION_KEYS", "HTTP_PROXY_URL"})
+_CHECKED_APART = frozenset({"ENCRYPTION_KEYS", "HTTP_PROXY_URL", "METRICS_TOKEN"})
 
 
 @register("reciprocal_oauth")
@@ -229,6 +229,27 @@ def _check_proxy_url() -> Iterator[CheckMessage]:
         )
 
 
+def _check_metrics_token() -> Iterator[CheckMessage]:
+    if not isinstance(settings.METRICS_TOKEN, str):
+        yield Error(
+            'RECIPROCAL_OAUTH["METRICS_TOKEN"] must be a text.',
+            hint='Make a token with: python -c "import secrets; print(secrets.token_urlsafe(32))"',
+            id=Id.WRONG_VALUE,
+        )
+
+
+def _check_telemetry() -> Iterator[CheckMessage]:
+    for name in settings.TELEMETRY:
+        if problem := _problem_of_class(plugins.listener_class, name):
+            known = ", ".join(f'"{each}"' for each in sorted(plugins.BUILT_IN_LISTENERS))
+            yield Error(
+                f'RECIPROCAL_OAUTH["TELEMETRY"] has {name!r}, which cannot be used: {problem}',
+                hint=f"Use {known} (install the extras [prometheus] or [otel]), or the dotted path "
+                f"of a {telemetry.Listener.__module__}.{telemetry.Listener.__name__}.",
+                id=Id.TELEMETRY,
+            )
+
+
 def _check_lease() -> Iterator[CheckMessage]:
     lease, least = settings.LEASE_SECONDS, 3 * settings.HTTP_TOTAL_TIMEOUT_SECONDS
     if lease <= least:
@@ -252,6 +273,8 @@ _CHECKS_OF_VALUES: Mapping[tuple[str, ...], Callable[[], Iterable[CheckMessage]]
     ("HTTP_ALLOWED_NETWORKS",): _check_networks,
     ("HTTP_CA_BUNDLE",): _check_ca_bundle,
     ("HTTP_PROXY_URL",): _check_proxy_url,
+    ("METRICS_TOKEN",): _check_metrics_token,
+    ("TELEMETRY",): _check_telemetry,
     ("LEASE_SECONDS", "HTTP_TOTAL_TIMEOUT_SECONDS"): _check_lease,
 }
 

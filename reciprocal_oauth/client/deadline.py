@@ -7,6 +7,8 @@ tokens that nobody knows, so nobody could revoke them.
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextvars import copy_context
+from functools import partial
 from typing import TypeVar
 
 from django.views.decorators.debug import sensitive_variables
@@ -27,7 +29,9 @@ def within(seconds: float, call: Callable[[], T], *, late: Callable[[T], object]
     :raises Exception: the error that ``call`` has raised in time.
     """
     future: Future[T] = Future()
-    threading.Thread(target=_run, args=(call, future), name="reciprocal-call", daemon=True).start()
+    # The thread gets a copy of the context, so that its requests belong to the same trace.
+    run = partial(copy_context().run, _run, call, future)
+    threading.Thread(target=run, name="reciprocal-call", daemon=True).start()
     try:
         return future.result(timeout=max(seconds, 0))
     except TimeoutError:

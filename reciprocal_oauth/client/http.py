@@ -14,8 +14,9 @@
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,12 +31,14 @@ from urllib3.util.retry import Retry
 
 from .._version import __version__
 from ..conf import settings
+from ..core import telemetry
 from ..core.database import release_connections
 from ..core.peer_urls import url_problem
 from ..exceptions import (
     AddressRefused,
     BadResponse,
     PeerUnreachable,
+    ProxyFailed,
     ReciprocalError,
     TLSFailed,
 )
@@ -90,7 +93,33 @@ class PeerResponse:
         return f"PeerResponse(status={self.status}, {len(self.content)} bytes)"
 
 
+def _measured(call: Callable[..., PeerResponse]) -> Callable[..., PeerResponse]:
+    """Decorate ``call`` so that the listeners of :mod:`..core.telemetry` are told how long each
+    request took, and how it ended."""
+
+    @wraps(call)
+    def measured(*args: Any, **kwargs: Any) -> PeerResponse:
+        with telemetry.http_request() as ended:
+            try:
+                response = call(*args, **kwargs)
+            except ReciprocalError as error:
+                ended(outcome_of(error))
+                raise
+            ended(f"{response.status // 100}xx")
+            return response
+
+    return measured
+
+
+def outcome_of(error: Exception) -> str:
+    """Return the word for a request that failed without a response: ``refused`` (this site must not
+    call the address), ``proxy``, ``tls`` or ``unreachable``."""
+    words = ((AddressRefused, "refused"), (ProxyFailed, "proxy"), (TLSFailed, "tls"))
+    return next((word for kind, word in words if isinstance(error, kind)), "unreachable")
+
+
 @sensitive_variables()
+@_measured
 def call(
     method: str,
     url: str,

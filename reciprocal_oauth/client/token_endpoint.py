@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from ..core import scopes
+from ..core import scopes, telemetry
 from ..core.peer_urls import origin_of
 from ..core.protocol import (
     CLIENT_ASSERTION,
@@ -126,7 +126,8 @@ def post(peer: Peer, url: str, parameters: Mapping[str, str]) -> http.PeerRespon
         # Client ID and secret are form-encoded, and the results are joined (RFC 6749, section
         # 2.3.1). Use quote(), which encodes a space as %20: some servers do not decode "+".
         auth = HTTPBasicAuth(quote(peer.client_id, safe=""), quote(secret, safe=""))
-    return http.call("POST", url, data=fields, headers={"Accept": "application/json"}, auth=auth)
+    headers = {"Accept": "application/json", **telemetry.trace_headers()}
+    return http.call("POST", url, data=fields, headers=headers, auth=auth)
 
 
 @sensitive_variables()

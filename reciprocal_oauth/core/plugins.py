@@ -1,6 +1,6 @@
 """Imports classes and functions that are configured by name: dialects (variants of the protocol
-that some peers use), dispatchers (which start deliveries), and the functions in ``MAY_AUTHORIZE``
-and ``REAUTHENTICATE``.
+that some peers use), dispatchers (which start deliveries), listeners for metrics and traces, and
+the functions in ``MAY_AUTHORIZE`` and ``REAUTHENTICATE``.
 
 Only this module imports code by a name that is configured. It imports only paths that are written
 in this module or in the settings, and never a path that is found only in the database.
@@ -29,15 +29,21 @@ BUILT_IN_DISPATCHERS: Mapping[str, str] = {
     "celery": "reciprocal_oauth.contrib.celery.CeleryDispatcher",
     "tasks": "reciprocal_oauth.contrib.django_tasks.TasksDispatcher",
 }
-#: The dotted paths of two base classes. Every dialect and every dispatcher must be derived from its
-#: base class. This module has no ``import`` statement for them, because modules in ``core`` must
-#: not depend on the folders that contain these classes.
+BUILT_IN_LISTENERS: Mapping[str, str] = {
+    "prometheus": "reciprocal_oauth.contrib.prometheus.PrometheusListener",
+    "opentelemetry": "reciprocal_oauth.contrib.opentelemetry.OpenTelemetryListener",
+}
+#: The dotted paths of the base classes. Every dialect, dispatcher and listener must be derived from
+#: its base class. This module has no ``import`` statement for them, because modules in ``core``
+#: must not depend on the folders that contain these classes.
 _BASES: Mapping[str, str] = {
     "dialect": "reciprocal_oauth.dialects.base.Dialect",
     "dispatcher": "reciprocal_oauth.delivery.dispatchers.Dispatcher",
+    "listener": "reciprocal_oauth.core.telemetry.Listener",
 }
 _DIALECTS = "RECIPROCAL_OAUTH['DIALECTS']"
 _DISPATCHER = "RECIPROCAL_OAUTH['DISPATCHER']"
+_TELEMETRY = "RECIPROCAL_OAUTH['TELEMETRY']"
 _POLICY = "RECIPROCAL_OAUTH['MAY_AUTHORIZE']"
 _REAUTHENTICATION = "RECIPROCAL_OAUTH['REAUTHENTICATE']"
 
@@ -79,6 +85,21 @@ def dispatcher_class(name: str) -> type[Any]:
             f"or give the dotted path of a class ({_DISPATCHER})."
         )
     return _class_at(path, "dispatcher", name, _DISPATCHER)
+
+
+def listener_class(name: str) -> type[Any]:
+    """Return the class of the listener for metrics or traces with this name or dotted path.
+
+    :param name: an entry of the setting ``TELEMETRY``.
+    :raises ImproperlyConfigured: the name is unknown, or the class cannot be imported or used.
+    """
+    path = BUILT_IN_LISTENERS.get(name, name)
+    if "." not in path:
+        raise ImproperlyConfigured(
+            f"There is no listener “{name}”. Known: {', '.join(sorted(BUILT_IN_LISTENERS))}; "
+            f"or give the dotted path of a class ({_TELEMETRY})."
+        )
+    return _class_at(path, "listener", name, _TELEMETRY)
 
 
 def function_at(path: str, setting: str = _POLICY) -> Callable[..., Any]:

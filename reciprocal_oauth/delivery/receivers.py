@@ -5,8 +5,8 @@ from typing import Any
 
 from ..core.database import on_commit, request_begins, request_ends
 from ..links import lifecycle
-from ..models import Link, Peer
-from . import dispatchers
+from ..models import Link, Peer, QueueItem
+from . import dispatchers, measuring
 
 
 def start_delivery(sender: type, **arguments: Any) -> None:
@@ -40,3 +40,8 @@ def link_deleted(sender: type, instance: Link, origin: Any = None, **arguments: 
     # scope of the tokens.
     if lifecycle.revoke_before_deletion(instance, revoke_outgoing=not peer_is_deleted):
         on_commit(dispatchers.wake)
+
+
+def count_failure(sender: type, item: QueueItem, **arguments: Any) -> None:
+    """Count that a delivery has failed and is not tried again."""
+    measuring.count_failure(item)

@@ -21,7 +21,7 @@ from ..core.retry_policy import RetryPolicy
 from ..exceptions import LeaseLost
 from ..models import InboxItem, Link, OutboxItem, Peer, QueueItem
 from ..models.results import Accepted, Cancelled, Done, Failed, Recorded, Result, Retry
-from . import chores, heartbeat, pausing, queue
+from . import chores, heartbeat, measuring, pausing, queue
 from .heartbeat import Kind
 from .queue import ClaimPass
 
@@ -163,10 +163,12 @@ def work(item: QueueItem) -> None:
     result cannot be stored, the database error is raised.
     """
     handler = _handlers[type(item)]
-    with delivering():
+    with delivering(), measuring.attempt(item) as span:
         result = _attempt(item, handler)
+        span.set("result", measuring.result_name(result))
     try:
         _apply(item, handler, result)
+        measuring.count_attempt(item, result)
     except LeaseLost:
         # The row was changed during the attempt. For example, the peer redeemed the code, the user
         # ended the link, or another worker claimed the row after its lease had expired.

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from .. import signals
+from ..core import telemetry
 from ..core.database import atomic, tried_again
 from ..models import InboxItem, Link, LinkEvent, OutboxItem, Step
 from ..models.binding import is_bound
@@ -280,6 +281,7 @@ def queue_revocation(
         link=link if keep_link else None,
         token=token,
         bound_to=bound_to,
+        trace_parent=telemetry.trace_parent(),
     )
     return True
 

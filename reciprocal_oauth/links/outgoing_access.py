@@ -22,9 +22,11 @@ from django.db import DatabaseError, InterfaceError
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from ..client.token_endpoint import TokenResponse
 from ..conf import settings
+from ..core import telemetry
 from ..core.database import (
     release_connections,
     require_no_transaction,
@@ -238,9 +240,7 @@ def _refresh(link: Link, owner: str, not_this: Secret | None, lease_ends: float)
         used = link.refresh_token
         if not used:
             return None
-        return _store_refreshed(
-            link, used, dialect_of(link.peer, link.data).refresh(link.peer, used), lease_ends
-        )
+        return _store_refreshed(link, used, _ask_for_refresh(link, used), lease_ends)
     except PeerRefused as error:
         # Change the link only if it still has the refused token, because another worker can have
         # stored a newer token during the request.
@@ -254,6 +254,21 @@ def _refresh(link: Link, owner: str, not_this: Secret | None, lease_ends: float)
         raise NotLinked(f"The peer no longer renews the access of link {link.pk}.") from error
     finally:
         _release_lease(link, owner)
+
+
+@sensitive_variables()
+def _ask_for_refresh(link: Link, used: Secret) -> TokenResponse:
+    result, slug = "failed", link.peer.slug
+    try:
+        with telemetry.span(telemetry.Step.REFRESH, slug):
+            response = dialect_of(link.peer, link.data).refresh(link.peer, used)
+        result = "done"
+        return response
+    except PeerRefused:
+        result = "refused"
+        raise
+    finally:
+        telemetry.count(telemetry.Count.TOKEN_REFRESHES, peer=slug, result=result)
 
 
 def _pause_after(link: Link, refused: PeerRefused) -> float | None:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from ..core import telemetry
 from ..core.database import log_exception
-from ..models import Link
+from ..models import Link, Peer
 from . import lifecycle, lost_access, superseded
 
 logger = logging.getLogger("reciprocal_oauth")
@@ -57,3 +58,22 @@ def on_refresh_token_saved(sender: type, instance: Any, raw: bool, **arguments: 
     the row with the time in ``revoked``."""
     if instance.revoked is not None and not raw:
         lost_access.note_lost_token(instance)
+
+
+def count_linked(sender: type, link: Link, **arguments: Any) -> None:
+    """Count that a link works in both directions."""
+    _count(link.peer, "linked")
+
+
+def count_failed_connection(sender: type, peer: Peer, problem: str, **arguments: Any) -> None:
+    """Count that a user came back from a peer, or did not, and no link was made."""
+    _count(peer, "failed", problem)
+
+
+def count_ended(sender: type, link: Link, reason: str, **arguments: Any) -> None:
+    """Count that a link has ended."""
+    _count(link.peer, "ended", reason)
+
+
+def _count(peer: Peer, result: str, reason: str = "") -> None:
+    telemetry.count(telemetry.Count.CONNECTIONS, peer=peer.slug, result=result, reason=reason)

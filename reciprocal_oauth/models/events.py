@@ -1,10 +1,14 @@
 """The history of a link. Each event stores what happened, when it happened, and to which step of
 the protocol it belongs."""
 
+from functools import partial
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ..core import telemetry
+from ..core.database import on_commit
 from .base import BaseModel
 from .links import Link
 
@@ -108,7 +112,19 @@ def record_event(
     # do not spend time on deleting old events now. They are deleted after an event of a later step.
     if step != Step.E or outcome != LinkEvent.Outcome.OK:
         _delete_oldest(link)
+    if telemetry.is_on() and step in (Step.E, Step.F, Step.G):
+        on_commit(partial(_count, link.peer.slug, event))
     return event
+
+
+def _count(peer: str, event: LinkEvent) -> None:
+    telemetry.count(
+        telemetry.Count.HANDOVERS,
+        peer=peer,
+        direction="outgoing" if event.party == Party.A else "incoming",
+        step=event.step,
+        result=event.outcome,
+    )
 
 
 def newest_events(link: Link, count: int = SHOWN_EVENTS_PER_LINK) -> list[LinkEvent]:

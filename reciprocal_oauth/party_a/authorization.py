@@ -19,7 +19,7 @@ from django.views.decorators.debug import sensitive_variables
 from oauthlib.common import generate_token
 from oauthlib.oauth2 import WebApplicationClient
 
-from ..core import scopes, site_address
+from ..core import scopes, site_address, telemetry
 from ..core.database import atomic, tried_again
 from ..core.hashing import hash_of
 from ..core.protocol import OPENID, OWN_AUTHORIZATION_PARAMETERS
@@ -75,6 +75,14 @@ def begin(
         site asks for consent on its own page before the user returns.
     :raises StartUsed: the start has begun a connection before.
     """
+    with telemetry.span(telemetry.Step.AUTHORIZATION_REQUEST, peer.slug):
+        return _begin(request, peer, return_to, start)
+
+
+@sensitive_variables()
+def _begin(
+    request: HttpRequest, peer: Peer, return_to: str, start: AppStart | None
+) -> StartedVisit:
     state = secrets.token_urlsafe(32)
     browser_key = visit_cookies.new_browser_key()
     verifier = generate_token(64)

@@ -17,6 +17,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from ..client.token_endpoint import error_code
 from ..conf import settings
+from ..core import telemetry
 from ..core.database import tried_again
 from ..core.hashing import hash_of
 from ..core.protocol import INVALID_SCOPE, MAX_CODE_LENGTH, RECIPROCAL
@@ -148,6 +149,16 @@ def read_response(query: QueryDict, visit: AuthorizationRequest) -> Authorizatio
         4.1.2.1), it contains no usable authorization code, or its issuer is wrong or missing (RFC
         9207, section 2.4).
     """
+    with telemetry.span(telemetry.Step.AUTHORIZATION_RESPONSE, visit.peer.slug) as span:
+        try:
+            return _read(query, visit)
+        except AuthorizationFailed as failed:
+            span.failed(failed.reason)
+            raise
+
+
+@sensitive_variables()
+def _read(query: QueryDict, visit: AuthorizationRequest) -> AuthorizationResponse:
     _check_time(visit)
     _check_issuer(query.getlist("iss"), visit.peer)
     if "error" in query:

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from .. import signals
-from ..core import scopes
+from ..core import scopes, telemetry
 from ..core.database import atomic, tried_again
 from ..links import grant_policy, incoming_access, lifecycle, outgoing_access
 from ..models import Link, OutboxItem, Party, Step
@@ -94,7 +94,7 @@ def allow(
         return
     if not grant_policy.allows_link(link, chosen, request):
         raise GrantForbidden(f"The site does not allow link {link.pk} to be granted this scope.")
-    with atomic():
+    with telemetry.span(telemetry.Step.CONSENT, link.peer.slug), atomic():
         locked = lifecycle.lock_link(link.pk)
         granted = scopes.cut(locked.offered_scope, chosen, locked.peer.reciprocal_limit)
         if not can_answer(locked) or set(scopes.split(granted)) != set(chosen):
@@ -169,6 +169,7 @@ def queue_handover(link: Link) -> OutboxItem:
             "lease_until": None,
             "last_error": "",
             "reason": "",
+            "trace_parent": telemetry.trace_parent(),
         },
     )
     return item

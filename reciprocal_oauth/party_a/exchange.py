@@ -15,7 +15,7 @@ from ..client import id_token, token_endpoint
 from ..client.id_token import Account
 from ..client.token_endpoint import TokenResponse
 from ..conf import settings
-from ..core import protocol
+from ..core import protocol, telemetry
 from ..core.database import atomic, saved_at_last
 from ..exceptions import (
     AddressRefused,
@@ -64,7 +64,8 @@ def exchange(visit: AuthorizationRequest, response: AuthorizationResponse) -> Li
         cases no token is stored, and the user can start again.
     """
     sent_at = timezone.now()
-    answer, account = _request_tokens(visit, response)
+    with telemetry.span(telemetry.Step.TOKEN_REQUEST, visit.peer.slug):
+        answer, account = _request_tokens(visit, response)
     # If the database fails, try to save the tokens again. Stop after HTTP_TOTAL_TIMEOUT_SECONDS,
     # the longest time of a request to the peer, because the user waits for this page.
     until = time.monotonic() + settings.HTTP_TOTAL_TIMEOUT_SECONDS

@@ -29,6 +29,7 @@ from ..conf import settings
 from ..core.database import atomic, tried_again
 from ..core.hashing import hash_of
 from ..core.protocol import INVALID_GRANT
+from ..delivery import measuring
 from ..links import incoming_access, lifecycle, lost_access
 from ..models import Link, LinkEvent, OutboxItem, Party, ReciprocalCode, Step
 from ..models.events import REPLAY, record_event
@@ -207,7 +208,9 @@ def complete(redemption: Redemption, link: Link, family: UUID | None) -> None:
     # right even if the worker that sent the code got an error or no response from the peer.
     failed = Q(state=OutboxItem.State.FAILED, generation=entry.generation)
     handovers = link.outbox.filter(kind=OutboxItem.Kind.HANDOVER)
-    handovers.filter(Q(state__in=OutboxItem.LIVE_STATES) | failed).update(
+    delivered = handovers.filter(Q(state__in=OutboxItem.LIVE_STATES) | failed)
+    measuring.count_redeemed(delivered)
+    delivered.update(
         **OutboxItem.final_values(OutboxItem.State.DONE, now), live_key=None, reason=""
     )
     record_event(link, Step.F, party=Party.A)

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from .. import signals
-from ..core import scopes
+from ..core import scopes, telemetry
 from ..core.database import atomic, tried_again
 from ..links import grant_policy, incoming_access, lifecycle, outgoing_access
 from ..models import Link, OutboxItem, Party, Step
@@ -106,7 +106,7 @@ def change(
     adds = not set(chosen) <= set(scopes.split(link.incoming_scope))
     if adds and not grant_policy.allows_link(link, chosen, request):
         raise ChangeForbidden(f"The site does not allow link {link.pk} to be given this scope.")
-    with atomic():
+    with telemetry.span(telemetry.Step.CONSENT, link.peer.slug), atomic():
         locked = lifecycle.lock_link(link.pk)
         granted, deliverable = scopes.join(chosen), can_deliver(locked)
         if not can_change(locked) or scopes.cut(granted, _limit(locked)) != granted:

@@ -15,6 +15,7 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from ..conf import settings
+from ..core import telemetry
 from ..core.database import atomic, tried_again
 from ..delivery import pausing, queue
 from ..dialects import dialect_of
@@ -191,7 +192,9 @@ def _send(item: OutboxItem, link: Link, dialect: Dialect, token: Secret) -> Hand
     sent_at = timezone.now()
     outcome, detail = LinkEvent.Outcome.FAILED, ""
     try:
-        result = dialect.send(link.peer, code, token)
+        with telemetry.span(telemetry.Step.HANDOVER, link.peer.slug) as span:
+            result = dialect.send(link.peer, code, token)
+            span.set("result", type(result).__name__.lower())
         if isinstance(result, Accepted):
             outcome, detail = LinkEvent.Outcome.OK, result.detail
         else:
@@ -253,6 +256,7 @@ def _revoke(item: OutboxItem) -> Result:
     try:
         # Do not pause the delivery to the peer if the revocation endpoint refuses the request: the
         # token endpoint may still accept requests.
-        return dialect_of(peer).revoke(peer, item.token)
+        with telemetry.span(telemetry.Step.REVOCATION, peer.slug):
+            return dialect_of(peer).revoke(peer, item.token)
     except PeerError as error:
         return Retry(str(error), reason_of(error))

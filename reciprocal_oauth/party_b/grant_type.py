@@ -84,6 +84,7 @@ class ReciprocalGrant(GrantTypeBase):
                 exchange.handover,
                 accepts=lambda token: site_accepts(self.request_validator, token, request),
                 started_at=exchange.started_at,
+                trace=exchange.request.META.get("HTTP_TRACEPARENT", ""),
             )
         except HandoverRefused as refused:
             log_refusal(refused, request.client)

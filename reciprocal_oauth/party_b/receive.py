@@ -22,7 +22,7 @@ from oauth2_provider.models import get_access_token_model, get_application_model
 
 from .. import signals
 from ..conf import settings
-from ..core import protocol
+from ..core import protocol, telemetry
 from ..core.database import atomic, rows_of, tried_again
 from ..core.hashing import hash_of
 from ..dialects import dialect_of
@@ -232,6 +232,7 @@ def _store_code(peer: Peer, token: Any, code: Secret, data: Mapping[str, str]) -
         code=code,
         code_hash=hash_of(code.reveal()),
         peer_data=peer_data.written(data),
+        trace_parent=telemetry.trace_parent(),
     )
     if dialect_of(peer).redeems_first:
         _claim(item)

@@ -14,11 +14,13 @@ from typing import Any
 
 from django.db import DatabaseError, IntegrityError, InterfaceError
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from ..client import deadline, id_token
 from ..client.id_token import Account
 from ..client.token_endpoint import TokenResponse
 from ..conf import settings
+from ..core import telemetry
 from ..core.database import (
     atomic,
     delivering,
@@ -121,6 +123,12 @@ def _tokens_for(item: InboxItem, dialect: Dialect) -> TokenResponse:
 
     :raises PeerError: see :meth:`Dialect.redeem`.
     """
+    with telemetry.span(telemetry.Step.REDEMPTION, item.link.peer.slug):
+        return _ask_for_tokens(item, dialect)
+
+
+@sensitive_variables()
+def _ask_for_tokens(item: InboxItem, dialect: Dialect) -> TokenResponse:
     peer, code = item.link.peer, item.code
     if not item.is_awaited:
         return dialect.redeem(peer, code)

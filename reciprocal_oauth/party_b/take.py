@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from ..core import telemetry
 from ..dialects.base import Handover
 from ..exceptions import HandoverRefused
 from ..links import incoming_access
@@ -20,7 +21,12 @@ logger = logging.getLogger("reciprocal_oauth.party_b")
 
 
 def take(
-    application: Any, handover: Handover, *, accepts: Callable[[Any], bool], started_at: float
+    application: Any,
+    handover: Handover,
+    *,
+    accepts: Callable[[Any], bool],
+    started_at: float,
+    trace: str = "",
 ) -> InboxItem:
     """Take a hand-over from the client ``application``. If the dialect of the peer demands it,
     redeem the code first.
@@ -29,13 +35,17 @@ def take(
         proof.
     :param accepts: the site's own rule: see :func:`.receive.receive`.
     :param started_at: when the request came, as a value of ``time.monotonic()``.
+    :param trace: the header ``traceparent`` of the request (W3C Trace Context, section 3.2).
     :returns: the inbox row of the code, already committed.
     :raises HandoverRefused: see :func:`.receive.receive` and :func:`.redeem_first.redeem_first`.
     """
-    item = receive(
-        application, handover.code, handover.access_token, accepts=accepts, data=handover.data
-    )
-    redeem_first(item, started_at)
+    parent = telemetry.trace_of_peer(trace)
+    with telemetry.span(telemetry.Step.HANDOVER_RECEIVED, parent=parent) as span:
+        item = receive(
+            application, handover.code, handover.access_token, accepts=accepts, data=handover.data
+        )
+        span.set("peer", item.peer.slug)
+        redeem_first(item, started_at)
     return item
 
 
@@ -60,9 +70,25 @@ def log_refusal(refused: HandoverRefused, client: Any) -> None:
     client has a fault or uses a stolen token, so an administrator should look at it. Log every
     other refusal at the level ``INFO``.
     """
+    count_refusal(refused, client)
     if refused.status == 400 and client is not None:
         logger.warning(
             "A hand-over was refused: %s (%s)", refused, incoming_access.describe_client(client)
         )
     else:
         logger.info("A hand-over was refused: %s", refused)
+
+
+def count_refusal(refused: HandoverRefused, client: Any) -> None:
+    """Count that a hand-over was refused.
+
+    :param client: the client; ``None`` if it is not known.
+    """
+    if not telemetry.is_on():
+        return
+    peer = None if client is None else incoming_access.peer_of(client)
+    telemetry.count(
+        telemetry.Count.HANDOVER_REFUSALS,
+        peer=telemetry.UNKNOWN if peer is None else peer.slug,
+        cause=refused.cause.name.lower(),
+    )

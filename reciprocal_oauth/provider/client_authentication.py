@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from oauthlib.common import Request
 
-from ..core import protocol
+from ..core import protocol, telemetry
 from . import client_keys, verified_secrets
 
 logger = logging.getLogger("reciprocal_oauth.provider")
@@ -37,15 +37,15 @@ class ClientAuthenticationMixin(_Validator):
         cannot do it in another way: its client secret is refused."""
         peer = client_keys.signing_peer(request)
         if peer is not None:
-            return client_keys.authenticate(request, peer)
+            return client_keys.authenticate(request, peer) or _count_failure("assertion")
         if not super().authenticate_client(request, *args, **kwargs):
-            return False
+            return _count_failure("secret")
         if client_keys.must_sign(request.client):
             logger.warning(
                 "A client secret was refused: client %s authenticates with a key",
                 request.client.client_id,
             )
-            return False
+            return _count_failure("secret")
         return True
 
     def _extract_basic_auth(self, request: Request) -> str | None:
@@ -75,3 +75,9 @@ class ClientAuthenticationMixin(_Validator):
 
     def _check_secret(self, provided_secret: str, stored_secret: str) -> bool:
         return verified_secrets.matches(provided_secret, stored_secret, super()._check_secret)
+
+
+def _count_failure(reason: str) -> bool:
+    """Count that a client did not prove who it is, and return ``False``."""
+    telemetry.count(telemetry.Count.CLIENT_AUTHENTICATION_FAILURES, reason=reason)
+    return False

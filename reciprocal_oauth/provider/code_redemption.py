@@ -4,11 +4,14 @@ reciprocal code.
 draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 4.1.3.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749 import errors
 
+from ..core import telemetry
+from ..links import incoming_access
 from ..party_a import redemption
 from ..party_a.redemption import Redemption
 from . import client_keys
@@ -19,6 +22,17 @@ def redemption_of(request: Request) -> Redemption | None:
     if the request does not redeem a reciprocal code."""
     redeeming = request.__dict__.get("_reciprocal_redemption")
     return redeeming if isinstance(redeeming, Redemption) else None
+
+
+def span_of(request: Request) -> AbstractContextManager[object]:
+    """Return a context manager for the saving of the tokens of ``request``. If the request redeems
+    a reciprocal code, it tells the listeners of :mod:`..core.telemetry` about this step."""
+    if redemption_of(request) is None or not telemetry.is_on():
+        return nullcontext()
+    peer = incoming_access.peer_of(request.client)
+    parent = telemetry.trace_of_peer(request.headers.get("HTTP_TRACEPARENT", ""))
+    slug = telemetry.UNKNOWN if peer is None else peer.slug
+    return telemetry.span(telemetry.Step.REDEMPTION_RECEIVED, slug, parent=parent)
 
 
 def require_proof(client: Any, request: Request) -> None:

@@ -17,7 +17,7 @@ from django.utils.crypto import salted_hmac
 from rest_framework.settings import api_settings
 
 from ..conf import settings
-from ..core import protocol
+from ..core import protocol, telemetry
 from ..core.throttle import Throttle
 from ..dialects.form import refusal_response
 from ..dialects.ietf import HEADERS
@@ -92,7 +92,7 @@ def count_failure(stored: str) -> Callable[[], None]:
     # secret into the cache.
     key = salted_hmac(__name__, f"{address}\0{stored}", algorithm="sha256").hexdigest()
     if not throttle.count(key):
-        raise TooManyFailures(address)
+        raise _too_many(address)
     return lambda: throttle.uncount(key)
 
 
@@ -108,7 +108,7 @@ def require_few_failures(peer: Peer, kind: str = "handover") -> None:
     address = _address.get()
     throttle = _failures(kind)
     if address is not None and throttle.limit and throttle.is_reached(_key(address, peer)):
-        raise TooManyFailures(address)
+        raise _too_many(address)
 
 
 def count_failure_of(peer: Peer, kind: str = "handover") -> None:
@@ -128,7 +128,7 @@ def require_few_unknown_codes() -> None:
     """
     address, throttle = _address.get(), _failures("code")
     if address is not None and throttle.limit and throttle.is_reached(_address_key(address)):
-        raise TooManyFailures(address)
+        raise _too_many(address)
 
 
 def count_unknown_code() -> None:
@@ -136,6 +136,11 @@ def count_unknown_code() -> None:
     address, throttle = _address.get(), _failures("code")
     if address is not None and throttle.limit:
         throttle.count(_address_key(address))
+
+
+def _too_many(address: str) -> TooManyFailures:
+    telemetry.count(telemetry.Count.CLIENT_AUTHENTICATION_FAILURES, reason="limited")
+    return TooManyFailures(address)
 
 
 def _address_key(address: str) -> str:

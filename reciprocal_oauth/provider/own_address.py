@@ -192,6 +192,7 @@ def _take(request: HttpRequest, peer: Peer, dialect: Dialect, started_at: float)
             handover,
             accepts=lambda token: site_accepts(validator, token, for_oauthlib),
             started_at=started_at,
+            trace=request.META.get("HTTP_TRACEPARENT", ""),
         )
     except HandoverRefused as refused:
         if refused.cause is Cause.TOKEN_UNKNOWN:

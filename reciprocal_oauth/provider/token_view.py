@@ -21,6 +21,7 @@ from ..dialects.form import UNREADABLE, has_odd_credentials
 from ..dialects.ietf import HEADERS, IETFDialect
 from ..exceptions import Cause, HandoverRefused
 from ..party_b.grant_type import EXCHANGE, Exchange, dialect_of_client
+from ..party_b.take import count_refusal
 from ..redaction.error_reports import holding_secrets
 from . import bodies, client_keys, failure_limit, hooks
 from .composition import composed_server
@@ -141,8 +142,10 @@ class TokenView(DOTTokenView):
             handover = self.dialect.parse(request)
         except HandoverRefused as refused:
             if refused.cause is Cause.SHAPE:
+                count_refusal(refused, None)
                 raise  # A malformed request causes no database query.
             logger.info("A token request was refused: %s", refused)
+            count_refusal(refused, None)
             dialect = dialect_of_client(request.POST.get("client_id"), self.dialect)
             return dialect.error(refused, request)
         # Tell the class ReciprocalGrant that the parameters were checked. A client cannot set this

@@ -31,6 +31,7 @@ from .code_redemption import (
     redemption_of,
     require_proof,
     require_registered_redirect_uri,
+    span_of,
 )
 
 logger = logging.getLogger("reciprocal_oauth.provider")
@@ -289,7 +290,8 @@ class ReciprocalValidatorMixin(ClientAuthenticationMixin):
             return saved
 
         try:
-            saved = save_all()
+            with span_of(request):
+                saved = save_all()
         except errors.InvalidGrantError:
             # The transaction was rolled back. The next two functions record the failure in their
             # own transactions.

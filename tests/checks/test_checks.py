@@ -348,6 +348,21 @@ def test_a_proxy_that_cannot_be_used(url: Any) -> None:
     assert "pa55word" not in f"{message.msg}{message.hint}"
 
 
+@pytest.mark.parametrize("name", ["statsd", "no.such.Listener", "builtins.int"])
+def test_what_cannot_listen(name: str) -> None:
+    (message,) = found(TELEMETRY=["prometheus", name])
+
+    assert message.id == Id.TELEMETRY
+    assert name in message.msg
+
+
+def test_a_token_of_another_type_is_not_shown() -> None:
+    (message,) = found(METRICS_TOKEN=b"t0ken")
+
+    assert message.id == Id.WRONG_VALUE
+    assert "t0ken" not in f"{message.msg}{message.hint}"
+
+
 @pytest.mark.threat("H84")
 def test_the_proxy_must_check_the_addresses() -> None:
     url = "http://us:pa55word@proxy.example:3128"
