@@ -24,6 +24,10 @@ urlpatterns = [
     # Clients look for the metadata at the root of the host (RFC 8414, section 3).
     *metadata_urlpatterns,
 ]
+if "prometheus" in settings.RECIPROCAL_OAUTH.get("TELEMETRY", ()):
+    from reciprocal_oauth.contrib.prometheus import metrics_view
+
+    urlpatterns += [path("metrics/", metrics_view)]
 if settings.HAS_API_DOCS:
     from .api_docs import ApiDocsView, SchemaView
 
