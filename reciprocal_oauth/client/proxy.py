@@ -31,9 +31,6 @@ from .addresses import look_up
 _MAX_HEAD_BYTES = 64 * 1024
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: |\r?\n)")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
-#: With these statuses, a proxy says that it accepts the request, but cannot reach the peer (RFC
-#: 9110, sections 15.6.3 to 15.6.5).
-_PEER_UNREACHABLE = (502, 503, 504)
 _DEFAULT_PORTS = {"http": 3128, "https": 443}
 
 
@@ -171,15 +168,18 @@ def open_tunnel(proxy: Proxy, connected: socket.socket, host: str, port: int) ->
         ) from None
     except OSError as error:
         raise ProxyFailed(f"The proxy {proxy}: {failures.describe(error)}") from None
-    if status in _PEER_UNREACHABLE:
+    if status >= 500:
+        # Most proxies use 502 to 504 (RFC 9110, sections 15.6.3 to 15.6.5) if they accept the
+        # request, but cannot reach the peer. Tinyproxy uses 500.
         raise PeerUnreachable(f"The proxy {proxy} cannot reach {target} (HTTP {status}).")
     if not 200 <= status < 300:
         raise ProxyFailed(f"The proxy {proxy} {_refusal(status)} (HTTP {status}) for {target}.")
 
 
 def _refusal(status: int) -> str:
-    if status == 407:
-        # Smokescreen responds with 407 to everything that its rules forbid.
+    if status in (401, 407):
+        # Smokescreen responds with 407 to everything that its rules forbid. Tinyproxy responds with
+        # 401 to wrong credentials.
         return "refuses the credentials in HTTP_PROXY_URL, or its rules do not allow a connection"
     return "does not allow a connection" if status == 403 else "opens no connection"
 

@@ -187,6 +187,7 @@ def test_a_private_address_is_refused_here_and_not_sent_to_the_proxy(
     ("response", "kind", "says"),
     [
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", ProxyFailed, "HTTP_PROXY_URL"),
+        (b"HTTP/1.0 401 Unauthorized\r\n\r\n", ProxyFailed, "HTTP_PROXY_URL"),
         (b"HTTP/1.1 403 Forbidden\r\n\r\n", ProxyFailed, "does not allow a connection"),
         (b"HTTP/1.1 302 Found\r\nLocation: https://x.example/\r\n\r\n", ProxyFailed, "HTTP 302"),
         (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", PeerUnreachable, f"cannot reach {PEER}:443"),
