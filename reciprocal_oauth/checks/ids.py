@@ -26,10 +26,10 @@ class Id(enum.StrEnum):
     MAY_AUTHORIZE = "reciprocal_oauth.E018"  #: ``MAY_AUTHORIZE`` is not a usable function.
     BASE_URL = "reciprocal_oauth.E020"  #: ``BASE_URL`` is not the URL of a site.
     KEYS_WITHOUT_ISSUER = "reciprocal_oauth.E021"  #: (database) Peers cannot use their keys.
+    PROXY_URL = "reciprocal_oauth.E024"  #: ``HTTP_PROXY_URL`` is not the URL of a proxy.
     MAIL_EVENTS = "reciprocal_oauth.E025"  #: ``MAIL_EVENTS`` has an unknown event.
     REAUTHENTICATE = "reciprocal_oauth.E026"  #: ``REAUTHENTICATE`` is not a usable function.
     TELEMETRY = "reciprocal_oauth.E030"  #: ``TELEMETRY`` names something that cannot listen.
-    PROXY_URL = "reciprocal_oauth.E024"  #: ``HTTP_PROXY_URL`` is not the URL of a proxy.
     NO_ENDPOINT = "reciprocal_oauth.W001"  #: The URLconf has no token view.
     DERIVED_KEYS = "reciprocal_oauth.W002"  #: (--deploy only) ``ENCRYPTION_KEYS`` is empty.
     LOOPBACK = "reciprocal_oauth.W003"  #: (--deploy only) Peers on this machine may be called.
@@ -46,6 +46,6 @@ class Id(enum.StrEnum):
     SHORT_GRACE = "reciprocal_oauth.W023"  #: (database) Replaced refresh tokens end too early.
     CANNOT_PAIR = "reciprocal_oauth.W024"  #: The URLs do not let this site pair.
     OPEN_REGISTRATION = "reciprocal_oauth.W025"  #: (--deploy only) Anybody can register a client.
-    MAIL_WITHOUT_ADDRESS = "reciprocal_oauth.W031"  #: Mails can contain no link to this site.
-    PROXY_CHECKS = "reciprocal_oauth.W030"  #: (--deploy only) The proxy must check the addresses.
     NO_WORKER = "reciprocal_oauth.W029"  #: (--deploy, database) No worker runs.
+    PROXY_CHECKS = "reciprocal_oauth.W030"  #: (--deploy only) The proxy must check the addresses.
+    MAIL_WITHOUT_ADDRESS = "reciprocal_oauth.W031"  #: Mails can contain no link to this site.
