@@ -168,7 +168,6 @@ def work(item: QueueItem) -> None:
         span.set("result", measuring.result_name(result))
     try:
         _apply(item, handler, result)
-        measuring.count_attempt(item, result)
     except LeaseLost:
         # The row was changed during the attempt. For example, the peer redeemed the code, the user
         # ended the link, or another worker claimed the row after its lease had expired.
@@ -177,6 +176,7 @@ def work(item: QueueItem) -> None:
             item,
             extra={"action": "lease_lost"},
         )
+    measuring.count_attempt(item, result)
 
 
 # Hide the values of variables in error reports, because they contain tokens and codes.
