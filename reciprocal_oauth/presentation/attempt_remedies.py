@@ -99,6 +99,13 @@ def _unreachable() -> str:
     return _("Read the details, and look for the step that fails: %(test)s")
 
 
+def _proxy_failed() -> str:
+    return _(
+        "The proxy of this site failed or refused the connection; the details say why. Check "
+        "HTTP_PROXY_URL and the rules of the proxy, then: %(test)s"
+    )
+
+
 def _refused() -> str:
     return _("Check the token endpoint %(token_endpoint)s: %(test)s")
 
@@ -171,6 +178,7 @@ _REMEDIES: dict[tuple[str, str], Any] = {
     (Problem.SETUP, INVALID_CLIENT): _credentials,
     (Problem.SETUP, UNAUTHORIZED_CLIENT): _grant_type,
     (Problem.PEER_UNREACHABLE, ""): _unreachable,
+    (Problem.PROXY_FAILED, ""): _proxy_failed,
     (Problem.PEER_REFUSED, ""): _refused,
     (Problem.PEER_REFUSED, INVALID_GRANT): _refused_code,
     (Problem.BAD_RESPONSE, ""): _bad_response,

@@ -8,10 +8,11 @@ from django.test import Client
 from pytest_django import Settings
 
 from reciprocal_oauth.delivery import worker
-from reciprocal_oauth.models import InboxItem, Link, OutboxItem, Peer, Reason
+from reciprocal_oauth.models import AuthorizationRequest, InboxItem, Link, OutboxItem, Peer, Reason
 from reciprocal_oauth.party_a import consent
 from reciprocal_oauth.peers import connection_check
 from reciprocal_oauth.peers.connection_check import Check, State
+from reciprocal_oauth.presentation import attempt_remedies
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.threat("H84")]
 
@@ -80,3 +81,10 @@ def test_the_connection_check_says_that_the_proxy_looks_up_the_name(peer: Peer) 
         "The proxy http://127.0.0.1:1 looks up the name.",
     )
     assert all("pa55word" not in str(each) for each in findings.values())
+
+
+def test_each_failed_attempt_has_a_remedy() -> None:
+    problems = {key for key, _error in attempt_remedies._REMEDIES}
+    told = set(AuthorizationRequest.Problem) - {AuthorizationRequest.Problem.NONE}
+
+    assert told - problems == set()
