@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from ..core import site_address
 from ..core.database import outside_transactions
 from ..peers import connection_check
+from ..peers.findings import summary
 
 
 class PeerConnectionCheckMixin(admin.ModelAdmin):
@@ -46,14 +47,17 @@ class PeerConnectionCheckMixin(admin.ModelAdmin):
             raise PermissionDenied
         if peer is None:
             raise Http404
-        findings = connection_check.run(peer, site_address.base_url(request))
+        findings = [
+            *connection_check.run(peer, site_address.base_url(request)),
+            *connection_check.run_for_site(),
+        ]
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("Test of the connection to %s") % peer,
             "opts": self.opts,
             "original": peer,
             "findings": findings,
-            "has_failed": connection_check.has_failed(findings),
+            "summary": summary(findings),
             "media": self.media,
         }
         request.current_app = self.admin_site.name

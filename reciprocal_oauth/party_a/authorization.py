@@ -7,7 +7,6 @@ This is step (A) of figure 1 in draft-ietf-oauth-reciprocal-04, section 2.
 import secrets
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from django.db import IntegrityError
 from django.db.models import Q
@@ -19,10 +18,11 @@ from django.views.decorators.debug import sensitive_variables
 from oauthlib.common import generate_token
 from oauthlib.oauth2 import WebApplicationClient
 
+from ..client.authorization_endpoint import request_url
 from ..core import scopes, site_address, telemetry
 from ..core.database import atomic, tried_again
 from ..core.hashing import hash_of
-from ..core.protocol import OPENID, OWN_AUTHORIZATION_PARAMETERS
+from ..core.protocol import OPENID
 from ..models import AuthorizationRequest, Peer
 from ..secret import Secret
 from . import visit_cookies
@@ -115,7 +115,7 @@ def _begin(
         parameters["scope"] = peer.scope
     if nonce:
         parameters["nonce"] = nonce
-    url = _with_query(peer.authorization_endpoint, {**peer.extra_parameters, **parameters})
+    url = request_url(peer.authorization_endpoint, {**peer.extra_parameters, **parameters})
     return StartedVisit(Secret(url), request, hash_of(state), browser_key)
 
 
@@ -149,16 +149,3 @@ def _delete_oldest_visits(user: Any, peer: Peer) -> None:
     others = [pk for pk, problem in oldest if not problem]
     if over := failed[MAX_VISITS:] + others[MAX_VISITS - 1 :]:
         rows.filter(pk__in=over).delete()
-
-
-@sensitive_variables()
-def _with_query(url: str, parameters: dict[str, str]) -> str:
-    """Add ``parameters`` to the query of ``url``. Keep the parameters that ``url`` already has (RFC
-    6749, section 3.1), except those that only this app may set in an authorization request."""
-    parts = urlsplit(url)
-    kept = [
-        (name, value)
-        for name, value in parse_qsl(parts.query, keep_blank_values=True)
-        if name not in parameters and name not in OWN_AUTHORIZATION_PARAMETERS
-    ]
-    return urlunsplit(parts._replace(query=urlencode([*kept, *parameters.items()])))

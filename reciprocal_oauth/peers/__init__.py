@@ -2,8 +2,7 @@
 
 - ``application``: the application of the peer, which is its registration as a client of this site.
 - ``application_secret``: replaces the client secret of this application.
-- ``connection_check``: checks with requests to the peer whether the peer is set up correctly.
-- ``vendor_checks``: further checks for a peer of a vendor, without requests to the peer.
+- ``connection_check``: checks whether the peer is set up correctly, mostly with requests to it.
 - ``findings``: the checks, and their results.
 - ``preset_values``: fills the fields of a peer from the preset of its vendor.
 - ``discovery``: fills the fields of a peer from the peer's metadata.

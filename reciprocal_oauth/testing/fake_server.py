@@ -16,12 +16,21 @@ from django.test import override_settings
 
 @dataclass
 class ReceivedRequest:
-    """A request that the fake server received."""
+    """A request that the fake server received.
+
+    :ivar query: the part of the URL after ``?``, not decoded.
+    """
 
     method: str
     path: str
     headers: dict[str, str]
     body: str
+    query: str = ""
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The parameters in the query."""
+        return dict(parse_qsl(self.query, keep_blank_values=True))
 
     @property
     def form(self) -> dict[str, str]:
@@ -121,8 +130,9 @@ def _handler_of(server: FakeServer) -> type[BaseHTTPRequestHandler]:
 
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            path = self.path.partition("?")[0]
-            response = server.respond(ReceivedRequest(self.command, path, dict(self.headers), body))
+            path, _mark, query = self.path.partition("?")
+            received = ReceivedRequest(self.command, path, dict(self.headers), body, query)
+            response = server.respond(received)
             self.send_response(response.status)
             for name, value in response.headers.items():
                 self.send_header(name, value)

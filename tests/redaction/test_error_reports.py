@@ -650,7 +650,7 @@ def test_in_beginning_a_visit(
         asked.update(parameters)
         raise RuntimeError("forced fault")
 
-    monkeypatch.setattr("reciprocal_oauth.party_a.authorization._with_query", fail)
+    monkeypatch.setattr("reciprocal_oauth.party_a.authorization.request_url", fail)
     browser.raise_request_exception = False
 
     assert browser.post("/connections/music/connect/").status_code == 500

@@ -293,7 +293,7 @@ def test_a_cause_below_our_frames(
         except ValueError as error:
             raise RuntimeError("forced fault") from error
 
-    monkeypatch.setattr("reciprocal_oauth.party_a.authorization._with_query", fail)
+    monkeypatch.setattr("reciprocal_oauth.party_a.authorization.request_url", fail)
     browser.raise_request_exception = False
     browser.post("/connections/music/connect/")
 

@@ -16,14 +16,14 @@ from reciprocal_oauth.delivery import pausing
 from reciprocal_oauth.links import outgoing_access
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.party_a import resending
-from reciprocal_oauth.peers import connection_check, discovery, save_warnings
+from reciprocal_oauth.peers import discovery, save_warnings
 from reciprocal_oauth.peers.sheet import ConsoleLine, console_lines, sheet_for
 from reciprocal_oauth.presentation import delivery_text
 from reciprocal_oauth.secret import Secret
 from reciprocal_oauth.vendors import Preset
 from reciprocal_oauth.vendors.preset import Question
 
-from . import _peer_preset, _peer_sheet
+from . import _peer_preset, _peer_sheet, _peer_test
 from ._output import as_json, printable, table
 from ._peer_document import peer_document
 from ._peer_flags import (
@@ -68,7 +68,7 @@ class Command(BaseCommand):
         )
         test = actions.add_parser(
             "test",
-            help="test the connection to a peer",
+            help="test the connection to a peer, or to all",
             description="Sends made-up values to the peer, which the peer must refuse. The exit "
             "status is 1 if a test fails.",
         )
@@ -78,7 +78,8 @@ class Command(BaseCommand):
         logo = actions.add_parser("logo", help="fetch the logo of a peer now")
         add_flags(add)
         _peer_sheet.add_sheet_flags(add, show)
-        for action in (add, show, resume, test, logo):
+        _peer_test.add_options(test)
+        for action in (add, show, resume, logo):
             action.add_argument(
                 "slug", metavar="SLUG", help="The short name, which is part of the redirect URI."
             )
@@ -278,15 +279,10 @@ class Command(BaseCommand):
         self.stdout.write(fetch_logo(_named(options["slug"]), as_document=options["json"]))
 
     def test(self, options: dict[str, Any]) -> None:
-        """Test the connection to a peer, and print the result of each check. The exit status is 1
-        if a check fails."""
-        findings = connection_check.run(_named(options["slug"]))
-        if options["json"]:
-            self.stdout.write(as_json([finding.as_dict() for finding in findings]))
-        else:
-            rows = [(each.state.label, each.check.label, each.reason) for each in findings]
-            self.stdout.write(table(rows))
-        if connection_check.has_failed(findings):
+        """Test the connection to a peer, or to all enabled peers, and print the result of each
+        check. The exit status is 1 if a check fails."""
+        tested = _peers().filter(enabled=True) if options["all"] else _named(options["slug"])
+        if _peer_test.run(tested, self.stdout, is_json=options["json"]):
             sys.exit(1)
 
     def vendors(self, options: dict[str, Any]) -> None:

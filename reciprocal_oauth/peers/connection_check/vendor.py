@@ -6,32 +6,31 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext
 
-from ..client import addresses
-from ..compat import oauth2_settings
-from ..conf import settings
-from ..core import site_address
-from ..dialects.base import Dialect
-from ..exceptions import AddressRefused, PeerError
-from ..models import Peer
-from ..vendors import Preset, preset_of
-from . import preset_values
-from .findings import Check, Result, State
-from .sheet import sheet_for
+from ...client import addresses
+from ...compat import oauth2_settings
+from ...conf import settings
+from ...dialects.base import Dialect
+from ...exceptions import AddressRefused, PeerError
+from ...models import Peer
+from ...vendors import Preset, preset_of
+from .. import preset_values
+from ..findings import Check, Result, State
+from ..sheet import sheet_for
 
 _HTTPS_PORT = 443
 
 
-def results(peer: Peer, dialect: Dialect, base: str | None) -> dict[Check, Result]:
+def results(peer: Peer, dialect: Dialect, base: str) -> dict[Check, Result]:
     """Return the results of the checks that are made for ``peer``, in the order of :class:`Check`.
 
-    :param base: the URL of this site; ``None`` means the one in the settings.
+    :param base: the URL of this site.
     """
     found: dict[Check, Result] = {}
     preset = preset_of(peer.dialect)
     if preset is not None and preset.redirect_uris:
         found[Check.REDIRECT_URIS] = _redirect_uris(peer, preset)
     if dialect.has_own_address():
-        handover = sheet_for(peer, site_address.base_url() if base is None else base).handover
+        handover = sheet_for(peer, base).handover
         found[Check.HANDOVER] = _handover(handover or "", dialect)
     if dialect.grace_seconds:
         found[Check.GRACE] = _grace(dialect.grace_seconds)

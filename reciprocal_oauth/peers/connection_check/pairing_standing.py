@@ -9,11 +9,11 @@ import enum
 from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 
-from ..core.protocol import UNAUTHORIZED_CLIENT
-from ..exceptions import DecryptionError, PeerError, PeerRefused
-from ..models import Pairing, Peer
-from . import registration_access
-from .findings import Result, State
+from ...core.protocol import UNAUTHORIZED_CLIENT
+from ...exceptions import DecryptionError, PeerError, PeerRefused
+from ...models import Pairing, Peer
+from .. import registration_access
+from ..findings import Result, State
 
 
 class Standing(enum.Enum):
