@@ -21,11 +21,13 @@
     ├── NotLinked                  the user has no working link with the peer
     └── LeaseLost                  another worker has taken over the queue row
 
-    DecryptionError (django ImproperlyConfigured)   no key decrypts a stored secret
+    ImproperlyConfigured (of Django)
+    ├── DecryptionError            no key decrypts a stored secret
+    └── UnknownPeer                no peer has the short name with which the site's code calls it
 
-``DecryptionError`` means that the site is configured wrongly. It is deliberately no subclass of
-``ReciprocalError``: code that catches ``ReciprocalError`` to handle failures of a peer must not
-handle this error in the same way.
+The last two mean that the site is configured or programmed wrongly. They are deliberately no
+subclasses of ``ReciprocalError``: code that catches ``ReciprocalError`` or ``NotLinked`` to handle
+failures of a peer or a user without a link must not handle these errors in the same way.
 """
 
 import enum
@@ -312,4 +314,12 @@ class DecryptionError(ImproperlyConfigured):
     from another column or row (it can be decrypted only in its own place).
 
     If a key was removed from the setting ``ENCRYPTION_KEYS``, put it back at the end of the list.
+    """
+
+
+class UnknownPeer(ImproperlyConfigured):
+    """No peer has the short name with which the code of the site calls it. The name is misspelt, or
+    the peer is not set up at this site.
+
+    To take a peer out of service without this error, disable it. ``NotLinked`` is raised then.
     """

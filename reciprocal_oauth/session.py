@@ -6,6 +6,7 @@
     session.post("https://music.example/api/player/", json={"track": "Blue in Green"})
 """
 
+import difflib
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from .client.capped import ResponseTooLong
 from .client.http import HardenedSession
 from .conf import settings
 from .core import telemetry
-from .exceptions import AddressRefused, NotLinked, PeerUnreachable
+from .exceptions import AddressRefused, NotLinked, PeerUnreachable, UnknownPeer
 from .links.outgoing_access import fresh_access_token
 from .models import Link, Peer
 from .models.binding import bound_origins
@@ -149,23 +150,17 @@ def _ascii(host: str) -> str:
 
 def get_links(user: Any, peer: Peer | str) -> QuerySet[Link]:
     """Return the links of ``user`` through which this site can call ``peer``, the newest link
-    first. The result is empty for a deactivated user.
+    first. The result is empty for a deactivated user, and if the peer is disabled.
 
     A user who has several accounts at the peer can have one link for each account. The fields
     ``account_name`` and ``subject`` of a link identify the account, if the peer provides them.
 
     :param peer: a ``Peer``, or the short name of a peer.
+    :raises UnknownPeer: no peer has this short name.
     """
-    if not user.is_authenticated or not user.is_active:
-        return Link.objects.none()
-    links = Link.objects.select_related("peer").filter(
-        user=user,
-        peer__slug=peer.slug if isinstance(peer, Peer) else peer,
-        peer__enabled=True,
-        status=Link.Status.ACTIVE,
-        outgoing_state=Link.Outgoing.ACTIVE,
-    )
-    return links.order_by("-created_at")
+    if isinstance(peer, str):
+        _require_peer(peer)
+    return _links(user, peer)
 
 
 def get_link(user: Any, peer: Peer | str) -> Link:
@@ -175,12 +170,50 @@ def get_link(user: Any, peer: Peer | str) -> Link:
 
     :param peer: a ``Peer``, or the short name of a peer.
     :raises NotLinked: the user has no working link with the peer.
+    :raises UnknownPeer: no peer has this short name.
     """
-    link = get_links(user, peer).first()
-    if link is None:
-        slug = peer.slug if isinstance(peer, Peer) else peer
-        raise NotLinked(f"This user has no working link with “{slug}”.")
-    return link
+    link = _links(user, peer).first()
+    if link is not None:
+        return link
+    if isinstance(peer, str):
+        _require_peer(peer)
+    raise NotLinked(f"This user has no working link with “{_slug_of(peer)}”.")
+
+
+def _links(user: Any, peer: Peer | str) -> QuerySet[Link]:
+    if not user.is_authenticated or not user.is_active:
+        return Link.objects.none()
+    links = Link.objects.select_related("peer").filter(
+        user=user,
+        peer__slug=_slug_of(peer),
+        peer__enabled=True,
+        status=Link.Status.ACTIVE,
+        outgoing_state=Link.Outgoing.ACTIVE,
+    )
+    return links.order_by("-created_at")
+
+
+def _slug_of(peer: Peer | str) -> str:
+    return peer.slug if isinstance(peer, Peer) else peer
+
+
+def _require_peer(slug: str) -> None:
+    """Check that there is a peer with this short name, so that a misspelt name does not look like a
+    user who has not connected.
+
+    :raises UnknownPeer: no peer has this short name.
+    """
+    if Peer.objects.filter(slug=slug).exists():
+        return
+    known = sorted(Peer.objects.values_list("slug", flat=True))
+    near = difflib.get_close_matches(slug, known)
+    if near:
+        hint = f"Did you mean {' or '.join(f'“{name}”' for name in near)}?"
+    elif known:
+        hint = f"The peers are: {', '.join(known)}."
+    else:
+        hint = "There are no peers yet."
+    raise UnknownPeer(f"There is no peer with the short name “{slug}”. {hint}")
 
 
 def get_session(
@@ -210,5 +243,6 @@ def get_session_for(
     :param allow_hosts: see :func:`get_session`.
     :param max_bytes: see :func:`get_session`.
     :raises NotLinked: the user has no working link with the peer.
+    :raises UnknownPeer: no peer has this short name.
     """
     return get_session(get_link(user, peer), allow_hosts=allow_hosts, max_bytes=max_bytes)

@@ -38,7 +38,7 @@ def test_the_documentation_names_them_and_every_error_that_a_call_raises() -> No
     assert [name for name in NAMES if f"* - ``{name}" not in page] == []
     assert [
         name
-        for name in sorted(errors | {"NotLinked", "DecryptionError"})
+        for name in sorted(errors | {"NotLinked", "DecryptionError", "UnknownPeer"})
         if f"``{name}``" not in page
     ] == []
 

@@ -19,7 +19,13 @@ from django.utils import timezone
 from pytest_django import Settings
 
 import reciprocal_oauth
-from reciprocal_oauth.exceptions import AddressRefused, NotLinked, PeerError
+from reciprocal_oauth.exceptions import (
+    AddressRefused,
+    NotLinked,
+    PeerError,
+    ReciprocalError,
+    UnknownPeer,
+)
 from reciprocal_oauth.links import lifecycle
 from reciprocal_oauth.models import Link, Peer
 from reciprocal_oauth.secret import Secret
@@ -440,6 +446,37 @@ class TestWhichLink:
 
         with pytest.raises(NotLinked):
             reciprocal_oauth.get_link(user, peer)
+        assert not reciprocal_oauth.get_links(user, "music").exists()
+
+    @pytest.mark.parametrize(
+        "look_up",
+        [
+            reciprocal_oauth.get_link,
+            reciprocal_oauth.get_links,
+            reciprocal_oauth.get_session_for,
+        ],
+    )
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [("musci", "Did you mean “music”?"), ("weather", "The peers are: music.")],
+    )
+    def test_a_misspelt_name_is_no_missing_link(
+        self, look_up: Any, name: str, words: str, link_as_a: Link, user: Any
+    ) -> None:
+        with pytest.raises(UnknownPeer) as raised:
+            look_up(user, name)
+
+        assert f"“{name}”" in str(raised.value)
+        assert words in str(raised.value)
+        assert not isinstance(raised.value, ReciprocalError)
+
+    def test_a_name_is_looked_up_for_nobody_too(self, peer: Peer) -> None:
+        with pytest.raises(UnknownPeer):
+            reciprocal_oauth.get_links(AnonymousUser(), "musci")
+
+    def test_without_any_peer_it_says_so(self, user: Any) -> None:
+        with pytest.raises(UnknownPeer, match="There are no peers yet"):
+            reciprocal_oauth.get_link(user, "music")
 
 
 def test_a_call_within_a_transaction_is_refused_before_the_peer_is_asked(

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from reciprocal_oauth import get_links
 from reciprocal_oauth.exceptions import ReciprocalError
+from reciprocal_oauth.models import Peer
 from reciprocal_oauth.vendors.alexa import send_event
 from reciprocal_oauth.vendors.smartthings import send_callback
 
@@ -20,10 +21,10 @@ def report_to_vendors(user: Any) -> None:
     """Report the state of the player to each vendor with which ``user`` has a link. If a vendor
     does not take the report, the next report says what is missing."""
     senders = {"smartthings": _to_smartthings, "alexa": _to_alexa}
-    for slug, send in senders.items():
-        for link in get_links(user, slug):
+    for vendor in Peer.objects.filter(slug__in=senders):  # Those that were set up.
+        for link in get_links(user, vendor):
             try:
-                send(link)
+                senders[vendor.slug](link)
             except ReciprocalError as error:
                 logger.warning("The state of the player was not reported: %s", error)
 
