@@ -1,12 +1,14 @@
 """System checks, which find mistakes in the configuration before the site serves requests.
 
-Only the functions in :mod:`.peers` and :mod:`.workers` use the database. The other checks do not
-find mistakes in the peers, which are rows in the database. A peer is validated before the admin or
-a command saves it.
+Only the functions with the tag ``database`` use the database. The other checks do not find mistakes
+in the peers, which are rows in the database. A peer is validated before the admin or a command
+saves it.
 """
 
 from .ids import Id
+from .issuer import check_fixed_issuer, check_issuer_url
 from .pairing import check_pairing, check_registration
+from .peer_scopes import check_peer_scopes
 from .peers import check_grace, check_issuer
 from .settings import check_deployment, check_settings, check_sweep
 from .site import (
@@ -26,13 +28,16 @@ __all__ = [
     "check_base_url",
     "check_databases",
     "check_deployment",
+    "check_fixed_issuer",
     "check_grace",
     "check_hooks",
     "check_introspection",
     "check_isolation",
     "check_issuer",
+    "check_issuer_url",
     "check_opened",
     "check_pairing",
+    "check_peer_scopes",
     "check_registration",
     "check_settings",
     "check_sqlite",

@@ -45,8 +45,8 @@ def configured_base_url() -> str:
     issuer = urlsplit(oauth2_settings.OIDC_ISS_ENDPOINT or "")
     if not issuer.hostname:
         return ""
-    path, mounted_at = issuer.path.rstrip("/"), _mounted_at()
-    path = path.removesuffix(mounted_at) if path.endswith(mounted_at) else _script_name()
+    path, mounted = issuer.path.rstrip("/"), mounted_at()
+    path = path.removesuffix(mounted) if path.endswith(mounted) else _script_name()
     return f"{issuer.scheme}://{issuer.netloc}{path}"
 
 
@@ -72,7 +72,7 @@ def is_base_url(text: str) -> bool:
     return bool(well_formed and clean)
 
 
-def _mounted_at() -> str:
+def mounted_at() -> str:
     """Return the path at which DOT's URLs are included, such as ``/o``."""
     return _path("oauth2_provider:oidc-connect-discovery-info").removesuffix(_DISCOVERY)
 

@@ -37,11 +37,11 @@ def check() -> Result:
 
 def _remedy() -> str:
     if settings.DISPATCHER == "thread":
-        return gettext("Start the web server, or run: manage.py reciprocal_deliver --loop")
+        return gettext("Start the web server, or run: manage.py reciprocal_deliver --loop 5")
     if settings.DISPATCHER == "none":
-        return gettext("Run: manage.py reciprocal_deliver --loop")
+        return gettext("Run: manage.py reciprocal_deliver --loop 5")
     text = gettext(
         "Start the workers of DISPATCHER %(dispatcher)s, or run: manage.py reciprocal_deliver "
-        "--loop"
+        "--loop 5"
     )
     return text % {"dispatcher": settings.DISPATCHER}
