@@ -1,10 +1,8 @@
 """The admin page on which an administrator accepts an invitation of another site."""
 
-import json
 from typing import Any
 
 from django.contrib import messages
-from django.core import signing
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import path
 from django.utils.decorators import method_decorator
@@ -12,22 +10,21 @@ from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from ..core.database import outside_transactions
-from ..exceptions import DecryptionError, PairingError, PeerError
+from ..exceptions import PairingError, PeerError
 from ..pairing import accepting, sending
 from ..pairing.accepting import Offer
 from ..presentation import pairing_status
 from ..presentation.host_name import host_in
 from ..redaction.error_reports import holding_secrets
-from ..secret import PREFIX, Secret, decrypt, encrypt
+from ..secret import Secret
+from . import sealed
 from .pairing_forms import AcceptForm, InvitationForm
 from .pairing_invite import own_problem
 from .pairing_rights import PairingPagesMixin, may_pair, may_renew
 
 #: The name of the button of the second step.
 _PAIR = "_pair"
-#: How long, in seconds, the second step can be sent after the first one.
-SEALED_SECONDS = 3600
-_SALT = "reciprocal_oauth.admin.accept"
+_PURPOSE = "reciprocal_oauth.admin.accept"
 
 
 class PairingAcceptMixin(PairingPagesMixin):
@@ -59,9 +56,9 @@ class PairingAcceptMixin(PairingPagesMixin):
         renew = typed.get("renew", "")
         if request.method != "POST":
             return self._ask_for_invitation(request, InvitationForm(initial={"renew": renew}))
-        sealed = _opened(typed.get("sealed", ""), request.user)
+        kept = sealed.opened(typed.get("sealed", ""), _PURPOSE, request.user)
         pasted = typed.get("invitation", "").strip()
-        text = Secret(pasted or sealed.get("text", ""))
+        text = Secret(pasted or kept.get("text", ""))
         # Never send the text back to the browser, except encrypted.
         form = InvitationForm({"invitation": "", "renew": renew})
         form.errors.clear()
@@ -77,12 +74,12 @@ class PairingAcceptMixin(PairingPagesMixin):
         except PeerError as error:
             form.add_error("invitation", str(error).splitlines())
             return self._ask_for_invitation(request, form, _sealed(text, "", request.user))
-        return self._show_offer(request, typed, offer, text, sealed.get("method", ""))
+        return self._show_offer(request, typed, offer, text, kept.get("method", ""))
 
     def _ask_for_invitation(
-        self, request: HttpRequest, form: InvitationForm, sealed: str = ""
+        self, request: HttpRequest, form: InvitationForm, hidden: str = ""
     ) -> HttpResponse:
-        if sealed:
+        if hidden:
             form.fields["invitation"].required = False
             form.fields["invitation"].help_text = gettext(
                 "The invitation is kept for one hour. Press “Look up” to try again."
@@ -94,7 +91,7 @@ class PairingAcceptMixin(PairingPagesMixin):
             gettext("Accept an invitation"),
             form=form,
             adminform=self.admin_form(form, fieldsets),
-            sealed=sealed,
+            sealed=hidden,
         )
 
     @sensitive_variables()
@@ -105,12 +102,12 @@ class PairingAcceptMixin(PairingPagesMixin):
         renewable = self.renewable(request, offer.metadata.issuer, renew)
         self.require(may_pair(request) or bool(renewable))
         given: dict[str, Any] = {"metadata": offer.metadata, "renewable": renewable}
-        sealed = _sealed(text, offer.auth_method, request.user)
+        hidden = _sealed(text, offer.auth_method, request.user)
         if _PAIR not in typed:
-            initial = {"sealed": sealed, "renew": renew}
+            initial = {"sealed": hidden, "renew": renew}
             return self._ask_about_offer(request, offer, AcceptForm(initial=initial, **given))
         data = typed.copy()
-        data["sealed"] = sealed
+        data["sealed"] = hidden
         form = AcceptForm(data, **given)
         if form.is_valid() and offer.auth_method != method:
             # What the administrator has seen is no longer so. They decide again.
@@ -151,30 +148,11 @@ class PairingAcceptMixin(PairingPagesMixin):
         )
 
 
-def _expired() -> str:
-    return gettext("You pasted the invitation more than an hour ago. Paste it again.")
-
-
-def _place(user: Any) -> tuple[str, str]:
-    return (_SALT, str(user.pk))
-
-
 @sensitive_variables()
 def _sealed(text: Secret, method: str, user: Any) -> str:
     """Return the invitation and what the page has said about it, encrypted for ``user``."""
-    content = json.dumps({"text": text.reveal(), "method": method})
-    ciphertext = encrypt(content, _place(user)).removeprefix(PREFIX)
-    return signing.TimestampSigner(salt=_SALT).sign(ciphertext)
+    return sealed.seal({"text": text.reveal(), "method": method}, _PURPOSE, user)
 
 
-@sensitive_variables()
-def _opened(sealed: str, user: Any) -> dict[str, str]:
-    """Return the content of a sealed invitation; an empty dictionary if it is too old, or is not
-    for ``user``."""
-    signer = signing.TimestampSigner(salt=_SALT)
-    try:
-        ciphertext = signer.unsign(sealed, max_age=SEALED_SECONDS)
-        content: dict[str, str] = json.loads(decrypt(PREFIX + ciphertext, _place(user)))
-    except (signing.BadSignature, DecryptionError):
-        return {}
-    return content
+def _expired() -> str:
+    return gettext("You pasted the invitation more than an hour ago. Paste it again.")

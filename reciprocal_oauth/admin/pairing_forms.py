@@ -1,13 +1,13 @@
 """The forms with which an administrator pairs this site with another one. The rules for the values
 are in the package ``pairing``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.core.validators import MaxLengthValidator
-from django.utils.translation import get_language, gettext, ngettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ..client.discovery import Metadata
@@ -16,30 +16,14 @@ from ..core import scopes, site_address
 from ..exceptions import PairingError
 from ..models import Pairing, Peer
 from ..pairing.inviting import MAX_LIFETIME_SECONDS, Terms
-from ..peers import discovery
 from .peer_form import CODE_ATTRIBUTES
+from .scope_fields import MAX_SCOPE_LENGTH, ScopesField, scope_choices, theirs
 
 #: The lifetimes to choose from, in seconds.
 _LIFETIMES = (3600, 24 * 3600, 3 * 24 * 3600, MAX_LIFETIME_SECONDS)
 _LONG = {"class": "vLargeTextField", **CODE_ATTRIBUTES}
 _NEW = "new"
-_MAX_SCOPE_LENGTH = 1000
 FOR_SITE, FOR_ANYONE = "site", "anyone"
-
-
-class ScopesField(forms.MultipleChoiceField):
-    """One checkbox for each scope. The value is one text with the names of the chosen scopes."""
-
-    widget = forms.CheckboxSelectMultiple
-
-    def clean(self, value: Any) -> str:
-        """Return the names of the chosen scopes as one text.
-
-        :raises ValidationError: a scope was not offered, or the text is too long to be stored.
-        """
-        text = scopes.join(super().clean(value))
-        MaxLengthValidator(_MAX_SCOPE_LENGTH)(text)
-        return text
 
 
 class WhoForm(forms.Form):
@@ -155,7 +139,7 @@ class TermsForm(forms.Form):
             self.fields["asked_scope"] = forms.CharField(
                 label=self.fields["asked_scope"].label,
                 required=False,
-                max_length=_MAX_SCOPE_LENGTH,
+                max_length=MAX_SCOPE_LENGTH,
                 widget=forms.TextInput(attrs=_LONG),
                 help_text=_("The names of scopes, separated by spaces. The site lists none."),
             )
@@ -177,7 +161,7 @@ class TermsForm(forms.Form):
             self.fields["allowed_scope"].initial = scopes.split(first.allowed_scope)
             self.fields["asked_scope"].initial = scopes.split(first.scope)
             self.fields["enable"].initial = first.enabled
-        self.fields["slug"].initial = proposed_slug(self.metadata) if self.metadata else ""
+        self.fields["slug"].initial = proposed_slug(self.metadata.issuer) if self.metadata else ""
 
     @property
     def renewed(self) -> Peer | None:
@@ -261,28 +245,10 @@ class ConfirmForm(forms.Form):
             field.help_text = _("The other site lets this site do nothing there.")
 
 
-def scope_choices(described: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return the choices for scopes: each with its description, and with its name."""
-    return [
-        (name, f"{described[name]} ({name})" if scopes.has_words(name, described) else name)
-        for name in described
-    ]
-
-
-def theirs(metadata: Metadata) -> list[tuple[str, str]]:
-    """Return the choices for the scopes of the other site, in its own words."""
-    words = Peer(scope_words=discovery.words_of(metadata)).words_of(get_language() or "")
-    return [
-        (name, f"“{words[name]}” ({name})" if name in words else name)
-        for name in dict.fromkeys(metadata.scopes)
-        if scopes.parse(name) == [name]
-    ]
-
-
-def proposed_slug(metadata: Metadata) -> str:
-    """Return a short name for the site with this metadata that no peer has: the first part of its
+def proposed_slug(issuer: str) -> str:
+    """Return a short name for the site with this issuer that no peer has: the first part of its
     host name that says something, such as ``music`` for ``www.music.example``."""
-    host = site_address.host_of(metadata.issuer)
+    host = site_address.host_of(issuer)
     parts = [part for part in host.split(".") if part not in ("www", "")]
     wanted = parts[0][:40] if parts and not _is_address(host) else "peer"
     pairings = Pairing.objects.filter(state__in=Pairing.UNDER_WAY)

@@ -2,29 +2,34 @@
 fetches the metadata of the peer (RFC 8414, section 3), and fills in the fields of the form."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.admin import helpers
 from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.urls import path
+from django.urls import path, reverse
 from django.utils.decorators import method_decorator
-from django.utils.translation import get_language, gettext
+from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
-from ..client.discovery import Metadata
 from ..core.database import outside_transactions
 from ..core.peer_urls import is_endpoint
 from ..exceptions import NoMetadata, PeerError
-from ..models import Peer
+from ..models import Pairing, Peer
 from ..models.binding import ENDPOINTS
 from ..peers import discovery
 from ..redaction.error_reports import holding_secrets
-from .peer_form import LookedUpForm, NewPeerForm
+from ..vendors import preset_of
+from .pairing_forms import proposed_slug
+from .pairing_rights import may_pair
+from .peer_new_form import LookedUpForm, NewPeerForm
+from .peer_secret import keep_secret
+from .peer_sheet import PeerSheetMixin
 
 _BUTTON = "_look_up"
 #: The name of a hidden button at the top of the form. When the user presses the key Enter in a
@@ -32,7 +37,21 @@ _BUTTON = "_look_up"
 #: request contains this name.
 _ENTER = "_enter"
 #: The fields that always get the value that was found, whatever their value was.
-_FOUND_WINS = ("token_endpoint_auth_method", "peer_words", "registration_endpoint")
+_FOUND_WINS = (
+    "token_endpoint_auth_method",
+    "peer_words",
+    "peer_scopes",
+    "registration_endpoint",
+)
+#: The fields that always have a value.
+_WITH_DEFAULT = (
+    "dialect",
+    "token_endpoint_auth_method",
+    "assertion_algorithm",
+    "authenticates_here_by",
+)
+#: The value of the parameter ``by`` in the URL of the form, to enter everything by hand.
+BY_HAND = "hand"
 
 
 @dataclass(frozen=True)
@@ -43,14 +62,33 @@ class Found:
     :ivar values: the value that was found for each field.
     :ivar problems: for some of the fields, the reasons why the look-up found no value.
     :ivar hints: for some of the fields, a remark that the form shows to the user.
+    :ivar can_pair: whether the other site can pair with this one.
+    :ivar source: the issuer that a sheet names; ``""`` after a look-up.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
     problems: Mapping[str, list[str]] = field(default_factory=dict)
     hints: Mapping[str, str] = field(default_factory=dict)
+    can_pair: bool = False
+    source: str = ""
 
 
-class PeerDiscoveryMixin(admin.ModelAdmin):
+def found_on(request: HttpRequest) -> Found:
+    """Return what was found for the page that this request shows."""
+    found: Found = getattr(request, "reciprocal_found", None) or Found()
+    return found
+
+
+def is_first_step(request: HttpRequest) -> bool:
+    """Return whether the page that adds a peer asks only for the address or the sheet of the other
+    site."""
+    if request.method == "POST":
+        return getattr(request, "reciprocal_first_step", False)
+    is_other_form = preset_of(request.GET.get("dialect", "")) or request.GET.get("pairing")
+    return not is_other_form and request.GET.get("by") != BY_HAND
+
+
+class PeerDiscoveryMixin(PeerSheetMixin):
     """Adds two things to the page that adds a peer: a field for the address of the other site, and
     the button “Look up”. After a look-up, the page shows the form with the values that were
     found."""
@@ -72,10 +110,15 @@ class PeerDiscoveryMixin(admin.ModelAdmin):
         address of the other site."""
         if obj is None:
             kwargs.setdefault("form", NewPeerForm)
-        return super().get_form(request, obj, change=change, **kwargs)
+        form = super().get_form(request, obj, change=change, **kwargs)
+        if issubclass(form, NewPeerForm):
+            form.may_create = self.may_create_applications(request)
+        return form
 
     @method_decorator(sensitive_variables())
-    @method_decorator(sensitive_post_parameters("client_secret", "initial_access_token"))
+    @method_decorator(
+        sensitive_post_parameters("client_secret", "sealed_secret", "initial_access_token")
+    )
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
@@ -84,6 +127,8 @@ class PeerDiscoveryMixin(admin.ModelAdmin):
 
         :raises PermissionDenied: the user may not add peers.
         """
+        if is_first_step(request):
+            extra_context = {"is_first_step": True, **(extra_context or {})}
         if request.method != "POST" or not _asks_for_look_up(request.POST):
             return super().add_view(request, form_url, extra_context)
         if not self.has_add_permission(request):
@@ -99,8 +144,13 @@ class PeerDiscoveryMixin(admin.ModelAdmin):
         :param checked: a form that was checked and whose question the page has to ask; see
             :class:`.peer_reconfiguration.ReconfigurationForm`.
         """
+        keep_secret(request)
         data, hints = _merged(request.POST, found)
         request.POST = data  # type: ignore[assignment]  # The fieldsets depend on what was found.
+        request.reciprocal_found = found  # type: ignore[attr-defined]
+        if "slug" not in data:  # The user was on the first page.
+            request.reciprocal_first_step = not found.values  # type: ignore[attr-defined]
+            _fill_in_defaults(data, self.get_changeform_initial_data(request))
         fieldsets: Any = list(self.get_fieldsets(request))
         form_class = self.get_form(
             request, None, form=LookedUpForm, fields=flatten_fieldsets(fieldsets)
@@ -125,6 +175,7 @@ class PeerDiscoveryMixin(admin.ModelAdmin):
             "inline_admin_formsets": [],
             "is_popup": False,
             "media": self.media + admin_form.media,
+            "is_first_step": is_first_step(request),
             "preserved_filters": self.get_preserved_filters(request),
             **(extra or {}),
         }
@@ -133,12 +184,43 @@ class PeerDiscoveryMixin(admin.ModelAdmin):
     def _report(self, request: HttpRequest, form: LookedUpForm, found: Found) -> None:
         if not found.values:
             return
-        shown = [name for name in found.values if not form.fields[name].widget.is_hidden]
+        shown = [
+            name
+            for name in found.values
+            if name in form.fields and not form.fields[name].widget.is_hidden
+        ]
         labels = ", ".join(str(form.fields[name].label) for name in shown)
         text = gettext("Found: %s.") % labels
         if missing := form.missing():
             text += " " + gettext("Please fill in: %s.") % ", ".join(missing)
         self.message_user(request, text, messages.SUCCESS)
+        if found.source:
+            text = gettext("This sheet says that it is from %s. Check that you mean this site.")
+            self.message_user(request, text % found.source, messages.WARNING)
+        if found.can_pair and may_pair(request) and self.admin_site.is_registered(Pairing):
+            url = reverse(f"{self.admin_site.name}:reciprocal_oauth_pairing_invite")
+            text = gettext(
+                "The other site can pair with this one: then nobody has to copy anything."
+            )
+            link = format_html('<a href="{}">{}</a>', url, gettext("Invite it"))
+            self.message_user(request, format_html("{} {}", text, link))
+
+
+def fields_of_scopes(names: Iterable[str], words: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hidden fields that tell the form which scopes the other site has.
+
+    :param words: what they mean, in the form of ``Peer.scope_words``.
+    """
+    return {"peer_scopes": json.dumps(list(names)), "peer_words": json.dumps(dict(words))}
+
+
+def _fill_in_defaults(data: QueryDict, initial: Mapping[str, Any]) -> None:
+    """Fill in what the first page does not ask for: the usual values, and a short name."""
+    usual = Peer()
+    for name in _WITH_DEFAULT:
+        data.setdefault(name, initial.get(name) or getattr(usual, name))
+    data.setdefault("enabled", "on")
+    data.setdefault("slug", proposed_slug(str(data["issuer"])) if data.get("issuer") else "")
 
 
 def _asks_for_look_up(typed: QueryDict) -> bool:
@@ -160,7 +242,8 @@ def _look_up(address: str) -> Found:
         values = {name: url for name, url in error.endpoints.items() if url}
         return Found(values, {"address": reasons, **by_field})
     values = {name: value for name, value in discovery.values_of(metadata).items() if value}
-    values["peer_words"] = json.dumps(values.pop("scope_words", {}))
+    values |= fields_of_scopes(metadata.scopes, discovery.words_of(metadata))
+    values.pop("scope_words", None)
     values["registration_endpoint"] = metadata.registration_endpoint
     hints = discovery.warnings_about(metadata)
     if not metadata.revocation_endpoint:
@@ -168,18 +251,7 @@ def _look_up(address: str) -> Found:
             "The metadata has no revocation endpoint. When a connection ends, our access at the "
             "peer is not revoked."
         )
-    if metadata.scopes:
-        hints["scope"] = gettext("The metadata lists: %s.") % _listed(metadata)
-    return Found(values, hints=hints)
-
-
-def _listed(metadata: Metadata) -> str:
-    """Return the scopes in ``metadata``. If the other site says what they mean, add its words."""
-    words = Peer(scope_words=discovery.words_of(metadata)).words_of(get_language() or "")
-    if not words:
-        return " ".join(metadata.scopes)
-    described = [f"{each} (“{words[each]}”)" if each in words else each for each in metadata.scopes]
-    return ", ".join(described)
+    return Found(values, hints=hints, can_pair=bool(metadata.reciprocal_registration_endpoint))
 
 
 def _by_itself(reason: str) -> str:

@@ -1,26 +1,31 @@
 """The admin form of a peer. This module defines widgets, labels and help texts. The validation of
 the values is in ``Peer.clean``."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ImproperlyConfigured, ValidationError
 from django.db.models import Q
-from django.forms.utils import ErrorDict
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ..core import plugins
+from ..core import plugins, scopes, site_address
+from ..core.protocol import OPENID
 from ..models import Peer, peer_validation
-from ..peers import discovery
 from ..peers.application import application_is_fixed
 from ..secret import Secret
+from ..vendors import preset_of
+from . import scope_fields
 from .peer_reconfiguration import ReconfigurationForm
+from .scope_fields import ScopeTextField
 
 #: HTML attributes of inputs for URLs, IDs and scopes, which are written from left to right in every
 #: language. Without ``dir``, a page in Arabic would show the last slash of a URL before ``https``.
 CODE_ATTRIBUTES = {"dir": "ltr"}
+_SCOPES_HERE = ("allowed_scope", "preconfigured_scope")
+_SCOPES_THERE = ("scope", "reciprocal_scope")
+_SCOPES = (*_SCOPES_THERE, *_SCOPES_HERE)
 _LONG = (
     "homepage",
     "issuer",
@@ -36,12 +41,15 @@ _LONG = (
     "tos_uri",
     "jwks_uri",
     "client_id",
-    "scope",
-    "reciprocal_scope",
-    "allowed_scope",
-    "preconfigured_scope",
+    *_SCOPES,
 )
 SECRET_AGAIN = _("For security, the secret that you entered is not shown again. Enter it again.")
+SECRET_KEPT = _(
+    "You have entered a secret. It is not shown again, but kept in this page for one hour, "
+    "encrypted. Leave this blank to use it."
+)
+#: The dialect of sites that use this app.
+_DRAFT = "ietf"
 
 
 class NeededField(forms.CharField):
@@ -73,22 +81,24 @@ class ApplicationChoiceField(forms.ModelChoiceField):
         return f"{name} ({application.client_id})"
 
 
-class AddressInput(forms.TextInput):
-    """A text input for the address of the other site, with the button “Look up” next to it."""
+class SealedField(forms.CharField):
+    """A hidden field with a value that is sealed by :mod:`.sealed`. It is no value of the peer."""
 
-    template_name = "reciprocal_oauth/admin/address_input.html"
+    widget = forms.HiddenInput
 
-
-class RegistrationInput(forms.PasswordInput):
-    """An input for an initial access token, with the button “Register this site there” next to
-    it."""
-
-    template_name = "reciprocal_oauth/admin/registration_input.html"
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Return ``False``: the history of the peer does not mention this field."""
+        return False
 
 
 class PeerForm(ReconfigurationForm):
     """The form to change a peer that is already stored. It is also the base class of the form to
-    add a peer."""
+    add a peer.
+
+    :cvar base: the URL of this site, from the request.
+    """
+
+    base: ClassVar[str] = ""
 
     class Meta:
         model = Peer
@@ -97,6 +107,7 @@ class PeerForm(ReconfigurationForm):
             "application": ApplicationChoiceField,
             **dict.fromkeys(peer_validation.NEEDED, NeededField),
             "client_secret": SecretField,
+            **dict.fromkeys(_SCOPES, ScopeTextField),
         }
         widgets = {
             **{
@@ -119,6 +130,9 @@ class PeerForm(ReconfigurationForm):
             ),
         }
 
+    #: The client secret that the user entered before an error, encrypted for this user.
+    sealed_secret = SealedField(required=False)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # A user who may only view the peer gets a form without fields.
@@ -129,6 +143,8 @@ class PeerForm(ReconfigurationForm):
             self._limit_applications()
         if "dialect" in self.fields:
             self._offer_dialects()
+        self._offer_scopes()
+        self._explain_short_name()
         if "assertion_algorithm" in self.fields:
             self.fields["assertion_algorithm"].required = False  # It has a default value.
 
@@ -136,6 +152,10 @@ class PeerForm(ReconfigurationForm):
         """Return the secret that the user entered. If the field is blank, return the stored
         secret."""
         given: str = self.cleaned_data["client_secret"]
+        if not given and self._sealed:
+            raise ValidationError(
+                _("The secret that you entered was kept for one hour only. Enter it again.")
+            )
         return Secret(given) if given else self.instance.client_secret
 
     def add_error(self, field: str | None, error: Any) -> None:
@@ -143,6 +163,8 @@ class PeerForm(ReconfigurationForm):
         the form, with the name of the field."""
         if field is None and hasattr(error, "error_dict"):
             for name, reasons in error.error_dict.items():
+                if name == "client_secret" and name in self.errors:
+                    continue  # The form has said already why there is none.
                 if name in self.fields or name == NON_FIELD_ERRORS:
                     super().add_error(name, reasons)
                 else:
@@ -168,6 +190,11 @@ class PeerForm(ReconfigurationForm):
             if name in self.fields:
                 self.fields[name].required = name not in optional
 
+    @property
+    def _sealed(self) -> str:
+        is_on_page = "sealed_secret" in self.fields
+        return self.data.get(self.add_prefix("sealed_secret"), "") if is_on_page else ""
+
     def _explain_secret(self) -> None:
         field = self.fields["client_secret"]
         field.initial = None
@@ -181,7 +208,8 @@ class PeerForm(ReconfigurationForm):
         if self.is_bound and self.data.get(self.add_prefix("client_secret")):
             # The user sees this text only if the form has an error. Then the page shows the form
             # again, without the secret.
-            field.help_text = SECRET_AGAIN
+            field.help_text = SECRET_KEPT if self._sealed else SECRET_AGAIN
+            field.required = field.required and not self._sealed
 
     def _offer_dialects(self) -> None:
         """Let the user choose one of the dialects in the settings. A dialect is the form of the
@@ -197,7 +225,52 @@ class PeerForm(ReconfigurationForm):
             label=field.label,
             help_text=field.help_text,
             initial=field.initial,
-            choices=[(name, name) for name in names],
+            choices=[(name, dialect_in_words(name)) for name in names],
+        )
+
+    def _offer_scopes(self) -> None:
+        """Let the user choose scopes by checkboxes: those of this site, and those of the peer, as
+        far as they are known."""
+        for name in _SCOPES_HERE:
+            if isinstance(field := self.fields.get(name), ScopeTextField):
+                stored = scopes.split(getattr(self.instance, name))
+                scope_fields.use_checkboxes(
+                    field, scope_fields.choices_here(stored), takes_others=False
+                )
+        names = self._scopes_of_peer()
+        stored = scopes.split(f"{self.instance.scope} {self.instance.reciprocal_scope}")
+        choices = scope_fields.choices_there(self.instance, dict.fromkeys([*names, *stored]))
+        for name in _SCOPES_THERE:
+            field = self.fields.get(name)
+            if choices and isinstance(field, ScopeTextField):
+                # Nothing that a person signs in with is part of a reciprocal grant.
+                offered = [each for each in choices if name == "scope" or each[0] != OPENID]
+                scope_fields.use_checkboxes(field, offered, takes_others=True)
+
+    def _scopes_of_peer(self) -> list[str]:
+        """Return the names of scopes that the metadata of the peer lists, if it was just read."""
+        return []
+
+    def _explain_short_name(self) -> None:
+        """Show the redirect URI. A script of the page puts the typed short name into it."""
+        field = self.fields.get("slug")
+        base = site_address.configured_base_url() or self.base
+        callback = site_address.url_of("reciprocal_oauth:callback", "SHORT-NAME", base=base)
+        if field is None or not callback:
+            return
+        typed = self.data.get(self.add_prefix("slug")) if self.is_bound else ""
+        shown = typed or self.instance.slug or self.initial.get("slug") or "SHORT-NAME"
+        field.help_text = format_html(
+            "{} {}",
+            field.help_text,
+            format_html(
+                gettext("The redirect URI of this site is then {}."),
+                format_html(
+                    '<code dir="ltr" data-redirect-uri="{}">{}</code>',
+                    callback,
+                    callback.replace("SHORT-NAME", str(shown)),
+                ),
+            ),
         )
 
     def _limit_applications(self) -> None:
@@ -213,122 +286,14 @@ class PeerForm(ReconfigurationForm):
             )
 
 
-class NewPeerForm(PeerForm):
-    """The form to add a peer. It has an additional field for the address of the other site, where
-    the button “Look up” fetches the metadata."""
-
-    address = forms.CharField(
-        label=_("Address of the other site"),
-        required=False,
-        max_length=500,
-        widget=AddressInput(attrs={"class": "vLargeTextField", **CODE_ATTRIBUTES}),
-        help_text=_(
-            "For example https://peer.example. The metadata of the site fills in the fields below."
-        ),
-    )
-
-    #: What the scopes of the other site mean, in its words, from a look-up of its metadata. The
-    #: model field has another name, because it is not editable.
-    peer_words = forms.JSONField(widget=forms.HiddenInput, required=False)
-
-    #: The registration endpoint in the metadata. The page shows its host.
-    registration_endpoint = forms.CharField(widget=forms.HiddenInput, required=False)
-    our_name = forms.CharField(
-        label=_("Name of this site there"),
-        required=False,
-        max_length=200,
-        widget=forms.TextInput(attrs={"class": "vLargeTextField"}),
-        help_text=_("Blank: the host name of this site."),
-    )
-    other_host = forms.BooleanField(
-        label=_("Register at this other host"),
-        required=False,
-        help_text=_(
-            "The registration endpoint is at another host than the issuer. Check this box only if "
-            "you know that the other site uses this host."
-        ),
-    )
-    initial_access_token = forms.CharField(
-        label=_("Initial access token"),
-        required=False,
-        max_length=8192,
-        widget=RegistrationInput(
-            attrs={"class": "vLargeTextField", "autocomplete": "off", **CODE_ATTRIBUTES}
-        ),
-        help_text=_("It is sent to the other site only, and not stored."),
-    )
-
-    def clean_initial_access_token(self) -> str:
-        """Refuse to save the form while this field is filled in, because it serves only the button
-        “Register this site there”.
-
-        :raises ValidationError: the field is filled in.
-        """
-        if self.cleaned_data["initial_access_token"]:
-            raise forms.ValidationError(
-                _("Press “Register this site there” to use the token, or empty this field.")
-            )
-        return ""
-
-    def clean_peer_words(self) -> dict[str, dict[str, str]]:
-        """Return the words of the other site, and set them as those of the new peer."""
-        words = discovery.words_in(self.cleaned_data["peer_words"])
-        self.instance.scope_words = words
-        return words
-
-    def clean_address(self) -> str:
-        """Refuse to save the form while this field is filled in. The field only serves the button
-        “Look up” and is not stored, so the administrator has probably forgotten the button.
-
-        :raises ValidationError: the field is filled in.
-        """
-        given: str = self.cleaned_data["address"]
-        if given:
-            raise forms.ValidationError(_("Press “Look up” before you save, or empty this field."))
-        return given
-
-
-class LookedUpForm(NewPeerForm):
-    """The form that the page shows after a look-up. It contains the values that the user typed and
-    the values that were found. They are validated later, when the user saves the form.
-
-    :param problems: a mapping from names of fields to the reasons why no value was found.
-    :param hints: a mapping from names of fields to a remark about the value.
-    """
-
-    def __init__(
-        self,
-        *args: Any,
-        problems: Mapping[str, Sequence[str]],
-        hints: Mapping[str, str],
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._problems = problems
-        for name, hint in hints.items():
-            field = self.fields[name]
-            field.help_text = format_html(
-                '<strong class="ro-found">{}</strong> {}', hint, field.help_text
-            )
-
-    def full_clean(self) -> None:
-        """Show the problems of the look-up as the errors of the form, and validate nothing."""
-        self._errors, self.cleaned_data = ErrorDict(), {}
-        for name, reasons in self._problems.items():
-            self.add_error(name, list(reasons))
-
-    def missing(self) -> list[str]:
-        """Return the labels of the fields that are still empty and that the peer needs."""
-        given = {name: self.data.get(self.add_prefix(name), "") for name in self.fields}
-        names = ("dialect", "token_endpoint_auth_method", "issuer", *peer_validation.NEEDED)
-        needed = {name: given[name] for name in names}
-        missing = peer_validation.missing_fields(
-            Peer(**{**needed, "client_secret": Secret(needed["client_secret"])})
-        )
-        needed_by_form = (
-            name
-            for name, field in self.fields.items()
-            if field.required and not (given[name] or field.initial)
-        )
-        missing += [name for name in needed_by_form if name not in peer_validation.NEEDED]
-        return [str(field.label) for name, field in self.fields.items() if name in missing]
+def dialect_in_words(name: str) -> str:
+    """Return what kind of sites has this dialect, and its name."""
+    if name == _DRAFT:
+        return gettext("This app, or the draft (%(name)s)") % {"name": name}
+    if preset := preset_of(name):
+        return f"{preset.name} ({name})"
+    try:
+        label = str(plugins.dialect_class(name).label)
+    except ImproperlyConfigured:
+        return name
+    return f"{label} ({name})" if label else name

@@ -19,7 +19,7 @@ from ..exceptions import PairingError
 from ..models import Pairing
 from ..pairing import completion, plain_client
 from .pairing_rights import may_pair
-from .peer_form import NewPeerForm
+from .peer_new_form import NewPeerForm
 
 #: What the other site has registered already, and the short name in the invitation.
 _KNOWN = ("slug", "application", "authenticates_here_by", "jwks_uri")

@@ -26,6 +26,7 @@ from ..peers import discovery, foreign_registration
 from ..peers.foreign_registration import CannotRegister, Plan
 from ..secret import Secret
 from .peer_discovery import Found, PeerDiscoveryMixin
+from .scope_fields import others_name
 
 _BUTTON = "_register"
 _TOKEN = "initial_access_token"  # noqa: S105
@@ -172,7 +173,7 @@ def _plan(typed: QueryDict, base: str) -> Plan:
         slug,
         base=base,
         our_name=typed.get("our_name", "").strip(),
-        scope=typed.get("scope", ""),
+        scope=" ".join([*typed.getlist("scope"), typed.get(others_name("scope"), "")]),
         endpoint=metadata.registration_endpoint if is_confirmed else "",
         dialect=typed.get("dialect", ""),
     )

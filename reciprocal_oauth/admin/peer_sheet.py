@@ -9,7 +9,13 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_permission_codename
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    JsonResponse,
+)
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
@@ -20,7 +26,7 @@ from oauth2_provider.models import get_application_model
 
 from ..core import site_address
 from ..models import Pairing, Peer
-from ..peers import application_secret
+from ..peers import application_secret, sheet_file
 from ..peers.sheet import Sheet, console_lines, sheet_for
 from ..presentation import pairing_status
 from ..redaction.error_reports import holding_secrets
@@ -56,7 +62,37 @@ class PeerSheetMixin(admin.ModelAdmin):
         """Return the URLs of the admin class, and the URL of the page for the other site."""
         view = holding_secrets(self.admin_site.admin_view(self.sheet_view))
         name = f"{self.opts.app_label}_{self.opts.model_name}_sheet"
-        return [path("<path:object_id>/sheet/", view, name=name), *super().get_urls()]
+        file = holding_secrets(self.admin_site.admin_view(self.sheet_file_view))
+        return [
+            path("<path:object_id>/sheet/", view, name=name),
+            path("<path:object_id>/sheet/file/", file, name=f"{name}_file"),
+            *super().get_urls(),
+        ]
+
+    def sheet_file_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Send the values for the other site as a file that it can import.
+
+        :raises PermissionDenied: the user may not view the peer.
+        :raises Http404: the peer does not exist.
+        """
+        peer = self._viewable(request, object_id)
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        base = site_address.base_url(request)
+        document = sheet_file.document_of(peer, sheet_for(peer, base), base)
+        response = JsonResponse(document, json_dumps_params={"indent": 2})
+        name = f"{peer.slug}-{site_address.host_of(base)}.json"
+        response["Content-Disposition"] = f'attachment; filename="{name}"'
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def _viewable(self, request: HttpRequest, object_id: str) -> Peer:
+        peer: Peer | None = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, peer):
+            raise PermissionDenied
+        if peer is None:
+            raise Http404
+        return peer
 
     def has_secret_permission(self, request: HttpRequest, peer: Peer | None = None) -> bool:
         """Return whether the user may make a new client secret for the peer. This needs the
@@ -69,6 +105,11 @@ class PeerSheetMixin(admin.ModelAdmin):
         codename = get_permission_codename("change", opts)
         return request.user.has_perm(f"{opts.app_label}.{codename}")
 
+    def may_create_applications(self, request: HttpRequest) -> bool:
+        """Return whether the user has the permission to add DOT applications."""
+        opts = get_application_model()._meta
+        return request.user.has_perm(f"{opts.app_label}.add_{opts.model_name}")
+
     @sensitive_variables()
     def sheet_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show the values for the other site. A POST request also makes a new client secret for the
@@ -78,11 +119,7 @@ class PeerSheetMixin(admin.ModelAdmin):
         :raises PermissionDenied: the user may not view the peer, or may not make a new secret.
         :raises Http404: the peer does not exist.
         """
-        peer = self.get_object(request, unquote(object_id))
-        if not self.has_view_permission(request, peer):
-            raise PermissionDenied
-        if peer is None:
-            raise Http404
+        peer = self._viewable(request, object_id)
         if request.method not in ("GET", "HEAD", "POST"):
             return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
         secret = self._new_secret(request, peer) if request.method == "POST" else None
@@ -158,7 +195,8 @@ class PeerSheetMixin(admin.ModelAdmin):
         return super().response_add(request, obj, post_url_continue)
 
 
-def _lines(sheet: Sheet) -> Iterator[tuple[str, str]]:
+def _lines(sheet: Sheet) -> Iterator[tuple[str, str, str]]:
+    """Yield the label and the value of each line. If there is no value, the third text says so."""
     for name, value in sheet.values().items():
         absent = gettext("none") if "scope" in name else gettext("not available on this site")
-        yield str(_LABELS[name]), value or absent
+        yield str(_LABELS[name]), value, "" if value else absent

@@ -16,14 +16,15 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
-from oauth2_provider.models import get_application_model
 
 from ..core import plugins, site_address
 from ..core.database import atomic
-from ..models import Peer
+from ..models import Pairing, Peer
 from ..peers.sheet import console_lines, sheet_for
 from ..secret import Secret
 from ..vendors import Preset, preset_of, presets
+from .pairing_rights import may_pair
+from .peer_form import dialect_in_words
 from .peer_sheet import PeerSheetMixin
 from .peer_vendor_form import field_of, form_class_for
 
@@ -118,7 +119,8 @@ class PeerVendorMixin(PeerSheetMixin):
                 (preset, _query(request, preset.dialect), _asks_for(preset))
                 for preset in sorted(presets(), key=lambda preset: preset.name)
             ],
-            "dialects": [(name, _query(request, name)) for name in own],
+            "dialects": [(_label(name), _query(request, name)) for name in own],
+            "may_pair": may_pair(request) and self.admin_site.is_registered(Pairing),
             "media": self.media,
         }
         request.current_app = self.admin_site.name
@@ -148,11 +150,6 @@ class PeerVendorMixin(PeerSheetMixin):
             ),
             (_("Registration of the peer here"), {"fields": ("application",)}),
         ]
-
-    def may_create_applications(self, request: HttpRequest) -> bool:
-        """Return whether the user has the permission to add DOT applications."""
-        opts = get_application_model()._meta
-        return request.user.has_perm(f"{opts.app_label}.add_{opts.model_name}")
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Return the first values of the form for a new peer. The name is that of the vendor, and
@@ -186,15 +183,26 @@ class PeerVendorMixin(PeerSheetMixin):
     ) -> HttpResponse:
         """Respond after a peer was added. For a peer of a vendor, show what to enter in the console
         of the vendor. If a client secret was made, it is shown only in this response."""
+        secret: Secret | None = getattr(obj, "secret_made_here", None)
         if self.preset_for(request) is None:
-            return super().response_add(request, obj, post_url_continue)
+            if secret is None or obj.uses_key_here:
+                return super().response_add(request, obj, post_url_continue)
+            text = gettext("%(peer)s was added. Now give these values to the other site.")
+            self.message_user(request, text % {"peer": obj}, messages.SUCCESS)
+            shown: HttpResponse = self.sheet_response(request, obj, secret)
+            return shown
         text = gettext("%(peer)s was added. Now enter these values in the console of the vendor.")
         self.message_user(request, text % {"peer": obj}, messages.SUCCESS)
-        if obj.secret_made_here is not None:
-            response: HttpResponse = self.sheet_response(request, obj, obj.secret_made_here)
+        if secret is not None:
+            response: HttpResponse = self.sheet_response(request, obj, secret)
             return response
         name = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_sheet"
         return redirect(reverse(name, args=[obj.pk]))
+
+
+def _label(name: str) -> str:
+    words = dialect_in_words(name)
+    return words if words != name else gettext("A site with the dialect “%s”") % name
 
 
 def _query(request: HttpRequest, dialect: str) -> str:

@@ -36,6 +36,8 @@ class VendorPeerForm(PeerForm):
     #: Whether the user may create an application.
     may_create: ClassVar[bool]
 
+    sealed_secret = None  # type: ignore[assignment]  # Its name would be in the URL that leads back to the form.
+
     allowed_scope = forms.MultipleChoiceField(
         label=_("Scopes"), required=False, widget=forms.CheckboxSelectMultiple
     )

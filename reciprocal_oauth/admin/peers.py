@@ -30,17 +30,21 @@ from ..models import Link, Peer, peer_validation
 from ..party_a import resending
 from ..peers import save_warnings
 from ..presentation import delivery_text
+from . import peer_fieldsets
 from .attempts import PeerAttemptsMixin
 from .confirmation import ConfirmationMixin
 from .overview_page import OverviewMixin
 from .peer_connection_check import PeerConnectionCheckMixin
+from .peer_discovery import BY_HAND, found_on, is_first_step
 from .peer_form import PeerForm
 from .peer_logo import PeerLogoMixin
 from .peer_pairing import PeerPairingMixin
 from .peer_plain_client import PeerPlainClientMixin
 from .peer_reconfiguration import PeerReconfigurationMixin
 from .peer_registration import PeerRegistrationMixin
+from .peer_secret import PeerSecretMixin
 from .peer_sheet import PeerSheetMixin
+from .peer_sheet_import import PeerSheetImportMixin
 from .peer_vendor import PeerVendorMixin
 from .read_only import NoSecretLookupsMixin
 
@@ -53,11 +57,13 @@ class PeerAdmin(
     PeerPairingMixin,
     PeerVendorMixin,
     PeerPlainClientMixin,
+    PeerSheetImportMixin,
     PeerRegistrationMixin,
     PeerReconfigurationMixin,
     PeerSheetMixin,
     PeerConnectionCheckMixin,
     PeerLogoMixin,
+    PeerSecretMixin,
     NoSecretLookupsMixin,
     admin.ModelAdmin,
 ):
@@ -70,66 +76,12 @@ class PeerAdmin(
     prepopulated_fields: ClassVar[dict[str, Sequence[str]]] = {"slug": ("name",)}
     actions = ("enable", "disable", "resume", "delete_selected")
 
-    fields_to_fill = (
-        (
-            None,
-            {"fields": ("name", "slug", "homepage", "enabled", "dialect", "dialect_options")},
-        ),
-        (
-            _("Endpoints of the peer"),
-            {
-                "fields": (
-                    "issuer",
-                    "sends_iss",
-                    "authorization_endpoint",
-                    "authorization_parameters",
-                    "token_endpoint",
-                    "revocation_endpoint",
-                    "userinfo_endpoint",
-                    "reciprocal_endpoint",
-                )
-            },
-        ),
-        (
-            _("Our registration at the peer"),
-            {
-                "fields": (
-                    "client_id",
-                    "client_secret",
-                    "token_endpoint_auth_method",
-                    "assertion_audience",
-                    "assertion_algorithm",
-                    "revoke_replaced",
-                )
-            },
-        ),
-        (
-            _("Registration of the peer here"),
-            {"fields": ("application", "authenticates_here_by", "jwks_uri")},
-        ),
-        (
-            _("Scopes"),
-            {"fields": ("scope", "reciprocal_scope", "allowed_scope", "preconfigured_scope")},
-        ),
-        (
-            _("What people see of the peer"),
-            {
-                "fields": (
-                    "description",
-                    "logo_uri",
-                    "policy_uri",
-                    "tos_uri",
-                    "account_endpoint",
-                    "account_member",
-                )
-            },
-        ),
-    )
-
     class Media:
-        """Adds the style sheet to the admin pages of peers."""
+        """Adds the style sheet and the scripts to the admin pages of peers. All pages work without
+        the scripts."""
 
         css: ClassVar = {"all": ["reciprocal_oauth/admin.css"]}
+        js: ClassVar = ["reciprocal_oauth/peer_form.js", "reciprocal_oauth/copy.js"]
 
     # The next methods decide what the admin pages of peers show.
 
@@ -143,33 +95,36 @@ class PeerAdmin(
         """Return the fieldsets of the form. The form for a new peer also has instructions and a
         field for the address where the metadata is looked up."""
         if obj is not None:
-            return self.fields_to_fill
+            return peer_fieldsets.STORED
         if preset := self.preset_for(request):
             return self.vendor_fieldsets(request, preset)
-        looked_up = (_("Metadata of the other site"), {"fields": ("address", "peer_words")})
         if pairing := self.waiting_pairing(request):
-            sets = [looked_up, *self.fields_to_fill]
+            sets = peer_fieldsets.new_peer([], redirect_uris=[], is_found=False, doubtful=())
             return self.plain_client_fieldsets(pairing, request, sets)
-        before, after = self.fields_to_fill[:2], self.fields_to_fill[2:]
-        there = self.registration_fieldsets(request)
-        return [self._instructions(request), looked_up, *before, *there, *after]
+        if is_first_step(request):
+            return [self._instructions(request), *peer_fieldsets.FIRST_STEP]
+        uris = ["redirect_uris"] if self.may_create_applications(request) else []
+        return peer_fieldsets.new_peer(
+            self.registration_fieldsets(request),
+            redirect_uris=uris,
+            is_found=bool(request.POST.get("peer_scopes")),
+            doubtful=found_on(request).hints.keys() - {"scope", "allowed_scope"},
+        )
 
     def _instructions(self, request: HttpRequest) -> Any:
-        """Return a fieldset without fields. It tells an administrator what to do before they add a
-        peer."""
-        base = site_address.base_url(request)
-        callback = site_address.url_of("reciprocal_oauth:callback", "SHORT-NAME", base=base)
-        text = format_html(
-            gettext(
-                "First register this site at the other site: as a confidential client with the "
-                "grant type authorization code and the redirect URI {}. Replace SHORT-NAME by the "
-                "short name that you choose below. Then add an application for the other site "
-                "here: confidential, grant type authorization code, with the redirect URI that the "
-                "other site gives you."
-            ),
-            format_html("<code>{}</code>", callback),
+        """Return a fieldset without fields. It says how a peer is added."""
+        text = gettext(
+            "The metadata of the other site, or a sheet that it has exported, fills in most of the "
+            "form. You then enter the client ID and the client secret that the other site gives "
+            "you: register this site there as a confidential client with the grant type "
+            "authorization code. The form shows the redirect URI."
         )
-        return (_("Before you begin"), {"fields": (), "description": text})
+        query = request.GET.copy()
+        query["by"] = BY_HAND
+        by_hand = format_html(
+            '<a href="?{}">{}</a>', query.urlencode(), gettext("Enter everything by hand")
+        )
+        return (None, {"fields": (), "description": format_html("{} {}", text, by_hand)})
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Return the form field for a foreign key.
@@ -199,13 +154,15 @@ class PeerAdmin(
         """Return the form class. If the short name cannot be changed, the form says why."""
         if obj is not None and (reason := peer_validation.why_slug_is_fixed(obj)):
             kwargs["help_texts"] = {"slug": reason}
-        return super().get_form(request, obj, change=change, **kwargs)
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.base = site_address.base_url(request)
+        return form
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the fields that the page fills in from other fields while the user types. For a
         new peer, the short name is made from the name."""
         found: Any = super().get_prepopulated_fields(request, obj)
-        return found if obj is None else {}
+        return found if obj is None and not is_first_step(request) else {}
 
     @admin.display(description=_("active links"), ordering="active_links")
     def link_count(self, peer: Any) -> SafeString:
@@ -234,6 +191,7 @@ class PeerAdmin(
         if request.method == "GET" and peer is not None and peer.reverse_refused_at:
             text = _explain_one_way(peer, peer.reverse_refused_at)
             self.message_user(request, text, messages.WARNING)
+        _focus_first_error(context["adminform"])
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
 
@@ -364,6 +322,14 @@ class PeerAdmin(
             else ngettext("%d peer was disabled.", "%d peers were disabled.", count)
         )
         self.message_user(request, message % count)
+
+
+def _focus_first_error(admin_form: Any) -> None:
+    """Let the browser focus the first field that has an error, also without a script."""
+    fields = (field for fieldset in admin_form for line in fieldset for field in line)
+    wrong = next((each for each in fields if not each.is_readonly and each.field.errors), None)
+    if wrong is not None:
+        wrong.field.field.widget.attrs["autofocus"] = True
 
 
 def _explain_new_slug(request: HttpRequest, peer: Peer) -> SafeString:

@@ -98,6 +98,9 @@ class Dialect(ABC):
         if the peer sent none.
     """
 
+    #: What the admin calls this kind of peer, next to the name of the dialect. It can be a lazy
+    #: translation.
+    label: ClassVar[str] = ""
     #: If it is True, this site revokes the user's old token at the peer when the user has connected
     #: again and this site has a new token. If it is ``None``, the field ``Peer.revoke_replaced``
     #: decides. Set it to False if this kind of peer would also revoke the new token.

@@ -61,6 +61,11 @@ def hint(response: Any, name: str) -> str:
     return html.unescape(said[1]) if said else ""
 
 
+def scopes_to_choose(response: Any) -> dict[str, str]:
+    """The checkboxes for the scopes of the peer."""
+    return dict(response.context["adminform"].form.fields["scope"].widget.choices)
+
+
 def help_of(response: Any, name: str) -> str:
     text: str = response.context["adminform"].form.fields[name].help_text
     return text
@@ -83,12 +88,13 @@ def test_its_metadata_fills_in_the_form(
     assert found["token_endpoint_auth_method"] == "client_secret_post"
     assert found["address"] == ""
     assert errors(response) == {}
-    assert hint(response, "scope") == "The metadata lists: play history."
+    assert scopes_to_choose(response) == {"play": "play", "history": "history"}
+    assert found["slug"]
     assert messages_of(response) == [
         "Found: Issuer, Authorization endpoint, Token endpoint, Revocation endpoint, "
-        "UserInfo endpoint, Authentication method. Please fill in: Name, Short name, "
+        "UserInfo endpoint, Authentication method. Please fill in: Name, "
         "Client ID of this site at the peer, Client secret of this site at the peer, "
-        "Application of the peer."
+        "Redirect URI of the peer."
     ]
     assert not Peer.objects.exists()
 
@@ -136,7 +142,8 @@ def test_its_words_for_its_scopes_are_shown_and_saved(
     sent = {name: value for name, value in shown.items() if value not in (None, False)}
     admin.post(admin_url(Peer, "add"), {**sent, "client_secret": "a-secret"})
 
-    assert hint(response, "scope") == "The metadata lists: play (“Play <music>”), history."
+    words = {"play": "“Play <music>” (play)", "history": "history"}
+    assert scopes_to_choose(response) == words
     assert "<music>" not in response.content.decode()
     assert "words" not in messages_of(response)[0]
     assert Peer.objects.get().scope_words == {"play": {"": "Play <music>", "de": "Abspielen"}}
@@ -217,7 +224,7 @@ def test_another_issuer_is_not_taken_for_the_one_that_was_typed(
     response = look_up(admin, f"{fake_peer.url}/o")
 
     assert "another issuer" in " ".join(errors(response)["address"])
-    assert values(response)["token_endpoint"] is None
+    assert "token_endpoint" not in values(response)
 
 
 def test_what_was_typed_is_kept(
@@ -248,9 +255,10 @@ def test_a_secret_is_not_sent_back(
 ) -> None:
     answer(path)
 
-    response = look_up(admin, f"{fake_peer.url}/o", client_secret="canary-client-secret")
+    typed = {"slug": "tv", "client_secret": "canary-client-secret"}
+    response = look_up(admin, f"{fake_peer.url}/o", **typed)
 
-    assert "Enter it again." in text_of(response)
+    assert "kept in this page for one hour" in text_of(response)
 
 
 def test_what_is_missing_is_said_beside_the_field(
@@ -364,7 +372,7 @@ def test_no_transaction_is_open_while_the_peer_is_asked(
 
 def press_enter(client: Client, **typed: str) -> Any:
     """With the first button of the form, which is what browsers do."""
-    page = text_of(client.get(admin_url(Peer, "add"), {"dialect": "ietf"}))
+    page = text_of(client.get(admin_url(Peer, "add"), {"dialect": "ietf", "by": "hand"}))
     buttons = re.findall(r'type="submit"[^>]*name="(\w+)"', page)
     return client.post(admin_url(Peer, "add"), {buttons[0]: "", **typed})
 

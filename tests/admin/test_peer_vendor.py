@@ -92,7 +92,7 @@ def test_an_unknown_dialect_leads_to_the_choice(admin: Client) -> None:
 
 
 def test_another_dialect_is_chosen_in_the_full_form(admin: Client) -> None:
-    page = admin.get(add("ietf"))
+    page = admin.get(f"{add('ietf')}&by=hand")
 
     assert page.context["adminform"].form["dialect"].value() == "ietf"
     assert "token_endpoint" in page.context["adminform"].form.fields

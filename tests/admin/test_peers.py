@@ -4,13 +4,16 @@ import html
 import re
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_permission_codename
+from django.contrib.auth.hashers import check_password
 from django.test import Client, override_settings
+from django.utils import timezone
 from oauth2_provider.models import get_application_model
 
 from reciprocal_oauth.models import Link, Peer
@@ -99,7 +102,7 @@ def test_a_peer_without_any_scope_is_saved_with_a_warning(
 
 
 def test_the_form_says_what_to_do_first(admin: Client) -> None:
-    text = text_of(admin.get(admin_url(Peer, "add"), {"dialect": "ietf"}))
+    text = text_of(admin.get(admin_url(Peer, "add"), {"dialect": "ietf", "by": "hand"}))
 
     assert "http://testserver/connections/SHORT-NAME/callback/" in text
 
@@ -126,7 +129,8 @@ def test_the_form_without_our_pages(admin: Client, settings: Any) -> None:
         ({"allowed_scope": "everything"}, "allowed_scope"),
         ({"preconfigured_scope": "history"}, "preconfigured_scope"),
         ({"reciprocal_scope": "openid"}, "reciprocal_scope"),
-        ({"application": ""}, "application"),
+        ({"application": ""}, "redirect_uris"),
+        ({"application": "999"}, "application"),
     ],
 )
 def test_the_reason_stands_beside_the_field(
@@ -149,7 +153,11 @@ def test_the_dialects_to_choose_from_are_those_of_the_settings(
     page = admin.get(admin_url(Peer, "change", peer.pk))
 
     choices = page.context["adminform"].form.fields["dialect"].choices
-    assert {("ietf", "ietf"), ("own", "own")} <= set(choices)
+    offered = {
+        ("ietf", "This app, or the draft (ietf)"),
+        ("smartthings", "SmartThings (smartthings)"),
+    }
+    assert {*offered, ("own", "own")} <= set(choices)
 
 
 @pytest.mark.threat("W50")
@@ -183,7 +191,7 @@ def test_a_dialect_that_the_settings_no_longer_know_is_shown_and_has_to_be_repla
 def test_the_secret_is_marked_as_required_until_one_is_stored(admin: Client, peer: Peer) -> None:
     mark = '<label class="required" for="id_client_secret">'
 
-    assert mark in text_of(admin.get(admin_url(Peer, "add"), {"dialect": "ietf"}))
+    assert mark in text_of(admin.get(admin_url(Peer, "add"), {"dialect": "ietf", "by": "hand"}))
     assert mark not in text_of(admin.get(admin_url(Peer, "change", peer.pk)))
 
 
@@ -199,7 +207,7 @@ def test_a_secret_is_not_sent_back(admin: Client, application: Any) -> None:
     response = admin.post(admin_url(Peer, "add"), filled_in(application, name=""))
 
     text = text_of(response)
-    assert "Enter it again." in text
+    assert "kept in this page for one hour" in text
     assert re.search(r'<input type="password" name="client_secret" (?![^>]*value)', text)
 
 
@@ -213,7 +221,7 @@ def test_an_unsuitable_application(admin: Client, application: Any) -> None:
 
 
 def test_only_free_applications_are_offered(admin: Client, application: Any, peer: Peer) -> None:
-    add = text_of(admin.get(admin_url(Peer, "add"), {"dialect": "ietf"}))
+    add = text_of(admin.get(admin_url(Peer, "add"), {"dialect": "ietf", "by": "hand"}))
     change = text_of(admin.get(admin_url(Peer, "change", peer.pk)))
 
     assert "Television (tv-here)" in add
@@ -230,7 +238,7 @@ def test_nobody_takes_over_a_client_without_the_permission_to_change_it(
 ) -> None:
     browser = staff("add_peer")
 
-    page = text_of(browser.get(admin_url(Peer, "add"), {"dialect": "ietf"}))
+    page = text_of(browser.get(admin_url(Peer, "add"), {"dialect": "ietf", "by": "hand"}))
     response = browser.post(admin_url(Peer, "add"), filled_in(application))
 
     assert "tv-here" not in page
@@ -310,7 +318,9 @@ def test_a_client_that_people_have_let_in_is_taken_over_after_a_question_only(
 def test_two_applications_of_one_name_are_told_apart(admin: Client, application: Any) -> None:
     get_application_model().objects.create(name="", client_id="nameless")
 
-    assert "– (nameless)" in text_of(admin.get(admin_url(Peer, "add"), {"dialect": "ietf"}))
+    assert "– (nameless)" in text_of(
+        admin.get(admin_url(Peer, "add"), {"dialect": "ietf", "by": "hand"})
+    )
 
 
 # Editing
@@ -588,3 +598,121 @@ def test_several_peers_without_links_are(admin: Client, make_peer: Callable[...,
     )
 
     assert not Peer.objects.exists()
+
+
+# What was typed stays
+
+
+@pytest.mark.threat("W54")
+def test_a_secret_need_not_be_entered_again_after_an_error(admin: Client, application: Any) -> None:
+    sent = filled_in(application, name="")
+    shown = admin.post(admin_url(Peer, "add"), sent)
+    assert "canary-client-secret" not in text_of(shown)
+    sealed = shown.context["adminform"].form["sealed_secret"].value()
+
+    again = {**sent, "name": "Television", "client_secret": "", "sealed_secret": sealed}
+    response = admin.post(admin_url(Peer, "add"), again)
+
+    assert response.status_code == 302
+    assert Peer.objects.get().client_secret.reveal() == "canary-client-secret"
+
+
+@pytest.mark.threat("W54")
+def test_a_secret_is_kept_for_its_user_and_for_one_hour_only(
+    admin: Client, staff: Callable[..., Client], application: Any, time_machine: Any
+) -> None:
+    sent = filled_in(application, name="")
+    shown = admin.post(admin_url(Peer, "add"), sent)
+    sealed = shown.context["adminform"].form["sealed_secret"].value()
+    again = {**sent, "name": "Television", "client_secret": "", "sealed_secret": sealed}
+    other = staff("add_peer", get_permission_codename("change", application._meta))
+
+    of_other = other.post(admin_url(Peer, "add"), again)
+    time_machine.move_to(timezone.now() + timedelta(seconds=3601))
+    too_late = admin.post(admin_url(Peer, "add"), again)
+
+    for response in (of_other, too_late):
+        assert errors(response)["client_secret"] == [
+            "The secret that you entered was kept for one hour only. Enter it again."
+        ]
+    assert not Peer.objects.exists()
+
+
+def test_the_first_field_with_an_error_has_the_focus_and_is_named_at_the_top(
+    admin: Client, application: Any
+) -> None:
+    sent = filled_in(application, name="", token_endpoint="http://tv.example/")
+    text = text_of(admin.post(admin_url(Peer, "add"), sent))
+
+    focused = re.findall(r"<(?:input|textarea|select)[^>]* autofocus", text)
+    assert len(focused) == 1
+    assert 'name="name"' in focused[0]
+    assert '<a href="#id_name">Name</a>: This field is required.' in text
+    assert '<a href="#id_token_endpoint">Token endpoint</a>:' in text
+
+
+# The application, made with the peer
+
+
+def test_an_application_is_made_with_the_peer_and_its_secret_is_shown_once(
+    admin: Client, application: Any
+) -> None:
+    uri = "https://tv.example/callback/"
+    sent = filled_in(application, application="", redirect_uris=uri)
+
+    response = admin.post(admin_url(Peer, "add"), sent)
+
+    made = Peer.objects.get().application
+    assert made.redirect_uris == uri
+    shown = re.search(r"<textarea[^>]*>(.*?)</textarea>", response.content.decode())
+    assert shown
+    assert check_password(shown[1], made.client_secret)
+    assert "no-store" in response["Cache-Control"]
+
+
+@pytest.mark.threat("W52")
+def test_an_application_is_made_only_with_the_permission_to_add_one(
+    staff: Callable[..., Client], application: Any
+) -> None:
+    sent = filled_in(application, application="", redirect_uris="https://tv.example/callback/")
+
+    response = staff("add_peer").post(admin_url(Peer, "add"), sent)
+
+    assert list(errors(response)) == ["application"]
+    assert get_application_model().objects.count() == 1
+
+
+@pytest.mark.parametrize("uri", ["nowhere", "ftp://tv.example/"])
+def test_a_redirect_uri_that_cannot_be(admin: Client, application: Any, uri: str) -> None:
+    sent = filled_in(application, application="", redirect_uris=uri)
+
+    assert list(errors(admin.post(admin_url(Peer, "add"), sent))) == ["redirect_uris"]
+
+
+# Scopes
+
+
+def test_scopes_are_chosen_in_words_and_those_without_a_checkbox_are_typed(
+    admin: Client, application: Any
+) -> None:
+    sent = filled_in(
+        application,
+        allowed_scope=["profile", "playback"],
+        peer_scopes='["play"]',
+        scope=["play"],
+        scope_others="  listen   play",
+    )
+
+    admin.post(admin_url(Peer, "add"), sent)
+
+    peer = Peer.objects.get()
+    assert peer.allowed_scope == "profile playback"
+    assert peer.scope == "play listen"
+
+
+def test_a_scope_that_this_site_no_longer_has_is_shown(admin: Client, peer: Peer) -> None:
+    Peer.objects.update(allowed_scope="profile gone")
+
+    text = text_of(admin.get(admin_url(Peer, "change", peer.pk)))
+
+    assert "gone (no scope of this site)" in text

@@ -1,6 +1,7 @@
 """An administrator sets a peer up in the admin, and has what was given up sent again."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,20 +79,27 @@ def test_a_peer_is_added_by_its_address_tested_and_given_a_secret(
     page.goto(f"{assistant.url}{PEERS}add/")
     check(page, "kinds")
     page.get_by_role("link", name="Another site that uses this app").click()
-    page.fill("input[name=name]", "Tunes")
+    check(page, "first-step")
     page.fill("input[name=address]", music.url)
     page.get_by_role("button", name="Look up").click()
     page.get_by_text("Found: Issuer").wait_for()
     check(page, "looked-up")
     assert page.input_value("input[name=issuer]") == music.issuer
-    assert page.input_value("input[name=name]") == "Tunes"
+    assert not page.locator("input[name=issuer]").is_visible()
 
     page.fill("input[name=slug]", "tunes")
+    shown = page.locator("[data-redirect-uri]")
+    assert shown.inner_text() == f"{assistant.url}/connections/tunes/callback/"
     page.fill("input[name=client_id]", assistant.client_id)
     page.fill("input[name=client_secret]", assistant.client_secret)
-    page.fill("input[name=scope]", "playback")
+    page.get_by_role("group", name="Scope", exact=True).get_by_label("playback").check()
     page.select_option("select[name=application]", label=application)
-    page.press("input[name=scope]", "Enter")
+    page.press("input[name=client_id]", "Enter")
+    page.get_by_role("link", name="Name", exact=True).wait_for()
+    check(page, "add-errors")
+    assert page.evaluate("document.activeElement.name") == "name"
+    page.fill("input[name=name]", "Tunes")
+    page.press("input[name=name]", "Enter")
     page.get_by_role("link", name="Next, give the other site").wait_for()
 
     page.get_by_role("link", name="Tunes", exact=True).first.click()
@@ -102,6 +110,8 @@ def test_a_peer_is_added_by_its_address_tested_and_given_a_secret(
     page.get_by_role("link", name="Back to the peer").click()
     page.get_by_role("link", name="Give this to the other site").click()
     page.get_by_text("tunes-here").wait_for()
+    page.get_by_role("button", name="Copy: Redirect URI of this site").click()
+    page.get_by_role("status").get_by_text("Copied").wait_for()
     check(page, "sheet")
     page.get_by_role("checkbox").check()
     page.get_by_role("button", name="Make a new secret").click()
@@ -114,6 +124,33 @@ def test_a_peer_is_added_by_its_address_tested_and_given_a_secret(
     page.get_by_role("link", name="Give this to the other site").click()
     page.get_by_role("button", name="Make a new secret").wait_for()
     assert secret not in page.content()
+
+
+def test_the_sheet_of_one_site_is_imported_at_the_other(
+    sites: tuple[Site, Site],
+    application: str,
+    new_page: Callable[..., Any],
+    check: Callable[[Any, str], None],
+    tmp_path: Path,
+) -> None:
+    assistant, music = sites
+    page = new_page(**DESKTOP, color_scheme="dark")
+    sign_in(page, music, "admin")
+    page.goto(f"{music.url}{PEERS}")
+    page.locator("#result_list tbody th a").first.click()
+    page.get_by_role("link", name="Give this to the other site").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download as a file").click()
+    download.value.save_as(tmp_path / "sheet.json")
+
+    sign_in(page, assistant, "admin")
+    page.goto(f"{assistant.url}{PEERS}add/?dialect=ietf")
+    page.set_input_files("input[name=sheet]", tmp_path / "sheet.json")
+    page.get_by_role("button", name="Use the sheet").click()
+    page.get_by_text("This sheet says that it is from").wait_for()
+    check(page, "imported")
+    assert page.input_value("input[name=client_id]") == assistant.client_id
+    assert page.input_value("input[name=token_endpoint]").startswith(music.url)
 
 
 @pytest.fixture
