@@ -9,7 +9,15 @@ _SITE = "https://assistant.example"
 _ID = "0b8f6f5e-4d3c-4a53-9f61-5b0f1c7f8f0e"
 _SHOWN = "9b1de1c7a0f24c5b8f6e7d8c9ba0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2"
 _NOW_PLAYING = {"name": "now-playing", "description": "Tell your assistant what is playing"}
-_PEER = {"slug": "music", "name": "Music", "homepage": "https://music.example/"}
+_PEER = {
+    "slug": "music",
+    "name": "Music",
+    "homepage": "https://music.example/",
+    "description": "Plays your music on every speaker at home.",
+    "logo_url": "https://assistant.example/connections/music/logo/?v=20261130035600",
+    "policy_uri": "https://music.example/privacy/",
+    "tos_uri": "",
+}
 
 _OFFER: dict[str, Any] = {
     **_PEER,
