@@ -78,6 +78,7 @@ def connect() -> None:
         (signals.direction_broken, mail_events.on_direction_broken, None),
         (post_save, reconfiguration.peer_saved, Peer),
         (post_save, application.peer_saved, Peer),
+        (post_save, application.set_algorithm, Peer),
         (pre_delete, pairing_receivers.peer_deleted, Peer),
         (pre_delete, delivery_receivers.link_deleted, Link),
         (pre_delete, link_receivers.on_token_deleted, access_token),

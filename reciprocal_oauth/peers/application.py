@@ -9,6 +9,8 @@ from typing import Any
 from oauth2_provider.models import get_application_model
 
 from ..compat import oauth2_settings
+from ..core import scopes
+from ..core.protocol import OPENID
 from ..models import Link, Peer, PeerAuthentication
 
 #: The fields of the application model in later releases of DOT.
@@ -66,6 +68,25 @@ def application_for(
     for name, value in (fields or {}).items():
         setattr(application, name, value)
     return application
+
+
+def set_algorithm(sender: type, instance: Peer, raw: bool, **arguments: Any) -> None:
+    """If the peer may ask for ``openid``, and its application has no algorithm, set the algorithm
+    with which this site signs ID tokens. Otherwise, DOT fails when the peer redeems its code.
+
+    An application that was made before OpenID Connect was switched on has no algorithm. Django
+    calls this function after a peer was saved (it is a receiver of ``post_save``).
+    """
+    model = get_application_model()
+    if (
+        raw
+        or OPENID not in scopes.split(instance.allowed_scope)
+        or not _is_field(model, "algorithm")
+    ):
+        return
+    rows = model._default_manager.filter(pk=instance.application_id, algorithm=model.NO_ALGORITHM)
+    if (algorithm := _algorithm(model)) != model.NO_ALGORITHM:
+        rows.update(algorithm=algorithm)
 
 
 def peer_saved(sender: type, instance: Peer, raw: bool, **arguments: Any) -> None:

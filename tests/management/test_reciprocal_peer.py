@@ -422,6 +422,27 @@ def test_id_tokens_are_signed_where_the_site_can(
     assert Peer.objects.get().application.algorithm == algorithm
 
 
+@pytest.mark.parametrize(
+    ("scope", "before", "after"),
+    [("openid playback", "", "RS256"), ("playback", "", ""), ("openid playback", "HS256", "HS256")],
+)
+def test_an_application_from_before_openid_connect_gets_an_algorithm_when_openid_is_allowed(
+    peer: Peer, settings: Any, scope: str, before: str, after: str
+) -> None:
+    key = jwk.JWK.generate(kty="RSA", size=2048).export_to_pem(private_key=True, password=None)
+    settings.OAUTH2_PROVIDER = {
+        **settings.OAUTH2_PROVIDER,
+        "OIDC_ENABLED": True,
+        "OIDC_RSA_PRIVATE_KEY": key.decode(),
+        "SCOPES": {"openid": "Know who you are", **settings.OAUTH2_PROVIDER["SCOPES"]},
+    }
+    get_application_model().objects.update(algorithm=before)
+
+    run("add", "music", "--allowed-scope", scope, "--preconfigured-scope", "playback")
+
+    assert Peer.objects.get().application.algorithm == after
+
+
 # Updating
 
 

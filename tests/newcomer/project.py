@@ -169,7 +169,7 @@ def _split(command: str) -> tuple[dict[str, str], list[str]]:
         name, _equals, value = words.pop(0).partition("=")
         more[name] = value
     programs = {"python": [PYTHON], "django-admin": [PYTHON, "-m", "django"]}
-    return more, [*programs[words[0]], *words[1:]]
+    return more, [*programs.get(words[0], words[:1]), *words[1:]]
 
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
