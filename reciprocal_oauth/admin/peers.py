@@ -119,11 +119,10 @@ class PeerAdmin(
             "you: register this site there as a confidential client with the grant type "
             "authorization code. The form shows the redirect URI."
         )
-        query = request.GET.copy()
-        query["by"] = BY_HAND
-        by_hand = format_html(
-            '<a href="?{}">{}</a>', query.urlencode(), gettext("Enter everything by hand")
-        )
+        # Keep only what the form needs. A secret that somebody put into the URL is not repeated.
+        kept = {n: v for n, v in request.GET.items() if n == "dialect" or n.startswith("_")}
+        query = urlencode({**kept, "by": BY_HAND})
+        by_hand = format_html('<a href="?{}">{}</a>', query, gettext("Enter everything by hand"))
         return (None, {"fields": (), "description": format_html("{} {}", text, by_hand)})
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

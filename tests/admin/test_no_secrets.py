@@ -30,7 +30,8 @@ def test_every_page(admin: Client, full_link: Link, made_up_vendors: None) -> No
             text_of(admin.get(admin_url(model, "delete", row.pk)))
     text_of(admin.get(admin_url(Peer, "sheet", full_link.peer.pk)))
     given = {"client_secret": "canary-client-secret"}
-    for chosen in ({}, {"dialect": "ietf"}, {"dialect": "tunes"}):
+    by_hand = {"dialect": "ietf", "by": "hand"}
+    for chosen in ({}, {"dialect": "ietf"}, by_hand, {"dialect": "tunes"}):
         text_of(admin.get(admin_url(Peer, "add"), {**given, **chosen}))
 
 
