@@ -120,7 +120,7 @@ class PeerAdmin(
             "authorization code. The form shows the redirect URI."
         )
         # Keep only what the form needs. A secret that somebody put into the URL is not repeated.
-        kept = {n: v for n, v in request.GET.items() if n == "dialect" or n.startswith("_")}
+        kept = {n: request.GET[n] for n in request.GET if n == "dialect" or n.startswith("_")}
         query = urlencode({**kept, "by": BY_HAND})
         by_hand = format_html('<a href="?{}">{}</a>', query, gettext("Enter everything by hand"))
         return (None, {"fields": (), "description": format_html("{} {}", text, by_hand)})
