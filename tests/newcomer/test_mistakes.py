@@ -1,0 +1,189 @@
+"""Mistakes that newcomers make, made on purpose at two paired sites: each has a message that says
+what to do."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from example_project.driver import Person
+from example_project.servers import free_ports
+
+from .conftest import Projects
+from .people import sign_in
+from .project import Project
+from .provider import Quickstart, create_provider
+
+pytestmark = pytest.mark.two_process
+
+
+@pytest.fixture(scope="module")
+def paired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Projects]:
+    """The assistant and the music service, as the quickstart leaves them."""
+    folder = tmp_path_factory.mktemp("mistakes")
+    first, second = free_ports()
+    assistant, music = Project(folder / "assistant", first), Project(folder / "music", second)
+    quickstart = Quickstart(assistant, music)
+    try:
+        for project in (assistant, music):
+            create_provider(project)
+            quickstart.install_in(project)
+            project.serve()
+        quickstart.pair()
+        yield assistant, music
+    finally:
+        assistant.stop()
+        music.stop()
+
+
+@pytest.fixture
+def assistant(paired: Projects) -> Project:
+    return paired[0]
+
+
+@pytest.fixture
+def music(paired: Projects) -> Project:
+    return paired[1]
+
+
+@contextmanager
+def peer_with(project: Project, slug: str, mistake: str, mended: str) -> Iterator[None]:
+    """While the block runs, the peer has the flags ``mistake``; afterwards the flags ``mended``."""
+    command = f"python manage.py reciprocal_peer add {slug} --accept-changes"
+    project.run(f"{command} {mistake}")
+    try:
+        yield
+    finally:
+        project.run(f"{command} {mended}")
+
+
+def findings(project: Project, *, fails: bool) -> dict[str, dict[str, str]]:
+    """What ``reciprocal_peer test`` finds about the music service, by check."""
+    printed = project.run("python manage.py reciprocal_peer test music --json", fails=fails)
+    return {each["check"]: each for each in json.loads(printed[printed.index("[") :])}
+
+
+def test_without_a_mistake_nothing_fails(assistant: Project) -> None:
+    found = findings(assistant, fails=False)
+
+    assert {each["state"] for each in found.values()} <= {"passed", "unknown", "advice"}
+    assert "127.0.0.1" in found["cookies"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "words"),
+    [
+        ("playbak", ["playbak", "Did you mean “playback”?"]),
+        ("openid playback", ["does not offer OpenID Connect"]),
+    ],
+)
+def test_a_scope_that_the_peer_does_not_have(
+    assistant: Project, scope: str, words: list[str]
+) -> None:
+    good = '--scope "playback now-playing"'
+    with peer_with(assistant, "music", f'--scope "{scope}" --reciprocal-scope ""', good):
+        found = findings(assistant, fails=True)["scopes"]
+
+    assert found["state"] == "failed"
+    assert [word for word in words if word not in found["reason"]] == []
+
+
+def test_a_redirect_uri_that_the_peer_does_not_know(assistant: Project, music: Project) -> None:
+    right = f"{assistant.url}/connections/music/callback/"
+    mistake, mended = f"--redirect-uri {assistant.url}/callback/", f"--redirect-uri {right}"
+    with peer_with(music, "assistant", mistake, mended):
+        found = findings(assistant, fails=True)["redirect_uri"]
+
+    assert found["state"] == "failed"
+    assert right in found["reason"]
+
+
+def test_a_wrong_client_secret(assistant: Project) -> None:
+    mistake = "--auth-method client_secret_basic --client-secret not-the-secret"
+    with peer_with(assistant, "music", mistake, "--auth-method private_key_jwt"):
+        found = findings(assistant, fails=True)["credentials"]
+
+    assert found["state"] == "failed"
+    assert "credentials" in found["reason"]
+
+
+def test_an_issuer_that_is_not_that_of_the_peer(assistant: Project, music: Project) -> None:
+    mistake, mended = f"--issuer {music.url}/oauth", f"--issuer {music.url}/o"
+    with peer_with(assistant, "music", mistake, mended):
+        found = findings(assistant, fails=True)["metadata"]
+
+    assert found["state"] == "failed"
+
+
+def test_nobody_delivers(assistant: Project) -> None:
+    """The settings say that a command does it, and nobody has started the command."""
+    module = settings_with(assistant, "idle", 'RECIPROCAL_OAUTH = {"DISPATCHER": "none"}')
+    assistant.stop()
+    forget = "from reciprocal_oauth.models import Heartbeat; Heartbeat.objects.all().delete()"
+    assistant.run(f'python manage.py shell -c "{forget}"')
+    try:
+        tested = assistant.run(f"python manage.py reciprocal_peer test music {module}", fails=True)
+        status = assistant.run(f"python manage.py reciprocal_status {module}", fails=True)
+        checked = assistant.run(f"python manage.py check --deploy --database default {module}")
+    finally:
+        assistant.serve()
+
+    assert [text for text in (tested, status) if "reciprocal_deliver" not in text] == []
+    assert "reciprocal_oauth.W029" in checked
+
+
+def test_a_failed_connection_stands_in_the_admin_with_what_to_do(assistant: Project) -> None:
+    alice = Person("alice")
+    browser = alice.browser
+    with peer_with(assistant, "music", '--scope "playbak"', '--scope "playback now-playing"'):
+        page = sign_in(browser, browser.open(f"{assistant.url}/connections/"))
+        page = browser.submit(page.form(action="/connections/music/connect/"))
+        page = sign_in(browser, page)
+        listed = browser.open(f"{assistant.url}/admin/reciprocal_oauth/authorizationrequest/")
+        status = assistant.run("python manage.py reciprocal_status", fails=True)
+
+    assert page.url.startswith(f"{assistant.url}/connections/?attempt=")
+    assert "Compare the scope “playbak”" in listed.text
+    assert "reciprocal_peer test music" in listed.text
+    assert "Compare the scope “playbak”" in assistant.tail()
+    assert "failed" in status
+    assert "scope" in status
+
+
+def test_a_misspelt_peer_in_the_code_of_the_site(assistant: Project) -> None:
+    code = (
+        "import reciprocal_oauth; from django.contrib.auth import get_user_model; "
+        "reciprocal_oauth.get_session_for(get_user_model().objects.get(), 'musik')"
+    )
+    printed = assistant.run(f'python manage.py shell -c "{code}"', fails=True)
+
+    assert "UnknownPeer" in printed.splitlines()[-1]
+    assert "music" in printed.splitlines()[-1]
+
+
+def test_an_issuer_with_a_slash_at_the_end(assistant: Project) -> None:
+    line = f'OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] = "{assistant.url}/o/"'
+    module = settings_with(assistant, "misnamed", line)
+
+    printed = assistant.run(f"python manage.py check --fail-level WARNING {module}", fails=True)
+
+    assert "reciprocal_oauth.W027" in printed
+    assert "Remove the slash" in printed
+
+
+def test_words_for_the_scopes_of_a_peer_that_does_not_exist(assistant: Project) -> None:
+    line = 'RECIPROCAL_OAUTH = {"PEER_SCOPES": {"musik": {"playback": "Control the music"}}}'
+    module = settings_with(assistant, "misspelt", line)
+
+    printed = assistant.run(f"python manage.py check --database default {module}")
+
+    assert "musik" in printed
+    assert "music" in printed
+
+
+def settings_with(project: Project, name: str, line: str) -> str:
+    """Write settings with one more line, and return the flag that uses them."""
+    package = project.settings.parent
+    (package / f"{name}.py").write_text(f"from .settings import *\n\n{line}\n")
+    return f"--settings {package.name}.{name}"
