@@ -223,6 +223,12 @@ class Settings:
     """How often somebody may claim an invitation for one site without being that site. After that,
     the invitation is void."""
 
+    SITE_METADATA: Mapping[str, str] = setting({})
+    """What this site says of itself to other sites when it pairs with them or registers there. The
+    keys are ``description``, ``logo_uri``, ``policy_uri``, ``tos_uri`` (RFC 7591, section 2),
+    ``account_endpoint`` and ``account_member`` (where an API of this site tells in JSON whose
+    access token it got). All are optional. A text can be a lazily translated text."""
+
     # The setting for the encryption of stored secrets
 
     ENCRYPTION_KEYS: Sequence[str] = setting(())

@@ -143,6 +143,7 @@ class PairingAcceptMixin(PairingPagesMixin):
             adminform=self.admin_form(form, fieldsets),
             host=host_in(offer.metadata.issuer),
             issuer=offer.metadata.issuer,
+            metadata=offer.metadata,
             method=pairing_status.method_in_words(offer.auth_method),
             button=_PAIR,
         )

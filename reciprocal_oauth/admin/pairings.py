@@ -17,7 +17,7 @@ from ..core import scopes, site_address
 from ..core.database import outside_transactions
 from ..exceptions import PairingError
 from ..models import Pairing, Peer
-from ..pairing import due, inviting, plain_client
+from ..pairing import display, due, inviting, plain_client
 from ..pairing.check_number import check_number
 from ..peers.findings import Check, State
 from ..presentation import pairing_status
@@ -136,6 +136,7 @@ class PairingAdmin(PairingInviteMixin, PairingAcceptMixin, PairingChangesMixin, 
             "there": _there(pairing),
             "our_method": pairing_status.method_in_words(pairing.auth_method),
             "its_method": pairing_status.method_in_words(pairing.its_auth_method),
+            "about": display.offered(pairing),
             "check_number": check_number(pairing),
             "findings": _findings(pairing),
             "may_fill_in": may_decide and _waits_for_endpoints(pairing),

@@ -20,6 +20,7 @@ from .site import (
     require_toolkit,
 )
 from .site_address import check_base_url
+from .site_metadata import check_site_metadata
 from .urls import check_opened, check_urls
 from .workers import check_workers
 
@@ -40,6 +41,7 @@ __all__ = [
     "check_peer_scopes",
     "check_registration",
     "check_settings",
+    "check_site_metadata",
     "check_sqlite",
     "check_sweep",
     "check_urls",

@@ -30,6 +30,7 @@ class Id(enum.StrEnum):
     MAIL_EVENTS = "reciprocal_oauth.E025"  #: ``MAIL_EVENTS`` has an unknown event.
     REAUTHENTICATE = "reciprocal_oauth.E026"  #: ``REAUTHENTICATE`` is not a usable function.
     TELEMETRY = "reciprocal_oauth.E030"  #: ``TELEMETRY`` names something that cannot listen.
+    SITE_METADATA = "reciprocal_oauth.E031"  #: ``SITE_METADATA`` has a wrong key or value.
     NO_ENDPOINT = "reciprocal_oauth.W001"  #: The URLconf has no token view.
     DERIVED_KEYS = "reciprocal_oauth.W002"  #: (--deploy only) ``ENCRYPTION_KEYS`` is empty.
     LOOPBACK = "reciprocal_oauth.W003"  #: (--deploy only) Peers on this machine may be called.

@@ -25,6 +25,7 @@ from ..core import scopes
 from ..core.peer_urls import url_problem
 from ..core.plain_text import plain
 from ..core.protocol import GRANT_TYPE, OPENID
+from ..core.site_metadata import LENGTHS
 from ..exceptions import AddressRefused, BadResponse, NoMetadata, PeerError
 from . import http
 
@@ -71,6 +72,7 @@ class Metadata:
     :ivar scope_descriptions: what the scopes of the peer mean, in its own words: for each scope, a
         text for each language tag in lower case. The tag ``""`` is for the text without a language
         tag. The texts contain no invisible characters, but they can contain markup.
+    :ivar description: what the peer says of itself to people, as plain text; ``""`` if nothing.
     :ivar policy_uri: the value of ``op_policy_uri``: the page that says how the peer uses data;
         ``""`` if the metadata contains no usable URL for it.
     :ivar tos_uri: the value of ``op_tos_uri``: the page with the terms of service of the peer;
@@ -91,6 +93,7 @@ class Metadata:
     registration_endpoint: str = ""
     reciprocal_registration_endpoint: str = ""
     scope_descriptions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    description: str = ""
     policy_uri: str = ""
     tos_uri: str = ""
 
@@ -212,6 +215,7 @@ def _fetch(url: str, issuer: str) -> Metadata:
         registration_endpoint=_usable(document, "registration_endpoint"),
         reciprocal_registration_endpoint=_usable(document, "reciprocal_registration_endpoint"),
         scope_descriptions=_scope_descriptions(document),
+        description=plain(document.get("reciprocal_description"), LENGTHS["description"]),
         policy_uri=_usable(document, "op_policy_uri"),
         tos_uri=_usable(document, "op_tos_uri"),
     )

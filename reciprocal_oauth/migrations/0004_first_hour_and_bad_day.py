@@ -100,6 +100,11 @@ class Migration(migrations.Migration):
             field=models.CharField(blank=True, default='', editable=False, max_length=64),
         ),
         migrations.AddField(
+            model_name='pairing',
+            name='display',
+            field=models.JSONField(blank=True, default=dict, editable=False),
+        ),
+        migrations.AddField(
             model_name='peer',
             name='account_endpoint',
             field=models.CharField(blank=True, help_text='An address of the API of the peer that tells in JSON whose access token it got. It is for a peer without OpenID Connect. Blank: this site does not ask.', max_length=500, verbose_name='account endpoint'),

@@ -101,6 +101,9 @@ class Pairing(BaseModel):
     #: How the other site calls itself.
     name = models.CharField(_("name"), max_length=200, blank=True)
     homepage = models.CharField(_("homepage"), max_length=500, blank=True)
+    #: What the other site says of itself to people, as it has registered: values by the name of the
+    #: peer's field; see ``pairing.display``.
+    display = models.JSONField(default=dict, blank=True, editable=False)
     #: How this site calls itself.
     our_name = models.CharField(_("our name"), max_length=200, blank=True)
     #: What the metadata of the other site says (RFC 8414), in the form of ``peers.discovery``.

@@ -12,6 +12,7 @@ from ..conf import settings
 from ..core import networks, plugins, scopes
 from ..core.peer_urls import address_problem, url_problem
 from ..core.protocol import OPENID, OWN_AUTHORIZATION_PARAMETERS
+from ..core.site_metadata import is_member
 from ..exceptions import DecryptionError
 from .binding import ENDPOINTS, changes_between, describe_changes
 from .peer_key_validation import check_keys
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 _CLIENT_ID = re.compile(r"[\x20-\x7e]*")
 #: A valid name of a parameter. It consists of ``name-char`` (RFC 6749, section 8.2).
 _PARAMETER = re.compile(r"[A-Za-z0-9._-]{1,100}")
-#: The name of a member of a JSON object. A dot leads to a member of an inner object.
-_MEMBER = re.compile(r"[^\s.]+(?:\.[^\s.]+)*")
 
 
 def check_endpoint(url: str, example: str) -> list[str]:
@@ -334,7 +333,7 @@ def _check_account(peer: "Peer") -> dict[str, list[str]]:
     """Return the reasons why this site cannot read the name of an account at the account endpoint
     of ``peer``."""
     problems: dict[str, list[str]] = {"account_endpoint": [], "account_member": []}
-    if peer.account_member and not _MEMBER.fullmatch(peer.account_member):
+    if peer.account_member and not is_member(peer.account_member):
         problems["account_member"] = [
             _("Enter the name of a member, such as “username”, or “user.email” for an inner one.")
         ]

@@ -13,5 +13,7 @@ Site 1 invites, and site 2 accepts. In the order of the messages:
 - ``configuration``: a site answers what the other one asks about its registration (RFC 7592).
 - ``renewing``: a new secret, and the end of a pairing (RFC 7592, sections 2.2 and 2.3).
 - ``due``: does what is due, also after a process was killed.
+- ``display``: what a site says of itself to people (RFC 7591, section 2).
+- ``addresses``: the addresses that another site names of itself.
 - ``check_number``: a number that is the same at both sites if both see the same pairing.
 """

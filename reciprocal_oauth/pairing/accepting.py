@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from ..client.discovery import Metadata, discover
 from ..conf import settings
-from ..core import site_address
+from ..core import site_address, site_metadata
 from ..core.database import atomic, tried_again
 from ..core.hashing import hash_of
 from ..exceptions import PairingError
@@ -123,4 +123,5 @@ def our_members(pairing: Pairing) -> dict[str, Any]:
         issuer=own_issuer(),
         allowed_scope=pairing.allowed_scope,
         thumbprints=pairing.our_thumbprints,
+        about=site_metadata.values(own_issuer()),
     )

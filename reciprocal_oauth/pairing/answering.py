@@ -31,7 +31,7 @@ from ..keys import key_set
 from ..models import Pairing, Peer, PeerAuthentication
 from ..peers.application import application_for
 from ..secret import Secret
-from . import completion, messages
+from . import completion, display, messages
 from .messages import GRANT_TYPES, Registration, invalid, unauthorized
 
 logger = logging.getLogger("reciprocal_oauth.pairing")
@@ -128,6 +128,7 @@ def _register(
     pairing.issuer = registration.issuer
     pairing.name = registration.name or pairing.name
     pairing.homepage = registration.homepage
+    pairing.display = dict(registration.display)
     pairing.redirect_uris = list(registration.redirect_uris)
     pairing.its_auth_method = (
         PeerAuthentication.PRIVATE_KEY_JWT if client_secret == "" else PeerAuthentication.SECRET
@@ -259,6 +260,7 @@ def answer_members(pairing: Pairing, auth_method: str) -> Mapping[str, Any]:
     if not pairing.issuer:
         return found
     return found | {
+        **display.members_of(pairing.display),
         "reciprocal_issuer": pairing.issuer,
         "reciprocal_client_name": pairing.our_name,
         "reciprocal_allowed_scope": pairing.allowed_scope,

@@ -16,12 +16,13 @@ from oauth2_provider.generators import generate_client_secret
 
 from ..core import scopes, site_address
 from ..core.database import on_commit
+from ..core.site_metadata import RFC_7591
 from ..exceptions import PairingError
 from ..models import Pairing, Peer
 from ..party_a import resending
 from ..peers.application import application_for
 from ..secret import Secret
-from . import inviting
+from . import display, inviting
 
 logger = logging.getLogger("reciprocal_oauth.pairing")
 
@@ -41,6 +42,8 @@ def complete(pairing: Pairing) -> Peer:
     peer = _peer(pairing)
     for name, value in peer_values(pairing).items():
         setattr(peer, name, value)
+    before = Pairing.objects.filter(peer=peer).first() if peer.pk else None
+    display.put_in(peer, display.offered(pairing), display.offered(before))
     application = application_of(pairing, peer)
     try:
         application.full_clean()
@@ -97,13 +100,15 @@ def lock_peer(slug: str) -> Peer | None:
 
 
 def peer_values(pairing: Pairing) -> dict[str, Any]:
-    """Return the values of the peer's fields.
+    """Return the values of the peer's fields, but not what the other site says of itself; see
+    :func:`.display.put_in`.
 
     For each direction, the scope that one site asks for is cut to what the other site allows.
     """
     asked = scopes.cut(pairing.asked_scope, pairing.offered_scope)
     wanted = scopes.cut(pairing.wanted_scope, pairing.allowed_scope)
-    values = dict(pairing.metadata) | {
+    metadata = {name: each for name, each in pairing.metadata.items() if name not in RFC_7591}
+    values = metadata | {
         "issuer": pairing.issuer,
         "homepage": pairing.homepage,
         "client_id": pairing.our_client_id,

@@ -22,12 +22,13 @@ from ..core import scopes
 from ..core.database import atomic, on_commit, tried_again
 from ..core.hashing import hash_of
 from ..core.protocol import TEMPORARILY_UNAVAILABLE
+from ..core.site_metadata import LENGTHS
 from ..delivery import dispatchers
 from ..exceptions import RegistrationRefused
 from ..models import Pairing, Peer, PeerAuthentication
 from ..peers import application_secret
 from ..secret import Secret
-from . import inviting, messages
+from . import display, inviting, messages
 from .answering import answer_members
 from .messages import Update, invalid, unauthorized
 
@@ -63,7 +64,8 @@ def update(client_id: str, token: str, body: bytes) -> Mapping[str, Any]:
     """Change the registration of the other site, and return the members of the response (RFC 7592,
     section 2.2), with a new registration access token.
 
-    The name, the homepage and the address of the keys can change. The other site can begin to use
+    The name, the homepage, what the other site says of itself, and the address of the keys can
+    change. The other site can begin to use
     its key in place of a secret, but not the reverse. It can get a new client secret, and then the
     old one is not good any more. ``token`` is good until the new one is used. So a site that lost
     the response can send its request again.
@@ -153,6 +155,8 @@ def _change(pairing: Pairing, peer: Peer, sent: Update) -> Secret | None:
     pairing.name = registration.name or pairing.name
     if registration.issuer:  # Otherwise an administrator of this site has entered the homepage.
         pairing.homepage = peer.homepage = registration.homepage
+        before, pairing.display = display.offered(pairing), dict(registration.display)
+        display.put_in(peer, display.offered(pairing), before)
     if registration.auth_method == _KEY:
         pairing.jwks_uri = peer.jwks_uri = registration.jwks_uri
     # Nobody needs a secret of a client that uses its key. So make one that nobody knows.
@@ -161,7 +165,9 @@ def _change(pairing: Pairing, peer: Peer, sent: Update) -> Secret | None:
         pairing.its_auth_method = peer.authenticates_here_by = _KEY
         pairing.thumbprints = list(registration.thumbprints)
     try:
-        peer.save(update_fields=["homepage", "jwks_uri", "authenticates_here_by", "updated_at"])
+        peer.save(
+            update_fields=[*LENGTHS, "homepage", "jwks_uri", "authenticates_here_by", "updated_at"]
+        )
     except ValidationError:
         raise invalid("client_uri cannot be changed.") from None
     made = application_secret.replace_now(peer) if sent.new_secret or begins_with_key else None

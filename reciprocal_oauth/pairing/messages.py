@@ -18,6 +18,9 @@ They are those of RFC 7591 (sections 2 and 3.2.1) with a few more members, whose
     In the response: the name of the answering site.
 ``reciprocal_state``, ``reciprocal_enabled``
     In the response: how far the pairing is, and whether the answering site lets people connect.
+``reciprocal_description``, ``reciprocal_account_endpoint``, ``reciprocal_account_member``
+    What a site says of itself to people, with ``logo_uri``, ``policy_uri`` and ``tos_uri`` of RFC
+    7591, section 2; see :mod:`.display`.
 """
 
 import json
@@ -28,19 +31,19 @@ from typing import Any
 
 from django.views.decorators.debug import sensitive_variables
 
-from ..conf import settings
 from ..core import scopes
-from ..core.peer_urls import origin_of, url_problem
+from ..core.peer_urls import origin_of
 from ..core.plain_text import plain
 from ..core.protocol import GRANT_TYPE
 from ..exceptions import RegistrationRefused
 from ..models import Peer
 from ..secret import Secret
+from . import display
+from .addresses import is_at, url_trouble
 
 #: The longest request body that is read, in bytes.
 MAX_BODY_BYTES = 16 * 1024
 MAX_REDIRECT_URIS = 5
-_MAX_URL_LENGTH = 500
 _MAX_SCOPE_LENGTH = 1000
 _MAX_NAME_LENGTH = 200
 #: The methods of client authentication that a client can register for (RFC 7591, section 2).
@@ -73,6 +76,7 @@ class Registration:
     :ivar issuer: ``""`` if the other site does not know this protocol, but only RFC 7591.
     :ivar allowed_scope: what this site may have at the other site.
     :ivar token: the token for the registration in the other direction; ``None`` if there is none.
+    :ivar display: what the site says of itself to people; see :func:`.display.read`.
     """
 
     name: str
@@ -85,6 +89,7 @@ class Registration:
     allowed_scope: str
     token: Secret | None
     thumbprints: Sequence[str]
+    display: Mapping[str, str]
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,8 +119,12 @@ def members(
     issuer: str,
     allowed_scope: str,
     thumbprints: Sequence[str],
+    about: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return the members of our own registration at the other site (RFC 7591, section 2)."""
+    """Return the members of our own registration at the other site (RFC 7591, section 2).
+
+    :param about: what this site says of itself to people, from :func:`.site_metadata.values`.
+    """
     registration: dict[str, Any] = {
         "client_name": name,
         "client_uri": homepage,
@@ -126,6 +135,7 @@ def members(
         "scope": scope,
         "reciprocal_issuer": issuer,
         "reciprocal_allowed_scope": allowed_scope,
+        **display.members_of(about),
     }
     if auth_method == Peer.AuthMethod.PRIVATE_KEY_JWT:
         registration |= {
@@ -196,6 +206,7 @@ def _registration(sent: Mapping[str, Any]) -> Registration:
         allowed_scope=_scope(sent, "reciprocal_allowed_scope"),
         token=_registration_token(sent) if issuer else None,
         thumbprints=thumbprints_in(sent),
+        display=display.read(sent, issuer),
     )
 
 
@@ -265,14 +276,6 @@ def _url(sent: Mapping[str, Any], name: str) -> str:
     return url
 
 
-def url_trouble(url: str) -> str:
-    """Return why ``url`` cannot be an address of another site, or ``""``. The host name is not
-    looked up."""
-    if len(url) > _MAX_URL_LENGTH or not url.isascii():
-        return f"It must be ASCII and have at most {_MAX_URL_LENGTH} characters."
-    return url_problem(url, allow_loopback=settings.HTTP_ALLOW_LOOPBACK) or ""
-
-
 def _issuer(sent: Mapping[str, Any]) -> str:
     issuer = _url(sent, "reciprocal_issuer")
     if "?" in issuer:
@@ -281,12 +284,9 @@ def _issuer(sent: Mapping[str, Any]) -> str:
 
 
 def _homepage(sent: Mapping[str, Any], issuer: str) -> str:
-    """Return the homepage if it is at the address of the issuer. Secrets may be sent to all
-    addresses that a peer has, so an address of another site is not taken."""
+    """Return the homepage if it is at the address of the issuer, or ``""``."""
     homepage = _text(sent, "client_uri")
-    if not issuer or url_trouble(homepage) or origin_of(homepage) != origin_of(issuer):
-        return ""
-    return homepage
+    return homepage if issuer and is_at(homepage, issuer) else ""
 
 
 def _redirect_uris(sent: Mapping[str, Any], issuer: str) -> list[str]:
@@ -341,5 +341,4 @@ __all__ = [
     "read_update",
     "thumbprints_in",
     "unauthorized",
-    "url_trouble",
 ]

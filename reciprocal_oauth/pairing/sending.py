@@ -350,6 +350,7 @@ _CLAIMED = (
     "auth_method",
     "body",
     "body_digest",
+    "display",
     "homepage",
     "issued_client_id",
     "issued_client_secret",

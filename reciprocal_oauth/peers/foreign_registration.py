@@ -22,7 +22,7 @@ from ..client import registration
 from ..client.discovery import Metadata
 from ..client.registration import Registration
 from ..conf import settings
-from ..core import plugins, scopes, site_address
+from ..core import plugins, scopes, site_address, site_metadata
 from ..core.database import atomic, require_no_transaction, tried_again
 from ..core.peer_urls import origin_of, url_problem
 from ..exceptions import BadResponse, PeerError, PeerRefused
@@ -115,6 +115,8 @@ def plan(
         members["jwks_uri"] = _jwks_uri(base)
         if not members["jwks_uri"]:
             raise CannotRegister(_("This site does not publish its keys: include oauth2_urls."))
+    about = site_metadata.values(base)
+    members |= {name: about[name] for name in site_metadata.RFC_7591 if name in about}
     if scope:
         members["scope"] = scopes.join(scopes.split(scope))
     return Plan(metadata, slug, used, members)

@@ -13,17 +13,20 @@ from oauth2_provider.views import ConnectDiscoveryInfoView as DOTConnectDiscover
 from oauth2_provider.views import OAuthServerMetadataView as DOTOAuthServerMetadataView
 
 from ..conf import settings
-from ..core import protocol, site_address
+from ..core import protocol, site_address, site_metadata
 from ..keys.public_keys import ALGORITHMS
 from .scope_descriptions import descriptions
 
 #: The endpoints at which clients authenticate, by the first word of their members in the metadata.
 _AUTHENTICATING = ("token", "revocation", "introspection")
+#: Members of the metadata (RFC 8414, section 2), each with its key in ``SITE_METADATA``.
+_PAGES = {"op_policy_uri": "policy_uri", "op_tos_uri": "tos_uri"}
 
 
 class OAuthServerMetadataView(DOTOAuthServerMetadataView):
     """DOT's metadata document of RFC 8414, with the reciprocal grant in ``grant_types_supported``
-    (RFC 8414, section 2) and the additional members ``reciprocal_scope_descriptions`` and
+    (RFC 8414, section 2), the pages in ``SITE_METADATA``, and the additional members
+    ``reciprocal_description``, ``reciprocal_scope_descriptions`` and
     ``reciprocal_registration_endpoint``."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -34,7 +37,11 @@ class OAuthServerMetadataView(DOTOAuthServerMetadataView):
         metadata = json.loads(response.content)
         if settings.ACCEPT_HANDOVERS:
             _add(metadata, "grant_types_supported", protocol.GRANT_TYPE)
+        about = site_metadata.values(site_address.base_url(request))
+        metadata |= {name: about[key] for name, key in _PAGES.items() if key in about}
         if settings.ACCEPT_PAIRINGS:
+            if "description" in about:
+                metadata["reciprocal_description"] = about["description"]
             if described := descriptions():
                 metadata["reciprocal_scope_descriptions"] = described
             if endpoint := _pairing_endpoint():

@@ -19,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
 from django.test import override_settings
 from django.urls import include, path, re_path
+from django.utils.translation import gettext_lazy
 from django.views.generic import View
 from oauth2_provider import urls as dot_urls
 from oauth2_provider.views import AuthorizationView, ProtectedResourceView
@@ -284,6 +285,55 @@ def test_mails_about_events_that_do_not_exist() -> None:
     assert message.id == Id.MAIL_EVENTS
     assert "borken" in message.msg
     assert "needs_attention" in (message.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "hint"),
+    [
+        ({"logo_url": "https://testserver/a.png"}, "'logo_url', which is not", '"logo_uri"?'),
+        ({"colour": "red"}, "'colour', which is not known", "The keys are: description, logo_uri"),
+        ({"description": "x" * 501}, '["description"] must have at most 500 characters', ""),
+        ({"policy_uri": "/privacy/"}, '["policy_uri"] must be an absolute https URL', ""),
+        ({"tos_uri": "javascript:alert(1)"}, '["tos_uri"] must be an absolute https URL', ""),
+        (
+            {"logo_uri": "https://cdn.example/a.png"},
+            '["logo_uri"] must be at the address of this site, https://testserver',
+            "",
+        ),
+        (
+            {"account_endpoint": "https://testserver/me/"},
+            '["account_member"] must be set, because "account_endpoint" is set',
+            "",
+        ),
+        (
+            {"account_member": "username"},
+            '["account_endpoint"] must be set, because "account_member" is set',
+            "",
+        ),
+        (
+            {"account_endpoint": "https://testserver/me/", "account_member": "a..b"},
+            '["account_member"] must be the name of a member',
+            "",
+        ),
+    ],
+)
+def test_what_a_site_says_wrongly_of_itself(given: dict[str, str], message: str, hint: str) -> None:
+    (found_,) = found(SITE_METADATA=given, BASE_URL="https://testserver")
+
+    assert found_.id == Id.SITE_METADATA
+    assert message in found_.msg
+    assert hint in (found_.hint or "")
+
+
+def test_what_a_site_may_say_of_itself() -> None:
+    said = {
+        "description": gettext_lazy("Save"),
+        "logo_uri": "http://127.0.0.1:8001/a.png",
+        "account_endpoint": "http://127.0.0.1:8001/me/",
+        "account_member": "user.name",
+    }
+
+    assert found(SITE_METADATA=said, BASE_URL="http://127.0.0.1:8001") == []
 
 
 def test_mails_of_a_site_that_does_not_know_its_address() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError
 from oauth2_provider.models import get_application_model
+from pytest_django import Settings
 
 from reciprocal_oauth.models import Pairing, Peer, SiteKey
 from reciprocal_oauth.secret import Secret
@@ -70,6 +71,27 @@ def answer(fake_peer: FakePeer, metadata: dict[str, Any]) -> Callable[..., None]
 
 def add(fake_peer: FakePeer, *flags: str, **options: Any) -> str:
     return run("add", "music", *FLAGS, f"--discover={fake_peer.url}", *flags, **options)
+
+
+@pytest.mark.rfc("7591", "2")
+@pytest.mark.usefixtures("answer")
+def test_of_what_this_site_says_of_itself_only_what_the_rfc_names_is_sent(
+    fake_peer: FakePeer, settings: Settings
+) -> None:
+    said = {
+        "description": "A music service.",
+        "policy_uri": "https://us.example/privacy/",
+        "tos_uri": "https://elsewhere.example/terms/",
+        "account_endpoint": "https://us.example/api/whoami/",
+        "account_member": "username",
+    }
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "SITE_METADATA": said}
+
+    add(fake_peer)
+
+    sent = json.loads(fake_peer.to("/reg")[0].body)
+    assert sent["policy_uri"] == said["policy_uri"]
+    assert not [name for name in sent if name == "tos_uri" or name.startswith("reciprocal_")]
 
 
 @pytest.mark.rfc("7591", "2")

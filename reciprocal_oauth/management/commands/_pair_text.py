@@ -6,7 +6,7 @@ from typing import Any
 from reciprocal_oauth.conf import settings
 from reciprocal_oauth.core import scopes
 from reciprocal_oauth.models import Pairing, Peer
-from reciprocal_oauth.pairing import plain_client
+from reciprocal_oauth.pairing import display, plain_client
 from reciprocal_oauth.pairing.accepting import Offer
 from reciprocal_oauth.pairing.check_number import check_number
 from reciprocal_oauth.pairing.inviting import Terms
@@ -21,10 +21,20 @@ from ._output import fields_of, for_people, printable, shortened, table
 State = Pairing.State
 #: The fields of a pairing that the JSON document contains as they are. No secret is among them.
 _FIELDS = (
-    "slug role state task renews enable name our_name homepage issuer expected_issuer "
+    "slug role state task renews enable name our_name homepage display issuer expected_issuer "
     "auth_method its_auth_method our_thumbprints thumbprints allowed_scope asked_scope "
     "offered_scope wanted_scope attempts next_attempt_at last_error findings created_at expires_at "
     "completed_at"
+)
+
+#: What a site says of itself, each with its label.
+_ABOUT = (
+    ("it says", "description"),
+    ("its logo", "logo_uri"),
+    ("its privacy policy", "policy_uri"),
+    ("its terms of service", "tos_uri"),
+    ("its account endpoint", "account_endpoint"),
+    ("member of the name", "account_member"),
 )
 
 
@@ -103,6 +113,7 @@ def pairing_text(pairing: Pairing) -> str:
         *_if_any("command", next_command(pairing)),
         *_if_any("last error", pairing.last_error),
         *_client_rows(pairing),
+        *_display_rows(pairing),
         *_attempt_rows(pairing),
         *_check_rows(pairing),
         *_scope_rows(pairing),
@@ -120,6 +131,13 @@ def _client_rows(pairing: Pairing) -> Iterable[tuple[str, str]]:
         yield "its client ID here", pairing.issued_client_id
         for uri in pairing.redirect_uris:
             yield "its redirect URI", uri
+
+
+def _display_rows(pairing: Pairing) -> Iterable[tuple[str, str]]:
+    """Yield what the other site says of itself to people."""
+    about = display.offered(pairing)
+    for label, name in _ABOUT:
+        yield from _if_any(label, about.get(name, ""))
 
 
 def _attempt_rows(pairing: Pairing) -> Iterable[tuple[str, str]]:
@@ -219,6 +237,9 @@ def about_offer(offer: Offer, terms: Terms) -> str:
     enabled = "at once" if terms.enable else "after you have enabled the peer"
     rows = [
         ("issuer", offer.metadata.issuer),
+        *_if_any("it says", offer.metadata.description),
+        *_if_any("its privacy policy", offer.metadata.policy_uri),
+        *_if_any("its terms of service", offer.metadata.tos_uri),
         ("short name here", f"{terms.slug}{', which gets new credentials' * terms.renews}"),
         *_decided_rows("this site asks for there", terms.asked_scope, words),
         *_decided_rows("it may hold here", terms.allowed_scope, ours),
