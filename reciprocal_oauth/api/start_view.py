@@ -35,7 +35,7 @@ class StartView(ApiView):
 
         :raises Conflict: people cannot start at this site to connect with this peer.
         :raises Forbidden: the setting ``API_RETURN_TO`` does not allow ``return_to``, or the access
-            token belongs to the application of a peer.
+            token belongs to the application of a peer, or to none.
         """
         peer = self.get_object()
         require_startable(peer)
@@ -57,11 +57,16 @@ class StartView(ApiView):
     def _client_id(self) -> str:
         """Return the client ID of the app, or an empty string for a front end with a session.
 
-        :raises Forbidden: the access token belongs to the application of a peer.
+        :raises Forbidden: the access token belongs to the application of a peer, or to none that
+            this site knows. Another authorization server can have issued such a token (RFC 7662),
+            and then it may be a token of a peer too.
         """
         token: Any = self.request.auth
         if token is None:
             return ""
+        if token.application is None:
+            text = _("This access token belongs to no application that this site knows.")
+            raise Forbidden("unknown_application", text)
         if app_starts.is_of_peer(token.application_id):
             text = _("The application of another site cannot start connections for a person.")
             raise Forbidden("own_access", text)

@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ..conf import settings
-from ..core import scopes
+from ..core import reauthentication, scopes
 from ..links import incoming_access, lifecycle
 from ..links.grant_policy import ForbiddenBySite
 from ..models import Link, Peer
@@ -154,7 +154,8 @@ class ConnectView(ApiView):
 
         :raises Conflict: people cannot start at this site to connect with this peer.
         :raises Forbidden: the setting ``API_RETURN_TO`` does not allow ``return_to``, or it is a
-            URL that a browser does not open itself.
+            URL that a browser does not open itself, or this site wants to ask for the password
+            again first (``REAUTHENTICATE``).
         """
         peer = self.get_object()
         require_startable(peer)
@@ -163,6 +164,7 @@ class ConnectView(ApiView):
         if return_to and not return_urls.is_of_web(return_to):
             text = _("The browser cannot return to an app. An app has to use “start” instead.")
             raise Forbidden("return_to_not_allowed", text)
+        _require_recent_proof(request)
         started = authorization.begin(request._request, peer, return_to=return_to)
         data = {
             "authorization_url": started.url.reveal(),
@@ -331,6 +333,17 @@ def require_return_to(url: str) -> None:
     """
     if url and not return_urls.is_allowed(url):
         raise Forbidden("return_to_not_allowed", _("API_RETURN_TO does not contain this URL."))
+
+
+def _require_recent_proof(request: Request) -> None:
+    """Check that the person has given the password a short time ago, if this site wants that. A
+    front end cannot show the question, so the page of a start asks it.
+
+    :raises Forbidden: the person must be asked first.
+    """
+    if reauthentication.ask(request._request, "/") is not None:
+        text = _("This site asks for the password again first. Use “start”: its page asks.")
+        raise Forbidden("reauthentication_required", text)
 
 
 def _require_same(sent: str, now: str) -> None:

@@ -18,7 +18,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.generic import View
 
 from ..compat import login_not_required
-from ..core import site_address
+from ..core import reauthentication, site_address
 from ..core.database import outside_transactions
 from ..exceptions import AuthorizationFailed
 from ..models import AuthorizationRequest, Peer
@@ -26,7 +26,7 @@ from ..party_a import attempts, authorization, callback, consent, return_urls
 from ..party_a.exchange import exchange
 from ..presentation import attempt_remedies
 from ..redaction.error_reports import take_query
-from . import back_to_app, reauthentication, same_site
+from . import back_to_app, same_site
 from .headers import ProtectedPageMixin
 
 logger = logging.getLogger("reciprocal_oauth.pages")

@@ -16,11 +16,12 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.generic import View
 
 from ..compat import login_not_required
+from ..core import reauthentication
 from ..models import Peer
 from ..party_a import app_starts, authorization, return_urls
 from ..party_a.app_starts import AppStart, StartRefused, StartTooLate, StartUsed
 from ..redaction.error_reports import holding_secrets
-from . import reauthentication, same_site
+from . import same_site
 from .connect import SeeOther
 from .headers import ProtectedPageMixin
 

@@ -14,10 +14,10 @@ from oauthlib.oauth2.rfc6749 import errors
 
 from ..compat import login_not_required, oauth2_settings
 from ..conf import settings
+from ..core import reauthentication
 from ..core.scopes import described, in_words
 from ..links import grant_policy
 from ..links.incoming_access import peer_of
-from ..pages import reauthentication
 from ..pages.headers import ProtectedPageMixin
 from ..pages.refusal import not_allowed
 from ..party_b import scope_request

@@ -216,6 +216,15 @@ def test_a_peer_may_not_start(
 
 
 @pytest.mark.threat("AP5")
+def test_a_token_without_an_application_starts_nothing(api: Api, peer: Peer) -> None:
+    """DOT stores such tokens if another authorization server has issued them (RFC 7662). Nobody can
+    say that they are not those of a peer."""
+    get_access_token_model().objects.update(application=None)
+
+    assert problem(api.post("/peers/music/start/", {})) == (403, "unknown_application")
+
+
+@pytest.mark.threat("AP5")
 @pytest.mark.parametrize("becomes", ["a peer", "nothing"])
 def test_an_app_that_became_a_peer_or_was_deleted_starts_no_more(
     api: Api, app: Any, browser: Client, peer: Peer, becomes: str
@@ -510,3 +519,22 @@ def test_a_site_that_asks_for_the_password_again_does_so_here(
     session["answered"] = True
     session.save()
     assert press(browser, url).status_code == 303
+
+
+@pytest.mark.threat("RV1")
+def test_the_api_is_no_way_around_the_question(
+    front_end: Api, browser: Client, peer: Peer, site: Settings
+) -> None:
+    """A stranger at an open browser can call the API with its session."""
+    path = f"{__name__}.{reauthenticate.__name__}"
+    site.RECIPROCAL_OAUTH = {**site.RECIPROCAL_OAUTH, "REAUTHENTICATE": path}
+
+    refused = front_end.post("/peers/music/connect/", {})
+
+    assert problem(refused) == (403, "reauthentication_required")
+    assert not AuthorizationRequest.objects.exists()
+    assert browser.get(start(front_end))["Location"].startswith("/password/?next=")
+    session = browser.session
+    session["answered"] = True
+    session.save()
+    assert front_end.post("/peers/music/connect/", {}).status_code == 200

@@ -6,7 +6,7 @@ from typing import cast
 from django.http import HttpRequest, HttpResponse
 
 from ..conf import settings
-from ..core import plugins
+from . import plugins
 
 
 def ask(request: HttpRequest, next_url: str) -> HttpResponse | None:
