@@ -69,7 +69,8 @@ def _value_at(members: Mapping[str, Any], path: str) -> object:
 
 
 def _text_of(value: object) -> str:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and math.isfinite(value):  # type: ignore[arg-type]
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    # isfinite() raises an error for a whole number that is too large for a float.
+    if is_whole or (isinstance(value, float) and math.isfinite(value)):
         value = str(value)
     return plain(value, MAX_NAME_LENGTH)

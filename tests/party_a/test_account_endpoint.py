@@ -53,10 +53,11 @@ def test_the_account_is_named_before_the_person_decides_and_after(
         ({"user": {"email": "a@b.example"}}, "user.email", "a@b.example"),
         ({"user.email": "dotted", "user": {"email": "inner"}}, "user.email", "dotted"),
         ({"id": 1234567}, "id", "1234567"),
+        ({"id": 10**400}, "id", "1" + "0" * 99),
         ({"username": "ali\u202ece\x00\n  Blue\u200b"}, "username", "alice Blue"),
         ({"username": "x" * 5_000}, "username", "x" * 100),
     ],
-    ids=["inner", "a name with a dot", "number", "invisible characters", "long"],
+    ids=["inner", "a name with a dot", "number", "huge number", "invisible characters", "long"],
 )
 def test_the_name_is_read_where_the_administrator_says_and_cleaned(
     connect: Connect, members: dict[str, Any], member: str, name: str
@@ -76,6 +77,9 @@ def test_the_name_is_read_where_the_administrator_says_and_cleaned(
         Reply(200, b"<h1>Alice</h1>"),
         Reply(200, b'["alice"]'),
         Reply(200, b'{"username": NaN}'),
+        Reply(200, b'{"username": 1e999}'),
+        Reply(200, b'{"username": ' + b"9" * 5_000 + b"}"),
+        Reply(200, b'{"username": ' + b"[" * 30_000 + b"]" * 30_000 + b"}"),
         Reply.json(username=None),
         Reply.json(username=True),
         Reply.json(username={"first": "Alice"}),
