@@ -99,7 +99,8 @@ def grant_finding() -> dict[str, str]:
     out = StringIO()
     with suppress(SystemExit):
         call_command("reciprocal_peer", "test", "music", "--json", stdout=out)
-    return json.loads(out.getvalue())[-1]  # type: ignore[no-any-return]
+    findings: list[dict[str, str]] = json.loads(out.getvalue())
+    return next(finding for finding in findings if finding["check"] == "grant")
 
 
 def refuse_codes(fake_peer: FakePeer, handover: str) -> None:

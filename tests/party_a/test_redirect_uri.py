@@ -161,13 +161,13 @@ def test_pages_sheet_and_command_name_the_same_one(
         f"/admin/reciprocal_oauth/peer/{peer.pk}/sheet/", headers={"Host": "evil.example"}
     ).content.decode()
     form = admin_client.get(
-        "/admin/reciprocal_oauth/peer/add/?dialect=ietf", headers={"Host": "evil.example"}
+        "/admin/reciprocal_oauth/peer/add/?dialect=ietf&by=hand", headers={"Host": "evil.example"}
     ).content.decode()
     call_command("reciprocal_peer", "show", "music", "--json")
     told = json.loads(capsys.readouterr().out)["give_to_peer"]
 
     assert redirect_uri_of(browser) == REDIRECT_URI == told["redirect_uri"]
-    assert f"<code>{REDIRECT_URI}</code>" in sheet
+    assert f">{REDIRECT_URI}</code>" in sheet
     assert "https://site.example/connections/SHORT-NAME/callback/" in form
     assert "evil.example" not in sheet + form
     assert told["issuer"] == "https://site.example/o"

@@ -99,7 +99,7 @@ def test_while_the_code_waits_it_is_encrypted(
     post: Post, monkeypatch: pytest.MonkeyPatch, fake_peer: FakePeer
 ) -> None:
     monkeypatch.setattr("reciprocal_oauth.party_b.take.redeem_first", lambda *args: None)
-    monkeypatch.setattr(worker, "drain", lambda kind: 0)
+    monkeypatch.setattr(worker, "drain", lambda *args: 0)
     post()
 
     (_, of_code), (_, of_link) = columns()
