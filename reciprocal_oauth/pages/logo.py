@@ -42,5 +42,6 @@ class LogoView(View):
         response["Cache-Control"] = f"public, max-age={_MAX_AGE_SECONDS}"
         response["X-Content-Type-Options"] = "nosniff"
         response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-        response["Cross-Origin-Resource-Policy"] = "same-origin"
+        # A front end at another origin, which uses the API, shows the logo too. It is no secret.
+        response["Cross-Origin-Resource-Policy"] = "cross-origin"
         return get_conditional_response(request, etag, None, response) or response

@@ -41,7 +41,9 @@ def next_due_at() -> datetime | None:
 
 
 def _due_times() -> Iterator[tuple[Any, datetime]]:
-    for pk, *values in Peer.objects.exclude(logo_uri="").values_list(*_COLUMNS):
+    # A disabled peer is not called.
+    peers = Peer.objects.filter(enabled=True).exclude(logo_uri="")
+    for pk, *values in peers.values_list(*_COLUMNS):
         yield pk, _due_at(*values)
 
 

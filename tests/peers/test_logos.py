@@ -108,6 +108,26 @@ def test_the_request_contains_no_token_and_no_cookie(
     assert not {"Authorization", "Cookie"} & asked.headers.keys()
 
 
+def test_a_front_end_at_another_origin_may_show_the_logo(
+    with_logo: Callable[..., None], client: Client
+) -> None:
+    """The API tells front ends the address. With ``same-origin``, browsers would show nothing."""
+    with_logo(Reply(200, PNG))
+
+    assert client.get(LOGO)["Cross-Origin-Resource-Policy"] == "cross-origin"
+
+
+def test_a_disabled_peer_is_not_called_for_its_logo(
+    with_logo: Callable[..., None], fake_peer: FakePeer
+) -> None:
+    Peer.objects.update(enabled=False)
+
+    with_logo(Reply(200, PNG))
+
+    assert fake_peer.requests == []
+    assert logos.next_due_at() is None
+
+
 @pytest.mark.threat("LG3")
 def test_pages_show_the_logo_from_this_site_and_never_name_its_address(
     with_logo: Callable[..., None], browser: Client, fake_peer: FakePeer
