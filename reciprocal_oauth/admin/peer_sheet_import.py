@@ -62,6 +62,12 @@ def _found(content: bytes) -> Found:
 
 
 def _hints(sheet: ImportedSheet) -> dict[str, str]:
-    if not sheet.asked_scope:
-        return {}
-    return {"allowed_scope": gettext("The other site asks for: %s.") % sheet.asked_scope}
+    hints = {}
+    if sheet.asked_scope:
+        hints["allowed_scope"] = gettext("The other site asks for: %s.") % sheet.asked_scope
+    if others := sheet.other_origins():
+        hints["issuer"] = gettext(
+            "The sheet also names %(others)s. Ask the other site whether this is right: codes, "
+            "tokens or secrets are sent there."
+        ) % {"others": ", ".join(others)}
+    return hints

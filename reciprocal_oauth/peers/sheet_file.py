@@ -44,6 +44,7 @@ from ..core.peer_urls import origin_of, url_problem
 from ..core.plain_text import plain
 from ..core.protocol import OPENID
 from ..models import Peer, PeerAuthentication
+from ..models.binding import ADDRESS_FIELDS
 from .sheet import Sheet
 
 #: The version of the form, in the member ``reciprocal_sheet``.
@@ -83,6 +84,13 @@ class ImportedSheet:
     values: Mapping[str, Any]
     redirect_uris: list[str]
     asked_scope: str
+
+    def other_origins(self) -> list[str]:
+        """Return the origins of the addresses that have another one than the issuer. Nobody has
+        signed the sheet, so a person must judge whether they belong to the peer."""
+        addresses = [self.values.get(name, "") for name in (*ADDRESS_FIELDS, "jwks_uri")]
+        found = {origin_of(url) for url in (*addresses, *self.redirect_uris)}
+        return sorted(found - {"", origin_of(self.values["issuer"])})
 
 
 def document_of(peer: Peer, sheet: Sheet, base: str) -> dict[str, Any]:

@@ -69,6 +69,14 @@ def test_what_the_sheet_fills_in_is_saved_with_a_secret(admin: Client) -> None:
     assert peer.application.redirect_uris == "https://music.example/connections/us/callback/"
 
 
+@pytest.mark.threat("RV2")
+def test_the_page_names_other_hosts_in_a_sheet(admin: Client) -> None:
+    content = json.dumps(SHEET).replace("music.example/o/token", "evil.example/o/token").encode()
+
+    assert "also names https://evil.example. Ask" in text_of(use(admin, content, as_file=False))
+    assert "also names" not in text_of(use(admin, json.dumps(SHEET).encode(), as_file=False))
+
+
 @pytest.mark.threat("W53")
 def test_a_sheet_grants_nothing_and_the_page_says_what_it_asks_for(admin: Client) -> None:
     response = use(admin, json.dumps(SHEET).encode(), as_file=False)

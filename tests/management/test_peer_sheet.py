@@ -1,6 +1,7 @@
 """``reciprocal_peer show --sheet`` writes what ``reciprocal_peer add --sheet`` of the other site
 reads."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,28 @@ def test_another_address_in_a_sheet_needs_the_secret_again(file: Path) -> None:
         run("add", "music", "--sheet", str(file), "--accept-changes")
 
     assert Peer.objects.get().token_endpoint == "https://music.example/o/token/"
+
+
+@pytest.mark.django_db
+@pytest.mark.threat("RV2")
+def test_other_hosts_in_a_sheet_are_named(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("add", "music", "--sheet", str(file), "--client-secret", CANARY)
+    assert "It also names" not in capsys.readouterr().err
+    file.write_text(
+        file.read_text().replace("music.example/o/token", "xn--msic-0ra.example/o/token")
+    )
+
+    run("add", "other", "--sheet", str(file), "--client-secret", CANARY)
+
+    assert "It also names https://xn--msic-0ra.example. Ask" in capsys.readouterr().err
+
+
+@pytest.mark.django_db
+def test_standard_input_that_is_no_text() -> None:
+    stdin = io.TextIOWrapper(io.BytesIO(b"\xff\xfe{"), encoding="utf-8")
+
+    with pytest.raises(CommandError, match="Standard input is not a text"):
+        run("add", "music", "--sheet", "-", stdin=stdin)
 
 
 @pytest.mark.django_db

@@ -74,6 +74,11 @@ def values_of(sheet: ImportedSheet | None, stored: Peer | None) -> dict[str, Any
 def remark(sheet: ImportedSheet) -> str:
     """Return what the administrator should check after an import."""
     text = f"The sheet says that it is from {printable(sheet.values['issuer'])}."
+    if others := sheet.other_origins():
+        text += (
+            f" It also names {', '.join(map(printable, others))}. Ask the other site whether this "
+            "is right: codes, tokens or secrets are sent there."
+        )
     if sheet.asked_scope:
         text += f" It asks for these scopes here: {sheet.asked_scope}. --allowed-scope grants them."
     return text
@@ -123,7 +128,10 @@ def _content(options: Mapping[str, Any]) -> bytes:
                 f"--sheet: Only one value can be read from standard input, and {flags[0]} is read "
                 "from there. Give the name of a file."
             )
-        return sys.stdin.read(limit).encode()
+        try:
+            return sys.stdin.read(limit).encode()
+        except UnicodeError:
+            raise CommandError("--sheet: Standard input is not a text in UTF-8.") from None
     try:
         with Path(name).open("rb") as file:
             return file.read(limit)
