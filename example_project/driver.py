@@ -118,6 +118,13 @@ class Page:
         element = self.document.first(id=element_id)
         return element.text if element else ""
 
+    @property
+    def account(self) -> str:
+        """The account at the other site that the page of a link names, or an empty text."""
+        texts = [element.text for element in self.document.all("p")]
+        named = [text for text in texts if text.startswith("Account there: ")]
+        return named[0].removeprefix("Account there: ") if named else ""
+
     def alerts(self) -> list[str]:
         """Return the texts of the elements with ``role=alert``."""
         return [element.text for element in self.document.all(role="alert")]
@@ -284,6 +291,21 @@ class Person:
                 return page
             if time.monotonic() > give_up:
                 raise PageError(f"{page} does not say that both ways work. It says: {page.text}")
+            time.sleep(0.1)
+
+    def wait_for_account(self, link_url: str, *, seconds: float = 10) -> str:
+        """Reload the page of a link until it says which account of the other site is connected.
+        Return the name of this account.
+
+        :raises PageError: the page does not say this within ``seconds``.
+        """
+        give_up = time.monotonic() + seconds
+        while True:
+            page = self.browser.open(link_url)
+            if name := page.account:
+                return name
+            if time.monotonic() > give_up:
+                raise PageError(f"{page} names no account. It says: {page.text}")
             time.sleep(0.1)
 
     def link_page(self, site: Site, *, newest: bool = False) -> Page:

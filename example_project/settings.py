@@ -185,13 +185,20 @@ OAUTH2_PROVIDER: dict[str, Any] = {
     # token again within this time. Otherwise it would lose its access.
     "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 120,
 }
+SITE_METADATA: dict[str, Any] = {"description": ROLE.about}
 if issuer := os.environ.get("EXAMPLE_ISSUER"):
     OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] = issuer
+    # The other site calls this address with an access token, and so shows whose account it is.
+    SITE_METADATA |= {
+        "account_endpoint": f"{issuer.removesuffix('/o')}/api/whoami/",
+        "account_member": "username",
+    }
 
 RECIPROCAL_OAUTH: dict[str, Any] = {
     "DISPATCHER": os.environ.get("RECIPROCAL_DISPATCHER") or "thread",
     # The app on this machine (the module phone_app), and an app on a phone.
     "API_RETURN_TO": ["http://127.0.0.1/connected", "com.example.app:/connected"],
+    "SITE_METADATA": SITE_METADATA,
     **json.loads(os.environ.get("EXAMPLE_RECIPROCAL_OAUTH") or "{}"),
 }
 

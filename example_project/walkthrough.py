@@ -43,6 +43,7 @@ class Walkthrough:
         """
         try:
             self._link()
+            self._tell_accounts()
             self._tell_steps()
             self._prove()
         except (PageError, SiteError, requests.RequestException) as error:
@@ -73,6 +74,20 @@ class Walkthrough:
         # An older link can be left of a run in which the sites had other addresses.
         alice.wait_until_two_way(alice.link_page(self.music, newest=True).url)
         self._write(f"Linked both ways in {time.monotonic() - begun:.2f} s.\n")
+
+    def _tell_accounts(self) -> None:
+        """Print which account of the other site each site shows. Sites that were added by hand
+        have not said how to find this out."""
+        for site in (self.assistant, self.music):
+            if site.is_paired:
+                self._begin(site, f"reading which account at {site.other} is connected")
+                page = self.alice.link_page(site, newest=True)
+                name = self.alice.wait_for_account(page.url)
+                if name != self.alice.name:
+                    raise PageError(f"{page} names the account {name!r}.")
+                line = f"{site.role.name} shows the account: {name} at {site.other.role.name}"
+                self._write(line)
+        self._write("")
 
     def _tell_steps(self) -> None:
         self._begin(self.assistant, "reading the history of the link")

@@ -45,5 +45,6 @@ def test_sites_at_other_ports_are_paired_again_with_the_same_peers(tmp_path: Pat
 
     (at_assistant,), (at_music,) = peers
     assert (at_assistant["issuer"], at_music["issuer"]) == (music.issuer, assistant.issuer)
+    assert at_assistant["account_endpoint"] == f"{music.url}/api/whoami/"
     assert at_assistant["enabled"]
     assert at_music["client_id"] == music.client_id

@@ -1,9 +1,9 @@
 """What a site says of itself to people, in the messages of a pairing: its description, its logo and
 policies (RFC 7591, section 2), and where its API tells whose access token it got.
 
-Two of these concern security. An address at another origin than the issuer is left out, because
-this site calls some of them, and sends access tokens to the account endpoint. Texts are made plain.
-A wrong value is left out, and does not refuse the pairing: people can link accounts without it.
+An address at another origin than the issuer is left out: this site fetches the logo, and sends
+access tokens to the account endpoint. A wrong value is left out too, and the sites pair all the
+same, because people can link accounts without it.
 """
 
 import logging

@@ -143,6 +143,10 @@ def _connect(assistant: Site, music: Site) -> None:
     told: list[str] = []
     Walkthrough(assistant, music, told.append).run()
     assert "Linked both ways" in told[0]
+    assert told[1:3] == [
+        "Assistant shows the account: alice at Music",
+        "Music shows the account: alice at Assistant",
+    ]
 
 
 def _dumps(admins: Administrators, *sites: Site) -> list[str]:
