@@ -50,6 +50,28 @@ def test_it_says_by_how_much_and_in_which_direction(
     assert f"seconds {way} the clock here." in reason
 
 
+@pytest.mark.threat("RV3")
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "soon",
+        "Mon, 01 Jan 99999 00:00:00 GMT",
+        "Mon, 01 Jan 2020 00:00:00 +99999999999999999999",
+        f"Mon, 01 Jan {'9' * 30} 00:00:00 GMT",
+    ],
+)
+def test_a_time_that_is_none_breaks_nothing(
+    good_peer: FakePeer, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *_: written)
+
+    assert findings()["clock"] == (
+        "unknown",
+        "No response of the peer says what time it is there.",
+    )
+
+
 @pytest.mark.rfc("7523", "3")
 @pytest.mark.rfc("OpenID Connect Core 1.0", "3.1.3.7")
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class Clock:
         """
         try:
             there = parsedate_to_datetime(headers.get("Date", ""))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return
         if "Age" in headers:
             return
