@@ -24,6 +24,7 @@ from ..links.grant_policy import ForbiddenBySite
 from ..models import Link, Peer
 from ..models.inbox import with_newest_code
 from ..party_a import authorization, consent, resending, return_urls, scope_changes, snapshot
+from ..presentation.peer_logo import with_logos
 from ..redaction.error_reports import holding_secrets
 from .authentication import BearerAuthentication
 from .link_serializers import LinkDetailSerializer, LinkSerializer
@@ -132,7 +133,8 @@ class PeersView(ApiView, ListAPIView):
             status=Link.Status.ACTIVE,
         )
         startable = [peer.pk for peer in Peer.objects.filter(enabled=True) if peer.can_start]
-        return Peer.objects.filter(pk__in=startable).annotate(is_linked=Exists(own))
+        offers = Peer.objects.filter(pk__in=startable).annotate(is_linked=Exists(own))
+        return with_logos(offers)
 
 
 class ConnectView(ApiView):
@@ -184,8 +186,8 @@ class OwnLinksView(ApiView):
     def get_queryset(self) -> QuerySet[Link]:
         """Return the links of the person, with all data that the serializers need."""
         links = Link.objects.filter(user=self.request.user)  # type: ignore[misc]
-        links = with_newest_code(links.select_related("peer__application"))
-        return incoming_access.with_carried_scope(links)
+        links = with_logos(links.select_related("peer__application"), "peer__")
+        return incoming_access.with_carried_scope(with_newest_code(links))
 
     def respond_with(self, link: Link, status: int = status.HTTP_200_OK) -> Response:
         """Read the link again from the database, and return it as the response."""

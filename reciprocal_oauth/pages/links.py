@@ -18,6 +18,7 @@ from ..models.inbox import with_newest_code
 from ..presentation import flow_diagram
 from ..presentation.link_status import ASKING, BAD, LinkStatus
 from ..presentation.next_step import NextStep, knows_accounts
+from ..presentation.peer_logo import with_logos
 from .headers import ProtectedPageMixin
 
 #: For how long the list shows a connection after it has ended.
@@ -46,7 +47,7 @@ class OwnLinksMixin(ProtectedPageMixin, LoginRequiredMixin):
     def get_queryset(self) -> QuerySet[Link]:
         """Return the links of the signed-in person."""
         links = Link.objects.filter(user=self.request.user)  # type: ignore[attr-defined]
-        links = links.select_related("peer__application")
+        links = with_logos(links.select_related("peer__application"), "peer__")
         return incoming_access.with_carried_scope(with_newest_code(links))
 
 
@@ -93,7 +94,7 @@ class LinkListView(OwnLinksMixin, ListView):
         return context
 
     def _offers(self, linked: set[Any]) -> Iterator[Offer]:
-        for peer in Peer.objects.filter(enabled=True):
+        for peer in with_logos(Peer.objects.filter(enabled=True)):
             if peer.can_start:
                 yield Offer(peer, peer.pk in linked)
 

@@ -80,7 +80,15 @@ def fetch(peer: Peer, *, only_if_due: bool = False) -> PeerLogo | None:
         )
         _store(logo, error=str(error)[:300])
     else:
-        _store(logo, media_type=found.media_type, content=found.content, error="")
+        # The time is part of the address at this site. With the time of the attempt, a browser
+        # that asked meanwhile would keep the former image under the new address.
+        _store(
+            logo,
+            media_type=found.media_type,
+            content=found.content,
+            fetched_at=timezone.now(),
+            error="",
+        )
     return PeerLogo.objects.filter(pk=logo.pk).first()
 
 

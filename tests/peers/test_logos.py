@@ -1,5 +1,6 @@
 """Logos of peers are fetched by this site, stored, and served from here."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -7,9 +8,13 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import Settings
 
+from reciprocal_oauth.client import image
 from reciprocal_oauth.delivery import chores
 from reciprocal_oauth.models import Peer, PeerLogo
 from reciprocal_oauth.peers import logos
@@ -138,6 +143,60 @@ def test_pages_show_the_logo_from_this_site_and_never_name_its_address(
 
     assert f'src="{LOGO}?v=' in page
     assert fake_peer.url not in page
+
+
+@pytest.mark.parametrize("url", ["/connections/", "/api/reciprocal/peers/"])
+def test_many_logos_need_no_more_queries_than_one(
+    with_logo: Callable[..., None],
+    browser: Client,
+    make_peer: Callable[..., Peer],
+    settings: Settings,
+    django_assert_num_queries: Any,
+    url: str,
+) -> None:
+    settings.ROOT_URLCONF = "tests.api.urls"
+    with_logo(Reply(200, PNG))
+    browser.get(url)
+    with CaptureQueriesContext(connection) as one:
+        browser.get(url)
+    for slug in ("heating", "lights"):
+        address = f"https://{slug}.example/logo.png"
+        PeerLogo.objects.create(
+            peer=make_peer(slug, logo_uri=address),
+            uri=address,
+            media_type="image/png",
+            content=PNG,
+            fetched_at=timezone.now(),
+        )
+
+    with django_assert_num_queries(len(one)):
+        page = browser.get(url).content.decode()
+
+    assert "/connections/lights/logo/?v=" in page
+
+
+def test_a_browser_that_asks_during_the_request_does_not_keep_the_former_image(
+    with_logo: Callable[..., None], browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps an image for a week, by its address."""
+    addresses = []
+
+    def look() -> None:
+        page = browser.get("/connections/").content.decode()
+        addresses.extend(re.findall(r"/logo/\?v=\d+", page))
+
+    def slow(_url: str) -> image.Image:
+        look()
+        return image.Image("image/gif", b"GIF89a new")
+
+    with_logo(Reply(200, PNG))
+    monkeypatch.setattr(image, "fetch", slow)
+
+    logos.fetch(Peer.objects.get())
+
+    look()
+    before, after = dict.fromkeys(addresses)
+    assert before != after
 
 
 @pytest.mark.threat("LG4")
