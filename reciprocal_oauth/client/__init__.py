@@ -11,6 +11,7 @@
 - ``userinfo``: reads the name of an account at the peer (OpenID Connect Core 1.0, section 5.3).
 - ``account_endpoint``: reads this name from an endpoint of the peer's own API.
 - ``image``: fetches an image of the peer, such as its logo.
+- ``image_size``: reads how many pixels an image has.
 - ``discovery``: reads the peer's metadata (RFC 8414; OpenID Connect Discovery 1.0).
 - ``registration``: registers this site at another site, and manages the registration (RFC 7591;
   RFC 7592).

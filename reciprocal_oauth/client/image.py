@@ -10,10 +10,13 @@ import requests
 
 from ..exceptions import BadResponse
 from . import http
+from .image_size import size_of
 from .token_endpoint import refusal
 
 #: The largest image that is accepted, in bytes.
 MAX_BYTES = 64 * 1024
+#: The largest width and height that are accepted, in pixels.
+MAX_PIXELS = 2048
 _WEBP_KIND = slice(8, 12)
 #: The first bytes of each format that is accepted.
 _FIRST_BYTES = (
@@ -35,8 +38,9 @@ class Image:
 def fetch(url: str) -> Image:
     """Return the image at ``url``. The request contains no token and no cookie.
 
-    :raises BadResponse: the response is not an image that is accepted, or is larger than
-        :data:`MAX_BYTES` or ``HTTP_MAX_RESPONSE_BYTES``.
+    :raises BadResponse: the response is not an image that is accepted, is larger than
+        :data:`MAX_BYTES` or ``HTTP_MAX_RESPONSE_BYTES``, or says that it is wider or higher than
+        :data:`MAX_PIXELS`.
     :raises PeerRefused: the response has another status than 200. A redirect is not followed.
     :raises PeerUnreachable, AddressRefused: see :mod:`reciprocal_oauth.client.http`.
     """
@@ -51,6 +55,12 @@ def fetch(url: str) -> Image:
     media_type = media_type_of(content)
     if not media_type:
         raise BadResponse("The response is not a PNG, JPEG, WebP or GIF image.")
+    width, height = size_of(content) or (0, 0)
+    if max(width, height) > MAX_PIXELS:
+        text = (
+            f"The image has {width} × {height} pixels; at most {MAX_PIXELS} per side are allowed."
+        )
+        raise BadResponse(text)
     return Image(media_type, content)
 
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from reciprocal_oauth.client import image
+from reciprocal_oauth.client.image_size import size_of
 from reciprocal_oauth.delivery import chores
 from reciprocal_oauth.models import Peer, PeerLogo
 from reciprocal_oauth.peers import logos
@@ -23,6 +24,8 @@ from ..admin.conftest import admin_url
 from ..fakes import FakePeer, Reply
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
+PNG_HEADER = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+JPEG_HEADER = b"\xff\xd8\xff\xe0\x00\x04\x00\x00\xff\xff\xc2\x00\x11\x08"
 LOGO = "/connections/music/logo/"
 
 
@@ -43,8 +46,8 @@ def with_logo(peer: Peer, fake_peer: FakePeer) -> Callable[..., None]:
     [
         (PNG, "image/png"),
         (b"\xff\xd8\xff\xe0 picture", "image/jpeg"),
-        (b"GIF89a picture", "image/gif"),
-        (b"GIF87a picture", "image/gif"),
+        (b"GIF89a\x10\x00\x10\x00picture", "image/gif"),
+        (b"GIF87a\x10\x00\x10\x00picture", "image/gif"),
         (b"RIFF\x10\x00\x00\x00WEBPVP8 picture", "image/webp"),
     ],
 )
@@ -81,6 +84,58 @@ def test_what_is_no_small_image_is_not_stored(
 
     assert client.get(LOGO).status_code == 404
     assert PeerLogo.objects.get().error
+
+
+@pytest.mark.threat("LG4")
+@pytest.mark.parametrize(("width", "height"), [(2048, 2048), (2049, 1), (1, 2049)])
+@pytest.mark.parametrize(
+    ("header", "order", "length", "first"),
+    [
+        (PNG_HEADER, "big", 4, "width"),
+        (b"GIF89a", "little", 2, "width"),
+        (JPEG_HEADER, "big", 2, "height"),
+        (
+            b"RIFF\x10\x00\x00\x00WEBPVP8 \x00\x00\x00\x00\x00\x00\x00\x9d\x01\x2a",
+            "little",
+            2,
+            "width",
+        ),
+        (b"RIFF\x10\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x10\x00\x00\x00", "little", 3, "less"),
+        (b"RIFF\x10\x00\x00\x00WEBPVP8L\x0a\x00\x00\x00\x2f", "little", 4, "bits"),
+    ],
+    ids=["png", "gif", "jpeg", "webp", "webp, extended", "webp, lossless"],
+)
+def test_an_image_with_many_pixels_is_not_stored(
+    with_logo: Callable[..., None],
+    client: Client,
+    header: bytes,
+    order: Any,
+    length: int,
+    first: str,
+    width: int,
+    height: int,
+) -> None:
+    numbers = {
+        "width": [width, height],
+        "height": [height, width],
+        "less": [width - 1, height - 1],
+        "bits": [width - 1 | height - 1 << 14],
+    }[first]
+    size = b"".join(number.to_bytes(length, order) for number in numbers)
+
+    with_logo(Reply(200, header + size + b"picture"))
+
+    fits = width == height == 2048
+    assert client.get(LOGO).status_code == (200 if fits else 404)
+    error = PeerLogo.objects.get().error
+    assert error == "" if fits else f"The image has {width} × {height} pixels" in error
+
+
+@pytest.mark.parametrize("length", range(40))
+def test_an_image_that_ends_early_has_no_size(length: int) -> None:
+    webp = b"RIFF\x10\x00\x00\x00WEBPVP8X" + b"\xff" * 14
+    for content in (PNG_HEADER + b"\xff" * 24, JPEG_HEADER + b"\xff" * 26, webp, b"GIF89a\xff" * 6):
+        size_of(content[:length])
 
 
 @pytest.mark.threat("LG1")
@@ -232,12 +287,12 @@ def test_another_address_is_fetched_at_once(
     with_logo: Callable[..., None], client: Client, fake_peer: FakePeer
 ) -> None:
     with_logo(Reply(200, PNG))
-    fake_peer.answers["/new.png"] = Reply(200, b"GIF89a new")
+    fake_peer.answers["/new.png"] = Reply(200, b"GIF89a")
     Peer.objects.update(logo_uri=f"{fake_peer.url}/new.png")
 
     chores.run()
 
-    assert client.get(LOGO).content == b"GIF89a new"
+    assert client.get(LOGO).content == b"GIF89a"
 
 
 def test_a_browser_that_has_the_image_gets_it_once(
