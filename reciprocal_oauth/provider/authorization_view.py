@@ -92,9 +92,10 @@ class AuthorizationView(ProtectedPageMixin, DOTAuthorizationView):
         return reauthentication.ask(self.request, self.request.get_full_path())
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Describe scopes that this site has left without a description. DOT would show an empty
-        line for each."""
+        """Describe scopes that this site has left without a description: DOT would show an empty
+        line for each. Add ``peer``, the peer that asks; ``None`` if the client is no peer."""
         context: dict[str, Any] = super().get_context_data(**kwargs)
+        context["peer"] = peer_of(context.get("application"))
         if "scopes_descriptions" in context:
             words = described()
             context["scopes_descriptions"] = [in_words(token, words) for token in context["scopes"]]

@@ -160,6 +160,13 @@ def test_nor_does_a_request_that_was_pushed_before_skip_it(
     assert not get_grant_model().objects.exists()
 
 
+def test_a_template_of_the_site_can_show_what_the_peer_says_of_itself(
+    browser: Client, application: Any, make_application: Callable[..., Any]
+) -> None:
+    assert ask(browser, application).context["peer"] == application.reciprocal_peer
+    assert ask(browser, make_application("other")).context["peer"] is None
+
+
 @pytest.mark.threat("L16")
 def test_openid_without_a_question_is_told_that_consent_is_required(
     openid_connect: None, browser: Client, application: Any
