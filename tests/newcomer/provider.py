@@ -53,8 +53,11 @@ class Quickstart:
         self._python = [block for block in blocks if block.kind == "python"]
         self._console = [block for block in blocks if block.kind == "console"]
 
-    def install_in(self, project: Project) -> None:
-        """Steps 1 to 3, and the cookies for two sites on one machine."""
+    def install_in(self, project: Project, *more: str) -> None:
+        """Steps 1 to 3, and the cookies for two sites on one machine.
+
+        :param more: a word of each block that a site can leave out, and this one has.
+        """
         project.append(
             self._block("INSTALLED_APPS").replace("# ...", "*INSTALLED_APPS,")
             # A person does not write an app into the list that is there.
@@ -66,6 +69,8 @@ class Quickstart:
             file.write("\n" + urls.replace("# ...", replaced))
         issuer = self._block("OIDC_ISS_ENDPOINT").replace("# ...", "**OAUTH2_PROVIDER,")
         project.append(issuer.replace("https://assistant.example", project.url))
+        for word in more:
+            project.append(self._block(word).replace("https://assistant.example", project.url))
         project.append(self._block("transaction_mode"))
         project.append(self._block("SESSION_COOKIE_NAME").replace("assistant", project.folder.name))
         for command in self._commands("migrate"):

@@ -26,11 +26,14 @@ def test_two_sites_that_follow_the_quickstart_are_linked_both_ways(projects: Pro
     quickstart = Quickstart(assistant, music)
     for project in projects:
         create_provider(project)
-        quickstart.install_in(project)
+        quickstart.install_in(project, "SITE_METADATA")
         project.serve()
 
     quickstart.pair()
-    connect(assistant, "music")
+    page = connect(assistant, "music")
+
+    assert page.account == "alice", "SITE_METADATA of the music service says where to ask"
+    assert "A voice assistant." in page.text, "the description of the quickstart, at both sites"
 
     (assistant.folder / "use.py").write_text(USE.format(code=quickstart.use()))
     assert "{'username': 'alice'}" in assistant.run("python manage.py shell < use.py")

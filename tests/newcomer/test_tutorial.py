@@ -17,10 +17,11 @@ def test_the_tutorial_leads_from_two_empty_projects_to_a_link(projects: Projects
     first_use = next(i for i, block in enumerate(blocks) if block.caption.endswith("playing.py"))
     for block in blocks[:first_use]:
         reader.follow(block)
-    connect(projects[0], "music")
+    page = connect(projects[0], "music")
     for block in blocks[first_use:]:
         reader.follow(block)
 
+    assert page.account == "alice"
     printed = list(reader.printed.values())
     assert "{'track': 'Blue in Green'}" in printed[-2]
     assert "{'username': 'alice'}" in printed[-1]
