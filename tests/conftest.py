@@ -31,7 +31,14 @@ from pytest_django import Settings
 
 from reciprocal_oauth import vendors
 from reciprocal_oauth.core.protocol import GRANT_TYPE
-from reciprocal_oauth.models import AuthorizationRequest, InboxItem, Link, OutboxItem, Peer
+from reciprocal_oauth.models import (
+    AuthorizationRequest,
+    Heartbeat,
+    InboxItem,
+    Link,
+    OutboxItem,
+    Peer,
+)
 from reciprocal_oauth.models.binding import binding_of
 from reciprocal_oauth.models.links import KEY_UNKNOWN
 from reciprocal_oauth.party_b.link_opening import open_link
@@ -271,6 +278,12 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
     monkeypatch.setattr(socket, "getaddrinfo", names.getaddrinfo)
     yield names
     names.let_go()
+
+
+@pytest.fixture
+def worker_seen(db: None) -> Heartbeat:
+    """The sign of life of a worker that runs elsewhere, so that nothing waits at this site."""
+    return Heartbeat.objects.create(kind="command", host="worker-1", seen_at=timezone.now())
 
 
 @pytest.fixture

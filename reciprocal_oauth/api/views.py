@@ -26,6 +26,7 @@ from ..models.inbox import with_newest_code
 from ..party_a import authorization, consent, resending, return_urls, scope_changes, snapshot
 from ..presentation.peer_logo import with_logos
 from ..redaction.error_reports import holding_secrets
+from ..status.waiting import with_waiting_here
 from .authentication import BearerAuthentication
 from .link_serializers import LinkDetailSerializer, LinkSerializer
 from .pagination import Pages
@@ -187,7 +188,8 @@ class OwnLinksView(ApiView):
         """Return the links of the person, with all data that the serializers need."""
         links = Link.objects.filter(user=self.request.user)  # type: ignore[misc]
         links = with_logos(links.select_related("peer__application"), "peer__")
-        return incoming_access.with_carried_scope(with_newest_code(links))
+        links = with_waiting_here(with_newest_code(links))
+        return incoming_access.with_carried_scope(links)
 
     def respond_with(self, link: Link, status: int = status.HTTP_200_OK) -> Response:
         """Read the link again from the database, and return it as the response."""

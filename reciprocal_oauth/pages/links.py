@@ -19,6 +19,7 @@ from ..presentation import flow_diagram
 from ..presentation.link_status import ASKING, BAD, LinkStatus
 from ..presentation.next_step import NextStep, knows_accounts
 from ..presentation.peer_logo import with_logos
+from ..status.waiting import with_waiting_here
 from .headers import ProtectedPageMixin
 
 #: For how long the list shows a connection after it has ended.
@@ -48,7 +49,8 @@ class OwnLinksMixin(ProtectedPageMixin, LoginRequiredMixin):
         """Return the links of the signed-in person."""
         links = Link.objects.filter(user=self.request.user)  # type: ignore[attr-defined]
         links = with_logos(links.select_related("peer__application"), "peer__")
-        return incoming_access.with_carried_scope(with_newest_code(links))
+        links = with_waiting_here(with_newest_code(links))
+        return incoming_access.with_carried_scope(links)
 
 
 class LinkListView(OwnLinksMixin, ListView):

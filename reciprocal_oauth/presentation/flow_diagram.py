@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from ..models import InboxItem, Link, LinkEvent, Party, Step
 from ..models.events import REPLAY, newest_events
 from ..models.reasons import Reason
+from ..status import waiting
 from .next_step import waits_for_approval
 from .reasons import for_people
 
@@ -133,6 +134,7 @@ def of_link(
         explain = _why(reason, last) if technical else _why_for_people(link, state, reason, last)
         event = flow.events.get(step)
         is_sent = step != Step.CONSENT
+        waits_here = state == RUNNING and step in (Step.E, Step.F) and waiting.waits_here(link)
         goes_forth = step in _FROM_A_TO_B
         steps.append(
             FlowStep(
@@ -142,7 +144,7 @@ def of_link(
                 arrow=("forth" if goes_forth else "back") if is_sent else "dot",
                 state=state,
                 text=_text(step, flow, link),
-                result=_result(step, state),
+                result=_("waiting at this site") if waits_here else _result(step, state),
                 at=event.at if event is not None and state != AHEAD else None,
                 explanation=explain,
             )

@@ -16,6 +16,7 @@ from ..models import InboxItem, Link, Peer
 from ..models.inbox import newest_code
 from ..models.reasons import LOST_INCOMING
 from ..party_a import consent, scope_changes
+from ..status import waiting
 from .next_step import (
     NextStep,
     is_being_redeemed,
@@ -110,6 +111,12 @@ class LinkStatus:
         return self.link.is_active and not self.next_step and self.tone in (GOOD, WAITING)
 
     @cached_property
+    def waits_here(self) -> bool:
+        """Return whether what the person has allowed waits at this site, because no worker takes
+        it. The peer cannot do anything about it."""
+        return waiting.waits_here(self.link)
+
+    @cached_property
     def in_force(self) -> str:
         """Return the scope that the peer can use at this site at this moment."""
         return incoming_access.scope_in_force(self.link)
@@ -151,6 +158,8 @@ class LinkStatus:
         if self.works_both_ways and incoming == Link.Incoming.GRANTED:
             if is_on_hold(link):
                 return OFF, _("Connected both ways, a change for %(name)s is on hold") % name
+            if self.waits_here:
+                return WAITING, _("Connected both ways, a change is waiting at this site")
             return WAITING, _("Connected both ways, a change is on its way to %(name)s") % name
         if self.works_both_ways and not self.added_scope:
             return GOOD, _("Connected both ways")
@@ -161,11 +170,15 @@ class LinkStatus:
         if Link.Outgoing.BROKEN in (incoming, outgoing) or self._is_refused:
             return BAD, _("Needs your attention")
         if is_being_redeemed(link):
+            if self.waits_here:
+                return WAITING, _("Allowed at %(name)s, waiting at this site") % name
             return WAITING, _("Allowed at %(name)s, on its way to this site") % name
         if waits_for_approval(link):
             return WAITING, _("One way, waiting for your approval at %(name)s") % name
         if incoming == Link.Incoming.OFFERED and self.can_answer:
             return ASKING, _("Waiting for your answer")
+        if incoming == Link.Incoming.GRANTED and self.waits_here:
+            return WAITING, _("Allowed, waiting at this site")
         if incoming == Link.Incoming.GRANTED:
             return WAITING, _("Allowed, on its way to %(name)s") % name
         return GOOD, _("Connected one way")
@@ -211,6 +224,8 @@ class LinkStatus:
                 may = self._here(link.incoming_scope)
                 if is_on_hold(link):
                     return Direction(may, OFF, _("Allowed, but delivery is on hold"))
+                if self.waits_here:
+                    return self._waiting_here(_("Allowed, waiting at this site"), may)
                 return Direction(may, WAITING, _("Allowed, on its way to %(name)s") % name)
             case Link.Incoming.OFFERED if self.can_answer:
                 asked = self._here(link.offered_scope)
@@ -247,6 +262,8 @@ class LinkStatus:
             case Link.Incoming.GRANTED if is_on_hold(link):
                 state = _("Your last change for %(name)s is on hold") % name
                 return Direction(added, OFF, state)
+            case Link.Incoming.GRANTED if self.waits_here:
+                return self._waiting_here(_("Your last change is waiting at this site"), added)
             case Link.Incoming.GRANTED:
                 state = _("Your last change is on its way to %(name)s") % name
                 return Direction(added, WAITING, state)
@@ -276,6 +293,8 @@ class LinkStatus:
         if is_being_redeemed(link):
             if is_on_hold(link):
                 return Direction([], OFF, _("Nothing yet: delivery to this site is on hold"))
+            if self.waits_here:
+                return self._waiting_here(_("Nothing yet: allowed, and waiting at this site"))
             return Direction([], WAITING, _("Nothing yet: allowed, and on its way to this site"))
         if self._is_refused:
             return self._not_working(for_people(newest_code(link)[1], link.peer.name))
@@ -300,6 +319,11 @@ class LinkStatus:
     @cached_property
     def _described(self) -> Mapping[str, str]:
         return scopes.described()
+
+    def _waiting_here(self, state: str, may: Sequence[Permission] = ()) -> Direction:
+        reason = _("This site has not worked on it yet. You need not do anything.")
+        advice = _("If it stays like this, tell an administrator of this site.")
+        return Direction(may, WAITING, state, reason, advice)
 
     def _not_working(self, reason: str, may: Sequence[Permission] = ()) -> Direction:
         return Direction(may, BAD, _("Not working"), reason, self._advice)

@@ -141,6 +141,7 @@ def test_a_change_that_is_on_its_way_leaves_what_works(
     assert answer["pending"]["state"] == "granted"
 
 
+@pytest.mark.usefixtures("worker_seen")
 def test_the_first_consent_gives_nothing_before_it_has_arrived(
     browser: Client, peer: Peer, fake_peer: FakePeer, api: Callable[..., Any]
 ) -> None:

@@ -46,6 +46,7 @@ def codes(fake_peer: FakePeer) -> list[str]:
     return [each.form["code"] for each in requests if each.form["grant_type"] == GRANT_TYPE]
 
 
+@pytest.mark.usefixtures("worker_seen")
 def test_it_is_sent_once_more_and_nothing_is_asked(
     browser: Client, link: Link, fake_peer: FakePeer, application: Any
 ) -> None:

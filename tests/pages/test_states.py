@@ -46,6 +46,7 @@ def buttons(response: Any, link: Link) -> dict[str, str]:
     return {unescape(text).strip(): target for target, text in found}
 
 
+@pytest.mark.usefixtures("worker_seen")
 @pytest.mark.parametrize("name", CASES)
 def test_the_list_says_the_status_of_a_link_and_offers_the_next_step(
     browser: Client, user: Any, peer: Peer, name: str
