@@ -321,7 +321,7 @@ class LinkStatus:
         return scopes.described()
 
     def _waiting_here(self, state: str, may: Sequence[Permission] = ()) -> Direction:
-        reason = _("This site has not worked on it yet. You need not do anything.")
+        reason = _("This site has not worked on it yet.")
         advice = _("If it stays like this, tell an administrator of this site.")
         return Direction(may, WAITING, state, reason, advice)
 

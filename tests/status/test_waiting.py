@@ -36,9 +36,7 @@ def test_while_no_worker_runs(granted: Link) -> None:
 
     assert status.state == "Allowed, waiting at this site"
     assert status.incoming.state == "Allowed, waiting at this site"
-    assert status.incoming.reason == (
-        "This site has not worked on it yet. You need not do anything."
-    )
+    assert status.incoming.reason == ("This site has not worked on it yet.")
 
 
 def test_while_a_worker_runs_it_is_on_its_way(granted: Link, worker_seen: Heartbeat) -> None:
