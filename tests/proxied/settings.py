@@ -1,5 +1,5 @@
-"""Settings of an example site behind nginx: those of the example, and then those that the page of the
-documentation shows for this site, with the addresses of the test."""
+"""Settings of an example site behind nginx: those of the example, and then those that the page of
+the documentation shows for this site, with the addresses of the test."""
 
 import json
 import os

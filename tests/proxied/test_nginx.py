@@ -1,5 +1,5 @@
-"""The configuration of nginx, gunicorn and Django in the documentation works: one site at the root of
-its host, the other one below a path."""
+"""The configuration of nginx, gunicorn and Django in the documentation works: one site at the root
+of its host, the other one below a path."""
 
 import json
 import os
