@@ -3,6 +3,7 @@ of its host, the other one below a path."""
 
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -179,6 +180,24 @@ def test_other_sites_find_the_metadata(sites: Sites, site: str, path: str) -> No
     assert document["token_endpoint"] == f"{the_site.issuer}/token/"
 
 
+def test_commands_know_the_address_and_the_test_of_the_connection_fails_nowhere(
+    sites: Sites,
+) -> None:
+    sheet = sites.assistant.manage("reciprocal_peer", "show", "music")
+    found = sites.assistant.manage_json("reciprocal_peer", "test", "music", "--json")
+
+    assert f"{sites.assistant.url}/connections/music/callback/" in sheet
+    states = {each["check"]: each["state"] for each in found}
+    assert "failed" not in states.values()
+    assert states["redirect_uri"] == states["cookies"] == "passed"
+
+
+def test_the_system_checks_find_no_wrong_address(sites: Sites) -> None:
+    found = sites.assistant.manage("check", "--database", "default")
+
+    assert not re.findall(r"reciprocal_oauth\.(?:E\d+|W020|W021|W024|W026|W027)", found)
+
+
 def test_an_account_is_linked_in_both_directions(sites: Sites) -> None:
     browser = sites.browser
     page = sites.sign_in(browser.open(f"{sites.assistant.url}/connections/"))
@@ -196,9 +215,7 @@ def test_an_account_is_linked_in_both_directions(sites: Sites) -> None:
 
 
 def test_no_access_log_has_the_query_of_the_callback(sites: Sites) -> None:
-    test_an_account = f"{sites.assistant.url}/connections/music/callback/?code=c0de&state=st4te"
-
-    sites.get(test_an_account)
+    sites.get(f"{sites.assistant.url}/connections/music/callback/?code=c0de&state=st4te")
 
     soon(lambda: "/app/connections/music/callback/" in sites.nginx.access_log("assistant"))
     soon(lambda: "/connections/music/callback/" in sites.assistant.read_log())
