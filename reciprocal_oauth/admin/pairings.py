@@ -22,8 +22,8 @@ from ..pairing.check_number import check_number
 from ..peers.findings import Check, State
 from ..presentation import pairing_status
 from ..presentation.host_name import host_in
-from ..presentation.link_status import Permission, in_scope_words, in_words_of_peer
 from ..presentation.pairing_status import AgreedScope, Turn
+from ..presentation.permissions import Permission, in_scope_words, in_words_of_peer
 from .pairing_accept import PairingAcceptMixin
 from .pairing_changes import PairingChangesMixin
 from .pairing_forms import ConfirmForm

@@ -17,11 +17,9 @@ from ..presentation import flow_diagram
 from ..presentation.link_status import (
     Direction,
     LinkStatus,
-    Permission,
-    in_scope_words,
-    in_words_of_peer,
 )
 from ..presentation.next_step import NextStep
+from ..presentation.permissions import Permission, in_scope_words, in_words_of_peer
 from .peer_serializers import PeerSerializer
 
 _STEP_STATES = (

@@ -15,7 +15,7 @@ from ..core import scopes, site_address
 from ..core.plain_text import plain
 from ..models import AuthorizationRequest, Link, Notice
 from ..presentation import reasons
-from ..presentation.link_status import Permission, in_scope_words, in_words_of_peer
+from ..presentation.permissions import Permission, in_scope_words, in_words_of_peer
 
 _FOLDER = "reciprocal_oauth/mail"
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from ..core import scopes
 from ..party_a import scope_changes
-from ..presentation.link_status import in_scope_words
+from ..presentation.permissions import in_scope_words
 from .scope_form import ChoosingView
 
 

@@ -9,7 +9,7 @@ from ..core import scopes
 from ..models import AuthorizationRequest, Link, LinkEvent, Party, Step
 from ..models.events import REPLAY
 from .account import account_of
-from .link_status import in_scope_words, in_words_of_peer
+from .permissions import in_scope_words, in_words_of_peer
 from .reasons import for_people
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from ..core import scopes
 from ..links import incoming_access
-from ..models import InboxItem, Link, Peer
+from ..models import InboxItem, Link
 from ..models.inbox import newest_code
 from ..models.reasons import LOST_INCOMING
 from ..party_a import consent, scope_changes
@@ -25,6 +25,7 @@ from .next_step import (
     waits_for_approval,
     works_one_way,
 )
+from .permissions import Permission, in_scope_words, in_words_of_peer
 from .reasons import for_people
 
 #: The tones. ``GOOD``: the access works. ``WAITING``: the access is being set up. ``ASKING``: the
@@ -35,23 +36,6 @@ GOOD, WAITING, ASKING, BAD, OFF = "good", "waiting", "asking", "bad", "off"
 #: The reasons (``Link.incoming_reason``) for which this site did not ask the person what the peer
 #: may do at this site.
 _NOT_ASKED = (Link.Reason.NO_REVERSE, Link.Reason.SITE_REFUSES)
-
-
-@dataclass(frozen=True)
-class Permission:
-    """One scope in words: one thing that a site may do with its access.
-
-    :ivar name: the name of the scope, for administrators.
-    :ivar text: the description of the scope. If there is none, a text that contains the name and
-        says which site uses it.
-    :ivar is_name: whether the scope has no description.
-    :ivar is_quoted: whether ``text`` was written by the peer.
-    """
-
-    name: str
-    text: str
-    is_name: bool
-    is_quoted: bool = False
 
 
 @dataclass(frozen=True)
@@ -384,36 +368,3 @@ def link_status(link: Link) -> LinkStatus:
     """Return the status of ``link`` in words. Templates use this function as a filter:
     ``{% with status=link|link_status %}``."""
     return LinkStatus(link)
-
-
-def in_scope_words(scope: str, described: Mapping[str, str]) -> list[Permission]:
-    """Return one permission for each scope in ``scope``, which are scopes of this site.
-
-    :param scope: scope names, separated by spaces (RFC 6749, section 3.3).
-    :param described: the description of each scope, by its name.
-    """
-    return [
-        Permission(
-            name=token,
-            text=scopes.in_words(token, described),
-            is_name=not scopes.has_words(token, described),
-        )
-        for token in scopes.split(scope)
-    ]
-
-
-def in_words_of_peer(scope: str, peer: Peer) -> list[Permission]:
-    """Return one permission for each scope in ``scope``, which are scopes of ``peer``.
-
-    :param scope: scope names, separated by spaces (RFC 6749, section 3.3).
-    """
-    described = peer.described_scopes()
-    return [
-        Permission(
-            name=token,
-            text=scopes.in_words(token, described, of_peer=True),
-            is_name=not scopes.has_words(token, described),
-            is_quoted=peer.is_in_its_words(token),
-        )
-        for token in scopes.split(scope)
-    ]

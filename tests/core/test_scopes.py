@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reciprocal_oauth.core import scopes
-from reciprocal_oauth.presentation.link_status import in_scope_words
+from reciprocal_oauth.presentation.permissions import in_scope_words
 
 TABLE: list[tuple[Any, list[str] | None]] = [
     ("play", ["play"]),
