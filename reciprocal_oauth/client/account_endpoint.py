@@ -14,15 +14,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import requests
 from django.views.decorators.debug import sensitive_variables
 
 from ..core.plain_text import plain
 from ..exceptions import BadResponse
 from ..models import Peer
 from ..secret import Secret
-from . import http
-from .token_endpoint import members_of, refusal, require_bound
+from . import account_resource
 
 #: The longest name that is kept, in characters.
 MAX_NAME_LENGTH = 100
@@ -38,16 +36,8 @@ def name_of(peer: Peer, access_token: Secret) -> str:
     :raises AddressRefused: this site must not call the endpoint, or must not send secrets to it.
     :raises PeerUnreachable: see :mod:`reciprocal_oauth.client.http`.
     """
-    require_bound(peer, peer.account_endpoint)
-    response = http.call(
-        "GET",
-        peer.account_endpoint,
-        headers={"Accept": "application/json"},
-        bearer=access_token,
-    )
-    if response.status != requests.codes.ok:
-        raise refusal(response)
-    name = _text_of(_value_at(members_of(response.body), peer.account_member))
+    members = account_resource.read(peer, peer.account_endpoint, access_token)
+    name = _text_of(_value_at(members, peer.account_member))
     if not name:
         # The value itself is not part of the error: it can be anything that the peer has sent.
         raise BadResponse(

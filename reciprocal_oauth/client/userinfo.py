@@ -11,14 +11,11 @@ This module follows OpenID Connect Core 1.0, sections 5.3.1 (request), 5.3.2 (re
 Not implemented here: responses that are signed or encrypted (``application/jwt``).
 """
 
-import requests
-
 from ..exceptions import BadResponse
 from ..models import Peer
 from ..secret import Secret
-from . import http
+from . import account_resource
 from .id_token import name_in
-from .token_endpoint import members_of, refusal, require_bound
 
 
 def name_of(peer: Peer, subject: str, access_token: Secret) -> str:
@@ -33,16 +30,7 @@ def name_of(peer: Peer, subject: str, access_token: Secret) -> str:
     :raises AddressRefused: this site must not call the endpoint, or must not send secrets to it.
     :raises PeerUnreachable: see :mod:`reciprocal_oauth.client.http`.
     """
-    require_bound(peer, peer.userinfo_endpoint)
-    response = http.call(
-        "GET",
-        peer.userinfo_endpoint,
-        headers={"Accept": "application/json"},
-        bearer=access_token,
-    )
-    if response.status != requests.codes.ok:
-        raise refusal(response)
-    claims = members_of(response.body)
+    claims = account_resource.read(peer, peer.userinfo_endpoint, access_token)
     told = claims.get("sub")
     if not told or (subject and told != subject):
         raise BadResponse(
