@@ -3,9 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.translation import gettext
@@ -14,6 +12,7 @@ from ..core import site_address
 from ..core.database import outside_transactions
 from ..peers import connection_check
 from ..peers.findings import summary
+from .peer_to_change import peer_to_change
 
 
 class PeerConnectionCheckMixin(admin.ModelAdmin):
@@ -42,11 +41,7 @@ class PeerConnectionCheckMixin(admin.ModelAdmin):
         """
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        peer = self.get_object(request, unquote(object_id))
-        if not self.has_change_permission(request, peer):
-            raise PermissionDenied
-        if peer is None:
-            raise Http404
+        peer = peer_to_change(self, request, object_id)
         findings = [
             *connection_check.run(peer, site_address.base_url(request)),
             *connection_check.run_for_site(),

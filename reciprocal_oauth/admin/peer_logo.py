@@ -3,15 +3,14 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import path
 from django.utils.translation import gettext
 
 from ..core.database import outside_transactions
 from ..peers import logos
+from .peer_to_change import peer_to_change
 
 
 class PeerLogoMixin(admin.ModelAdmin):
@@ -33,11 +32,7 @@ class PeerLogoMixin(admin.ModelAdmin):
         """
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        peer = self.get_object(request, unquote(object_id))
-        if not self.has_change_permission(request, peer):
-            raise PermissionDenied
-        if peer is None:
-            raise Http404
+        peer = peer_to_change(self, request, object_id)
         logo = logos.fetch(peer)
         if logo is None:
             text = gettext("The logo is being fetched already, or the peer has no logo.")
