@@ -78,13 +78,7 @@ def dispatcher_class(name: str) -> type[Any]:
     :param name: the value of the setting ``DISPATCHER``.
     :raises ImproperlyConfigured: the name is unknown, or the class cannot be imported or used.
     """
-    path = BUILT_IN_DISPATCHERS.get(name, name)
-    if "." not in path:
-        raise ImproperlyConfigured(
-            f"There is no dispatcher “{name}”. Known: {', '.join(sorted(BUILT_IN_DISPATCHERS))}; "
-            f"or give the dotted path of a class ({_DISPATCHER})."
-        )
-    return _class_at(path, "dispatcher", name, _DISPATCHER)
+    return _named_class(name, BUILT_IN_DISPATCHERS, "dispatcher", _DISPATCHER)
 
 
 def listener_class(name: str) -> type[Any]:
@@ -93,13 +87,7 @@ def listener_class(name: str) -> type[Any]:
     :param name: an entry of the setting ``TELEMETRY``.
     :raises ImproperlyConfigured: the name is unknown, or the class cannot be imported or used.
     """
-    path = BUILT_IN_LISTENERS.get(name, name)
-    if "." not in path:
-        raise ImproperlyConfigured(
-            f"There is no listener “{name}”. Known: {', '.join(sorted(BUILT_IN_LISTENERS))}; "
-            f"or give the dotted path of a class ({_TELEMETRY})."
-        )
-    return _class_at(path, "listener", name, _TELEMETRY)
+    return _named_class(name, BUILT_IN_LISTENERS, "listener", _TELEMETRY)
 
 
 def function_at(path: str, setting: str = _POLICY) -> Callable[..., Any]:
@@ -125,6 +113,17 @@ def reauthentication(name: str) -> Callable[..., Any]:
     """
     path = "reciprocal_oauth.contrib.allauth.reauthenticate" if name == "allauth" else name
     return function_at(path, _REAUTHENTICATION)
+
+
+def _named_class(name: str, built_in: Mapping[str, str], kind: str, setting: str) -> type[Any]:
+    """Return the class with a name in ``built_in``, or with the dotted path ``name``."""
+    path = built_in.get(name, name)
+    if "." not in path:
+        raise ImproperlyConfigured(
+            f"There is no {kind} “{name}”. Known: {', '.join(sorted(built_in))}; or give the "
+            f"dotted path of a class ({setting})."
+        )
+    return _class_at(path, kind, name, setting)
 
 
 def _class_at(path: str, kind: str, name: str, setting: str) -> type[Any]:
