@@ -111,7 +111,7 @@ def test_a_person_who_comes_back_in_another_browser(
 
     assert AuthorizationRequest.objects.get().problem == Problem.OTHER_BROWSER
     assert len(failures) == 1
-    # Who then finds the way back is told why it did not work.
+    # A person who comes back after that is told why it did not work.
     page = browser.get(visit.come_back()["Location"]).content.decode()
     assert "in another browser" in page
     assert "Try again" in page

@@ -17,7 +17,7 @@ SetAhead = Callable[[float], None]
 
 @pytest.fixture
 def set_ahead(good_peer: FakePeer, monkeypatch: pytest.MonkeyPatch) -> SetAhead:
-    """Sets the clock of the peer ahead of ours by some seconds."""
+    """Sets the clock of the peer some seconds later than the clock of this site."""
 
     def change(seconds: float) -> None:
         def written(_handler: object, _timestamp: object = None) -> str:
