@@ -19,6 +19,7 @@ from ..core.database import tried_again
 from ..core.plain_text import plain
 from ..exceptions import AuthorizationFailed
 from ..models import AuthorizationRequest
+from ..secret import Secret
 
 Problem = AuthorizationRequest.Problem
 #: For this long after the authorization response has arrived, this site may still be redeeming the
@@ -67,10 +68,11 @@ def record_failure(visit: AuthorizationRequest, failed: AuthorizationFailed) -> 
     The first outcome of a visit stays. The caller is the request that has used up ``state``
     (:func:`.callback.claim_visit`), so nobody can replace the outcome of a visit later.
     """
-    outcome = {
+    outcome: dict[str, Any] = {
         "problem": failed.reason,
         "error": failed.error,
         "detail": plain(str(failed), _LONGEST_DETAIL),
+        "code_verifier": Secret(""),  # Nobody needs it any more, and the row is kept for a while.
     }
     # Do not use save(): if the visit and its user were deleted during the exchange, save() would
     # try to insert the visit again.

@@ -99,7 +99,8 @@ def _save(
         link.incoming_reason = not_asked
         link.save()
         visit.link = link
-        visit.save(update_fields=["link"])
+        visit.code_verifier = Secret("")  # It has been used, and the row is kept for a while.
+        visit.save(update_fields=["link", "code_verifier"])
         _record_steps(link, visit, sent_at)
         if not_asked:
             lifecycle.announce_one_way(link)

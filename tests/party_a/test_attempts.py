@@ -42,6 +42,19 @@ def test_the_reason_is_kept(browser: Client, peer: Peer) -> None:
     assert visit.detail == "the peer responded with error='invalid_scope'"
 
 
+@pytest.mark.threat("X6")
+@pytest.mark.parametrize("changes", [{}, {"code": None, "error": "access_denied"}], ids=str)
+def test_a_visit_that_is_over_keeps_no_code_verifier(
+    browser: Client, peer: Peer, changes: dict[str, str | None]
+) -> None:
+    visit = begin(browser)
+    assert AuthorizationRequest.objects.get().code_verifier
+
+    visit.come_back(**changes)
+
+    assert not AuthorizationRequest.objects.get().code_verifier
+
+
 @pytest.mark.threat("X1")
 @pytest.mark.parametrize(
     "error", ["x" * 61, "code=abc", "a b", "<script>", "invalid_scope\r\nX: 1", "\N{SNOWMAN}"]
