@@ -77,6 +77,7 @@ def _picture(page: Any, name: str) -> None:
     """Cut the picture below the last thing that is on the page."""
     bottom = page.evaluate(
         "Math.max(...[...document.querySelectorAll('body *')]"
+        ".filter((each) => each.checkVisibility())"
         ".map((each) => each.getBoundingClientRect().bottom))"
     )
     clip = {"x": 0, "y": 0, "width": WIDTH, "height": min(bottom + MARGIN, 900)}
