@@ -58,6 +58,32 @@ def application(sites: tuple[Site, Site]) -> Iterator[str]:
     )
 
 
+@pytest.fixture
+def give_redirect_uri(sites: tuple[Site, Site]) -> Iterator[Callable[[str], None]]:
+    """Adds a redirect URI to the assistant's application at the other site, until the test ends."""
+    assistant, music = sites
+    given: list[str] = []
+
+    def change(expression: str) -> None:
+        music.manage(
+            "shell",
+            "--verbosity=0",
+            "-c",
+            "from oauth2_provider.models import Application\n"
+            f"application = Application.objects.get(client_id={assistant.client_id!r})\n"
+            f"application.redirect_uris = application.redirect_uris{expression}\n"
+            "application.save()",
+        )
+
+    def give(uri: str) -> None:
+        given.append(f" {uri}")
+        change(f" + {given[-1]!r}")
+
+    yield give
+    for each in given:
+        change(f".replace({each!r}, '')")
+
+
 @pytest.mark.parametrize(
     ("options", "scheme"),
     [
@@ -70,6 +96,7 @@ def test_a_peer_is_added_by_its_address_tested_and_given_a_secret(
     application: str,
     new_page: Callable[..., Any],
     check: Callable[[Any, str], None],
+    give_redirect_uri: Callable[[str], None],
     options: dict[str, Any],
     scheme: str,
 ) -> None:
@@ -104,7 +131,12 @@ def test_a_peer_is_added_by_its_address_tested_and_given_a_secret(
 
     page.get_by_role("link", name="Tunes", exact=True).first.click()
     page.get_by_role("button", name="Test the connection").click()
-    page.get_by_text("Nothing failed.").wait_for()
+    page.get_by_text("1 test failed.").wait_for()
+    page.get_by_text("It must have the redirect URI").wait_for()
+    check(page, "tested-and-failed")
+    give_redirect_uri(f"{assistant.url}/connections/tunes/callback/")
+    page.get_by_role("button", name="Test again").click()
+    page.get_by_text("No test failed.").wait_for()
     check(page, "tested")
 
     page.get_by_role("link", name="Back to the peer").click()
@@ -200,7 +232,7 @@ def test_a_peer_of_a_vendor_is_added_with_what_its_console_shows(
     page.fill("input[name=client_id]", "not possible")
     page.fill("input[name=client_secret]", "0123456789abcdef")
     page.press("input[name=client_id]", "Enter")
-    page.get_by_text("has another form").wait_for()
+    page.get_by_text("has another form").first.wait_for()
     check(page, "vendor-errors")
     page.fill("input[name=client_id]", "0a1b2c3d-0000-4000-8000-0123456789ab")
     page.fill("input[name=client_secret]", "0123456789abcdef")

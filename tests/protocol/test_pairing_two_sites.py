@@ -40,12 +40,14 @@ print(json.dumps([
 READ = """
 import json
 from oauth2_provider.models import get_application_model
+from example_project.phone_app import CLIENT_ID
 from reciprocal_oauth.models import Link, Pairing, Peer
+others = get_application_model().objects.exclude(client_id=CLIENT_ID)
 print(json.dumps({
     "state": [pairing.state for pairing in Pairing.objects.all()],
     "peer": Peer.objects.get().client_id,
     "method": Peer.objects.get().token_endpoint_auth_method,
-    "applications": [each.client_id for each in get_application_model().objects.all()],
+    "applications": [each.client_id for each in others],
     "links": [[link.is_two_way, bool(link.subject)] for link in Link.objects.all()],
 }))
 """
