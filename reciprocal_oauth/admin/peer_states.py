@@ -48,6 +48,12 @@ class PeerState:
         return waiting + self.sent_failed + self.received_failed
 
     @property
+    def has_failures(self) -> bool:
+        """Return whether a direction of a link is broken, or a hand-over has failed."""
+        broken = self.outgoing_broken or self.incoming_broken
+        return bool(broken or self.sent_failed or self.received_failed)
+
+    @property
     def is_waiting(self) -> bool:
         """Return whether a hand-over waits to be delivered."""
         return bool(self.sent_waiting or self.received_waiting)
@@ -89,6 +95,8 @@ def state_in_words(each: PeerState, *, is_worker_missing: bool) -> str:
         return gettext("waiting: no worker runs at this site")
     if peer.reverse_refused_at is not None or not peer.sends_codes:
         return gettext("one way only")
+    if each.has_failures:
+        return gettext("needs attention")
     return gettext("working")
 
 

@@ -271,6 +271,22 @@ def test_how_a_peer_is(
     assert f'<td class="ro-peer-state">{words}' in page(admin)
 
 
+def test_a_peer_with_a_broken_link_does_not_count_as_working(
+    admin: Client, peer: Peer, link_as_a: Link
+) -> None:
+    Link.objects.update(outgoing_state="broken")
+
+    assert '<td class="ro-peer-state">needs attention' in page(admin)
+
+
+def test_a_peer_with_a_failed_hand_over_does_not_count_as_working(
+    admin: Client, peer: Peer, link_as_a: Link
+) -> None:
+    hand_over(peer, State.FAILED)
+
+    assert '<td class="ro-peer-state">needs attention' in page(admin)
+
+
 def test_a_site_without_a_worker_is_told_so(
     admin: Client, peer: Peer, link_as_a: Link, settings: Any
 ) -> None:
