@@ -100,8 +100,16 @@ def drain(kind: Kind | None = Kind.OTHER) -> int:
         no worker.
     :returns: the number of attempts.
     """
+    attempts = _deliver_all(kind)
+    # Only now, because a server of another kind may be slow, such as that of the mails.
+    if done := chores.run():
+        attempts += done + _deliver_all(kind)
+    return attempts
+
+
+def _deliver_all(kind: Kind | None) -> int:
     heartbeat.beat(kind)
-    attempts = chores.run()
+    attempts = 0
     while items := claim(1):
         work(items[0])
         attempts += 1
@@ -176,6 +184,7 @@ def work(item: QueueItem) -> None:
             item,
             extra={"action": "lease_lost"},
         )
+        return
     measuring.count_attempt(item, result)
 
 

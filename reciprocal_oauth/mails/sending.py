@@ -9,8 +9,10 @@ import hashlib
 import logging
 from datetime import datetime, timedelta
 from email.utils import formatdate
+from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 from django.db.models import F, Min
 from django.utils import timezone
@@ -27,6 +29,8 @@ Kind = Notice.Kind
 _PAUSES = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 60, 240, 1440))
 #: How many mails one call sends.
 _AT_ONCE = 50
+#: How many seconds a mail server may be silent, if the site does not set ``EMAIL_TIMEOUT``.
+TIMEOUT_SECONDS = 30
 
 
 def next_due_at() -> datetime | None:
@@ -36,14 +40,16 @@ def next_due_at() -> datetime | None:
 
 
 def run() -> int:
-    """Send the mails that are due. Return how many there were."""
+    """Send mails that are due, but none after one that could not be sent: the mail server may be
+    down, and other work waits. Return how many mails were tried."""
     due = Notice.objects.filter(due_at__lte=timezone.now()).order_by("due_at")
-    keys = list(due.values_list("pk", flat=True)[:_AT_ONCE])
-    for pk in keys:
+    tried = 0
+    for pk in list(due.values_list("pk", flat=True)[:_AT_ONCE]):
+        tried += 1
         notice = _reserve(pk)
-        if notice is not None:
-            _deliver(notice)
-    return len(keys)
+        if notice is not None and not _deliver(notice):
+            break
+    return tried
 
 
 @tried_again
@@ -61,18 +67,31 @@ def _reserve(pk: int) -> Notice | None:
     return Notice.objects.select_related("link__peer", "link__user").get(pk=pk)
 
 
-def _deliver(notice: Notice) -> None:
+def _deliver(notice: Notice) -> bool:
+    """Send the mail, unless it is not true any more. Return whether that went well."""
     if not _is_wanted(notice):
         _finish(notice)
-        return
+        return True
     try:
-        _message(notice).send()
+        _mail_server().send_messages([_message(notice)])
     except Exception:
         # A mail server can fail in many ways. The mail is tried again, and nothing else stops.
         last = "it is not tried again" if notice.due_at is None else "it is tried again"
         log_exception(logger, "The mail “%s” could not be sent; %s", notice, last)
-        return
+        return False
     _finish(notice, sent_at=timezone.now())
+    return True
+
+
+def _mail_server() -> Any:
+    """Return Django's connection to the mail server, with a time limit. Without one, a server that
+    does not answer would stop the worker for ever."""
+    # Django 6.1 has "mailers" in the place of get_connection().
+    mailers = getattr(mail, "mailers", None)
+    connection: Any = mail.get_connection() if mailers is None else mailers.default
+    if getattr(connection, "timeout", 0) is None:
+        connection.timeout = TIMEOUT_SECONDS
+    return connection
 
 
 def _is_wanted(notice: Notice) -> bool:

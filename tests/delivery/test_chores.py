@@ -70,6 +70,27 @@ def test_work_that_fails_does_not_stop_the_other_work(
     assert "broken" in caplog.text
 
 
+def test_deliveries_do_not_wait_for_it(
+    registered: dict[str, Any], make_row: Any, handler: Any
+) -> None:
+    """A mail server that hangs must not keep a hand-over."""
+
+    class Late(Work):
+        def run(self) -> int:
+            handler.attempted.append("work")
+            if len(handler.attempted) == 2:
+                make_row()
+            return super().run()
+
+    first = make_row()
+    register("work", Late())
+
+    worker.drain()
+
+    assert handler.attempted[:2] == [first, "work"]
+    assert len(handler.attempted) == 3  # What it has made due is delivered at once.
+
+
 def test_the_thread_dispatcher_does_it_in_a_thread_of_its_own(
     registered: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -271,8 +271,11 @@ def test_the_log_names_row_and_outcome_and_carries_the_action(
     assert record.attempts == 1  # type: ignore[attr-defined]
 
 
-def test_losing_a_lease_is_logged_and_not_raised(
-    make_row: MakeRow, handler: ScriptedHandler, caplog: pytest.LogCaptureFixture
+def test_losing_a_lease_is_logged_and_neither_raised_nor_counted(
+    make_row: MakeRow,
+    handler: ScriptedHandler,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.INFO, "reciprocal_oauth")
     make_row()
@@ -282,8 +285,11 @@ def test_losing_a_lease_is_logged_and_not_raised(
         return Done()
 
     handler.results = [taken_over]
+    counted: list[object] = []
+    monkeypatch.setattr(worker.measuring, "count_attempt", lambda *args: counted.append(args))
     worker.drain()
 
+    assert counted == []  # The other worker counts its own result.
     assert OutboxItem.objects.get().state == State.CLAIMED
     assert [r for r in caplog.records if getattr(r, "action", "") == "lease_lost"]
 

@@ -76,6 +76,14 @@ class TestConnected:
         assert "is connected" in message.subject
         assert "may do at site.example" not in message.body
 
+    def test_a_later_refusal_connects_nothing(self, link: Link, browser: Client) -> None:
+        Link.objects.update(incoming_state=Link.Incoming.BROKEN, offered_scope="playback")
+
+        browser.post(f"/connections/links/{link.pk}/consent/", {"answer": "deny"})
+
+        assert Link.objects.get().incoming_state == Link.Incoming.DENIED
+        assert sent() == []
+
     def test_it_is_written_in_the_language_in_which_the_person_connected(self, link: Link) -> None:
         AuthorizationRequest.objects.create(
             user=link.user, peer=link.peer, state_hash="1", redirect_uri="x", language="de"
@@ -162,6 +170,51 @@ class TestSending:
 
         with time_machine.travel(timezone.now() + timedelta(minutes=6), tick=False):
             assert len(sent()) == 1
+
+    def test_after_a_mail_that_fails_the_others_wait_for_the_next_look(
+        self, link: Link, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tried = []
+
+        def fail(*args: Any, **kwargs: Any) -> None:
+            tried.append(1)
+            raise TimeoutError("timed out")
+
+        for occasion in range(3):
+            Notice.objects.create(
+                link=link, kind="connected", occasion=str(occasion), due_at=timezone.now()
+            )
+        monkeypatch.setattr("django.core.mail.backends.locmem.EmailBackend.send_messages", fail)
+
+        worker.drain()
+
+        assert len(tried) == 1
+        worker.drain()
+        assert len(tried) == 2
+
+    @pytest.mark.parametrize(("of_the_site", "limit"), [(None, 30), (5, 5)])
+    def test_a_mail_server_that_says_nothing_is_not_waited_for_for_ever(
+        self,
+        link: Link,
+        settings: Settings,
+        monkeypatch: pytest.MonkeyPatch,
+        of_the_site: int | None,
+        limit: int,
+    ) -> None:
+        limits = []
+
+        def open_(connection: Any) -> None:
+            limits.append(connection.timeout)
+            raise TimeoutError("timed out")
+
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_TIMEOUT = of_the_site
+        monkeypatch.setattr("django.core.mail.backends.smtp.EmailBackend.open", open_)
+        lifecycle.announce_two_way(link)
+
+        worker.drain()
+
+        assert limits == [limit]
 
     def test_a_mail_that_is_repeated_has_the_same_message_id(self, link: Link) -> None:
         lifecycle.announce_two_way(link)
