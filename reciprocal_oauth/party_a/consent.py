@@ -118,6 +118,7 @@ def deny(link: Link) -> None:
         locked = lifecycle.lock_link(link.pk)
         if not locked.is_active:
             return
+        is_new = locked.incoming_state == Link.Incoming.OFFERED
         lifecycle.cancel_deliveries(locked)
         incoming_access.revoke_incoming(locked)
         locked.incoming_state = Link.Incoming.DENIED
@@ -127,7 +128,8 @@ def deny(link: Link) -> None:
         locked.linked_at = None
         locked.save()
         record_event(locked, Step.CONSENT, party=Party.A, detail=NOT_ALLOWED)
-        lifecycle.announce_one_way(locked)
+        if is_new:
+            lifecycle.announce_one_way(locked)
     link.refresh_from_db()
 
 
