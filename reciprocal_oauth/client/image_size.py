@@ -1,24 +1,23 @@
 """Reads the size of an image from its first bytes, without decoding the image.
 
 A small file can describe a very large image, and the browser that shows it would need much memory.
-The positions of the numbers are those of the specifications of PNG, GIF, JPEG and WebP.
+The positions of the numbers are those of the specifications of PNG, JPEG and WebP.
 """
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 #: The JPEG markers that begin a frame: SOF0 to SOF15 without DHT, JPG and DAC, which have another
 #: meaning.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-#: The JPEG marker after which the image data begin.
-_SCAN = 0xDA
+#: The JPEG markers that end the search. The image data begin after SOS. The others have no length,
+#: and stand before a frame only in an image that was made to be read in two ways.
+_ENDS = frozenset({0xDA, 0x00, 0x01, *range(0xD0, 0xDA)})
 
 
 def size_of(content: bytes) -> tuple[int, int] | None:
-    """Return the width and the height in pixels; ``None`` if the format is not known, or the
-    content ends before it says them."""
+    """Return the width and the height in pixels. Return ``None`` if the format is not known, the
+    content ends before it says them, or programs can disagree about them."""
     if content.startswith(_PNG):
         return _pair(content, 16, 4, "big") if content[12:16] == b"IHDR" else None
-    if content.startswith((b"GIF87a", b"GIF89a")):
-        return _pair(content, 6, 2, "little")
     if content.startswith(b"\xff\xd8"):
         return _size_of_jpeg(content)
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
@@ -46,7 +45,7 @@ def _size_of_jpeg(content: bytes) -> tuple[int, int] | None:
         elif marker in _FRAMES:
             found = _pair(content, at + 5, 2, "big")
             return found and (found[1], found[0])
-        elif marker == _SCAN:
+        elif marker in _ENDS:
             return None
         else:
             at += 2 + max(2, int.from_bytes(content[at + 2 : at + 4], "big"))

@@ -122,7 +122,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='peer',
             name='logo_uri',
-            field=models.CharField(blank=True, help_text='An image (PNG, JPEG, WebP or GIF). This site fetches and stores it, so that the browsers of people do not call the peer.', max_length=500, validators=[django.core.validators.URLValidator(['https', 'http'])], verbose_name='address of the logo'),
+            field=models.CharField(blank=True, help_text='An image (PNG, JPEG or WebP). This site fetches and stores it, so that the browsers of people do not call the peer.', max_length=500, validators=[django.core.validators.URLValidator(['https', 'http'])], verbose_name='address of the logo'),
         ),
         migrations.AddField(
             model_name='peer',

@@ -24,7 +24,7 @@ class DisplayFields(models.Model):
         blank=True,
         validators=[URLValidator(["https", "http"])],
         help_text=_(
-            "An image (PNG, JPEG, WebP or GIF). This site fetches and stores it, so that the "
+            "An image (PNG, JPEG or WebP). This site fetches and stores it, so that the "
             "browsers of people do not call the peer."
         ),
     )
