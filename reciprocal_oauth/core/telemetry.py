@@ -272,11 +272,13 @@ def install() -> None:
     and go on: the site works without it, and a system check reports it too."""
     from . import plugins
 
-    try:
-        for name in settings.TELEMETRY:
+    for name in settings.TELEMETRY:
+        try:
             listen(plugins.listener_class(name)())
-    except ImproperlyConfigured as error:
-        logger.error("Metrics or traces are missing: %s", error)
+        except ImproperlyConfigured as error:
+            logger.error("Metrics or traces are missing: %s", error)
+        except Exception:  # A listener of the site can raise any error.
+            logger.exception("Metrics or traces are missing: %s cannot be used", name)
 
 
 class _Spans(Span):
@@ -336,6 +338,9 @@ def _complete(what: Count | Duration, labels: Mapping[str, str]) -> dict[str, st
 
 
 def _log(listener: Listener, error: Exception) -> None:
+    # Where the listener fails while the work fails, Python chains the exception of the work to its
+    # own. That one can contain secrets.
+    error.__context__ = error.__cause__ = None
     logger.error(
         "%s failed; the work that it listens to goes on",
         type(listener).__qualname__,

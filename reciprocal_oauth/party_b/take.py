@@ -35,7 +35,8 @@ def take(
         proof.
     :param accepts: the site's own rule: see :func:`.receive.receive`.
     :param started_at: when the request came, as a value of ``time.monotonic()``.
-    :param trace: the header ``traceparent`` of the request (W3C Trace Context, section 3.2).
+    :param trace: the header ``traceparent`` of the request (W3C Trace Context, section 3.2), if the
+        client has authenticated.
     :returns: the inbox row of the code, already committed.
     :raises HandoverRefused: see :func:`.receive.receive` and :func:`.redeem_first.redeem_first`.
     """

@@ -180,7 +180,8 @@ def _take(request: HttpRequest, peer: Peer, dialect: Dialect, started_at: float)
     handover = dialect.parse(request)
     for_oauthlib = _oauthlib_request(request)
     validator = TokenView.get_oauthlib_core().server.request_validator
-    if handover.trust is Trust.CLIENT:
+    has_authenticated = handover.trust is Trust.CLIENT
+    if has_authenticated:
         _authenticate(request, for_oauthlib, validator, peer)
     else:
         failure_limit.require_few_failures(peer)
@@ -192,7 +193,8 @@ def _take(request: HttpRequest, peer: Peer, dialect: Dialect, started_at: float)
             handover,
             accepts=lambda token: site_accepts(validator, token, for_oauthlib),
             started_at=started_at,
-            trace=request.META.get("HTTP_TRACEPARENT", ""),
+            # Everybody can send some access token, and would fill the traces of this site.
+            trace=request.META.get("HTTP_TRACEPARENT", "") if has_authenticated else "",
         )
     except HandoverRefused as refused:
         if refused.cause is Cause.TOKEN_UNKNOWN:

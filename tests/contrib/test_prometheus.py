@@ -1,7 +1,9 @@
 """Metrics: what is counted, who may read it, and what several processes tell together."""
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.test import Client
 from django.urls import path
 from prometheus_client import REGISTRY
@@ -22,13 +24,13 @@ from reciprocal_oauth.core import telemetry
 from reciprocal_oauth.delivery import pausing, worker
 from reciprocal_oauth.models import Link, Peer, Reason
 from reciprocal_oauth.party_a import consent
-from reciprocal_oauth.status import figures
 
 from ..conftest import PEER_SECRET, basic, post_form
 from ..fakes import FakePeer, Received, Reply, token_response
 
 urlpatterns = [path("metrics/", metrics_view)]
 TOP = Path(__file__).parent.parent.parent
+ALERTS = TOP / "docs" / "alerts.yml"
 TOKEN = "token-of-prometheus"
 
 
@@ -145,16 +147,18 @@ def test_figures_are_read_when_prometheus_asks(peer: Peer, settings: Settings) -
 
 @pytest.mark.django_db
 @pytest.mark.urls(__name__)
+@pytest.mark.parametrize("atomic", [True, False])
 def test_without_a_database_the_counters_are_still_there(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, atomic: bool
 ) -> None:
-    def fail() -> None:
+    def fail(*arguments: Any) -> None:
         raise OperationalError("server closed the connection")
 
     settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"METRICS_TOKEN": TOKEN}
-    monkeypatch.setattr(figures, "collect", fail)
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", atomic)
 
-    text = _scraped()
+    with connection.execute_wrapper(fail):
+        text = _scraped()
 
     assert "reciprocal_oauth_figures_up 0.0" in text
     assert "reciprocal_oauth_handovers_total" in text
@@ -239,3 +243,37 @@ def _scraped() -> str:
     assert response.status_code == 200, response.content
     assert response["Cache-Control"].startswith("max-age=0")
     return response.content.decode()
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool; see CONTRIBUTING.md")
+def test_an_alert_tells_the_first_failure_too(tmp_path: Path) -> None:
+    """A counter does not exist before it counts."""
+    series = 'reciprocal_oauth_delivery_failures_total{peer="music",kind="handover",reason="x"}'
+    labels = {"peer": "music", "kind": "handover", "reason": "x", "severity": "warning"}
+    alert = {"exp_labels": labels}
+    cases = {
+        "_ _ _ 1 1 1": {"2m": [], "3m": [alert], "5m": [alert]},
+        "1x120": {"119m": []},
+        "0x30 1x30": {"29m": [], "32m": [alert]},
+    }
+    tests = [
+        {
+            "interval": "1m",
+            "input_series": [{"series": series, "values": values}],
+            "alert_rule_test": [
+                {"eval_time": at, "alertname": "ReciprocalDeliveriesFailed", "exp_alerts": expected}
+                for at, expected in times.items()
+            ],
+        }
+        for values, times in cases.items()
+    ]
+    file = tmp_path / "test.yml"
+    rules = re.sub(r"(?m)^ +(annotations|summary|description):.*$", "", ALERTS.read_text())
+    (tmp_path / "alerts.yml").write_text(rules)
+    file.write_text(json.dumps({"rule_files": ["alerts.yml"], "tests": tests}))
+
+    told = subprocess.run(
+        ["promtool", "test", "rules", file], capture_output=True, text=True, check=False
+    )
+
+    assert told.returncode == 0, told.stdout + told.stderr

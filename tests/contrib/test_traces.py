@@ -24,6 +24,7 @@ from reciprocal_oauth.party_a import consent
 from ..conftest import PEER_SECRET, basic, post_form
 from ..delivery.processes import soon
 from ..fakes import FakePeer, Received, Reply
+from ..provider.postbox import DIALECTS
 
 FOREIGN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SECRETS = ("token-of-the-peer", "code-of-party-a", "alice", "refresh")
@@ -117,6 +118,34 @@ def test_nobody_else_can_name_a_trace(
     assert hand_over(access_token=token_of_a.raw, headers=headers).status_code == 401
 
     assert spans() == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.threat("X124")
+@pytest.mark.parametrize("token", ["good", "made-up"])
+def test_an_access_token_alone_names_no_trace(
+    client: Client,
+    peer: Peer,
+    token_of_a: Any,
+    settings: Any,
+    spans: Callable[[], list[ReadableSpan]],
+    token: str,
+) -> None:
+    """Everybody can send one to the address of a vendor."""
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "DIALECTS": DIALECTS}
+    Peer.objects.update(dialect="postbox")
+    members = {"kind": "code", "code": "c", "token": token_of_a.raw if token == "good" else token}
+
+    client.post(
+        "/connections/handover/music/",
+        members,
+        content_type="application/json",
+        headers={"Traceparent": FOREIGN},
+    )
+
+    (span,) = spans()
+    assert _name(span) == "handover_received"
+    assert _trace_ids([span]) != {FOREIGN.split("-")[1]}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -132,6 +132,31 @@ def test_a_listener_that_fails_is_logged_and_breaks_nothing(
     assert {each.name for each in records} == {"reciprocal_oauth.telemetry"}
 
 
+@pytest.mark.threat("X2")
+def test_the_exception_of_the_work_is_not_logged_with_that_of_a_listener(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Chained(BrokenSpan):
+        @contextmanager
+        def span(self, *args: Any) -> Iterator[Span]:
+            yield self  # type: ignore[misc]
+            raise RuntimeError("the end") from KeyError("of the listener")
+
+        def failed(self, reason: str) -> None:
+            raise RuntimeError("failed")
+
+    for broken in (BrokenSpan(), Chained()):
+        with (
+            telemetry.listening(broken),
+            pytest.raises(ValueError, match="refresh_token"),
+            telemetry.span(Step.REFRESH),
+        ):
+            raise ValueError("refresh_token=secret")
+
+    assert "RuntimeError: the end" in caplog.text
+    assert "refresh_token" not in caplog.text
+
+
 @pytest.mark.threat("X124")
 @pytest.mark.parametrize(
     ("header", "read"),
@@ -182,3 +207,22 @@ def test_what_cannot_listen_is_an_error_in_the_log(
 
     assert not telemetry.is_on()
     assert "Metrics or traces are missing" in caplog.text
+
+
+class CannotBeMade(Listener):
+    def __init__(self) -> None:
+        raise OSError("no agent on port 8125")
+
+
+def test_the_other_listeners_listen_all_the_same(
+    settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening: list[Listener] = []
+    monkeypatch.setattr(telemetry, "listen", listening.append)
+    names = ["no.such.Listener", f"{__name__}.CannotBeMade", f"{__name__}.Notes"]
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"TELEMETRY": names}
+
+    telemetry.install()
+
+    assert [type(each) for each in listening] == [Notes]
+    assert "CannotBeMade" in caplog.text

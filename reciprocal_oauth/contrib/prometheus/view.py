@@ -14,9 +14,13 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from ...compat import login_not_required
 from ...conf import settings
+from ...core.database import outside_transactions
 from .figures import FiguresCollector
 
 
+# With ATOMIC_REQUESTS, Django would open a transaction before the view runs, and the response would
+# be 500 while the database is down.
+@outside_transactions
 @csrf_exempt
 @login_not_required
 @never_cache
