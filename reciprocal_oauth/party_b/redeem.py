@@ -240,6 +240,8 @@ def _store_tokens(
         link.peer_data = peer_data.written(item.data)
         if account is not None:
             link.subject, link.account_name = account.subject, account.name
+        elif not link.subject:
+            link.account_name = ""  # The tokens can be for another account than the tokens before.
         link.save()
         # Cancel the older codes of this link, so that tokens for an older code do not replace the
         # tokens that were just stored.

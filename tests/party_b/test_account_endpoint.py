@@ -79,3 +79,13 @@ def test_nothing_is_asked_if_the_peer_refuses_the_code(waiting: None, fake_peer:
     worker.drain()
 
     assert fake_peer.to("/api/me/") == []
+
+
+def test_a_name_of_former_tokens_does_not_stay(waiting: None, fake_peer: FakePeer) -> None:
+    """The new code can be for another account."""
+    Link.objects.update(account_name="work@music.example")
+    fake_peer.answers["/api/me/"] = Reply(500)
+
+    worker.drain()
+
+    assert Link.objects.get().account_name == ""
