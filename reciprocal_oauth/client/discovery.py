@@ -207,7 +207,7 @@ def _fetch(url: str, issuer: str) -> Metadata:
         auth_methods=_strings(
             document, "token_endpoint_auth_methods_supported", "client_secret_basic"
         ),
-        scopes=_strings(document, "scopes_supported"),
+        scopes=_scopes(document),
         sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
         userinfo_endpoint=_usable(document, "userinfo_endpoint"),
         auth_signing_algs=_strings(document, "token_endpoint_auth_signing_alg_values_supported"),
@@ -284,7 +284,7 @@ def _scope_descriptions(document: Mapping[str, Any]) -> dict[str, dict[str, str]
     members = document.get("reciprocal_scope_descriptions")
     if not isinstance(members, dict):
         return {}
-    known = set(_strings(document, "scopes_supported"))
+    known = set(_scopes(document))
     found: dict[str, dict[str, str]] = {}
     for name, value in members.items():
         scope, mark, tag = name.rpartition("#")
@@ -299,6 +299,14 @@ def _scope_descriptions(document: Mapping[str, Any]) -> dict[str, dict[str, str]
         if tag.lower() in texts or len(texts) < _MAX_LANGUAGES:
             texts[tag.lower()] = text
     return found
+
+
+def _scopes(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the valid scope tokens of the metadata. Others could not be asked for, and could look
+    like other text where they are shown."""
+    return tuple(
+        each for each in _strings(document, "scopes_supported") if scopes.parse(each) == [each]
+    )
 
 
 def _strings(document: Mapping[str, Any], name: str, *default: str) -> tuple[str, ...]:

@@ -160,6 +160,20 @@ def test_the_issuer_in_the_response_is_compared(
     assert (issuer in reason) is (state == "failed")
 
 
+@pytest.mark.threat("W3")
+def test_an_issuer_is_shown_without_characters_that_change_the_direction(
+    good_peer: FakePeer, peer: Peer
+) -> None:
+    """The administrator compares two issuers."""
+    good_peer.answers["/authorize/"] = authorizing(iss=f"{peer.issuer}\u202e\r\n/moc")
+
+    found, reason = findings()["authorization_response"]
+
+    assert found == "failed"
+    assert f"{peer.issuer} /moc" in reason
+    assert "\u202e" not in reason
+
+
 @pytest.mark.rfc("6749", "4.1.2.1")
 @pytest.mark.parametrize(
     ("error", "state"),

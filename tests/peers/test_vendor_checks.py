@@ -240,3 +240,15 @@ def test_the_page_of_the_admin_shows_them_too(admin_client: Client, tunes: Peer)
 
     assert "The application has the redirect URIs of the vendor" in text
     assert "not needed" in text
+
+
+def test_behind_a_proxy_the_address_of_this_site_is_not_looked_up(
+    fake_peer: FakePeer, tunes: Peer, settings: Any
+) -> None:
+    """The machine may know no public names."""
+    change(settings, BASE_URL="https://us.example", HTTP_PROXY_URL="http://127.0.0.1:9")
+
+    state, reason = findings()["handover"]
+
+    assert state == "unknown"
+    assert "looks up the name" in reason

@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 from ...client import authorization_endpoint
 from ...client.authorization_endpoint import Answer
 from ...core import scopes, site_address
+from ...core.plain_text import plain
 from ...core.protocol import SERVER_ERROR, TEMPORARILY_UNAVAILABLE, UNAUTHORIZED_CLIENT
 from ...exceptions import PeerError, PeerRefused
 from ...models import Peer
@@ -169,7 +170,7 @@ def _response(peer: Peer, ours: Answer) -> Result:
         return State.FAILED, gettext(
             "Its responses name the issuer %(found)s. This site knows it as %(issuer)s, so it "
             "refuses them."
-        ) % {"found": ours.issuer, "issuer": peer.issuer}
+        ) % {"found": plain(ours.issuer, 500), "issuer": peer.issuer}
     if ours.error in _NOBODY_THERE:
         return State.PASSED, gettext("It only says that nobody is signed in: %s.") % ours.error
     if ours.error in _REFUSING:

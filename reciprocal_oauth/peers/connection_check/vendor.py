@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext
 
-from ...client import addresses
+from ...client import addresses, proxy
 from ...compat import oauth2_settings
 from ...conf import settings
 from ...dialects.base import Dialect
@@ -63,6 +63,9 @@ def _handover(url: str, dialect: Dialect) -> Result:
     if _is_ip_address(parts.hostname):
         return State.FAILED, gettext("%s has no host name. A vendor needs one.") % url
     port = parts.port or _HTTPS_PORT
+    if way := proxy.proxy_for(parts.hostname):
+        # This machine may not be able to look up public names.
+        return State.UNKNOWN, gettext("The proxy %s looks up the name.") % way
     try:
         addresses.resolve(parts.hostname, port)
     except AddressRefused as error:
