@@ -111,11 +111,15 @@ class PeerAttemptsMixin(admin.ModelAdmin):
     ) -> HttpResponse:
         """Render the page of a peer."""
         peer = kwargs.get("obj")
-        if peer is not None and request.user.has_perm("reciprocal_oauth.view_authorizationrequest"):
+        if peer is not None and self._shows_attempts(request):
             context["failed_attempts"] = _failed_attempts(peer)
             context["failed_attempts_url"] = self._url_of_attempts(peer)
         response: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
         return response
+
+    def _shows_attempts(self, request: HttpRequest) -> bool:
+        may_view = request.user.has_perm("reciprocal_oauth.view_authorizationrequest")
+        return may_view and self.admin_site.is_registered(AuthorizationRequest)
 
     def _url_of_attempts(self, peer: Peer) -> str:
         url = reverse(f"{self.admin_site.name}:reciprocal_oauth_authorizationrequest_changelist")

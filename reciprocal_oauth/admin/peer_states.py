@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Max, Q, QuerySet
-from django.utils.formats import date_format
 from django.utils.translation import gettext
 
+from ..core.local_time import in_words
 from ..models import InboxItem, Link, OutboxItem, Peer
 
 State = OutboxItem.State
@@ -88,7 +88,7 @@ def state_in_words(each: PeerState, *, is_worker_missing: bool) -> str:
     if not peer.enabled:
         return gettext("disabled")
     if peer.paused_at is not None:
-        since = date_format(peer.paused_at, "SHORT_DATE_FORMAT")
+        since = in_words(peer.paused_at, "SHORT_DATE_FORMAT")
         text = gettext("paused since %(date)s: %(reason)s")
         return text % {"date": since, "reason": peer.get_paused_reason_display()}
     if is_worker_missing and each.is_waiting:

@@ -14,7 +14,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
@@ -24,6 +23,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 
 from ..core import site_address
 from ..core.database import on_commit
+from ..core.local_time import in_words
 from ..delivery import pausing
 from ..links import outgoing_access
 from ..models import Link, Peer, peer_validation
@@ -348,7 +348,7 @@ def _explain_one_way(peer: Peer, since: datetime) -> str:
         "not asked what the peer may do here. When the peer supports the reverse direction, test "
         "the connection."
     )
-    return text % {"peer": peer, "date": date_format(since, "DATE_FORMAT")}
+    return text % {"peer": peer, "date": in_words(since)}
 
 
 def _explain_pause(peer: Peer) -> str:

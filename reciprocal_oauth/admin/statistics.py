@@ -15,7 +15,7 @@ from django.db.models import Case, Count, F, IntegerField, QuerySet, Value, When
 from django.utils import timezone
 
 from ..models import Heartbeat, Link, OutboxItem
-from ..models.heartbeats import is_worker_missing
+from ..status.workers import absence
 from .attempt_statistics import Attempts, attempts_of_site
 from .peer_states import PeerState, peer_states
 
@@ -109,7 +109,8 @@ class Overview:
 
 
 def overview_of_site() -> Overview:
-    """Compute the numbers of the overview page with thirteen queries, for any number of rows."""
+    """Compute the numbers of the overview page with at most fourteen queries, for any number of
+    rows."""
     dates, bounds = _days()
     handovers = OutboxItem.objects.filter(kind=OutboxItem.Kind.HANDOVER)
     ended = handovers.filter(
@@ -126,7 +127,7 @@ def overview_of_site() -> Overview:
         attempts=attempts,
         peers=peer_states(attempts.failed_at),
         workers=workers,
-        is_worker_missing=is_worker_missing(workers[0].seen_at if workers else None),
+        is_worker_missing=absence(workers[0].seen_at if workers else None) is not None,
     )
 
 

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
@@ -24,6 +23,7 @@ from ..client.registration import Registration
 from ..conf import settings
 from ..core import plugins, scopes, site_address, site_metadata
 from ..core.database import atomic, require_no_transaction, tried_again
+from ..core.local_time import in_words
 from ..core.peer_urls import origin_of, url_problem
 from ..exceptions import BadResponse, PeerError, PeerRefused
 from ..keys import site_keys
@@ -261,7 +261,7 @@ def remarks(plan: Plan, result: Registration) -> list[str]:
             % {"scopes": " ".join(sorted(lost))}
         )
     if result.client_secret_expires_at is not None:
-        when = date_format(result.client_secret_expires_at, "DATE_FORMAT")
+        when = in_words(result.client_secret_expires_at)
         found.append(_("The client secret expires on %(date)s.") % {"date": when})
     if not result.is_managed:
         found.append(

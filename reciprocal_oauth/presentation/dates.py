@@ -6,22 +6,23 @@ The page names the current time zone of Django, so it is right without a script.
 
 from datetime import datetime
 
-from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from ..core.local_time import local_time
+
 
 def moment(value: datetime) -> SafeString:
     """Return ``value`` to the minute, as an HTML element ``time``."""
-    local = _local(value)
+    local = local_time(value)
     return _element(local, date_format(local, "DATETIME_FORMAT"), "minute")
 
 
 def exact_moment(value: datetime) -> SafeString:
     """Return ``value`` to the millisecond, as an HTML element ``time``. Several steps of the
     protocol can happen within one second."""
-    local = _local(value)
+    local = local_time(value)
     clock = f"{local:%H:%M:%S}.{local.microsecond // 1000:03d}"
     return _element(local, f"{date_format(local, 'DATE_FORMAT')}, {clock}", "millisecond")
 
@@ -34,14 +35,6 @@ def _element(local: datetime, text: str, precision: str) -> SafeString:
         text,
         _zone_name(local),
     )
-
-
-def _local(value: datetime) -> datetime:
-    """Return ``value`` in the current time zone. Without ``USE_TZ``, times are stored in the time
-    zone of the setting ``TIME_ZONE``."""
-    if timezone.is_naive(value):
-        value = timezone.make_aware(value, timezone.get_default_timezone())
-    return timezone.localtime(value)
 
 
 def _zone_name(local: datetime) -> str:

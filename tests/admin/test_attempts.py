@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib import admin as admin_of_django
 from django.test import Client
 from django.utils import timezone
 
@@ -130,5 +131,15 @@ def test_the_page_of_a_peer_counts_them_only_for_who_may_see_them(
     staff: Callable[..., Client], all_kinds: None, peer: Peer
 ) -> None:
     text = text_of(staff("view_peer").get(admin_url(Peer, "change", peer.pk)))
+
+    assert "to connect failed" not in text
+
+
+def test_an_admin_without_the_attempts_shows_the_peer_all_the_same(
+    admin: Client, all_kinds: None, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(admin_of_django.site._registry, AuthorizationRequest)
+
+    text = text_of(admin.get(admin_url(Peer, "change", peer.pk)))
 
     assert "to connect failed" not in text

@@ -4,7 +4,7 @@ import html
 import re
 import uuid
 from collections.abc import Callable
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -304,6 +304,22 @@ def test_a_site_without_a_worker_is_told_so(
     assert "No worker runs" not in page(admin)
 
 
+def test_a_site_without_peers_needs_no_worker(admin: Client, settings: Any) -> None:
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "DISPATCHER": "none"}
+
+    assert "No worker runs" not in page(admin)
+
+
+def test_the_day_of_a_pause_is_that_of_the_reader(
+    admin: Client, peer: Peer, link_as_a: Link, settings: Any
+) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    paused = datetime(2026, 5, 1, 23, 30, tzinfo=UTC)
+    Peer.objects.update(paused_at=paused, paused_reason="credentials_refused")
+
+    assert "paused since 05/02/2026" in page(admin)
+
+
 def test_from_right_to_left(admin: Client, peer: Peer, link_as_a: Link, settings: Any) -> None:
     settings.LANGUAGE_CODE = "ar"
 
@@ -370,7 +386,7 @@ def test_the_number_of_queries_is_fixed(
         hand_over(other, State.DONE, days_ago=number)
         hand_over(other, State.FAILED, days_ago=number)
 
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         statistics.overview_of_site()
 
 

@@ -1,10 +1,9 @@
 """Finds out whether this site has a worker. Without one, codes are neither sent nor redeemed."""
 
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext
 
 from ...conf import settings
+from ...core.local_time import in_words
 from ...models.heartbeats import is_worker_missing, workers_last_seen
 from ..findings import Result, State
 
@@ -29,10 +28,9 @@ def check() -> Result:
         return State.FAILED, gettext(
             "No worker has ever run, so codes are neither sent nor redeemed."
         ) + (" " + _remedy())
-    local = timezone.localtime(seen) if timezone.is_aware(seen) else seen
     return State.FAILED, gettext(
         "No worker has run since %(time)s, so codes are neither sent nor redeemed."
-    ) % {"time": date_format(local, "DATETIME_FORMAT")} + (" " + _remedy())
+    ) % {"time": in_words(seen, "DATETIME_FORMAT")} + (" " + _remedy())
 
 
 def _remedy() -> str:
