@@ -64,6 +64,13 @@ def check_issuer_url(**kwargs: Any) -> list[CheckMessage]:
 
 def _doubts_about(issuer: str) -> Iterator[CheckMessage]:
     setting = f'OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] is {issuer[:200]!r}'
+    if not site_address.is_base_url(issuer):
+        yield Warning(
+            f"{setting}, which is not the URL of an issuer. No other site finds this site by it.",
+            hint='Set it to a URL such as "https://site.example/o".',
+            id=Id.UNFIT_ISSUER,
+        )
+        return
     if issuer.endswith("/"):
         yield Warning(
             f"{setting}, with a slash at the end. Whoever enters it without the slash at another "

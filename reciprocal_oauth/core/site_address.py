@@ -42,9 +42,9 @@ def configured_base_url() -> str:
     Return ``""`` if neither is set."""
     if settings.BASE_URL:
         return settings.BASE_URL.rstrip("/")
-    issuer = urlsplit(oauth2_settings.OIDC_ISS_ENDPOINT or "")
-    if not issuer.hostname:
+    if not is_base_url(configured_issuer()):
         return ""
+    issuer = urlsplit(configured_issuer())
     path, mounted = issuer.path.rstrip("/"), mounted_at()
     path = path.removesuffix(mounted) if path.endswith(mounted) else _script_name()
     return f"{issuer.scheme}://{issuer.netloc}{path}"

@@ -35,6 +35,8 @@ def set_provider(settings: Settings, **values: Any) -> None:
         ("https://us.example/o/", ["with a slash at the end"]),
         ("https://us.example", ["publishes no metadata there"]),
         ("https://us.example/oauth", ["publishes no metadata there"]),
+        ("https://[::1/o", ["is not the URL of an issuer"]),
+        ("us.example/o", ["is not the URL of an issuer"]),
         ("https://us.example/", ["with a slash at the end", "publishes no metadata there"]),
     ],
 )
