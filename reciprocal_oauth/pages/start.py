@@ -86,8 +86,10 @@ class StartView(ProtectedPageMixin, View):
         peer = get_object_or_404(Peer, slug=slug, enabled=True)
         try:
             start = _read(request.POST.get("start", ""), peer, while_on_page=True)
-            _require_same_account(start, request)
             page = f"{request.path}?{urlencode({'start': request.POST['start']})}"
+            if not request.user.is_authenticated:  # The session has ended meanwhile.
+                return redirect_to_login(page)
+            _require_same_account(start, request)
             if question := reauthentication.ask(request, page):
                 return question
             started = authorization.begin(request, peer, start=start)
