@@ -50,6 +50,9 @@ class Loopback:
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            #: Browsers open connections in advance, over which they may send nothing.
+            timeout = 5
+
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
                 known = parts.path in (SIGNED_IN, CONNECTED)
@@ -80,7 +83,7 @@ class Loopback:
             self._server.handle_request()
             if self._came_back and self._came_back[0] == path:
                 query = self._came_back[1]
-                if secrets.compare_digest(query.get("state", ""), state):
+                if secrets.compare_digest(query.get("state", "").encode(), state.encode()):
                     return query
         raise AppError("The browser did not come back.")
 
@@ -172,13 +175,16 @@ def _send(request: Request) -> Any:
     """Send ``request``, and return the JSON in the response. The function :func:`main` has checked
     that the scheme is http or https.
 
-    :raises AppError: the response is an error.
+    :raises AppError: the response is an error or no JSON, or there is none.
     """
     try:
         with urlopen(request, timeout=REQUEST_SECONDS) as response:  # noqa: S310
             return json.load(response)
     except HTTPError as error:
-        raise AppError(f"{request.selector}: {error.code} {error.read().decode()}") from None
+        text = error.read().decode(errors="replace")
+        raise AppError(f"{request.selector}: {error.code} {text}") from None
+    except (OSError, ValueError) as error:
+        raise AppError(f"{request.full_url}: {error}") from None
 
 
 def main() -> int:

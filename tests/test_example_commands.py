@@ -3,14 +3,19 @@
 import io
 import os
 import shlex
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 from django.core.management import CommandError, call_command
 
 from example_project.management.commands.demo import Command
+from example_project.phone_app import AppError, Loopback, PhoneApp
 from example_project.sites import MANAGE_PY, free_ports, two_sites
 
 
@@ -61,3 +66,25 @@ def test_the_demo_tells_how_commands_find_its_sites(tmp_path: Path) -> None:
         **dict(setting.split("=", 1) for setting in settings),
     )
     assert ended.stdout.strip() == str(music.database_path)
+
+
+class TestThePhoneApp:
+    def test_requests_of_other_pages_are_ignored(self) -> None:
+        loopback = Loopback()
+        port = urlsplit(loopback.url).port
+        with socket.create_connection(("127.0.0.1", port)):  # As a browser does in advance.
+            visit = ThreadPoolExecutor(1).submit(self.visit, loopback.url)
+            assert loopback.wait("/connected", "ours") == {"state": "ours", "result": "linked"}
+        visit.result()
+        loopback.close()
+
+    def visit(self, url: str) -> None:
+        for query in ("state=%C3%A9", "state=theirs", "", "state=ours&result=linked"):
+            requests.get(f"{url}/connected?{query}", timeout=20)
+
+    def test_a_site_that_does_not_run(self) -> None:
+        (port, _) = free_ports()
+        app = PhoneApp(f"http://127.0.0.1:{port}", lambda url: None, lambda line: None)
+
+        with pytest.raises(AppError, match=f"127.0.0.1:{port}/api/.*refused"):
+            app._call("/links/")
