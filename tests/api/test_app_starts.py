@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
 import pytest
 import time_machine
@@ -287,9 +287,10 @@ def test_a_start_is_no_login(api: Api, peer: Peer) -> None:
     login = nobody.get(url)
     pressed = nobody.post(urlsplit(url).path, dict(parse_qsl(urlsplit(url).query)))
 
-    assert login.status_code == 302
-    assert parse_qs(urlsplit(login["Location"]).query)["next"] == [url]
-    assert pressed.status_code == 403
+    for response in (login, pressed):
+        assert response.status_code == 302
+        (next_url,) = parse_qs(urlsplit(response["Location"]).query)["next"]
+        assert unquote(next_url) == unquote(url)
     assert not AuthorizationRequest.objects.exists()
     assert "sessionid" not in nobody.cookies
 
@@ -371,6 +372,22 @@ def test_a_person_may_take_their_time_on_the_page(api: Api, browser: Client, pee
         assert browser.post(urlsplit(url).path, fields).status_code == 303
     with time_machine.travel(timezone.now() + timedelta(seconds=2200), tick=False):
         assert browser.post(urlsplit(url).path, fields).status_code == 410
+
+
+def test_a_person_whose_session_has_ended_on_the_page_signs_in_again(
+    api: Api, browser: Client, peer: Peer, user: Any
+) -> None:
+    url = start(api)
+    page = browser.get(url)
+    browser.logout()
+
+    response = browser.post(urlsplit(url).path, hidden_fields(page))
+
+    assert response.status_code == 302
+    login = urlsplit(response["Location"])
+    assert login.path == "/accounts/login/"
+    browser.force_login(user)
+    assert press(browser, dict(parse_qsl(login.query))["next"]).status_code == 303
 
 
 @pytest.mark.threat("AP4")
