@@ -308,12 +308,13 @@ def test_the_time_begins_when_the_request_comes(
     use: Callable[..., None],
     hand_over: HandOver,
     token_of_a: Any,
-    fake_peer: FakePeer,
+    peer_waits: threading.Event,
 ) -> None:
     use(REDEEM_FIRST_SECONDS=0)
 
     assert said(hand_over(access_token=token_of_a.raw)) == BUSY
     assert the_row().state == State.CANCELLED
+    peer_waits.set()
     soon(OutboxItem.objects.filter(kind=OutboxItem.Kind.REVOCATION).exists)
 
 
