@@ -1,5 +1,6 @@
 """The sheet of another site, as it arrives in a file."""
 
+import json
 from typing import Any
 
 SHEET: dict[str, Any] = {
@@ -26,3 +27,27 @@ SHEET: dict[str, Any] = {
         "token_endpoint_auth_method": "client_secret_post",
     },
 }
+
+#: What that site says of itself to people, by the name of the peer's field.
+DISPLAY = {
+    "description": "Plays music.",
+    "logo_uri": "https://music.example/logo.png",
+    "policy_uri": "https://music.example/privacy/",
+    "tos_uri": "https://music.example/terms/",
+    "account_endpoint": "https://music.example/api/whoami/",
+    "account_member": "user.name",
+}
+#: The same, by the name of the member in the sheet.
+SAID = {
+    "reciprocal_description": DISPLAY["description"],
+    "logo_uri": DISPLAY["logo_uri"],
+    "policy_uri": DISPLAY["policy_uri"],
+    "tos_uri": DISPLAY["tos_uri"],
+    "reciprocal_account_endpoint": DISPLAY["account_endpoint"],
+    "reciprocal_account_member": DISPLAY["account_member"],
+}
+
+
+def sheet_that_says(**said: Any) -> str:
+    """The sheet with what the site says of itself, as the text of a file."""
+    return json.dumps({**SHEET, "client": {**SHEET["client"], **SAID, **said}})

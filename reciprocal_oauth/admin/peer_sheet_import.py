@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 
+from ..core.peer_urls import origin_of
 from ..peers import sheet_file
 from ..peers.sheet_file import ImportedSheet, UnusableSheet
 from .peer_discovery import Found, PeerDiscoveryMixin, fields_of_scopes
@@ -70,4 +71,10 @@ def _hints(sheet: ImportedSheet) -> dict[str, str]:
             "The sheet also names %(others)s. Ask the other site whether this is right: codes, "
             "tokens or secrets are sent there."
         ) % {"others": ", ".join(others)}
+    origin = origin_of(sheet.values["issuer"])
+    for name in sheet.left_out:
+        text = gettext(
+            "The value in the sheet cannot be used, and was left out. An address must be at %s."
+        )
+        hints[name] = text % origin
     return hints

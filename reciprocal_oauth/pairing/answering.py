@@ -29,9 +29,10 @@ from ..delivery import dispatchers
 from ..exceptions import PairingError, RegistrationRefused
 from ..keys import key_set
 from ..models import Pairing, Peer, PeerAuthentication
+from ..peers import site_display
 from ..peers.application import application_for
 from ..secret import Secret
-from . import completion, display, messages
+from . import completion, messages
 from .messages import GRANT_TYPES, Registration, invalid, unauthorized
 
 logger = logging.getLogger("reciprocal_oauth.pairing")
@@ -260,7 +261,7 @@ def answer_members(pairing: Pairing, auth_method: str) -> Mapping[str, Any]:
     if not pairing.issuer:
         return found
     return found | {
-        **display.members_of(pairing.display),
+        **site_display.members_of(pairing.display),
         "reciprocal_issuer": pairing.issuer,
         "reciprocal_client_name": pairing.our_name,
         "reciprocal_allowed_scope": pairing.allowed_scope,

@@ -1,76 +1,28 @@
-"""What a site says of itself to people, in the messages of a pairing: its description, its logo and
-policies (RFC 7591, section 2), and where its API tells whose access token it got.
-
-An address at another origin than the issuer is left out: this site fetches the logo, and sends
-access tokens to the account endpoint. A wrong value is left out too, and the sites pair all the
-same, because people can link accounts without it.
-"""
+"""What the other site of a pairing says of itself to people, and how it comes into the fields of
+the peer. :mod:`reciprocal_oauth.peers.site_display` has the rules for the values."""
 
 import logging
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import ValidationError
-
-from ..core.plain_text import plain
-from ..core.site_metadata import ACCOUNT, LENGTHS, RFC_7591, is_member
+from ..core.site_metadata import ACCOUNT, LENGTHS, RFC_7591
 from ..models import Pairing, Peer
-from .addresses import is_at
+from ..peers import site_display
 
 logger = logging.getLogger("reciprocal_oauth.pairing")
-
-#: The fields of a peer, each with its member in a message. RFC 7591 does not have three of them.
-_MEMBERS: Mapping[str, str] = {
-    name: name if name in RFC_7591 else f"reciprocal_{name}" for name in LENGTHS
-}
-
-
-def members_of(display: Mapping[str, str]) -> dict[str, str]:
-    """Return the members of a message for ``display``: values by the name of the peer's field."""
-    return {_MEMBERS[name]: value for name, value in display.items() if name in _MEMBERS}
 
 
 def read(sent: Mapping[str, Any], issuer: str) -> dict[str, str]:
     """Return what a site says of itself in a message, by the name of the peer's field. What is
     missing or wrong is left out.
 
-    :param issuer: the issuer of this site; ``""`` if it named none. Then the result is empty,
-        because nothing shows to which site the addresses belong.
+    :param issuer: the issuer of this site; see :func:`.site_display.read`.
     """
-    if not issuer:
-        return {}
-    found = {}
-    for name, member in _MEMBERS.items():
-        value = sent.get(member)
-        if usable := _usable(name, value, issuer):
-            found[name] = usable
-        elif value not in (None, ""):
-            logger.warning("%s of %s cannot be used, and is left out", member, issuer)
-    if any(name not in found for name in ACCOUNT):
-        found = {name: value for name, value in found.items() if name not in ACCOUNT}
-    return found
-
-
-def _usable(name: str, value: object, issuer: str) -> str:
-    """Return ``value`` as the field ``name`` of a peer can have it; ``""`` if it cannot."""
-    if not isinstance(value, str):
-        return ""
-    if name == "description":
-        return plain(value, LENGTHS[name])
-    if name == "account_member":
-        fits = len(value) <= LENGTHS[name] and value == plain(value) and is_member(value)
-    else:
-        fits = is_at(value, issuer)
-    return value if fits and _is_valid(name, value) else ""
-
-
-def _is_valid(name: str, value: str) -> bool:
-    field: Any = Peer._meta.get_field(name)
-    try:
-        field.run_validators(value)
-    except ValidationError:
-        return False
-    return True
+    said = site_display.read(sent, issuer)
+    for name in said.left_out:
+        member = site_display.MEMBERS[name]
+        logger.warning("%s of %s cannot be used, and is left out", member, issuer)
+    return dict(said.values)
 
 
 def offered(pairing: Pairing | None) -> dict[str, str]:
@@ -96,4 +48,4 @@ def put_in(peer: Peer, new: Mapping[str, str], before: Mapping[str, str]) -> Non
                 setattr(peer, name, new.get(name, ""))
 
 
-__all__ = ["members_of", "offered", "put_in", "read"]
+__all__ = ["offered", "put_in", "read"]

@@ -20,7 +20,7 @@ They are those of RFC 7591 (sections 2 and 3.2.1) with a few more members, whose
     In the response: how far the pairing is, and whether the answering site lets people connect.
 ``reciprocal_description``, ``reciprocal_account_endpoint``, ``reciprocal_account_member``
     What a site says of itself to people, with ``logo_uri``, ``policy_uri`` and ``tos_uri`` of RFC
-    7591, section 2; see :mod:`.display`.
+    7591, section 2; see :mod:`reciprocal_oauth.peers.site_display`.
 """
 
 import json
@@ -37,9 +37,10 @@ from ..core.plain_text import plain
 from ..core.protocol import GRANT_TYPE
 from ..exceptions import RegistrationRefused
 from ..models import Peer
+from ..peers import site_display
+from ..peers.addresses import is_at, url_trouble
 from ..secret import Secret
 from . import display
-from .addresses import is_at, url_trouble
 
 #: The longest request body that is read, in bytes.
 MAX_BODY_BYTES = 16 * 1024
@@ -135,7 +136,7 @@ def members(
         "scope": scope,
         "reciprocal_issuer": issuer,
         "reciprocal_allowed_scope": allowed_scope,
-        **display.members_of(about),
+        **site_display.members_of(about),
     }
     if auth_method == Peer.AuthMethod.PRIVATE_KEY_JWT:
         registration |= {

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from ..client.discovery import Metadata, discover, issuer_of
@@ -17,6 +16,7 @@ from ..exceptions import NoMetadata
 from ..keys.site_keys import algorithm_for
 from ..models import Peer, SigningAlgorithm
 from ..models.binding import ENDPOINTS
+from .site_display import is_valid
 
 #: The methods with a client secret (RFC 6749, section 2.3.1).
 _WITH_SECRET = {Peer.AuthMethod.BASIC, Peer.AuthMethod.POST}
@@ -91,17 +91,7 @@ def values_of(metadata: Metadata) -> dict[str, Any]:
         values["assertion_algorithm"] = str(algorithm)
     # If the metadata does not name these pages, keep what an administrator has entered.
     pages = {"policy_uri": metadata.policy_uri, "tos_uri": metadata.tos_uri}
-    return values | {name: url for name, url in pages.items() if url and _fits(name, url)}
-
-
-def _fits(name: str, value: str) -> bool:
-    """Return whether the field ``name`` of ``Peer`` can have this value."""
-    field: Any = Peer._meta.get_field(name)
-    try:
-        field.run_validators(value)
-    except ValidationError:
-        return False
-    return True
+    return values | {name: url for name, url in pages.items() if url and is_valid(name, url)}
 
 
 def words_of(metadata: Metadata) -> dict[str, dict[str, str]]:

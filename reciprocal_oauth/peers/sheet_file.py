@@ -19,19 +19,21 @@ The file is a JSON object. It never contains a secret. This is the sheet that th
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
         "token_endpoint_auth_method": "client_secret_basic",
-        "scope": "playback"
+        "scope": "playback",
+        "logo_uri": "https://assistant.example/static/logo.png",
+        "reciprocal_description": "Plays music when you ask for it."
       },
       "registration": {"client_id": "music", "scope": "profile speak"}
     }
 
 ``authorization_server`` has the endpoints of the site that gives the sheet (RFC 8414, section 2).
-``client`` is what this site registers as at the other one (RFC 7591, section 2). ``registration``
-is how the other site is registered at this one (RFC 7591, section 3.2.1). Unknown members are
-ignored.
+``client`` is what this site registers as at the other one (RFC 7591, section 2), and what it says
+of itself to people; see :mod:`.site_display`. ``registration`` is how the other site is registered
+at this one (RFC 7591, section 3.2.1). Unknown members are ignored.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,12 +41,13 @@ from urllib.parse import urlsplit
 from django.utils.translation import gettext as _
 
 from ..conf import settings
-from ..core import scopes
+from ..core import scopes, site_metadata
 from ..core.peer_urls import origin_of, url_problem
 from ..core.plain_text import plain
 from ..core.protocol import OPENID
 from ..models import Peer, PeerAuthentication
 from ..models.binding import ADDRESS_FIELDS
+from . import site_display
 from .sheet import Sheet
 
 #: The version of the form, in the member ``reciprocal_sheet``.
@@ -79,11 +82,13 @@ class ImportedSheet:
     :ivar redirect_uris: the redirect URIs of the peer, for its application at this site.
     :ivar asked_scope: what the other site asks for at this site. An administrator decides what it
         may have.
+    :ivar left_out: the fields of the peer for which the sheet has a value that cannot be used.
     """
 
     values: Mapping[str, Any]
     redirect_uris: list[str]
     asked_scope: str
+    left_out: Sequence[str] = ()
 
     def other_origins(self) -> list[str]:
         """Return the origins of the addresses that have another one than the issuer. Nobody has
@@ -115,6 +120,7 @@ def document_of(peer: Peer, sheet: Sheet, base: str) -> dict[str, Any]:
         "token_endpoint_auth_method": peer.token_endpoint_auth_method,
         "scope": sheet.scope_there,
         "jwks_uri": sheet.jwks_uri,
+        **site_display.members_of(site_metadata.values(sheet.issuer or base)),
     }
     uses_key = peer.uses_key_here
     registration = {
@@ -190,7 +196,11 @@ class _Reader:
         uris, asked = self._redirect_uris(), self._scope(_CLIENT)
         if self.problems:
             raise UnusableSheet(*self.problems)
-        return ImportedSheet({name: v for name, v in values.items() if v}, uris, asked)
+        said = site_display.read(self._part(_CLIENT), values["issuer"])
+        values |= said.values
+        return ImportedSheet(
+            {name: v for name, v in values.items() if v}, uris, asked, said.left_out
+        )
 
     def _endpoints(self) -> dict[str, str]:
         names = ("issuer", "authorization_endpoint", "token_endpoint", "revocation_endpoint")

@@ -10,7 +10,7 @@ from django.test import Client
 
 from reciprocal_oauth.models import Peer
 from tests.conftest import OUR_SECRET, PEER_SECRET
-from tests.sheets import SHEET
+from tests.sheets import DISPLAY, SAID, SHEET, sheet_that_says
 
 from .conftest import admin_url, text_of
 from .peer_pages import errors, messages_of
@@ -69,6 +69,41 @@ def test_what_the_sheet_fills_in_is_saved_with_a_secret(admin: Client) -> None:
     assert peer.application.redirect_uris == "https://music.example/connections/us/callback/"
 
 
+def test_what_the_site_says_of_itself_is_filled_in_and_saved(admin: Client) -> None:
+    shown = values(use(admin, sheet_that_says().encode(), as_file=True))
+    sent = {name: value for name, value in shown.items() if value not in (None, False)}
+
+    admin.post(ADD, {**sent, "client_secret": "canary-client-secret"})
+
+    assert {name: shown[name] for name in DISPLAY} == DISPLAY
+    peer = Peer.objects.get()
+    assert {name: getattr(peer, name) for name in DISPLAY} == DISPLAY
+
+
+@pytest.mark.threat("W53", "PA16")
+def test_the_page_says_which_values_of_a_sheet_were_left_out(admin: Client) -> None:
+    bad = {"logo_uri": "https://evil.example/logo.png", "policy_uri": "javascript:alert(1)"}
+
+    response = use(admin, sheet_that_says(**bad).encode(), as_file=False)
+
+    text, shown = text_of(response), values(response)
+    assert text.count("An address must be at https://music.example") == 2
+    assert (shown["logo_uri"], shown["policy_uri"]) == (None, None)
+    assert shown["tos_uri"] == DISPLAY["tos_uri"]
+    assert "evil.example" not in text
+    assert "javascript:alert" not in text
+
+
+def test_what_was_typed_is_not_overwritten_by_a_sheet(admin: Client) -> None:
+    typed = {"description": "Ours", "slug": "music"}
+    content = {"_use_sheet": "", "pasted_sheet": sheet_that_says()}
+
+    response = admin.post(FIRST, {**typed, **content})
+
+    assert values(response)["description"] == "Ours"
+    assert "Your value was kept" in text_of(response)
+
+
 @pytest.mark.threat("RV2")
 def test_the_page_names_other_hosts_in_a_sheet(admin: Client) -> None:
     content = json.dumps(SHEET).replace("music.example/o/token", "evil.example/o/token").encode()
@@ -116,3 +151,16 @@ def test_the_sheet_is_a_file_without_a_secret(
     assert PEER_SECRET not in text
     assert staff("view_link").get(url).status_code == 403
     assert admin.post(url).status_code == 405
+
+
+def test_the_file_carries_what_this_site_says_of_itself(
+    admin: Client, peer: Peer, settings: Any
+) -> None:
+    base = "https://us.example"
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": f"{base}/o"}
+    said = {name: text.replace("https://music.example", base) for name, text in DISPLAY.items()}
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "SITE_METADATA": said}
+
+    document = json.loads(text_of(admin.get(admin_url(Peer, "sheet_file", peer.pk))))
+
+    assert SAID.keys() <= document["client"].keys()

@@ -11,7 +11,7 @@ from django.core.management import CommandError
 
 from reciprocal_oauth.models import Peer
 from tests.conftest import OUR_SECRET, PEER_SECRET
-from tests.sheets import SHEET
+from tests.sheets import DISPLAY, SAID, SHEET, sheet_that_says
 
 from .peer_command import CANARY, run
 
@@ -77,6 +77,58 @@ def test_changes_of_a_peer_by_a_sheet_need_a_confirmation(file: Path) -> None:
     assert (peer.name, peer.scope) == ("Ours", "listen")
 
 
+def shown_of(peer: Peer) -> dict[str, str]:
+    return {name: getattr(peer, name) for name in DISPLAY}
+
+
+@pytest.mark.django_db
+def test_a_peer_shows_what_its_sheet_says_of_it(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(sheet_that_says())
+
+    run("add", "music", "--sheet", str(file), "--client-secret", CANARY, "--tos-uri", "")
+
+    assert shown_of(Peer.objects.get()) == {**DISPLAY, "tos_uri": ""}
+    assert "left out" not in capsys.readouterr().err
+
+
+@pytest.mark.django_db
+@pytest.mark.threat("W53", "PA16")
+def test_the_command_says_which_values_of_a_sheet_it_has_left_out(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = {
+        "logo_uri": "https://evil.example/logo.png",
+        "policy_uri": "javascript:alert(1)",
+        "reciprocal_account_member": "a" * 101,
+    }
+    file.write_text(sheet_that_says(**bad))
+
+    run("add", "music", "--sheet", str(file), "--client-secret", CANARY)
+
+    gone = ("logo_uri", "policy_uri", "account_endpoint", "account_member")
+    assert shown_of(Peer.objects.get()) == {**DISPLAY, **dict.fromkeys(gone, "")}
+    said = capsys.readouterr().err
+    flags = "--logo-uri, --policy-uri, --account-endpoint, --account-member"
+    assert f"Its values for {flags} cannot be used, and were left out." in said
+    assert "must be at https://music.example." in said
+    assert "evil.example" not in said
+
+
+@pytest.mark.django_db
+@pytest.mark.threat("W53")
+def test_a_sheet_fills_in_what_is_blank_after_a_confirmation(file: Path) -> None:
+    run("add", "music", "--sheet", str(file), "--client-secret", CANARY, "--description", "Ours")
+    file.write_text(sheet_that_says())
+
+    with pytest.raises(CommandError, match="--accept-changes: Give this flag to change address of"):
+        run("add", "music", "--sheet", str(file))
+    run("add", "music", "--sheet", str(file), "--accept-changes")
+
+    assert shown_of(Peer.objects.get()) == {**DISPLAY, "description": "Ours"}
+
+
 @pytest.mark.django_db
 @pytest.mark.threat("W53")
 def test_another_address_in_a_sheet_needs_the_secret_again(file: Path) -> None:
@@ -135,6 +187,18 @@ def test_the_sheet_is_exported_without_a_secret(peer: Peer) -> None:
     assert document["client"]["redirect_uris"] == ["https://us.example/connections/music/callback/"]
     assert OUR_SECRET not in text
     assert PEER_SECRET not in text
+
+
+def test_the_exported_sheet_carries_what_this_site_says_of_itself(
+    peer: Peer, settings: Any
+) -> None:
+    base = "https://us.example"
+    said = {name: text.replace("https://music.example", base) for name, text in DISPLAY.items()}
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "SITE_METADATA": said}
+
+    document = json.loads(run("show", "music", "--sheet", "--json", "--base-url", base))
+
+    assert SAID.keys() <= document["client"].keys()
 
 
 def test_without_its_own_address_this_site_exports_no_file(peer: Peer) -> None:

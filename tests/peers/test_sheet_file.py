@@ -10,7 +10,7 @@ from reciprocal_oauth.peers import sheet_file
 from reciprocal_oauth.peers.sheet import sheet_for
 from reciprocal_oauth.peers.sheet_file import MAX_BYTES, UnusableSheet
 from tests.conftest import OUR_SECRET, PEER_SECRET
-from tests.sheets import SHEET
+from tests.sheets import DISPLAY, SAID, SHEET, sheet_that_says
 
 BASE = "https://us.example"
 
@@ -74,6 +74,71 @@ def test_invisible_characters_in_the_name_are_left_out() -> None:
     name = sheet_file.read(changed("client", client_name="Mu\u202esic\x1b")).values["name"]
 
     assert name == "Music"
+
+
+@pytest.mark.rfc("7591", "2")
+def test_what_the_site_says_of_itself_is_read() -> None:
+    sheet = sheet_file.read(sheet_that_says().encode())
+
+    assert {name: sheet.values.get(name) for name in DISPLAY} == DISPLAY
+    assert list(sheet.left_out) == []
+
+
+@pytest.mark.threat("W53", "PA16")
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("logo_uri", "https://evil.example/logo.png"),
+        ("logo_uri", "https://music.example.evil.example/logo.png"),
+        ("logo_uri", "https://music.example/" + "x" * 500),
+        ("logo_uri", "//music.example/logo.png"),
+        ("policy_uri", "javascript:alert(1)"),
+        ("policy_uri", "http://music.example/privacy/"),
+        ("tos_uri", "https://music.example@evil.example/"),
+        ("tos_uri", "https://music.example:8443/terms/"),
+        ("tos_uri", ["https://music.example/terms/"]),
+        ("reciprocal_description", "\u202e\u200b"),
+        ("reciprocal_description", {"en": "Plays music."}),
+    ],
+)
+def test_what_cannot_be_used_is_left_out_and_named(member: str, value: Any) -> None:
+    sheet = sheet_file.read(sheet_that_says(**{member: value}).encode())
+
+    name = member.removeprefix("reciprocal_")
+    assert list(sheet.left_out) == [name]
+    assert {each for each in DISPLAY if each in sheet.values} == DISPLAY.keys() - {name}
+
+
+@pytest.mark.threat("W53", "PA16")
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("reciprocal_account_endpoint", "https://evil.example/api/whoami/"),
+        ("reciprocal_account_endpoint", 7),
+        ("reciprocal_account_member", "user\u202ename"),
+        ("reciprocal_account_member", "a..b"),
+        ("reciprocal_account_member", "a" * 101),
+    ],
+)
+def test_the_account_endpoint_is_left_out_together_with_its_member(member: str, value: Any) -> None:
+    sheet = sheet_file.read(sheet_that_says(**{member: value}).encode())
+
+    account = {"account_endpoint", "account_member"}
+    assert set(sheet.left_out) == account
+    assert not account & sheet.values.keys()
+    assert sheet.values["logo_uri"] == DISPLAY["logo_uri"]
+
+
+@pytest.mark.threat("PA8")
+def test_a_long_description_is_cut_and_is_plain() -> None:
+    text = "<b>A\u202e music\nservice</b> " + "x" * 1000
+
+    description = sheet_file.read(sheet_that_says(reciprocal_description=text).encode()).values[
+        "description"
+    ]
+
+    assert description.startswith("<b>A music service</b> xxx")
+    assert len(description) == 500
 
 
 @pytest.mark.threat("W53")
@@ -156,3 +221,41 @@ def test_what_this_site_exports_another_site_imports(peer: Peer, settings: Any) 
     assert found.values["scope"] == "profile playback"
     assert found.redirect_uris == [f"{BASE}/connections/music/callback/"]
     assert found.asked_scope == "play ask-back"
+
+
+def ours(settings: Any, **changes: str) -> dict[str, str]:
+    """What this site says of itself in its settings, at its own address."""
+    said = {name: text.replace("https://music.example", BASE) for name, text in DISPLAY.items()}
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "SITE_METADATA": said | changes}
+    return said
+
+
+def exported(peer: Peer) -> dict[str, Any]:
+    return sheet_file.document_of(peer, sheet_for(peer, BASE), BASE)
+
+
+def test_the_sheet_carries_what_this_site_says_of_itself(peer: Peer, settings: Any) -> None:
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": f"{BASE}/o"}
+    said = ours(settings)
+
+    document = exported(peer)
+    found = sheet_file.read(json.dumps(document).encode())
+
+    assert SAID.keys() <= document["client"].keys()
+    assert {name: found.values.get(name) for name in said} == said
+
+
+def test_the_sheet_has_no_address_that_the_other_site_would_leave_out(
+    peer: Peer, settings: Any
+) -> None:
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": f"{BASE}/o"}
+    elsewhere = "https://cdn.example/x"
+    ours(settings, logo_uri=elsewhere, tos_uri="javascript:alert(1)", account_endpoint=elsewhere)
+
+    sent = exported(peer)["client"].keys() & SAID.keys()
+
+    assert sent == {"reciprocal_description", "policy_uri"}
+
+
+def test_a_site_that_says_nothing_of_itself_exports_nothing(peer: Peer) -> None:
+    assert not SAID.keys() & exported(peer)["client"].keys()

@@ -10,17 +10,19 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import override
 
+from reciprocal_oauth.core.peer_urls import origin_of
+from reciprocal_oauth.core.site_metadata import LENGTHS
 from reciprocal_oauth.models import Peer
 from reciprocal_oauth.peers import sheet_file
 from reciprocal_oauth.peers.sheet import Sheet
 from reciprocal_oauth.peers.sheet_file import ImportedSheet, UnusableSheet
 
 from ._output import as_json, printable, table
-from ._peer_flags import SECRET_FLAGS, option
+from ._peer_flags import PEER_FLAGS, SECRET_FLAGS, option
 from ._peer_text import sheet_text
 
 #: Values that an administrator decides. The sheet sets them only where there are none yet.
-_DECIDED_HERE = ("name", "homepage", "scope", "reciprocal_scope")
+_DECIDED_HERE = ("name", "homepage", "scope", "reciprocal_scope", *LENGTHS)
 
 
 def add_sheet_flags(add: CommandParser, show: CommandParser) -> None:
@@ -28,9 +30,10 @@ def add_sheet_flags(add: CommandParser, show: CommandParser) -> None:
     add.add_argument(
         "--sheet",
         metavar="FILE",
-        help="Read the endpoints, the client ID and the redirect URI of the peer from the sheet "
-        "that its administrator has exported. Give - to read it from standard input. Other flags "
-        "and --discover take precedence. It contains no secret, and grants no scope.",
+        help="Read the endpoints, the client ID and the redirect URI of the peer, and what it says "
+        "of itself to people, from the sheet that its administrator has exported. Give - to read "
+        "it from standard input. Other flags and --discover take precedence. It contains no "
+        "secret, and grants no scope.",
     )
     show.add_argument(
         "--sheet",
@@ -81,6 +84,12 @@ def remark(sheet: ImportedSheet) -> str:
         )
     if sheet.asked_scope:
         text += f" It asks for these scopes here: {sheet.asked_scope}. --allowed-scope grants them."
+    if sheet.left_out:
+        names = ", ".join(PEER_FLAGS[name] for name in sheet.left_out)
+        text += (
+            f" Its values for {names} cannot be used, and were left out. Addresses must be at "
+            f"{printable(origin_of(sheet.values['issuer']))}."
+        )
     return text
 
 
