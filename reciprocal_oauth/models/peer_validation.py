@@ -230,15 +230,17 @@ def why_slug_is_fixed(peer: "Peer") -> str:
     The short name is part of the redirect URI of this site, which the peer has registered, and of
     the address to which peers with some dialects send codes.
     """
+    if getattr(peer, "pairing", None) is not None:
+        return _(
+            "The short name cannot be changed after a pairing. It is part of the redirect URI of "
+            "this site, which the peer has registered. To use another short name, end the pairing, "
+            "and pair or register this site again under the new one. People then have to connect "
+            "again."
+        )
     if peer.links.exists():
         return _(
             "The short name cannot be changed, because people have connected with this peer. It is "
             "part of the redirect URI of this site, which the peer has registered."
-        )
-    if getattr(peer, "pairing", None) is not None:
-        return _(
-            "The short name cannot be changed, because the peer is paired. It is part of the "
-            "redirect URI of this site, which the peer has registered."
         )
     return ""
 

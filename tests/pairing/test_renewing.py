@@ -14,11 +14,11 @@ from django.utils import timezone
 from reciprocal_oauth.delivery import chores, pausing
 from reciprocal_oauth.exceptions import PairingError
 from reciprocal_oauth.models import Link, Pairing, Peer, Reason
-from reciprocal_oauth.pairing import renewing
+from reciprocal_oauth.pairing import inviting, renewing, sending
 from reciprocal_oauth.peers import connection_check
 from tests.fakes import Received, Reply, Script
 
-from .other_site import REGISTER, OtherSite
+from .other_site import REGISTER, OtherSite, code_in, register, terms
 
 pytestmark = pytest.mark.django_db
 
@@ -381,6 +381,23 @@ def test_a_site_that_does_not_take_the_key_keeps_the_secret(
     peer = peer_of(pairing)
     assert peer.token_endpoint_auth_method == pairing.auth_method == "client_secret_basic"
     assert peer.client_secret.reveal() == other.answer["client_secret"]
+
+
+def test_a_peer_gets_another_short_name_by_ending_the_pairing_and_pairing_again(
+    pairing: Pairing, other: OtherSite
+) -> None:
+    renewing.end(pairing)
+
+    again, text = inviting.invite(terms("music"), partner=inviting.look_up(other.issuer))
+    assert register(code_in(text), other.registration()).status_code == 201
+    sending.send(again)
+
+    assert again.state == "complete", again.last_error
+    former, new = Peer.objects.order_by("pk")
+    assert (former.slug, former.enabled) == ("other", False)
+    assert (new.slug, new.issuer) == ("music", former.issuer)
+    sent = json.loads(other.to(REGISTER)[-1].body)
+    assert sent["redirect_uris"] == ["https://testserver/connections/music/callback/"]
 
 
 @pytest.mark.rfc("7592", "2.3")
