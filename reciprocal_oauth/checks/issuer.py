@@ -6,17 +6,22 @@ from urllib.parse import urlsplit
 
 from django.core.checks import CheckMessage, Tags, Warning, register
 from django.db import DatabaseError
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, ResolverMatch, resolve
 
 from ..client.discovery import metadata_urls
 from ..compat import oauth2_settings
+from ..conf import settings
 from ..core import site_address
 from ..core.database import database
-from .guards import needs_urls
+from .guards import needs_settings, needs_urls
 from .ids import Id
 
 #: The route of the metadata of OpenID Connect.
 _DISCOVERY = "oauth2_provider:oidc-connect-discovery-info"
+_SET_THE_ISSUER = (
+    'Set OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] to the URL at which reciprocal_oauth.oauth2_urls is '
+    'included, such as "https://site.example/o".'
+)
 
 
 @register(Tags.database)
@@ -46,8 +51,24 @@ def check_fixed_issuer(
         Warning(
             "OpenID Connect is on, but the issuer of this site is not set. So it depends on the "
             "host name of each request, and peers refuse ID tokens of another issuer.",
-            hint='Set OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] to the URL at which '
-            'reciprocal_oauth.oauth2_urls is included, such as "https://site.example/o".',
+            hint=_SET_THE_ISSUER,
+            id=Id.NO_ISSUER,
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+@needs_settings("ACCEPT_PAIRINGS")
+def check_issuer_for_pairing(**kwargs: Any) -> list[CheckMessage]:
+    """Check that a site that may pair with others has an issuer, because an invitation contains
+    it."""
+    if not settings.ACCEPT_PAIRINGS or site_address.configured_issuer():
+        return []
+    return [
+        Warning(
+            "The issuer of this site is not set. So this site and others cannot become peers by an "
+            "invitation.",
+            hint=f'{_SET_THE_ISSUER} Or set RECIPROCAL_OAUTH["ACCEPT_PAIRINGS"] = False.',
             id=Id.NO_ISSUER,
         )
     ]
@@ -81,31 +102,37 @@ def _doubts_about(issuer: str) -> Iterator[CheckMessage]:
     if not site_address.url_of(_DISCOVERY, base=issuer):
         return  # Other checks report what the URLconf lacks.
     mounted_at = site_address.mounted_at()
-    if not _publishes_metadata(issuer, mounted_at):
-        parts = urlsplit(issuer)
-        yield Warning(
-            f"{setting}, but this site publishes no metadata there: django-oauth-toolkit is "
-            f"included at {mounted_at or '/'}. Other sites do not find its endpoints and keys.",
-            hint=f'Set it to "{parts.scheme}://{parts.netloc}{mounted_at}", or include '
-            "metadata_urlpatterns of reciprocal_oauth.oauth2_urls at the root of the URLconf.",
-            id=Id.UNFIT_ISSUER,
-        )
+    if not (lost := _who_finds_no_metadata(issuer, mounted_at)):
+        return
+    parts = urlsplit(issuer)
+    yield Warning(
+        f"{setting}, but django-oauth-toolkit is included at {mounted_at or '/'}, so {lost}",
+        hint=f'Set it to "{parts.scheme}://{parts.netloc}{mounted_at}", or include '
+        "metadata_urlpatterns of reciprocal_oauth.oauth2_urls at the root of the URLconf and set "
+        f'it to "{parts.scheme}://{parts.netloc}".',
+        id=Id.UNFIT_ISSUER,
+    )
 
 
-def _publishes_metadata(issuer: str, mounted_at: str) -> bool:
-    """Return whether the metadata of ``issuer`` can be at this site.
+def _who_finds_no_metadata(issuer: str, mounted_at: str) -> str:
+    """Return who does not find the metadata of ``issuer`` at this site; ``""`` if everybody can.
 
     If the issuer ends with the path of DOT's URLs, the part before it can be the path of the whole
     site, which is not known without a request. Otherwise, the site can have routes of its own.
     """
     if mounted_at and urlsplit(issuer).path.rstrip("/").endswith(mounted_at):
-        return True
-    return any(_is_route(urlsplit(url).path) for url in metadata_urls(issuer))
+        return ""
+    routes = [_route(urlsplit(url).path) for url in metadata_urls(issuer)]
+    if any(route is not None and not route.kwargs for route in routes):
+        return ""
+    if any(routes):
+        # DOT's route for the metadata has the path of the issuer as an argument, whatever it is.
+        return "only clients that know RFC 8414 find its endpoints and keys there."
+    return "this site publishes no metadata there. Other sites do not find its endpoints and keys."
 
 
-def _is_route(path: str) -> bool:
+def _route(path: str) -> ResolverMatch | None:
     try:
-        resolve(path)
+        return resolve(path)
     except Resolver404:
-        return False
-    return True
+        return None

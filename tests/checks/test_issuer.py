@@ -60,6 +60,38 @@ def test_the_routes_for_metadata_can_publish_it(settings: Settings) -> None:
     assert found(Id.UNFIT_ISSUER) == []
 
 
+@pytest.mark.rfc("8414", "3.1")
+@pytest.mark.parametrize("issuer", ["https://us.example/oauth", "https://us.example/a/b"])
+def test_a_path_that_does_not_fit_is_found_where_the_metadata_are_at_the_root_too(
+    settings: Settings, issuer: str
+) -> None:
+    """The layout of the quickstart: the route of DOT takes every path of an issuer."""
+    set_provider(settings, OIDC_ISS_ENDPOINT=issuer)
+
+    (message,) = found(Id.UNFIT_ISSUER)
+
+    assert "is included at /o" in message.msg
+    assert "only clients that know RFC 8414" in message.msg
+    assert '"https://us.example/o"' in (message.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("accepts", "issuer", "is_found"),
+    [(True, "", True), (True, "https://us.example/o", False), (False, "", False)],
+)
+def test_a_site_that_may_pair_needs_an_issuer(
+    settings: Settings, accepts: bool, issuer: str, is_found: bool
+) -> None:
+    set_provider(settings, OIDC_ISS_ENDPOINT=issuer)
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "ACCEPT_PAIRINGS": accepts}
+
+    assert found(Id.NO_ISSUER) == []
+    deployed = [
+        each for each in run_checks(include_deployment_checks=True) if each.id == Id.NO_ISSUER
+    ]
+    assert ["invitation" in each.msg for each in deployed] == [True] * is_found
+
+
 @pytest.mark.parametrize(
     ("values", "is_found"),
     [
