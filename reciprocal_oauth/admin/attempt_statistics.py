@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from ..models import AuthorizationRequest
 from ..party_a.attempts import FAILED, Outcome, with_outcome
+from ..status.problems import OF_SETUP
 
 #: The figures of the site are about this number of days.
 DAYS = 30
@@ -24,10 +25,12 @@ class Attempts:
     :ivar by_outcome: the number of attempts for each outcome (:func:`.attempts.with_outcome`).
     :ivar failed_at: how many attempts have failed in the last :data:`DAYS_OF_PEER` days, by the
         primary key of the peer.
+    :ivar setup_failed_at: how many of these have failed because of the configuration.
     """
 
     by_outcome: Counter[str] = field(default_factory=Counter)
     failed_at: Counter[Any] = field(default_factory=Counter)
+    setup_failed_at: Counter[Any] = field(default_factory=Counter)
 
     @property
     def started(self) -> int:
@@ -67,4 +70,6 @@ def attempts_of_site() -> Attempts:
         found.by_outcome[outcome] += n
         if outcome in FAILED:
             found.failed_at[peer] += recent
+        if outcome in OF_SETUP:
+            found.setup_failed_at[peer] += recent
     return found

@@ -1,7 +1,6 @@
 """How each peer is, for the table on the overview page of the admin. The number of queries does not
 depend on the number of peers."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +10,7 @@ from django.utils.translation import gettext
 
 from ..core.local_time import in_words
 from ..models import InboxItem, Link, OutboxItem, Peer
+from .attempt_statistics import Attempts
 
 State = OutboxItem.State
 
@@ -24,6 +24,7 @@ class PeerState:
     :ivar incoming_broken: the number of active links with which the peer cannot call this site.
     :ivar last_linked_at: when a link last began to work in both directions.
     :ivar failed_attempts: the number of failed attempts to connect in the last days.
+    :ivar setup_failures: how many of these have failed because of the configuration.
     :ivar sent_waiting: the number of unfinished hand-overs from this site to the peer.
     :ivar sent_failed: the number of failed hand-overs from this site to the peer.
     :ivar received_waiting: the number of unfinished hand-overs from the peer to this site.
@@ -40,6 +41,7 @@ class PeerState:
     sent_failed: int = 0
     received_waiting: int = 0
     received_failed: int = 0
+    setup_failures: int = 0
 
     @property
     def unfinished(self) -> int:
@@ -49,9 +51,9 @@ class PeerState:
 
     @property
     def has_failures(self) -> bool:
-        """Return whether a direction of a link is broken, or a hand-over has failed."""
-        broken = self.outgoing_broken or self.incoming_broken
-        return bool(broken or self.sent_failed or self.received_failed)
+        """Return whether a hand-over has failed, or people could not connect because of the
+        configuration. Broken links do not count, because only the people can connect again."""
+        return bool(self.sent_failed or self.received_failed or self.setup_failures)
 
     @property
     def is_waiting(self) -> bool:
@@ -59,10 +61,10 @@ class PeerState:
         return bool(self.sent_waiting or self.received_waiting)
 
 
-def peer_states(failed_attempts: Mapping[Any, int]) -> list[PeerState]:
+def peer_states(attempts: Attempts) -> list[PeerState]:
     """Return all peers, by name, with four queries.
 
-    :param failed_attempts: the number of failed attempts, by the primary key of the peer.
+    :param attempts: the attempts to connect, which were counted before.
     """
     handovers = OutboxItem.objects.filter(kind=OutboxItem.Kind.HANDOVER)
     links, nothing = _links(), (0, 0)
@@ -71,9 +73,10 @@ def peer_states(failed_attempts: Mapping[Any, int]) -> list[PeerState]:
         PeerState(
             peer,
             *links.get(peer.pk, (0, 0, 0, None)),
-            failed_attempts.get(peer.pk, 0),
+            attempts.failed_at[peer.pk],
             *sent.get(peer.pk, nothing),
             *received.get(peer.pk, nothing),
+            setup_failures=attempts.setup_failed_at[peer.pk],
         )
         for peer in Peer.objects.order_by("name")
     ]

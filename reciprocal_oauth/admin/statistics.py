@@ -125,7 +125,7 @@ def overview_of_site() -> Overview:
         durations=_durations(took),
         **_percentiles(took),
         attempts=attempts,
-        peers=peer_states(attempts.failed_at),
+        peers=peer_states(attempts),
         workers=workers,
         is_worker_missing=absence(workers[0].seen_at if workers else None) is not None,
     )

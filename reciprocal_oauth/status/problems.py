@@ -12,7 +12,7 @@ from .workers import Absence, at_in_words
 _Failure = AuthorizationRequest.Problem
 #: The failed attempts to connect that an administrator of this site must look at. The others have
 #: their cause at the person, or pass by themselves.
-_OF_SETUP = (
+OF_SETUP = (
     _Failure.SETUP,
     _Failure.CREDENTIALS,
     _Failure.SCOPE,
@@ -139,7 +139,7 @@ def _of_pairings(figures: Figures) -> Iterator[Problem]:
 
 def _of_connections(figures: Figures) -> Iterator[Problem]:
     for failed in figures.failed_connections:
-        if failed.problem in _OF_SETUP:
+        if failed.problem in OF_SETUP:
             yield Problem(
                 Code.CONNECTING,
                 f"{failed.count} of the attempts to connect with {failed.slug} failed since "

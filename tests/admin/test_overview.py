@@ -271,12 +271,13 @@ def test_how_a_peer_is(
     assert f'<td class="ro-peer-state">{words}' in page(admin)
 
 
-def test_a_peer_with_a_broken_link_does_not_count_as_working(
+def test_broken_links_are_counted_and_need_no_attention_of_an_administrator(
     admin: Client, peer: Peer, link_as_a: Link
 ) -> None:
+    """Only the people can connect again."""
     Link.objects.update(outgoing_state="broken")
 
-    assert '<td class="ro-peer-state">needs attention' in page(admin)
+    assert '<td class="ro-peer-state">working' in page(admin)
 
 
 def test_a_peer_with_a_failed_hand_over_does_not_count_as_working(
@@ -285,6 +286,19 @@ def test_a_peer_with_a_failed_hand_over_does_not_count_as_working(
     hand_over(peer, State.FAILED)
 
     assert '<td class="ro-peer-state">needs attention' in page(admin)
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"), [("scope", "needs attention"), ("denied", "working")]
+)
+def test_a_peer_that_nobody_can_connect_does_not_count_as_working(
+    admin: Client, peer: Peer, link_as_a: Link, user: Any, problem: str, words: str
+) -> None:
+    AuthorizationRequest.objects.create(
+        user=user, peer=peer, state_hash="1", redirect_uri="x", problem=problem
+    )
+
+    assert f'<td class="ro-peer-state">{words}' in page(admin)
 
 
 def test_a_site_without_a_worker_is_told_so(
