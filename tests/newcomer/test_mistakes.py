@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from example_project.driver import Person
+from example_project.driver import Browser, Page, Person
 from example_project.servers import free_ports
 
 from .conftest import Projects
-from .people import sign_in
+from .people import authorize, sign_in
 from .project import Project
 from .provider import Quickstart, create_provider
 
@@ -114,6 +114,7 @@ def test_an_issuer_that_is_not_that_of_the_peer(assistant: Project, music: Proje
         found = findings(assistant, fails=True)["metadata"]
 
     assert found["state"] == "failed"
+    assert f"{music.url}/oauth" in found["reason"]
 
 
 def test_nobody_delivers(assistant: Project) -> None:
@@ -135,22 +136,62 @@ def test_nobody_delivers(assistant: Project) -> None:
     assert "reciprocal_oauth.W029" in checked
 
 
-def test_a_failed_connection_stands_in_the_admin_with_what_to_do(assistant: Project) -> None:
-    alice = Person("alice")
-    browser = alice.browser
-    with peer_with(assistant, "music", '--scope "playbak"', '--scope "playback now-playing"'):
-        page = sign_in(browser, browser.open(f"{assistant.url}/connections/"))
-        page = browser.submit(page.form(action="/connections/music/connect/"))
-        page = sign_in(browser, page)
+@pytest.mark.parametrize(
+    ("mistake", "mended", "remedy"),
+    [
+        (
+            '--scope "playbak"',
+            '--scope "playback now-playing"',
+            "Compare the scope “playbak”",
+        ),
+        (
+            "--auth-method client_secret_basic --client-secret not-the-secret",
+            "--auth-method private_key_jwt",
+            "and the client secret or key with the registration",
+        ),
+        (
+            "--issuer {music}/oauth",
+            "--issuer {music}/o",
+            "Compare the issuer “{music}/oauth”",
+        ),
+    ],
+    ids=["scope", "secret", "issuer"],
+)
+def test_a_failed_connection_stands_in_the_admin_with_what_to_do(
+    assistant: Project, music: Project, mistake: str, mended: str, remedy: str
+) -> None:
+    mistake, mended, remedy = (each.format(music=music.url) for each in (mistake, mended, remedy))
+    browser = Person("alice").browser
+    with peer_with(assistant, "music", mistake, mended):
+        page = start(browser, assistant)
+        if page.path == "/o/authorize/":
+            page = authorize(browser, page)
         listed = browser.open(f"{assistant.url}/admin/reciprocal_oauth/authorizationrequest/")
         status = assistant.run("python manage.py reciprocal_status", fails=True)
 
     assert page.url.startswith(f"{assistant.url}/connections/?attempt=")
-    assert "Compare the scope “playbak”" in listed.text
+    assert remedy in listed.text
     assert "reciprocal_peer test music" in listed.text
-    assert "Compare the scope “playbak”" in assistant.tail()
-    assert "failed" in status
-    assert "scope" in status
+    assert remedy in assistant.tail()
+    assert "attempts to connect with music failed" in status
+
+
+def test_a_person_who_cancels_is_no_problem_of_the_site(assistant: Project) -> None:
+    browser = Person("alice").browser
+    page = start(browser, assistant)
+
+    page = browser.submit(page.form(action="/o/authorize/"))
+
+    listed = browser.open(f"{assistant.url}/admin/reciprocal_oauth/authorizationrequest/")
+    assert page.url.startswith(f"{assistant.url}/connections/?attempt=")
+    assert "access was not allowed at the other site" in listed.text
+
+
+def start(browser: Browser, assistant: Project) -> Page:
+    """Sign in at both sites, and return what the music service shows."""
+    page = sign_in(browser, browser.open(f"{assistant.url}/connections/"))
+    page = browser.submit(page.form(action="/connections/music/connect/"))
+    return sign_in(browser, page)
 
 
 def test_a_misspelt_peer_in_the_code_of_the_site(assistant: Project) -> None:
@@ -164,14 +205,44 @@ def test_a_misspelt_peer_in_the_code_of_the_site(assistant: Project) -> None:
     assert "music" in printed.splitlines()[-1]
 
 
-def test_an_issuer_with_a_slash_at_the_end(assistant: Project) -> None:
-    line = f'OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] = "{assistant.url}/o/"'
+@pytest.mark.parametrize(
+    ("issuer", "words"),
+    [
+        ('"{url}/o/"', ["reciprocal_oauth.W027", "Remove the slash"]),
+        ('"{url}/oauth"', ["reciprocal_oauth.W027", "is included at /o", '"{url}/o"']),
+        ("None", ["reciprocal_oauth.W026", "the URL at which reciprocal_oauth.oauth2_urls is"]),
+    ],
+    ids=["slash", "other path", "missing"],
+)
+def test_an_issuer_that_does_not_fit(assistant: Project, issuer: str, words: list[str]) -> None:
+    line = f'OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] = {issuer.format(url=assistant.url)}'
     module = settings_with(assistant, "misnamed", line)
 
-    printed = assistant.run(f"python manage.py check --fail-level WARNING {module}", fails=True)
+    command = "python manage.py check --deploy --fail-level WARNING"
+    printed = assistant.run(f"{command} {module}", fails=True)
 
-    assert "reciprocal_oauth.W027" in printed
-    assert "Remove the slash" in printed
+    assert [each for each in words if each.format(url=assistant.url) not in printed] == []
+
+
+def test_scopes_of_a_peer_without_words(assistant: Project) -> None:
+    module = settings_with(assistant, "wordless", 'RECIPROCAL_OAUTH = {"PEER_SCOPES": {}}')
+    forget = "from reciprocal_oauth.models import Peer; Peer.objects.update(scope_words={})"
+    assistant.run(f'python manage.py shell -c "{forget}"')
+
+    printed = assistant.run(f"python manage.py check --database default {module}")
+
+    assert "reciprocal_oauth.W028" in printed
+    assert "no words: " in printed
+    assert "playback" in printed
+
+
+def test_openid_for_a_peer_without_openid_connect(assistant: Project) -> None:
+    command = 'python manage.py reciprocal_peer add music --allowed-scope "profile speak openid"'
+
+    printed = assistant.run(command, fails=True)
+
+    assert "Nothing was saved" in printed
+    assert "Not a scope of this site: openid" in printed
 
 
 def test_words_for_the_scopes_of_a_peer_that_does_not_exist(assistant: Project) -> None:
