@@ -6,15 +6,18 @@ Where there is no Chromium the tests are skipped; with ``REQUIRE_BROWSER`` set t
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from example_project.pairing import pair
 from example_project.sites import Site, free_ports, running, two_sites
+
+from .rendered import Screen
 
 #: Debian's name first. Chromium's own requests to the network are of no use here.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -30,6 +33,17 @@ ARGUMENTS = [
 HOSTS = ("127.0.0.1", "localhost")
 #: Where pictures of the pages go; git ignores the folder.
 PICTURES = Path(__file__).parent / "pictures"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Lets the tests that start no sites use the database of this process. Playwright runs an event
+    loop in this thread, and Django refuses to use a database beside one."""
+    if item.get_closest_marker("two_process"):
+        return (yield)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        return (yield)
 
 
 def missing(what: str) -> None:
@@ -241,3 +255,67 @@ def examine(picture: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
         page.set_viewport_size(before)
 
     return look
+
+
+@pytest.fixture(scope="package")
+def screen(chromium: Any) -> Iterator[Screen]:
+    """Shows responses of Django's test client, under the policy that each of them has."""
+    screen = Screen(chromium)
+    yield screen
+    screen.close()
+
+
+@pytest.fixture(scope="package")
+def screen_without_policy(chromium: Any) -> Iterator[Screen]:
+    """The same without content security policies: to measure what scrolls, axe writes styles into
+    the page, which a policy would keep out."""
+    screen = Screen(chromium, bypass_csp=True)
+    yield screen
+    screen.close()
+
+
+@pytest.fixture
+def strict_policy(settings: Settings) -> None:
+    """The site sends the policy of the example sites with every page."""
+    settings.CSP_REPORT_URI = ""
+    settings.MIDDLEWARE = [
+        "example_project.middleware.ContentSecurityPolicy",
+        *settings.MIDDLEWARE,
+    ]
+
+
+@pytest.fixture
+def see(
+    screen: Screen, strict_policy: None, picture: Callable[[Any, str], None]
+) -> Callable[..., None]:
+    """Looks at a page that Django's test client got: its policy keeps nothing out, axe finds
+    nothing, and nothing scrolls sideways. With a ``name``, it keeps pictures."""
+
+    def look(response: Any, name: str = "") -> None:
+        assert screen.show(response) == []
+        assert screen.faults("html") == []
+        if name:
+            keep_pictures(screen, picture, name)
+
+    return look
+
+
+@pytest.fixture
+def see_admin(
+    screen_without_policy: Screen, picture: Callable[[Any, str], None]
+) -> Callable[..., None]:
+    """Looks at a page of the admin in the same way, between Django's own header and footer."""
+
+    def look(response: Any, name: str = "") -> None:
+        assert screen_without_policy.show(response) == []
+        assert screen_without_policy.faults("#content") == []
+        if name:
+            keep_pictures(screen_without_policy, picture, name)
+
+    return look
+
+
+def keep_pictures(screen: Screen, picture: Callable[[Any, str], None], name: str) -> None:
+    for width, scheme in ((320, "dark"), (1440, "light")):
+        screen.look(width, scheme)
+        picture(screen.page, f"{name}-{width}-{scheme}")
