@@ -58,7 +58,7 @@ class AttemptAdmin(ReadOnlyAdmin):
     """The admin of attempts to connect. It shows nothing that belongs to the protocol, such as the
     hash of ``state``, the code verifier or the nonce."""
 
-    list_display = ("created_at", "peer", "user", "what_became", "error", "what_to_do")
+    list_display = ("created_at", "peer", "user", "what_became", "what_to_do")
     list_filter = (OutcomeFilter, "peer", "created_at")
     shown_with = ("peer", "user")
     to_user, to_peer = "user", "peer"
@@ -70,7 +70,6 @@ class AttemptAdmin(ReadOnlyAdmin):
         "user",
         "link",
         "what_became",
-        "error",
         "detail",
         "what_to_do",
         "redirect_uri",
@@ -94,8 +93,9 @@ class AttemptAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("outcome"))
     def what_became(self, visit: AuthorizationRequest) -> str:
-        """Return what became of the attempt."""
-        return attempt_remedies.outcome_in_words(attempt_remedies.outcome_of(visit))
+        """Return what became of the attempt, with the error code of the peer."""
+        words = attempt_remedies.outcome_in_words(attempt_remedies.outcome_of(visit))
+        return f"{words} ({visit.error})" if visit.error else words
 
     @admin.display(description=_("what to do"))
     def what_to_do(self, visit: AuthorizationRequest) -> str:
