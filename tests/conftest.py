@@ -64,6 +64,7 @@ SHARING = (
     "tests/pairing/test_two_sites.py",
     "tests/protocol/test_several_accounts.py",
     "tests/protocol/test_two_sites.py",
+    "tests/proxied/",
     "tests/test_layering.py",  # They parse the package.
 )
 

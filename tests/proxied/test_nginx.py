@@ -51,8 +51,10 @@ class ProxiedSite(Site):
             for command in block.commands
             if command.startswith(f"gunicorn {self.role.slug}.wsgi")
         )
+        # With a second --bind, gunicorn would listen on both.
+        command, changed = re.subn(r"--bind \S+", f"--bind 127.0.0.1:{port}", command)
+        assert changed == 1
         _name, _wsgi, *options = shlex.split(command)
-        options += [f"--bind=127.0.0.1:{port}"]
         line = [sys.executable, "-m", "gunicorn", "example_project.wsgi", *options]
         return running(line, self.env, self.log_path)
 
