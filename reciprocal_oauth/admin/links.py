@@ -6,10 +6,10 @@ from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
-from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from ..core.local_time import with_seconds
 from ..links import incoming_access, lifecycle
 from ..models import Link, LinkEvent, Reason
 from ..presentation import flow_diagram
@@ -28,8 +28,7 @@ class EventMixin:
     @admin.display(description=_("time"), ordering="at")
     def time(self, event: LinkEvent) -> str:
         """Return the date and time of the event with seconds, in the current time zone."""
-        at = timezone.localtime(event.at) if timezone.is_aware(event.at) else event.at
-        return f"{at:%Y-%m-%d %H:%M:%S}"
+        return with_seconds(event.at)
 
     @admin.display(description=_("detail"))
     def details(self, event: LinkEvent) -> str:

@@ -15,6 +15,12 @@ def local_time(value: datetime) -> datetime:
     return timezone.localtime(value)
 
 
+def with_seconds(value: datetime) -> str:
+    """Return the date and the time with seconds, such as ``2026-11-30 09:15:02``. The formats of
+    Django show only hours and minutes."""
+    return f"{local_time(value):%Y-%m-%d %H:%M:%S}"
+
+
 def in_words(value: datetime, form: str = "DATE_FORMAT") -> str:
     """Return the date, or the date and the time, in the form and language of the reader.
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from reciprocal_oauth.core.local_time import with_seconds
+
 
 def as_json(value: Any) -> str:
     """Return ``value`` as a JSON document. The document contains only ASCII characters, so no text
@@ -34,8 +36,7 @@ def _as_text(value: Any) -> str:
 def for_people(time: datetime) -> str:
     """Return ``time`` as text with date, hours, minutes and seconds, in the current time zone of
     Django. Tables for people use this text."""
-    local = timezone.localtime(time) if timezone.is_aware(time) else time
-    return f"{local:%Y-%m-%d %H:%M:%S}"
+    return with_seconds(time)
 
 
 def printable(text: object) -> str:
