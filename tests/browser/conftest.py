@@ -290,14 +290,7 @@ def see(
 ) -> Callable[..., None]:
     """Looks at a page that Django's test client got: its policy keeps nothing out, axe finds
     nothing, and nothing scrolls sideways. With a ``name``, it keeps pictures."""
-
-    def look(response: Any, name: str = "") -> None:
-        assert screen.show(response) == []
-        assert screen.faults("html") == []
-        if name:
-            keep_pictures(screen, picture, name)
-
-    return look
+    return looking(screen, "html", picture)
 
 
 @pytest.fixture
@@ -305,12 +298,17 @@ def see_admin(
     screen_without_policy: Screen, picture: Callable[[Any, str], None]
 ) -> Callable[..., None]:
     """Looks at a page of the admin in the same way, between Django's own header and footer."""
+    return looking(screen_without_policy, "#content", picture)
+
+
+def looking(screen: Screen, part: str, picture: Callable[[Any, str], None]) -> Callable[..., None]:
+    """Return a function that looks at ``part`` of a page, which is a CSS selector."""
 
     def look(response: Any, name: str = "") -> None:
-        assert screen_without_policy.show(response) == []
-        assert screen_without_policy.faults("#content") == []
+        assert screen.show(response) == []
+        assert screen.faults(part) == []
         if name:
-            keep_pictures(screen_without_policy, picture, name)
+            keep_pictures(screen, picture, name)
 
     return look
 

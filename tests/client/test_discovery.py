@@ -255,7 +255,7 @@ def test_a_peer_that_is_not_there_is_asked_once(fake_peer: FakePeer) -> None:
 def test_lists_keep_their_strings_only(fake_peer: FakePeer) -> None:
     fake_peer.answers[INSERTED] = document(
         fake_peer,
-        scopes_supported=["play", 7, None, {"a": 1}],
+        scopes_supported=["play", 7, None, {"a": 1}, "", "a b", "x\u202e", "line\nbreak"],
         grant_types_supported="authorization_code",
     )
 
