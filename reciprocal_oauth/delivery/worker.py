@@ -101,7 +101,7 @@ def drain(kind: Kind | None = Kind.OTHER) -> int:
     :returns: the number of attempts.
     """
     attempts = _deliver_all(kind)
-    # Only now, because a server of another kind may be slow, such as that of the mails.
+    # The deliveries come first, because this work can be slow, for example at a mail server.
     if done := chores.run():
         attempts += done + _deliver_all(kind)
     return attempts
