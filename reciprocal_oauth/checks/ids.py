@@ -47,7 +47,7 @@ class Id(enum.StrEnum):
     SHORT_GRACE = "reciprocal_oauth.W023"  #: (database) Replaced refresh tokens end too early.
     CANNOT_PAIR = "reciprocal_oauth.W024"  #: The URLs do not let this site pair.
     OPEN_REGISTRATION = "reciprocal_oauth.W025"  #: (--deploy only) Anybody can register a client.
-    NO_ISSUER = "reciprocal_oauth.W026"  #: (database) OpenID Connect has no fixed issuer.
+    NO_ISSUER = "reciprocal_oauth.W026"  #: (--deploy, database) The site has no fixed issuer.
     UNFIT_ISSUER = "reciprocal_oauth.W027"  #: The issuer has a slash, or no metadata is there.
     PEER_SCOPES = "reciprocal_oauth.W028"  #: (database) Scopes of a peer have no words.
     NO_WORKER = "reciprocal_oauth.W029"  #: (--deploy, database) No worker runs.
