@@ -211,6 +211,8 @@ def shared_database(transactional_db: None, tmp_path: Path) -> Iterator[None]:
     file = tmp_path / "shared.sqlite3"
     with sqlite3.connect(file) as copy:
         in_memory.connection.backup(copy)
+        # Of several connections that change this at the same moment, some fail without waiting.
+        copy.execute("PRAGMA journal_mode = WAL")
     copy.close()
     # IMMEDIATE: a transaction that begins with a read would fail without waiting when it writes.
     options = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": FAST}
