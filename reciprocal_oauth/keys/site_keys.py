@@ -207,15 +207,25 @@ def _replace(algorithm: str, known: Collection[int]) -> SiteKey:
 
 
 @sensitive_variables()
+def _new_pair(algorithm: str) -> jwk.JWK:
+    """Return a new key pair whose thumbprint does not begin with ``-``. A command would take such
+    an ID for an option."""
+    while True:
+        if algorithm == SigningAlgorithm.RS256:
+            pair = jwk.JWK.generate(kty="RSA", size=_RSA_BITS)
+        else:
+            pair = jwk.JWK.generate(kty="EC", crv="P-256")
+        if not pair.thumbprint().startswith("-"):
+            return pair
+
+
+@sensitive_variables()
 def _new_key(algorithm: str, state: str) -> SiteKey:
     """Return a new key pair that is not saved yet.
 
     Its ID is the thumbprint of the public key (RFC 7638, section 3), so that people can compare it.
     """
-    if algorithm == SigningAlgorithm.RS256:
-        pair = jwk.JWK.generate(kty="RSA", size=_RSA_BITS)
-    else:
-        pair = jwk.JWK.generate(kty="EC", crv="P-256")
+    pair = _new_pair(algorithm)
     kid, now = pair.thumbprint(), timezone.now()
     public = {**pair.export_public(as_dict=True), "kid": kid, "alg": str(algorithm), "use": "sig"}
     return SiteKey(

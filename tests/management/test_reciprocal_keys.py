@@ -133,3 +133,35 @@ def test_a_key_that_left_the_public_set_is_pruned(clock: time_machine.Traveller)
     clock.shift(site_keys.PUBLISHED_AFTER_USE)
     call_command("reciprocal_prune", stdout=io.StringIO())
     assert SiteKey.objects.get().kid == new["kid"]
+
+
+def test_the_id_of_a_new_key_does_not_begin_like_an_option(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One thumbprint in 64 begins with "-" (RFC 7638, section 3.1)."""
+    dashed = _pair(lambda kid: kid.startswith("-"))
+    other = _pair(lambda kid: not kid.startswith("-"))
+    pairs = iter([dashed, other])
+    monkeypatch.setattr(jwk.JWK, "generate", lambda **_kind: next(pairs))
+
+    (key,) = document("rotate")
+
+    assert key["kid"] == other.thumbprint()
+
+
+def test_an_id_that_begins_like_an_option_is_retired_after_two_dashes() -> None:
+    (key,) = document("rotate")
+    SiteKey.objects.filter(kid=key["kid"]).update(kid="-abc", state="published", slot=None)
+
+    with pytest.raises(CommandError, match="required: KID .*“-- VALUE”"):
+        run("retire", "-abc")
+    run("retire", "--", "-abc")
+
+    assert SiteKey.objects.get().state == "retired"
+
+
+def _pair(is_wanted: Callable[[str], bool]) -> jwk.JWK:
+    while True:
+        pair = jwk.JWK.generate(kty="EC", crv="P-256")
+        if is_wanted(pair.thumbprint()):
+            return pair

@@ -152,6 +152,17 @@ def test_a_given_secret_is_not_printed() -> None:
 
 
 @pytest.mark.django_db
+def test_a_value_that_begins_like_an_option_is_given_with_an_equals_sign() -> None:
+    """Client IDs and secrets of other servers can begin with a hyphen."""
+    with pytest.raises(CommandError, match="expected one argument .*--option=VALUE"):
+        run("add", "music", *flags(), "--client-id", "-abc")
+
+    run("add", "music", *flags(), "--client-id=-abc")
+
+    assert Peer.objects.get().client_id == "-abc"
+
+
+@pytest.mark.django_db
 def test_secrets_from_standard_input() -> None:
     given = flags(client_secret="-", application_client_secret="-")
 

@@ -12,6 +12,7 @@ from reciprocal_oauth.party_a import resending
 from reciprocal_oauth.presentation import delivery_text
 from reciprocal_oauth.status.workers import present_absence
 
+from ._actions import actions_of
 from ._output import as_json, fields_of, for_people, printable, shortened, table
 from ._peer_flags import add_django_flags
 
@@ -28,7 +29,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the actions and their options."""
-        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        actions = actions_of(parser)
         listing = actions.add_parser("list", help="list them, newest first")
         listing.add_argument(
             "--incoming",

@@ -10,6 +10,7 @@ from django.utils import timezone
 from reciprocal_oauth.keys import site_keys
 from reciprocal_oauth.models import Peer, SiteKey
 
+from ._actions import actions_of
 from ._output import as_json, fields_of, for_people, table
 from ._peer_flags import add_django_flags
 
@@ -32,7 +33,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the actions and their options."""
-        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        actions = actions_of(parser)
         listing = actions.add_parser("list", help="list the keys")
         rotate = actions.add_parser(
             "rotate",

@@ -19,6 +19,7 @@ from reciprocal_oauth.presentation import pairing_status
 from reciprocal_oauth.secret import Secret
 
 from . import _pair_asking, _pair_waiting
+from ._actions import actions_of
 from ._output import as_json, printable, table
 from ._pair_flags import add_actions, refusal
 from ._pair_text import about_invitation, about_offer, document_of, pairing_text, row_of
@@ -34,7 +35,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the actions and their options."""
-        add_actions(parser.add_subparsers(dest="action", required=True, metavar="ACTION"))
+        add_actions(actions_of(parser))
 
     @sensitive_variables()
     def handle(self, *args: Any, action: str, **options: Any) -> None:

@@ -24,6 +24,7 @@ from reciprocal_oauth.vendors import Preset
 from reciprocal_oauth.vendors.preset import Question
 
 from . import _peer_preset, _peer_sheet, _peer_test
+from ._actions import actions_of
 from ._output import as_json, printable, table
 from ._peer_document import peer_document
 from ._peer_flags import (
@@ -50,7 +51,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the actions and their options."""
-        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        actions = actions_of(parser)
         add = actions.add_parser(
             "add",
             help="add a peer, or update the one with this short name",
