@@ -54,7 +54,8 @@ class Throttle:
         window = f"reciprocal_oauth:{self.name}:{key}"
         now = int(time.time())
         began = cache.get_or_set(window, now, self.seconds)
-        if not isinstance(began, int) or not began <= now < began + self.seconds:
+        # Another process can have begun the period a moment ago, in the next second.
+        if not isinstance(began, int) or not began - 1 <= now < began + self.seconds:
             cache.set(window, now, self.seconds)
             began = now
         counter = f"{window}:{began}"
