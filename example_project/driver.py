@@ -279,7 +279,7 @@ class Person:
         form = page.form(action="/consent/")
         return self.browser.submit(form, button="allow" if allow else "deny", untick=untick)
 
-    def wait_until_two_way(self, link_url: str, *, seconds: float = 10) -> Page:
+    def wait_until_two_way(self, link_url: str, *, seconds: float = 60) -> Page:
         """Reload the page of a link until it says that both directions work.
 
         :raises PageError: the page does not say this within ``seconds``.
@@ -293,7 +293,7 @@ class Person:
                 raise PageError(f"{page} does not say that both ways work. It says: {page.text}")
             time.sleep(0.1)
 
-    def wait_for_account(self, link_url: str, *, seconds: float = 10) -> str:
+    def wait_for_account(self, link_url: str, *, seconds: float = 60) -> str:
         """Reload the page of a link until it says which account of the other site is connected.
         Return the name of this account.
 

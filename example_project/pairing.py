@@ -54,7 +54,7 @@ def _pair(inviting: Site, accepting: Site, renew: list[bool], say: Callable[[str
     invitation = inviting.manage(*invite)
     say(f"  {_CODE.sub('…', invitation.strip())}")
     say("  (The code is left out here. Whoever has it can use the invitation.)\n")
-    accept = ["reciprocal_pair", "accept", inviting.role.slug, "-", "--yes"]
+    accept = ["reciprocal_pair", "accept", inviting.role.slug, "-", "--yes", "--wait=120"]
     accept += _terms(accepting, renew=renew[1])
     say(_shown(accepting, accept))
     for line in accepting.manage(*accept, stdin=invitation).splitlines():

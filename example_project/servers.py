@@ -1,8 +1,10 @@
 """Servers that run in processes of their own: the base class, and ports for them."""
 
 import contextlib
+import itertools
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -20,6 +22,9 @@ HOST = "127.0.0.1"
 
 START_SECONDS = 120
 STOP_SECONDS = 5
+#: The ports among which :func:`free_ports` chooses. They are below those that the system gives to
+#: whoever asks for any port.
+_PORTS = range(20_000, 32_000)
 
 
 class SiteError(Exception):
@@ -164,14 +169,13 @@ def port_is_free(port: int) -> bool:
 
 
 def free_ports(count: int = 2) -> list[int]:
-    """Return ports of the loopback address that no server uses now."""
-    with contextlib.ExitStack() as probes:
-        found = []
-        for _ in range(count):
-            probe = probes.enter_context(socket.socket())
-            probe.bind((HOST, 0))
-            found.append(probe.getsockname()[1])
-    return found
+    """Return ports of the loopback address that no server uses now.
+
+    The system gives none of them to a client or to a server that asks for any port, so they stay
+    free until they are used.
+    """
+    ports = random.sample(_PORTS, len(_PORTS))
+    return list(itertools.islice(filter(port_is_free, ports), count))
 
 
 def end_with_parent() -> None:

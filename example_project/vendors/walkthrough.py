@@ -19,7 +19,7 @@ from .processes import AlexaStandIn, GoogleStandIn, SmartThingsStandIn, StandIn
 BOTH_WAYS = "Connected both ways"
 ENDED = "This connection ended."
 #: How long to wait for something that the music service does in the background, in seconds.
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True, order=True)

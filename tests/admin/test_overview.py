@@ -3,11 +3,12 @@
 import html
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -26,6 +27,14 @@ from reciprocal_oauth.models import (
 from .conftest import admin_url, text_of
 
 State = OutboxItem.State
+
+
+@pytest.fixture(autouse=True)
+def _no_midnight() -> Iterator[None]:
+    """No day begins during a test."""
+    today = timezone.make_aware(datetime.combine(timezone.localdate(), time(13)))
+    with time_machine.travel(today, tick=True):
+        yield
 
 
 @pytest.fixture

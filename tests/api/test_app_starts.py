@@ -348,7 +348,7 @@ def test_a_start_begins_one_connection(api: Api, browser: Client, peer: Peer) ->
 
 
 @pytest.mark.threat("AP3")
-@pytest.mark.parametrize(("seconds", "status"), [(299, 200), (301, 410)])
+@pytest.mark.parametrize(("seconds", "status"), [(290, 200), (301, 410)])
 def test_a_start_can_be_opened_for_five_minutes(
     api: Api, browser: Client, peer: Peer, seconds: int, status: int
 ) -> None:

@@ -88,7 +88,7 @@ def test_the_browser_opens_the_app(
     address = button.get_attribute("href")
     assert address.startswith(f"{RETURN_TO}?peer=music&result=linked&link=")
     assert address.endswith("&state=of-the-app")
-    for _attempt in range(50):
+    for _attempt in range(300):
         if address in asked:
             break
         page.wait_for_timeout(100)

@@ -173,10 +173,10 @@ def test_neither_threads_nor_files_are_left_behind(serve: Serve, fake_peer: Fake
 def test_each_exchange_on_a_kept_connection_has_its_own_deadline(
     fake_peer: FakePeer, settings: Settings
 ) -> None:
-    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_TOTAL_TIMEOUT_SECONDS": 0.5}
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_TOTAL_TIMEOUT_SECONDS": 2}
 
     def slow(received: object) -> Reply:
-        time.sleep(0.3)
+        time.sleep(0.8)
         return Reply()
 
     fake_peer.answers["/"] = slow
@@ -188,12 +188,12 @@ def test_each_exchange_on_a_kept_connection_has_its_own_deadline(
 def test_a_kept_connection_that_the_deadline_has_closed_is_replaced(
     fake_peer: FakePeer, settings: Settings
 ) -> None:
-    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_TOTAL_TIMEOUT_SECONDS": 0.2}
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_TOTAL_TIMEOUT_SECONDS": 1}
     fake_peer.answers["/"] = Reply()
 
     with http.HardenedSession() as session:
         session.get(fake_peer.url)
-        time.sleep(0.3)
+        time.sleep(1.2)
         assert session.get(fake_peer.url).status_code == 200
 
 
@@ -216,7 +216,7 @@ def test_connecting_has_one_limit_over_all_addresses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings.RECIPROCAL_OAUTH = {
-        "HTTP_CONNECT_TIMEOUT_SECONDS": 0.6,
+        "HTTP_CONNECT_TIMEOUT_SECONDS": 1.2,
         "HTTP_ALLOW_LOOPBACK": True,
     }
     names.resolve("peer.localhost", [f"127.0.0.{n}" for n in range(2, 50)])
@@ -227,8 +227,8 @@ def test_connecting_has_one_limit_over_all_addresses(
     with nothing_left_behind(), pytest.raises(PeerUnreachable, match="did not respond in time"):
         http.call("GET", f"http://peer.localhost:{port}/")
 
-    assert time.monotonic() - begun >= 0.6
-    assert 2 <= len(tried) <= 3
+    assert time.monotonic() - begun >= 1.2
+    assert 2 <= len(tried) <= 6
 
 
 @pytest.mark.threat("H81")

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
@@ -50,6 +51,7 @@ def test_what_a_header_means(header: str | None, seconds: float | None) -> None:
 
 
 @pytest.mark.threat("R4")
+@hypothesis_settings(deadline=None)
 @given(st.text(st.characters(max_codepoint=255)))
 def test_no_header_makes_us_fail_or_wait_for_more_than_a_day(header: str) -> None:
     seconds = retry_after.seconds(header, NOON)

@@ -92,7 +92,7 @@ def test_prometheus_answers_after_a_connection(sites: tuple[Site, Site], prometh
 def _value(prometheus: str, query: str) -> float:
     try:
         result = _asked(prometheus, "query", query=query)["result"]
-    except requests.ConnectionError:  # It has not started yet.
+    except (requests.ConnectionError, requests.JSONDecodeError):  # It has not started yet.
         return -1
     return float(result[0]["value"][1]) if result else -1
 

@@ -1,6 +1,7 @@
 """A database says "try again", or is away for a moment: nobody is bothered, nothing is lost."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -227,9 +228,14 @@ class TestTokensThatNobodyGivesTwice:
         assert "could not be released" in caplog.text
 
     def test_they_are_tried_for_as_long_as_the_lease_lasts(
-        self, expired: Link, settings: Settings, caplog: pytest.LogCaptureFixture
+        self,
+        expired: Link,
+        settings: Settings,
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "LEASE_SECONDS": 0.2}
+        settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "LEASE_SECONDS": 2}
+        monkeypatch.setattr(database, "_rest", lambda seconds: time.sleep(0.05))
 
         with (
             fails("UPDATE", LINKS, "refresh_token", times=10**9, error=AWAY["cut off"]) as failed,

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from reciprocal_oauth.core import scopes
@@ -95,6 +96,7 @@ _scope = st.lists(st.sampled_from("abcdef"), max_size=8).map(" ".join)
 
 
 @pytest.mark.threat("S1")
+@hypothesis_settings(deadline=None)
 @given(value=_scope, first=_scope, second=_scope)
 def test_nothing_is_ever_more_than_its_limits(value: str, first: str, second: str) -> None:
     found = set(scopes.cut(value, first, second).split())

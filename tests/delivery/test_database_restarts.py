@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from example_project.servers import free_ports
+
 from ..fakes import FakePeer, Reply
 
 ROWS = int(os.environ.get("RESTART_ROWS") or 0)
@@ -77,9 +79,7 @@ class Server(ABC):
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        (self.port,) = free_ports(1)
         if os.geteuid() == 0:
             shutil.chown(directory, self.account)
 

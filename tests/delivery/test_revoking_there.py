@@ -88,7 +88,8 @@ def test_it_is_tried_again_until_the_peer_says_200(
 def test_a_peer_that_hangs_is_asked_again(
     ended: Link, fake_peer: FakePeer, settings: Settings
 ) -> None:
-    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"HTTP_TOTAL_TIMEOUT_SECONDS": 0.2}
+    usual = settings.RECIPROCAL_OAUTH
+    settings.RECIPROCAL_OAUTH = usual | {"HTTP_TOTAL_TIMEOUT_SECONDS": 0.2}
     over = threading.Event()
 
     def hang(received: Received) -> Reply:
@@ -99,6 +100,7 @@ def test_a_peer_that_hangs_is_asked_again(
 
     worker.drain()
     over.set()
+    settings.RECIPROCAL_OAUTH = usual
 
     row = OutboxItem.objects.get()
     assert (row.state, bool(row.token)) == (State.PENDING, True), "it may not have heard of it"

@@ -130,14 +130,16 @@ class Recorder:
     def __init__(self) -> None:
         self.lock, self.now = threading.Lock(), set[Any]()
         self.beside: dict[Any, set[Any]] = {}
-        self.may_go_on = threading.Event()
+        self.two_at_once = threading.Event()
 
     def __call__(self, item: OutboxItem) -> Result:
         with self.lock:
             self.now.add(item.pk)
+            if len(self.now) > 1:
+                self.two_at_once.set()
             for pk in self.now:
                 self.beside.setdefault(pk, set()).update(self.now - {pk})
-        self.may_go_on.wait(0.3)
+        self.two_at_once.wait(0.3 if item.was_interrupted else 20)
         with self.lock:
             self.now.discard(item.pk)
         return Done()

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import pytest
 import requests
 from django.conf import settings as django_settings
 
+from example_project.servers import free_ports
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.models import InboxItem, OutboxItem
 
@@ -69,11 +69,6 @@ class Server:
             return False
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
-
-
 def _env() -> dict[str, str]:
     return {
         "DJANGO_SETTINGS_MODULE": "tests.delivery.site_settings",
@@ -86,7 +81,7 @@ def _env() -> dict[str, str]:
 def gunicorn(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     """The app is loaded before the fork; two workers."""
     pytest.importorskip("gunicorn")
-    port = _free_port()
+    (port,) = free_ports(1)
     options = ["--preload", "--workers=2", f"--worker-class={request.param}"]
     hooks = tmp_path / "hooks.py"
     hooks.write_text(HOOKS)
@@ -189,7 +184,7 @@ def test_the_process_that_reloads_has_no_threads(
 ) -> None:
     fake_peer.answers["/revoke/"] = Reply()
     make_row()
-    port = _free_port()
+    (port,) = free_ports(1)
     command = [sys.executable, "-m", "django", "runserver", f"127.0.0.1:{port}"]
 
     with running(command, _env(), tmp_path / "runserver.log") as process:

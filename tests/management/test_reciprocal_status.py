@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -69,8 +70,9 @@ def test_all_is_well(peer: Peer, worker: Heartbeat) -> None:
     status, text = run()
 
     assert status == 0
-    assert "command on worker-1, seen 0 s ago" in text
-    assert "1 due (the oldest for 0 s), 0 overdue, 0 on hold, 1 unfinished, 0 failed" in text
+    assert re.search(r"command on worker-1, seen \d s ago", text)
+    oldest = r"1 due \(the oldest for \d s\), 0 overdue, 0 on hold, 1 unfinished, 0 failed"
+    assert re.search(oldest, text)
     assert "No problem was found." in text
 
 

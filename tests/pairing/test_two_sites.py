@@ -126,7 +126,7 @@ def _pair(
     invitation = admins.run(assistant, "invite", *INVITE, *partner, "--enable")
     accept = ["accept", *ACCEPT, "--enable", "--yes"]
     if bound and has_dispatcher:
-        admins.run(music, *accept, stdin=invitation)
+        admins.run(music, *accept, "--wait", "120", stdin=invitation)
     else:
         admins.run(music, *accept, "--wait", "0", stdin=invitation, status=2)
         action = ["retry"] if bound else ["confirm", "--yes"]

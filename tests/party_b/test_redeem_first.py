@@ -292,6 +292,7 @@ def test_after_a_failure_another_code_is_accepted(
     assert said(hand_over(access_token=token_of_a.raw)) == BUSY
     newer = token_response(access_token="newer", refresh_token="newer-refresh")
     fake_peer.answers["/token/"] = newer
+    use(REDEEM_FIRST_SECONDS=20)
 
     assert said(hand_over(access_token=token_of_a.raw, code="second-code")) == TAKEN
 
@@ -330,7 +331,7 @@ def test_a_database_that_fails_meanwhile_does_not_make_the_peer_wait(
     is_back: bool,
 ) -> None:
     """Tokens that cannot be saved in time are revoked."""
-    use(REDEEM_FIRST_SECONDS=1)
+    use(REDEEM_FIRST_SECONDS=20 if is_back else 1)
     fake_peer.answers["/revoke/"] = Reply(200, b"")
     store, calls = redeem._store_tokens, []
 
@@ -405,6 +406,7 @@ def test_the_code_of_a_killed_request_that_comes_again_is_a_failure_in_time(
 
     assert time.monotonic() - begun < 30, "it did not wait for the end of the lease"
     assert fake_peer.requests == []
+    use(REDEEM_FIRST_SECONDS=20)
     assert said(hand_over(access_token=token_of_a.raw, code="another")) == TAKEN
     assert the_row_of("another").state == State.DONE
 
