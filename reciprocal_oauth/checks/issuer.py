@@ -66,8 +66,7 @@ def check_issuer_for_pairing(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "The issuer of this site is not set. So this site and others cannot become peers by an "
-            "invitation.",
+            "This site has no fixed issuer, so it cannot pair with other sites.",
             hint=f'{_SET_THE_ISSUER} Or set RECIPROCAL_OAUTH["ACCEPT_PAIRINGS"] = False.',
             id=Id.NO_ISSUER,
         )
@@ -127,8 +126,11 @@ def _who_finds_no_metadata(issuer: str, mounted_at: str) -> str:
         return ""
     if any(routes):
         # DOT's route for the metadata has the path of the issuer as an argument, whatever it is.
-        return "only clients that know RFC 8414 find its endpoints and keys there."
-    return "this site publishes no metadata there. Other sites do not find its endpoints and keys."
+        return "only clients that know RFC 8414 find the metadata of this issuer."
+    return (
+        "this site publishes no metadata for this issuer, and other sites do not find its "
+        "endpoints and keys."
+    )
 
 
 def _route(path: str) -> ResolverMatch | None:

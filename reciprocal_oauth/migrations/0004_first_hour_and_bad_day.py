@@ -232,7 +232,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='peer',
             name='slug',
-            field=models.SlugField(help_text='Part of the redirect URI that the peer registers for this site. It can be changed until people connect, unless the peer is paired.', unique=True, verbose_name='short name'),
+            field=models.SlugField(help_text='Part of the redirect URI that the peer registers for this site. It can be changed until people connect, but not after a pairing.', unique=True, verbose_name='short name'),
         ),
         migrations.AlterField(
             model_name='peer',

@@ -63,7 +63,7 @@ class Peer(DerivedValues, KeyFields, AccountFields, DisplayFields, BaseModel):
         unique=True,
         help_text=_(
             "Part of the redirect URI that the peer registers for this site. It can be changed "
-            "until people connect, unless the peer is paired."
+            "until people connect, but not after a pairing."
         ),
     )
     name = models.CharField(_("name"), max_length=200, help_text=_("The name that people know."))

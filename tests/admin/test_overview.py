@@ -287,6 +287,7 @@ def test_broken_links_are_counted_and_need_no_attention_of_an_administrator(
     Link.objects.update(outgoing_state="broken")
 
     assert '<td class="ro-peer-state">working' in page(admin)
+    assert statistics.overview_of_site().peers[0].outgoing_broken == 1
 
 
 def test_a_peer_with_a_failed_hand_over_does_not_count_as_working(

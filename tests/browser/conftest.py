@@ -305,6 +305,9 @@ def looking(screen: Screen, part: str, picture: Callable[[Any, str], None]) -> C
     """Return a function that looks at ``part`` of a page, which is a CSS selector."""
 
     def look(response: Any, name: str = "") -> None:
+        # A page of Django, such as that for an unknown address, would be without a fault as well.
+        templates = [template.name or "" for template in response.templates]
+        assert any("reciprocal_oauth/" in name or "admin/" in name for name in templates), templates
         assert screen.show(response) == []
         assert screen.faults(part) == []
         if name:

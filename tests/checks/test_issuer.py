@@ -33,11 +33,14 @@ def set_provider(settings: Settings, **values: Any) -> None:
         ("https://us.example/o", []),
         ("https://us.example/shop/o", []),  # The whole site can be below /shop.
         ("https://us.example/o/", ["with a slash at the end"]),
-        ("https://us.example", ["publishes no metadata there"]),
-        ("https://us.example/oauth", ["publishes no metadata there"]),
+        ("https://us.example", ["publishes no metadata for this issuer"]),
+        ("https://us.example/oauth", ["publishes no metadata for this issuer"]),
         ("https://[::1/o", ["is not the URL of an issuer"]),
         ("us.example/o", ["is not the URL of an issuer"]),
-        ("https://us.example/", ["with a slash at the end", "publishes no metadata there"]),
+        (
+            "https://us.example/",
+            ["with a slash at the end", "publishes no metadata for this issuer"],
+        ),
     ],
 )
 def test_metadata_is_at_the_issuer(settings: Settings, issuer: str, words: list[str]) -> None:

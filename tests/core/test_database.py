@@ -236,6 +236,7 @@ class TestTokensThatNobodyGivesTwice:
     ) -> None:
         settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "LEASE_SECONDS": 2}
         monkeypatch.setattr(database, "_rest", lambda seconds: time.sleep(0.05))
+        begun = time.monotonic()
 
         with (
             fails("UPDATE", LINKS, "refresh_token", times=10**9, error=AWAY["cut off"]) as failed,
@@ -244,6 +245,7 @@ class TestTokensThatNobodyGivesTwice:
             fresh_access_token(expired)
 
         assert len(failed) > 1
+        assert time.monotonic() - begun >= 1.5
         assert "access-1" not in caplog.text
         assert "refresh-1" not in caplog.text
 

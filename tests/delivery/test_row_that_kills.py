@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -139,7 +140,10 @@ class Recorder:
                 self.two_at_once.set()
             for pk in self.now:
                 self.beside.setdefault(pk, set()).update(self.now - {pk})
-        self.two_at_once.wait(0.3 if item.was_interrupted else 20)
+        if item.was_interrupted:
+            time.sleep(0.3)  # Long enough for another row to begin.
+        else:
+            self.two_at_once.wait(20)
         with self.lock:
             self.now.discard(item.pk)
         return Done()
