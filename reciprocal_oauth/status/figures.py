@@ -178,12 +178,15 @@ def _why_stalled(pairing: Pairing) -> str:
         return ""
     if pairing.last_error:
         return "error"
+    if pairing.peer is None or not pairing.peer.enabled:
+        return ""
     is_failed = any(each.get("state") == Result.FAILED for each in pairing.findings)
     return "test" if is_failed else ""
 
 
 def _failed_connections(since: datetime) -> tuple[FailedConnections, ...]:
-    failed: Any = AuthorizationRequest.objects.filter(created_at__gte=since).exclude(problem="")
+    failed: Any = AuthorizationRequest.objects.filter(created_at__gte=since, peer__enabled=True)
+    failed = failed.exclude(problem="")
     grouped = failed.order_by().values_list("peer__slug", "problem")
     counted = grouped.annotate(count=Count("pk"), last=Max("created_at")).order_by("-last")
     return tuple(FailedConnections(*row) for row in counted)

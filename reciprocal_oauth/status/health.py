@@ -4,6 +4,7 @@ import logging
 import time
 from typing import NamedTuple
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError
 
 from ..core.database import log_exception
@@ -27,8 +28,9 @@ _kept = _Kept(float("-inf"), ())
 
 
 def problems() -> tuple[Code, ...]:
-    """Return the codes of what keeps this site from delivering: ``no_worker``, ``overdue`` or
-    ``database``. The result is empty if the site delivers, and up to a second old."""
+    """Return the codes of what keeps this site from delivering: ``no_worker``, ``overdue``,
+    ``database`` or ``settings``. The result is empty if the site delivers. It is up to a second
+    old."""
     global _kept
     kept, now = _kept, time.monotonic()
     if now < kept.until:
@@ -46,3 +48,6 @@ def _look() -> tuple[Code, ...]:
     except (DatabaseError, InterfaceError):
         log_exception(logger, "The health of this site cannot be told")
         return (Code.DATABASE,)
+    except (ImproperlyConfigured, TypeError, ValueError):
+        log_exception(logger, "The health of this site cannot be told: a setting is wrong")
+        return (Code.SETTINGS,)

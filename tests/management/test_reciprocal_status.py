@@ -223,6 +223,16 @@ def test_the_database_is_down(arguments: tuple[str, ...]) -> None:
         assert [each["code"] for each in json.loads(text)["problems"]] == ["database"]
 
 
+def test_a_setting_is_of_the_wrong_type(peer: Peer, worker: Heartbeat, settings: Settings) -> None:
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "WORKER_MISSING_SECONDS": "300"}
+
+    status, text = run()
+
+    assert status == 2
+    assert "WORKER_MISSING_SECONDS" in text
+    assert "Correct the setting." in text
+
+
 def test_a_setting_is_wrong(settings: Settings) -> None:
     settings.RECIPROCAL_OAUTH = ["DISPATCHER"]
 

@@ -13,10 +13,11 @@ from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from reciprocal_oauth.core.protocol import GRANT_TYPE
 from reciprocal_oauth.keys import site_keys
-from reciprocal_oauth.models import Peer
+from reciprocal_oauth.models import Pairing, Peer
 from reciprocal_oauth.peers import connection_check
 from tests.conftest import OUR_SECRET
 from tests.fakes import FakePeer, Received, Reply, token_response
@@ -334,3 +335,16 @@ def test_a_key_that_cannot_be_decrypted_is_named(
 
     assert well.to("/token/") == []
     assert f"The key {kid} of this site cannot be decrypted" in text
+
+
+def test_a_later_test_replaces_the_result_of_a_complete_pairing(peer: Peer) -> None:
+    """Otherwise, the status of the site would tell of the first one for ever."""
+    found = [{"check": "token", "state": "failed"}]
+    pairing = Pairing.objects.create(
+        role="accepter", state="complete", peer=peer, findings=found, expires_at=timezone.now()
+    )
+
+    findings = connection_check.run(peer)
+
+    pairing.refresh_from_db()
+    assert pairing.findings == [each.as_dict() for each in findings]

@@ -190,11 +190,28 @@ def test_broken_links_without_those_that_a_person_has_ended(link_as_a: Link) -> 
         ({"state": "withdrawn", "last_error": "no response", "attempts": 9}, None),
     ],
 )
-def test_pairings_that_stand_still(db: None, values: dict[str, Any], reason: str | None) -> None:
+def test_pairings_that_stand_still(peer: Peer, values: dict[str, Any], reason: str | None) -> None:
     tomorrow = timezone.now() + timedelta(days=1)
-    Pairing.objects.create(role="accepter", slug="music", expires_at=tomorrow, **values)
+    Pairing.objects.create(role="accepter", slug="music", peer=peer, expires_at=tomorrow, **values)
 
     assert [each.reason for each in collect().stalled_pairings] == ([reason] if reason else [])
+
+
+def test_a_disabled_peer_is_no_problem(user: Any, peer: Peer) -> None:
+    """Its administrator has decided that nobody connects."""
+    tomorrow = timezone.now() + timedelta(days=1)
+    failed = [{"check": "token", "state": "failed"}]
+    Pairing.objects.create(
+        role="accepter", state="complete", peer=peer, findings=failed, expires_at=tomorrow
+    )
+    AuthorizationRequest.objects.create(
+        user=user, peer=peer, state_hash="1", problem=Problem.CREDENTIALS
+    )
+    assert len(collect().stalled_pairings) == len(collect().failed_connections) == 1
+
+    Peer.objects.update(enabled=False)
+
+    assert collect().stalled_pairings == collect().failed_connections == ()
 
 
 def test_failed_attempts_to_connect_by_peer_and_reason(user: Any, peer: Peer) -> None:

@@ -105,6 +105,13 @@ def test_the_database_is_down(
     assert "The health of this site cannot be told" in caplog.text
 
 
+def test_a_setting_is_wrong(client: Client, peer: Peer, settings: Settings) -> None:
+    settings.RECIPROCAL_OAUTH = {**settings.RECIPROCAL_OAUTH, "WORKER_MISSING_SECONDS": "300"}
+    seen()
+
+    assert ask(client) == (503, {"status": "unhealthy", "problems": ["settings"]})
+
+
 def test_nothing_is_told_about_peers(client: Client, peer: Peer) -> None:
     Peer.objects.filter(pk=peer.pk).update(paused_at=timezone.now())
     seen()

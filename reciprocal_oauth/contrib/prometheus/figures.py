@@ -54,12 +54,18 @@ class FiguresCollector(Collector):
         return list(_families().values())
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the gauges. If the database does not answer, yield only that, because an error
-        would hide the other metrics of the site too."""
+        """Yield the gauges. If the database does not answer or a setting is wrong, yield only that,
+        because an error would hide the other metrics of the site too."""
         try:
             found = figures.collect()
-        except (DatabaseError, InterfaceError, ImproperlyConfigured) as error:
+        except (DatabaseError, InterfaceError) as error:
             logger.warning("The figures for Prometheus cannot be read: %s", type(error).__name__)
+            yield GaugeMetricFamily(_UP, "1 if the figures could be read.", value=0)
+            return
+        except (ImproperlyConfigured, TypeError, ValueError) as error:
+            logger.warning(
+                "The figures for Prometheus cannot be read: a setting is wrong: %s", error
+            )
             yield GaugeMetricFamily(_UP, "1 if the figures could be read.", value=0)
             return
         yield GaugeMetricFamily(_UP, "1 if the figures could be read.", value=1)

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError
 
+from reciprocal_oauth.checks.settings import check_settings
 from reciprocal_oauth.status.figures import Figures, collect
 from reciprocal_oauth.status.problems import Code, Problem, problems_in
 from reciprocal_oauth.status.queues import QueueFigures
@@ -54,6 +55,14 @@ class Command(BaseCommand):
             figures = collect(timedelta(hours=options["since"]))
         except (DatabaseError, InterfaceError, ImproperlyConfigured) as error:
             self._report("unknown", None, (_unknown(error),), options["json"])
+            return
+        except (TypeError, ValueError) as error:
+            # A setting of another type. The check of the settings says which.
+            wrong = [f"{each.msg} {each.hint or ''}".strip() for each in check_settings()]
+            if not wrong:
+                raise
+            problem = _unknown(ImproperlyConfigured(" ".join(wrong) or str(error)))
+            self._report("unknown", None, (problem,), options["json"])
             return
         problems = problems_in(figures)
         status = "unhealthy" if problems else "healthy"

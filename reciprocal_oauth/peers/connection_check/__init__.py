@@ -23,7 +23,7 @@ from ...client import addresses, proxy
 from ...core import site_address
 from ...dialects import Dialect, dialect_of
 from ...exceptions import PeerError
-from ...models import Peer
+from ...models import Pairing, Peer
 from ..findings import DRAFT, Check, Finding, Result, State, has_failed
 from . import (
     authorization,
@@ -62,7 +62,9 @@ def run(peer: Peer, base: str | None = None) -> list[Finding]:
     in the order of :class:`Check`.
 
     Each request takes at most ``HTTP_TOTAL_TIMEOUT_SECONDS``. The checks change nothing at the
-    peer. At this site, they change only one value: whether the peer supports the reverse direction.
+    peer. At this site, they change two values: whether the peer supports the reverse direction, and
+    the findings of a complete pairing, so that a pairing whose first test failed does not count as
+    failed after a later test.
 
     :param base: the URL of this site; by default, the one in the settings.
     """
@@ -79,7 +81,11 @@ def run(peer: Peer, base: str | None = None) -> list[Finding]:
         _run_checks(peer, dialect, results, base)
     if dialect is not None:
         results |= vendor.results(peer, dialect, base)
-    return [Finding(check, *result) for check, result in results.items()]
+    findings = [Finding(check, *result) for check, result in results.items()]
+    # While the pairing has a task, that task stores its own findings.
+    complete = Pairing.objects.filter(peer=peer, state=Pairing.State.COMPLETE)
+    complete.filter(task=Pairing.Task.NONE).update(findings=[each.as_dict() for each in findings])
+    return findings
 
 
 def run_for_site() -> list[Finding]:
