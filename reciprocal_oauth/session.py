@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import requests
 from django.db.models import QuerySet
 
+from .client import http
 from .client.capped import ResponseTooLong
-from .client.http import HardenedSession
 from .conf import settings
 from .core import telemetry
 from .exceptions import AddressRefused, NotLinked, PeerUnreachable, UnknownPeer
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-class PeerSession(HardenedSession):
+class PeerSession(http.HardenedSession):
     """A ``requests.Session`` that adds the access token of a link to each request (RFC 6750,
     section 2.1), and refreshes the token when this is needed (RFC 6749, section 6).
 
@@ -118,7 +118,11 @@ class PeerSession(HardenedSession):
         request.headers["Authorization"] = f"Bearer {token.reveal()}"
         try:
             with telemetry.http_request(self.link.peer.slug, "api") as ended:
-                response = super().send(request, **kwargs)
+                try:
+                    response = super().send(request, **kwargs)
+                except Exception as error:
+                    ended(http.outcome_of(error))
+                    raise
                 ended(f"{response.status_code // 100}xx")
                 return response
         except PeerUnreachable as error:

@@ -114,7 +114,11 @@ def _measured(call: Callable[..., PeerResponse]) -> Callable[..., PeerResponse]:
 def outcome_of(error: Exception) -> str:
     """Return the word for a request that failed without a response: ``refused`` (this site must not
     call the address), ``proxy``, ``tls`` or ``unreachable``."""
-    words = ((AddressRefused, "refused"), (ProxyFailed, "proxy"), (TLSFailed, "tls"))
+    words: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+        ((AddressRefused,), "refused"),
+        ((ProxyFailed, requests.exceptions.ProxyError), "proxy"),
+        ((TLSFailed, requests.exceptions.SSLError), "tls"),
+    )
     return next((word for kind, word in words if isinstance(error, kind)), "unreachable")
 
 

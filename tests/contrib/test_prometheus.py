@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from django.db import OperationalError, connection
 from django.test import Client
 from django.urls import path
@@ -126,6 +127,24 @@ def test_calls_of_the_site_itself_and_refreshes(
     measured = {"peer": "music", "purpose": "api"}
     for outcome in ("4xx", "2xx"):
         assert counted("http_request_duration_seconds_count", outcome=outcome, **measured) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_proxy_that_fails_is_not_counted_as_the_peer(
+    link_as_a: Link, counted: Callable[..., float], settings: Settings
+) -> None:
+    settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {
+        "HTTP_PROXY_URL": "http://127.0.0.1:9",
+    }
+    session = get_session(link_as_a, allow_hosts=["music.example"])
+
+    with pytest.raises(requests.RequestException):
+        session.get("https://music.example/api/")
+
+    measured = {"peer": "music", "purpose": "api"}
+    name = "http_request_duration_seconds_count"
+    assert counted(name, outcome="proxy", **measured) == 1
+    assert counted(name, outcome="unreachable", **measured) == 0
 
 
 @pytest.mark.django_db(transaction=True)
