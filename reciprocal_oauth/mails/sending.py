@@ -17,6 +17,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.db.models import F, Min
 from django.utils import timezone
 
+from ..conf import settings
 from ..core.database import log_exception, tried_again
 from ..models import Link, Notice
 from . import text
@@ -95,8 +96,11 @@ def _mail_server() -> Any:
 
 
 def _is_wanted(notice: Notice) -> bool:
-    """Return whether the mail still tells the person something that is true."""
+    """Return whether the site still sends such mails, and the mail still tells the person
+    something that is true."""
     user, link = notice.link.user, notice.link
+    if notice.kind not in settings.MAIL_EVENTS:
+        return False
     if not user.is_active or not _address(user):
         return False
     if notice.kind == Kind.ENDED:

@@ -156,6 +156,14 @@ class TestSending:
 
         assert not Notice.objects.exists()
 
+    def test_what_the_site_has_switched_off_meanwhile_is_not_sent(
+        self, link: Link, settings: Settings
+    ) -> None:
+        lifecycle.announce_two_way(link)
+        settings.RECIPROCAL_OAUTH = settings.RECIPROCAL_OAUTH | {"MAIL_EVENTS": ["ended"]}
+
+        assert sent() == []
+
     def test_a_mail_server_that_fails_is_tried_again_and_stops_nothing(
         self, link: Link, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
