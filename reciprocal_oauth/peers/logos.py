@@ -98,7 +98,8 @@ def _claim(peer: Peer, *, only_if_due: bool) -> PeerLogo | None:
     if not peer.logo_uri:
         return None
     now = timezone.now()
-    values = {"uri": peer.logo_uri, "fetched_at": now}
+    # The error stays if the process is killed meanwhile, so that the next attempt is soon.
+    values = {"uri": peer.logo_uri, "fetched_at": now, "error": "The attempt did not end."}
     logo, is_new = PeerLogo.objects.get_or_create(peer=peer, defaults=values)
     if is_new:
         return logo

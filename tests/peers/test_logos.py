@@ -292,6 +292,26 @@ def test_the_image_stays_if_it_cannot_be_fetched_again(
     assert "500" in PeerLogo.objects.get().error
 
 
+@pytest.mark.threat("LG4")
+def test_an_attempt_that_was_killed_is_made_again_the_next_day(
+    with_logo: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now()
+    with time_machine.travel(now, tick=False):
+        with_logo(Reply(200, PNG))
+    monkeypatch.setattr(logos.image, "fetch", killed)
+    with time_machine.travel(now + timedelta(days=7), tick=False):
+        with pytest.raises(KeyboardInterrupt):
+            logos.fetch(Peer.objects.get())
+
+        assert PeerLogo.objects.get().error == "The attempt did not end."
+        assert logos.next_due_at() == now + timedelta(days=8)
+
+
+def killed(_url: str) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_logo_is_due_again_after_a_week_and_after_an_error_the_next_day(
     with_logo: Callable[..., None],
 ) -> None:
