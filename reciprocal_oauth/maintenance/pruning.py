@@ -30,6 +30,7 @@ from ..models import (
     UsedAssertion,
 )
 from ..models.events import SHOWN_EVENTS_PER_LINK
+from ..models.heartbeats import workers_last_seen
 
 #: The number of rows that one transaction deletes. Such a transaction takes only milliseconds, and
 #: the query has fewer than 999 parameters, which is the limit of SQLite.
@@ -79,7 +80,10 @@ def prunable() -> dict[str, QuerySet[Any]]:
         "codes": ReciprocalCode.objects.filter(code | _of_full_link(ReciprocalCode, _REVOKED)),
         "authorization_requests": AuthorizationRequest.objects.filter(_old_request(now)),
         "site_keys": retired,
-        "workers": Heartbeat.objects.filter(seen_at__lt=now - HEARTBEAT_AGE),
+        # The newest one stays: it says since when no worker has run.
+        "workers": Heartbeat.objects.filter(
+            seen_at__lt=min(now - HEARTBEAT_AGE, workers_last_seen() or now)
+        ),
         "assertions": UsedAssertion.objects.filter(expires_at__lt=now),
         "events": LinkEvent.objects.filter(event | _old_of_active_link(now)),
         "notices": Notice.objects.filter(

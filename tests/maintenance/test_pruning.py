@@ -20,6 +20,7 @@ from reciprocal_oauth.core.hashing import hash_of
 from reciprocal_oauth.maintenance import pruning
 from reciprocal_oauth.models import (
     AuthorizationRequest,
+    Heartbeat,
     InboxItem,
     Link,
     LinkEvent,
@@ -512,3 +513,13 @@ def test_the_work_grows_with_the_rows_and_no_faster(peer: Peer, user: Any) -> No
     assert LinkEvent.objects.count() == count // 4
     batches = 3 * count // 4 // pruning.BATCH_ROWS
     assert len(queries) <= 4 * batches + 40
+
+
+def test_the_last_sign_of_life_of_a_worker_stays(db: None) -> None:
+    """It says since when no worker has run."""
+    for host, days in (("older", 9), ("newest", 8)):
+        Heartbeat.objects.create(kind="command", host=host, seen_at=days_ago(days))
+
+    assert pruned() == {"workers": 1}
+
+    assert Heartbeat.objects.get().host == "newest"
