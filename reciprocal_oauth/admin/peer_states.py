@@ -96,10 +96,10 @@ def state_in_words(each: PeerState, *, is_worker_missing: bool) -> str:
         return text % {"date": since, "reason": peer.get_paused_reason_display()}
     if is_worker_missing and each.is_waiting:
         return gettext("waiting: no worker runs at this site")
-    if peer.reverse_refused_at is not None or not peer.sends_codes:
-        return gettext("one way only")
     if each.has_failures:
         return gettext("needs attention")
+    if peer.reverse_refused_at is not None or not peer.sends_codes:
+        return gettext("one way only")
     return gettext("working")
 
 

@@ -290,6 +290,15 @@ def test_broken_links_are_counted_and_need_no_attention_of_an_administrator(
     assert statistics.overview_of_site().peers[0].outgoing_broken == 1
 
 
+def test_a_peer_that_works_one_way_needs_attention_too(
+    admin: Client, peer: Peer, link_as_a: Link
+) -> None:
+    Peer.objects.update(reverse_refused_at=noon(1))
+    hand_over(peer, State.FAILED)
+
+    assert '<td class="ro-peer-state">needs attention' in page(admin)
+
+
 def test_a_peer_with_a_failed_hand_over_does_not_count_as_working(
     admin: Client, peer: Peer, link_as_a: Link
 ) -> None:
