@@ -233,9 +233,9 @@ def why_slug_is_fixed(peer: "Peer") -> str:
     if getattr(peer, "pairing", None) is not None:
         return _(
             "The short name cannot be changed after a pairing. It is part of the redirect URI of "
-            "this site, which the peer has registered. To use another short name, end the pairing, "
-            "and pair or register this site again under the new one. People then have to connect "
-            "again."
+            "this site, which the peer has registered. To use another short name, end the pairing "
+            "if it has not ended yet, and pair or register this site again under the new one. "
+            "People then have to connect again."
         )
     if peer.links.exists():
         return _(

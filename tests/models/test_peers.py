@@ -415,7 +415,7 @@ def test_the_short_name_of_a_paired_peer_stays(make_peer: MakePeer) -> None:
     with pytest.raises(ValidationError, match="after a pairing") as refused:
         peer.save()
     (reason,) = refused.value.message_dict["slug"]
-    assert "end the pairing, and pair or register this site again under the new one" in reason
+    assert "end the pairing if it has not ended yet, and pair or register this site again" in reason
 
 
 def test_a_secret_that_no_key_decrypts_is_not_lost_with_the_short_name(

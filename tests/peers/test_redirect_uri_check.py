@@ -160,6 +160,17 @@ def test_the_issuer_in_the_response_is_compared(
     assert (issuer in reason) is (state == "failed")
 
 
+@pytest.mark.rfc("9207", "2.4")
+def test_a_peer_that_promised_an_issuer_must_name_it(good_peer: FakePeer, peer: Peer) -> None:
+    Peer.objects.update(sends_iss=True)
+    good_peer.answers["/authorize/"] = authorizing()
+
+    found, reason = findings()["authorization_response"]
+
+    assert found == "failed"
+    assert "name no issuer" in reason
+
+
 @pytest.mark.threat("W3")
 def test_an_issuer_is_shown_without_characters_that_change_the_direction(
     good_peer: FakePeer, peer: Peer

@@ -160,6 +160,12 @@ def openid_here(good_peer: FakePeer, settings: Any) -> None:
     Peer.objects.update(allowed_scope="openid profile", preconfigured_scope="profile")
 
 
+def test_a_secret_with_a_dollar_sign_is_no_hash(openid_here: None, application: Any) -> None:
+    type(application).objects.update(algorithm="HS256", client_secret="a$b")
+
+    assert findings()["scopes"][0] == "passed"
+
+
 @pytest.mark.parametrize(
     ("algorithm", "provider", "state", "words"),
     [

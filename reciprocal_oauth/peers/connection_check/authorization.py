@@ -171,6 +171,10 @@ def _response(peer: Peer, ours: Answer) -> Result:
             "Its responses name the issuer %(found)s. This site knows it as %(issuer)s, so it "
             "refuses them."
         ) % {"found": plain(ours.issuer, 500), "issuer": peer.issuer}
+    if ours.is_response and peer.sends_iss and not ours.issuer:
+        return State.FAILED, gettext(
+            "Its responses name no issuer. This site was told that they do, so it refuses them."
+        )
     if ours.error in _NOBODY_THERE:
         return State.PASSED, gettext("It only says that nobody is signed in: %s.") % ours.error
     if ours.error in _REFUSING:

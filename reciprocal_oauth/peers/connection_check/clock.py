@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 
 from ...client.id_token import CLOCK_SKEW_SECONDS
 from ...core import scopes
+from ...core.local_time import local_time
 from ...core.protocol import OPENID
 from ...models import Peer
 from ..findings import Result, State
@@ -43,7 +44,7 @@ class Clock:
             return
         if there.tzinfo is None:
             there = there.replace(tzinfo=UTC)
-        here = (_aware(sent_at) - timedelta(seconds=1), _aware(timezone.now()))
+        here = (local_time(sent_at) - timedelta(seconds=1), local_time(timezone.now()))
         ahead = max(there - here[1], timedelta()) - max(here[0] - there, timedelta())
         seconds = ahead.total_seconds()
         if self._ahead is None or abs(seconds) < abs(self._ahead):
@@ -72,7 +73,3 @@ class Clock:
                 "NTP."
             )
         return State.ADVICE, reason + " " + gettext("Set the clocks of both sites by NTP.")
-
-
-def _aware(time: datetime) -> datetime:
-    return time if timezone.is_aware(time) else timezone.make_aware(time)

@@ -4,6 +4,7 @@ those that the peer may have must exist at this site. ``openid`` also needs Open
 import difflib
 from collections.abc import Collection, Iterator, Sequence
 
+from django.contrib.auth.hashers import identify_hasher
 from django.utils.translation import gettext
 from oauth2_provider.models import get_application_model
 
@@ -151,12 +152,20 @@ def _openid_here(peer: Peer) -> Iterator[str]:
             "The application of the peer signs ID tokens with RS256, but OIDC_RSA_PRIVATE_KEY in "
             "OAUTH2_PROVIDER is not set."
         )
-    elif algorithm == model.HS256_ALGORITHM and "$" in peer.application.client_secret:
+    elif algorithm == model.HS256_ALGORITHM and _is_hash(peer.application.client_secret):
         yield gettext(
             "The application of the peer signs ID tokens with HS256, which needs its client "
             "secret, but only a hash of it is stored. Set the algorithm of the application to "
             "RS256."
         )
+
+
+def _is_hash(secret: str) -> bool:
+    try:
+        identify_hasher(secret)
+    except ValueError:
+        return False
+    return True
 
 
 def _near_matches(token: str, known: Collection[str]) -> str:
