@@ -92,7 +92,7 @@ def test_a_site_that_may_pair_needs_an_issuer(
     deployed = [
         each for each in run_checks(include_deployment_checks=True) if each.id == Id.NO_ISSUER
     ]
-    assert ["invitation" in each.msg for each in deployed] == [True] * is_found
+    assert ["cannot pair" in each.msg for each in deployed] == [True] * is_found
 
 
 @pytest.mark.parametrize(
