@@ -394,3 +394,15 @@ def test_an_invitation_that_is_opened_in_a_browser(
     settings.LANGUAGE_CODE = language
 
     see(client.get(f"{LIST}pair/"))
+
+
+def test_what_a_page_must_not_have_is_seen(
+    browser: Client, screen: Screen, strict_policy: None
+) -> None:
+    """Otherwise, all tests here would pass whatever the pages are."""
+    response = browser.get(LIST)
+    fault = b'<p style="color: red">inline</p><img src="/x.png"></main>'
+    response.content = response.content.replace(b"</main>", fault)
+
+    assert [each for each in screen.show(response) if "Content Security Policy" in each] != []
+    assert screen.faults("html") != []
