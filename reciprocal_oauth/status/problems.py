@@ -130,10 +130,11 @@ def _of_failures(figures: Figures) -> Iterator[Problem]:
 def _of_pairings(figures: Figures) -> Iterator[Problem]:
     for pairing in figures.stalled_pairings:
         verb = "confirm" if pairing.reason == "confirm" else "show"
+        remedy = f"Run “reciprocal_pair {verb} {pairing.slug}”."
+        if pairing.reason == "test":
+            remedy = f"Run “reciprocal_peer test {pairing.slug}”, and correct what it finds."
         yield Problem(
-            Code.PAIRING,
-            f"The pairing with {pairing.slug} {_PAIRINGS[pairing.reason]}.",
-            f"Run “reciprocal_pair {verb} {pairing.slug}”.",
+            Code.PAIRING, f"The pairing with {pairing.slug} {_PAIRINGS[pairing.reason]}.", remedy
         )
 
 

@@ -337,14 +337,19 @@ def test_a_key_that_cannot_be_decrypted_is_named(
     assert f"The key {kid} of this site cannot be decrypted" in text
 
 
-def test_a_later_test_replaces_the_result_of_a_complete_pairing(peer: Peer) -> None:
+@pytest.mark.parametrize("is_good", [True, False], ids=["all is well", "it fails again"])
+def test_a_later_test_without_a_failure_takes_the_place_of_that_of_a_pairing(
+    good_peer: FakePeer, peer: Peer, is_good: bool
+) -> None:
     """Otherwise, the status of the site would tell of the first one for ever."""
-    found = [{"check": "token", "state": "failed"}]
+    former = [{"check": "token", "state": "failed"}]
     pairing = Pairing.objects.create(
-        role="accepter", state="complete", peer=peer, findings=found, expires_at=timezone.now()
+        role="accepter", state="complete", peer=peer, findings=former, expires_at=timezone.now()
     )
+    if not is_good:
+        good_peer.answers["/token/"] = Reply.json(401, error="invalid_client")
 
     findings = connection_check.run(peer)
 
     pairing.refresh_from_db()
-    assert pairing.findings == [each.as_dict() for each in findings]
+    assert pairing.findings == ([each.as_dict() for each in findings] if is_good else former)

@@ -21,6 +21,7 @@ from reciprocal_oauth.models import (
 )
 from reciprocal_oauth.secret import Secret
 from reciprocal_oauth.status.figures import collect
+from reciprocal_oauth.status.problems import problems_in
 from reciprocal_oauth.status.queues import is_anything_overdue
 
 State = OutboxItem.State
@@ -202,12 +203,19 @@ def test_a_disabled_peer_is_no_problem(user: Any, peer: Peer) -> None:
     tomorrow = timezone.now() + timedelta(days=1)
     failed = [{"check": "token", "state": "failed"}]
     Pairing.objects.create(
-        role="accepter", state="complete", peer=peer, findings=failed, expires_at=tomorrow
+        role="accepter",
+        slug="music",
+        state="complete",
+        peer=peer,
+        findings=failed,
+        expires_at=tomorrow,
     )
     AuthorizationRequest.objects.create(
         user=user, peer=peer, state_hash="1", problem=Problem.CREDENTIALS
     )
     assert len(collect().stalled_pairings) == len(collect().failed_connections) == 1
+    for problem in problems_in(collect()):
+        assert "Run “reciprocal_peer test music”" in problem.remedy or problem.code == "no_worker"
 
     Peer.objects.update(enabled=False)
 

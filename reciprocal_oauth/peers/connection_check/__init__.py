@@ -62,9 +62,9 @@ def run(peer: Peer, base: str | None = None) -> list[Finding]:
     in the order of :class:`Check`.
 
     Each request takes at most ``HTTP_TOTAL_TIMEOUT_SECONDS``. The checks change nothing at the
-    peer. At this site, they change two values: whether the peer supports the reverse direction, and
-    the findings of a complete pairing, so that a pairing whose first test failed does not count as
-    failed after a later test.
+    peer. At this site, they change two values: whether the peer supports the reverse direction;
+    and if nothing failed, the findings of a complete pairing, so that it no longer counts as one
+    whose test has failed.
 
     :param base: the URL of this site; by default, the one in the settings.
     """
@@ -82,9 +82,11 @@ def run(peer: Peer, base: str | None = None) -> list[Finding]:
     if dialect is not None:
         results |= vendor.results(peer, dialect, base)
     findings = [Finding(check, *result) for check, result in results.items()]
-    # While the pairing has a task, that task stores its own findings.
-    complete = Pairing.objects.filter(peer=peer, state=Pairing.State.COMPLETE)
-    complete.filter(task=Pairing.Task.NONE).update(findings=[each.as_dict() for each in findings])
+    if not has_failed(findings):
+        # While the pairing has a task, that task stores its own findings.
+        complete = Pairing.objects.filter(peer=peer, state=Pairing.State.COMPLETE)
+        complete = complete.filter(task=Pairing.Task.NONE)
+        complete.update(findings=[each.as_dict() for each in findings])
     return findings
 
 
