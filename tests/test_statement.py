@@ -7,7 +7,7 @@ from typing import NamedTuple
 from .reading import ROOT, all_tests, rows_of
 
 PAGE = ROOT / "docs" / "statement.rst"
-SENTENCES = ROOT / "tests" / "draft_sentences.txt"
+SENTENCES = ROOT / "reciprocal_oauth" / "conformance" / "draft_sentences.txt"
 #: The heading of the table of other specifications.
 LEANS_ON = "What the draft leans on"
 
