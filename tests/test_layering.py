@@ -1,6 +1,7 @@
 """Which part may import which: read from the import statements, the offender named."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -30,7 +31,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("mails",),
     ("admin", "api", "contrib", "pages", "templatetags", "testing"),
     ("provider",),
-    ("checks", "management", "oauth2_urls", "urls"),
+    ("checks", "conformance", "management", "oauth2_urls", "urls"),
     ("startup",),
     ("apps",),
 ]
@@ -45,6 +46,11 @@ LATE = {("__init__", "session"), ("__init__", "provider"), ("apps", "startup")}
 DOOR = ("http", "connection", "proxy", "tls", "racing", "addresses", "failures")
 
 SERVER_OF_TESTS = "reciprocal_oauth.testing.fake_server"
+
+#: The tester of other implementations: it sends what must go out broken, and runs without Django.
+TESTER = "reciprocal_oauth.conformance"
+#: What the tester takes from this package.
+KNOWN_TO_THE_TESTER = {"reciprocal_oauth.core.protocol", "reciprocal_oauth._version"}
 
 #: Names of django-oauth-toolkit that its next releases keep where they are.
 STABLE_IN_DOT = {
@@ -155,6 +161,32 @@ def test_these_rooms_do_not_know_each_other(part: str, others: set[str]) -> None
     assert offenders == []
 
 
+def test_the_conformance_tester_needs_nothing_but_the_standard_library() -> None:
+    offenders = [
+        f"{module} imports {imported}"
+        for module, tree in _modules()
+        if module.startswith(TESTER)
+        for imported in _imports(module, tree)
+        if imported.split(".")[0] not in sys.stdlib_module_names
+        and not imported.startswith(TESTER)
+        and not any(imported.startswith(known) for known in KNOWN_TO_THE_TESTER)
+        # Only who asks for the driver "playwright" needs it.
+        and (module, imported.split(".")[0]) != (f"{TESTER}.drivers.browser", "playwright")
+    ]
+
+    assert offenders == []
+
+
+def test_nothing_else_uses_the_conformance_tester() -> None:
+    offenders = [
+        f"{module} imports {imported}"
+        for module, part, imported in _edges()
+        if imported == "conformance" and part != "conformance"
+    ]
+
+    assert offenders == []
+
+
 def test_the_root_of_the_package_stays_small() -> None:
     assert len(list(ROOT.glob("*.py"))) <= MODULES_AT_THE_ROOT
 
@@ -221,6 +253,7 @@ def test_everything_that_leaves_this_server_goes_through_the_one_door() -> None:
         or imported.startswith("urllib.request")
         # The server of the tests sends responses only.
         if module not in {f"reciprocal_oauth.client.{name}" for name in DOOR} | {SERVER_OF_TESTS}
+        and not module.startswith(TESTER)
     ]
 
     assert offenders == []

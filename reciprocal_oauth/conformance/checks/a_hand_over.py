@@ -1,0 +1,261 @@
+"""The hand-over that party A sends (section 2.2.2)."""
+
+import base64
+import binascii
+from typing import Final
+from urllib.parse import unquote_plus
+
+from ...core.protocol import GRANT_TYPE, PARAMETERS
+from ..party_a import PartyA
+from ..party_a.serving import HandOver, Plan
+from ..registry import check
+from ..verdicts import Broken, NotGiven, Severity, Unclear
+from ..wire.client import FORM
+
+#: 22 characters of base64 are 128 bits (RFC 6749, section 10.10).
+SHORTEST_CODE: Final = 22
+
+
+def _values(handover: HandOver, name: str) -> list[str]:
+    return [value for key, value in handover.parameters if key == name]
+
+
+@check(
+    "A-E-1",
+    Severity.MUST,
+    draft="2/3 2.2.2/2 2.2.2/3 2.2.2/4 2.2.2/5 2.2.2/6 4/5",
+)
+def four_parameters(a: PartyA) -> None:
+    """The hand-over has the four parameters.
+
+    Does: reads the hand-over.
+
+    Expects: grant_type, code, client_id and access_token once each; grant_type is the URN of the
+    draft, client_id the ID that the tester issued.
+    """
+    _, handover = a.sample()
+    for name in PARAMETERS:
+        values = _values(handover, name)
+        if len(values) != 1 or not values[0]:
+            raise Broken(f"One {name}.", f"There are {len([v for v in values if v])}.")
+    expected = {"grant_type": GRANT_TYPE, "client_id": a.config.subject.at_tester.client_id}
+    for name, value in expected.items():
+        if _values(handover, name) != [value]:
+            raise Broken(f"{name}={value}.", f"It is {_values(handover, name)[0]}.")
+
+
+@check("A-E-2", Severity.MUST, draft="2.2.2/2", rfc="6749 B")
+def form_in_utf8(a: PartyA) -> None:
+    """The hand-over is a POST with a form.
+
+    Does: reads the hand-over.
+
+    Expects: POST to the token endpoint, application/x-www-form-urlencoded in UTF-8, and no
+    parameters in the URL.
+    """
+    received = a.sample()[1].received
+    if received.method != "POST":
+        raise Broken("POST.", f"The method is {received.method}.")
+    kind, _, attributes = received.header("Content-Type").partition(";")
+    if kind.strip().lower() != FORM:
+        raise Broken(f"Content-Type: {FORM}.", f"Content-Type is {kind or 'missing'}.")
+    charset = attributes.lower().replace('"', "").partition("charset=")[2].strip()
+    if charset not in ("", "utf-8", "utf8"):
+        raise Broken("UTF-8.", f"The charset is {charset}.")
+    if received.query:
+        raise Broken("Nothing in the URL.", f"{', '.join(name for name, _ in received.query)}.")
+
+
+@check("A-E-3", Severity.MUST, draft="2.2.2/2", rfc="6749 2.3.1", threats="B3")
+def own_credentials(a: PartyA) -> None:
+    """The hand-over is authenticated with party A's credentials.
+
+    Does: reads the hand-over.
+
+    Expects: client ID and secret that the tester issued to party A, in Basic (form-encoded) or in
+    the body, not in both.
+    """
+    received = a.sample()[1].received
+    own = a.config.subject.at_tester
+    header, in_body = received.header("Authorization"), received.all("client_secret")
+    if header and in_body:
+        raise Broken(
+            "One way to authenticate.", "There is a header, and client_secret in the body."
+        )
+    if in_body:
+        if in_body != [own.client_secret]:
+            raise Broken("The secret of party A.", "It is another one, or sent twice.")
+        return
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() != "basic":
+        raise Broken("Basic, or client_secret.", f"{scheme}." if scheme else "Neither is there.")
+    try:
+        decoded = base64.b64decode(value.strip(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise Broken("Base64 of client ID, colon, secret.", "The header is not that.") from None
+    client_id, _, secret = decoded.partition(":")
+    if (unquote_plus(client_id), unquote_plus(secret)) == (own.client_id, own.client_secret):
+        return
+    if decoded == f"{own.client_id}:{own.client_secret}":
+        raise Broken(
+            "ID and secret are form-encoded before they are joined (RFC 6749, section 2.3.1).",
+            "They are not encoded.",
+        )
+    raise Broken("The client ID and the secret of party A.", "The header has others.")
+
+
+@check("A-E-4", Severity.MUST, draft="2.2.2/6 2.2.2/7", threats="H12")
+def token_of_this_visit(a: PartyA) -> None:
+    """The access token is that of this visit.
+
+    Does: lets the user link again, and reads the hand-over.
+
+    Expects: the access token that the tester issued in the same visit.
+    """
+    older, _ = a.sample()
+    before = len(older.handovers)
+    flow = a.link()
+    # A hand-over with the token of an older visit counts as one of that visit.
+    a.wait_for(lambda: flow.handovers or len(older.handovers) > before, a.waits.send)
+    if len(older.handovers) > before:
+        raise Broken("The access token of this visit.", "That of the visit before.")
+    handover = a.first_handover(flow)
+    if _values(handover, "access_token")[:1] != flow.tokens[-1:]:
+        known = set(flow.tokens) & set(_values(handover, "access_token"))
+        raise Broken(
+            "The access token of this visit.", "An older one." if known else "Another one."
+        )
+
+
+@check("A-E-5", Severity.SECURITY, draft="2.2.2/1", rfc="6749 10.10", threats="C17")
+def codes(a: PartyA) -> None:
+    """Nobody can guess the codes.
+
+    Does: lets the user link twice, and compares the codes.
+
+    Expects: two different codes of 22 characters or more.
+    """
+    first = a.sample()[1].code
+    second = a.handed_over()[1].code
+    for code in (first, second):
+        if len(code) < SHORTEST_CODE:
+            raise Broken(f"{SHORTEST_CODE} characters or more.", f"A code has {len(code)}.")
+    if first == second:
+        raise Broken("Two different codes.", "Both visits have the same code.")
+    same = sum(one == two for one, two in zip(first, second, strict=False))
+    if min(len(first), len(second)) - same < SHORTEST_CODE // 2:
+        raise Broken(
+            "Codes that have little in common.", f"{same} characters are the same, place by place."
+        )
+
+
+@check("A-E-6", Severity.SECURITY, draft="2.2.2/2", rfc="6749 2.3.1", threats="H12")
+def no_secret_elsewhere(a: PartyA) -> None:
+    """The hand-over has no other secret, and none in the URL.
+
+    Does: reads the hand-over.
+
+    Expects: neither the secret with which the tester redeems codes at party A, nor the user's
+    refresh token, nor a secret in the URL.
+    """
+    flow, handover = a.sample()
+    received = handover.received
+    whole = received.url + received.body.decode("utf-8", errors="replace")
+    own = a.config.subject.at_tester.client_secret
+    secrets = {
+        "the tester's secret at party A": a.config.tester.client_secret,
+        "a refresh token": flow.refresh_tokens[0] if flow.refresh_tokens else "",
+    }
+    for what, value in secrets.items():
+        if value and value != own and value in unquote_plus(whole):
+            raise Broken("No other secret.", f"The hand-over has {what}.")
+    in_url = [name for name, _ in received.query if name not in ("grant_type", "client_id")]
+    if in_url:
+        raise Broken("No secret in the URL.", f"The URL has {', '.join(in_url)}.")
+
+
+@check("A-E-7", Severity.SECURITY, draft="2.2.2/2", rfc="9700 4.4", threats="B15 L6", negative=True)
+def agreed_endpoint(a: PartyA) -> None:
+    """The hand-over goes to the agreed token endpoint.
+
+    Does: adds token_endpoint, reciprocal_endpoint and issuer to the token response; they lead
+    elsewhere.
+
+    Expects: the hand-over comes to the agreed token endpoint, and nothing elsewhere.
+    """
+    path = "/elsewhere-" + a.recorder.current.lower()
+    elsewhere = a.config.base_url + path
+    names = ("token_endpoint", "reciprocal_endpoint", "reciprocal_uri", "issuer", "iss")
+    flow = a.link(plan=Plan(issued=dict.fromkeys(names, elsewhere)), may_fail=True)
+    came = a.wait_for(lambda: flow.handovers or _at(a, path), a.waits.send)
+    if _at(a, path) or not a.stays_quiet(lambda: _at(a, path)):
+        raise Broken("A hand-over to the agreed endpoint.", f"A request to {path}.")
+    if not came:
+        a.note("No hand-over came: party A refuses such a token response.")
+
+
+def _at(a: PartyA, path: str) -> bool:
+    # With something before or behind it: an issuer leads to the address of its metadata.
+    return any(path in stray.path for stray in a.strays)
+
+
+@check(
+    "A-E-8",
+    Severity.SECURITY,
+    draft="2.2.2/1 2.2.2/7",
+    threats="B16 H12",
+    needs="2u api",
+    negative=True,
+)
+def code_of_the_right_user(a: PartyA) -> None:
+    """The code is that of the user who is signed in.
+
+    Does: lets two users link, redeems both codes, and asks the API who they are.
+
+    Expects: the API answers each token with its own user.
+    """
+    users = (a.user, a.other_user())
+    answers = []
+    for user in users:
+        _, tokens = a.linked(user=user)
+        answers.append(a.must_work(tokens).text)
+        if user not in answers[-1] and a.must_work(tokens).text != answers[-1]:
+            raise NotGiven("an API that answers a token with its user, or always alike")
+    for user, other, answer in zip(users, reversed(users), answers, strict=True):
+        if other in answer and user not in answer:
+            raise Broken(f"The API answers with {user}.", f"It answers with {other}.")
+    if answers[0] == answers[1]:
+        raise NotGiven("an API that tells whose token it is")
+
+
+@check(
+    "A-E-9",
+    Severity.SECURITY,
+    draft="2.2.2/8",
+    rfc="6749 3.2; 9110 4.3.4",
+    threats="H10",
+    needs="tls",
+    negative=True,
+)
+def wrong_certificate(a: PartyA) -> None:
+    """Nothing is handed over to a server with a wrong certificate.
+
+    Does: shows, once the user is back at party A with tokens, a certificate that nobody issued and
+    that is for another host.
+
+    Expects: no hand-over comes through.
+    """
+    right = a.server.tls
+    refused_before = a.server.refused_handshakes
+    try:
+        flow = a.link(plan=Plan(on_issued=a.server.show_wrong_certificate), may_fail=True)
+        a.wait_for(
+            lambda: flow.handovers or a.server.refused_handshakes > refused_before, a.waits.send
+        )
+        came_through = not a.stays_quiet(lambda: flow.handovers)
+    finally:
+        a.server.tls = right
+    if came_through:
+        raise Broken("No hand-over.", "The code was sent over a connection that is not trusted.")
+    if a.server.refused_handshakes == refused_before:
+        raise Unclear("Party A did not try to connect.")

@@ -1,0 +1,41 @@
+"""The user ends the link at party B."""
+
+from ..party_b import PartyB
+from ..registry import check
+from ..verdicts import Broken, Severity
+
+
+@check(
+    "B-END-1", Severity.SHOULD, draft="3/1", rfc="7009 2", threats="T3 T4", needs="revocation end"
+)
+def revokes_at_the_end(b: PartyB) -> None:
+    """Party B revokes its tokens when the user ends the link.
+
+    Does: lets the user end the link at party B.
+
+    Expects: a revocation request with a token that the tester issued.
+    """
+    code = b.linked(access=b.access())
+    b.end()
+    b.forget_user(b.user)
+    issued = {*code.tokens, *code.refresh_tokens}
+    if not b.wait_for(lambda: issued & set(b.revocations), b.waits.send):
+        raise Broken("A revocation of the tokens (RFC 7009).", "No revocation came.")
+
+
+@check("B-END-2", Severity.SECURITY, draft="3/1", threats="T3", needs="end", negative=True)
+def old_code_after_the_end(b: PartyB) -> None:
+    """A code of a link that has ended is not redeemed.
+
+    Does: hands a code over, lets the user end the link, and sends the same hand-over again.
+
+    Expects: no redemption after the end.
+    """
+    access = b.access()
+    code = b.linked(access=access)
+    b.end()
+    redeemed = len(code.redemptions)
+    response = b.send(b.right(code, access))
+    b.note(f"The hand-over after the end was answered with {response}.")
+    b.forget_user(b.user)
+    b.must_redeem_at_most(code, redeemed)

@@ -1,0 +1,170 @@
+"""How party B redeems the code: the token request of RFC 6749, section 4.1.3."""
+
+import base64
+import binascii
+from urllib.parse import unquote_plus
+
+from .. import json_templates
+from ..party_b import PartyB
+from ..party_b.issuing import Code
+from ..registry import check
+from ..verdicts import Broken, Severity, Unclear
+from ..wire.client import FORM
+from ..wire.server import Received
+
+
+def _redemption(b: PartyB) -> Received:
+    code = b.handed_over()
+    if not b.wait_for(lambda: code.redemptions, b.waits.redeem):
+        raise Unclear("The code was not redeemed (B-OK-2).")
+    b.redeemed_in(code)
+    return code.redemptions[0]
+
+
+@check(
+    "B-RED-1", Severity.MUST, draft="2/4 2.2.2/12", rfc="6749 2.3.1; 6749 4.1.3", needs="redemption"
+)
+def redemption_is_a_form(b: PartyB) -> None:
+    """The redemption is a POST with a form.
+
+    Does: reads the token request with which party B redeems a code.
+
+    Expects: POST, application/x-www-form-urlencoded, grant_type=authorization_code, each parameter
+    once, and nothing in the URL.
+    """
+    redemption = _redemption(b)
+    if redemption.method != "POST":
+        raise Broken("POST.", f"The method is {redemption.method}.")
+    kind = redemption.header("Content-Type").split(";")[0].strip().lower()
+    if kind != FORM:
+        raise Broken(f"Content-Type: {FORM}.", f"Content-Type is {kind or 'missing'}.")
+    if redemption.all("grant_type") != ["authorization_code"]:
+        raise Broken(
+            "grant_type=authorization_code.", f"grant_type is {redemption.all('grant_type')}."
+        )
+    if len(redemption.all("code")) != 1:
+        raise Broken("One parameter code.", f"There are {len(redemption.all('code'))}.")
+    if redemption.query:
+        names = ", ".join(name for name, _ in redemption.query)
+        raise Broken("No parameters in the URL.", f"The URL has {names}.")
+
+
+@check("B-RED-2", Severity.MUST, draft="2.2.2/12", rfc="6749 2.3; 6749 3.2.1", threats="H12")
+def redemption_is_authenticated(b: PartyB) -> None:
+    """Party B authenticates with its own client ID and secret, in one way.
+
+    Does: reads the token request with which party B redeems a code.
+
+    Expects: the credentials that the tester issued to party B, in Basic (form-encoded) or in the
+    body, not in both.
+    """
+    redemption = _redemption(b)
+    own = b.config.subject.at_tester
+    if b.config.dialect.redemption == "json":
+        sent = set(json_templates.strings(redemption.json))
+        if not {own.client_id, own.client_secret} <= sent:
+            raise Broken("The client ID and the secret are in the body.", "They are not.")
+        return
+    header = redemption.header("Authorization")
+    in_body = redemption.all("client_secret")
+    if header and in_body:
+        raise Broken(
+            "One way to authenticate.", "There is a header, and client_secret in the body."
+        )
+    if header:
+        _must_be_basic(header, own.client_id, own.client_secret)
+        if redemption.all("client_id") not in ([], [own.client_id]):
+            raise Broken("The client ID of party B.", "client_id has another value.")
+    elif in_body != [own.client_secret] or redemption.all("client_id") != [own.client_id]:
+        raise Broken(
+            "The client ID and the secret of party B.",
+            "They are wrong or sent twice." if in_body else "The request is not authenticated.",
+        )
+
+
+def _must_be_basic(header: str, client_id: str, client_secret: str) -> None:
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() != "basic":
+        raise Broken("The scheme Basic.", f"The scheme is {scheme}.")
+    try:
+        decoded = base64.b64decode(value.strip(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise Broken("Base64 of client ID, colon, secret.", "The header is not that.") from None
+    found_id, _, found_secret = decoded.partition(":")
+    if (unquote_plus(found_id), unquote_plus(found_secret)) == (client_id, client_secret):
+        return
+    if decoded == f"{client_id}:{client_secret}":
+        raise Broken(
+            "ID and secret are form-encoded before they are joined (RFC 6749, section 2.3.1).",
+            "They are not encoded.",
+        )
+    raise Broken("The client ID and the secret of party B.", "The header has others.")
+
+
+@check(
+    "B-RED-3",
+    Severity.MUST,
+    draft="2.2.2/12",
+    rfc="6749 4.1.3; 9700 4.8.2",
+    threats="C1 C5",
+    needs="redemption",
+)
+def redemption_has_no_redirect_uri(b: PartyB) -> None:
+    """The redemption has no redirect_uri and no verifier.
+
+    Does: reads the token request with which party B redeems a code.
+
+    Expects: no redirect_uri and no code_verifier, not even empty ones: party A's code came without
+    an authorization request.
+    """
+    redemption = _redemption(b)
+    for name in ("redirect_uri", "code_verifier"):
+        values = redemption.all(name)
+        if values:
+            kind = "an empty value" if values == [""] else "a value"
+            raise Broken(f"No {name}.", f"{name} is there with {kind}.")
+
+
+@check("B-RED-4", Severity.MUST, draft="2.2.2/12", rfc="6749 4.1.2", threats="C7", negative=True)
+def redeemed_once(b: PartyB) -> None:
+    """A code that gave tokens is not redeemed again.
+
+    Does: answers the redemption with tokens, and waits.
+
+    Expects: no second token request with this code.
+    """
+    code = b.linked()
+    b.must_redeem_at_most(code, 1)
+
+
+@check(
+    "B-RED-5",
+    Severity.SECURITY,
+    draft="2.2.2/8 2.2.2/12",
+    rfc="6749 3.2; 9110 4.3.4",
+    threats="H10",
+    needs="tls",
+    negative=True,
+)
+def wrong_certificate(b: PartyB) -> None:
+    """Party B does not send a code to a server with a wrong certificate.
+
+    Does: shows a certificate that nobody issued and that is for another host, and hands a code
+    over.
+
+    Expects: no token request comes through.
+    """
+    code = b.plan()
+    refused_before = b.server.refused_handshakes
+    with b.server.wrong_certificate():
+        b.must_be_taken(code)
+        b.wait_for(lambda: _was_tried(b, code, refused_before), b.waits.redeem)
+        came_through = not b.stays_quiet(lambda: code.redemptions)
+    if came_through:
+        raise Broken("No request.", "The code was sent over a connection that is not trusted.")
+    if b.server.refused_handshakes == refused_before:
+        raise Unclear("Party B did not try to connect.")
+
+
+def _was_tried(b: PartyB, code: Code, refused_before: int) -> bool:
+    return bool(code.redemptions) or b.server.refused_handshakes > refused_before

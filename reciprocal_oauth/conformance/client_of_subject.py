@@ -1,0 +1,84 @@
+"""The tester as a client of the subject's token endpoint, in both roles."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from .bench import Bench
+from .config import Client
+from .verdicts import NotGiven
+from .wire.client import FORM, Pairs, Request, Response, basic, form
+from .wire.exchanges import Headers
+
+#: Ways to authenticate, in the order in which the tester tries them. The second one is wrong
+#: (RFC 6749, section 2.3.1, wants form-encoding); servers that want it fail B-AUTH-1.
+AUTHENTICATIONS: Final = ("basic", "basic-raw", "body")
+
+
+class ClientOfSubject(Bench):
+    """Knows how the subject wants the tester to authenticate."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)  # type: ignore[arg-type]
+        #: The way that works. The first control finds it out.
+        self.authentication = "body" if self.config.tester.auth == "body" else "basic"
+        #: The ways that the subject refused before, with its response.
+        self.refused_authentications: dict[str, Response] = {}
+
+    def second_client(self) -> Client:
+        """Return the second client.
+
+        :raises NotGiven: there is none.
+        """
+        if self.config.tester.second is None:
+            raise NotGiven("tester.at_subject.second")
+        return self.config.tester.second
+
+    def token_request(self, pairs: Pairs, client: Client, way: str = "") -> Request:
+        """Return an ordinary request to party B's token endpoint."""
+        pairs, headers = list(pairs), [("Content-Type", FORM)]
+        authentication, more = self.credentials(client, way)
+        names = {name for name, _ in pairs}
+        pairs += [pair for pair in more if pair[0] not in names]
+        endpoint = self.endpoint("token_endpoint")
+        return Request("POST", endpoint, headers + authentication, form(pairs))
+
+    def credentials(self, client: Client, way: str = "") -> tuple[Headers, list[tuple[str, str]]]:
+        """Return the headers and the parameters with which a client authenticates."""
+        way = way or self.authentication
+        if way == "body":
+            return [], [("client_id", client.client_id), ("client_secret", client.client_secret)]
+        header = basic(client.client_id, client.client_secret, is_raw=way == "basic-raw")
+        self.redaction.learn(header.removeprefix("Basic "), "credentials")
+        return [("Authorization", header)], []
+
+    def endpoint(self, name: str) -> str:
+        """Return an endpoint of party B.
+
+        :raises NotGiven: the configuration does not have it.
+        """
+        url = str(getattr(self.config.subject, name))
+        if not url:
+            raise NotGiven(f"subject.{name}")
+        return url
+
+
+def read_metadata(send: Callable[[Request], Response], issuer: str) -> dict[str, Any] | None:
+    """Return the metadata of an authorization server, or ``None`` if it has none."""
+    scheme, _, rest = issuer.partition("://")
+    host, slash, path = rest.partition("/")
+    path = (slash + path).rstrip("/")
+    base = f"{scheme}://{host}"
+    for url in (
+        f"{base}/.well-known/oauth-authorization-server{path}",
+        f"{base}{path}/.well-known/openid-configuration",
+        f"{base}{path}/.well-known/oauth-authorization-server",
+    ):
+        response = send(Request("GET", url))
+        try:
+            document = json.loads(response.body) if response.status == 200 else None
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(document, dict):
+            return document
+    return None

@@ -1,0 +1,5 @@
+"""What the tester does as party B, to test a party A."""
+
+from .linking import PartyA
+
+__all__ = ["PartyA"]

@@ -1,0 +1,282 @@
+"""The tester as a client of party B: it gets access tokens, refreshes and revokes them."""
+
+import base64
+import hashlib
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from .. import made_up
+from ..client_of_subject import AUTHENTICATIONS, read_metadata
+from ..config import Client
+from ..drivers.journeys import Journey
+from ..verdicts import Broken, NotGiven, Unclear
+from ..wire.client import Response, with_query
+from ..wire.exchanges import Exchange
+from ..wire.server import Received, Reply
+from .issuing import Issuing
+
+CALLBACK: Final = "/callback"
+METADATA: Final = (
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/openid-configuration",
+)
+_THANKS: Final = "The tester has what it needs. You can close this page."
+
+
+@dataclass(frozen=True)
+class Access:
+    """What party B issued to the tester for a user.
+
+    :ivar callback: the parameters of the authorization response.
+    :ivar response: the token response.
+    :ivar at: when the response came, in seconds since the run began.
+    """
+
+    user: str
+    client: Client
+    access_token: str
+    refresh_token: str
+    callback: dict[str, str]
+    response: Response
+    at: float
+
+    @property
+    def expires_in(self) -> float | None:
+        """The life in seconds, if the token response says it."""
+        value = self.response.member("expires_in")
+        try:
+            seconds = float(value)
+        except (TypeError, ValueError):
+            return None
+        # Some servers say -1 or 0 for tokens that do not end.
+        return seconds if seconds > 0 else None
+
+    @property
+    def is_state_right(self) -> bool:
+        return self.callback.get("state") == self.callback["sent state"]
+
+    @property
+    def asked_by_callback(self) -> str | None:
+        return self.callback.get("reciprocal")
+
+    @property
+    def asked_by_response(self) -> Any:
+        return self.response.member("reciprocal")
+
+
+class Holding(Issuing):
+    """Holds party B's tokens."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        #: The parameters with which browsers came back, and the latest of them by its state.
+        self._callbacks: dict[str, dict[str, str]] = {}
+        self._came_back: list[dict[str, str]] = []
+        self._kept: dict[tuple[str, str], Access] = {}
+        #: Everything that was given during the run, and who gave it: to be ended at its end.
+        self.all_accesses: list[Access] = []
+        self.users: set[str] = set()
+
+    # --- The browser comes back ------------------------------------------------------------------
+
+    def answer_browser(self, received: Received, exchange: Exchange) -> Reply:
+        parameters = dict(received.query)
+        if received.path == CALLBACK:
+            state = parameters.get("state", "")
+            exchange.owner = self.recorder.owner_of(state)
+            if parameters.get("code"):
+                self.redaction.learn(parameters["code"], "code")
+            with self._lock:
+                self._callbacks[state] = parameters
+                self._came_back.append(parameters)
+            return Reply.text(_THANKS)
+        if received.path in METADATA:
+            return Reply.json(
+                issuer=self.config.base_url,
+                authorization_endpoint=self.config.base_url + "/authorize",
+                token_endpoint=self.config.base_url + "/token",
+                revocation_endpoint=self.config.base_url + "/revoke",
+                response_types_supported=["code"],
+                code_challenge_methods_supported=["S256"],
+            )
+        if received.path == "/authorize":
+            # Some parties B begin with a visit to party A. The tester lets everybody in.
+            return self._answer_authorization(parameters)
+        return self.stray(received, exchange)
+
+    def _answer_authorization(self, parameters: dict[str, str]) -> Reply:
+        redirect_uri = parameters.get("redirect_uri", "")
+        if not redirect_uri.startswith(("http://", "https://")):
+            return Reply.text("The authorization request has no redirect_uri.", 400)
+        code = self.plan()
+        answer = {"code": code.value, "iss": self.config.base_url}
+        if "state" in parameters:
+            answer["state"] = parameters["state"]
+        return Reply.redirect(with_query(redirect_uri, answer))
+
+    # --- Tokens ----------------------------------------------------------------------------------
+
+    def access(self, user: str = "", client: Client | None = None) -> Access:
+        """Return an access of the user. It is got once: a visit of the person is dear. One that has
+        lived half of its life is got again, so that it lives as long as a check takes."""
+        user, client = user or self.user, client or self.config.tester
+        key = (user, client.client_id)
+        kept = self._kept.get(key)
+        if kept is None or self.recorder.now() - kept.at > (kept.expires_in or math.inf) / 2:
+            self._kept[key] = self.new_access(user, client)
+        return self._kept[key]
+
+    def forget(self, access: Access) -> None:
+        """Use an access no more, because it does not work any more."""
+        token = access.access_token
+        self._kept = {key: each for key, each in self._kept.items() if each.access_token != token}
+
+    def forget_user(self, user: str) -> None:
+        """Use the accesses of a user no more."""
+        self._kept = {key: each for key, each in self._kept.items() if key[0] != user}
+
+    def new_access(self, user: str = "", client: Client | None = None) -> Access:
+        """Let a user give access, and get the tokens (RFC 6749, section 4.1).
+
+        :raises Unclear: there are no tokens.
+        """
+        user, client = user or self.user, client or self.config.tester
+        ways = [self.authentication]
+        if self.config.tester.auth == "basic" and not self._kept:
+            ways += [way for way in AUTHENTICATIONS if way not in ways]
+        response: Response | None = None
+        for way in ways:
+            callback, verifier = self._authorize(user, client)
+            response = self._redeem(callback["code"], verifier, client, way)
+            if response.status == 200:
+                self.authentication = way
+                return self._access(user, client, callback, response)
+            if response.status != 401 and response.member("error") != "invalid_client":
+                break
+            self.refused_authentications[way] = response
+        raise Unclear(f"The token endpoint answered the authorization code with {response}.")
+
+    def _authorize(self, user: str, client: Client) -> tuple[dict[str, str], str]:
+        state, verifier = made_up.value("state-"), made_up.value("verifier-")
+        self.secret(state, "state")
+        self.redaction.learn(verifier, "code_verifier")
+        parameters = {
+            "response_type": "code",
+            "client_id": client.client_id,
+            "redirect_uri": self.config.base_url + CALLBACK,
+            "state": state,
+        }
+        if self.config.tester.scope:
+            parameters["scope"] = self.config.tester.scope
+        if self.config.subject.pkce:
+            challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
+            parameters["code_challenge"] = challenge.decode().rstrip("=")
+            parameters["code_challenge_method"] = "S256"
+        url = with_query(self.endpoint("authorization_endpoint"), parameters)
+        came_before = len(self._came_back)
+
+        def is_back() -> bool:
+            # Without the right state, too: B-ASK-2 finds this, and other checks go on.
+            return state in self._callbacks or len(self._came_back) > came_before
+
+        outcome = self.journey(Journey("authorize", user=user, url=url), is_back)
+        if not self.wait_for(is_back, min(5.0, self.waits.person)):
+            raise Unclear(
+                "The browser did not come back to the tester's redirect URI; "
+                f"it ended at {outcome.url or 'an address that the driver did not say'}."
+            )
+        callback = {"sent state": state, **self._callbacks.get(state, self._came_back[-1])}
+        if not callback.get("code"):
+            raise Unclear(f"The authorization response is an error: {callback.get('error', '')}.")
+        return callback, verifier
+
+    def _redeem(self, code: str, verifier: str, client: Client, way: str) -> Response:
+        pairs = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", self.config.base_url + CALLBACK),
+        ]
+        if self.config.subject.pkce:
+            pairs.append(("code_verifier", verifier))
+        return self.send(self.token_request(pairs, client, way))
+
+    def _access(
+        self, user: str, client: Client, callback: dict[str, str], response: Response
+    ) -> Access:
+        token = response.member("access_token")
+        if not isinstance(token, str) or not token:
+            raise Unclear("The token response has no access_token.")
+        refresh = response.member("refresh_token")
+        refresh = refresh if isinstance(refresh, str) else ""
+        self.secret(token, "access_token")
+        self.secret(refresh, "refresh_token")
+        now = self.recorder.now()
+        access = Access(user, client, token, refresh, callback, response, now)
+        self.all_accesses.append(access)
+        self.users.add(user)
+        return access
+
+    def refreshed(self, access: Access) -> Access:
+        """Refresh the tokens.
+
+        :raises NotGiven: there is no refresh token.
+        :raises Unclear: the refresh does not work.
+        """
+        if not access.refresh_token:
+            raise NotGiven("a subject that issues refresh tokens")
+        pairs = [("grant_type", "refresh_token"), ("refresh_token", access.refresh_token)]
+        response = self.send(self.token_request(pairs, access.client))
+        if response.status != 200:
+            raise Unclear(f"The refresh was answered with {response}.")
+        new = self._access(access.user, access.client, access.callback, response)
+        if not new.refresh_token:
+            new = replace(new, refresh_token=access.refresh_token)
+        self.forget(access)
+        self._kept[access.user, access.client.client_id] = new
+        return new
+
+    def revoke(self, access: Access) -> None:
+        """Revoke the tokens (RFC 7009, section 2).
+
+        :raises NotGiven: there is no revocation endpoint.
+        :raises Broken: it refuses.
+        """
+        self.forget(access)
+        for token, hint in (
+            (access.access_token, "access_token"),
+            (access.refresh_token, "refresh_token"),
+        ):
+            if not token:
+                continue
+            request = self.token_request(
+                [("token", token), ("token_type_hint", hint)], access.client
+            )
+            response = self.send(replace(request, url=self.endpoint("revocation_endpoint")))
+            if response.status != 200:
+                raise Broken("The revocation is answered with 200.", f"It was {response}.")
+
+    def client_credentials(self) -> str:
+        """Return a token that belongs to no user.
+
+        :raises NotGiven: party B issues none.
+        """
+        pairs = [("grant_type", "client_credentials")]
+        response = self.send(self.token_request(pairs, self.config.tester))
+        token = response.member("access_token")
+        if response.status != 200 or not isinstance(token, str):
+            raise NotGiven(f"a subject that grants client_credentials (it answered {response})")
+        return self.secret(token, "access_token")
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the metadata of party B (RFC 8414, section 3).
+
+        :raises NotGiven: there are none.
+        """
+        issuer = self.config.subject.issuer
+        if not issuer:
+            raise NotGiven("subject.issuer")
+        document = read_metadata(self.send, issuer)
+        if document is None:
+            raise NotGiven("a subject with metadata (RFC 8414)")
+        return document
