@@ -103,6 +103,30 @@ def test_a_party_that_asks_to_wait_gets_the_request_again(config_b: Write, serve
     assert [each["status"] for each in check["evidence"]][-2:] == [429, 200]
 
 
+def test_a_token_that_ends_while_the_tester_waits_is_no_fault(
+    config_b: Write, serve: Serve
+) -> None:
+    """Rule L, at a party B whose tokens live for a second."""
+    tokens: list[str] = []
+    busy = [Reply(429, [("Retry-After", "2")])]
+
+    def answer(received: Received) -> Reply:
+        if "reciprocal" in received.first("grant_type"):
+            if busy:
+                return busy.pop()
+            is_newest = received.first("access_token") == tokens[-1] and len(tokens) > 1
+            return Reply.json() if is_newest else Reply.error("invalid_grant")
+        if received.first("grant_type") == "authorization_code":
+            tokens.append(f"token-of-b-{len(tokens)}")
+            return Reply.json(access_token=tokens[-1], token_type="Bearer", expires_in=1)
+        return _issuing(received, Reply.json())
+
+    status, report = _run(config_b(serve(answer)), "B-TOK-8")
+
+    assert (status, _verdicts(report)) == (0, {"B-TOK-8": "pass"})
+    assert len(tokens) > 1
+
+
 def test_a_party_that_asks_to_wait_too_long_is_not_judged(config_b: Write, serve: Serve) -> None:
     busy = Reply(503, [("Retry-After", "3600")])
     url = serve(lambda received: _issuing(received, busy))

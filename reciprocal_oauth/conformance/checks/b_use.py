@@ -179,7 +179,11 @@ def each_user_has_own_token(b: PartyB) -> None:
     codes = [b.linked(access=b.access(user)) for user in users]
     for user, own, foreign in zip(users, codes, reversed(codes), strict=True):
         before = b.own_calls(foreign)
-        b.must_call(own, user)
+        try:
+            b.must_call(own, user)
+        except Unclear:
+            if len(foreign.calls) == before:
+                raise
         if len(foreign.calls) > before:
             raise Broken("A call with the user's own token.", "It has the other user's token.")
 

@@ -165,9 +165,20 @@ class PartyB(Holding):
                 return
             self.refused_authentications.setdefault(way, response)
 
-    def hand_over(self, code: Code, request: Request | None = None) -> Response:
-        """Send the right request, or another one, for a code."""
-        response = self.send(request or self.right(code))
+    def hand_over(
+        self, code: Code, request: Request | None = None, access: Access | None = None
+    ) -> Response:
+        """Send the right request, or another one, for a code.
+
+        :raises Unclear: the access token ended while the tester waited as it was asked to.
+        """
+        access = access or self.access()
+        response = self.send(request or self.right(code, access))
+        if not self.is_accepted(response) and access.has_ended(self.recorder.now()):
+            self.forget(access)
+            if request is not None:
+                raise Unclear("The access token ended before the request was sent.")
+            response = self.send(self.right(code, self.access(access.user, access.client)))
         code.handed_over_at = self.recorder.now()
         return response
 
@@ -200,16 +211,15 @@ class PartyB(Holding):
         return code
 
     def must_be_taken(self, code: Code, access: Access | None = None) -> Response:
-        """Hand a code over rightly.
+        """Hand a code over rightly. Who redeems before the answer may refuse, as the tester's token
+        endpoint did.
 
-        :raises Unclear: party B refuses it, so the check cannot be carried out.
+        :raises Unclear: party B refuses it and does not redeem it: the check cannot be carried out.
         """
-        response = self.hand_over(code, self.right(code, access))
-        if self.is_accepted(response):
+        response = self.hand_over(code, access=access)
+        if self.is_accepted(response) or self.config.dialect.redeems_first:
             return response
-        # Who redeems before the answer may answer what the token endpoint of the tester did. The
-        # checks that call this are about the redemption.
-        if not code.redemptions and not self.config.dialect.redeems_first:
+        if not code.redemptions:
             raise Unclear(f"A right hand-over was answered with {response}.")
         self.note(f"The code was redeemed, and the hand-over was answered with {response}.")
         return response

@@ -52,6 +52,10 @@ class Access:
         # Some servers say -1 or 0 for tokens that do not end.
         return seconds if seconds > 0 else None
 
+    def has_ended(self, now: float) -> bool:
+        """Whether the life of the access token is over."""
+        return self.expires_in is not None and now - self.at >= self.expires_in
+
     @property
     def is_state_right(self) -> bool:
         return self.callback.get("state") == self.callback["sent state"]
