@@ -31,7 +31,7 @@ def ordinary_code(a: PartyA) -> None:
     """
     if not a.config.subject.pkce:
         raise NotGiven("a subject with PKCE: subject.pkce is false")
-    state = made_up.value("state-")
+    state = a.secret(made_up.value("state-"), "state")
     parameters = {
         "response_type": "code",
         "client_id": a.config.tester.client_id,

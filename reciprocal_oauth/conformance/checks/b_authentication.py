@@ -224,17 +224,24 @@ def unknown_client(b: PartyB) -> None:
     unknown, wrong = (b.send(_with_client(b, client)) for client in (nobody, _wrong(b)))
     if b.is_accepted(unknown):
         raise Broken("An unknown client is refused.", f"It was answered with {unknown}.")
-    if said(b, unknown) != said(b, wrong):
-        raise Broken(
-            "The same status and error.",
-            f"Unknown client: {unknown}. Wrong secret: {wrong}.",
-        )
+    must_be_alike(b, {"Unknown client": unknown, "Wrong secret": wrong})
 
 
-def said(b: PartyB, response: Response) -> tuple[object, ...]:
+def must_be_alike(b: PartyB, responses: dict[str, Response]) -> None:
+    """Compare what responses tell.
+
+    :raises Broken: they tell different things.
+    """
+    told = {what: _told(b, response) for what, response in responses.items()}
+    if len(set(told.values())) > 1:
+        observed = " ".join(f"{what}: {text}." for what, text in told.items())
+        raise Broken("The same status and error.", observed)
+
+
+def _told(b: PartyB, response: Response) -> str:
     """What a response tells: its status, and the members of its error. A dialect may have others,
     so there it is the whole body; an ID in it that is new each time tells nothing."""
     if b.config.dialect.name:
-        return (response.status, _UUID.sub("", response.text))
-    members = (response.member("error"), response.member("error_description"))
-    return (response.status, *members)
+        return f"{response.status} {_UUID.sub('', response.text)}"
+    description = response.member("error_description")
+    return f"{response} and {description!r}" if description else str(response)

@@ -6,7 +6,7 @@ from ..party_b.handing_over import INVALID
 from ..registry import check
 from ..verdicts import Broken, NotGiven, Severity, Unclear, Verdict
 from ..wire.client import Request, Response
-from .b_authentication import said
+from .b_authentication import must_be_alike
 
 #: Seconds by which clocks may differ.
 _LEEWAY = 30
@@ -134,10 +134,7 @@ def same_answer(b: PartyB) -> None:
     other, unknown = (b.send(b.request(b.parameters(b.plan(), token))) for token in tokens)
     if b.is_accepted(other) or b.is_accepted(unknown):
         raise Unclear("One of the tokens was accepted (B-TOK-1, B-TOK-2).")
-    if said(b, other) != said(b, unknown):
-        raise Broken(
-            "The same status and error.", f"Another client's: {other}. Unknown: {unknown}."
-        )
+    must_be_alike(b, {"Another client's": other, "Unknown": unknown})
 
 
 @check("B-TOK-8", Severity.MUST, draft="3/3", threats="S3")
