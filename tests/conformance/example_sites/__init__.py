@@ -1,0 +1,1 @@
+"""The example sites under test: Assistant is party A, Music is party B."""
