@@ -13,6 +13,14 @@ from .sentences import DRAFT, NOT_VISIBLE, Sentence, all_sentences
 from .threats import THREATS
 
 WIDTH: Final = 100
+#: Needs that only a dialect can leave out: nobody has to configure anything for them.
+_LACKS: Final = {
+    "form": "a hand-over with form parameters",
+    "authenticated": "a hand-over that authenticates the client",
+    "redemption": "a redemption with a form",
+    "revocation": "a revocation endpoint of party A",
+    "draft": "the draft's hand-over",
+}
 _LABEL: Final = 10
 
 
@@ -170,7 +178,7 @@ def _explained(check: Check) -> str:
         lines.append(_indented("Draft", f'{key} "{of_draft[key].text}"'))
     lines += [_indented("RFC", section_of_rfc(each)) for each in check.rfcs]
     lines += [_indented("Threat", f"{each}: {THREATS[each]}") for each in check.threats]
-    lines += [_indented("Needs", NEEDS[each]) for each in check.needs]
+    lines += [_need(each) for each in sorted(check.needs, key=lambda name: name in _LACKS)]
     if check.is_control:
         lines.append(_indented("Control", "It does what is right. Others are compared with it."))
     if check.is_negative:
@@ -179,6 +187,12 @@ def _explained(check: Check) -> str:
     if check.is_slow:
         lines.append(_indented("Slow", "It waits for something to expire. It needs --slow."))
     return "\n".join(lines)
+
+
+def _need(name: str) -> str:
+    if name in _LACKS:
+        return _indented("Dialect", f"Not tested in a dialect without {_LACKS[name]}.")
+    return _indented("Needs", NEEDS[name])
 
 
 def _severity(check: Check) -> str:
@@ -192,9 +206,12 @@ def _severity(check: Check) -> str:
 
 
 def section_of_rfc(source: str) -> str:
-    """Return ``6749 5.2`` as ``RFC 6749, section 5.2``."""
+    """Return ``6749 5.2`` as ``RFC 6749, section 5.2``, ``6749 B`` as ``RFC 6749, Appendix B``."""
     number, _, section = source.partition(" ")
-    return f"RFC {number}, section {section}" if section else f"RFC {number}"
+    if not section:
+        return f"RFC {number}"
+    kind = "Appendix" if section[0].isalpha() else "section"
+    return f"RFC {number}, {kind} {section}"
 
 
 def _indented(label: str, text: str) -> str:

@@ -7,11 +7,12 @@ from ..listing import section_of_rfc
 from ..verdicts import Verdict
 from . import curl
 from .badges import badge
+from .document import parties_of
 from .markup import Markup, joined, tag
 
 
 def check(entry: Mapping[str, Any], *, sentences: set[str], threats: set[str]) -> Markup:
-    """Return a check. It is unfolded if it fails.
+    """Return a check. It is unfolded if it fails or is inconclusive.
 
     :param sentences: keys of the sentences that are on the page.
     :param threats: IDs of the threats that are on the page.
@@ -36,7 +37,7 @@ def check(entry: Mapping[str, Any], *, sentences: set[str], threats: set[str]) -
         class_="content",
         id=f"check-{entry['id']}",
     )
-    is_open = entry["verdict"] == Verdict.FAIL or entry["unexpected"]
+    is_open = entry["verdict"] in (Verdict.FAIL, Verdict.INCONCLUSIVE) or entry["unexpected"]
     return tag("details", summary, content, class_="check", open=is_open)
 
 
@@ -95,12 +96,11 @@ def _exchanges(entry: Mapping[str, Any]) -> Iterator[Markup]:
 
 
 def _exchange(item: Mapping[str, Any]) -> Markup:
-    who = "tester → subject" if item["direction"] == "sent" else "subject → tester"
     end = "no response" if item["status"] is None else str(item["status"])
     summary = tag(
         "summary",
         tag("span", f"{item['at']:.2f} s", class_="at"),
-        tag("span", who, class_="who"),
+        tag("span", " → ".join(parties_of(item)), class_="who"),
         tag("span", item["method"], " ", item["url"], class_="request"),
         tag("span", end, class_="status"),
     )
@@ -110,7 +110,8 @@ def _exchange(item: Mapping[str, Any]) -> Markup:
         parts.append(tag("p", tag("b", "No response: "), item["error"]))
     if item["status"] is not None:
         parts.append(_block(f"Response after {item['seconds']:.2f} s", _response(item)))
-    parts.append(_block("The same request with curl", curl.command(item)))
+    if item["direction"] == "sent":
+        parts.append(_block("The same request with curl", curl.command(item)))
     return tag("details", summary, tag("div", *parts, class_="content"), class_="exchange")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from reciprocal_oauth._version import __version__
 
@@ -37,7 +38,10 @@ NO_EXCHANGE: Final = {
     "error": "",
     "note": "",
 }
-ONLY_INFORMATION: Final = "Its checks demand nothing, and saw nothing."
+ONLY_INFORMATION: Final = "Only a check of severity information tests it, and it did not run."
+SAW_NOTHING: Final = "Only a check of severity information tests it, and it saw nothing."
+#: Where a browser comes to the tester. Everything else there is for the subject itself.
+_FOR_BROWSERS: Final = ("/authorize", "/callback")
 
 
 def document(
@@ -163,6 +167,17 @@ def subject_of(report: Mapping[str, Any]) -> str:
     return str(at_tester.get("redirect_uri", ""))
 
 
+def parties_of(exchange: Mapping[str, Any]) -> tuple[str, str]:
+    """Return who sent a request, and to whom."""
+    if exchange["direction"] == "sent":
+        return "tester", "subject"
+    try:
+        path = urlsplit(exchange["url"]).path
+    except ValueError:
+        path = ""
+    return "browser" if path.endswith(_FOR_BROWSERS) else "subject", "tester"
+
+
 # --- Sentences and threats ---------------------------------------------------------------------
 
 
@@ -223,4 +238,7 @@ def _judged(results: list[CheckResult]) -> tuple[Verdict, str, list[str]]:
     ]
     if counting:
         return worst(counting), "", ids
-    return Verdict.NOT_TESTED, ONLY_INFORMATION if ids else NOT_SELECTED, ids
+    if not ids:
+        return Verdict.NOT_TESTED, NOT_SELECTED, ids
+    has_run = any(result.verdict is not Verdict.NOT_TESTED for result in results)
+    return Verdict.NOT_TESTED, SAW_NOTHING if has_run else ONLY_INFORMATION, ids

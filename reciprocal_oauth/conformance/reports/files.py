@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,22 @@ def check_writable(path: Path) -> None:
         raise UsageError(f"{path} cannot be written: there is no directory {target.parent}.")
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise UsageError(f"{path} cannot be written: the directory {target.parent} is read-only.")
+
+
+def check_distinct(paths: Iterable[Path]) -> None:
+    """Check that no report overwrites another one, or the file of which it is made.
+
+    What is no file, such as ``/dev/stdout``, can be named twice.
+
+    :param paths: all files that a command reads reports from and writes them to.
+    :raises UsageError: two paths lead to the same file.
+    """
+    targets: set[Path] = set()
+    for path in paths:
+        target = path.resolve()
+        if target in targets and (target.is_file() or not target.exists()):
+            raise UsageError(f"{path} is named twice.")
+        targets.add(target)
 
 
 def write_reports(report: Mapping[str, Any], paths: Mapping[str, Path]) -> None:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from importlib.resources import files
@@ -60,8 +61,8 @@ def _header(report: Mapping[str, Any]) -> Markup:
         )
         parts.append(tag("p", tag("b", "A dialect, not the draft."), text, class_="dialect"))
     result = "good" if report["exit"] == 0 else "bad" if report["exit"] == 1 else "open"
-    reason = [tag("b", f"Exit status {report['exit']}."), f" {report['exit_reason']}"]
-    parts.append(tag("p", *reason, class_=f"result {result}"))
+    status = tag("b", f"Exit status {report['exit']}.")
+    parts.append(tag("p", status, " ", _reason(report), class_=f"result {result}"))
     totals = [
         tag("li", badge(each), " ", tag("b", str(report["counts"][each]))) for each in WORST_FIRST
     ]
@@ -75,12 +76,20 @@ def _header(report: Mapping[str, Any]) -> Markup:
     return tag("header", *parts)
 
 
+def _reason(report: Mapping[str, Any]) -> Markup:
+    """Return the reason of the exit status, with elements for the IDs: no line breaks in them."""
+    ids = {each["id"] for each in report["checks"]}
+    words = re.split(r"([\w-]+)", report["exit_reason"])
+    return joined(tag("code", word) if word in ids else word for word in words)
+
+
 def _faults(report: Mapping[str, Any]) -> Markup:
     """Return links to what somebody who opens the page looks for."""
     faults = [
         each["id"]
         for each in report["checks"]
-        if each["verdict"] in (Verdict.FAIL, Verdict.WARN) or each["unexpected"]
+        if each["verdict"] in (Verdict.FAIL, Verdict.WARN, Verdict.INCONCLUSIVE)
+        or each["unexpected"]
     ]
     if not faults:
         return Markup("")
@@ -159,8 +168,9 @@ def _threats(report: Mapping[str, Any]) -> Iterator[Markup]:
     if report["threats"]:
         verdicts = _verdicts(report)
         items = [_judged(each, "threat", each["id"], verdicts) for each in report["threats"]]
+        about = tag("p", "Attacks and accidents that the checks tried. pass: it did no harm.")
         list_ = tag("ul", *items, class_="judged")
-        yield tag("section", tag("h2", "Threats", id="threats"), list_)
+        yield tag("section", tag("h2", "Threats", id="threats"), about, list_)
 
 
 def _verdicts(report: Mapping[str, Any]) -> dict[str, str]:

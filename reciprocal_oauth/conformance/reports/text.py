@@ -11,9 +11,9 @@ from ..exit_status import Expectation
 from ..listing import section_of_rfc
 from ..results import CheckResult
 from ..sentences import all_sentences
-from ..verdicts import WORST_FIRST, Verdict
+from ..verdicts import WORST_FIRST, Severity, Verdict
 from .characters import visible
-from .document import NOT_SELECTED, check_entry, subject_of
+from .document import NOT_SELECTED, check_entry, parties_of, subject_of
 
 #: Columns where reports are not written to a terminal, and the limits where they are.
 WIDTH: Final = 100
@@ -64,7 +64,8 @@ def line(
 ) -> str:
     """Return what to say about a check as it ends: a line, and more lines if it is no pass.
 
-    :param is_verbose: say the notes and the exchanges too.
+    :param is_verbose: say the notes and the exchanges too. The notes of a check that demands
+        nothing are always said: they are its result.
     """
     sentences = {key: sentence.text for key, sentence in all_sentences().items()}
     writer = _Writer(colour, width)
@@ -109,14 +110,18 @@ class _Writer:
         elif entry["verdict"] == Verdict.NOT_TESTED:
             lines += self._labelled("Because", entry["observed"])
         lines += self._expectation(entry)
-        if is_verbose:
+        if is_verbose or entry["severity"] == Severity.INFORMATION:
             lines += [each for note in entry["notes"] for each in self._labelled("Note", note)]
+        if is_verbose:
             lines += [each for item in entry["evidence"] for each in self._exchange(item)]
         return "\n".join(lines)
 
     def _faults(self, entry: Mapping[str, Any], sentences: Mapping[str, str]) -> Iterator[str]:
         yield from self._labelled("Expected", entry["expected"] or entry["expects"])
         yield from self._labelled("Observed", entry["observed"])
+        if entry["verdict"] == Verdict.INCONCLUSIVE:
+            # Nothing is known about what these demand.
+            return
         for key in entry["sentences"]:
             yield from self._labelled("Draft", f'{key} "{sentences.get(key, "")}"')
         if entry["rfcs"]:
@@ -134,7 +139,7 @@ class _Writer:
             yield from self._labelled("Known", expectation["why"])
 
     def _exchange(self, item: Mapping[str, Any]) -> Iterator[str]:
-        who = "tester to subject" if item["direction"] == "sent" else "subject to tester"
+        who = " to ".join(parties_of(item))
         yield from self._labelled("Exchange", f"{who}, at {item['at']:.2f} s")
         if item["note"]:
             yield from self._labelled("", item["note"])
@@ -186,13 +191,14 @@ class _Writer:
         seen = [each for each in report[kind] if each["verdict"] is not None]
         passed = sum(each["verdict"] == Verdict.PASS for each in seen)
         lines = [f"{heading}: {passed} of {len(seen)} pass"]
-        left_out = [each[name] for each in seen if each["why"] == NOT_SELECTED]
+        left_out = sum(each["why"] == NOT_SELECTED for each in seen)
         for verdict in WORST_FIRST:
             for each in seen:
                 if each["verdict"] == verdict != Verdict.PASS and each["why"] != NOT_SELECTED:
                     lines += self._one_judged(each, name, verdicts)
         if left_out:
-            lines += self._wrapped("  Not in this run: ", ", ".join(left_out), 4)
+            # They are many if only some checks were chosen. The other reports name them.
+            lines.append(f"  Not in this run: {left_out} {kind[:-1] if left_out == 1 else kind}")
         return lines if seen else []
 
     def _one_judged(

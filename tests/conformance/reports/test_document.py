@@ -11,6 +11,8 @@ from reciprocal_oauth.conformance.registry import CHECKS
 from reciprocal_oauth.conformance.reports.document import (
     NOT_SELECTED,
     ONLY_INFORMATION,
+    SAW_NOTHING,
+    parties_of,
     subject_of,
 )
 from reciprocal_oauth.conformance.reports.shape import DOCUMENT, fault_in
@@ -128,10 +130,16 @@ def test_a_check_that_demands_nothing_makes_no_sentence_worse(verdict: Verdict) 
     assert threat(report, "B7")["verdict"] == "pass"
 
 
-def test_a_check_that_demands_nothing_and_sees_nothing_is_no_pass() -> None:
-    report = sample_document(results=[result("B-GRANT-2", Verdict.INCONCLUSIVE)], expected={})
+@pytest.mark.parametrize(
+    ("verdict", "why"),
+    [(Verdict.NOT_TESTED, ONLY_INFORMATION), (Verdict.INCONCLUSIVE, SAW_NOTHING)],
+)
+def test_a_check_that_demands_nothing_and_sees_nothing_is_no_pass(
+    verdict: Verdict, why: str
+) -> None:
+    report = sample_document(results=[result("B-GRANT-2", verdict)], expected={})
     entry = sentence(report, "4/5")
-    assert (entry["verdict"], entry["why"]) == ("not tested", ONLY_INFORMATION)
+    assert (entry["verdict"], entry["why"]) == ("not tested", why)
 
 
 def test_a_threat_has_the_worst_verdict_of_its_checks() -> None:
@@ -185,6 +193,22 @@ def test_an_exchange_has_all_members_even_if_little_is_known() -> None:
     report = sample_document(results=results, expected={})
     assert fault_in(report, DOCUMENT) == ""
     assert report["checks"][0]["evidence"][0]["status"] is None
+
+
+@pytest.mark.parametrize(
+    ("direction", "url", "parties"),
+    [
+        ("sent", "https://m.example/authorize?x=1", ("tester", "subject")),
+        ("received", "https://t.example/token", ("subject", "tester")),
+        ("received", "https://t.example/callback?code=1", ("browser", "tester")),
+        ("received", "https://t.example/below/authorize", ("browser", "tester")),
+        ("received", "http://[", ("subject", "tester")),
+    ],
+)
+def test_an_exchange_is_between_two_parties(
+    direction: str, url: str, parties: tuple[str, str]
+) -> None:
+    assert parties_of({"direction": direction, "url": url}) == parties
 
 
 # --- The subject -------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def exit_with(
 
 
 def test_a_run_is_good_if_everything_passes() -> None:
-    assert exit_with(PASS, PASS) == (Exit.OK, "No check has an unexpected fault.")
+    assert exit_with(PASS, PASS) == (Exit.OK, "No check fails.")
 
 
 def test_a_warn_and_what_is_not_tested_are_allowed() -> None:
@@ -54,7 +54,12 @@ def test_a_warn_that_is_expected_never_counts() -> None:
 
 
 def test_a_fail_that_is_expected_is_known() -> None:
-    assert exit_with(FAIL, PASS, expected=FAIL)[0] is Exit.OK
+    known = (Exit.OK, "No check fails, apart from known faults.")
+    assert exit_with(FAIL, PASS, expected=FAIL) == known
+
+
+def test_a_pass_that_is_expected_is_no_known_fault() -> None:
+    assert exit_with(PASS, expected=PASS) == (Exit.OK, "No check fails.")
 
 
 def test_a_fail_that_is_expected_and_nothing_else_is_good_too() -> None:

@@ -119,6 +119,24 @@ def test_a_path_in_a_directory_is_right(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "link.html").symlink_to(tmp_path / "run.json")
+    files.check_distinct([tmp_path / "run.json", tmp_path / "run.html"])
+    for other in (
+        tmp_path / "run.json",
+        tmp_path / "x" / ".." / "run.json",
+        tmp_path / "link.html",
+    ):
+        with pytest.raises(UsageError) as error:
+            files.check_distinct([tmp_path / "run.json", tmp_path / "run.html", other])
+        assert str(error.value) == f"{other} is named twice."
+
+
+def test_what_is_no_file_can_be_named_twice(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    files.check_distinct([tmp_path / "pipe", tmp_path / "pipe"])
+
+
 def test_halves_of_surrogate_pairs_can_be_written(tmp_path: Path) -> None:
     files.write(tmp_path / "run.txt", "a\ud800b")
     assert (tmp_path / "run.txt").read_bytes() == rb"a\ud800b"

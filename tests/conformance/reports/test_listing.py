@@ -5,7 +5,7 @@ import json
 import pytest
 
 from reciprocal_oauth.conformance.errors import UsageError
-from reciprocal_oauth.conformance.listing import explain, list_checks
+from reciprocal_oauth.conformance.listing import explain, list_checks, section_of_rfc
 from reciprocal_oauth.conformance.registry import CHECKS
 from reciprocal_oauth.conformance.sentences import NOT_VISIBLE, all_sentences
 
@@ -69,6 +69,28 @@ def test_a_check_is_explained(name: str) -> None:
     assert said.count("Severity") == 1
     assert "Needs     a second client of the tester" in said
     assert "Threat    B6: A client sends the access token of another client." in said
+
+
+def test_what_only_a_dialect_lacks_is_nothing_to_configure() -> None:
+    CHECKS["B-NEW-1"] = make_check("B-NEW-1", needs=("form", "2u"))
+    needs, dialect = explain("B-NEW-1").splitlines()[-2:]
+    assert needs.startswith("  Needs     a second user")
+    assert dialect == (
+        "  Dialect   Not tested in a dialect without a hand-over with form parameters."
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("6749 5.2", "RFC 6749, section 5.2"),
+        ("6749 B", "RFC 6749, Appendix B"),
+        ("6749 A.11", "RFC 6749, Appendix A.11"),
+        ("6750", "RFC 6750"),
+    ],
+)
+def test_a_source_is_a_section_or_an_appendix(source: str, said: str) -> None:
+    assert section_of_rfc(source) == said
 
 
 def test_a_check_whose_id_begins_like_that_of_another_is_explained_alone() -> None:

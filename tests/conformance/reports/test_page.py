@@ -127,7 +127,27 @@ def unfolded(html: str) -> list[str]:
 
 
 def test_what_somebody_must_look_at_is_unfolded(html: str) -> None:
-    assert unfolded(html) == ["B-TOK-1", "B-ANS-2"]
+    assert unfolded(html) == ["B-TOK-1", "B-TIME-1", "B-ANS-2"]
+
+
+def test_what_somebody_must_look_at_is_named_at_the_top(html: str) -> None:
+    named = html.split("To look at:")[1].split("</div>")[0]
+    assert re.findall("#check-([A-Z0-9-]+)", named) == [
+        "B-TOK-1",
+        "B-AUTH-6",
+        "B-TIME-1",
+        "B-ANS-2",
+    ]
+
+
+def test_ids_in_the_reason_of_the_exit_are_not_broken(html: str) -> None:
+    assert "</b> <code>B-TOK-1</code> fails. <code>B-ANS-2</code> has another" in html
+    assert re.search(r"\.result code {[^}]*white-space: nowrap", html)
+
+
+def test_the_page_says_what_threats_are(html: str) -> None:
+    said = "Attacks and accidents that the checks tried. pass: it did no harm."
+    assert html.index('id="threats"') < html.index(said) < html.index('id="threat-')
 
 
 def test_checks_of_a_group_stand_together() -> None:
@@ -136,7 +156,13 @@ def test_checks_of_a_group_stand_together() -> None:
     assert html.count('id="checks-B-TOK"') == 1
 
 
-def test_an_exchange_has_a_curl_command(html: str) -> None:
+def test_a_received_exchange_has_no_curl_command(html: str) -> None:
+    received = html.split("subject → tester")[1].split("</details>")[0]
+    assert "127.0.0.1:8765/token" in received
+    assert "curl" not in received
+
+
+def test_an_exchange_that_was_sent_has_a_curl_command(html: str) -> None:
     assert "curl https://music.example/o/token/ \\\n  -H" in html
     assert "code=&lt;code 7&gt;" in html
 

@@ -54,6 +54,18 @@ def test_notes_and_exchanges_are_for_the_verbose() -> None:
         assert each not in brief
 
 
+def test_notes_of_a_check_that_demands_nothing_are_its_result() -> None:
+    checked = result("B-GRANT-2", notes=["The list has three grant types."])
+    assert "Note        The list has three" in text.line(checked, None, False)
+
+
+def test_where_nothing_is_known_the_draft_is_not_quoted() -> None:
+    said = text.line(result("B-TOK-1", Verdict.INCONCLUSIVE, observed="That."), None, False)
+    assert "Observed    That." in said
+    assert "Draft" not in said
+    assert "Source" not in said
+
+
 def test_a_known_fault_says_what_is_known() -> None:
     said = text.line(result("B-TOK-2", Verdict.FAIL), Expectation(Verdict.FAIL, "Ticket 1."), False)
     assert "Known       Ticket 1." in said
@@ -162,8 +174,10 @@ def test_the_summary_has_the_worst_first(summary: str) -> None:
     ]
 
 
-def test_what_was_not_selected_takes_one_line(summary: str) -> None:
-    assert "\n  Not in this run: R3\n" in summary
+def test_what_was_not_selected_is_counted(summary: str) -> None:
+    assert "\n  Not in this run: 1 threat\n" in summary
+    chosen = text.summary(sample_document(results=[result("B-OK-1")], expected={}))
+    assert "\n  Not in this run: 4 sentences\n" in chosen
 
 
 def test_the_summary_ends_with_the_exit_status(summary: str) -> None:
