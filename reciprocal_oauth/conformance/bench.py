@@ -56,6 +56,8 @@ class Bench:
         self.driver = driver
         #: The tester's HTTP server. The run sets it.
         self.server: Server
+        #: Whether a person has got through a journey yet; ``None`` before the first one.
+        self.has_got_through: bool | None = None
         #: Whether the run may wait for the end of a life.
         self.is_slow = False
         #: What the running check found so far.
@@ -180,14 +182,15 @@ class Bench:
 
     # --- Requests ------------------------------------------------------------------------------
 
-    def send(self, request: Request) -> Response:
+    def send(self, request: Request, note: str = "") -> Response:
         """Send a request, again if the subject asks to wait.
 
+        :param note: what the report says about the exchange.
         :raises Unclear: there is no response, or the subject asks to wait too long.
         """
         busy = (429, 503, self.config.dialect.failure_status)
         for attempt in range(_AGAIN):
-            response = self.send_once(request)
+            response = self.send_once(request, note)
             wait = retry_after(response) if response.status in busy else None
             if wait is None and response.status == 429:
                 wait = _LIMITED * 2**attempt
@@ -202,13 +205,13 @@ class Bench:
             self.pause(wait + 0.1)
         raise AssertionError("The loop returns or raises.")
 
-    def send_once(self, request: Request) -> Response:
+    def send_once(self, request: Request, note: str = "") -> Response:
         """Send a request.
 
         :raises Unclear: there is no response.
         """
         try:
-            return self.client.send(request)
+            return self.client.send(request, note=note)
         except NoResponse as error:
             raise Unclear(f"{request.method} {request.url}: {error}.") from error
 
@@ -268,9 +271,14 @@ class Bench:
 
     def _go(self, journey: Journey, until: Callable[[], object] | None) -> Outcome:
         try:
-            return self.driver.go(journey, lambda: bool(until and until()))
+            outcome = self.driver.go(journey, lambda: bool(until and until()))
         except Unsupported as error:
             raise NotGiven(f"a driver with the journey {journey.name}: {error}") from error
+        except JourneyFailed:
+            self.has_got_through = bool(self.has_got_through)
+            raise
+        self.has_got_through = True
+        return outcome
 
     def other_user(self) -> str:
         """Return the second user.

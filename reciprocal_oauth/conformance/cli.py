@@ -2,10 +2,14 @@
 
 import argparse
 import io
+import math
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .._version import __version__
 from . import selection, sheet, templates
@@ -19,9 +23,10 @@ from .reports import document as documents
 from .reports import files, text
 from .results import CheckResult
 from .run import Run, run
+from .verdicts import Verdict
 
 PROGRAM = "python -m reciprocal_oauth.conformance"
-_TELLS_MORE = "Documentation: docs/conformance.rst."
+_TELLS_MORE = "Documentation: docs/conformance.rst in the source."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A terminal that is not UTF-8 shows a subject's text with escapes, and the run goes on.
         sys.stdout.reconfigure(errors="backslashreplace")
     # A run that is stopped writes its reports, as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
@@ -42,8 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Exit.INTERRUPTED
     except BrokenPipeError:
         # The reader has what it wanted: ``list | head``.
-        sys.stderr.close()
+        _stop_printing()
         return Exit.OK
+
+
+def _stop_printing() -> None:
+    """Print into nothing, because nobody reads it any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,7 +82,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run_options(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("checks", nargs="*", metavar="ID", help="only these checks: an ID or its beginning (B-TOK)")
+    add(
+        "checks",
+        nargs="*",
+        metavar="ID",
+        help="only these checks: an ID, or its part before a hyphen (B-TOK, A-CODE)",
+    )
     add(
         "--config",
         required=True,
@@ -84,7 +101,7 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
         "--severity", default="", metavar="LIST", help="must,security,should,information"
     )
     choice.add_argument(
-        "--slow", action="store_true", help="also those that wait for the end of a life"
+        "--slow", action="store_true", help="also checks that wait until a token or code expires"
     )
     choice.add_argument("--only-unattended", action="store_true", help="ask no person (driver ask)")
     verdicts = command.add_argument_group("verdicts")
@@ -92,8 +109,38 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
         "--expected", type=Path, metavar="FILE", help="JSON: the verdicts that are known"
     )
     verdicts.add_argument("--strict", action="store_true", help="a warn counts as a fail")
-    verdicts.add_argument("--fail-fast", action="store_true", help="stop after the first fail")
+    verdicts.add_argument(
+        "--fail-fast", action="store_true", help="stop at the first fault that is not known"
+    )
     network = command.add_argument_group("network")
+    _add_places(network)
+    network.add_argument(
+        "--ca", default="", metavar="FILE", help="who issued the subject's certificate"
+    )
+    network.add_argument(
+        FLAG,
+        action="store_true",
+        dest="is_test_system",
+        help="allow a subject on another computer, if nobody uses it",
+    )
+    network.add_argument(
+        "--insecure-http", action="store_true", help="allow http to a subject on another computer"
+    )
+    network.add_argument(
+        "--patience", type=float, default=1.0, metavar="N", help="all waits N times as long"
+    )
+    reports = command.add_argument_group("reports")
+    reports.add_argument("--verbose", "-v", action="store_true", help="notes and HTTP exchanges")
+    reports.add_argument(
+        "--evidence", choices=("full", "none"), default="full", help="keep exchanges"
+    )
+    for kind in ("json", "junit", "html"):
+        reports.add_argument(
+            f"--{kind}", type=Path, metavar="FILE", help=f"write the report as {kind}"
+        )
+
+
+def _add_places(network: "argparse._ArgumentGroup | argparse.ArgumentParser") -> None:
     network.add_argument(
         "--listen", default="", metavar="HOST:PORT", help="where the tester listens"
     )
@@ -104,48 +151,28 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
         "--tls-cert", default="", metavar="FILE", help="the tester's certificate (PEM)"
     )
     network.add_argument("--tls-key", default="", metavar="FILE", help="and its key")
-    network.add_argument(
-        "--ca", default="", metavar="FILE", help="who issued the subject's certificate"
-    )
-    network.add_argument(
-        FLAG, action="store_true", dest="is_test_system", help="subjects elsewhere"
-    )
-    network.add_argument("--insecure-http", action="store_true", help="http to subjects elsewhere")
-    network.add_argument(
-        "--patience", type=float, default=1.0, metavar="N", help="all waits N times as long"
-    )
-    reports = command.add_argument_group("reports")
-    reports.add_argument("--verbose", "-v", action="store_true", help="notes and HTTP exchanges")
-    reports.add_argument(
-        "--evidence", choices=("full", "none"), default="full", help="keep exchanges"
-    )
-    _add_report_files(reports)
-
-
-def _add_report_files(group: argparse._ArgumentGroup) -> None:
-    for kind in ("json", "junit", "html"):
-        group.add_argument(
-            f"--{kind}", type=Path, metavar="FILE", help=f"write the report as {kind}"
-        )
 
 
 def _add_small_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("init", help="write a configuration, secrets made up")
-    command.add_argument("role", choices=("a", "b"))
+    command.add_argument("role", choices=("a", "b"), help="which party is tested")
     command.add_argument(
         "--output", "-o", type=Path, metavar="FILE", help="a new file; else stdout"
     )
     command.set_defaults(command=_init)
 
     command = commands.add_parser("sheet", help="print what to register at the subject")
-    command.add_argument("role", nargs="?", choices=("a", "b"))
-    command.add_argument("--config", required=True, type=Path, metavar="FILE")
+    command.add_argument("role", nargs="?", choices=("a", "b"), help="which party is tested")
+    command.add_argument(
+        "--config", required=True, type=Path, metavar="FILE", help="the TOML file of the run"
+    )
+    _add_places(command)
     command.set_defaults(command=_sheet)
 
     command = commands.add_parser("list", help="list the checks")
-    command.add_argument("role", nargs="?", choices=("a", "b"))
+    command.add_argument("role", nargs="?", choices=("a", "b"), help="only those of this party")
     command.add_argument("--sentences", action="store_true", help="by sentences of the draft")
-    command.add_argument("--json", action="store_true", dest="as_json")
+    command.add_argument("--json", action="store_true", dest="as_json", help="as JSON")
     command.set_defaults(command=_list)
 
     command = commands.add_parser("explain", help="say what a check does, and why")
@@ -157,8 +184,8 @@ def _add_small_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     group = command.add_argument_group("reports")
     group.add_argument("--text", action="store_true", help="print it (without other formats, too)")
     group.add_argument("--verbose", "-v", action="store_true", help="notes and HTTP exchanges")
-    group.add_argument("--junit", type=Path, metavar="FILE")
-    group.add_argument("--html", type=Path, metavar="FILE")
+    for kind in ("junit", "html"):
+        group.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"write it as {kind}")
     command.set_defaults(command=_report)
 
 
@@ -166,7 +193,7 @@ def _add_small_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
 
 
 def _run(options: argparse.Namespace) -> int:
-    if not options.patience > 0:
+    if not 0 < options.patience < math.inf:
         raise UsageError("--patience is a number above 0.")
     checks = selection.select(
         options.role,
@@ -179,8 +206,7 @@ def _run(options: argparse.Namespace) -> int:
     paths = {
         kind: getattr(options, kind) for kind in ("json", "junit", "html") if getattr(options, kind)
     }
-    for path in paths.values():
-        files.check_writable(path)
+    _check_files(options.config, paths)
     driver = make(
         config.driver,
         role=config.role,
@@ -193,33 +219,57 @@ def _run(options: argparse.Namespace) -> int:
         checks,
         driver,
         is_slow=options.slow,
-        is_fail_fast=options.fail_fast,
+        stop_at=partial(_is_new_fault, options, expected) if options.fail_fast else None,
         has_evidence=options.evidence == "full",
         require=lambda complete: _require(options, complete),
         on_result=_printer(expected, is_verbose=options.verbose),
     )
     status, report = _judged(options, config, found, expected)
-    print()
-    print(
-        text.summary(report, colour=text.is_coloured(sys.stdout), width=text.width_of(sys.stdout))
-    )
     files.write_reports(report, paths)
+    colour, width = text.is_coloured(sys.stdout), text.width_of(sys.stdout)
+    _print("\n" + text.summary(report, colour=colour, width=width))
     return status
 
 
+def _print(line: str) -> None:
+    """Print a line of a run. The run goes on if its reader has gone: ``b … | head``."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        _stop_printing()
+
+
+def _check_files(read: Path, paths: dict[str, Path]) -> None:
+    """Refuse reports that cannot be written, or that would take the place of another file.
+
+    :param read: the file that the command reads.
+    """
+    files.check_distinct([read, *paths.values()])
+    for path in paths.values():
+        files.check_writable(path)
+
+
+def _is_new_fault(
+    options: argparse.Namespace, expected: dict[str, Expectation], result: CheckResult
+) -> bool:
+    known = expected.get(result.check.id)
+    if known is not None:
+        return result.verdict != known.verdict
+    is_fault = result.verdict is Verdict.FAIL
+    return is_fault or (options.strict and result.verdict is Verdict.WARN)
+
+
 def _config(options: argparse.Namespace) -> Config:
-    config = load(
-        options.config,
-        options.role,
-        patience=options.patience,
-        listen=options.listen,
-        public_url=options.public_url,
-        tls_cert=options.tls_cert,
-        tls_key=options.tls_key,
-        ca=options.ca,
-    )
+    config = load(options.config, options.role, options.patience, ca=options.ca, **_places(options))
     _require(options, config)
     return config
+
+
+def _places(options: argparse.Namespace) -> dict[str, Any]:
+    """Return where the tester is, as far as the command line says it."""
+    return {
+        name: getattr(options, name) for name in ("listen", "public_url", "tls_cert", "tls_key")
+    }
 
 
 def _require(options: argparse.Namespace, config: Config) -> None:
@@ -235,7 +285,7 @@ def _printer(
 
     def tell(result: CheckResult) -> None:
         known = expected.get(result.check.id)
-        print(text.line(result, known, is_verbose, colour=colour, width=width), flush=True)
+        _print(text.line(result, known, is_verbose, colour=colour, width=width))
 
     return tell
 
@@ -284,7 +334,8 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _sheet(options: argparse.Namespace) -> int:
-    print(sheet.sheet(load(options.config, options.role or sheet.role_of(options.config))), end="")
+    role = options.role or sheet.role_of(options.config)
+    print(sheet.sheet(load(options.config, role, **_places(options))), end="")
     return Exit.OK
 
 
@@ -303,8 +354,7 @@ def _explain(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     report = documents.load(options.run)
     paths = {kind: getattr(options, kind) for kind in ("junit", "html") if getattr(options, kind)}
-    for path in paths.values():
-        files.check_writable(path)
+    _check_files(options.run, paths)
     if options.text or not paths:
         print(
             text.render(

@@ -1,6 +1,7 @@
 """The configuration of a run: a TOML file, read into values that do not change."""
 
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Callable, Mapping
@@ -173,7 +174,7 @@ class Config:
         return [client.client_secret for client in clients if client and client.client_secret]
 
 
-def load(path: Path, role: str, *, patience: float = 1.0, **changes: str) -> Config:
+def load(path: Path, role: str, patience: float = 1.0, **changes: str) -> Config:
     """Read a configuration.
 
     :param role: ``a`` or ``b``: the party that is tested.
@@ -182,7 +183,7 @@ def load(path: Path, role: str, *, patience: float = 1.0, **changes: str) -> Con
     :raises UsageError: the file is missing or wrong. The text says what was expected.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -194,6 +195,12 @@ def load(path: Path, role: str, *, patience: float = 1.0, **changes: str) -> Con
     given: dict[str, Any] = {name: value for name, value in changes.items() if value}
     config = replace(config, waits=config.waits.times(patience), **given)
     _require_host_and_port(config.listen)
+    if config.public_url:
+        _require_url("public_url", config.public_url)
+    elif config.address()[0] in ("0.0.0.0", "::"):  # noqa: S104
+        raise UsageError(
+            f"The subject cannot call {config.listen}. Say by public_url how it reaches the tester."
+        )
     if bool(config.tls_cert) != bool(config.tls_key):
         raise UsageError("A tester with TLS needs both: --tls-cert and --tls-key.")
     return config
@@ -216,8 +223,6 @@ def _config(tables: dict[str, Any], role: str) -> Config:
         dialect=_dialect(tables.get("dialect", {})),
         **places,
     )
-    if config.public_url:
-        _require_url("tester.public_url", config.public_url)
     if config.dialect.name and role == "a":
         raise UsageError("dialect is for a test of party B.")
     return config
@@ -226,9 +231,10 @@ def _config(tables: dict[str, Any], role: str) -> Config:
 def _subject(table: dict[str, Any], role: str) -> Subject:
     table = dict(table)
     at_tester = dict(_table("subject.at_tester", table.pop("at_tester", {})))
-    users = at_tester.pop("users", None) or table.pop("users", None) or ["alice"]
-    table.pop("users", None)
-    if not (isinstance(users, list) and all(isinstance(each, str) and each for each in users)):
+    users = at_tester.pop("users", table.pop("users", ["alice"]))
+    if not (
+        isinstance(users, list) and users and all(isinstance(each, str) and each for each in users)
+    ):
         raise UsageError('users is a list of names, such as ["alice", "bob"].')
     if len(set(users)) != len(users):
         raise UsageError("users names a user twice.")
@@ -248,6 +254,11 @@ def _subject(table: dict[str, Any], role: str) -> Subject:
     if role == "a" and not subject.at_tester.redirect_uri:
         raise UsageError(
             "subject.at_tester.redirect_uri is missing: where party A wants its users back."
+        )
+    if role == "b" and not (subject.authorization_endpoint or subject.issuer):
+        raise UsageError(
+            "subject.authorization_endpoint is missing. Give it, or give subject.issuer if the "
+            "subject has metadata (RFC 8414)."
         )
     return subject
 
@@ -277,6 +288,8 @@ def _at_subject(table: Mapping[str, Any]) -> TesterAtSubject:
         return TesterAtSubject(**texts)
     where = "tester.at_subject.second"
     client = Client(**_texts(where, _table(where, second), Client))
+    if client.client_id == texts["client_id"]:
+        raise UsageError("tester.at_subject.second is the same client as tester.at_subject.")
     return TesterAtSubject(**texts, second=client)
 
 
@@ -284,7 +297,7 @@ def _texts(where: str, table: Mapping[str, Any], kind: type[Client]) -> dict[str
     names = [each.name for each in fields(kind) if each.name != "second"]
     _only_known(where, table, names)
     for name in ("client_id", "client_secret"):
-        if name not in table:
+        if not table.get(name):
             raise UsageError(f"{where}.{name} is missing.")
     return {name: _text(where, name, value) for name, value in table.items()}
 
@@ -292,7 +305,7 @@ def _texts(where: str, table: Mapping[str, Any], kind: type[Client]) -> dict[str
 def _waits(table: Mapping[str, Any]) -> Waits:
     _only_known("waits", table, [each.name for each in fields(Waits)])
     for name, value in table.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_wait(value):
             raise UsageError(f"waits.{name} is a number of seconds, not {value!r}.")
     return Waits(**table)
 
@@ -331,6 +344,10 @@ def _text(where: str, name: str, value: Any) -> str:
     return _from_environment(f"{where}.{name}", value)
 
 
+def _is_wait(value: float) -> bool:
+    return value >= 0 and math.isfinite(value)
+
+
 def _flag(where: str, name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise UsageError(f"{where}.{name} is true or false, not {value!r}.")
@@ -367,11 +384,14 @@ def _require_url(name: str, url: str) -> None:
     except ValueError:
         port_is_right = False
         parts = urlsplit("")
+    is_plain = url.isascii() and url.isprintable() and " " not in url and "#" not in url
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_right:
         raise UsageError(f'{name} is "{url}", which is no URL with http or https and a host.')
+    if not is_plain:
+        raise UsageError(f'{name} is "{url}". A URL is ASCII, without blanks and without #.')
 
 
 def _require_host_and_port(listen: str) -> None:
     host, _, port = listen.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) <= 65535:
         raise UsageError(f'listen is a host and a port, such as {DEFAULT_LISTEN}, not "{listen}".')

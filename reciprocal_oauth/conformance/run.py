@@ -46,13 +46,14 @@ def run(
     driver: Driver,
     *,
     is_slow: bool = False,
-    is_fail_fast: bool = False,
+    stop_at: Callable[[CheckResult], bool] | None = None,
     has_evidence: bool = True,
     require: Callable[[Config], None] = lambda config: None,
     on_result: Callable[[CheckResult], None] = lambda result: None,
 ) -> Run:
     """Carry out checks.
 
+    :param stop_at: says after which result no other check runs.
     :param is_slow: also those that wait for the end of a life.
     :param require: refuses a configuration once the subject's metadata are read: they may name a
         system that is in use.
@@ -78,7 +79,7 @@ def run(
             party.server = server
             runner = _Runner(party, found, on_result, has_evidence=has_evidence)
             try:
-                runner.run(checks, is_fail_fast=is_fail_fast)
+                runner.run(checks, stop_at)
             except KeyboardInterrupt:
                 found.is_interrupted = True
             runner.leave()
@@ -117,7 +118,8 @@ def _discovered(config: Config, client: Client) -> Config:
         config = replace(config, subject=replace(subject, **found))  # type: ignore[arg-type]
     if not config.subject.token_endpoint and not config.subject.reciprocal_endpoint:
         raise UsageError(
-            "subject.token_endpoint is missing, and no metadata at subject.issuer say it."
+            "subject.token_endpoint is missing. Give it, or give subject.issuer if the subject has "
+            "metadata (RFC 8414)."
         )
     return config
 
@@ -138,16 +140,20 @@ class _Runner:
         self._on_result = on_result
         self._has_evidence = has_evidence
         self._told: set[str] = set()
+        self._is_unreachable = False
 
-    def run(self, checks: Sequence[Check], *, is_fail_fast: bool) -> None:
+    def run(self, checks: Sequence[Check], stop_at: Callable[[CheckResult], bool] | None) -> None:
         try:
-            for check in checks:
+            for number, check in enumerate(checks, start=1):
                 result = CheckResult(check)
                 self._found.results.append(result)
                 self._carry_out(result)
                 if not self._party.is_pending(result):
                     self._tell(result)
-                if is_fail_fast and result.verdict is Verdict.FAIL:
+                if stop_at is not None and stop_at(result):
+                    self._found.notes.append(
+                        f"The run stopped at {check.id}: {len(checks) - number} checks did not run."
+                    )
                     break
             self._party.settle(self._judge_later)
         finally:
@@ -193,6 +199,8 @@ class _Runner:
             result.verdict, result.observed = reason
             return
         self.judge(result, lambda: result.check.run(party))
+        if result.check.is_control and party.has_got_through is False:
+            self._is_unreachable = True
         party.begin_quiet(result)
         result.seconds = time.monotonic() - began
 
@@ -203,14 +211,20 @@ class _Runner:
                 return Verdict.NOT_TESTED, f"It needs {NEEDS[need]}."
         if check.is_slow and not self._party.is_slow:
             return Verdict.NOT_TESTED, "It waits for the end of a life: add --slow."
-        failed = [
-            result.check.id
+        failed = {
+            result.check.id: result.verdict
             for result in self._found.results
             if result.check.is_control and result.verdict is not Verdict.PASS
-        ]
+        }
+        names = ", ".join(failed)
+        if check.is_negative and set(failed.values()) == {Verdict.NOT_TESTED}:
+            return Verdict.NOT_TESTED, f"It needs what {names} needs."
         if check.is_negative and failed:
             # A subject that refuses everything, or does nothing, would pass.
-            return Verdict.INCONCLUSIVE, f"What is right does not work: {', '.join(failed)}."
+            return Verdict.INCONCLUSIVE, f"What is right does not work: {names}."
+        if self._is_unreachable and not check.is_control:
+            # A person is not asked for each check to open a page that does not open.
+            return Verdict.INCONCLUSIVE, f"Nobody got through to the subject: {names}."
         return None
 
     def judge(self, result: CheckResult, look: Callable[[], None]) -> None:
@@ -222,7 +236,10 @@ class _Runner:
         except Unclear as finding:
             result.verdict, result.observed = Verdict.INCONCLUSIVE, str(finding)
         except NotGiven as finding:
-            result.verdict, result.observed = Verdict.NOT_TESTED, f"It needs {finding}."
+            result.verdict, result.observed = (
+                Verdict.NOT_TESTED,
+                f"It needs {str(finding).rstrip('.')}.",
+            )
         except Exception as error:
             # A fault of the tester says nothing about the subject.
             result.verdict = Verdict.INCONCLUSIVE

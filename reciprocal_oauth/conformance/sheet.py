@@ -13,7 +13,7 @@ def role_of(path: Path) -> str:
     :raises UsageError: the file cannot be read.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -32,7 +32,7 @@ def sheet(config: Config) -> str:
     base = config.base_url
     own = config.subject.at_tester
     lines += _section(
-        f"{subject.capitalize()} as a client of the tester",
+        f"Party {config.role.upper()} as a client of the tester",
         [
             ("authorization endpoint", f"{base}/authorize" if is_a else "not needed"),
             ("token endpoint", f"{base}/token"),

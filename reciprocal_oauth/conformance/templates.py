@@ -15,11 +15,11 @@ _B: Final = """\
 # A value can be "env:NAME": then it is taken from the environment.
 
 [subject]
-# Endpoints that are left out are taken from the metadata of the issuer (RFC 8414).
+# With an issuer, leave the endpoints out that its metadata name (RFC 8414).
 # issuer = "http://127.0.0.1:8000"
 authorization_endpoint = "http://127.0.0.1:8000/authorize"
 token_endpoint = "http://127.0.0.1:8000/token"
-# reciprocal_endpoint = "…"       # if it takes hand-overs elsewhere than at its token endpoint
+# reciprocal_endpoint = "..."       # if it takes hand-overs elsewhere than at its token endpoint
 # revocation_endpoint = "http://127.0.0.1:8000/revoke"
 # api = "http://127.0.0.1:8000/api/me"                   # an address that needs its access token
 users = ["alice", "bob"]          # with one user, some checks are not tested
@@ -33,6 +33,9 @@ client_secret = "{subject_secret}"
 [tester]
 listen = "{listen}"
 # public_url = "https://tester.example"       # if party B reaches it by another address
+# tls_cert = "tester.pem"         # with https: its certificate, which party B must trust,
+# tls_key = "tester.key"          # and the key
+# ca = "ca.pem"                   # who issued party B's certificate
 
 # The client that party B has for the tester.
 [tester.at_subject]
@@ -60,9 +63,10 @@ _A: Final = """\
 # A value can be "env:NAME": then it is taken from the environment.
 
 [subject]
-# issuer = "http://127.0.0.1:8000"      # endpoints that are left out are taken from its metadata
+# With an issuer, leave the endpoints out that its metadata name (RFC 8414).
+# issuer = "http://127.0.0.1:8000"
 token_endpoint = "http://127.0.0.1:8000/token"
-# authorization_endpoint = "…"    # for A-CODE-12: an ordinary code still needs its verifier
+# authorization_endpoint = "..."    # for A-CODE-12: an ordinary code still needs its verifier
 # revocation_endpoint = "http://127.0.0.1:8000/revoke"
 # Addresses of its API, each with the scope that it needs:
 # api = [
@@ -80,6 +84,9 @@ redirect_uri = "http://127.0.0.1:8000/callback"
 [tester]
 listen = "{listen}"
 # public_url = "https://tester.example"       # if party A reaches it by another address
+# tls_cert = "tester.pem"         # with https: its certificate, which party A must trust,
+# tls_key = "tester.key"          # and the key
+# ca = "ca.pem"                   # who issued party A's certificate
 
 # The client that party A has for the tester: it redeems the codes.
 [tester.at_subject]
@@ -87,8 +94,8 @@ client_id = "tester"
 client_secret = "{tester_secret}"
 auth = "basic"                    # or "body": client_secret in the body
 scope = "read write"              # what the tester asks by `reciprocal`: better two scopes
-# other_scope = "…"               # one that it may grant too
-# agreed_scope = "…"              # what it grants if nothing is asked
+# other_scope = "..."               # one that it may grant too
+# agreed_scope = "..."              # what it grants if nothing is asked
 
 # A second client: without it, what belongs to another client is not tested.
 # [tester.at_subject.second]

@@ -35,6 +35,21 @@ SUBJECT = "http://127.0.0.1:9"
         ("[waits]", '[dialect]\nname = "x"\ntoken_in = "y"\n[waits]', 'dialect.token_in is "body"'),
         ('"secret-of-party-b"', '"env:NOT_SET_ANYWHERE"', "NOT_SET_ANYWHERE, which is not set"),
         ("[subject]", "[subject", "is not TOML"),
+        ("quiet = 0.3", "quiet = nan", "waits.quiet is a number of seconds, not nan"),
+        ("quiet = 0.3", "quiet = inf", "waits.quiet is a number of seconds, not inf"),
+        ('users = ["alice"]', "users = []", "users is a list of names"),
+        ('client_secret = "secret-of-party-b"', 'client_secret = ""', "client_secret is missing"),
+        (f'"{SUBJECT}/token"', f'"{SUBJECT}/token#x"', "without blanks and without #"),
+        (
+            f'authorization_endpoint = "{SUBJECT}/authorize"',
+            "",
+            "authorization_endpoint is missing",
+        ),
+        (
+            "[waits]",
+            '[tester.at_subject.second]\nclient_id = "tester"\nclient_secret = "x"\n[waits]',
+            "second is the same client",
+        ),
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_expected(
@@ -150,3 +165,69 @@ def test_a_host_without_an_address_is_named(
     assert main(["b", "--config", str(path)]) == 2
 
     assert "nowhere.invalid has no address" in capsys.readouterr().err
+
+
+# --- Files and options ---------------------------------------------------------------------------
+
+
+def test_two_reports_do_not_take_the_same_place(
+    config_b: Write, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    same = str(tmp_path / "x.json")
+
+    assert main(["b", "--config", str(config_b(SUBJECT)), "--json", same, "--html", same]) == 2
+
+    assert "x.json is named twice" in capsys.readouterr().err
+
+
+def test_a_report_does_not_take_the_place_of_the_configuration(
+    config_b: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = config_b(SUBJECT)
+
+    assert main(["b", "--config", str(path), "--json", str(path)]) == 2
+
+    assert "is named twice" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("patience", ["0", "-1", "nan", "inf"])
+def test_patience_is_a_number_above_0(
+    config_b: Write, capsys: pytest.CaptureFixture[str], patience: str
+) -> None:
+    assert main(["b", "--config", str(config_b(SUBJECT)), f"--patience={patience}"]) == 2
+
+    assert "--patience is a number above 0" in capsys.readouterr().err
+
+
+def test_a_tester_that_listens_everywhere_says_how_it_is_reached(
+    config_b: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["b", "--config", str(config_b(SUBJECT)), "--listen", "0.0.0.0:8765"]) == 2
+
+    assert "Say by public_url how it reaches the tester" in capsys.readouterr().err
+
+
+def test_the_sheet_knows_the_options_of_the_network(
+    config_b: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(config_b(SUBJECT))
+
+    assert main(["sheet", "--config", path, "--public-url", "https://tester.example"]) == 0
+
+    assert "https://tester.example/callback" in capsys.readouterr().out
+
+
+def test_the_template_is_ascii_so_that_any_terminal_writes_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for role in ("a", "b"):
+        main(["init", role])
+
+    assert capsys.readouterr().out.isascii()
+
+
+def test_a_configuration_may_begin_with_a_byte_order_mark(config_b: Write) -> None:
+    path = config_b(SUBJECT)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+
+    assert load(path, "b").tester.client_id == "tester"

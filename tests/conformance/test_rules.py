@@ -2,7 +2,10 @@
 
 import base64
 import json
+import os
 import socket
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +19,8 @@ from reciprocal_oauth.conformance.party_b import PartyB
 from reciprocal_oauth.conformance.registry import CHECKS
 from reciprocal_oauth.conformance.wire.client import with_query
 from reciprocal_oauth.conformance.wire.server import Received, Reply
+
+from ..reading import ROOT
 
 Write = Callable[..., Path]
 Serve = Callable[[Callable[[Received], Reply]], str]
@@ -167,6 +172,58 @@ def test_a_party_that_wants_raw_basic_is_blamed_once_and_tested_on(
     verdicts = _verdicts(report)
     assert (verdicts["B-PARAM-1"], verdicts["B-AUTH-1"]) == ("pass", "fail")
     assert status == 1
+
+
+def test_a_run_goes_on_after_a_known_fault_and_stops_at_a_new_one(
+    config_b: Write, serve: Serve, tmp_path: Path
+) -> None:
+    url = serve(lambda received: _issuing(received, Reply.error("invalid_request")))
+    known = tmp_path / "known.json"
+    known.write_text('{"B-OK-1": {"verdict": "fail", "why": "known"}}')
+
+    status, report = _run(config_b(url), "B-OK", "B-PARAM", "--fail-fast", "--expected", str(known))
+
+    assert status == 1
+    assert list(_verdicts(report))[-1] == "B-PARAM-1"
+    assert report["notes"] == ["The run stopped at B-PARAM-1: 1 checks did not run."]
+
+
+def test_nobody_is_asked_for_every_check_to_open_a_page_that_does_not_open(
+    config_b: Write, serve: Serve
+) -> None:
+    visits: list[str] = []
+
+    def answer(received: Received) -> Reply:
+        visits.append(received.path)
+        return Reply.text("Sorry", 500)
+
+    status, _ = _run(config_b(serve(answer)))
+
+    assert status == 3
+    assert len(visits) <= 4
+
+
+def test_a_run_goes_on_when_the_reader_of_its_output_has_gone(
+    config_b: Write, serve: Serve, tmp_path: Path
+) -> None:
+    url = serve(lambda received: _issuing(received, Reply.json()))
+    report = tmp_path / "report.json"
+    command = [sys.executable, "-m", "reciprocal_oauth.conformance", "b", "B-PARAM", "B-TOK-2"]
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    ended = subprocess.run(
+        [*command, "--config", str(config_b(url)), "--json", str(report)],
+        cwd=ROOT,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert json.loads(report.read_text())["counts"]["fail"] == 1
 
 
 def test_a_fault_of_the_tester_is_no_verdict_about_the_subject(

@@ -125,9 +125,10 @@ class Client:
         self._tls = tls
         self._timeout = timeout
 
-    def send(self, request: Request, *, owner: str = "") -> Response:
+    def send(self, request: Request, *, owner: str = "", note: str = "") -> Response:
         """Send a request. Redirects are not followed.
 
+        :param note: what the report says about it.
         :raises NoResponse: there is no complete response.
         """
         exchange = Exchange(
@@ -138,6 +139,7 @@ class Client:
             list(request.headers),
             request.body,
             owner=owner or self._recorder.current,
+            note=note,
         )
         began = time.monotonic()
         try:
