@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -106,7 +106,8 @@ def check_each(
     prefix: str, severity: Severity, values: Iterable[str], **what: Any
 ) -> Callable[[Function], Function]:
     """Make a check for each of the values: ``B-MISS-1`` for the first one, and so on. ``{value}``
-    in the docstring stands for it."""
+    in the docstring stands for it. ``draft`` and ``threats`` can be one text for all values, or a
+    text for each of them."""
 
     def register(function: Function) -> Function:
         given = {"draft": "", "rfc": "", "threats": "", "needs": "", **what}
@@ -116,9 +117,9 @@ def check_each(
                 function,
                 f"{prefix}-{number}",
                 severity,
-                given["draft"],
+                _of(given["draft"], number),
                 given["rfc"],
-                given["threats"],
+                _of(given["threats"], number),
                 given["needs"],
                 value=value,
                 **flags,
@@ -126,6 +127,10 @@ def check_each(
         return function
 
     return register
+
+
+def _of(given: str | Sequence[str], number: int) -> str:
+    return given if isinstance(given, str) else given[number - 1]
 
 
 def _add(

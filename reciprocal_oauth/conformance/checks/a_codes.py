@@ -210,8 +210,8 @@ def not_the_same_code(a: PartyA) -> None:
 
     Does: redeems a code with capitals and small letters exchanged, and with a blank behind it.
 
-    Expects: status 400. Some databases find it. The code with the blank is a warning: some
-    frameworks take blanks away.
+    Expects: status 400. Some databases ignore letter case, and find it. The code with the blank is
+    a warning: some frameworks take blanks away.
     """
     _, handover = a.handed_over()
     other_case = a.secret(handover.code.swapcase(), "code")

@@ -14,7 +14,7 @@ def odd_responses(a: PartyA) -> None:
     Does: answers hand-overs with 200 and HTML, with nothing, and with an empty object, and redeems
     the codes.
 
-    Expects: no second hand-over, also not as late as after a failure.
+    Expects: no second hand-over, not even after the time in which a failed one comes again.
     """
     html = Reply(200, [("Content-Type", "text/html")], b"<!doctype html><p>Thank you</p>")
     for what, reply in (("HTML", html), ("no body", Reply(200)), ("{}", Reply.json())):

@@ -48,10 +48,10 @@ def errors_are_json(b: PartyB) -> None:
 
 @check("B-ANS-2", Severity.SECURITY, rfc="9700 4.2", threats="P10", negative=True)
 def errors_repeat_no_secret(b: PartyB) -> None:
-    """An error repeats neither the code nor the access token.
+    """An error repeats neither code nor access token nor secret.
 
-    Does: sends an unknown access token with a code of the tester, and a right access token with an
-    unknown grant type, and reads the errors.
+    Does: sends an unknown access token, an unknown grant type, and an unknown client ID, and reads
+    the errors.
 
     Expects: none of these values in the body or in a header.
     """

@@ -31,11 +31,12 @@ def reciprocal_is_a_scope(b: PartyB) -> None:
     asked = {"authorization": access.asked_by_callback, "token": access.asked_by_response}
     for place, value in asked.items():
         if value is None:
-            b.note(f"The {place} response has no reciprocal: the scope is agreed beforehand.")
             continue
         if not isinstance(value, str) or not _SCOPE.fullmatch(value):
             raise Broken("A scope (RFC 6749, section 3.3).", f"The {place} response has {value!r}.")
         b.note(f"The {place} response asks for {value}.")
+    if not any(asked.values()):
+        b.note("No response has reciprocal: the scope is agreed beforehand.")
 
 
 @check("B-ASK-2", Severity.MUST, rfc="6749 4.1.2", threats="L2")
@@ -68,7 +69,7 @@ def token_response_is_not_kept(b: PartyB) -> None:
 
 @check("B-ASK-3", Severity.INFORMATION, draft="2.1/1")
 def who_is_asked(b: PartyB) -> None:
-    """Whom party B asks, and when.
+    """Whom does party B ask, and when?
 
     Does: refreshes the tokens, and gets tokens for a second client if there is one.
 
@@ -91,7 +92,7 @@ def _note_asking(b: PartyB, what: str, access: Access) -> None:
 
 @check("B-GRANT-2", Severity.INFORMATION, draft="4/5", rfc="8414 2", needs="form metadata")
 def metadata_lists_the_grant(b: PartyB) -> None:
-    """The metadata list the grant type.
+    """Do the metadata list the grant type?
 
     Does: reads the metadata of party B.
 

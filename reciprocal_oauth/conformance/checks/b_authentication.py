@@ -71,7 +71,7 @@ def wrong_secret(b: PartyB) -> None:
 
     Does: sends the right hand-over with a secret whose last character is wrong.
 
-    Expects: status 401 (RFC 6749). Status 400 is what the draft literally says, and a warning.
+    Expects: status 401, as RFC 6749 says. Status 400, as the draft says, is a warning.
     """
     code = b.plan()
     wrong = _wrong(b)
@@ -191,7 +191,7 @@ def client_id_of_another(b: PartyB) -> None:
     """A client_id that is not that of the client is refused.
 
     Does: authenticates as the first client, with its access token, and sends the client_id of the
-    second one. A dialect may have the client ID of party B there: then that is another one.
+    second one. In a dialect whose hand-over has the client ID of party B, that ID is wrong.
 
     Expects: status 400 or 401, and the code is not redeemed.
     """

@@ -30,7 +30,7 @@ def code_is_redeemed(b: PartyB) -> None:
 
 @check("B-OK-3", Severity.INFORMATION, rfc="6749 2.3.1", needs="authenticated form")
 def secret_in_body(b: PartyB) -> None:
-    """The client may authenticate in the body.
+    """Does party B take client_secret in the body?
 
     Does: sends the right hand-over with client_secret in the body, and without the header.
 
@@ -59,7 +59,7 @@ def after_a_refresh(b: PartyB) -> None:
 
 @check("B-OK-5", Severity.INFORMATION, draft="2.2.2/11", rfc="6749 5.1")
 def body_of_200(b: PartyB) -> None:
-    """The body of the accepted request is a JSON object or empty.
+    """What is the body of the accepted request?
 
     Does: hands a code over, and reads the body of the response.
 

@@ -24,8 +24,8 @@ def redeemed_once_for_two(b: PartyB) -> None:
 
     Does: sends the same request twice.
 
-    Expects: one token request with the code. Party A takes a second one for theft, and revokes the
-    tokens.
+    Expects: one token request with the code. Party A may take a second one for theft, and revoke
+    the tokens.
     """
     code = b.linked()
     b.hand_over(code)
@@ -67,7 +67,7 @@ def many_at_once(b: PartyB) -> None:
 
     Does: sends the same right request twenty times at once.
 
-    Expects: status 200, or 429, each time; one redemption in all.
+    Expects: status 200, 429 or 503 each time; one redemption in all.
     """
     code = b.plan()
     request = b.right(code)

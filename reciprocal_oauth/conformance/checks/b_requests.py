@@ -8,7 +8,7 @@ from ..registry import check, check_each
 from ..verdicts import NotGiven, Severity
 
 #: The sentence of the draft about each parameter.
-_SENTENCES = "2.2.2/3 2.2.2/4 2.2.2/5 2.2.2/6 2.2.2/11"
+_SENTENCES = tuple(f"2.2.2/{number} 2.2.2/11" for number in (3, 4, 5, 6))
 
 
 def _statuses(name: str) -> tuple[int, ...]:
@@ -22,7 +22,7 @@ def _statuses(name: str) -> tuple[int, ...]:
     PARAMETERS,
     draft=_SENTENCES,
     rfc="6749 5.2",
-    threats="B4 B14",
+    threats=("P2", "P2", "B4", "P2"),
     negative=True,
 )
 def missing(b: PartyB, name: str) -> None:
@@ -48,7 +48,7 @@ def missing(b: PartyB, name: str) -> None:
     Severity.MUST,
     PARAMETERS,
     draft=_SENTENCES,
-    rfc="6749 3.1; 6749 3.2",
+    rfc="6749 3.2",
     threats="P2",
     negative=True,
 )
@@ -128,8 +128,8 @@ def unknown_parameters(b: PartyB) -> None:
 def other_endpoints(b: PartyB) -> None:
     """Endpoints in the request are not used.
 
-    Does: adds token_endpoint, token_uri, iss, issuer and redirect_uri, which lead elsewhere. A
-    dialect may name the token endpoint: then it names another one.
+    Does: adds token_endpoint, token_uri, iss, issuer and redirect_uri, which lead elsewhere. In
+    a dialect whose hand-over names the token endpoint, it names another one.
 
     Expects: only the agreed token endpoint is called.
     """

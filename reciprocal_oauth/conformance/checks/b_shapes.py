@@ -142,8 +142,7 @@ def odd_characters(b: PartyB) -> None:
     Does: sends NUL, bytes that are not UTF-8, an emoji, and 100,000 characters as the code and as
     the access token.
 
-    Expects: a status of 4xx, never 5xx. A code that party B takes although no code can be like it
-    is a warning.
+    Expects: a status of 4xx, never 5xx. If party B takes such a code, it is a warning.
     """
     odd = {
         "NUL": (b"code%00x", rb"code\u0000x"),
@@ -172,7 +171,7 @@ def _is_taken(b: PartyB, name: str, value: bytes, what: str) -> bool:
         return False
     body = request.body.replace(marker.encode(), value)
     try:
-        response = b.send(b.changed_request(request, body=body))
+        response = b.send(b.changed_request(request, body=body), f"{what} as {name}")
     except Unclear:
         if len(value) < _LONG:
             raise

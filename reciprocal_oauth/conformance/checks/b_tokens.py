@@ -53,7 +53,7 @@ def other_letter_case(b: PartyB) -> None:
 
     Does: sends the right access token with capitals and small letters exchanged.
 
-    Expects: status 400. Some databases find it.
+    Expects: status 400. Some databases ignore letter case, and find it.
     """
     token = b.access().access_token
     if token.swapcase() == token:
