@@ -1,6 +1,7 @@
 """The configurations of the small parties and of the tester, so that they fit together."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any, Final
 
 from example_project.servers import HOST
 
+#: Whether tests run all checks where some show the same.
+WHOLE_RUNS: Final = bool(os.environ.get("CONFORMANCE_WHOLE_RUNS"))
 #: Client IDs and secrets have the characters that must be form-encoded in the header Basic.
 TESTER: Final = {"client_id": "tester:1", "client_secret": "tester+secret:%41/&="}
 SECOND: Final = {"client_id": "second tester", "client_secret": "second+secret:%42"}

@@ -11,12 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import trustme
 
 from example_project.servers import HOST, free_ports
-from reciprocal_oauth.conformance.registry import CHECKS
 
 from .configs import Place, party_config, tester_config
 from .mutation import FILES, Allowed, Mutant, Variant, changed_files
@@ -176,8 +175,3 @@ def _make_certificates(folder: Path) -> None:
     certificate.private_key_pem.write_to_path(str(folder / "tester.key"))
     for number, part in enumerate(certificate.cert_chain_pems):
         part.write_to_path(str(folder / "tester.pem"), append=number > 0)
-
-
-def checks_of(role: str) -> dict[str, Any]:
-    """Return the checks of a role by their IDs."""
-    return {each: check for each, check in CHECKS.items() if check.role == role}

@@ -1,7 +1,5 @@
 """The driver ``playwright``: the steps of the driver ``forms``, done in Chromium. It is for
-subjects whose pages need JavaScript. It needs Playwright: ``pip install playwright``.
-
-::
+subjects whose pages need JavaScript. It needs Playwright: ``pip install playwright``. ::
 
     [driver]
     kind = "playwright"
@@ -11,13 +9,11 @@ subjects whose pages need JavaScript. It needs Playwright: ``pip install playwri
     [driver.steps]
     authorize = [{open = "{url}"}, {press = "Allow"}]
 
-Without ``executable`` it takes the Chromium in ``PATH``, else that of Playwright. The steps are
-those of :mod:`.steps`. A step waits until the page has what it needs, up to ten seconds. Buttons
-outside of forms can be pressed. Frames are not looked into.
+Without ``executable`` it takes the Chromium in ``PATH``, else that of Playwright. A step waits up
+to ten seconds until the page has what it needs. Frames are not looked into.
 """
 
 import contextlib
-import importlib
 import importlib.util
 import shutil
 import time
@@ -162,32 +158,34 @@ class BrowserDriver:
         self._thread.shutdown()
 
     def _start(self, executable: str, is_headless: bool) -> Any:
-        playwright = importlib.import_module("playwright.sync_api")
+        # Only this driver needs it.
+        from playwright.sync_api import Error, sync_playwright
+
         found = executable or next(filter(None, map(shutil.which, _EXECUTABLES)), None)
         try:
-            started = self._ends.enter_context(playwright.sync_playwright())
+            started = self._ends.enter_context(sync_playwright())
             chromium = started.chromium.launch(
                 executable_path=found, headless=is_headless, args=list(_ARGUMENTS)
             )
-        except playwright.Error as error:
+        except Error as error:
             name = found or "Playwright's Chromium (playwright install chromium)"
             raise UsageError(f"{name} does not start: {_first_line(error)}") from error
         self._ends.callback(chromium.close)
         return chromium
 
     def _go(self, journey: Journey, is_over: Callable[[], bool]) -> Outcome:
-        error_of_playwright = importlib.import_module("playwright.sync_api").Error
+        from playwright.sync_api import Error
+
         try:
             return self._driver.go(journey, is_over)
-        except error_of_playwright as error:
+        except Error as error:
             raise JourneyFailed(f"Chromium: {_first_line(error)}") from error
 
     def _end(self) -> None:
         # What has broken down already cannot be ended in order.
-        with contextlib.suppress(Exception):
-            self._driver.close()
-        with contextlib.suppress(Exception):
-            self._ends.close()
+        for end in (self._driver.close, self._ends.close):
+            with contextlib.suppress(Exception):
+                end()
 
 
 class _Visitor(Visitor):
@@ -196,7 +194,9 @@ class _Visitor(Visitor):
     def __init__(self, chromium: Any, patience: float) -> None:
         self.seconds = _PATIENCE_SECONDS * patience
         self._limit = SECONDS * 1000 * patience
-        self._error: type[Exception] = importlib.import_module("playwright.sync_api").Error
+        from playwright.sync_api import Error
+
+        self._error = Error
         self._context = chromium.new_context(ignore_https_errors=True)
         self._context.set_default_timeout(self._limit)
         self._context.on("page", self._watch)

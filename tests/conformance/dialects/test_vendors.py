@@ -7,6 +7,7 @@ import pytest
 
 from example_project.servers import running
 
+from ..configs import WHOLE_RUNS
 from .running import known
 from .vendor_site import VENDORS, Vendor, VendorSite, report
 
@@ -21,6 +22,10 @@ FOUND = {
 }
 
 
+#: What is run if not all checks are.
+SOME = ("B-OK", "B-AUTH", "B-TOK")
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VendorSite]:
     site = VendorSite(tmp_path_factory.mktemp("site"))
@@ -32,9 +37,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VendorSite]:
 def test_the_dialect_of_a_vendor_has_the_expected_verdicts(
     vendor: Vendor, site: VendorSite, tmp_path: Path
 ) -> None:
-    found = report(site, vendor, tmp_path)
+    found = report(site, vendor, tmp_path, *(() if WHOLE_RUNS else SOME))
 
-    assert found.not_passed() == known(vendor.name), found.printed
+    expected = {name: each for name, each in known(vendor.name).items() if name in found.verdicts}
+    assert found.not_passed() == expected, found.printed
     assert found.exit_status == 0, found.printed
     for check, verdict in found.verdicts.items():
         assert verdict != "not tested" or found.observed[check].startswith(("It needs", "It waits"))
