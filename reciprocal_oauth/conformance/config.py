@@ -171,7 +171,12 @@ class Config:
     def secrets(self) -> list[str]:
         """Return what no report may show."""
         clients = [self.subject.at_tester, self.tester, self.tester.second]
-        return [client.client_secret for client in clients if client and client.client_secret]
+        secrets = [client.client_secret for client in clients if client and client.client_secret]
+        # What a user types at the subject: passwords, codes of a second factor.
+        users = self.driver.get("users", {})
+        tables = [each for each in dict(users).values() if isinstance(each, Mapping)]
+        typed = [text for table in tables for text in table.values()]
+        return secrets + [text for text in typed if isinstance(text, str) and text]
 
 
 def load(path: Path, role: str, patience: float = 1.0, **changes: str) -> Config:
@@ -305,7 +310,11 @@ def _texts(where: str, table: Mapping[str, Any], kind: type[Client]) -> dict[str
 def _waits(table: Mapping[str, Any]) -> Waits:
     _only_known("waits", table, [each.name for each in fields(Waits)])
     for name, value in table.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_wait(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not 0 <= value < math.inf
+        ):
             raise UsageError(f"waits.{name} is a number of seconds, not {value!r}.")
     return Waits(**table)
 
@@ -340,12 +349,8 @@ def _only_known(where: str, table: Mapping[str, Any], known: Any) -> None:
 
 def _text(where: str, name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise UsageError(f"{where}.{name} is a text, not {value!r}.")
+        raise UsageError(f"{where}.{name} is a text, not of the type {type(value).__name__}.")
     return _from_environment(f"{where}.{name}", value)
-
-
-def _is_wait(value: float) -> bool:
-    return value >= 0 and math.isfinite(value)
 
 
 def _flag(where: str, name: str, value: Any) -> bool:

@@ -2,6 +2,7 @@
 encoding. Each value gets a placeholder, the same one wherever it stands."""
 
 import base64
+import html
 import json
 import re
 import threading
@@ -32,10 +33,20 @@ _PLAIN: Final = frozenset(
 )
 _IN_FORM: Final = re.compile(rf"(?<![\w%])({_NAME})=([^&\s\"'<>#]*)", re.IGNORECASE)
 _IN_JSON: Final = re.compile(rf"(\"({_NAME})\"\s*:\s*)\"((?:[^\"\\]|\\.)*)\"", re.IGNORECASE)
+#: A number, JSON within JSON, and the texts of languages with single quotes.
+_IN_TEXT: Final = re.compile(
+    rf"((?:\\+\"|['\"])({_NAME})(?:\\+\"|['\"])\s*:\s*)(\\+\"[^\"\\]+|'[^']+|\d+)",
+    re.IGNORECASE,
+)
 _IN_HTML: Final = re.compile(
-    rf"(<input[^>]*name=[\"']({_NAME})[\"'][^>]*value=[\"'])([^\"']*)", re.IGNORECASE
+    rf"(<input[^>]*name=[\"']?({_NAME})[\"']?[^>]*value=[\"']?)([^\"'>\s]*)", re.IGNORECASE
+)
+_VALUE_FIRST: Final = re.compile(
+    rf"(<input[^>]*value=[\"']?)([^\"'>\s]*)(?=[^>]*name=[\"']?({_NAME})[\"'\s>])", re.IGNORECASE
 )
 _PLACEHOLDER: Final = re.compile(r"<[a-z_]+ \d+>")
+#: What the name of a header says if its value is a secret.
+_IN_NAME: Final = re.compile(r"token|secret|csrf|xsrf|api-?key", re.IGNORECASE)
 _ESCAPE: Final = re.compile(r"%[0-9A-F]{2}")
 #: Plain characters: what codes and tokens mostly consist of (RFC 3986, section 2.3).
 _RUN: Final = re.compile(r"[A-Za-z0-9._~-]+")
@@ -56,6 +67,7 @@ class Redaction:
         self._odd: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
         self._long: list[str] = []
+        self._short: list[str] = []
 
     def learn(self, value: str, kind: str) -> str:
         """Keep a value out of the reports.
@@ -75,6 +87,8 @@ class Redaction:
                     self._pattern = None
                 elif len(spelling) >= _LONG:
                     self._long.append(spelling)
+                elif len(spelling) >= SHORTEST:
+                    self._short.append(spelling)
             return placeholder
 
     def hide(self, text: str) -> str:
@@ -84,6 +98,8 @@ class Redaction:
         text = self._known(text)
         text = _IN_FORM.sub(self._in_form, text)
         text = _IN_JSON.sub(self._in_json, text)
+        text = _IN_TEXT.sub(self._in_text, text)
+        text = _VALUE_FIRST.sub(self._value_first, text)
         return _IN_HTML.sub(self._in_html, text)
 
     def headers(self, headers: Iterable[tuple[str, str]]) -> list[list[str]]:
@@ -91,7 +107,7 @@ class Redaction:
         return [[name, self._header(name, value)] for name, value in headers]
 
     def _header(self, name: str, value: str) -> str:
-        if name.lower() not in HEADERS:
+        if name.lower() not in HEADERS and not _IN_NAME.search(name):
             return self.hide(value)
         if name.lower() == "set-cookie":
             cookie, _, attributes = value.partition(";")
@@ -127,6 +143,11 @@ class Redaction:
             for value in self._long:
                 if value in run:
                     run = run.replace(value, self._placeholders[value])
+        for value in self._short:
+            if value in run:
+                # As a word of its own: a short value may be part of an ordinary word.
+                word = rf"(?<![A-Za-z0-9]){re.escape(value)}(?![A-Za-z0-9])"
+                run = re.sub(word, self._placeholders[value], run)
         return run
 
     def _in_form(self, found: re.Match[str]) -> str:
@@ -142,6 +163,17 @@ class Redaction:
         if name.lower() in _PLAIN or not value or _PLACEHOLDER.match(value):
             return found.group()
         return f'{start}"{self._name(_from_json(value), name.lower())}"'
+
+    def _in_text(self, found: re.Match[str]) -> str:
+        start, name, quoted = found.groups()
+        value = quoted.lstrip("\\\"'")
+        if name.lower() in _PLAIN or not value or value.startswith("<"):
+            return found.group()
+        return f"{start}{quoted[: len(quoted) - len(value)]}{self._name(value, name.lower())}"
+
+    def _value_first(self, found: re.Match[str]) -> str:
+        start, value, name = found.groups()
+        return f"{start}{self._name(value, name.lower())}"
 
     def _in_html(self, found: re.Match[str]) -> str:
         start, name, value = found.groups()
@@ -165,7 +197,10 @@ def _spellings(value: str) -> set[str]:
         partial(quote, safe=""),
         partial(quote_plus, safe="/:"),
         lambda text: json.dumps(text)[1:-1],
+        lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
         lambda text: text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;"),
+        partial(html.escape, quote=True),
+        partial(html.escape, quote=False),
     )
     try:
         spellings = {encode(value) for encode in encodings}

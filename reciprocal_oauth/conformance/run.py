@@ -150,7 +150,8 @@ class _Runner:
                 self._carry_out(result)
                 if not self._party.is_pending(result):
                     self._tell(result)
-                if stop_at is not None and stop_at(result):
+                is_known = result.verdict is Verdict.FAIL or not self._party.is_pending(result)
+                if stop_at is not None and is_known and stop_at(result):
                     self._found.notes.append(
                         f"The run stopped at {check.id}: {len(checks) - number} checks did not run."
                     )
@@ -159,7 +160,7 @@ class _Runner:
         finally:
             # An interrupted run reports what it knows: what was not looked at is not a pass.
             for result in self._found.results:
-                if self._party.is_pending(result):
+                if self._party.is_pending(result) and result.verdict is Verdict.PASS:
                     result.verdict = Verdict.INCONCLUSIVE
                     result.observed = "The run ended before the quiet time was over."
                 self._tell(result)
@@ -199,8 +200,8 @@ class _Runner:
             result.verdict, result.observed = reason
             return
         self.judge(result, lambda: result.check.run(party))
-        if result.check.is_control and party.has_got_through is False:
-            self._is_unreachable = True
+        if result.check.is_control:
+            self._is_unreachable = party.has_got_through is False
         party.begin_quiet(result)
         result.seconds = time.monotonic() - began
 

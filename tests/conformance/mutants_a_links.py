@@ -47,6 +47,18 @@ UPDATES = (
         Change(NOW, "return token.scopes"),
     ),
     mutant(
+        "removal-waits-for-a-refresh",
+        "A-UPD-2",
+        "What the user takes away works on in the access tokens, until a refresh replaces them.",
+        Change(NOW, "return token.scopes"),
+        Change(
+            "            left = self.scopes_now(token)\n",
+            "            allowed = self.allowed.get((token.client_id, token.user), frozenset())\n"
+            "            left = token.scopes & allowed\n"
+            "            self.kill([old for old in token.family if not old.is_refresh])\n",
+        ),
+    ),
+    mutant(
         "removal-comes-back",
         "A-UPD-2",
         "What the user takes away comes back with a refresh.",

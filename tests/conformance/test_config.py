@@ -23,7 +23,7 @@ SUBJECT = "http://127.0.0.1:9"
         ("redeem = 0.5", "redeem = -1", "waits.redeem is a number of seconds, not -1"),
         ("redeem = 0.5", "redeems = 1", "waits.redeems is not known. Is redeem meant?"),
         ('client_id = "party-b"', "", "subject.at_tester.client_id is missing"),
-        ('client_id = "tester"', "client_id = 7", "tester.at_subject.client_id is a text, not 7"),
+        ('client_id = "tester"', "client_id = 7", "client_id is a text, not of the type int"),
         (f'"{SUBJECT}/token"', '"/token"', 'subject.token_endpoint is "/token", which is no URL'),
         (f'"{SUBJECT}/token"', '"http://h:x/"', "which is no URL"),
         ("[waits]", "[wait]", "wait is not known. Is waits meant?"),

@@ -102,3 +102,45 @@ def test_a_header_keeps_the_scheme_and_a_cookie_its_name_and_attributes() -> Non
     assert redaction.headers([("Set-Cookie", "sid=1234567; Path=/; HttpOnly")]) == [
         ["Set-Cookie", "sid=<cookie 1>; Path=/; HttpOnly"]
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Wrong secret short-one.",
+        "x_short-one",
+        "~short-one-",
+        "short-one",
+    ],
+)
+def test_a_short_value_is_found_beside_other_plain_characters(text: str) -> None:
+    redaction = Redaction()
+    redaction.learn("short-one", "client_secret")
+
+    assert "short-one" not in redaction.hide(text)
+
+
+def test_a_short_value_is_not_taken_out_of_an_ordinary_word() -> None:
+    redaction = Redaction()
+    redaction.learn("tester", "client_secret")
+
+    assert redaction.hide("the fastesters tested") == "the fastesters tested"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"code": 7654321}',
+        r'{"body": "{\"access_token\": \"UNKNOWN7654321\"}"}',
+        "{'refresh_token': 'UNKNOWN7654321'}",
+        '<input value="UNKNOWN7654321" name="csrf_token">',
+        "<input name=csrf_token value=UNKNOWN7654321>",
+    ],
+)
+def test_a_value_is_found_by_its_name_in_other_notations(text: str) -> None:
+    assert "7654321" not in Redaction().hide(text)
+
+
+@pytest.mark.parametrize("name", ["X-Auth-Token", "X-Api-Key", "X-XSRF-TOKEN", "Client-Secret"])
+def test_a_header_with_the_name_of_a_secret_keeps_none(name: str) -> None:
+    assert "7654321" not in Redaction().headers([(name, "UNKNOWN7654321")])[0][1]

@@ -67,6 +67,7 @@ def less_is_allowed(a: PartyA) -> None:
             raise Unclear(f"{api.url} refused the token before the change, too.")
     sent = len(flow.handovers)
     a.update(part)
+    _must_refuse_at(a, apis, tokens)
     if tokens.refresh_token:
         _must_have_less(a, a.refresh(tokens), taken, "refresh")
     if a.stays_quiet(lambda: len(flow.handovers) > sent):
@@ -75,7 +76,6 @@ def less_is_allowed(a: PartyA) -> None:
         _must_have_less(a, a.redeem(flow.handovers[-1]), taken, "new code")
     if not apis:
         a.note("The API was not tried: no address of subject.api names the scope.")
-    _must_refuse_at(a, apis, tokens)
 
 
 def _must_refuse_at(a: PartyA, apis: list[Api], tokens: Tokens) -> None:

@@ -59,6 +59,7 @@ def another_code(a: PartyA) -> None:
     if not _comes_again(a, flow):
         raise NotGiven("a subject that sends a failed hand-over again (A-RETRY-1)")
     old, new = flow.handovers[0], flow.handovers[1]
+    a.showed_resend(new.at - old.at)
     if old.code == new.code:
         raise Broken("Another code.", "The same code was sent again.")
     a.must_not_give_tokens(a.redemption(old.code), "The old code")

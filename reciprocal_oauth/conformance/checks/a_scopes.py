@@ -105,7 +105,9 @@ def no_scope(a: PartyA) -> None:
         if tokens is None:
             continue
         allowed = set(a.scopes()) | agreed
-        if not agreed:
+        if tokens.scope is None:
+            a.note(f"{value!r} leads to a token response without scope: it does not say which.")
+        elif not agreed:
             a.note(f"{value!r} leads to scope={tokens.scope}; agreed_scope is not given.")
         elif tokens.scopes - allowed:
             raise Broken(f"At most {' '.join(sorted(allowed))}.", f"scope={tokens.scope}.")

@@ -2,7 +2,7 @@
 
 from ..party_b import PartyB
 from ..registry import check
-from ..verdicts import Broken, Severity, Unclear
+from ..verdicts import Broken, Severity
 
 
 @check(
@@ -39,6 +39,8 @@ def old_code_after_the_end(b: PartyB) -> None:
     b.note(f"The hand-over after the end was answered with {response}.")
     b.forget_user(b.user)
     b.must_redeem_at_most(code, redeemed)
-    is_revoked = not {*code.tokens, *code.refresh_tokens}.isdisjoint(b.revocations)
-    if b.is_accepted(response) and not is_revoked:
-        raise Unclear("Nothing shows that the link has ended: perhaps the driver did not end it.")
+    issued = {*code.tokens, *code.refresh_tokens}
+    if b.is_accepted(response) and not b.wait_for(
+        lambda: not issued.isdisjoint(b.revocations), b.waits.send
+    ):
+        b.note("Nothing but the driver says that the link has ended: no revocation came.")

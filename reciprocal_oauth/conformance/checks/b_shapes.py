@@ -180,6 +180,8 @@ def _is_taken(b: PartyB, name: str, value: bytes, what: str) -> bool:
     if response.status >= 500:
         raise Broken("A status of 4xx.", f"{what} as {name} was answered with {response}.")
     if b.is_accepted(response):
+        if name == "access_token":
+            raise Broken("A status of 4xx.", f"{what} as access token was accepted.")
         if len(value) >= _LONG:
             # RFC 6749, section 4.1.2, leaves the size of a code to the server that issues it.
             b.note(f"{what} as {name} was accepted.")

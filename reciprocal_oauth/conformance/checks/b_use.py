@@ -110,6 +110,7 @@ def other_user_in_the_response(b: PartyB) -> None:
     before = b.own_calls(code)
     _use_if_possible(b, other)
     if not b.stays_quiet(lambda: len(code.calls) > before):
+        _require_no_own_calls(b, code)
         raise Broken(
             "The tokens are used for the first user.", "They were used for the second user."
         )
@@ -185,7 +186,15 @@ def each_user_has_own_token(b: PartyB) -> None:
             if len(foreign.calls) == before:
                 raise
         if len(foreign.calls) > before:
+            _require_no_own_calls(b, foreign)
             raise Broken("A call with the user's own token.", "It has the other user's token.")
+
+
+def _require_no_own_calls(b: PartyB, code: Code) -> None:
+    """:raises Unclear: party B calls the API without a user, too."""
+    before = len(code.calls)
+    if not b.stays_quiet(lambda: len(code.calls) > before):
+        raise Unclear("Party B calls the API by itself, so calls do not tell who used it.")
 
 
 #: Calls and refreshes of one use with tokens that do not work any more.

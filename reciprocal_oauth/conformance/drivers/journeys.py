@@ -10,8 +10,6 @@ NAMES: Final = {
     "b": ("authorize", "use", "end"),
     "a": ("link", "update", "end", "open", "forge", "authorize"),
 }
-DECISIONS: Final = ("allow", "deny", "look")
-FORGERIES: Final = ("get", "post", "other")
 #: Journeys that may end at an error page: the checks look at its status.
 MAY_END_IN_AN_ERROR: Final = ("open", "forge")
 

@@ -35,7 +35,8 @@ def text_of(where: str, table: Mapping[str, Any], name: str, default: str = "") 
     """
     value = table.get(name, default)
     if not isinstance(value, str):
-        raise UsageError(f"{where}.{name} is a text, not {value!r}.")
+        # Not the value: it may be a password.
+        raise UsageError(f"{where}.{name} is a text, not of the type {type(value).__name__}.")
     return value
 
 

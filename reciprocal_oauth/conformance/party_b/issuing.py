@@ -53,7 +53,8 @@ class Issuing(ClientOfSubject):
         self._lock = threading.Lock()
         self._codes: dict[str, Code] = {}
         self._of_token: dict[str, Code] = {}
-        #: Requests to addresses that nobody agreed on, and redemptions of codes that never were.
+        #: Requests to addresses that nobody agreed on, and redemptions of unknown codes. The latter
+        #: are no fault: a subject may try a code of an earlier run again.
         self.strays: list[Received] = []
         #: Requests to the revocation endpoint: the tokens.
         self.revocations: list[str] = []

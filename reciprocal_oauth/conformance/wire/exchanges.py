@@ -51,7 +51,7 @@ class Exchange:
             "request_headers": redaction.headers(self.request_headers),
             "request_body": _shown(self.request_body, redaction),
             "status": self.status,
-            "reason": self.reason,
+            "reason": redaction.hide(self.reason),
             "response_headers": redaction.headers(self.response_headers),
             "response_body": _shown(self.response_body, redaction),
             "seconds": round(self.seconds, 3),
