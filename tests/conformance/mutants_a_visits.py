@@ -23,7 +23,6 @@ CSRF = 'if session is None or not hmac.compare_digest(form.get("csrf", ""), sess
 NEW_LINK = "self.links[session.user] = Link(session.user, token, self.question(asked))"
 TOKEN_SCOPE = '"scope": text_of(self.scopes_now(token)),\n        }'
 CONSENT_ROUTE = '"/consent": {"GET": party.show_consent, "POST": party.answer_consent},'
-REDEEM_SCOPES = "self.issue_tokens(client, code.user, code.scopes, code.family, code.reciprocal)"
 
 AUTHORIZATION = (
     mutant(

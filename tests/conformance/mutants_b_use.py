@@ -3,7 +3,6 @@
 from .mutation import Change, Mutant, mutant
 
 NEWEST = "is_newest = number >= link.number"
-KEPT = "link.number, link.access_token = number, token"
 NEW_LINK = "link = self.links.setdefault((client_id, user), Link(client_id, user))"
 REFRESH_TOKEN = 'str(members.get("refresh_token") or link.refresh_token)'
 ASKS = 'reciprocal = self.peer.scope if client.is_peer else ""'

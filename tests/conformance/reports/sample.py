@@ -198,8 +198,6 @@ EXPECTED = {
     "B-AUTH-6": Expectation(Verdict.WARN, "Our framework takes both. Ticket 12."),
     "B-ANS-2": Expectation(Verdict.FAIL, "The error page shows the request. Ticket 13."),
 }
-#: Nobody runs it in the sample: its only sentence and threat are not tested.
-LEFT_OUT = "B-RETRY-1"
 
 
 @contextmanager
