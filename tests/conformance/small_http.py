@@ -3,8 +3,11 @@
 import base64
 import http.client
 import json
+import os
 import ssl
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -142,8 +145,22 @@ def respond(routes: Routes, request: Request) -> Response:
         return json_response({"error": "server_error"}, 500)
 
 
+def end_with_parent() -> None:
+    """End this process when the one that started it has ended: it may be killed."""
+    parent = os.getppid()
+
+    def wait() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def serve(port: int, routes: Routes) -> None:
-    """Answer requests at a port of the loopback address until the process ends."""
+    """Answer requests at a port of the loopback address until the process, or the one that started
+    it, ends."""
+    end_with_parent()
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 60
