@@ -35,6 +35,7 @@ def make_config(tmp_path: Path) -> MakeConfig:
     def make(auth: str = "basic", **dialect: Any) -> Config:
         tables = {
             "subject": {
+                "authorization_endpoint": "http://127.0.0.1:1/authorize",
                 "token_endpoint": "http://127.0.0.1:1/token",
                 "reciprocal_endpoint": "http://127.0.0.1:1/handover",
                 "at_tester": PARTY,

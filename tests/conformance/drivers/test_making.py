@@ -17,14 +17,14 @@ STEPS = {"authorize": [{"open": "{url}"}]}
     ("table", "said"),
     [
         ({}, "driver.kind is missing. It is one of follow, forms, playwright, command, ask."),
-        ({"kind": 5}, "driver.kind is a text, not 5."),
+        ({"kind": 5}, "driver.kind is a text, not of the type int."),
         ({"kind": "form"}, 'driver.kind is "form", which is no driver. Is forms meant?'),
         ({"kind": "follow"}, "driver.urls is missing"),
         ({"kind": "follow", "urls": []}, "driver.urls is a table: [driver.urls]."),
         ({"kind": "follow", "url": URLS}, "driver.url is not known. Is urls meant?"),
         ({"kind": "follow", "urls": {"authorise": "{url}"}}, "Is authorize meant?"),
         ({"kind": "follow", "urls": {"link": "{url}"}}, "is for a test of party A"),
-        ({"kind": "follow", "urls": {"end": 5}}, "driver.urls.end is a text, not 5."),
+        ({"kind": "follow", "urls": {"end": 5}}, "driver.urls.end is a text, not of the type int."),
         ({"kind": "follow", "urls": {"end": "/end"}}, "begins with http://, https:// or {url}"),
         ({"kind": "follow", "urls": {"end": "http://x/{usr}"}}, "Is user meant?"),
         (
@@ -77,7 +77,10 @@ def test_a_mistake_in_the_table_is_said(table: dict[str, Any], said: str) -> Non
         ({"authorize": [{"open": "{url}"}, {"press": " "}]}, "press is a text that is not empty"),
         ({"authorize": [{"open": "{url}"}, {"fill": "x"}]}, "step 2: fill is a table of fields"),
         ({"authorize": [{"open": "{url}"}, {"fill": {}}]}, "step 2: fill is a table of fields"),
-        ({"authorize": [{"open": "{url}"}, {"tick": {"x": 1}}]}, "step 2: tick.x is a text, not 1"),
+        (
+            {"authorize": [{"open": "{url}"}, {"tick": {"x": 1}}]},
+            "step 2: tick.x is a text, not of the type int",
+        ),
         ({"authorize": [{"open": "{url}"}, {"fill": {"a": "{pasword}"}}]}, "Is password meant?"),
         ({"authorize": [{"open": "{url}", "form": "x"}]}, "form says where to fill, tick or press"),
         ({"authorize": [{"open": "/login"}]}, "step 1: open begins with http://"),
@@ -113,7 +116,9 @@ def test_the_lists_of_a_link_belong_together(steps: Any, said: str) -> None:
 def test_the_values_of_a_user_are_texts() -> None:
     table = {"kind": "forms", "steps": STEPS, "users": {"alice": {"pin": 1234}}}
 
-    with pytest.raises(UsageError, match=r"driver\.users\.alice\.pin is a text, not 1234"):
+    with pytest.raises(
+        UsageError, match=r"driver\.users\.alice\.pin is a text, not of the type int"
+    ):
         drivers.make(table, role="b")
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import psycopg
 import trustme
 
 from example_project.roles import ASSISTANT, MUSIC
@@ -193,5 +192,8 @@ def new_database(server_url: str, role: str) -> Iterator[str]:
 
 
 def _execute(url: str, statement: Any) -> None:
+    # Only who names a server needs it.
+    import psycopg
+
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(statement)
