@@ -101,7 +101,7 @@ class Site(Server):
             "port": self.port,
             # At party B, a check waits until a token has expired.
             "expires_in": 20 if self.subject.role == "b" else 3600,
-            "code_lifetime": 10,
+            "code_lifetime": 25,
             "ca": str(self.ca_path),
             "users": USERS,
             "clients": [
@@ -147,7 +147,7 @@ class Site(Server):
             },
             "waits": {
                 **{"redeem": 10, "send": 10, "quiet": 2, "retry": 15},
-                **{"max_wait": 30, "code_lifetime": 10},
+                **{"max_wait": 30, "code_lifetime": 25},
             },
         }
 
