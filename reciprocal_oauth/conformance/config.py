@@ -147,13 +147,12 @@ class Config:
         return host.strip("[]"), int(port)
 
     def shown(self) -> dict[str, object]:
-        """Return what the reports say about the configuration: no secret, and nothing of the
-        driver's, which may hold passwords."""
-        at_tester, tester = self.subject.at_tester, self.tester
+        """Return what the reports say about the configuration: nothing secret."""
+        tester = self.tester
         return {
             "subject": {
                 **self.subject.urls(),
-                "client_id at the tester": at_tester.client_id,
+                "client_id at the tester": self.subject.at_tester.client_id,
                 "users": list(self.subject.users),
             },
             "tester": {
@@ -172,10 +171,9 @@ class Config:
         """Return what no report may show."""
         clients = [self.subject.at_tester, self.tester, self.tester.second]
         secrets = [client.client_secret for client in clients if client and client.client_secret]
-        # What a user types at the subject: passwords, codes of a second factor.
+        # What a user types at the subject.
         users = self.driver.get("users", {})
-        tables = [each for each in dict(users).values() if isinstance(each, Mapping)]
-        typed = [text for table in tables for text in table.values()]
+        typed = [text for table in dict(users).values() for text in dict(table).values()]
         return secrets + [text for text in typed if isinstance(text, str) and text]
 
 

@@ -159,7 +159,7 @@ class Serving(ClientOfSubject):
             self.flows.append(flow)
             self._by_code[flow.code] = flow
         if plan.holds:
-            return Reply.text("The tester keeps the way back for itself.")
+            return Reply.text("The tester does not send the browser back.")
         return Reply.redirect(flow.callback_url)
 
     def _callback(self, received: Received, exchange: Exchange) -> Reply:

@@ -112,9 +112,9 @@ def test_buttons_that_send_nothing_are_left_out() -> None:
 def test_actions_are_relative_to_the_page_or_to_its_base() -> None:
     assert form_of("<form action='two'></form>").action == "http://a.example/pages/two"
     assert form_of("<form></form>").action == URL
-    assert form_of("<base href='/root/'><form action='two'>").action == "http://a.example/root/two"
-    page = read("<base href='/root/'><a href=' x '>X</a>", URL)
-    assert page.link("X").url == "http://a.example/root/x"
+    assert form_of("<base href='/base/'><form action='two'>").action == "http://a.example/base/two"
+    page = read("<base href='/base/'><a href=' x '>X</a>", URL)
+    assert page.link("X").url == "http://a.example/base/x"
 
 
 def test_a_form_that_is_sent_by_get_has_its_fields_as_the_query() -> None:
