@@ -1,17 +1,17 @@
 """The configuration of a run: a TOML file, read into values that do not change."""
 
-import difflib
 import math
-import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from .dialect import Dialect
 from .errors import UsageError
+from .tables import flag_of, number_of, only_known, table_of, text_of, with_environment
 
 DEFAULT_LISTEN: Final = "127.0.0.1:8765"
 
@@ -210,19 +210,19 @@ def load(path: Path, role: str, patience: float = 1.0, **changes: str) -> Config
 
 
 def _config(tables: dict[str, Any], role: str) -> Config:
-    tables = {name: dict(_table(name, table)) for name, table in tables.items()}
-    _only_known("", tables, ("subject", "tester", "waits", "driver", "dialect"))
+    tables = {name: table_of(name, with_environment(name, each)) for name, each in tables.items()}
+    only_known("", tables, ("subject", "tester", "waits", "driver", "dialect"))
     tester = tables.get("tester", {})
-    _only_known(
+    only_known(
         "tester", tester, ("listen", "public_url", "at_subject", "tls_cert", "tls_key", "ca")
     )
-    places = {name: _text("tester", name, tester[name]) for name in tester if name != "at_subject"}
+    places = {name: text_of("tester", tester, name) for name in tester if name != "at_subject"}
     config = Config(
         role=role,
         subject=_subject(tables.get("subject", {}), role),
-        tester=_at_subject(_table("tester.at_subject", tester.get("at_subject", {}))),
+        tester=_at_subject(table_of("tester.at_subject", tester.get("at_subject", {}))),
         waits=_waits(tables.get("waits", {})),
-        driver=_with_environment("driver", tables.get("driver", {})),
+        driver=tables.get("driver", {}),
         dialect=_dialect(tables.get("dialect", {})),
         **places,
     )
@@ -231,9 +231,9 @@ def _config(tables: dict[str, Any], role: str) -> Config:
     return config
 
 
-def _subject(table: dict[str, Any], role: str) -> Subject:
+def _subject(table: Mapping[str, Any], role: str) -> Subject:
     table = dict(table)
-    at_tester = dict(_table("subject.at_tester", table.pop("at_tester", {})))
+    at_tester = dict(table_of("subject.at_tester", table.pop("at_tester", {})))
     users = at_tester.pop("users", table.pop("users", ["alice"]))
     if not (
         isinstance(users, list) and users and all(isinstance(each, str) and each for each in users)
@@ -244,9 +244,10 @@ def _subject(table: dict[str, Any], role: str) -> Subject:
     values: dict[str, Any] = {"api": _apis(table.pop("api", ()))}
     for flag in ("checks_iss", "pkce"):
         if flag in table:
-            values[flag] = _flag("subject", flag, table.pop(flag))
-    _only_known("subject", {**table, **values}, [each.name for each in fields(Subject)])
-    values.update({name: _text("subject", name, value) for name, value in table.items()})
+            values[flag] = flag_of("subject", table, flag, default=False)
+            del table[flag]
+    only_known("subject", {**table, **values}, [each.name for each in fields(Subject)])
+    values.update({name: text_of("subject", table, name) for name in table})
     subject = Subject(
         at_tester=SubjectAtTester(**_texts("subject.at_tester", at_tester, SubjectAtTester)),
         users=tuple(users),
@@ -275,8 +276,8 @@ def _apis(value: Any) -> tuple[Api, ...]:
             raise UsageError(
                 'subject.api is a URL, or a table {url = "…", scope = "…"}, or a list.'
             )
-        _only_known("subject.api", table, ("url", "scope"))
-        apis.append(Api(**{name: _text("subject.api", name, text) for name, text in table.items()}))
+        only_known("subject.api", table, ("url", "scope"))
+        apis.append(Api(**{name: text_of("subject.api", table, name) for name in table}))
     return tuple(apis)
 
 
@@ -290,7 +291,7 @@ def _at_subject(table: Mapping[str, Any]) -> TesterAtSubject:
     if second is None:
         return TesterAtSubject(**texts)
     where = "tester.at_subject.second"
-    client = Client(**_texts(where, _table(where, second), Client))
+    client = Client(**_texts(where, table_of(where, second), Client))
     if client.client_id == texts["client_id"]:
         raise UsageError("tester.at_subject.second is the same client as tester.at_subject.")
     return TesterAtSubject(**texts, second=client)
@@ -298,15 +299,15 @@ def _at_subject(table: Mapping[str, Any]) -> TesterAtSubject:
 
 def _texts(where: str, table: Mapping[str, Any], kind: type[Client]) -> dict[str, Any]:
     names = [each.name for each in fields(kind) if each.name != "second"]
-    _only_known(where, table, names)
+    only_known(where, table, names)
     for name in ("client_id", "client_secret"):
         if not table.get(name):
             raise UsageError(f"{where}.{name} is missing.")
-    return {name: _text(where, name, value) for name, value in table.items()}
+    return {name: text_of(where, table, name) for name in table}
 
 
 def _waits(table: Mapping[str, Any]) -> Waits:
-    _only_known("waits", table, [each.name for each in fields(Waits)])
+    only_known("waits", table, [each.name for each in fields(Waits)])
     for name, value in table.items():
         if (
             isinstance(value, bool)
@@ -318,66 +319,21 @@ def _waits(table: Mapping[str, Any]) -> Waits:
 
 
 def _dialect(table: Mapping[str, Any]) -> Dialect:
-    _only_known("dialect", table, [each.name for each in fields(Dialect)])
-    read: dict[Any, Callable[[str, str, Any], Any]] = {bool: _flag, int: _number, str: _text}
+    only_known("dialect", table, [each.name for each in fields(Dialect)])
+    read: dict[Any, Callable[..., Any]] = {
+        bool: partial(flag_of, default=False),
+        int: number_of,
+        str: text_of,
+    }
     kinds = {each.name: each.type for each in fields(Dialect)}
-    dialect = Dialect(**{name: read[kinds[name]]("dialect", name, table[name]) for name in table})
+    dialect = Dialect(**{name: read[kinds[name]]("dialect", table, name) for name in table})
     if table and not dialect.name:
         raise UsageError("dialect.name is missing: the reports say it.")
     dialect.require_valid()
     return dialect
 
 
-# --- Values ------------------------------------------------------------------------------------
-
-
-def _table(name: str, value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise UsageError(f"{name} is a table: [{name}].")
-    return value
-
-
-def _only_known(where: str, table: Mapping[str, Any], known: Any) -> None:
-    for name in table:
-        if name not in known:
-            near = difflib.get_close_matches(name, list(known), n=1)
-            hint = f" Is {near[0]} meant?" if near else f" Known are {', '.join(sorted(known))}."
-            raise UsageError(f"{f'{where}.' if where else ''}{name} is not known.{hint}")
-
-
-def _text(where: str, name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise UsageError(f"{where}.{name} is a text, not of the type {type(value).__name__}.")
-    return _from_environment(f"{where}.{name}", value)
-
-
-def _flag(where: str, name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise UsageError(f"{where}.{name} is true or false, not {value!r}.")
-    return value
-
-
-def _number(where: str, name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise UsageError(f"{where}.{name} is a number, not {value!r}.")
-    return value
-
-
-def _from_environment(name: str, value: str) -> str:
-    if not value.startswith("env:"):
-        return value
-    variable = value.removeprefix("env:")
-    if variable not in os.environ:
-        raise UsageError(f"{name} names the environment variable {variable}, which is not set.")
-    return os.environ[variable]
-
-
-def _with_environment(where: str, value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _with_environment(f"{where}.{name}", each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_with_environment(where, each) for each in value]
-    return _from_environment(where, value) if isinstance(value, str) else value
+# --- Addresses ---------------------------------------------------------------------------------
 
 
 def _require_url(name: str, url: str) -> None:

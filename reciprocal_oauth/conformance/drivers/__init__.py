@@ -19,9 +19,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..errors import UsageError
+from ..tables import nearest, text_of
 from . import ask, browser, command, follow, forms
 from .journeys import NAMES, Driver
-from .tables import nearest, text_of
 
 KINDS: Final = ("follow", "forms", "playwright", "command", "ask")
 

@@ -22,9 +22,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TextIO
 
+from ..tables import only_known, table_of
 from .journeys import Journey, JourneyFailed, Outcome, Unsupported
 from .placeholders import put_in_url, url_templates
-from .tables import only_known, table_of
 
 _POLL_SECONDS: Final = 0.2
 

@@ -24,12 +24,12 @@ from typing import Any, Final
 from urllib.parse import urljoin
 
 from ..errors import UsageError
+from ..tables import flag_of, only_known, text_of
 from . import steps
 from .html_forms import Control, Form, NotThere, Option, Submission
 from .html_pages import Document, Link, folded, kind_of
 from .journeys import Journey, JourneyFailed, Outcome
 from .step_runner import StepDriver, Visitor
-from .tables import flag_of, only_known, text_of
 from .web import MAX_REDIRECTS, SECONDS, Page
 
 #: How long a page may take to get what a step needs.

@@ -28,9 +28,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ..errors import UsageError
+from ..tables import only_known, table_of
 from .journeys import Journey, Outcome, Unsupported, arrived
 from .placeholders import has, put_in_url, url_templates
-from .tables import only_known, table_of
 from .web import SECONDS, Web
 
 PLACEHOLDERS: Final = ("url", "user", "decision", "scopes", "how", "other_user")

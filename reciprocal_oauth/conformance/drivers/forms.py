@@ -24,11 +24,11 @@ the first journey of each user.
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from ..tables import only_known
 from . import steps
 from .html_forms import Control, Form, Submission
 from .html_pages import Link
 from .step_runner import StepDriver, Visitor
-from .tables import only_known
 from .web import SECONDS, Page, Web
 
 

@@ -6,8 +6,8 @@ from typing import Final
 from urllib.parse import quote
 
 from ..errors import UsageError
+from ..tables import nearest, only_known, text_of
 from .journeys import NAMES, JourneyFailed
-from .tables import nearest, only_known, text_of
 
 #: Other braces, as in ``{"a": 1}``, are a part of the text.
 _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_]\w*)\}")

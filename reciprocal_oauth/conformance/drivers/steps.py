@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..errors import UsageError
+from ..tables import nearest, only_known, table_of, texts_of
 from . import placeholders
-from .tables import nearest, only_known, table_of, texts_of
 
 #: Lists of steps for each role. ``sign_in`` is done before a user's first journey.
 LISTS: Final = {

@@ -1,23 +1,24 @@
-"""Reads the table ``[driver]`` of the configuration. Every error says which key is wrong and what
-was expected."""
+"""Reads the tables of the configuration. An error says which key is wrong and what was expected."""
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..errors import UsageError
+from .errors import UsageError
 
 
 def only_known(where: str, table: Mapping[str, Any], known: Iterable[str]) -> None:
     """Refuse keys that nobody reads.
 
-    :param where: the name of the table, such as ``driver.urls``.
+    :param where: the name of the table, such as ``driver.urls``; empty for the file itself.
     :raises UsageError: the table has another key. The text names the nearest known one.
     """
     names = list(known)
     for name in table:
         if name not in names:
-            raise UsageError(f"{where}.{name} is not known.{nearest(name, names)}")
+            path = f"{where}.{name}" if where else name
+            raise UsageError(f"{path} is not known.{nearest(name, names)}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -48,6 +49,17 @@ def flag_of(where: str, table: Mapping[str, Any], name: str, *, default: bool) -
     value = table.get(name, default)
     if not isinstance(value, bool):
         raise UsageError(f"{where}.{name} is true or false, not {value!r}.")
+    return value
+
+
+def number_of(where: str, table: Mapping[str, Any], name: str) -> int:
+    """Return a whole number of the table.
+
+    :raises UsageError: the value is none.
+    """
+    value = table[name]
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UsageError(f"{where}.{name} is a number, not {value!r}.")
     return value
 
 
@@ -89,3 +101,21 @@ def list_of(where: str, value: Any) -> list[str]:
     if not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
         raise UsageError(f"{where} is a list of texts, not {value!r}.")
     return value
+
+
+def with_environment(where: str, value: Any) -> Any:
+    """Return a value of the file with the environment variables that its texts name (``env:NAME``).
+
+    :raises UsageError: a variable is not set.
+    """
+    if isinstance(value, Mapping):
+        path = f"{where}." if where else ""
+        return {name: with_environment(f"{path}{name}", each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [with_environment(where, each) for each in value]
+    if not isinstance(value, str) or not value.startswith("env:"):
+        return value
+    variable = value.removeprefix("env:")
+    if variable not in os.environ:
+        raise UsageError(f"{where} names the environment variable {variable}, which is not set.")
+    return os.environ[variable]
