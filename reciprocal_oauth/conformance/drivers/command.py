@@ -4,7 +4,7 @@
 
     [driver]
     kind = "command"
-    command = ["node", "driver.js"]        # or a text: "node driver.js"
+    command = ["node", "driver.mjs"]        # or a text: "node driver.mjs"
     journeys = ["authorize", "end"]        # optional: what the program can do. Default: all
     seconds = 120                          # optional: at most, until an answer
 
@@ -40,8 +40,8 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any, Final
 
 from ..errors import UsageError
+from ..tables import list_of, nearest, only_known, seconds_of
 from .journeys import NAMES, Journey, JourneyFailed, Outcome, Unsupported, arrived
-from .tables import list_of, nearest, only_known, seconds_of
 
 _SECONDS: Final = 120.0
 #: How long the program may take to end: by itself, and after it was asked to.

@@ -56,7 +56,7 @@ def test_the_documentation_knows_all_actions() -> None:
 
 @pytest.mark.parametrize(
     ("language", "program", "name"),
-    [("python", sys.executable, "driver.py"), ("javascript", "node", "driver.js")],
+    [("python", sys.executable, "driver.py"), ("javascript", "node", "driver.mjs")],
 )
 def test_a_program_in_the_documentation_works(
     make_driver: Callable[..., Driver],
