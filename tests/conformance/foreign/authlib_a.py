@@ -236,6 +236,9 @@ def change(user: str, link: Link, scope: list[str]) -> None:
     for token in TOKENS:
         if token.user == user and not mistake("update_only_adds"):
             token.scope = " ".join(name for name in token.scope.split() if name in scope)
+    # A code of the consent before would give what was taken away.
+    if not mistake("old_codes_live"):
+        drop_codes(user)
     in_background(hand_over, user, link, link.version)
 
 
