@@ -172,6 +172,36 @@ CALLBACK = (
     ),
 )
 
+NO_TOKEN = """        if not isinstance(token, str) or not token:
+            return message("The other site did not answer as it should.", 400)
+"""
+TOKEN = '        token = members.get("access_token")\n'
+
+RESPONSES = (
+    mutant(
+        "goes-on-without-a-token",
+        "A-CB-8",
+        "It does not look whether there is an access token.",
+        Change(NO_TOKEN, ""),
+        Change(TOKEN, '        token = str(members.get("access_token", ""))\n'),
+    ),
+    mutant(
+        "error-500-without-a-token",
+        "A-CB-8",
+        "A token response without an access token is an error of the program.",
+        Change(TOKEN, '        token = members["access_token"]\n'),
+    ),
+    mutant(
+        "null-is-a-token",
+        "A-CB-8",
+        "It takes null for an access token.",
+        Change(
+            TOKEN,
+            '        token = members.get("access_token", "")\n        token = str(token)\n',
+        ),
+    ),
+)
+
 CONSENT = (
     mutant(
         "does-not-ask",
@@ -347,4 +377,4 @@ SCOPES = (
     ),
 )
 
-VISITS: tuple[Mutant, ...] = (*AUTHORIZATION, *CALLBACK, *CONSENT, *SCOPES)
+VISITS: tuple[Mutant, ...] = (*AUTHORIZATION, *CALLBACK, *RESPONSES, *CONSENT, *SCOPES)

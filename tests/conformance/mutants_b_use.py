@@ -88,6 +88,30 @@ USES = (
     ),
 )
 
+USES_LATER = (
+    mutant(
+        "gives-up-at-a-failure",
+        "B-USE-5",
+        "A refresh that fails for a while ends what it has.",
+        Change(
+            "if received is None or received.is_temporary:\n                return False",
+            "if received is None:\n                return False",
+        ),
+    ),
+    mutant(
+        "forgets-after-a-failure",
+        "B-USE-5",
+        "It takes the refresh token out before it has another one.",
+        Change(
+            "            received = self.post(self.peer.token_endpoint, form)\n"
+            "            if received is None or received.is_temporary:",
+            '            link.refresh_token = ""\n'
+            "            received = self.post(self.peer.token_endpoint, form)\n"
+            "            if received is None or received.is_temporary:",
+        ),
+    ),
+)
+
 ASKING = (
     mutant(
         "reciprocal-is-a-list",
@@ -141,6 +165,22 @@ ENDING = (
         Change(REVOKES, ""),
     ),
     mutant(
+        "end-does-not-see-what-comes-later",
+        "B-END-3",
+        "Tokens that come after the end of the link live on.",
+        Change("        if not is_known:\n            self.revoke(token)\n", ""),
+    ),
+    mutant(
+        "link-comes-back",
+        "B-END-3",
+        "An answer that comes after the end of the link makes it anew.",
+        Change(
+            "            is_known = self.is_known(link)\n",
+            "            link = self.links.setdefault((link.client_id, link.user), link)\n"
+            "            is_known = True\n",
+        ),
+    ),
+    mutant(
         "end-forgets-codes",
         "B-END-2",
         "It forgets the codes with the link, and redeems the old one again: its tokens live on.",
@@ -159,4 +199,4 @@ ENDING = (
     ),
 )
 
-USE: tuple[Mutant, ...] = (*UPDATES, *USES, *ASKING, *ENDING)
+USE: tuple[Mutant, ...] = (*UPDATES, *USES, *USES_LATER, *ASKING, *ENDING)

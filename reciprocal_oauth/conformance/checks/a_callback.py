@@ -8,6 +8,7 @@ from ..party_a import PartyA
 from ..party_a.serving import Flow, Parameters, Plan
 from ..registry import check
 from ..verdicts import Broken, NotGiven, Severity, Unclear, Verdict
+from ..wire.server import Reply
 
 _CSRF = "6749 10.12"
 
@@ -149,3 +150,33 @@ def refused_by_the_user(a: PartyA) -> None:
         raise Broken("No request to the token endpoint.", "A request came.")
     if len(a.flows) > known + 3:
         raise Broken("The visit ends.", f"Party A began again {len(a.flows) - known - 1} times.")
+
+
+@check("A-CB-8", Severity.SECURITY, draft="2.2/1", rfc="6749 5.1", threats="T6", negative=True)
+def broken_token_response(a: PartyA) -> None:
+    """A token response without an access token ends the visit.
+
+    Does: answers the token request with HTML, a list, an object without access_token, one whose
+    access_token is null, and with status 500. Then it lets the user link rightly.
+
+    Expects: a page below 500 and no hand-over each time, and a hand-over in the right visit. A page
+    of 500 and more is a warning.
+    """
+    json = "application/json"
+    pages = {}
+    for what, status, content_type, body in (
+        ("HTML", 200, "text/html", b"<!doctype html><p>Welcome</p>"),
+        ("A list", 200, json, b"[1, 2, 3]"),
+        ("No access_token", 200, json, b'{"token_type": "Bearer", "expires_in": 3600}'),
+        ("The access_token null", 200, json, b'{"token_type": "Bearer", "access_token": null}'),
+        ("Status 500", 500, "text/plain", b"Failure on purpose."),
+    ):
+        reply = Reply(status, [("Content-Type", content_type)], body)
+        flow = a.link(plan=Plan(token_reply=reply), may_fail=True)
+        if a.outcome.status is not None and a.outcome.status >= 500:
+            pages[what] = a.outcome.status
+        a.must_not_send(flow, what)
+    a.handed_over()
+    if pages:
+        observed = "; ".join(f"{what}: status {page}" for what, page in pages.items())
+        raise Broken("A page below 500.", f"{observed}.", at_worst=Verdict.WARN)

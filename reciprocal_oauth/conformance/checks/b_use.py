@@ -233,3 +233,38 @@ def _use_if_it_works(b: PartyB, code: Code) -> None:
         b.try_use("", code)
     except Unclear as error:
         b.note(f"The page of the journey is an error page: {error}")
+
+
+@check("B-USE-5", Severity.SHOULD, rfc="6749 6; 9110 15.6.4", threats="T2", needs="use")
+def refresh_fails_for_a_while(b: PartyB) -> None:
+    """A refresh that fails for a while does not end the link.
+
+    Does: issues tokens that live for a second, answers the first refresh with status 503, and the
+    next ones rightly.
+
+    Expects: another refresh, and a call of the API with the new token.
+    """
+    code = b.linked(expires_in=1)
+    code.on_call = _EachTokenOnce(b)
+    code.on_refresh = b.reply(Reply(503, [("Retry-After", "1")]))
+    # While the token lives: a party B that never refreshes calls the API now.
+    _use_if_it_works(b, code)
+    b.pause(1.5)
+    _use_if_it_works(b, code)
+    if not b.wait_for(lambda: code.refreshes, b.waits.send):
+        raise Unclear("The journey use led to no refresh (B-USE-2).")
+    code.on_refresh = None
+    failed, new = len(code.refreshes), len(code.tokens)
+    until = b.recorder.now() + b.waits.retry
+    while b.recorder.now() < until:
+        b.pause(1.5)
+        _use_if_it_works(b, code)
+        if b.wait_for(lambda: _is_called_with(b, code, code.tokens[new:]), min(3.0, b.quiet)):
+            return
+    if len(code.refreshes) == failed:
+        raise Broken("Another refresh.", f"None came in {b.waits.retry:.0f} s.")
+    raise Broken("A call with the new token.", "There was no call with it.")
+
+
+def _is_called_with(b: PartyB, code: Code, tokens: list[str]) -> bool:
+    return any(b.token_of_call(call) in tokens for call in code.calls)

@@ -28,6 +28,7 @@ class Plan:
     :ivar in_callback: the value of ``reciprocal`` in the authorization response.
     :ivar redirected: changes the parameters of the authorization response.
     :ivar issued: members that the token response has too.
+    :ivar token_reply: the response to the token request, in place of tokens.
     :ivar answers: responses to the hand-overs: to the first, the second, and so on; the last one
         stays.
     :ivar holds: do not send the browser back, so that the check can open the URL elsewhere.
@@ -38,6 +39,7 @@ class Plan:
     in_callback: str | None = None
     redirected: Callable[[Parameters], Parameters] = lambda parameters: parameters
     issued: Mapping[str, Any] = field(default_factory=dict)
+    token_reply: Reply | None = None
     answers: list[Reply] = field(default_factory=list)
     holds: bool = False
     on_issued: Callable[[], None] = lambda: None
@@ -198,6 +200,8 @@ class Serving(ClientOfSubject):
             is_used = len(flow.token_requests) > 1
         if is_used:
             return Reply.error("invalid_grant")
+        if flow.plan.token_reply is not None:
+            return flow.plan.token_reply
         members = self._issue(flow)
         flow.plan.on_issued()
         return Reply.json(**members)
