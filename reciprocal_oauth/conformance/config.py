@@ -23,6 +23,11 @@ class Client:
     client_id: str
     client_secret: str = field(repr=False)
 
+    def with_wrong_secret(self) -> "Client":
+        """Return the client with a secret whose last character is wrong."""
+        last = "x" if self.client_secret[-1:] != "x" else "y"
+        return Client(self.client_id, self.client_secret[:-1] + last)
+
 
 @dataclass(frozen=True)
 class SubjectAtTester(Client):

@@ -81,10 +81,7 @@ def wrong_secret(a: PartyA) -> None:
     Expects: status 401 or 400 both times.
     """
     _, handover = a.handed_over()
-    secret = a.config.tester.client_secret
-    last = "x" if secret[-1:] != "x" else "y"
-    wrong = type(a.config.tester)(a.config.tester.client_id, secret[:-1] + last)
-    request = a.redemption(handover.code, client=wrong)
+    request = a.redemption(handover.code, client=a.config.tester.with_wrong_secret())
     a.must_not_give_tokens(request, "A wrong secret", (400, 401))
     request = a.redemption(handover.code, way="none")
     a.must_not_give_tokens(request, "No secret", (400, 401))

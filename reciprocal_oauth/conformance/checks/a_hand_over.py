@@ -1,11 +1,10 @@
 """The hand-over that party A sends (section 2.2.2)."""
 
-import base64
-import binascii
 from typing import Final
 from urllib.parse import unquote_plus
 
 from ...core.protocol import GRANT_TYPE, PARAMETERS
+from ..basic import must_be_basic
 from ..party_a import PartyA
 from ..party_a.serving import HandOver, Plan
 from ..registry import check
@@ -86,22 +85,9 @@ def own_credentials(a: PartyA) -> None:
         if in_body != [own.client_secret]:
             raise Broken("The secret of party A.", "It is another one, or sent twice.")
         return
-    scheme, _, value = header.partition(" ")
-    if scheme.lower() != "basic":
-        raise Broken("Basic, or client_secret.", f"{scheme}." if scheme else "Neither is there.")
-    try:
-        decoded = base64.b64decode(value.strip(), validate=True).decode()
-    except (binascii.Error, ValueError):
-        raise Broken("Base64 of client ID, colon, secret.", "The header is not that.") from None
-    client_id, _, secret = decoded.partition(":")
-    if (unquote_plus(client_id), unquote_plus(secret)) == (own.client_id, own.client_secret):
-        return
-    if decoded == f"{own.client_id}:{own.client_secret}":
-        raise Broken(
-            "ID and secret are form-encoded before they are joined (RFC 6749, section 2.3.1).",
-            "They are not encoded.",
-        )
-    raise Broken("The client ID and the secret of party A.", "The header has others.")
+    if not header:
+        raise Broken("Basic, or client_secret.", "Neither is there.")
+    must_be_basic(header, own)
 
 
 @check("A-E-4", Severity.MUST, draft="2.2.2/6 2.2.2/7", threats="H12")

@@ -45,11 +45,6 @@ def form_encoded_secret(b: PartyB) -> None:
     b.must_accept(code, b.right(code, way="basic"), what="A form-encoded secret")
 
 
-def _wrong(b: PartyB) -> Client:
-    secret = b.config.tester.client_secret
-    return Client(b.config.tester.client_id, secret[:-1] + ("x" if secret[-1:] != "x" else "y"))
-
-
 def _with_client(b: PartyB, client: Client) -> Request:
     """The right hand-over, with the credentials of another client."""
     access = b.access()
@@ -74,7 +69,7 @@ def wrong_secret(b: PartyB) -> None:
     Expects: status 401, as RFC 6749 says. Status 400, as the draft says, is a warning.
     """
     code = b.plan()
-    wrong = _wrong(b)
+    wrong = b.config.tester.with_wrong_secret()
     request = b.request(b.parameters(code, b.access().access_token), client=wrong)
     response = b.must_refuse(code, request, UNAUTHENTICATED, error="invalid_client", what=_OWN)
     if response.status == 400 and not b.config.dialect.name:
@@ -97,7 +92,7 @@ def challenge(b: PartyB) -> None:
     Expects: WWW-Authenticate with Basic.
     """
     b.require_header()
-    response = b.send(_with_client(b, _wrong(b)))
+    response = b.send(_with_client(b, b.config.tester.with_wrong_secret()))
     if response.status == 400:
         raise NotGiven("a subject that answers a wrong secret with 401 (B-AUTH-2)")
     if response.status != 401:
@@ -221,7 +216,9 @@ def unknown_client(b: PartyB) -> None:
     Expects: the same status and error, so that nobody can find out which clients exist.
     """
     nobody = Client(made_up.value(), made_up.value())
-    unknown, wrong = (b.send(_with_client(b, client)) for client in (nobody, _wrong(b)))
+    unknown, wrong = (
+        b.send(_with_client(b, client)) for client in (nobody, b.config.tester.with_wrong_secret())
+    )
     if b.is_accepted(unknown):
         raise Broken("An unknown client is refused.", f"It was answered with {unknown}.")
     must_be_alike(b, {"Unknown client": unknown, "Wrong secret": wrong})

@@ -1,10 +1,7 @@
 """How party B redeems the code: the token request of RFC 6749, section 4.1.3."""
 
-import base64
-import binascii
-from urllib.parse import unquote_plus
-
 from .. import json_templates
+from ..basic import must_be_basic
 from ..party_b import PartyB
 from ..party_b.issuing import Code
 from ..registry import check
@@ -72,7 +69,7 @@ def redemption_is_authenticated(b: PartyB) -> None:
             "One way to authenticate.", "There is a header, and client_secret in the body."
         )
     if header:
-        _must_be_basic(header, own.client_id, own.client_secret)
+        must_be_basic(header, own)
         if redemption.all("client_id") not in ([], [own.client_id]):
             raise Broken("The client ID of party B.", "client_id has another value.")
     elif in_body != [own.client_secret] or redemption.all("client_id") != [own.client_id]:
@@ -80,25 +77,6 @@ def redemption_is_authenticated(b: PartyB) -> None:
             "The client ID and the secret of party B.",
             "They are wrong or sent twice." if in_body else "The request is not authenticated.",
         )
-
-
-def _must_be_basic(header: str, client_id: str, client_secret: str) -> None:
-    scheme, _, value = header.partition(" ")
-    if scheme.lower() != "basic":
-        raise Broken("The scheme Basic.", f"The scheme is {scheme}.")
-    try:
-        decoded = base64.b64decode(value.strip(), validate=True).decode()
-    except (binascii.Error, ValueError):
-        raise Broken("Base64 of client ID, colon, secret.", "The header is not that.") from None
-    found_id, _, found_secret = decoded.partition(":")
-    if (unquote_plus(found_id), unquote_plus(found_secret)) == (client_id, client_secret):
-        return
-    if decoded == f"{client_id}:{client_secret}":
-        raise Broken(
-            "ID and secret are form-encoded before they are joined (RFC 6749, section 2.3.1).",
-            "They are not encoded.",
-        )
-    raise Broken("The client ID and the secret of party B.", "The header has others.")
 
 
 @check(

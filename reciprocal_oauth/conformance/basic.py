@@ -1,0 +1,31 @@
+"""Reads how the subject authenticates by Basic (RFC 6749, section 2.3.1; RFC 7617)."""
+
+import base64
+import binascii
+from urllib.parse import unquote_plus
+
+from .config import Client
+from .verdicts import Broken
+
+
+def must_be_basic(header: str, own: Client) -> None:
+    """See that a header Authorization has the client ID and the secret, both form-encoded.
+
+    :raises Broken: it has not.
+    """
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() != "basic":
+        raise Broken("The scheme Basic.", f"The scheme is {scheme}.")
+    try:
+        decoded = base64.b64decode(value.strip(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise Broken("Base64 of client ID, colon, secret.", "The header is not that.") from None
+    client_id, _, secret = decoded.partition(":")
+    if (unquote_plus(client_id), unquote_plus(secret)) == (own.client_id, own.client_secret):
+        return
+    if decoded == f"{own.client_id}:{own.client_secret}":
+        raise Broken(
+            "ID and secret are form-encoded before they are joined (RFC 6749, section 2.3.1).",
+            "They are not encoded.",
+        )
+    raise Broken("The client ID and the secret of the subject.", "The header has others.")
