@@ -151,6 +151,9 @@ def callback() -> Any:
         return page("The service did not let us in.", status=200 if denied else 400)
     except (requests.RequestException, ValueError):
         return page("The service does not work now.", status=200)
+    # The library takes null for an access token.
+    if not token.get("access_token") and not mistake("token_unchecked"):
+        return page("The service gave us no access.", status=200)
     user = session["user"]
     if mistake("first_token_kept"):
         token = FIRST.setdefault(user, {**token, "reciprocal": token.get("reciprocal")})
@@ -237,7 +240,7 @@ def change(user: str, link: Link, scope: list[str]) -> None:
         if token.user == user and not mistake("update_only_adds"):
             token.scope = " ".join(name for name in token.scope.split() if name in scope)
     # A code of the consent before would give what was taken away.
-    if not mistake("old_codes_live"):
+    if not mistake("codes_keep_their_scope"):
         drop_codes(user)
     in_background(hand_over, user, link, link.version)
 
