@@ -7,14 +7,17 @@ draft-ietf-oauth-reciprocal-04, section 2.2.2; RFC 6749, section 4.1.3.
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from django.http import HttpRequest
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749 import errors
 
-from ..core import telemetry
+from ..core import protocol, telemetry
 from ..links import incoming_access
 from ..party_a import redemption
 from ..party_a.redemption import Redemption
 from . import client_keys
+
+_REPEATED = "reciprocal_oauth.repeated"
 
 
 def redemption_of(request: Request) -> Redemption | None:
@@ -33,6 +36,24 @@ def span_of(request: Request) -> AbstractContextManager[object]:
     parent = telemetry.trace_of_peer(request.headers.get("HTTP_TRACEPARENT", ""))
     slug = telemetry.UNKNOWN if peer is None else peer.slug
     return telemetry.span(telemetry.Step.REDEMPTION_RECEIVED, slug, parent=parent)
+
+
+def mark_repeated(request: HttpRequest) -> None:
+    """Keep for :func:`require_single_parameters` that a parameter of the body comes twice. DOT
+    gives oauthlib the last value only. Only ``resource`` may be repeated (RFC 8707, section 2)."""
+    lists = request.POST.lists()
+    if any(len(values) > 1 for name, values in lists if name != "resource"):
+        # A client cannot set this key, because the keys of headers begin with "HTTP_".
+        request.META[_REPEATED] = "1"
+
+
+def require_single_parameters(request: Request) -> None:
+    """Check that no parameter comes twice (RFC 6749, section 3.2).
+
+    :raises Refused: one does; the error is ``invalid_request``.
+    """
+    if request.headers.get(_REPEATED):
+        raise redemption.Refused("a parameter is repeated", protocol.INVALID_REQUEST)
 
 
 def require_proof(client: Any, request: Request) -> None:

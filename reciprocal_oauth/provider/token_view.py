@@ -23,7 +23,7 @@ from ..exceptions import Cause, HandoverRefused
 from ..party_b.grant_type import EXCHANGE, Exchange, dialect_of_client
 from ..party_b.take import count_refusal
 from ..redaction.error_reports import holding_secrets
-from . import bodies, client_keys, failure_limit, hooks
+from . import bodies, client_keys, code_redemption, failure_limit, hooks
 from .composition import composed_server
 
 logger = logging.getLogger("reciprocal_oauth.provider")
@@ -79,6 +79,7 @@ class TokenView(DOTTokenView):
             bodies.refuse_files(request)
             _check_readable(request)
             client_keys.refuse_repeated(request)
+            code_redemption.mark_repeated(request)
             with failure_limit.counting_failures(request):
                 if self.dialect.recognise(request):
                     return self._take_handover(request)

@@ -31,6 +31,7 @@ from .code_redemption import (
     redemption_of,
     require_proof,
     require_registered_redirect_uri,
+    require_single_parameters,
     span_of,
 )
 
@@ -78,6 +79,7 @@ class ReciprocalValidatorMixin(ClientAuthenticationMixin):
         if entry is not None:
             sent = {name for name, _ in request.decoded_body or [] if name}
             try:
+                require_single_parameters(request)
                 require_proof(client, request)
                 redeeming = redemption.check_redeemable(entry, sent=sent)
                 require_registered_redirect_uri(self, client_id, request)

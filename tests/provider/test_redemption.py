@@ -71,6 +71,20 @@ def test_the_redemption_completes_the_hand_over(
     assert steps == [Step.CONSENT, Step.E, Step.F, Step.G]
 
 
+@pytest.mark.rfc("6749", "3.2")
+@pytest.mark.threat("P1")
+def test_a_redemption_with_a_repeated_parameter_is_refused(
+    link_as_a: Link, reciprocal_code: CodeMaker, redeem: Post
+) -> None:
+    code = reciprocal_code()
+
+    for codes, more in (([code, code], {}), (["another", code], {}), (code, {"x": ["1", "2"]})):
+        response = redeem(codes, **more)
+        assert (response.status_code, response.json()["error"]) == (400, "invalid_request")
+
+    assert redeem(code).status_code == 200
+
+
 @pytest.mark.threat("R3")
 def test_a_code_that_is_redeemed_after_all_ends_the_hand_over_that_was_given_up(
     link_as_a: Link, reciprocal_code: CodeMaker, redeem: Post, fake_peer: FakePeer
