@@ -28,4 +28,8 @@ def must_be_basic(header: str, own: Client) -> None:
             "ID and secret are form-encoded before they are joined (RFC 6749, section 2.3.1).",
             "They are not encoded.",
         )
-    raise Broken("The client ID and the secret of the subject.", "The header has others.")
+    is_id = unquote_plus(client_id) == own.client_id
+    raise Broken(
+        "The client ID and the secret of subject.at_tester, both form-encoded.",
+        f"The {'secret' if is_id else 'client ID'} is another one.",
+    )

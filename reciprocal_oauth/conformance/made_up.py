@@ -9,9 +9,14 @@ _LENGTH: Final = 32
 _LETTERS: Final = string.ascii_letters + string.digits
 
 
-def value(prefix: str = "") -> str:
-    """Return a value that nobody can guess. It has letters of both cases."""
-    return prefix + "Aa" + "".join(secrets.choice(_LETTERS) for _ in range(_LENGTH))
+def value(prefix: str = "", length: int = 0) -> str:
+    """Return a value that nobody can guess. It has letters of both cases.
+
+    :param length: characters in all, if it is not the usual number.
+    """
+    start = prefix + "Aa"
+    count = length - len(start) if length else _LENGTH
+    return start + "".join(secrets.choice(_LETTERS) for _ in range(count))
 
 
 def secret() -> str:

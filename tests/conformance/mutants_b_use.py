@@ -171,6 +171,65 @@ ENDING = (
         Change("        if not is_known:\n            self.revoke(token)\n", ""),
     ),
     mutant(
+        "end-keeps-tokens-of-both",
+        "B-END-4",
+        "It ends its own tokens, and those of the client live on.",
+        Change(
+            "        for client in self.server.clients.values():\n"
+            "            self.server.end(client.id, user)\n",
+            "",
+        ),
+    ),
+    mutant(
+        "end-is-a-word",
+        "B-END-4",
+        "The page says that the link has ended, and nothing has.",
+        Change(
+            "            for link in ended:\n"
+            "                del self.links[link.client_id, user]\n",
+            "",
+        ),
+        Change(REVOKES, ""),
+        Change(
+            "        for client in self.server.clients.values():\n"
+            "            self.server.end(client.id, user)\n",
+            "",
+        ),
+    ),
+    mutant(
+        "end-of-all",
+        "B-END-5",
+        "The end of one user's link ends all.",
+        Change(
+            "ended = [each for each in self.links.values() if each.user == user]",
+            "ended = list(self.links.values())",
+        ),
+        Change(
+            "                del self.links[link.client_id, user]\n",
+            "                del self.links[link.client_id, link.user]\n",
+        ),
+    ),
+    mutant(
+        "ended-for-ever",
+        "B-END-6",
+        "Who ended the link cannot link again.",
+        Change(
+            "    def is_known(self, link: Link) -> bool:\n",
+            "    def is_known(self, link: Link) -> bool:\n"
+            "        if link.user in self.ended:\n"
+            "            return False\n",
+        ),
+        Change(
+            "        self.links: dict[tuple[str, str], Link] = {}\n",
+            "        self.links: dict[tuple[str, str], Link] = {}\n"
+            "        self.ended: set[str] = set()\n",
+        ),
+        Change(
+            "        with self.lock:\n            ended =",
+            "        self.ended.add(user)\n        with self.lock:\n            ended =",
+        ),
+    ),
+    mutant(
         "link-comes-back",
         "B-END-3",
         "An answer that comes after the end of the link makes it anew.",
@@ -199,4 +258,10 @@ ENDING = (
     ),
 )
 
-USE: tuple[Mutant, ...] = (*UPDATES, *USES, *USES_LATER, *ASKING, *ENDING)
+USE: tuple[Mutant, ...] = (
+    *UPDATES,
+    *USES,
+    *USES_LATER,
+    *ASKING,
+    *ENDING,
+)

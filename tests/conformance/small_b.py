@@ -140,6 +140,8 @@ class PartyB:
         """Keep the tokens of a response, unless those of a later hand-over are here already."""
         members = received.members()
         token = members.get("access_token")
+        if str(members.get("token_type", "")).lower() != "bearer":
+            return False
         if received.status != 200 or not isinstance(token, str) or not token:
             return False
         with self.lock:

@@ -61,10 +61,33 @@ def token_response_is_not_kept(b: PartyB) -> None:
 
     Expects: Cache-Control with no-store.
     """
-    response = b.access().response
+    response = b.access().issued
     if "no-store" not in response.header("Cache-Control").lower():
         value = response.header("Cache-Control") or "nothing"
         raise Broken("Cache-Control: no-store.", f"Cache-Control is {value}.")
+
+
+@check("B-ANS-5", Severity.MUST, rfc="6749 5.1; 6749 A.14", threats="P10")
+def types_of_the_token_response(b: PartyB) -> None:
+    """The members of the token response have the right types.
+
+    Does: reads party B's token response.
+
+    Expects: access_token, token_type and refresh_token are texts, and expires_in is a number.
+    """
+    response = b.access().issued
+    wrong = [
+        name
+        for name in ("access_token", "token_type", "refresh_token", "scope")
+        if not isinstance(response.member(name) or "", str)
+    ]
+    life = response.member("expires_in")
+    if isinstance(life, bool) or not isinstance(life or 0, int | float):
+        wrong.append("expires_in")
+    if not response.member("token_type"):
+        raise Broken("A token_type.", "The token response has none.")
+    if wrong:
+        raise Broken("Texts, and a number in expires_in.", f"Of another type: {', '.join(wrong)}.")
 
 
 @check("B-ASK-3", Severity.INFORMATION, draft="2.1/1")

@@ -1,7 +1,9 @@
 """How party A authenticates to party B (section 2.2.2; RFC 6749, section 2.3)."""
 
+import base64
 import re
 from dataclasses import replace
+from urllib.parse import quote_plus
 
 from .. import made_up
 from ..config import Client
@@ -197,6 +199,44 @@ def client_id_of_another(b: PartyB) -> None:
         parameters.append(("subject_client_id", other.client_id))
     request = b.request(parameters, client=b.config.tester)
     b.must_refuse(code, request, UNAUTHENTICATED, error="invalid_request", what="The request")
+
+
+@check(
+    "B-AUTH-9",
+    Severity.SECURITY,
+    draft=_VERIFY,
+    rfc="6749 5.2; 7617 2",
+    threats="B1 P5",
+    needs="authenticated",
+    negative=True,
+)
+def odd_header(b: PartyB) -> None:
+    """An odd header Authorization is refused.
+
+    Does: sends Basic with what is no Base64, without a colon, with a bad percent sign, with bytes
+    that are not UTF-8, with names that programs know, and with nothing.
+
+    Expects: status 400 or 401 each time, and the code is not redeemed.
+    """
+    b.require_header()
+    own = b.config.tester.client_id
+    for what, header in {
+        "No Base64": "Basic %%%",
+        "No colon": _basic(own.encode()),
+        "A bad percent sign": _basic(f"{quote_plus(own)}:%zz".encode()),
+        "Bytes that are not UTF-8": _basic(b"\xff\xfe:\xff"),
+        "A name that programs know": _basic(b"constructor:constructor"),
+        "An empty value": "Basic",
+    }.items():
+        code = b.plan()
+        request = b.right(code)
+        headers = [pair for pair in request.headers if pair[0] != "Authorization"]
+        changed = b.changed_request(request, headers=[*headers, ("Authorization", header)])
+        b.must_refuse(code, changed, UNAUTHENTICATED, error="invalid_client", what=what)
+
+
+def _basic(credentials: bytes) -> str:
+    return "Basic " + base64.b64encode(credentials).decode()
 
 
 @check(

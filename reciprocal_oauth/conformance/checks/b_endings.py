@@ -1,11 +1,12 @@
 """The user ends the link at party B."""
 
 import threading
+from collections.abc import Callable
 
 from ..party_b import PartyB
 from ..party_b.issuing import Answer, Code
 from ..registry import check
-from ..verdicts import Broken, Severity, Unclear
+from ..verdicts import Broken, Severity, Unclear, Verdict
 from ..wire.server import Received, Reply
 
 #: Seconds for which a redemption is kept under way. Common clients wait for a response longer.
@@ -22,11 +23,13 @@ def revokes_at_the_end(b: PartyB) -> None:
 
     Expects: a revocation request with a token that the tester issued.
     """
-    code = b.linked(access=b.access())
+    b.linked(access=b.access())
+    before = len(b.revocations)
     b.end()
     b.forget_user(b.user)
-    issued = {*code.tokens, *code.refresh_tokens}
-    if not b.wait_for(lambda: issued & set(b.revocations), b.waits.send):
+    if not b.wait_for(
+        lambda: any(b.is_issued(token) for token in b.revocations[before:]), b.waits.send
+    ):
         raise Broken("A revocation of the tokens (RFC 7009).", "No revocation came.")
 
 
@@ -53,15 +56,15 @@ def old_code_after_the_end(b: PartyB) -> None:
         b.note("Nothing but the driver says that the link has ended: no revocation came.")
 
 
-@check(
-    "B-END-3", Severity.SHOULD, draft="3/1", rfc="7009 2", threats="T3 T4", needs="revocation end"
-)
+@check("B-END-3", Severity.SECURITY, draft="3/1", rfc="7009 2", threats="T3 T4", needs="end")
 def end_while_redeeming(b: PartyB) -> None:
-    """Tokens that come after the user has ended the link are revoked.
+    """Tokens that come after the user has ended the link are not used, and revoked.
 
-    Does: hands a code over, and answers its redemption after the user has ended the link.
+    Does: hands a code over, and answers its redemption after the user has ended the link. Then it
+    lets party B use the link, if the driver can.
 
-    Expects: a revocation request with a token of this answer.
+    Expects: no call of the API with these tokens, and a revocation request with one of them. A
+    missing revocation is a warning.
     """
     access, is_ended = b.access(), threading.Event()
     code = b.plan(_after(is_ended, b.tokens()))
@@ -76,12 +79,85 @@ def end_while_redeeming(b: PartyB) -> None:
     finally:
         is_ended.set()
     b.forget_user(b.user)
+    b.wait_for(lambda: code.tokens, _UNDER_WAY)
 
     def is_revoked() -> bool:
         return not {*code.tokens, *code.refresh_tokens}.isdisjoint(b.revocations)
 
-    if not b.wait_for(is_revoked, max(b.waits.send, b.waits.redeem)):
-        raise Broken("A revocation of the tokens (RFC 7009).", "No revocation came.")
+    if b.has("revocation") and not b.wait_for(is_revoked, b.waits.send):
+        _must_not_call(b, lambda: len(code.calls))
+        raise Broken(
+            "A revocation of the tokens (RFC 7009).",
+            "No revocation came.",
+            at_worst=Verdict.WARN,
+        )
+    _must_not_call(b, lambda: len(code.calls))
+
+
+@check("B-END-4", Severity.SECURITY, draft="3/1", threats="T3 T4", needs="end", negative=True)
+def nothing_after_the_end(b: PartyB) -> None:
+    """Nothing works after the user has ended the link.
+
+    Does: lets the user end the link. Then it lets party B use it, if the driver can, and hands a
+    new code over with the access token of before.
+
+    Expects: no call of the API. The hand-over is refused, and its code is not redeemed.
+    """
+    access = b.access()
+    b.linked(access=access)
+    b.end()
+    b.forget_user(b.user)
+    _must_not_call(b, b.calls)
+    code = b.plan()
+    b.must_refuse(code, b.right(code, access), what="An access token of before the end")
+
+
+@check("B-END-5", Severity.MUST, draft="2.2.2/7", threats="T3 H12", needs="use 2u end")
+def end_of_one_user(b: PartyB) -> None:
+    """One user's end leaves the other user's link.
+
+    Does: hands codes of both users over, lets the second user end the link, and lets the first one
+    use it.
+
+    Expects: a call of the API with the first user's token.
+    """
+    other = b.other_user()
+    b.linked(access=b.access(other))
+    code = b.linked()
+    b.must_call(code)
+    b.end(other)
+    b.forget_user(other)
+    before = b.own_calls(code)
+    b.try_use("", code)
+    if not b.wait_for(lambda: len(code.calls) > before, b.waits.send):
+        raise Broken("A call with the first user's token.", "No call came.")
+
+
+@check("B-END-6", Severity.MUST, draft="2.2.2/12 3/1", threats="T3", needs="end")
+def new_link_after_the_end(b: PartyB) -> None:
+    """After the end, the user can link again.
+
+    Does: lets the user end the link, gets a new access token, and hands a new code over with it.
+
+    Expects: the code is redeemed.
+    """
+    b.linked()
+    b.end()
+    b.forget_user(b.user)
+    b.must_redeem(b.handed_over())
+
+
+def _must_not_call(b: PartyB, calls: Callable[[], int]) -> None:
+    """Let party B use the link that has ended. There may be no page for it any more."""
+    if not b.has("use"):
+        return
+    before = calls()
+    try:
+        b.try_use()
+    except Unclear as error:
+        b.note(f"The link cannot be used, as it should be: {error}")
+    if not b.stays_quiet(lambda: calls() > before):
+        raise Broken("No call of the API after the end.", "The API was called.")
 
 
 def _after(is_ended: threading.Event, answer: Answer) -> Answer:

@@ -1,6 +1,6 @@
 """How party B redeems the code: the token request of RFC 6749, section 4.1.3."""
 
-from .. import json_templates
+from .. import json_templates, made_up
 from ..basic import must_be_basic
 from ..party_b import PartyB
 from ..party_b.issuing import Code
@@ -8,6 +8,11 @@ from ..registry import check
 from ..verdicts import Broken, Severity, Unclear
 from ..wire.client import FORM
 from ..wire.server import Received
+
+#: A code can have any printable sign of ASCII (RFC 6749, appendix A.11). These often get lost.
+_SIGNS = "%41%2B+!#$%&()*,-./:;<=>?@[]^_`{|}~"
+#: Characters of a long code.
+_LONG = 512
 
 
 def _redemption(b: PartyB) -> Received:
@@ -113,6 +118,41 @@ def redeemed_once(b: PartyB) -> None:
     """
     code = b.linked()
     b.must_redeem_at_most(code, 1)
+
+
+@check("B-RED-6", Severity.SHOULD, draft="2.2.2/4 2.2.2/12", rfc="6749 4.1.2; 6749 A.11")
+def long_code(b: PartyB) -> None:
+    """A long code with odd characters is redeemed as it is.
+
+    Does: hands a code over that has 512 characters, among them all signs of ASCII but quotes and
+    blanks.
+
+    Expects: a redemption of exactly this code: its size is left to party A.
+    """
+    code = b.plan(value=made_up.value(_SIGNS, _LONG))
+    response = b.hand_over(code)
+    if not b.is_accepted(response):
+        raise Broken("Status 200.", f"It was answered with {response}.")
+    if b.wait_for(lambda: code.redemptions, b.waits.redeem):
+        b.redeemed_in(code)
+        return
+    raise Broken("A redemption of this code.", "No redemption had it as it was handed over.")
+
+
+@check("B-RED-7", Severity.MUST, rfc="6749 5.1", draft="2.2.2/12", needs="use draft")
+def shortest_token_response(b: PartyB) -> None:
+    """A token response with access_token and token_type is enough.
+
+    Does: answers a redemption without expires_in, refresh_token and scope, and lets party B use the
+    token.
+
+    Expects: a call of the API with it.
+    """
+    b.must_call(b.linked())
+    code = b.linked(b.tokens(expires_in=None, refresh_token=None, scope=None))
+    b.try_use("", code)
+    if not b.wait_for(lambda: code.calls, b.waits.send):
+        raise Broken("A call with the token.", "No call had it.")
 
 
 @check(

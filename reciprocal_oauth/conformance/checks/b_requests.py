@@ -117,6 +117,19 @@ def unknown_parameters(b: PartyB) -> None:
     b.must_accept(code, b.right(code, more=more), what="A hand-over with unknown parameters")
 
 
+@check("B-PARAM-3", Severity.MUST, rfc="6749 3.2", threats="P2", needs="form")
+def empty_parameters(b: PartyB) -> None:
+    """Empty parameters count as left out.
+
+    Does: adds scope and redirect_uri without a value.
+
+    Expects: status 200.
+    """
+    code = b.plan()
+    more = [("scope", ""), ("redirect_uri", "")]
+    b.must_accept(code, b.right(code, more=more), what="A hand-over with empty parameters")
+
+
 @check(
     "B-TARGET-1",
     Severity.SECURITY,

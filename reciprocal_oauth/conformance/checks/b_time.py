@@ -10,6 +10,8 @@ _SLOW = 2.0
 _HANGING = 20.0
 #: Seconds in which party B should answer although the tester hangs.
 _SOON = 5.0
+#: Seconds in which the second user's code should be redeemed, if nothing was slower before.
+_AS_USUAL = 3.0
 
 
 @check("B-TIME-1", Severity.SHOULD, draft="2.2.2/12", threats="B18")
@@ -50,7 +52,8 @@ def hanging_token_endpoint(b: PartyB) -> None:
     Does: hands a code over, and lets the token endpoint hang for 20 seconds. Meanwhile it hands a
     code of the second user over.
 
-    Expects: the first answer in 5 seconds, and the second user's code is redeemed meanwhile.
+    Expects: the first answer in 5 seconds, and the second user's code is redeemed meanwhile, about
+    as soon as otherwise.
     """
     b.require_answer_first()
     b.access(b.other_user())
@@ -63,9 +66,10 @@ def hanging_token_endpoint(b: PartyB) -> None:
         raise Unclear("The code was not redeemed (B-OK-2).")
     code = b.plan()
     b.must_accept(code, b.right(code, b.access(b.other_user())))
-    seconds = min(_HANGING - 5, b.waits.redeem)
+    # A party B that gives the hanging request up redeems the second code then, and not before.
+    seconds = min(max(_AS_USUAL, b.quiet), _HANGING - 5)
     if not b.wait_for(lambda: code.redemptions, seconds):
         raise Broken(
             "The second user's code is redeemed while the first redemption hangs.",
-            f"It was not redeemed in {seconds:.0f} s.",
+            f"It was not redeemed in {seconds:.1f} s.",
         )

@@ -5,7 +5,7 @@ from typing import Any
 from ..party_b import PartyB
 from ..party_b.issuing import Answer, Code
 from ..registry import check
-from ..verdicts import Broken, Severity, Unclear
+from ..verdicts import Broken, Severity, Unclear, Verdict
 from ..wire.server import Received, Reply
 
 #: Seconds by which the answer to the older code is late.
@@ -36,22 +36,28 @@ def newest_code_counts(b: PartyB) -> None:
     """
     newer = b.plan()
     older = b.plan(_after(b, newer))
-    if b.config.dialect.redeems_first:
-        b.hand_over_meanwhile(older)
-    else:
-        b.must_be_taken(older)
+    # Some answer only after the redemption.
+    b.hand_over_meanwhile(older)
     if not b.wait_for(lambda: older.redemptions, b.waits.redeem):
         raise Unclear("The first code was not redeemed (B-OK-2).")
-    b.must_be_accepted(newer)
-    if not b.wait_for(lambda: newer.tokens, b.waits.redeem):
-        raise Unclear("The second code was not redeemed (B-UPD-1).")
+    b.hand_over_meanwhile(newer)
+    # Some redeem the codes of a link one after the other.
+    if not b.wait_for(lambda: newer.tokens, b.waits.redeem + _LONGEST + _LATE):
+        raise Unclear("The newer code was not redeemed while the older one was late.")
     b.pause(_LATE + 1)
-    new, old = b.own_calls(newer), _calls_without(b, newer)
+    new, old, all_calls = b.own_calls(newer), _calls_without(b, newer), b.calls()
     b.try_use("", newer, older)
     b.wait_for(lambda: len(newer.calls) > new or _calls_without(b, newer) > old, b.waits.send)
     # Party B can go on with the tokens of a code that is older than both, too.
     if _calls_without(b, newer) > old:
         raise Broken("A call with the newer tokens.", "The call has older ones.")
+    if len(newer.calls) == new and b.calls() > all_calls:
+        # Party B can keep the connections apart that the user made one after the other.
+        raise Broken(
+            "A call with the newer tokens.",
+            "The calls have tokens of earlier connections.",
+            at_worst=Verdict.WARN,
+        )
     if len(newer.calls) == new:
         raise Unclear("The journey use led to no call of the tester's API.")
 
@@ -134,7 +140,7 @@ def refresh_token_is_kept(b: PartyB) -> None:
     """
     code = b.linked(expires_in=1)
     code.on_refresh = b.tokens(refresh_token=None)
-    code.on_call = _EachTokenOnce(b)
+    code.on_call = EachTokenOnce(b)
     # While the token lives: a party B that never refreshes calls the API now.
     b.try_use()
     for _ in range(4):
@@ -149,7 +155,7 @@ def refresh_token_is_kept(b: PartyB) -> None:
     raise Broken("Two refreshes.", f"There were {len(code.refreshes)} in four uses.")
 
 
-class _EachTokenOnce:
+class EachTokenOnce:
     """An API that takes each access token once: then it has expired."""
 
     def __init__(self, b: PartyB) -> None:
@@ -217,8 +223,9 @@ def no_loop(b: PartyB) -> None:
     def calls() -> int:
         return len(code.calls) - before
 
-    _use_if_it_works(b, code)
-    if not b.wait_for(calls, b.waits.send):
+    use_if_it_works(b, code)
+    # Some refresh before they call.
+    if not b.wait_for(lambda: calls() or code.refreshes, b.waits.send):
         raise Unclear("The journey use led to no call of the tester's API.")
     b.stays_quiet(lambda: calls() > _AT_MOST or len(code.refreshes) > _AT_MOST)
     if calls() > _AT_MOST or len(code.refreshes) > _AT_MOST:
@@ -228,43 +235,86 @@ def no_loop(b: PartyB) -> None:
         )
 
 
-def _use_if_it_works(b: PartyB, code: Code) -> None:
+def use_if_it_works(b: PartyB, code: Code) -> None:
     try:
         b.try_use("", code)
     except Unclear as error:
         b.note(f"The page of the journey is an error page: {error}")
 
 
-@check("B-USE-5", Severity.SHOULD, rfc="6749 6; 9110 15.6.4", threats="T2", needs="use")
-def refresh_fails_for_a_while(b: PartyB) -> None:
-    """A refresh that fails for a while does not end the link.
+@check("B-USE-6", Severity.MUST, rfc="6749 7.1", needs="use draft", negative=True)
+def unknown_token_type(b: PartyB) -> None:
+    """A token of an unknown type is not used.
 
-    Does: issues tokens that live for a second, answers the first refresh with status 503, and the
-    next ones rightly.
+    Does: answers a redemption with token_type=mac, and lets party B use its tokens.
 
-    Expects: another refresh, and a call of the API with the new token.
+    Expects: no call with this token.
     """
-    code = b.linked(expires_in=1)
-    code.on_call = _EachTokenOnce(b)
-    code.on_refresh = b.reply(Reply(503, [("Retry-After", "1")]))
-    # While the token lives: a party B that never refreshes calls the API now.
-    _use_if_it_works(b, code)
-    b.pause(1.5)
-    _use_if_it_works(b, code)
-    if not b.wait_for(lambda: code.refreshes, b.waits.send):
-        raise Unclear("The journey use led to no refresh (B-USE-2).")
-    code.on_refresh = None
-    failed, new = len(code.refreshes), len(code.tokens)
-    until = b.recorder.now() + b.waits.retry
-    while b.recorder.now() < until:
-        b.pause(1.5)
-        _use_if_it_works(b, code)
-        if b.wait_for(lambda: _is_called_with(b, code, code.tokens[new:]), min(3.0, b.quiet)):
-            return
-    if len(code.refreshes) == failed:
-        raise Broken("Another refresh.", f"None came in {b.waits.retry:.0f} s.")
-    raise Broken("A call with the new token.", "There was no call with it.")
+    b.must_call(b.linked())
+    code = b.linked(b.tokens(token_type="mac"))  # noqa: S106
+    use_if_it_works(b, code)
+    if not b.stays_quiet(lambda: code.calls):
+        raise Broken("No call: party B does not know the type.", "The API was called.")
 
 
-def _is_called_with(b: PartyB, code: Code, tokens: list[str]) -> bool:
-    return any(b.token_of_call(call) in tokens for call in code.calls)
+@check("B-USE-7", Severity.SECURITY, rfc="6750 5.3; 9700 4.3.2", threats="P1", needs="use")
+def token_in_the_header(b: PartyB) -> None:
+    """The access token does not stand in the address of a call.
+
+    Does: lets party B use its tokens, and reads the call.
+
+    Expects: no access token in the URL: addresses are logged.
+    """
+    code = b.linked()
+    b.must_call(code)
+    if any(token in call.url for call in code.calls for token in code.tokens):
+        raise Broken("The token in the header Authorization.", "It is in the URL.")
+
+
+@check("B-USE-10", Severity.SECURITY, draft="2.2.2/7", threats="H12", needs="use 2u", negative=True)
+def two_users_at_once(b: PartyB) -> None:
+    """Hand-overs of two users at once are kept apart.
+
+    Does: hands codes of both users over at the same time, three times, and lets party B use both
+    connections.
+
+    Expects: each call has a token of the user who is signed in.
+    """
+    accesses = [b.access(user) for user in (b.user, b.other_user())]
+    codes: list[Code] = []
+    for _ in range(3):
+        codes = [b.plan() for _ in accesses]
+        for code, access in zip(codes, accesses, strict=True):
+            b.hand_over_meanwhile(code, access)
+        if not b.wait_for(lambda: all(code.tokens for code in codes), b.waits.redeem):  # noqa: B023
+            raise Unclear("Two right hand-overs at once were not both redeemed.")
+    b.pause(1)
+    for user, own, foreign in zip((b.user, b.other_user()), codes, reversed(codes), strict=True):
+        before = b.own_calls(foreign)
+        b.try_use(user, own)
+        if not b.wait_for(lambda: own.calls or len(foreign.calls) > before, b.waits.send):  # noqa: B023
+            raise Broken(f"A call with a token of {user}.", "No call came.")
+        if len(foreign.calls) > before:
+            raise Broken("A call with the user's own token.", "It has the other user's token.")
+
+
+@check(
+    "B-RED-8", Severity.SHOULD, draft="2.2.2/12", rfc="6749 5.1", threats="P4", needs="use draft"
+)
+def long_tokens(b: PartyB) -> None:
+    """Long tokens are kept as they are.
+
+    Does: answers a redemption with tokens of 2,000 characters, and lets party B use them.
+
+    Expects: a call of the API with the whole access token: its size is left to party A.
+    """
+    b.must_call(b.linked())
+    code = b.linked(b.tokens(length=_LONG))
+    code.on_refresh = b.tokens(length=_LONG)
+    use_if_it_works(b, code)
+    if not b.wait_for(lambda: code.calls, b.waits.send):
+        raise Broken("A call with the whole token.", "No call had it.")
+
+
+#: Characters of a long token.
+_LONG = 2000

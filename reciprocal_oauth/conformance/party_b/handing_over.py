@@ -233,7 +233,7 @@ class PartyB(Holding):
         if not self.is_accepted(response):
             raise Unclear(f"A right hand-over was answered with {response}.")
 
-    def hand_over_meanwhile(self, code: Code) -> None:
+    def hand_over_meanwhile(self, code: Code, access: Access | None = None) -> None:
         """Hand a code over rightly, and do not wait for the response: a dialect may redeem first.
         What the response is does not matter."""
 
@@ -241,7 +241,9 @@ class PartyB(Holding):
             with contextlib.suppress(NoResponse):
                 self.client.send(request)
 
-        threading.Thread(target=send, args=(self.right(code),), daemon=True).start()
+        request = self.right(code, access)
+        code.handed_over_at = self.recorder.now()
+        threading.Thread(target=send, args=(request,), daemon=True).start()
 
     def linked(self, *answers: Answer, access: Access | None = None, **plan: object) -> Code:
         """Hand a code over rightly, and wait until it is redeemed.

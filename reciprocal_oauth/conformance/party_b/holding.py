@@ -9,7 +9,7 @@ from typing import Any, Final
 from .. import made_up
 from ..client_of_subject import AUTHENTICATIONS, read_metadata
 from ..config import Client
-from ..drivers.journeys import Journey
+from ..drivers.journeys import Journey, Outcome
 from ..verdicts import Broken, NotGiven, Unclear
 from ..wire.client import Response, with_query
 from ..wire.exchanges import Exchange
@@ -22,6 +22,23 @@ METADATA: Final = (
     "/.well-known/openid-configuration",
 )
 _THANKS: Final = "The tester has what it needs. You can close this page."
+_REFUSED: Final = "Your site sent the browser back with error={error}: the report says more."
+
+
+@dataclass(frozen=True)
+class Authorization:
+    """An authorization code that party B issued to the tester, and its verifier.
+
+    :ivar callback: the parameters of the authorization response.
+    """
+
+    client: Client
+    callback: dict[str, str]
+    verifier: str
+
+    @property
+    def code(self) -> str:
+        return self.callback["code"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +46,8 @@ class Access:
     """What party B issued to the tester for a user.
 
     :ivar callback: the parameters of the authorization response.
-    :ivar response: the token response.
+    :ivar issued: the token response to the code (D).
+    :ivar response: the latest token response: that one, or that to a refresh.
     :ivar at: when the response came, in seconds since the run began.
     """
 
@@ -38,6 +56,7 @@ class Access:
     access_token: str
     refresh_token: str
     callback: dict[str, str]
+    issued: Response
     response: Response
     at: float
 
@@ -66,7 +85,7 @@ class Access:
 
     @property
     def asked_by_response(self) -> Any:
-        return self.response.member("reciprocal")
+        return self.issued.member("reciprocal")
 
 
 class Holding(Issuing):
@@ -94,7 +113,8 @@ class Holding(Issuing):
             with self._lock:
                 self._callbacks[state] = parameters
                 self._came_back.append(parameters)
-            return Reply.text(_THANKS)
+            error = parameters.get("error")
+            return Reply.text(_REFUSED.format(error=error) if error else _THANKS)
         if received.path in METADATA:
             return Reply.json(
                 issuer=self.config.base_url,
@@ -151,40 +171,47 @@ class Holding(Issuing):
             ways += [way for way in AUTHENTICATIONS if way not in ways]
         response: Response | None = None
         for way in ways:
-            callback, verifier = self._authorize(user, client)
-            response = self._redeem(callback["code"], verifier, client, way)
+            given = self.authorized(user, client)
+            response = self.exchange(given, way=way)
             if response.status == 200:
                 self.authentication = way
-                return self._access(user, client, callback, response)
+                return self._access(user, client, given.callback, response)
             if response.status != 401 and response.member("error") != "invalid_client":
                 break
             self.refused_authentications[way] = response
-        raise Unclear(f"The token endpoint answered the authorization code with {response}.")
+        hint = ""
+        if response is not None and response.member("error") == "invalid_client":
+            hint = " Are client_id, client_secret and auth in tester.at_subject right?"
+        raise Unclear(f"The token endpoint answered the authorization code with {response}.{hint}")
 
-    def _authorize(self, user: str, client: Client) -> tuple[dict[str, str], str]:
+    def authorized(
+        self, user: str = "", client: Client | None = None, scope: str = ""
+    ) -> Authorization:
+        """Let a user give access, and return the code.
+
+        :param scope: what the tester asks, if not what the configuration says.
+        :raises Unclear: there is no code.
+        """
+        user, client = user or self.user, client or self.config.tester
+        # Party B may make another connection, or end the one before.
+        self._kept.pop((user, client.client_id), None)
         state, verifier = made_up.value("state-"), made_up.value("verifier-")
         self.secret(state, "state")
         self.redaction.learn(verifier, "code_verifier")
-        parameters = {
-            "response_type": "code",
-            "client_id": client.client_id,
-            "redirect_uri": self.config.base_url + CALLBACK,
-            "state": state,
-        }
-        if self.config.tester.scope:
-            parameters["scope"] = self.config.tester.scope
-        if self.config.subject.pkce:
-            challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
-            parameters["code_challenge"] = challenge.decode().rstrip("=")
-            parameters["code_challenge_method"] = "S256"
-        url = with_query(self.endpoint("authorization_endpoint"), parameters)
+        url = self.authorization_url(client, state, verifier, scope)
         came_before = len(self._came_back)
 
         def is_back() -> bool:
             # Without the right state, too: B-ASK-2 finds this, and other checks go on.
             return state in self._callbacks or len(self._came_back) > came_before
 
-        outcome = self.journey(Journey("authorize", user=user, url=url), is_back)
+        try:
+            outcome = self.journey(Journey("authorize", user=user, url=url), is_back)
+        except Unclear:
+            # It went no further, because party B refused the request at once.
+            if not (is_back() and self._came_back[-1].get("error")):
+                raise
+            outcome = Outcome()
         if not self.wait_for(is_back, min(5.0, self.waits.person)):
             raise Unclear(
                 "The browser did not come back to the tester's redirect URI; "
@@ -192,18 +219,53 @@ class Holding(Issuing):
             )
         callback = {"sent state": state, **self._callbacks.get(state, self._came_back[-1])}
         if not callback.get("code"):
-            raise Unclear(f"The authorization response is an error: {callback.get('error', '')}.")
-        return callback, verifier
+            raise Unclear(
+                f"The authorization response is an error: {callback.get('error', 'without a code')}"
+                f"{_described(callback)}. The request had scope={scope or self.config.tester.scope}"
+                " (tester.at_subject.scope)."
+            )
+        return Authorization(client, callback, verifier)
 
-    def _redeem(self, code: str, verifier: str, client: Client, way: str) -> Response:
+    def authorization_url(
+        self, client: Client, state: str, verifier: str, scope: str = "", redirect_uri: str = ""
+    ) -> str:
+        """Return the address of an authorization request (RFC 6749, section 4.1.1)."""
+        parameters = {
+            "response_type": "code",
+            "client_id": client.client_id,
+            "redirect_uri": redirect_uri or self.config.base_url + CALLBACK,
+            "state": state,
+        }
+        if scope or self.config.tester.scope:
+            parameters["scope"] = scope or self.config.tester.scope
+        if self.config.subject.pkce:
+            challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
+            parameters["code_challenge"] = challenge.decode().rstrip("=")
+            parameters["code_challenge_method"] = "S256"
+        return with_query(self.endpoint("authorization_endpoint"), parameters)
+
+    def exchange(
+        self,
+        given: Authorization,
+        *,
+        client: Client | None = None,
+        verifier: str | None = None,
+        redirect_uri: str = "",
+        way: str = "",
+    ) -> Response:
+        """Redeem a code of party B, rightly unless something else is said.
+
+        :param verifier: another one; an empty text leaves it out.
+        """
         pairs = [
             ("grant_type", "authorization_code"),
-            ("code", code),
-            ("redirect_uri", self.config.base_url + CALLBACK),
+            ("code", given.code),
+            ("redirect_uri", redirect_uri or self.config.base_url + CALLBACK),
         ]
-        if self.config.subject.pkce:
+        verifier = given.verifier if verifier is None else verifier
+        if self.config.subject.pkce and verifier:
             pairs.append(("code_verifier", verifier))
-        return self.send(self.token_request(pairs, client, way))
+        return self.send(self.token_request(pairs, client or given.client, way))
 
     def _access(
         self, user: str, client: Client, callback: dict[str, str], response: Response
@@ -216,7 +278,7 @@ class Holding(Issuing):
         self.secret(token, "access_token")
         self.secret(refresh, "refresh_token")
         now = self.recorder.now()
-        access = Access(user, client, token, refresh, callback, response, now)
+        access = Access(user, client, token, refresh, callback, response, response, now)
         self.all_accesses.append(access)
         self.users.add(user)
         return access
@@ -234,8 +296,11 @@ class Holding(Issuing):
         if response.status != 200:
             raise Unclear(f"The refresh was answered with {response}.")
         new = self._access(access.user, access.client, access.callback, response)
-        if not new.refresh_token:
-            new = replace(new, refresh_token=access.refresh_token)
+        new = replace(
+            new,
+            issued=access.issued,
+            refresh_token=new.refresh_token or access.refresh_token,
+        )
         self.forget(access)
         self._kept[access.user, access.client.client_id] = new
         return new
@@ -253,12 +318,14 @@ class Holding(Issuing):
         ):
             if not token:
                 continue
-            request = self.token_request(
-                [("token", token), ("token_type_hint", hint)], access.client
-            )
-            response = self.send(replace(request, url=self.endpoint("revocation_endpoint")))
+            response = self.revoke_one(token, hint, access.client)
             if response.status != 200:
                 raise Broken("The revocation is answered with 200.", f"It was {response}.")
+
+    def revoke_one(self, token: str, hint: str, client: Client) -> Response:
+        """Send a revocation request (RFC 7009, section 2.1)."""
+        request = self.token_request([("token", token), ("token_type_hint", hint)], client)
+        return self.send(replace(request, url=self.endpoint("revocation_endpoint")))
 
     def client_credentials(self) -> str:
         """Return a token that belongs to no user.
@@ -284,3 +351,8 @@ class Holding(Issuing):
         if document is None:
             raise NotGiven("a subject with metadata (RFC 8414)")
         return document
+
+
+def _described(callback: dict[str, str]) -> str:
+    text = callback.get("error_description", "")
+    return f" ({text})" if text else ""

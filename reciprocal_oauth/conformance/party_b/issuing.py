@@ -44,6 +44,11 @@ class Code:
     handed_over_at: float = 0.0
     access_token: str = field(default="", repr=False)
 
+    def tokens_in(self, received: Received) -> list[str]:
+        """Return the refresh tokens of this code that a request has."""
+        body = received.body.decode("utf-8", errors="replace")
+        return [token for token in self.refresh_tokens if token in body]
+
 
 class Issuing(ClientOfSubject):
     """Answers party B's requests. One lock keeps the lists together."""
@@ -75,15 +80,16 @@ class Issuing(ClientOfSubject):
             self._codes[code.value] = code
         return code
 
-    def tokens(self, *, delay: float = 0.0, **members: object) -> Answer:
+    def tokens(self, *, delay: float = 0.0, length: int = 0, **members: object) -> Answer:
         """Answer with tokens.
 
+        :param length: characters that they have, if it is not the usual number.
         :param members: members of the token response that are added, or left out if ``None``.
         """
 
         def answer(code: Code, received: Received) -> Reply:
-            access = self.secret(made_up.value("token-"), "access_token")
-            refresh = self.secret(made_up.value("refresh-"), "refresh_token")
+            access = self.secret(made_up.value("token-", length), "access_token")
+            refresh = self.secret(made_up.value("refresh-", length), "refresh_token")
             with self._lock:
                 code.tokens.append(access)
                 code.refresh_tokens.append(refresh)
@@ -239,7 +245,23 @@ class Issuing(ClientOfSubject):
         if scheme.lower() == "bearer":
             return token.strip()
         texts = json_templates.strings(received.json) if self.config.dialect.name else ()
-        return next((text for text in texts if text in self._of_token), "")
+        # In the address it is wrong, but it is a call: B-USE-7 reports it.
+        in_url = [text for name, text in received.query if name == "access_token"]
+        return next((text for text in [*texts, *in_url] if text in self._of_token), "")
+
+    def is_issued(self, token: str) -> bool:
+        """Whether the tester issued this token to party B."""
+        return token in self._of_token
+
+    def calls(self) -> int:
+        """Return how many calls had a token that the tester issued, whichever."""
+        with self._lock:
+            return sum(len(code.calls) for code in self._codes.values())
+
+    def refreshes(self) -> int:
+        """Return how many refreshes had a token that the tester issued, whichever."""
+        with self._lock:
+            return sum(len(code.refreshes) for code in self._codes.values())
 
     # --- What must be seen -------------------------------------------------------------------
 
