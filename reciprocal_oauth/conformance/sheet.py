@@ -41,7 +41,9 @@ def sheet(config: Config) -> str:
             ("issuer", base),
             ("client ID", own.client_id),
             ("client secret", own.client_secret),
+            ("authentication", "client_secret_basic or client_secret_post"),
             ("redirect URI", own.redirect_uri if is_a else "not needed"),
+            *([("scope", "any, or none"), ("PKCE, iss", "yes")] if is_a else []),
         ],
     )
     lines += _section("Users who are let in at the tester", [("", "everybody, without a page")])
@@ -72,6 +74,7 @@ def _clients(config: Config) -> list[tuple[str, str]]:
         rows += [
             ("second client ID", tester.second.client_id),
             ("second client secret", tester.second.client_secret),
+            ("second client", "for the rest as the first one"),
         ]
     return [(name, value) for name, value in rows if value]
 

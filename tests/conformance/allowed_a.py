@@ -99,10 +99,10 @@ VISITS = (
         "odd-reciprocal-is-refused",
         "It does not go on if it does not understand reciprocal.",
         Change(
-            "        self.links[session.user] = Link(session.user, token, self.question(asked))\n",
+            '        link = Link(session.user, "", self.question(asked))\n',
             "        if not isinstance(asked, str):\n"
             '            return message("The other site asks for something odd.", 400)\n'
-            "        self.links[session.user] = Link(session.user, token, self.question(asked))\n",
+            '        link = Link(session.user, "", self.question(asked))\n',
         ),
     ),
 )
@@ -191,9 +191,8 @@ TOKENS = (
             "        if not keep",
         ),
         Change(
-            "        self.links[session.user] = Link(",
-            "        self.server.asked = scopes_of(str(asked))\n"
-            "        self.links[session.user] = Link(",
+            "        link = Link(session.user,",
+            "        self.server.asked = scopes_of(str(asked))\n        link = Link(session.user,",
         ),
     ),
     allowed(

@@ -11,7 +11,7 @@ USED = """            if code.family is not None:
 """
 LIFE = 'if code.expires < time.time() or code.redirect_uri != form.get("redirect_uri", ""):'
 PKCE = 'if (challenge_of(verifier) if verifier else "") != code.challenge:'
-FOUND = 'code = self.codes.get(form.get("code", ""))'
+FOUND = 'code = self.codes.get(form["code"])'
 RIGHT = "        if client is None or not is_right:\n"
 GIVES = "return self.issue_tokens(client, code.user, code.scopes, code.family, code.reciprocal)"
 NOT_MORE = """            if not asked <= left:
@@ -20,7 +20,7 @@ NOT_MORE = """            if not asked <= left:
 REFRESHES = "return self.issue_tokens(client, token.user, asked, token.family, keep=token.value)"
 POST_ONLY = '"/token": {"POST": server.token_endpoint},'
 LOCKED = """        with self.lock:
-            code = self.codes.get(form.get("code", ""))
+            code = self.codes.get(form["code"])
 """
 NO_TOKEN = """        if token is None:
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
@@ -53,7 +53,7 @@ REDEEMING = (
     ),
     mutant(
         "tokens-can-be-stored",
-        "A-CODE-1",
+        "A-CODE-13",
         "Token responses lack no-store.",
         Change('"Cache-Control": "no-store", "Pragma": "no-cache"}', '"Vary": "Accept"}'),
     ),
@@ -195,7 +195,7 @@ REDEEMING = (
         "Requests at once all find the code unused.",
         Change(
             LOCKED,
-            '        code = self.codes.get(form.get("code", ""))\n'
+            '        code = self.codes.get(form["code"])\n'
             "        is_used = code is not None and code.family is not None\n"
             "        time.sleep(0.1)\n"
             "        with self.lock:\n",
@@ -213,7 +213,7 @@ REDEEMING = (
             "        with self.lock:\n"
             "            self.lock.release()\n"
             "            time.sleep(0.1)\n"
-            '            code = self.codes.get(form.get("code", ""))\n',
+            '            code = self.codes.get(form["code"])\n',
         ),
     ),
     mutant(
@@ -230,7 +230,7 @@ REDEEMING = (
         "blanks-around-codes",
         "A-CODE-11",
         "It cuts blanks off.",
-        Change(FOUND, 'code = self.codes.get(form.get("code", "").strip())'),
+        Change(FOUND, 'code = self.codes.get(form["code"].strip())'),
     ),
     mutant(
         "exemption-leaks",

@@ -21,7 +21,7 @@ OLD_CODES = """            self.server.kill_codes(self.client_here.id, link.user
 RESPONSE = """            response = connection.getresponse()
 """
 IMPORTS = "import time\nfrom collections.abc import Mapping\n"
-NEW_LINK = "self.links[session.user] = Link(session.user, token, self.question(asked))"
+NEW_LINK = "self.links[session.user] = link\n"
 
 
 def _with(name: str, caught_by: str, why: str, *parameters: str) -> Mutant:
@@ -174,7 +174,8 @@ REQUEST = (
         "It sends the access token of the user's first link.",
         Change(
             NEW_LINK,
-            "token = self.first_tokens.setdefault(session.user, token)\n        " + NEW_LINK,
+            "link.token = self.first_tokens.setdefault(session.user, link.token)\n        "
+            + NEW_LINK,
         ),
         Change(
             "        self.links: dict[str, Link] = {}\n",
@@ -199,8 +200,8 @@ REQUEST = (
         "It believes the token endpoint that the token response names.",
         Change(
             NEW_LINK,
-            f"{NEW_LINK}\n"
-            '        self.target = members.get("token_endpoint", self.peer.token_endpoint)',
+            f"{NEW_LINK}"
+            '        self.target = members.get("token_endpoint", self.peer.token_endpoint)\n',
         ),
         Change(TARGET, TARGET.replace("self.peer.token_endpoint", "self.target")),
     ),
@@ -257,7 +258,7 @@ RETRIES = (
     ),
     mutant(
         "old-code-lives",
-        "A-RETRY-2",
+        "A-RETRY-8",
         "The code before works on when another one is sent.",
         Change(OLD_CODES, "            return self.server"),
     ),

@@ -72,6 +72,8 @@ class Link:
     """What this party and a user have with the other party.
 
     :ivar token: this party's access token there.
+    :ivar refresh_token: what refreshes it, or an empty text.
+    :ivar expires: when the access token ends, in seconds of the clock.
     :ivar question: the scopes that the user is asked to allow, or ``None`` when nothing is asked.
     :ivar number: how many times the user has decided. A later decision ends earlier hand-overs.
     """
@@ -80,6 +82,21 @@ class Link:
     token: str = field(repr=False)
     question: frozenset[str] | None
     number: int = 0
+    refresh_token: str = field(default="", repr=False)
+    expires: float = float("inf")
+
+    def keep(self, members: Mapping[str, object]) -> bool:
+        """Keep the tokens of a response, if it has an access token that can be used."""
+        token = members.get("access_token")
+        is_bearer = str(members.get("token_type", "")).lower() == "bearer"
+        if not isinstance(token, str) or not token or not is_bearer:
+            return False
+        self.token = token
+        self.refresh_token = str(members.get("refresh_token") or self.refresh_token)
+        seconds = members.get("expires_in")
+        if isinstance(seconds, int):
+            self.expires = time.time() + seconds
+        return True
 
 
 class PartyA:
@@ -159,7 +176,7 @@ class PartyA:
         visit = session.visits.pop(answer.get("state", ""), None) if session else None
         if session is None or visit is None:
             return message("This answer belongs to no visit of yours.", 400)
-        if answer.get("iss", self.peer.issuer) != self.peer.issuer:
+        if answer.get("iss") != self.peer.issuer:
             return message("Another site has sent this answer.", 400)
         if "error" in answer or "code" not in answer:
             return message("The other site did not let you in.")
@@ -173,11 +190,11 @@ class PartyA:
             },
         )
         members = received.members() if received is not None and received.status == 200 else {}
-        token = members.get("access_token")
-        if not isinstance(token, str) or not token:
-            return message("The other site did not answer as it should.", 400)
         asked = members.get("reciprocal", answer.get("reciprocal", ""))
-        self.links[session.user] = Link(session.user, token, self.question(asked))
+        link = Link(session.user, "", self.question(asked))
+        if not link.keep(members):
+            return message("The other site did not answer as it should.", 400)
+        self.links[session.user] = link
         return redirect("/consent")
 
     def question(self, asked: object) -> frozenset[str]:
@@ -252,6 +269,7 @@ class PartyA:
         wait = 0.0
         for delay in (0.0, *self.retry_delays):
             time.sleep(max(wait, delay))
+            self.refresh(link)
             code = self.new_code(link, number, scopes)
             if not code:
                 return
@@ -267,6 +285,15 @@ class PartyA:
             if received is not None and not received.is_temporary:
                 return
             wait = received.retry_after if received is not None else 0.0
+
+    def refresh(self, link: Link) -> None:
+        """Get a new access token, if the one that the link has is over (RFC 6749, section 6)."""
+        if link.expires > time.time() or not link.refresh_token:
+            return
+        form = {"grant_type": "refresh_token", "refresh_token": link.refresh_token}
+        received = self.post(self.peer.token_endpoint, form)
+        if received is not None and received.status == 200:
+            link.keep(received.members())
 
     def new_code(self, link: Link, number: int, scopes: frozenset[str]) -> str:
         """Return a code in place of the one before, or an empty text if the user has decided

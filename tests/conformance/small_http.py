@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, parse_qsl, quote_plus, unquote_plus, urlencode, urlsplit
@@ -221,7 +222,13 @@ class Received:
     def retry_after(self) -> float:
         """How long the other party asks to wait, in seconds."""
         text = self.headers.get("Retry-After", "")
-        return min(float(text), 120) if text.isascii() and text.isdigit() else 0
+        if text.isascii() and text.isdigit():
+            return min(float(text), 120)
+        try:
+            seconds = parsedate_to_datetime(text).timestamp() - time.time()
+        except ValueError:
+            return 0
+        return min(max(seconds, 0), 120)
 
 
 def basic_header(client_id: str, secret: str) -> str:

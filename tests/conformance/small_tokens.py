@@ -116,6 +116,8 @@ class AuthorizationServer:
         basic = request.basic()
         if "Authorization" in request.headers and "client_secret" in form:
             raise Refused("invalid_request")
+        if basic and form.get("client_id", basic[0]) != basic[0]:
+            raise Refused("invalid_request")
         client_id, secret = basic or (form.get("client_id", ""), form.get("client_secret", ""))
         client = self.clients.get(client_id)
         known_secret = client.secret if client else secrets.token_urlsafe()
@@ -127,8 +129,10 @@ class AuthorizationServer:
 
     def redeem(self, client: Client, form: Mapping[str, str]) -> Response:
         """Redeem a code (RFC 6749, section 4.1.3)."""
+        if "code" not in form:
+            raise Refused("invalid_request")
         with self.lock:
-            code = self.codes.get(form.get("code", ""))
+            code = self.codes.get(form["code"])
             if code is None or code.client_id != client.id:
                 raise Refused("invalid_grant")
             if code.family is not None:

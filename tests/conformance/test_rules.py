@@ -185,7 +185,7 @@ def test_a_run_goes_on_after_a_known_fault_and_stops_at_a_new_one(
 
     assert status == 1
     assert list(_verdicts(report))[-1] == "B-PARAM-1"
-    assert report["notes"] == ["The run stopped at B-PARAM-1: 1 checks did not run."]
+    assert report["notes"] == ["The run stopped at B-PARAM-1: 2 checks did not run."]
 
 
 def test_nobody_is_asked_for_every_check_to_open_a_page_that_does_not_open(

@@ -1,5 +1,6 @@
 """The browser comes back to party A: step B (RFC 6749, section 10.12)."""
 
+from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
 from .. import made_up
@@ -58,13 +59,35 @@ def no_state(a: PartyA) -> None:
 def other_issuer(a: PartyA) -> None:
     """A callback of another issuer is refused.
 
-    Does: sends the browser back with the iss of another authorization server.
+    Does: sends the browser back with the iss of another authorization server, with one that begins
+    as the right one, and with the right one and a slash.
 
     Expects: the code is not exchanged.
     """
-    plan = Plan(redirected=lambda sent: {**sent, "iss": "https://elsewhere.example"})
-    flow = a.link("look", plan=plan, may_fail=True)
-    a.must_not_exchange(flow, "Another iss")
+    own = a.config.base_url
+    for iss in ("https://elsewhere.example", own + ".evil.example", own + "/"):
+        flow = a.link("look", plan=Plan(redirected=partial(_with_iss, iss)), may_fail=True)
+        a.must_not_exchange(flow, f"iss={iss}")
+
+
+def _with_iss(iss: str, parameters: Parameters) -> Parameters:
+    return {**parameters, "iss": iss}
+
+
+@check("A-CB-9", Severity.MUST, rfc="9207 2.4; 9700 4.4", threats="L6", needs="iss", negative=True)
+def no_issuer(a: PartyA) -> None:
+    """A callback without an issuer is refused.
+
+    Does: sends the browser back without iss, which the metadata of the tester promise.
+
+    Expects: the code is not exchanged.
+    """
+
+    def without(sent: Parameters) -> Parameters:
+        return {name: value for name, value in sent.items() if name != "iss"}
+
+    flow = a.link("look", plan=Plan(redirected=without), may_fail=True)
+    a.must_not_exchange(flow, "No iss")
 
 
 @check("A-CB-4", Severity.SECURITY, draft="2/1", rfc=_CSRF, threats="L1", negative=True)
@@ -159,8 +182,8 @@ def broken_token_response(a: PartyA) -> None:
     Does: answers the token request with HTML, a list, an object without access_token, one whose
     access_token is null, and with status 500. Then it lets the user link rightly.
 
-    Expects: a page below 500 and no hand-over each time, and a hand-over in the right visit. A page
-    of 500 and more is a warning.
+    Expects: a page and no hand-over each time, and a hand-over in the right visit. A status of 502
+    to 504 says that party B failed. Status 500 is a warning.
     """
     json = "application/json"
     pages = {}
@@ -173,10 +196,60 @@ def broken_token_response(a: PartyA) -> None:
     ):
         reply = Reply(status, [("Content-Type", content_type)], body)
         flow = a.link(plan=Plan(token_reply=reply), may_fail=True)
-        if a.outcome.status is not None and a.outcome.status >= 500:
+        if a.outcome.status is not None and a.outcome.status >= 500 and not _is_gateway(a):
             pages[what] = a.outcome.status
         a.must_not_send(flow, what)
     a.handed_over()
     if pages:
         observed = "; ".join(f"{what}: status {page}" for what, page in pages.items())
-        raise Broken("A page below 500.", f"{observed}.", at_worst=Verdict.WARN)
+        raise Broken("A page, not status 500.", f"{observed}.", at_worst=Verdict.WARN)
+
+
+def _is_gateway(a: PartyA) -> bool:
+    """Whether the page says that the other site failed (RFC 9110, section 15.6.3)."""
+    return a.outcome.status in (502, 503, 504)
+
+
+@check("A-CB-10", Severity.MUST, draft="2.2/1", rfc="6749 7.1", threats="T6", negative=True)
+def unknown_token_type(a: PartyA) -> None:
+    """An access token of an unknown type is not used.
+
+    Does: answers the token request with token_type=mac.
+
+    Expects: no hand-over.
+    """
+    flow = a.link(plan=Plan(issued={"token_type": "mac"}), may_fail=True)
+    a.must_not_send(flow, "token_type=mac")
+
+
+@check("A-CB-11", Severity.SECURITY, rfc="9700 4.12", threats="H6", negative=True)
+def redirected_exchange(a: PartyA) -> None:
+    """A redirect of the token request is not followed.
+
+    Does: answers the token request with status 307 and another address.
+
+    Expects: no request there: it would hold the code, the verifier and the secret.
+    """
+    path = f"/{made_up.value('elsewhere-')}"
+    a.recorder.own(path)
+    reply = Reply.redirect(a.config.base_url + path, 307)
+    flow = a.link("look", plan=Plan(token_reply=reply), may_fail=True)
+    if not a.wait_for(lambda: flow.token_requests, a.waits.send):
+        raise Unclear("Party A did not exchange the code of the authorization response.")
+    if not a.stays_quiet(lambda: any(stray.path == path for stray in a.strays)):
+        raise Broken("No request to the other address.", "A request came.")
+
+
+@check("A-CB-12", Severity.SECURITY, rfc="9700 4.2", threats="W5", negative=True)
+def code_in_an_address(a: PartyA) -> None:
+    """The reciprocal code does not stand in the address of a page.
+
+    Does: lets the user allow, and reads the address at which the visit ends.
+
+    Expects: it does not have the code that is handed over.
+    """
+    _, handover = a.handed_over()
+    if not a.outcome.url:
+        raise NotGiven("a driver that says the url of the last page")
+    if handover.code in a.outcome.url:
+        raise Broken("An address without the code.", "The last address has it.")

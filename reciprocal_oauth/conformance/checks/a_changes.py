@@ -140,6 +140,56 @@ def last_update_counts(a: PartyA) -> None:
         raise Unclear("No code of the updates gave tokens. Perhaps their life is too short.")
 
 
+@check("A-UPD-4", Severity.SHOULD, draft=_UPDATE, threats="S10", needs="update scopes")
+def last_update_is_sent_last(a: PartyA) -> None:
+    """The last hand-over has the last update.
+
+    Does: lets the user allow a part, answers that hand-over with status 500, and lets the user
+    allow all before it comes again.
+
+    Expects: the last hand-over gives the whole scope.
+    """
+    part, whole = _first_and_all(a)
+    failure = Reply.text("Failure on purpose.", 500)
+    flow, _ = a.linked(scopes=whole, plan=Plan(answers=[Reply.json(), failure, Reply.json()]))
+    sent = len(flow.handovers)
+    a.update(part)
+    if not a.wait_for(lambda: len(flow.handovers) > sent, a.waits.send):
+        raise NotGiven("a subject that sends a code when the user allows less")
+    sent = len(flow.handovers)
+    a.update(whole)
+    if not a.wait_for(lambda: len(flow.handovers) > sent, a.waits.send):
+        raise NotGiven("a subject that sends a code when the user allows more (A-UPD-1)")
+    a.stays_quiet(lambda: len(flow.handovers) > sent + 1, a.resending)
+    response = a.redeem(flow.handovers[-1])
+    if response.status != 200:
+        raise Broken("Tokens for the last code.", f"It was answered with {response}.")
+    scope = a.tokens(response).scope
+    if scope is not None and set(scope.split()) != set(whole):
+        raise Broken(f"scope={' '.join(whole)}.", f"The last hand-over gives scope={scope}.")
+
+
+@check("A-END-4", Severity.SECURITY, draft="3/1", threats="T3", needs="end", negative=True)
+def nothing_sent_after_the_end(a: PartyA) -> None:
+    """A hand-over that waits to be sent again ends with the link.
+
+    Does: answers the hand-over with status 503, and lets the user end the link.
+
+    Expects: no other hand-over, or one whose code gives no tokens.
+    """
+    flow = a.link(plan=Plan(answers=[Reply.text("Failure on purpose.", 503)]), may_fail=True)
+    if not a.wait_for(lambda: flow.handovers, a.waits.send):
+        raise Unclear("No hand-over came (A-CODE-1).")
+    a.end()
+    sent = len(flow.handovers)
+    if a.stays_quiet(lambda: len(flow.handovers) > sent, a.resending):
+        return
+    response = a.redeem(flow.handovers[-1])
+    if response.status == 200:
+        raise Broken("No code that gives tokens.", "A code came after the end, and gave tokens.")
+    a.note("A hand-over came after the end. Its code gives nothing.")
+
+
 @check(
     "A-END-3",
     Severity.MUST,

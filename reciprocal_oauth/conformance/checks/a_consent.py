@@ -1,8 +1,9 @@
 """Party A obtains consent from the user (section 2.2.1)."""
 
 from ..party_a import PartyA
+from ..party_a.serving import Plan
 from ..registry import check
-from ..verdicts import Broken, Severity
+from ..verdicts import Broken, Severity, Unclear
 
 _CONSENT = "2.2/1 2.2.1/1"
 
@@ -75,3 +76,32 @@ def other_users_answer(a: PartyA) -> None:
     """
     flow = a.forge("other", a.other_user())
     a.must_not_send(flow, "Another user's answer")
+
+
+@check(
+    "A-CON-5",
+    Severity.SECURITY,
+    draft="2.2.1/1 2.2.1/2",
+    threats="L10 S1",
+    needs="scopes",
+    negative=True,
+)
+def more_is_asked_later(a: PartyA) -> None:
+    """A user who allowed a part is asked before more is granted.
+
+    Does: asks one scope and lets the user allow it. Then the user links again, without an end
+    before; the tester asks all scopes, and the user leaves the question open.
+
+    Expects: no code that gives more than the user allowed.
+    """
+    part, whole = a.scopes()[:1], a.scopes()
+    a.handed_over(plan=Plan(reciprocal=part[0]), scopes=part)
+    flow = a.link("look", plan=Plan(reciprocal=" ".join(whole)), may_fail=True, keeps=True)
+    if not a.wait_for(lambda: flow.token_requests, a.waits.send):
+        raise Unclear("Party A did not exchange the code of the authorization response.")
+    if a.stays_quiet(lambda: flow.handovers):
+        return
+    tokens = a.redeemed(flow.handovers[-1])
+    if tokens.scopes - set(part):
+        raise Broken("A question for the other scopes.", f"scope={tokens.scope} was granted.")
+    a.note("What was allowed before was handed over again without a question.")

@@ -6,7 +6,7 @@ from urllib.parse import unquote_plus
 from ...core.protocol import GRANT_TYPE, PARAMETERS
 from ..basic import must_be_basic
 from ..party_a import PartyA
-from ..party_a.serving import HandOver, Plan
+from ..party_a.serving import Flow, HandOver, Plan
 from ..registry import check
 from ..verdicts import Broken, NotGiven, Severity, Unclear
 from ..wire.client import FORM
@@ -94,23 +94,65 @@ def own_credentials(a: PartyA) -> None:
 def token_of_this_visit(a: PartyA) -> None:
     """The access token is that of this visit.
 
-    Does: lets the user link again, and reads the hand-over.
+    Does: lets the user link again, without an end before if party A offers it, and reads the
+    hand-over.
 
     Expects: the access token that the tester issued in the same visit.
     """
-    older, _ = a.sample()
-    before = len(older.handovers)
-    flow = a.link()
+    a.handed_over()
+    before = _handovers(a)
+    try:
+        flow = a.link(keeps=True, may_fail=True)
+    except NotGiven:
+        a.note("Party A offers no second link while there is one.")
+        flow, before = a.link(), _handovers(a)
     # A hand-over with the token of an older visit counts as one of that visit.
-    a.wait_for(lambda: flow.handovers or len(older.handovers) > before, a.waits.send)
-    if len(older.handovers) > before:
-        raise Broken("The access token of this visit.", "That of the visit before.")
-    handover = a.first_handover(flow)
-    if _values(handover, "access_token")[:1] != flow.tokens[-1:]:
-        known = set(flow.tokens) & set(_values(handover, "access_token"))
+    a.wait_for(lambda: _handovers(a) > before, a.waits.send)
+    if _handovers(a) - len(flow.handovers) > before:
+        raise Broken("The access token of this visit.", "That of a visit before.")
+    _must_have_own_token(flow, a.first_handover(flow))
+
+
+def _handovers(a: PartyA) -> int:
+    return sum(len(flow.handovers) for flow in a.flows)
+
+
+def _must_have_own_token(flow: Flow, handover: HandOver) -> None:
+    if handover.access_token != flow.tokens[-1]:
+        known = handover.access_token in flow.tokens
         raise Broken(
             "The access token of this visit.", "An older one." if known else "Another one."
         )
+
+
+@check(
+    "A-E-10",
+    Severity.SECURITY,
+    draft="2.2.2/6 2.2.2/7",
+    threats="H12",
+    needs="2u update scopes",
+    negative=True,
+)
+def token_of_this_user(a: PartyA) -> None:
+    """The links of two users are kept apart.
+
+    Does: lets the first user link, then the second one, and then lets the first one allow more.
+
+    Expects: the new hand-over has the first user's access token, and the tokens of the first user
+    still work.
+    """
+    scopes = a.scopes()
+    flow, tokens = a.linked(scopes=scopes[:1])
+    other, _ = a.handed_over(user=a.other_user())
+    sent, before = len(flow.handovers), len(other.handovers)
+    if a.config.subject.api:
+        a.must_work(tokens)
+    a.update(scopes)
+    a.wait_for(lambda: len(flow.handovers) > sent or len(other.handovers) > before, a.waits.send)
+    if len(other.handovers) > before:
+        raise Broken("The first user's access token.", "That of the second user.")
+    if len(flow.handovers) == sent:
+        raise NotGiven("a subject that sends a code when the user allows more (A-UPD-1)")
 
 
 @check("A-E-5", Severity.SECURITY, draft="2.2.2/1", rfc="6749 10.10", threats="C17")

@@ -24,13 +24,22 @@ _CHALLENGE: Final = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 def ordinary_code(a: PartyA) -> None:
     """An ordinary code is still not redeemed without its verifier.
 
-    Does: gets a code from party A's authorization endpoint with a challenge, and redeems it
-    without the verifier, as a reciprocal code is.
+    Does: gets codes from party A's authorization endpoint with a challenge, and redeems one without
+    the verifier, as a reciprocal code is, and one with another verifier.
 
     Expects: status 400.
     """
     if not a.config.subject.pkce:
         raise NotGiven("a subject with PKCE: subject.pkce is false")
+    redirect_uri = [("redirect_uri", a.config.base_url + "/callback")]
+    request = a.redemption(_ordinary_code(a), more=redirect_uri)
+    a.must_not_give_tokens(request, "An ordinary code without its verifier")
+    other = [*redirect_uri, ("code_verifier", a.secret(made_up.value("verifier-"), "verifier"))]
+    request = a.redemption(_ordinary_code(a), more=other)
+    a.must_not_give_tokens(request, "An ordinary code with another verifier")
+
+
+def _ordinary_code(a: PartyA) -> str:
     state = a.secret(made_up.value("state-"), "state")
     parameters = {
         "response_type": "code",
@@ -46,9 +55,7 @@ def ordinary_code(a: PartyA) -> None:
     a.journey(Journey("authorize", user=a.user, url=url), lambda: state in a.came_back)
     if not a.wait_for(lambda: state in a.came_back, 5) or not a.came_back[state].get("code"):
         raise Unclear("The browser did not come back with a code.")
-    more = [("redirect_uri", a.config.base_url + "/callback")]
-    request = a.redemption(a.came_back[state]["code"], more=more)
-    a.must_not_give_tokens(request, "An ordinary code without its verifier")
+    return a.came_back[state]["code"]
 
 
 @check("A-API-1", Severity.MUST, rfc="6750 3.1", threats="S1", needs="api")
@@ -95,3 +102,89 @@ def refresh(a: PartyA) -> None:
     if a.config.subject.api:
         # A response without scope has that of before (RFC 6749, section 5.1).
         a.must_work(new if new.scope is not None else replace(new, response=tokens.response))
+
+
+@check("A-REF-2", Severity.MUST, rfc="6749 6; 6749 10.4", threats="C6", needs="2c", negative=True)
+def refresh_of_another_client(a: PartyA) -> None:
+    """Another client cannot use the refresh token.
+
+    Does: refreshes as the second client.
+
+    Expects: a refusal.
+    """
+    _, tokens = a.linked()
+    if not tokens.refresh_token:
+        raise NotGiven("a subject that issues refresh tokens")
+    pairs = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh_token)]
+    request = a.token_request(pairs, a.second_client())
+    a.must_not_give_tokens(request, "Another client", (400, 401, 403))
+
+
+@check("A-REF-3", Severity.SHOULD, rfc="6749 6", threats="T1", needs="scopes")
+def narrow_refresh(a: PartyA) -> None:
+    """A refresh for a part of the scope does not narrow the grant.
+
+    Does: refreshes for the first scope only, and then without the parameter scope.
+
+    Expects: the second response has the whole scope again.
+    """
+    _, tokens = a.linked()
+    scopes = a.scopes()
+    if not set(scopes) <= tokens.scopes:
+        raise NotGiven("a token response with the scope")
+    narrow = a.refresh(tokens, [("scope", scopes[0])])
+    if narrow.status != 200:
+        a.note(f"A refresh with scope was answered with {narrow}.")
+        return
+    narrowed = a.tokens(narrow)
+    newest = narrowed if narrowed.refresh_token else tokens
+    wide = a.refresh(newest)
+    if wide.status != 200:
+        raise Broken("Status 200.", f"The second refresh was answered with {wide}.")
+    scope = a.tokens(wide).scope
+    if scope is not None and not set(scopes) <= set(scope.split()):
+        raise Broken(f"scope={' '.join(scopes)}.", f"scope={scope}.")
+
+
+@check(
+    "A-API-2", Severity.SECURITY, rfc="6749 1.5; 6750 3.1", threats="B7", needs="api", negative=True
+)
+def not_access_tokens(a: PartyA) -> None:
+    """The API takes access tokens only.
+
+    Does: calls the API with the refresh token, with the code, with the access token in other letter
+    case, and with signs that databases read as a pattern.
+
+    Expects: status 401 each time. Another status of 4xx is a warning.
+    """
+    _, handover = a.handed_over()
+    tokens = a.redeemed(handover)
+    a.must_work(tokens)
+    for what, value in {
+        "the refresh token": tokens.refresh_token,
+        "the code": handover.code,
+        "an access token in other letter case": tokens.access_token.swapcase(),
+        "a pattern": "%",
+        "the beginning of an access token": tokens.access_token[:8] + "%",
+    }.items():
+        if value and value != tokens.access_token:
+            _must_be(401, a.call(a.secret(value, "access_token")), f"to {what}")
+
+
+@check("A-API-3", Severity.MUST, rfc="6750 3", threats="P10", needs="api")
+def challenge_of_the_api(a: PartyA) -> None:
+    """The API says which scheme it wants.
+
+    Does: calls the API with a token that nobody has issued.
+
+    Expects: a header WWW-Authenticate with Bearer. Without it, it is a warning: no other check
+    relies on it.
+    """
+    response = a.call(made_up.value())
+    value = response.header("WWW-Authenticate")
+    if response.status == 401 and "bearer" not in value.lower():
+        raise Broken(
+            "WWW-Authenticate: Bearer.",
+            f"It is {value or 'missing'}.",
+            at_worst=Verdict.WARN,
+        )

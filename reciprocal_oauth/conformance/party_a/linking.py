@@ -36,21 +36,27 @@ class PartyA(Redeeming):
         user: str = "",
         scopes: Sequence[str] | None = None,
         may_fail: bool = False,
+        keeps: bool = False,
     ) -> Flow:
         """Let a user link, after the old link has ended.
 
         :param decision: ``allow``, ``deny`` or ``look``.
         :param scopes: what the user allows; ``None`` is all.
         :param may_fail: the visit may end at an error page.
+        :param keeps: do not end the old link before.
         :raises Unclear: party A sent the browser not to the tester, or the visit failed.
+        :raises NotGiven: ``keeps``, and party A offers no second link.
         """
         user = user or self.user
-        self.fresh(user)
+        if keeps:
+            self._may_remember = user in self._allowed_users
+        else:
+            self.fresh(user)
         allowed = None if scopes is None else tuple(scopes)
         journey = Journey("link", user=user, decision=decision, scopes=allowed)
-        return self._visit(journey, plan or Plan(), may_fail=may_fail)
+        return self._visit(journey, plan or Plan(), may_fail=may_fail, keeps=keeps)
 
-    def _visit(self, journey: Journey, plan: Plan, *, may_fail: bool) -> Flow:
+    def _visit(self, journey: Journey, plan: Plan, *, may_fail: bool, keeps: bool = False) -> Flow:
         known = len(self.flows)
         self.plan = plan
 
@@ -66,6 +72,8 @@ class PartyA(Redeeming):
         self._visit_ended = self.recorder.now()
         self.plan = Plan()
         began = self.flows[known:]
+        if not began and keeps:
+            raise NotGiven("a subject in which a user who is linked can link again")
         if not began:
             raise Unclear(
                 "Party A did not send the browser to the tester's authorization endpoint."
@@ -102,6 +110,10 @@ class PartyA(Redeeming):
         :raises Unclear: it does not come.
         """
         if not self.wait_for(lambda: len(flow.handovers) >= number, self.waits.send):
+            since = flow.token_requests[-1].at if flow.token_requests else self._visit_ended
+            others = [each for each in self.flows if each is not flow]
+            if any(handover.at >= since for each in others for handover in each.handovers):
+                raise Unclear("A hand-over came with the access token of another visit (A-E-4).")
             raise Unclear(f"The user allowed, and no hand-over came in {self.waits.send:.0f} s.")
         if number == 1:
             self.showed_delay(flow.handovers[0].at - self._visit_ended)

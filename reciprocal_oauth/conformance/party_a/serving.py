@@ -29,6 +29,7 @@ class Plan:
     :ivar redirected: changes the parameters of the authorization response.
     :ivar issued: members that the token response has too.
     :ivar token_reply: the response to the token request, in place of tokens.
+    :ivar refreshed: members of the response to a refresh; ``None`` leaves one out.
     :ivar answers: responses to the hand-overs: to the first, the second, and so on; the last one
         stays.
     :ivar holds: do not send the browser back, so that the check can open the URL elsewhere.
@@ -40,7 +41,8 @@ class Plan:
     redirected: Callable[[Parameters], Parameters] = lambda parameters: parameters
     issued: Mapping[str, Any] = field(default_factory=dict)
     token_reply: Reply | None = None
-    answers: list[Reply] = field(default_factory=list)
+    refreshed: Mapping[str, Any] = field(default_factory=dict)
+    answers: list[Reply | Callable[[], Reply]] = field(default_factory=list)
     holds: bool = False
     on_issued: Callable[[], None] = lambda: None
 
@@ -60,6 +62,10 @@ class HandOver:
         return next((value for name, value in self.parameters if name == "code"), "")
 
     @property
+    def access_token(self) -> str:
+        return next((value for name, value in self.parameters if name == "access_token"), "")
+
+    @property
     def at(self) -> float:
         return self.received.at
 
@@ -72,6 +78,7 @@ class Flow:
     :ivar callback_url: where the browser is sent (B).
     :ivar token_requests: the requests that redeem the tester's code (C).
     :ivar tokens: the access tokens that the tester issued (D).
+    :ivar refreshes: the refresh tokens that were sent.
     :ivar handovers: what came (E).
     :ivar revoked: the tokens that party A revoked.
     """
@@ -84,6 +91,7 @@ class Flow:
     token_requests: list[Received] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     refresh_tokens: list[str] = field(default_factory=list)
+    refreshes: list[str] = field(default_factory=list)
     handovers: list[HandOver] = field(default_factory=list)
     revoked: list[str] = field(default_factory=list)
 
@@ -234,9 +242,10 @@ class Serving(ClientOfSubject):
         if flow is None or token in flow.revoked:
             return Reply.error("invalid_grant")
         exchange.owner = flow.owner
-        members = self._issue(flow)
-        members.pop("reciprocal", None)
-        return Reply.json(**members)
+        with self._lock:
+            flow.refreshes.append(token)
+        members = {**self._issue(flow), "reciprocal": None, **flow.plan.refreshed}
+        return Reply.json(**{name: each for name, each in members.items() if each is not None})
 
     def _take(
         self, received: Received, exchange: Exchange, parameters: list[tuple[str, str]]
@@ -253,8 +262,9 @@ class Serving(ClientOfSubject):
         with self._lock:
             flow.handovers.append(handover)
             number = len(flow.handovers)
-        answers = flow.plan.answers or [Reply.json()]
-        return answers[min(number, len(answers)) - 1]
+        answers = flow.plan.answers or [Reply.json]
+        answer = answers[min(number, len(answers)) - 1]
+        return answer if isinstance(answer, Reply) else answer()
 
     # --- Other addresses -------------------------------------------------------------------------
 
