@@ -83,7 +83,7 @@ _END_ONE: Final = (
     {"if": f"Disconnect {NAME}?", "press": "Disconnect"},
 )
 #: Each visit at party B makes a connection of its own, and all of them have to end.
-_MOST_CONNECTIONS: Final = 20
+_MOST_CONNECTIONS: Final = 40
 
 
 def _both(site: str) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def connect() -> Any:
 @app.route("/callback")
 def callback() -> Any:
     """Steps (B) to (D)."""
-    issuer = request.args.get("iss", PEER["issuer"])
+    issuer = request.args.get("iss", PEER["issuer"] if mistake("issuer_optional") else "")
     if issuer != PEER["issuer"] and not mistake("issuer_ignored"):
         return page("The answer is of another service.", status=400)
     if mistake("state_of_any_browser"):
@@ -154,6 +154,8 @@ def callback() -> Any:
     # The library takes null for an access token.
     if not token.get("access_token") and not mistake("token_unchecked"):
         return page("The service gave us no access.", status=200)
+    if token.get("token_type", "").lower() != "bearer" and not mistake("any_token_type"):
+        return page("The service gave us no access that we know.", status=200)
     user = session["user"]
     if mistake("first_token_kept"):
         token = FIRST.setdefault(user, {**token, "reciprocal": token.get("reciprocal")})
@@ -239,6 +241,7 @@ def change(user: str, link: Link, scope: list[str]) -> None:
     for token in TOKENS:
         if token.user == user and not mistake("update_only_adds"):
             token.scope = " ".join(name for name in token.scope.split() if name in scope)
+            token.granted = token.scope
     # A code of the consent before would give what was taken away.
     if not mistake("codes_keep_their_scope"):
         drop_codes(user)
@@ -278,7 +281,8 @@ def hand_over(user: str, link: Link, version: int) -> None:
     """Step (E). Each attempt has a code of its own, and makes the one before worthless."""
     with link.sending:
         for attempt in range(1 if mistake("handed_over_once") else ATTEMPTS):
-            is_newest = link.version == version and LINKS.get(user, link) is link
+            now = LINKS.get(user, link if mistake("end_forgets_retries") else None)
+            is_newest = link.version == version and now is link
             if not (is_newest or mistake("sent_before_consent")):
                 return
             response = None
@@ -312,6 +316,7 @@ def send(user: str, link: Link, attempt: int) -> requests.Response:
         CODES[value] = link.code
     if differs("sends_later"):
         time.sleep(1)
+    keep_alive(link)
     form = {
         "grant_type": GRANT_TYPE,
         "code": link.code.code,
@@ -332,6 +337,16 @@ def send(user: str, link: Link, attempt: int) -> requests.Response:
     with Peer() as client:
         auth = client.client_auth(way)
         return client.post(url, withhold_token=True, auth=auth, timeout=TIMEOUT_SECONDS, **where)
+
+
+def keep_alive(link: Link) -> None:
+    """Refresh our token if it has expired."""
+    ends = link.token.get("expires_at")
+    if not ends or ends > time.time() or mistake("never_refreshed"):
+        return
+    with Peer(token=link.token) as client:
+        new = client.refresh_token(PEER["token_endpoint"], timeout=TIMEOUT_SECONDS)
+    link.token = {**link.token, **new}
 
 
 def revoke_at_peer(link: Link) -> None:

@@ -11,10 +11,13 @@ A site runs as ``python authlib_b.py CONFIG.json``, in an environment with Authl
 
 ``mistakes`` and ``differences`` are names of ``planted.py``. ``put_right`` names what a site does
 beyond the library: ``parameters`` (refuses repeated ones, and what is no form of UTF-8),
-``one_way`` (refuses two ways of authenticating), ``one_answer`` (unknown clients get the same error
-as wrong secrets), ``encoding`` (form-encodes the credentials that it sends).
+``one_way`` (refuses two ways of authenticating, and two clients), ``one_answer`` (unknown clients
+get the same error as wrong secrets), ``encoding`` (form-encodes the credentials that it sends),
+``header`` (refuses a header that cannot be read), ``scope`` (a refresh for a part of the scope
+narrows no refresh token).
 """
 
+import base64
 import json
 import os
 import secrets
@@ -22,9 +25,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import parse_qsl, quote_plus
+from urllib.parse import parse_qsl, quote_plus, unquote_plus
 
 os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"  # Loopback, without TLS.
 
@@ -129,6 +133,7 @@ class Token(TokenMixin):
     scope: str
     expires_in: int
     code: str = ""
+    granted: str = ""
     issued_at: float = field(default_factory=time.time)
     revoked: bool = False
 
@@ -179,6 +184,7 @@ def save_token(token: dict[str, Any], request: Any) -> None:
             scope=token.get("scope", ""),
             expires_in=token["expires_in"],
             code=code.code if code else "",
+            granted=getattr(code, "granted", "") or token.get("scope", ""),
         )
     )
 
@@ -218,14 +224,16 @@ class RefreshTokenGrant(grants.RefreshTokenGrant):
     def authenticate_refresh_token(self, refresh_token: str) -> Token | None:
         for token in TOKENS:
             if token.refresh_token == refresh_token and not token.revoked:
-                return token
+                return replace(token, scope=token.granted) if put_right("scope") else token
         return None
 
     def authenticate_user(self, refresh_token: Token) -> str | None:
         return refresh_token.user
 
     def revoke_old_credential(self, refresh_token: Token) -> None:
-        refresh_token.revoked = True
+        for token in TOKENS:
+            if token.refresh_token == refresh_token.refresh_token:
+                token.revoked = True
 
 
 class Revocation(RevocationEndpoint):
@@ -272,11 +280,24 @@ def is_clean_form() -> bool:
     return is_form and len(dict(pairs)) == len(pairs)
 
 
+def is_header_readable() -> bool:
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    try:
+        base64.b64decode(credentials).decode()
+    except ValueError:
+        return scheme.lower() != "basic"
+    return True
+
+
 @app.route("/token", methods=["POST"])
 def token() -> Response:
     refused = put_right("parameters") and not is_clean_form()
-    if put_right("one_way") and request.authorization and "client_secret" in request.form:
-        refused = True
+    if put_right("header") and not is_header_readable():
+        return server.handle_response(401, {"error": "invalid_client"}, [])
+    if put_right("one_way") and request.authorization:
+        own = request.authorization.parameters.get("username")
+        refused |= "client_secret" in request.form
+        refused |= unquote_plus(own or "") != request.form.get("client_id", unquote_plus(own or ""))
     if refused:
         return server.handle_response(400, {"error": "invalid_request"}, [])
     response = server.create_token_response()
@@ -350,8 +371,12 @@ def pause_after(attempt: int, response: requests.Response | None) -> float:
     """Return the seconds until the next attempt."""
     asked = response.headers.get("Retry-After", "") if response is not None else ""
     pause = 0.1 if mistake("refusal_tried_again") else FIRST_PAUSE_SECONDS * 2**attempt
-    if asked.isdigit() and not mistake("retry_after_ignored"):
-        pause = max(pause, int(asked))
+    if mistake("retry_after_ignored"):
+        return pause
+    if asked.isdigit():
+        return max(pause, int(asked))
+    if asked and not mistake("dates_ignored"):
+        return max(pause, parsedate_to_datetime(asked).timestamp() - time.time())
     return pause
 
 

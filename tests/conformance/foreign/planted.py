@@ -89,6 +89,7 @@ NODE_B = (
     _mistake("credentials_not_encoded", "B-RED-2", "ID and secret are joined as they are."),
     _mistake("refresh_tokens_taken", "B-TOK-9", "Any token that exists is taken."),
     _mistake("repeated_codes_taken", "B-TWICE-2", "The library is told to let them pass."),
+    _mistake("any_token_type", "B-USE-6", "The type is not read."),
     _mistake("error_uncaught", "B-RETRY-5", "A rejected promise ends the process."),
 )
 
@@ -99,6 +100,11 @@ AUTHLIB_A = (
     _mistake("no_pkce", "A-AUTHZ-2", "The client library has PKCE, and it is not switched on."),
     _mistake("code_stays_in_the_address", "A-CB-6", "The callback shows the question itself."),
     _mistake("error_unhandled", "A-CB-7", "The exception of the library is not caught."),
+    _mistake("issuer_optional", "A-CB-9", "Its iss is compared only if it is there."),
+    _mistake("any_token_type", "A-CB-10", "The library does not look at the type."),
+    _mistake("end_forgets_retries", "A-END-4", "The thread that tries again is not told."),
+    _mistake("never_refreshed", "A-TOK-1", "The token is used as it came."),
+    _mistake("dates_ignored", "A-RETRY-3", "Retry-After is taken for a number."),
     _mistake("token_unchecked", "A-CB-8", "The library takes null for an access token."),
     _mistake("consent_by_get", "A-CON-3", "The answer is read from the query, too."),
     _mistake("no_csrf", "A-CON-3", "The form has a token, and nobody compares it."),

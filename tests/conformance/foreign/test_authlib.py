@@ -17,7 +17,7 @@ DIFFERENCES = [
     (AUTHLIB_A, planted.DIFFERENCES_OF_AUTHLIB_A),
 ]
 #: All that the sites can do beyond the library.
-PUT_RIGHT = ("parameters", "one_way", "one_answer", "encoding")
+PUT_RIGHT = ("parameters", "one_way", "one_answer", "encoding", "header", "scope")
 
 
 @pytest.mark.parametrize("subject", [AUTHLIB_B, AUTHLIB_A], ids=["b", "a"])

@@ -137,6 +137,8 @@ const formEncoded = (text) => new URLSearchParams({ "": text }).toString().slice
 async function tokenOf(response) {
   const token = JSON.parse((await response.text()).slice(0, 100_000));
   if (typeof token?.access_token !== "string") throw new TypeError("There is no access token.");
+  const isBearer = token.token_type?.toLowerCase() === "bearer" || mistake("any_token_type");
+  if (!isBearer) throw new TypeError("The type of the token is unknown.");
   return { ...token, until: Date.now() + (token.expires_in ?? 3600) * 1000 };
 }
 
