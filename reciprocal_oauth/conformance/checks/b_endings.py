@@ -13,6 +13,20 @@ from ..wire.server import Received, Reply
 _UNDER_WAY = 4.0
 
 
+@check("B-END-6", Severity.MUST, draft="2.2.2/12 3/1", threats="T3", needs="end")
+def new_link_after_the_end(b: PartyB) -> None:
+    """After the end, the user can link again.
+
+    Does: lets the user end the link, gets a new access token, and hands a new code over with it.
+
+    Expects: the code is redeemed.
+    """
+    b.linked()
+    b.end()
+    b.forget_user(b.user)
+    b.must_redeem(b.handed_over())
+
+
 @check(
     "B-END-1", Severity.SHOULD, draft="3/1", rfc="7009 2", threats="T3 T4", needs="revocation end"
 )
@@ -131,20 +145,6 @@ def end_of_one_user(b: PartyB) -> None:
     b.try_use("", code)
     if not b.wait_for(lambda: len(code.calls) > before, b.waits.send):
         raise Broken("A call with the first user's token.", "No call came.")
-
-
-@check("B-END-6", Severity.MUST, draft="2.2.2/12 3/1", threats="T3", needs="end")
-def new_link_after_the_end(b: PartyB) -> None:
-    """After the end, the user can link again.
-
-    Does: lets the user end the link, gets a new access token, and hands a new code over with it.
-
-    Expects: the code is redeemed.
-    """
-    b.linked()
-    b.end()
-    b.forget_user(b.user)
-    b.must_redeem(b.handed_over())
 
 
 def _must_not_call(b: PartyB, calls: Callable[[], int]) -> None:

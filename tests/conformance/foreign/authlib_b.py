@@ -27,6 +27,7 @@ from authlib.oauth2.rfc6749 import (
     grants,
 )
 from authlib.oauth2.rfc7636 import CodeChallenge
+from authlib.oauth2.rfc9207 import IssuerParameter
 from authlib_common import (
     ATTEMPTS,
     BOTH_WAYS,
@@ -153,6 +154,15 @@ server.register_grant(ClientCredentialsGrant)
 server.register_grant(ReciprocalGrant)
 
 
+class Issuer(IssuerParameter):
+    def get_issuer(self) -> str:
+        return URL
+
+
+if not mistake("iss_left_out"):
+    server.register_extension(Issuer())
+
+
 @app.route("/.well-known/oauth-authorization-server")
 def metadata() -> Response:
     return jsonify(
@@ -163,6 +173,7 @@ def metadata() -> Response:
         response_types_supported=["code"],
         grant_types_supported=[*STANDARD_GRANTS, GRANT_TYPE],
         code_challenge_methods_supported=["S256"],
+        authorization_response_iss_parameter_supported=True,
     )
 
 

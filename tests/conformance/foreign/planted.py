@@ -72,6 +72,7 @@ AUTHLIB_B = (
     _mistake("replay_refused", "B-REP-1", "A repeated request is an error."),
     _mistake("unknown_parameters_refused", "B-PARAM-1", "Parameters are counted."),
     _mistake("asks_with_a_list", "B-ASK-1", "The scope is a JSON list."),
+    _mistake("iss_left_out", "B-AUTHZ-5", "The library's extension for iss is not registered."),
     _mistake("verifier_sent", "B-RED-3", "The client library adds a verifier to each code."),
     _mistake("secret_sent_twice", "B-RED-2", "The secret is in the header and in the body."),
     _mistake("redeems_by_get", "B-RED-1", "The redemption has another method."),
