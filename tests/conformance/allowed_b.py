@@ -211,8 +211,9 @@ TOKENS = (
     ),
     allowed(
         "asks-in-token-response",
-        "It says what it asks in the token response only, and sends no iss.",
+        "It says what it asks in the token response only, and has no iss.",
         Change("iss=self.issuer, reciprocal=reciprocal)", ")"),
+        Change('            "authorization_response_iss_parameter_supported": True,\n', ""),
     ),
     allowed(
         "asks-first-client-only",
@@ -302,7 +303,7 @@ REDEMPTION = (
         "tries-once",
         "It does not try again, which it should.",
         settings={"retry_delays": []},
-        warns="B-RETRY-1",
+        warns="B-RETRY-1 B-RETRY-4 B-RETRY-6",
     ),
     allowed(
         "known-code-of-other-user-is-invalid-request",

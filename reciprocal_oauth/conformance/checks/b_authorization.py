@@ -119,7 +119,8 @@ def revoked_by_another_client(b: PartyB) -> None:
 
     Expects: the hand-over is accepted.
     """
-    access = b.new_access()
+    b.forget_user(b.user)
+    access = b.access()
     b.revoke_one(access.access_token, "access_token", b.second_client())
     code = b.plan()
     b.must_accept(code, b.right(code, access), what="With a token that another client revoked, it")

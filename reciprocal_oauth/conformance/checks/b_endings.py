@@ -8,6 +8,7 @@ from ..party_b.issuing import Answer, Code
 from ..registry import check
 from ..verdicts import Broken, Severity, Unclear, Verdict
 from ..wire.server import Received, Reply
+from .b_use import use_if_it_works
 
 #: Seconds for which a redemption is kept under way. Common clients wait for a response longer.
 _UNDER_WAY = 4.0
@@ -136,13 +137,16 @@ def end_of_one_user(b: PartyB) -> None:
     Expects: a call of the API with the first user's token.
     """
     other = b.other_user()
+    for user in (b.user, other):
+        # An end before may have ended both.
+        b.forget_user(user)
     b.linked(access=b.access(other))
     code = b.linked()
     b.must_call(code)
     b.end(other)
     b.forget_user(other)
     before = b.own_calls(code)
-    b.try_use("", code)
+    use_if_it_works(b, code)
     if not b.wait_for(lambda: len(code.calls) > before, b.waits.send):
         raise Broken("A call with the first user's token.", "No call came.")
 
@@ -152,10 +156,7 @@ def _must_not_call(b: PartyB, calls: Callable[[], int]) -> None:
     if not b.has("use"):
         return
     before = calls()
-    try:
-        b.try_use()
-    except Unclear as error:
-        b.note(f"The link cannot be used, as it should be: {error}")
+    use_if_it_works(b)
     if not b.stays_quiet(lambda: calls() > before):
         raise Broken("No call of the API after the end.", "The API was called.")
 

@@ -4,7 +4,8 @@ import contextlib
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -244,6 +245,19 @@ class PartyB(Holding):
         request = self.right(code, access)
         code.handed_over_at = self.recorder.now()
         threading.Thread(target=send, args=(request,), daemon=True).start()
+
+    def hand_over_at_once(self, codes: Sequence[Code], accesses: Sequence[Access]) -> None:
+        """Hand several codes over rightly at the same time, and wait for the responses.
+
+        :raises Unclear: one of them is not accepted.
+        """
+        requests = [self.right(code, each) for code, each in zip(codes, accesses, strict=True)]
+        with ThreadPoolExecutor(len(requests)) as pool:
+            responses = list(pool.map(self.send, requests))
+        for code, response in zip(codes, responses, strict=True):
+            code.handed_over_at = self.recorder.now()
+            if not self.is_accepted(response):
+                raise Unclear(f"A right hand-over was answered with {response}.")
 
     def linked(self, *answers: Answer, access: Access | None = None, **plan: object) -> Code:
         """Hand a code over rightly, and wait until it is redeemed.
