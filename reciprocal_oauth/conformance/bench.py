@@ -150,7 +150,7 @@ class Bench:
 
     def showed_resend(self, seconds: float) -> None:
         """Keep how long the subject waited before it sent something again."""
-        self._resend_delay = min(seconds, self.waits.retry)
+        self._resend_delay = max(self._resend_delay, min(seconds, self.waits.retry))
 
     @property
     def resending(self) -> float:

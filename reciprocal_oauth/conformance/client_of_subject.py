@@ -4,9 +4,10 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
+from . import made_up
 from .bench import Bench
 from .config import Client
-from .verdicts import NotGiven
+from .verdicts import NotGiven, Unclear
 from .wire.client import FORM, Pairs, Request, Response, basic, form
 from .wire.exchanges import Headers
 
@@ -24,15 +25,28 @@ class ClientOfSubject(Bench):
         self.authentication = "body" if self.config.tester.auth == "body" else "basic"
         #: The ways that the subject refused before, with its response.
         self.refused_authentications: dict[str, Response] = {}
+        self._knows_second = False
 
     def second_client(self) -> Client:
-        """Return the second client.
+        """Return the second client, once it is known that the subject knows it: what a client must
+        not do is refused to an unknown one, too.
 
         :raises NotGiven: there is none.
+        :raises Unclear: the subject does not know it.
         """
-        if self.config.tester.second is None:
+        second = self.config.tester.second
+        if second is None:
             raise NotGiven("tester.at_subject.second")
-        return self.config.tester.second
+        if not self._knows_second and self.config.subject.token_endpoint:
+            pairs = [("grant_type", "authorization_code"), ("code", made_up.value("code-"))]
+            response = self.send(self.token_request(pairs, second))
+            if response.status == 401 or response.member("error") == "invalid_client":
+                raise Unclear(
+                    f"The second client got {response}. Are the values in "
+                    "tester.at_subject.second right?"
+                )
+            self._knows_second = True
+        return second
 
     def token_request(self, pairs: Pairs, client: Client, way: str = "") -> Request:
         """Return an ordinary request to party B's token endpoint."""
@@ -46,6 +60,7 @@ class ClientOfSubject(Bench):
     def credentials(self, client: Client, way: str = "") -> tuple[Headers, list[tuple[str, str]]]:
         """Return the headers and the parameters with which a client authenticates."""
         way = way or self.authentication
+        self.redaction.learn(client.client_secret, "client_secret")
         if way == "body":
             return [], [("client_id", client.client_id), ("client_secret", client.client_secret)]
         header = basic(client.client_id, client.client_secret, is_raw=way == "basic-raw")

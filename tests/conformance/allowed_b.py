@@ -193,6 +193,27 @@ TOKENS = (
         ),
     ),
     allowed(
+        "revokes-refresh-tokens-only",
+        "It says that it does not support the revocation of access tokens.",
+        Change(
+            'token = self.tokens.get(form.get("token", ""))\n'
+            "        if token is not None and token",
+            'token = self.tokens.get(form.get("token", ""))\n'
+            "        if token is not None and not token.is_refresh:\n"
+            '            raise Refused("unsupported_token_type")\n'
+            "        if token is not None and token",
+        ),
+    ),
+    allowed(
+        "stores-late",
+        "The tokens of a redemption are stored after two seconds.",
+        Change(
+            "        with self.lock:\n            is_known = self.is_known(link)\n",
+            "        time.sleep(2)\n"
+            "        with self.lock:\n            is_known = self.is_known(link)\n",
+        ),
+    ),
+    allowed(
         "no-client-credentials",
         "It gives clients no tokens for themselves.",
         Change('            "client_credentials": self.client_credentials,\n', ""),

@@ -81,7 +81,7 @@ HOLDING = (
     mutant(
         "decodes-codes-twice",
         "B-RED-6",
-        "It takes percent signs out of a code.",
+        "It decodes the percent signs in a code once more.",
         Change(
             '        code = form["code"]\n',
             '        code = form["code"].replace("%41", "A").replace("%2B", "+")\n',

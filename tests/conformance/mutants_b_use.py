@@ -157,6 +157,10 @@ ASKING = (
     ),
 )
 
+ENDED = """        self.links: dict[tuple[str, str], Link] = {}
+        self.ended: set[str] = set()
+"""
+
 ENDING = (
     mutant(
         "end-keeps-tokens",
@@ -230,9 +234,25 @@ ENDING = (
         ),
     ),
     mutant(
+        "ended-is-refused",
+        "B-END-6",
+        "A hand-over for a link that has ended is refused, whatever the user allowed since.",
+        Change("        self.links: dict[tuple[str, str], Link] = {}\n", ENDED),
+        Change(
+            "        with self.lock:\n            ended =",
+            "        self.ended.add(user)\n        with self.lock:\n            ended =",
+        ),
+        Change(
+            '        code = form["code"]\n',
+            "        if token.user in self.ended:\n"
+            '            raise Refused("invalid_grant")\n'
+            '        code = form["code"]\n',
+        ),
+    ),
+    mutant(
         "link-comes-back",
         "B-END-3",
-        "An answer that comes after the end of the link makes it anew.",
+        "An answer that comes after the end of the link makes it again.",
         Change(
             "            is_known = self.is_known(link)\n",
             "            link = self.links.setdefault((link.client_id, link.user), link)\n"

@@ -81,6 +81,7 @@ def test_a_redemption_with_a_repeated_parameter_is_refused(
     for codes, more in (([code, code], {}), (["another", code], {}), (code, {"x": ["1", "2"]})):
         response = redeem(codes, **more)
         assert (response.status_code, response.json()["error"]) == (400, "invalid_request")
+    assert_refused(redeem([code, "another"]))
 
     assert redeem(code).status_code == 200
 

@@ -95,7 +95,7 @@ def another_browser(a: PartyA) -> None:
     """A callback in another browser is refused.
 
     Does: keeps the URL of the callback, and opens it in browsers that began nothing: in one without
-    cookies, and in that of the second user, who is signed in.
+    cookies, and, if there is a second user and the driver can, in that of the second user.
 
     Expects: the code is not exchanged.
     """
@@ -198,8 +198,11 @@ def broken_token_response(a: PartyA) -> None:
         flow = a.link(plan=Plan(token_reply=reply), may_fail=True)
         if a.outcome.status is not None and a.outcome.status >= 500 and not _is_gateway(a):
             pages[what] = a.outcome.status
-        a.must_not_send(flow, what)
-    a.handed_over()
+        a.must_not_send(flow, what, may_remember=False)
+    try:
+        a.handed_over()
+    except Unclear as error:
+        raise Broken("A hand-over in the right visit.", str(error)) from None
     if pages:
         observed = "; ".join(f"{what}: status {page}" for what, page in pages.items())
         raise Broken("A page, not status 500.", f"{observed}.", at_worst=Verdict.WARN)
@@ -219,7 +222,7 @@ def unknown_token_type(a: PartyA) -> None:
     Expects: no hand-over.
     """
     flow = a.link(plan=Plan(issued={"token_type": "mac"}), may_fail=True)
-    a.must_not_send(flow, "token_type=mac")
+    a.must_not_send(flow, "token_type=mac", may_remember=False)
 
 
 @check("A-CB-11", Severity.SECURITY, rfc="9700 4.12", threats="H6", negative=True)

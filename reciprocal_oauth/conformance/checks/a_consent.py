@@ -102,6 +102,8 @@ def more_is_asked_later(a: PartyA) -> None:
     if a.stays_quiet(lambda: flow.handovers):
         return
     tokens = a.redeemed(flow.handovers[-1])
+    if tokens.scope is None:
+        raise Unclear("A code came, and its token response does not say the scope.")
     if tokens.scopes - set(part):
         raise Broken("A question for the other scopes.", f"scope={tokens.scope} was granted.")
     a.note("What was allowed before was handed over again without a question.")

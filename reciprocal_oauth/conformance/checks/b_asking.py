@@ -73,16 +73,16 @@ def types_of_the_token_response(b: PartyB) -> None:
 
     Does: reads party B's token response.
 
-    Expects: access_token, token_type and refresh_token are texts, and expires_in is a number.
+    Expects: access_token, token_type, refresh_token and scope are texts. expires_in is a number.
     """
     response = b.access().issued
     wrong = [
         name
         for name in ("access_token", "token_type", "refresh_token", "scope")
-        if not isinstance(response.member(name) or "", str)
+        if response.member(name) is not None and not isinstance(response.member(name), str)
     ]
     life = response.member("expires_in")
-    if isinstance(life, bool) or not isinstance(life or 0, int | float):
+    if life is not None and (isinstance(life, bool) or not isinstance(life, int | float)):
         wrong.append("expires_in")
     if not response.member("token_type"):
         raise Broken("A token_type.", "The token response has none.")

@@ -1,12 +1,11 @@
 """The user ends the link at party B."""
 
 import threading
-from collections.abc import Callable
 
 from ..party_b import PartyB
 from ..party_b.issuing import Answer, Code
 from ..registry import check
-from ..verdicts import Broken, Severity, Unclear, Verdict
+from ..verdicts import Broken, NotGiven, Severity, Unclear, Verdict
 from ..wire.server import Received, Reply
 from .b_use import use_if_it_works
 
@@ -20,12 +19,18 @@ def new_link_after_the_end(b: PartyB) -> None:
 
     Does: lets the user end the link, gets a new access token, and hands a new code over with it.
 
-    Expects: the code is redeemed.
+    Expects: the hand-over is accepted, and the code is redeemed.
     """
     b.linked()
     b.end()
     b.forget_user(b.user)
-    b.must_redeem(b.handed_over())
+    try:
+        access = b.access()
+    except Unclear as error:
+        raise Broken("A new access token after the end.", str(error)) from None
+    code = b.plan()
+    b.must_accept(code, b.right(code, access), what="A hand-over after the end")
+    b.must_redeem(code)
 
 
 @check(
@@ -39,6 +44,8 @@ def revokes_at_the_end(b: PartyB) -> None:
     Expects: a revocation request with a token that the tester issued.
     """
     b.linked(access=b.access())
+    # Tokens that new ones replaced may be revoked late.
+    b.pause(b.quiet)
     before = len(b.revocations)
     b.end()
     b.forget_user(b.user)
@@ -92,6 +99,7 @@ def end_while_redeeming(b: PartyB) -> None:
     try:
         b.end()
     finally:
+        came_before = bool(code.tokens)
         is_ended.set()
     b.forget_user(b.user)
     b.wait_for(lambda: code.tokens, _UNDER_WAY)
@@ -99,14 +107,21 @@ def end_while_redeeming(b: PartyB) -> None:
     def is_revoked() -> bool:
         return not {*code.tokens, *code.refresh_tokens}.isdisjoint(b.revocations)
 
-    if b.has("revocation") and not b.wait_for(is_revoked, b.waits.send):
-        _must_not_call(b, lambda: len(code.calls))
+    came = b.has("revocation") and b.wait_for(is_revoked, b.waits.send)
+    if came_before and not came:
+        # Party B may have waited for the redemption; the tokens are then revoked by the end.
+        raise NotGiven(f"a journey end that takes less than {_UNDER_WAY:.0f} s")
+    if b.has("use"):
+        use_if_it_works(b)
+    b.stays_quiet(lambda: code.calls)
+    if code.calls and not came_before:
+        raise Broken("No call of the API after the end.", "The API was called.")
+    if b.has("revocation") and not came:
         raise Broken(
             "A revocation of the tokens (RFC 7009).",
             "No revocation came.",
             at_worst=Verdict.WARN,
         )
-    _must_not_call(b, lambda: len(code.calls))
 
 
 @check("B-END-4", Severity.SECURITY, draft="3/1", threats="T3 T4", needs="end", negative=True)
@@ -122,12 +137,16 @@ def nothing_after_the_end(b: PartyB) -> None:
     b.linked(access=access)
     b.end()
     b.forget_user(b.user)
-    _must_not_call(b, b.calls)
+    if b.has("use"):
+        before = b.calls_for(b.user)
+        use_if_it_works(b)
+        if not b.stays_quiet(lambda: b.calls_for(b.user) > before):
+            raise Broken("No call of the API after the end.", "The API was called.")
     code = b.plan()
     b.must_refuse(code, b.right(code, access), what="An access token of before the end")
 
 
-@check("B-END-5", Severity.MUST, draft="2.2.2/7", threats="T3 H12", needs="use 2u end")
+@check("B-END-5", Severity.SECURITY, draft="2.2.2/7", threats="T3 H12", needs="use 2u end")
 def end_of_one_user(b: PartyB) -> None:
     """One user's end leaves the other user's link.
 
@@ -145,20 +164,7 @@ def end_of_one_user(b: PartyB) -> None:
     b.must_call(code)
     b.end(other)
     b.forget_user(other)
-    before = b.own_calls(code)
-    use_if_it_works(b, code)
-    if not b.wait_for(lambda: len(code.calls) > before, b.waits.send):
-        raise Broken("A call with the first user's token.", "No call came.")
-
-
-def _must_not_call(b: PartyB, calls: Callable[[], int]) -> None:
-    """Let party B use the link that has ended. There may be no page for it any more."""
-    if not b.has("use"):
-        return
-    before = calls()
-    use_if_it_works(b)
-    if not b.stays_quiet(lambda: calls() > before):
-        raise Broken("No call of the API after the end.", "The API was called.")
+    b.must_still_call(code)
 
 
 def _after(is_ended: threading.Event, answer: Answer) -> Answer:

@@ -1,11 +1,11 @@
 """Party B refreshes its tokens at party A (RFC 6749, section 6)."""
 
-from ..basic import must_be_basic
 from ..party_b import PartyB
-from ..party_b.issuing import Code
+from ..party_b.issuing import Answer, Code
 from ..registry import check
+from ..subject_credentials import must_authenticate
 from ..verdicts import Broken, NotGiven, Severity, Unclear
-from ..wire.server import Reply
+from ..wire.server import Received, Reply
 from .b_use import EachTokenOnce, use_if_it_works
 
 
@@ -14,10 +14,10 @@ def _refreshed(b: PartyB, times: int) -> Code:
 
     :raises NotGiven: it does not refresh.
     :raises Unclear: it does so less often.
-    :raises Broken: it does so with the tokens of an earlier code.
+    :raises Broken: it does so with the tokens of an earlier code of the same connection.
     """
-    earlier = b.refreshes()
     code = b.linked(expires_in=1)
+    earlier = b.refreshes(code.access_token)
     code.on_call = EachTokenOnce(b)
     use_if_it_works(b, code)
     for _ in range(times + 2):
@@ -27,7 +27,7 @@ def _refreshed(b: PartyB, times: int) -> Code:
         b.wait_for(lambda: len(code.refreshes) > before, min(3.0, b.quiet))  # noqa: B023
         if len(code.refreshes) >= times:
             return code
-    if not code.refreshes and b.refreshes() > earlier:
+    if not code.refreshes and b.refreshes(code.access_token) > earlier:
         raise Broken("A refresh with the newest refresh token.", "It had one of an earlier code.")
     if not code.refreshes:
         raise NotGiven("a subject that refreshes its tokens (B-USE-2)")
@@ -45,14 +45,13 @@ def refresh_fails_for_a_while(b: PartyB) -> None:
     """
     code = b.linked(expires_in=1)
     code.on_call = EachTokenOnce(b)
-    code.on_refresh = b.reply(Reply(503, [("Retry-After", "1")]))
+    code.on_refresh = _fails_once(b)
     # While the token lives: a party B that never refreshes calls the API now.
     use_if_it_works(b, code)
     b.pause(1.5)
     use_if_it_works(b, code)
     if not b.wait_for(lambda: code.refreshes, b.waits.send):
         raise NotGiven("a subject that refreshes its tokens (B-USE-2)")
-    code.on_refresh = None
     failed, new = len(code.refreshes), len(code.tokens)
     until = b.recorder.now() + b.waits.retry
     while b.recorder.now() < until:
@@ -63,6 +62,16 @@ def refresh_fails_for_a_while(b: PartyB) -> None:
     if len(code.refreshes) == failed:
         raise Broken("Another refresh.", f"None came in {b.waits.retry:.0f} s.")
     raise Broken("A call with the new token.", "There was no call with it.")
+
+
+def _fails_once(b: PartyB) -> Answer:
+    """Answer the first refresh with status 503, and others rightly."""
+    answers = [b.reply(Reply(503, [("Retry-After", "1")]))]
+
+    def answer(code: Code, received: Received) -> Reply:
+        return (answers.pop() if answers else b.tokens())(code, received)
+
+    return answer
 
 
 def _is_called_with(b: PartyB, code: Code, tokens: list[str]) -> bool:
@@ -91,10 +100,6 @@ def refresh_is_authenticated(b: PartyB) -> None:
 
     Does: reads a refresh.
 
-    Expects: client ID and secret in Basic or in the body, as at the redemption.
+    Expects: client ID and secret in Basic or in the body, in one way, as at the redemption.
     """
-    refresh, own = _refreshed(b, 1).refreshes[0], b.config.subject.at_tester
-    if header := refresh.header("Authorization"):
-        must_be_basic(header, own)
-    elif refresh.all("client_secret") != [own.client_secret]:
-        raise Broken("The client ID and the secret of party B.", "The refresh has no secret.")
+    must_authenticate(_refreshed(b, 1).refreshes[0], b.config.subject.at_tester)

@@ -56,7 +56,8 @@ def hanging_token_endpoint(b: PartyB) -> None:
     as soon as otherwise.
     """
     b.require_answer_first()
-    b.access(b.other_user())
+    # How long it takes otherwise.
+    b.linked(access=b.access(b.other_user()))
     b.access()
     hanging = b.plan(b.tokens(delay=_HANGING), b.tokens())
     response = b.must_accept(hanging)

@@ -108,6 +108,9 @@ def revoked_token(b: PartyB) -> None:
     access = b.new_access()
     # Not its refresh token: both may end by that alone.
     response = b.revoke_one(access.access_token, "access_token", access.client)
+    if response.member("error") == "unsupported_token_type":
+        # RFC 7009, section 2: only the revocation of refresh tokens must be supported.
+        raise NotGiven("a subject that revokes access tokens")
     if response.status != 200:
         raise Broken("The revocation is answered with 200.", f"It was {response}.")
     b.forget_user(access.user)

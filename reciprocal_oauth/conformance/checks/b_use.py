@@ -288,13 +288,16 @@ def two_users_at_once(b: PartyB) -> None:
         b.hand_over_at_once(codes, accesses)
         if not b.wait_for(lambda: all(code.tokens for code in codes), b.waits.redeem):  # noqa: B023
             raise Unclear("Two right hand-overs at once were not both redeemed.")
-    b.pause(1)
-    for user, own, foreign in zip((b.user, b.other_user()), codes, reversed(codes), strict=True):
+    users = (b.user, b.other_user())
+    for user, own, foreign in zip(users, codes, reversed(codes), strict=True):
         before = b.own_calls(foreign)
-        b.try_use(user, own)
-        if not b.wait_for(lambda: own.calls or len(foreign.calls) > before, b.waits.send):  # noqa: B023
-            raise Broken(f"A call with a token of {user}.", "No call came.")
+        try:
+            b.must_call(own, user)
+        except Unclear:
+            if len(foreign.calls) == before:
+                raise
         if len(foreign.calls) > before:
+            _require_no_own_calls(b, foreign)
             raise Broken("A call with the user's own token.", "It has the other user's token.")
 
 
@@ -311,9 +314,7 @@ def long_tokens(b: PartyB) -> None:
     b.must_call(b.linked())
     code = b.linked(b.tokens(length=_LONG))
     code.on_refresh = b.tokens(length=_LONG)
-    use_if_it_works(b, code)
-    if not b.wait_for(lambda: code.calls, b.waits.send):
-        raise Broken("A call with the whole token.", "No call had it.")
+    b.must_still_call(code)
 
 
 #: Characters of a long token.

@@ -154,8 +154,10 @@ class PartyA(Redeeming):
         if not self.stays_quiet(lambda: flow.token_requests):
             raise Broken(f"{what}: the code is not exchanged.", "The code was exchanged.")
 
-    def must_not_send(self, flow: Flow, what: str) -> None:
+    def must_not_send(self, flow: Flow, what: str, *, may_remember: bool = True) -> None:
         """Wait, and see that no code was handed over.
+
+        :param may_remember: the consent of an earlier visit would excuse it.
 
         :raises Unclear: party A did not get so far.
         :raises Broken: a code was handed over.
@@ -163,7 +165,7 @@ class PartyA(Redeeming):
         if not self.wait_for(lambda: flow.token_requests, self.waits.send):
             raise Unclear("Party A did not exchange the code of the authorization response.")
         if not self.stays_quiet(lambda: flow.handovers):
-            if self._may_remember:
+            if may_remember and self._may_remember:
                 raise Unclear(
                     "A code was handed over. Party A may remember the consent of an earlier visit: "
                     "the driver has no journey end."

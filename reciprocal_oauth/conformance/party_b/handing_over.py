@@ -17,7 +17,7 @@ from ..client_of_subject import AUTHENTICATIONS
 from ..config import Client
 from ..drivers.journeys import Journey
 from ..verdicts import Broken, NotGiven, Unclear, Verdict
-from ..wire.client import FORM, NoResponse, Request, Response, form
+from ..wire.client import FORM, Request, Response, form
 from .holding import Access, Holding
 from .issuing import Answer, Code
 
@@ -239,8 +239,8 @@ class PartyB(Holding):
         What the response is does not matter."""
 
         def send(request: Request) -> None:
-            with contextlib.suppress(NoResponse):
-                self.client.send(request)
+            with contextlib.suppress(Unclear):
+                self.send(request)
 
         request = self.right(code, access)
         code.handed_over_at = self.recorder.now()
@@ -333,6 +333,16 @@ class PartyB(Holding):
                 return
         raise Unclear("The journey use led to no call of the tester's API with the new token.")
 
+    def must_still_call(self, code: Code, user: str = "") -> None:
+        """Let party B call the API, which it did before.
+
+        :raises Broken: it does not call.
+        """
+        try:
+            self.must_call(code, user)
+        except Unclear as error:
+            raise Broken("A call with the token of this code.", str(error)) from None
+
     def try_use(self, user: str = "", *codes: Code) -> None:
         """Let party B call the API. Its page may be an error page.
 
@@ -343,6 +353,11 @@ class PartyB(Holding):
             Journey("use", user=user or self.user),
             lambda: sum(len(code.calls) for code in codes) > before,
         )
+
+    def calls_for(self, user: str) -> int:
+        """Return how many calls had a token that came from a hand-over for this user."""
+        own = {access.access_token for access in self.all_accesses if access.user == user}
+        return self.calls(own)
 
     def end(self, user: str = "") -> None:
         """Let a user end the link. A revocation shows that it has ended."""

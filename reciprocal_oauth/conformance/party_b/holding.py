@@ -175,7 +175,7 @@ class Holding(Issuing):
             response = self.exchange(given, way=way)
             if response.status == 200:
                 self.authentication = way
-                return self._access(user, client, given.callback, response)
+                return self.keep_access(user, client, given.callback, response)
             if response.status != 401 and response.member("error") != "invalid_client":
                 break
             self.refused_authentications[way] = response
@@ -267,9 +267,13 @@ class Holding(Issuing):
             pairs.append(("code_verifier", verifier))
         return self.send(self.token_request(pairs, client or given.client, way))
 
-    def _access(
+    def keep_access(
         self, user: str, client: Client, callback: dict[str, str], response: Response
     ) -> Access:
+        """Read a token response. What it gives is revoked at the end of the run.
+
+        :raises Unclear: it has no access token.
+        """
         token = response.member("access_token")
         if not isinstance(token, str) or not token:
             raise Unclear("The token response has no access_token.")
@@ -295,7 +299,7 @@ class Holding(Issuing):
         response = self.send(self.token_request(pairs, access.client))
         if response.status != 200:
             raise Unclear(f"The refresh was answered with {response}.")
-        new = self._access(access.user, access.client, access.callback, response)
+        new = self.keep_access(access.user, access.client, access.callback, response)
         new = replace(
             new,
             issued=access.issued,

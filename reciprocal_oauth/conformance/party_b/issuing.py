@@ -253,15 +253,21 @@ class Issuing(ClientOfSubject):
         """Whether the tester issued this token to party B."""
         return token in self._of_token
 
-    def calls(self) -> int:
-        """Return how many calls had a token that the tester issued, whichever."""
-        with self._lock:
-            return sum(len(code.calls) for code in self._codes.values())
+    def calls(self, of: set[str] | None = None) -> int:
+        """Return how many calls had a token that the tester issued.
 
-    def refreshes(self) -> int:
-        """Return how many refreshes had a token that the tester issued, whichever."""
+        :param of: only for codes that were handed over with one of these access tokens.
+        """
         with self._lock:
-            return sum(len(code.refreshes) for code in self._codes.values())
+            codes = list(self._codes.values())
+        return sum(len(code.calls) for code in codes if of is None or code.access_token in of)
+
+    def refreshes(self, access_token: str) -> int:
+        """Return how many refreshes had a token for a code that was handed over with this access
+        token."""
+        with self._lock:
+            codes = list(self._codes.values())
+        return sum(len(code.refreshes) for code in codes if code.access_token == access_token)
 
     # --- What must be seen -------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Reads how the subject authenticates by Basic (RFC 6749, section 2.3.1; RFC 7617)."""
+"""Reads how the subject authenticates to the tester (RFC 6749, section 2.3.1; RFC 7617)."""
 
 import base64
 import binascii
@@ -6,6 +6,29 @@ from urllib.parse import unquote_plus
 
 from .config import Client
 from .verdicts import Broken
+from .wire.server import Received
+
+
+def must_authenticate(received: Received, own: Client) -> None:
+    """See that a token request of the subject has its credentials, in one way.
+
+    :raises Broken: it has not.
+    """
+    header, in_body = received.header("Authorization"), received.all("client_secret")
+    if header and in_body:
+        raise Broken(
+            "One way to authenticate.", "There is a header, and client_secret in the body."
+        )
+    ids = received.all("client_id")
+    if header:
+        must_be_basic(header, own)
+        if ids not in ([], [own.client_id]):
+            raise Broken("The client ID of the subject.", "client_id has another value.")
+    elif in_body != [own.client_secret] or ids != [own.client_id]:
+        raise Broken(
+            "The client ID and the secret of the subject.",
+            "They are wrong or sent twice." if in_body else "The request is not authenticated.",
+        )
 
 
 def must_be_basic(header: str, own: Client) -> None:
