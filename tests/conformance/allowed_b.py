@@ -193,7 +193,7 @@ TOKENS = (
         ),
     ),
     allowed(
-        "revokes-refresh-tokens-only",
+        "access-tokens-cannot-be-revoked",
         "It says that it does not support the revocation of access tokens.",
         Change(
             'token = self.tokens.get(form.get("token", ""))\n'

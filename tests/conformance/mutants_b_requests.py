@@ -6,6 +6,9 @@ ANSWER = "daemon=True).start()\n        return json_response({})"
 NO_CLIENT = "        if client is None or not is_right:\n"
 CHALLENGE = """            raise Refused("invalid_client", 401, **challenge)"""
 OTHER_CLIENT = 'if form["client_id"] != client.id:'
+IDENTITY = """        if basic and form.get("client_id", basic[0]) != basic[0]:
+            raise Refused("invalid_request")
+"""
 WRONG_TOKEN = """        if token is None or token.client_id != client.id or not token.user:
             raise Refused("invalid_grant")
 """
@@ -192,6 +195,7 @@ AUTHENTICATION = (
         "client-id-is-not-compared",
         "B-AUTH-7",
         "It does not compare client_id with the client that authenticates.",
+        Change(IDENTITY, ""),
         Change(OTHER_CLIENT, 'if form["client_id"] not in self.server.clients:'),
     ),
     mutant(
@@ -202,6 +206,7 @@ AUTHENTICATION = (
             f'{OTHER_CLIENT}\n            raise Refused("invalid_request")\n',
             'client = self.server.clients.get(form["client_id"], client)\n',
         ),
+        Change(IDENTITY, ""),
         Change(
             "if token is None or token.client_id != client.id or not token.user:",
             "if token is None or not token.user:",

@@ -177,7 +177,7 @@ def nothing_sent_after_the_end(a: PartyA) -> None:
 
     Does: answers the hand-over with status 503, and lets the user end the link.
 
-    Expects: no other hand-over, or one whose code gives no tokens.
+    Expects: no other hand-over. One whose code gives no tokens is a warning.
     """
     flow = a.link(plan=Plan(answers=[Reply.text("Failure on purpose.", 503)]), may_fail=True)
     if not a.wait_for(lambda: flow.handovers, a.waits.send):
@@ -189,7 +189,11 @@ def nothing_sent_after_the_end(a: PartyA) -> None:
     response = a.redeem(flow.handovers[-1])
     if response.status == 200:
         raise Broken("No code that gives tokens.", "A code came after the end, and gave tokens.")
-    a.note("A hand-over came after the end. Its code gives nothing.")
+    raise Broken(
+        "No hand-over after the end.",
+        "One came. Its code gives no tokens.",
+        at_worst=Verdict.WARN,
+    )
 
 
 @check(

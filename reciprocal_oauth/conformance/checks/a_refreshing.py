@@ -19,11 +19,13 @@ def _updated(a: PartyA, times: int, **refreshed: Any) -> Flow:
     :param refreshed: members of the response to a refresh.
     :returns: the visit. Its refreshes are those after the first hand-over.
     :raises NotGiven: party A does not send a code then.
+    :raises Broken: it does not after such a refresh.
     """
     part, whole = a.scopes()[:1], a.scopes()
     plan = Plan(issued={"expires_in": 1}, refreshed={"expires_in": 1, **refreshed})
     flow, _ = a.linked(scopes=part, plan=plan)
     # It may have ended before the user had allowed.
+    has_refreshed = bool(flow.refreshes)
     flow.refreshes.clear()
     for number in range(times):
         a.pause(_ENDED)
@@ -33,6 +35,8 @@ def _updated(a: PartyA, times: int, **refreshed: Any) -> Flow:
         sent = len(flow.handovers)
         a.update(whole)
         if not a.wait_for(lambda: len(flow.handovers) > sent, a.waits.send):  # noqa: B023
+            if refreshed and (has_refreshed or flow.refreshes):
+                raise Broken("A hand-over after the refresh.", f"None in {a.waits.send:.0f} s.")
             raise NotGiven("a subject that sends a code when the user allows more (A-UPD-1)")
         a.redeem(flow.handovers[-1])
     return flow

@@ -10,7 +10,7 @@ from ..wire.client import FORM
 from ..wire.server import Received
 
 #: A code can have any printable sign of ASCII (RFC 6749, appendix A.11). These often get lost.
-_SIGNS = "%41%2B+!#$%&()*,-./:;<=>?@[\\]^_`{|}~"
+_SIGNS = "%41%2B+!#$&()*,-./:;<=>?@[\\]^_`{|}~"
 #: Characters of a long code.
 _LONG = 512
 
