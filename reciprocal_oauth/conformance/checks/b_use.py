@@ -216,6 +216,7 @@ def no_loop(b: PartyB) -> None:
     Expects: at most two calls and two refreshes.
     """
     code = b.linked()
+    b.must_call(code)
     before = b.own_calls(code)
     code.on_call = _expired
     code.on_refresh = b.refusal()
@@ -281,21 +282,23 @@ def two_users_at_once(b: PartyB) -> None:
 
     Expects: each call has a token of the user who is signed in.
     """
-    accesses = [b.access(user) for user in (b.user, b.other_user())]
+    users = (b.user, b.other_user())
+    accesses = [b.access(user) for user in users]
+    for user, access in zip(users, accesses, strict=True):
+        b.must_call(b.linked(access=access), user)
     codes: list[Code] = []
     for _ in range(3):
         codes = [b.plan() for _ in accesses]
         b.hand_over_at_once(codes, accesses)
         if not b.wait_for(lambda: all(code.tokens for code in codes), b.waits.redeem):  # noqa: B023
             raise Unclear("Two right hand-overs at once were not both redeemed.")
-    users = (b.user, b.other_user())
     for user, own, foreign in zip(users, codes, reversed(codes), strict=True):
         before = b.own_calls(foreign)
         try:
             b.must_call(own, user)
-        except Unclear:
+        except Unclear as error:
             if len(foreign.calls) == before:
-                raise
+                raise Broken("A call with the user's own token.", str(error)) from None
         if len(foreign.calls) > before:
             _require_no_own_calls(b, foreign)
             raise Broken("A call with the user's own token.", "It has the other user's token.")
