@@ -1,8 +1,10 @@
 """The tester as a client of the subject's token endpoint, in both roles."""
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import quote_plus
 
 from . import made_up
 from .bench import Bench
@@ -14,6 +16,35 @@ from .wire.exchanges import Headers
 #: Ways to authenticate, in the order in which the tester tries them. The second one is wrong
 #: (RFC 6749, section 2.3.1, wants form-encoding); servers that want it fail B-AUTH-1.
 AUTHENTICATIONS: Final = ("basic", "basic-raw", "body")
+
+#: The errors of a token endpoint (RFC 6749, section 5.2).
+KNOWN_ERRORS: Final = frozenset(
+    {
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+    }
+)
+
+
+def odd_basic_headers(client_id: str) -> dict[str, str]:
+    """Return values of the header Authorization that authenticate nobody, by what is odd about
+    them (RFC 7617, section 2)."""
+
+    def encoded(credentials: bytes) -> str:
+        return "Basic " + base64.b64encode(credentials).decode()
+
+    own = quote_plus(client_id)
+    return {
+        "No Base64": "Basic %%%",
+        "No colon": encoded(own.encode()),
+        "A bad percent sign": encoded(f"{own}:%zz".encode()),
+        "Bytes that are not UTF-8": encoded(b"\xff\xfe:\xff"),
+        "The name constructor": encoded(b"constructor:constructor"),
+    }
 
 
 class ClientOfSubject(Bench):

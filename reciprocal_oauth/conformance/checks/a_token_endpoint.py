@@ -1,10 +1,8 @@
 """Party A's token endpoint: parameters, clients, and the form of its responses (RFC 6749, sections
 3.2 and 5)."""
 
-import base64
-from urllib.parse import quote_plus
-
 from .. import json_templates, made_up
+from ..client_of_subject import KNOWN_ERRORS, odd_basic_headers
 from ..party_a import PartyA
 from ..registry import check
 from ..verdicts import Broken, NotGiven, Severity, Verdict
@@ -68,23 +66,12 @@ def odd_header(a: PartyA) -> None:
     Expects: status 400 or 401 each time.
     """
     _, handover = a.handed_over()
-    own = quote_plus(a.config.tester.client_id)
     request = a.redemption(handover.code)
     headers = [pair for pair in request.headers if pair[0] != "Authorization"]
-    for what, header in {
-        "No Base64": "Basic %%%",
-        "No colon": _basic(own.encode()),
-        "A bad percent sign": _basic(f"{own}:%zz".encode()),
-        "Bytes that are not UTF-8": _basic(b"\xff\xfe:\xff"),
-        "The name constructor": _basic(b"constructor:constructor"),
-    }.items():
+    for what, header in odd_basic_headers(a.config.tester.client_id).items():
         pairs = [*headers, ("Authorization", header)]
         changed = Request("POST", request.url, pairs, _without_secret(request.body))
         a.must_not_give_tokens(changed, what, (400, 401))
-
-
-def _basic(credentials: bytes) -> str:
-    return "Basic " + base64.b64encode(credentials).decode()
 
 
 def _without_secret(body: bytes) -> bytes:
@@ -143,7 +130,7 @@ def errors(a: PartyA) -> None:
     for what, (response, error) in _errors(a).items():
         said = response.member("error")
         if response.status != 400 or said != error:
-            is_known = response.status == 400 and said in _ERRORS
+            is_known = response.status == 400 and said in KNOWN_ERRORS
             raise Broken(
                 f"Status 400 with {error} to {what}.",
                 f"It was {response}.",
@@ -175,15 +162,6 @@ def _must_have_none(response: Response, what: str, *secrets: str) -> None:
         raise Broken("Neither code nor secret.", f"The response to {what} has one of them.")
 
 
-#: The errors of RFC 6749, section 5.2.
-_ERRORS = (
-    "invalid_request",
-    "invalid_client",
-    "invalid_grant",
-    "unauthorized_client",
-    "unsupported_grant_type",
-    "invalid_scope",
-)
 #: A code that nobody has issued.
 _UNKNOWN = made_up.value("code-")
 

@@ -1,11 +1,10 @@
 """How party A authenticates to party B (section 2.2.2; RFC 6749, section 2.3)."""
 
-import base64
 import re
 from dataclasses import replace
-from urllib.parse import quote_plus
 
 from .. import made_up
+from ..client_of_subject import odd_basic_headers
 from ..config import Client
 from ..party_b import PartyB
 from ..party_b.handing_over import UNAUTHENTICATED
@@ -219,23 +218,12 @@ def odd_header(b: PartyB) -> None:
     Expects: status 400 or 401 each time, and the code is not redeemed.
     """
     b.require_header()
-    own = b.config.tester.client_id
-    for what, header in {
-        "No Base64": "Basic %%%",
-        "No colon": _basic(own.encode()),
-        "A bad percent sign": _basic(f"{quote_plus(own)}:%zz".encode()),
-        "Bytes that are not UTF-8": _basic(b"\xff\xfe:\xff"),
-        "The name constructor": _basic(b"constructor:constructor"),
-    }.items():
+    for what, header in odd_basic_headers(b.config.tester.client_id).items():
         code = b.plan()
         request = b.right(code)
         headers = [pair for pair in request.headers if pair[0] != "Authorization"]
         changed = b.changed_request(request, headers=[*headers, ("Authorization", header)])
         b.must_refuse(code, changed, UNAUTHENTICATED, error="invalid_client", what=what)
-
-
-def _basic(credentials: bytes) -> str:
-    return "Basic " + base64.b64encode(credentials).decode()
 
 
 @check(

@@ -13,7 +13,7 @@ from typing import Any
 from ...core.protocol import GRANT_TYPE
 from .. import json_templates
 from ..bench import each_done
-from ..client_of_subject import AUTHENTICATIONS
+from ..client_of_subject import AUTHENTICATIONS, KNOWN_ERRORS
 from ..config import Client
 from ..drivers.journeys import Journey
 from ..verdicts import Broken, NotGiven, Unclear, Verdict
@@ -25,16 +25,6 @@ from .issuing import Answer, Code
 #: 5.2, says about clients that are not authenticated.
 INVALID = (400,)
 UNAUTHENTICATED = (400, 401)
-_KNOWN_ERRORS = frozenset(
-    {
-        "invalid_request",
-        "invalid_client",
-        "invalid_grant",
-        "unauthorized_client",
-        "unsupported_grant_type",
-        "invalid_scope",
-    }
-)
 JSON = "application/json"
 #: Seconds that party B has to store its tokens.
 _STORING = 0.5
@@ -379,7 +369,7 @@ class PartyB(Holding):
 
 def known_error(response: Response) -> bool:
     """Whether the body is an error as RFC 6749, section 5.2, has it."""
-    return response.member("error") in _KNOWN_ERRORS
+    return response.member("error") in KNOWN_ERRORS
 
 
 def without(parameters: Parameters, name: str) -> Parameters:
